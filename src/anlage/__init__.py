@@ -1,0 +1,33 @@
+"""anlage: train networks that find, follow and time nuclei, from a few annotations.
+
+The names in `__all__` are the public interface; the napari plugin uses nothing else. They load on first use, so
+``import anlage`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AnlageError": "errors",
+    "Annotations": "annotations",
+    "Box": "axes",
+    "Spacing": "axes",
+    "State": "annotations",
+    "TimeLapse": "timelapse",
+}
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'anlage' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"anlage.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,154 @@
+"""Nuclei, links and labels: what a human marked or a network proposed, as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.errors import AnlageError
+from anlage.timelapse import TimeLapse
+
+__all__ = ["HUMAN", "Annotations", "State"]
+
+HUMAN = "human"
+"""Origin of what a person marked; anything else is a model's id."""
+
+
+class State(IntEnum):
+    """Where a nucleus stands between network and human."""
+
+    PROPOSED = 0
+    ACCEPTED = 1
+    REJECTED = 2
+    """Looked at and found wrong: explicit background."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Nuclei over time with their links; a prediction is the same table with probabilities.
+
+    Parameters
+    ----------
+    ids
+        (N,) int64, unique, > 0.
+    positions
+        (N, 4) float64: t, z, y, x in voxels; t is a whole number.
+    links
+        (M, 2) int64: id of the earlier nucleus (mother), id of the later one. Two links from one id are a division.
+    radius_um
+        (N,) float64 in µm; NaN where unknown.
+    label
+        (N,) int64: the value of the nucleus in `labels` at its frame; 0 where it has none.
+    probability
+        (N,) float64: calibrated probability that it is a nucleus; NaN for a human's.
+    state
+        (N,) int8 of `State`.
+    origin
+        (N,) str: ``"human"`` or the id of the model that proposed it.
+    properties
+        Further columns, (N,) each, kept from file to file.
+    labels
+        Painted labels as a lazy image (t, 1, z, y, x), 0 = background; None where nothing was painted.
+    """
+
+    ids: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.float64]
+    links: npt.NDArray[np.int64]
+    radius_um: npt.NDArray[np.float64]
+    label: npt.NDArray[np.int64]
+    probability: npt.NDArray[np.float64]
+    state: npt.NDArray[np.int8]
+    origin: npt.NDArray[np.str_]
+    properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    labels: TimeLapse | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        columns = {
+            "positions": self.positions, "radius_um": self.radius_um, "label": self.label,
+            "probability": self.probability, "state": self.state, "origin": self.origin, **self.properties,
+        }  # fmt: skip
+        for name, column in columns.items():
+            if len(column) != n:
+                raise AnlageError(f"The column '{name}' has {len(column)} rows but there are {n} nuclei.")
+        if self.positions.shape != (n, 4) or self.links.ndim != 2 or self.links.shape[1] != 2:
+            raise AnlageError(
+                f"Positions must be (N, 4) and links (M, 2), not {self.positions.shape} and {self.links.shape}."
+            )
+
+    @classmethod
+    def of(
+        cls,
+        positions: npt.ArrayLike,
+        *,
+        ids: npt.ArrayLike | None = None,
+        links: npt.ArrayLike | None = None,
+        labels: TimeLapse | None = None,
+        properties: Mapping[str, npt.NDArray[Any]] | None = None,
+        **columns: Any,
+    ) -> Self:
+        """Build from positions (N, 4) in voxels (t, z, y, x); what is not given takes its default.
+
+        Ids count from 1, radii and probabilities are unknown, the state is accepted and the origin human. A column
+        given as a single value holds for every row.
+        """
+        p = np.array(positions, dtype=np.float64).reshape(-1, 4)
+        n = len(p)
+        defaults: dict[str, tuple[Any, Any]] = {
+            "radius_um": (np.nan, np.float64), "label": (0, np.int64), "probability": (np.nan, np.float64),
+            "state": (State.ACCEPTED, np.int8), "origin": (HUMAN, np.str_),
+        }  # fmt: skip
+        unknown = set(columns) - set(defaults)
+        if unknown:
+            raise TypeError(f"no such column: {sorted(unknown)}")
+        made = {
+            name: np.array(np.broadcast_to(np.asarray(columns.get(name, value), dtype=dtype), (n,)))
+            for name, (value, dtype) in defaults.items()
+        }
+        return cls(
+            ids=np.arange(1, n + 1, dtype=np.int64) if ids is None else np.array(ids, dtype=np.int64),
+            positions=p,
+            links=np.zeros((0, 2), dtype=np.int64) if links is None else np.array(links, dtype=np.int64).reshape(-1, 2),
+            properties=dict(properties or {}),
+            labels=labels,
+            **made,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def frames(self) -> npt.NDArray[np.int64]:
+        """(N,) the frame of each nucleus."""
+        return np.rint(self.positions[:, 0]).astype(np.int64)
+
+    @property
+    def annotated_frames(self) -> tuple[int, ...]:
+        """Frames with at least one nucleus that was not rejected, in order."""
+        return tuple(int(t) for t in np.unique(self.frames[self.state != State.REJECTED]))
+
+    @property
+    def divisions(self) -> npt.NDArray[np.int64]:
+        """(D, 3) mother and her two daughters, by id."""
+        mothers, counts = np.unique(self.links[:, 0], return_counts=True)
+        rows = [(m, *sorted(self.links[self.links[:, 0] == m, 1])[:2]) for m in mothers[counts >= 2]]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+    def select(self, rows: npt.NDArray[Any]) -> Self:
+        """Some of the nuclei (a mask or row numbers), with the links among them."""
+        ids = self.ids[rows]
+        kept = np.isin(self.links, ids).all(axis=1)
+        return replace(
+            self, ids=ids, positions=self.positions[rows], links=self.links[kept], radius_um=self.radius_um[rows],
+            label=self.label[rows], probability=self.probability[rows], state=self.state[rows], origin=self.origin[rows],
+            properties={name: column[rows] for name, column in self.properties.items()},
+        )  # fmt: skip
+
+    def shifted(self, offset_tzyx: npt.ArrayLike) -> Self:
+        """The same nuclei seen from another origin: positions plus an offset (t, z, y, x) in voxels; no labels."""
+        return replace(self, positions=self.positions + np.asarray(offset_tzyx, dtype=np.float64), labels=None)

@@ -1,0 +1,153 @@
+"""Axes, voxels and micrometres.
+
+One axis order everywhere: **t c z y x**. Positions are float voxel indices (t, z, y, x): voxel centres lie on whole
+numbers. Boxes are half-open ranges of whole voxels. 2D is Z = 1.
+
+Legend of array suffixes: B batch, T time, C image channel, K output channel, Z Y X space, N objects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.errors import AnlageError
+
+__all__ = ["Box", "Spacing"]
+
+_AXES = "tzyx"
+
+
+@dataclass(frozen=True, slots=True)
+class Spacing:
+    """Edge lengths of a voxel in µm."""
+
+    z: float
+    y: float
+    x: float
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(v) and v > 0 for v in self.zyx):
+            raise AnlageError(f"The voxel size {self.zyx} µm (z, y, x) must be three positive numbers.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``Z,Y,X`` in µm, for example ``1.75,0.8,0.8``."""
+        try:
+            z, y, x = (float(part) for part in text.split(","))
+        except ValueError:
+            raise AnlageError(
+                f"The voxel size '{text}' is not of the form Z,Y,X in µm, for example 2,0.5,0.5."
+            ) from None
+        return cls(z, y, x)
+
+    @property
+    def zyx(self) -> tuple[float, float, float]:
+        return (self.z, self.y, self.x)
+
+    @property
+    def um(self) -> npt.NDArray[np.float64]:
+        """The edge lengths as an array (z, y, x) in µm, for arithmetic on positions."""
+        return np.array(self.zyx)
+
+    def __str__(self) -> str:
+        return f"{self.z:g} × {self.y:g} × {self.x:g} µm (z, y, x)"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A half-open range of voxels in time and space."""
+
+    t: tuple[int, int]
+    z: tuple[int, int]
+    y: tuple[int, int]
+    x: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        for axis, (low, high) in zip(_AXES, self.ranges, strict=True):
+            if high <= low:
+                raise AnlageError(f"The box {self} is empty along {axis}: {low}:{high}.")
+
+    @classmethod
+    def of(cls, start: Sequence[int], stop: Sequence[int]) -> Self:
+        """Build from first and one-past-last voxel, each (t, z, y, x)."""
+        ranges = [(int(a), int(b)) for a, b in zip(start, stop, strict=True)]
+        return cls(*ranges)
+
+    @classmethod
+    def whole(cls, shape_tzyx: Sequence[int]) -> Self:
+        """Everything of an image of this shape."""
+        return cls.of((0, 0, 0, 0), shape_tzyx)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``t0:t1,z0:z1,y0:y1,x0:x1`` (voxels, half-open)."""
+        try:
+            ranges = [tuple(int(v) for v in part.split(":")) for part in text.split(",")]
+            (t0, t1), (z0, z1), (y0, y1), (x0, x1) = ranges
+        except ValueError:
+            raise AnlageError(
+                f"The cuboid '{text}' is not of the form t0:t1,z0:z1,y0:y1,x0:x1 in voxels, for example 0:5,0:32,0:256,0:256."
+            ) from None
+        return cls((t0, t1), (z0, z1), (y0, y1), (x0, x1))
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+        return (self.t, self.z, self.y, self.x)
+
+    @property
+    def start(self) -> tuple[int, int, int, int]:
+        return (self.t[0], self.z[0], self.y[0], self.x[0])
+
+    @property
+    def stop(self) -> tuple[int, int, int, int]:
+        return (self.t[1], self.z[1], self.y[1], self.x[1])
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (self.t[1] - self.t[0], self.z[1] - self.z[0], self.y[1] - self.y[0], self.x[1] - self.x[0])
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice, slice]:
+        """Index of an array (t, z, y, x)."""
+        t, z, y, x = (slice(low, high) for low, high in self.ranges)
+        return (t, z, y, x)
+
+    def contains(self, positions_tzyx: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Which positions (N, 4) fall on a voxel of the box (voxel i covers i − ½ … i + ½)."""
+        p = np.asarray(positions_tzyx, dtype=float).reshape(-1, 4)
+        inside: npt.NDArray[np.bool_] = ((p >= np.array(self.start) - 0.5) & (p < np.array(self.stop) - 0.5)).all(
+            axis=1
+        )
+        return inside
+
+    def grown(self, margin_zyx: Sequence[int]) -> Box:
+        """Larger by so many voxels at both ends of z, y and x; time stays."""
+        m = (0, *margin_zyx)
+        return Box.of(np.array(self.start) - m, np.array(self.stop) + m)
+
+    def clipped(self, shape_tzyx: Sequence[int]) -> Box:
+        """The part inside an image of this shape."""
+        inside = self.intersection(Box.whole(shape_tzyx))
+        if inside is None:
+            raise AnlageError(
+                f"The cuboid {self} lies outside the image, whose shape (t, z, y, x) is {tuple(shape_tzyx)}."
+            )
+        return inside
+
+    def intersection(self, other: Box) -> Box | None:
+        start = np.maximum(self.start, other.start)
+        stop = np.minimum(self.stop, other.stop)
+        return Box.of(start, stop) if (stop > start).all() else None
+
+    def union(self, other: Box) -> Box:
+        """The smallest box around both."""
+        return Box.of(np.minimum(self.start, other.start), np.maximum(self.stop, other.stop))
+
+    def __str__(self) -> str:
+        return ",".join(f"{low}:{high}" for low, high in self.ranges)

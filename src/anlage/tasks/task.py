@@ -1,0 +1,100 @@
+"""The contract of a task: what a kind of network must supply; everything else is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from anlage.calibration import Calibration
+from anlage.dataset.store import Store
+from anlage.frozen import Frozen
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Evidence", "Examples", "Setting", "Task", "Validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where and how a run prepares its examples."""
+
+    cache: Path
+    """Folder for decoded training data; may be deleted at any time while nothing trains."""
+    seed: int
+    device: str
+    batch_size: int | None
+    """As the user set it; None lets the task choose from the data and the free memory."""
+    augment: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One look at held-out data."""
+
+    loss: float
+    score: float
+    """Higher is better; the weights with the best score are kept."""
+    metrics: Mapping[str, float]
+
+
+class Evidence(Frozen):
+    """What held-out data say of the finished network; goes into the card."""
+
+    held_out: str
+    """What was held out, as a sentence: '31 nuclei in 1 of 4 movies'."""
+    n_positive: int
+    """Held-out examples of the wanted kind (nuclei, divisions, links)."""
+    metrics: dict[str, float]
+    """Scores on held-out data at the chosen threshold, by name."""
+    threshold: float
+    """Calibrated probability above which a prediction is reported."""
+    calibration: Calibration
+    ece: float | None
+    """Expected calibration error on held-out data; None where they were too few."""
+
+
+class Examples(Protocol):
+    """The prepared data of one run."""
+
+    plan: Frozen
+    """What the data decided (grid, channels, patch, batch); kept in the run and the card."""
+    batch_size: int
+    notes: Sequence[str]
+    """Sentences for the user: what was assumed or left out."""
+
+    def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
+        """Examples of one optimiser step on the run's device: a pure function of the seed and `step`."""
+        ...
+
+
+class Task(Protocol):
+    """One kind of network. Stateless: all state lies in configs, examples and network."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    config: ClassVar[type[Frozen]]
+    """Parameters of this task, beside those that every training has."""
+    plan: ClassVar[type[Frozen]]
+
+    def prepare(self, stores: Sequence[Store], config: Any, setting: Setting) -> Examples:
+        """Decode, plan and split. Raises AnlageError, with what is missing, if the stores cannot train this task."""
+        ...
+
+    def network(self, plan: Any, config: Any) -> torch.nn.Module:
+        """A network with fresh weights (drawn from torch's global generator)."""
+        ...
+
+    def loss(
+        self, network: torch.nn.Module, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss to minimise, and its parts by name (detached)."""
+        ...
+
+    def validate(self, network: torch.nn.Module, examples: Any) -> Validation: ...
+
+    def finish(self, network: torch.nn.Module, examples: Any) -> Evidence:
+        """Calibrate and choose the threshold on held-out data; never raises for few or one-sided data."""
+        ...

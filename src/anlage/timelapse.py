@@ -1,0 +1,167 @@
+"""TimeLapse: lazy access to an image (t, c, z, y, x), whatever lies behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.axes import Box, Spacing
+from anlage.errors import AnlageError
+
+__all__ = ["LazyArray", "TimeLapse"]
+
+AXES = "tczyx"
+
+
+class LazyArray(Protocol):
+    """What numpy, dask and zarr arrays have in common: a shape, a type, and pixels on request."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLapse:
+    """An image over time, (t, c, z, y, x), read piece by piece.
+
+    Parameters
+    ----------
+    data
+        Pixels behind it, with the axes named by `axes`.
+    axes
+        One letter of ``tczyx`` for each axis of `data`, in any order; absent ones have length 1.
+    spacing
+        Voxel size in µm; None where it is known from nowhere.
+    interval_s
+        Time between frames in seconds; None where unknown.
+    channels
+        A name for each channel.
+    source
+        Where it came from (a path or a layer's name), for messages and provenance.
+
+    Raises
+    ------
+    AnlageError
+        If axes, shape and channel names do not fit together.
+    """
+
+    data: LazyArray
+    axes: str
+    spacing: Spacing | None = None
+    interval_s: float | None = None
+    channels: tuple[str, ...] = ()
+    source: str = ""
+    _shape: tuple[int, int, int, int, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if (
+            len(self.axes) != len(self.data.shape)
+            or set(self.axes) - set(AXES)
+            or len(set(self.axes)) != len(self.axes)
+        ):
+            raise AnlageError(
+                f"The axes '{self.axes}' do not fit the image '{self.source}' of shape {tuple(self.data.shape)}: "
+                f"name each of its {len(self.data.shape)} axes once with a letter of tczyx."
+            )
+        if not {"y", "x"} <= set(self.axes):
+            raise AnlageError(f"The axes '{self.axes}' of '{self.source}' lack y or x.")
+        lengths = dict(zip(self.axes, self.data.shape, strict=True))
+        t, c, z, y, x = (int(lengths.get(axis, 1)) for axis in AXES)
+        if min(t, c, z, y, x) == 0:
+            raise AnlageError(
+                f"The image '{self.source}' is empty: its shape is {tuple(self.data.shape)} ({self.axes})."
+            )
+        object.__setattr__(self, "_shape", (t, c, z, y, x))
+        if not self.channels:
+            object.__setattr__(self, "channels", tuple(f"channel {i}" for i in range(c)))
+        if len(self.channels) != c:
+            raise AnlageError(
+                f"'{self.source}' has {c} channels but {len(self.channels)} channel names: {self.channels}."
+            )
+
+    @classmethod
+    def of(cls, data: LazyArray, axes: str | None = None, **about: Any) -> Self:
+        """Wrap an array; unnamed axes mean yx, zyx, tzyx or tczyx by their count."""
+        return cls(data, axes if axes is not None else default_axes(len(data.shape)), **about)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """(t, c, z, y, x)."""
+        return self._shape
+
+    @property
+    def shape_tzyx(self) -> tuple[int, int, int, int]:
+        t, _, z, y, x = self._shape
+        return (t, z, y, x)
+
+    @property
+    def n_frames(self) -> int:
+        return self._shape[0]
+
+    @property
+    def n_channels(self) -> int:
+        return self._shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.data.dtype)
+
+    @property
+    def is_flat(self) -> bool:
+        """2D over time: a single plane."""
+        return self._shape[2] == 1
+
+    def with_scale(self, spacing: Spacing | None = None, interval_s: float | None = None) -> Self:
+        """The same image with another voxel size (µm) or time step (s); None keeps what it has."""
+        return replace(self, spacing=spacing or self.spacing, interval_s=interval_s or self.interval_s)
+
+    def read(self, box: Box | None = None, channels: Sequence[int] | None = None) -> npt.NDArray[Any]:
+        """Pixels of a box, in the image's own type: a fresh array (t, c, z, y, x). The only way to pixels.
+
+        Raises
+        ------
+        AnlageError
+            If the box or a channel lies outside the image.
+        """
+        box = box or Box.whole(self.shape_tzyx)
+        wanted = list(range(self.n_channels)) if channels is None else [int(c) for c in channels]
+        if not wanted or min(wanted) < 0 or max(wanted) >= self.n_channels:
+            raise AnlageError(
+                f"Channel {wanted} was asked for, but '{self.source}' has {self.n_channels} (0 to {self.n_channels - 1})."
+            )
+        if box.intersection(Box.whole(self.shape_tzyx)) != box:
+            raise AnlageError(
+                f"The box {box} reaches outside '{self.source}', whose shape (t, z, y, x) is {self.shape_tzyx}."
+            )
+        ranges = dict(zip("tzyx", box.slices, strict=True))
+        if "c" not in self.axes:
+            return np.array(self._piece(ranges))
+        return np.concatenate([self._piece({**ranges, "c": slice(c, c + 1)}) for c in wanted], axis=1)
+
+    def frame(self, t: int, channels: Sequence[int] | None = None) -> npt.NDArray[Any]:
+        """One frame, (c, z, y, x)."""
+        _, z, y, x = self.shape_tzyx
+        pixels: npt.NDArray[Any] = self.read(Box((t, t + 1), (0, z), (0, y), (0, x)), channels)[0]
+        return pixels
+
+    def _piece(self, ranges: dict[str, slice]) -> npt.NDArray[Any]:
+        piece = np.asarray(self.data[tuple(ranges[axis] for axis in self.axes)])
+        present = [axis for axis in AXES if axis in self.axes]
+        piece = piece.transpose([self.axes.index(axis) for axis in present])
+        absent = tuple(i for i, axis in enumerate(AXES) if axis not in self.axes)
+        return np.expand_dims(piece, absent)
+
+
+def default_axes(n_dimensions: int) -> str:
+    """Axes of an array that names none: yx, zyx, tzyx or tczyx by their count."""
+    named = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
+    if n_dimensions not in named:
+        raise AnlageError(f"An image with {n_dimensions} axes cannot be read; it needs 2 to 5 of t, c, z, y, x.")
+    return named[n_dimensions]
