@@ -1,0 +1,36 @@
+# Two commands matter: `make demo` and `make test`. Each makes everything it needs by itself, once.
+# Options, for example `make test PYTHON=python3.12 TORCH=cpu`, are explained in .ci/setup.
+
+BIN := .venv/bin
+export PYTHON TORCH SYSTEM
+
+.PHONY: help setup demo test lint docs clean
+
+help:
+	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (3 minutes)"
+	@echo "make test    everything that has to hold: style, types, layers, tests"
+	@echo "make lint    style, types and layers alone"
+	@echo "make docs    write docs/parameters.md anew from the configs"
+	@echo "make clean   remove what was made, the environment too"
+
+setup:
+	@.ci/setup
+
+demo: setup
+	$(BIN)/anlage demo -o out/demo
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+docs: setup
+	$(BIN)/python docs/parameters.py
+
+clean:
+	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
