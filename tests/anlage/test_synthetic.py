@@ -1,0 +1,119 @@
+"""The synthetic embryo is what it says: crowded but possible, moving, dividing, the same for the same seed."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import center_of_mass
+from scipy.spatial import cKDTree
+
+from anlage.axes import Box, Spacing
+from anlage.errors import AnlageError
+from anlage.synthetic import Optics, SyntheticMovie, embryo, pair
+
+SMALL = {"n_frames": 6, "shape_zyx": (16, 96, 96), "n_nuclei": 24}
+
+
+@pytest.fixture(scope="module")
+def movie() -> SyntheticMovie:
+    return embryo(3, **SMALL)
+
+
+def test_same_seed_same_movie_and_another_seed_another(movie):
+    again, other = embryo(3, **SMALL), embryo(4, **SMALL)
+    assert np.array_equal(movie.image.data, again.image.data)
+    assert np.array_equal(movie.truth.positions, again.truth.positions)
+    assert not np.array_equal(movie.image.data, other.image.data)
+
+
+def test_image_is_what_a_camera_gives(movie):
+    assert movie.image.shape == (6, 1, 16, 96, 96)
+    assert movie.image.dtype == np.uint16
+    assert movie.image.spacing == Spacing(2.0, 0.5, 0.5)
+    assert movie.image.data.max() < 65535
+
+
+def test_every_centre_lies_in_its_own_label(movie):
+    t, z, y, x = np.rint(movie.truth.positions).astype(int).T
+    painted = movie.labels.data[t, 0, z, y, x]
+    assert (painted == movie.truth.label).mean() > 0.97
+
+
+def test_radius_is_that_of_the_ball_of_equal_volume(movie):
+    first = movie.truth.frames == 0
+    volumes = np.bincount(movie.labels.data[0].ravel(), minlength=25)[movie.truth.label[first]]
+    radii = (volumes * np.prod(movie.spacing.zyx) * 3 / (4 * np.pi)) ** (1 / 3)
+    assert np.median(radii / movie.truth.radius_um[first]) == pytest.approx(1.0, abs=0.04)
+
+
+def test_nuclei_touch_but_do_not_lie_in_each_other(movie):
+    crowd = embryo(1, n_frames=1, shape_zyx=(16, 96, 96), n_nuclei=40)
+    for frame in range(4):
+        rows = movie.truth.frames == frame
+        assert _nearest(movie, rows).min() > 0.7
+    nearest = _nearest(crowd, crowd.truth.frames == 0)
+    assert nearest.min() > 0.85
+    assert np.median(nearest) < 1.0
+
+
+def test_links_follow_small_steps_and_divisions_have_two_daughters(movie):
+    truth = movie.truth
+    row = {int(i): n for n, i in enumerate(truth.ids)}
+    before, after = (np.array([row[int(i)] for i in column]) for column in truth.links.T)
+    assert (truth.frames[after] - truth.frames[before] == 1).all()
+    step_um = np.linalg.norm((truth.positions[after] - truth.positions[before])[:, 1:] * movie.spacing.um, axis=1)
+    assert 0.05 < np.median(step_um) < 2.0
+    assert step_um.max() < 8.0
+    assert (np.isin(truth.ids[truth.frames > 0], truth.links[:, 1])).all()
+    assert len(truth.divisions) >= 1
+    assert np.unique(truth.links[:, 0], return_counts=True)[1].max() == 2
+
+
+def test_a_dividing_nucleus_lights_up(movie):
+    truth = movie.truth
+    mother = int(np.flatnonzero(truth.ids == truth.divisions[0, 0])[0])
+    t, label = int(truth.frames[mother]), truth.label[mother]
+    calm, dividing = (np.percentile(movie.image.data[f][movie.labels.data[f] == label], 90) for f in (0, t))
+    assert t > 0
+    assert dividing > 1.2 * calm
+
+
+def test_deeper_is_dimmer():
+    movie = embryo(2, n_frames=1, shape_zyx=(24, 96, 96), n_nuclei=50, optics=Optics(dimming_um=30.0))
+    inside = movie.labels.data[0, 0] > 0
+    pixels = movie.image.data[0, 0].astype(float) - 100
+    assert pixels[:8][inside[:8]].mean() > 2 * pixels[-8:][inside[-8:]].mean()
+
+
+def test_flat_culture_and_second_channel():
+    movie = embryo(0, 3, (1, 128, 128), spacing=Spacing(1, 0.5, 0.5), n_nuclei=20, optics=Optics(n_channels=2))
+    assert movie.image.shape == (3, 2, 1, 128, 128)
+    assert (movie.truth.positions[:, 1] == 0).all()
+    both = movie.image.read(Box((0, 1), (0, 1), (0, 128), (0, 128)))[0, :, 0].astype(float)
+    assert both[0].mean() > 1.1 * both[1].mean()
+
+
+@pytest.mark.parametrize("axis", ["z", "y", "x"])
+def test_pair_lies_as_far_apart_as_asked(axis):
+    movie = pair(0.8, axis=axis)
+    apart = np.diff(movie.truth.positions[:, 1:], axis=0)[0] * movie.spacing.um
+    assert np.linalg.norm(apart) == pytest.approx(0.8 * 8.0)
+    assert abs(apart["zyx".index(axis)]) == pytest.approx(6.4)
+    centres = np.array(center_of_mass(movie.labels.data[0, 0] > 0, movie.labels.data[0, 0], [1, 2]))
+    assert np.allclose(centres, movie.truth.positions[:, 1:], atol=0.5)
+
+
+def test_too_many_nuclei_is_a_sentence():
+    with pytest.raises(AnlageError, match=r"500 nuclei of 8 µm would fill .* and cannot be packed; ask for fewer"):
+        embryo(0, 1, (8, 64, 64), n_nuclei=500)
+
+
+def test_pair_along_no_axis_is_a_sentence():
+    with pytest.raises(AnlageError, match="cannot be set apart along 't'"):
+        pair(0.8, axis="t")
+
+
+def _nearest(movie: SyntheticMovie, rows) -> np.ndarray:
+    """Distance to the nearest neighbour over the sum of both (nominal) radii."""
+    places = movie.truth.positions[rows, 1:] * movie.spacing.um
+    radii = movie.truth.radius_um[rows]
+    distance, index = cKDTree(places).query(places, 2)
+    return distance[:, 1] / (radii + radii[index[:, 1]])
