@@ -1,14 +1,242 @@
-"""Probabilities that mean what they say."""
+"""Probabilities that mean what they say, thresholds, and intervals for what was counted.
+
+A network's logits become probabilities by Platt scaling, fitted on held-out data. Everything here is numpy in, numpy
+out, and made for few examples: what the data cannot decide stays as it was.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 
-__all__ = ["Calibration"]
+__all__ = [
+    "Calibration",
+    "ReliabilityBin",
+    "choose_threshold",
+    "expected_calibration_error",
+    "f1_interval",
+    "fit_platt",
+    "reliability",
+    "wilson_interval",
+]
+
+_LOGIT_LIMIT = 30.0
+"""Logits are clipped here: sigmoid(30) is 1 − 1e-13, and a saturated float32 sigmoid would give infinity."""
+
+_FEWEST_FOR_TEMPERATURE = 5
+"""Examples of each kind below which nothing is fitted."""
+
+_FEWEST_FOR_PLATT = 20
+"""Examples of each kind below which only the slope is fitted: an intercept from so few would mostly be noise."""
+
+_SLOPE_RANGE = (0.02, 50.0)
+_LOG_SLOPE_SD = 1.0
+_INTERCEPT_SD = 2.0
+"""Widths of the normal priors around the identity: a slope within a factor e, an intercept within 2 logits."""
+
+_MANY = 30
+"""Nuclei in truth from which a chosen threshold is trusted as it is (below, it is drawn towards 0.5)."""
+
+_PLATEAU = 0.99
+"""Thresholds whose F1 is at least this part of the best are taken to be equally good."""
 
 
 class Calibration(Frozen):
     """Platt scaling: probability = sigmoid(slope · logit + intercept). The identity by default."""
 
-    slope: float = 1.0
-    intercept: float = 0.0
+    slope: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Below 1 the network was too sure of itself, above 1 too timid."""
+    intercept: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    """Above 0 the network found the wanted kind less likely than it is."""
+
+    def apply(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Logits of any shape → calibrated probabilities of the same shape, in 0 … 1."""
+        return _sigmoid(self.slope * _clipped(logits) + self.intercept)
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """The examples whose probability lies in one interval, and how many of them were true."""
+
+    low: float
+    high: float
+    n: int
+    mean_probability: float
+    fraction_true: float
+
+
+def fit_platt(logits: npt.ArrayLike, truth: npt.ArrayLike) -> Calibration:
+    """Calibration from held-out examples, as far as they carry.
+
+    Minimises the cross-entropy with Platt's smoothed targets plus normal priors that hold log(slope) and the
+    intercept at the identity, so that separable data give a finite slope. With fewer than 20 examples of either kind
+    only the slope is fitted; with fewer than 5, nothing.
+
+    Parameters
+    ----------
+    logits
+        (N,) the network's raw output; infinities count as ±30.
+    truth
+        (N,) whether each example is of the wanted kind.
+
+    Raises
+    ------
+    AnlageError
+        If a logit is not a number.
+    """
+    x = _clipped(logits).reshape(-1)
+    wanted = _matching(truth, x)
+    n_true, n_false = int(wanted.sum()), int((~wanted).sum())
+    if min(n_true, n_false) < _FEWEST_FOR_TEMPERATURE:
+        return Calibration()
+    # Platt (1999): targets a little inside 0 … 1, as if one more example of each kind had been seen
+    target = np.where(wanted, (n_true + 1) / (n_true + 2), 1 / (n_false + 2))
+    slope, intercept = _minimise(x, target, with_intercept=min(n_true, n_false) >= _FEWEST_FOR_PLATT)
+    return Calibration(slope=slope, intercept=intercept)
+
+
+def reliability(probability: npt.ArrayLike, truth: npt.ArrayLike, *, n_bins: int = 10) -> tuple[ReliabilityBin, ...]:
+    """How often each probability came true, in bins of equal width; empty bins are left out."""
+    p = _probabilities(probability)
+    wanted = _matching(truth, p)
+    which = np.minimum((p * n_bins).astype(int), n_bins - 1)
+    bins = []
+    for b in np.unique(which):
+        members = which == b
+        bins.append(
+            ReliabilityBin(
+                low=float(b / n_bins),
+                high=float((b + 1) / n_bins),
+                n=int(members.sum()),
+                mean_probability=float(p[members].mean()),
+                fraction_true=float(wanted[members].mean()),
+            )
+        )
+    return tuple(bins)
+
+
+def expected_calibration_error(probability: npt.ArrayLike, truth: npt.ArrayLike, *, n_bins: int = 10) -> float:
+    """Mean distance between probability and the fraction that came true, over bins weighted by their examples.
+
+    0 is perfect, 0.05 means that a stated 80 % is right in 75 to 85 % of the cases. NaN without examples.
+    """
+    bins = reliability(probability, truth, n_bins=n_bins)
+    n = sum(b.n for b in bins)
+    if n == 0:
+        return math.nan
+    return sum(b.n * abs(b.mean_probability - b.fraction_true) for b in bins) / n
+
+
+def choose_threshold(probability: npt.ArrayLike, is_true: npt.ArrayLike, n_truth: int) -> float:
+    """The probability above which to report, chosen for F1 on held-out data.
+
+    The centre of the range of thresholds whose F1 is within 1 % of the best: the best single value of few examples is
+    mostly luck. With fewer than 30 nuclei in truth the choice is drawn towards 0.5 in proportion.
+
+    Parameters
+    ----------
+    probability
+        (N,) calibrated probabilities of all candidates.
+    is_true
+        (N,) whether the candidate was paired with a nucleus of the truth.
+    n_truth
+        Nuclei in the truth, found or not.
+    """
+    p = _probabilities(probability)
+    found = _matching(is_true, p)
+    if n_truth <= 0 or not found.any():
+        return 0.5
+    order = np.argsort(-p, kind="stable")
+    p, hits = p[order], np.cumsum(found[order])
+    last_of_equals = np.flatnonzero(np.append(p[:-1] > p[1:], True))  # equal probabilities stay or go together
+    p, hits = p[last_of_equals], hits[last_of_equals]
+    f1 = 2 * hits / (last_of_equals + 1 + n_truth)
+    best = int(np.argmax(f1))
+    worse = np.flatnonzero(f1 < _PLATEAU * f1[best])
+    first = int(worse[worse < best].max(initial=-1)) + 1
+    last = int(worse[worse > best].min(initial=len(p))) - 1
+    # to report all down to the k-th takes a threshold between p[k + 1] and p[k]; below the last candidate lies 0
+    high, low = p[first], np.append(p, 0.0)[last + 1]
+    trust = min(1.0, n_truth / _MANY)
+    return float(np.clip(trust * (low + high) / 2 + (1 - trust) * 0.5, 0.01, 0.99))
+
+
+def wilson_interval(successes: float, trials: float, *, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's interval for a proportion (95 % by default); (0, 1) without trials."""
+    if trials <= 0:
+        return (0.0, 1.0)
+    share = successes / trials
+    centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
+    half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
+    return (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def f1_interval(tp: float, fp: float, fn: float) -> tuple[float, float]:
+    """95 % interval of F1 from its counts.
+
+    F1 = 2J / (1 + J), where J = tp / (tp + fp + fn) is a proportion, so Wilson's interval of J carries over. It knows
+    only the counting error: nuclei of one movie resemble each other, and another movie may differ by more.
+    """
+    low, high = wilson_interval(tp, tp + fp + fn)
+    return (2 * low / (1 + low), 2 * high / (1 + high))
+
+
+def _minimise(
+    x: npt.NDArray[np.float64], target: npt.NDArray[np.float64], *, with_intercept: bool
+) -> tuple[float, float]:
+    from scipy.optimize import minimize
+
+    def objective(parameters: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        log_slope, intercept = float(parameters[0]), float(parameters[1])
+        slope = math.exp(log_slope)
+        score = slope * x + intercept
+        entropy = float(np.sum(np.logaddexp(0.0, score) - target * score))
+        error = _sigmoid(score) - target
+        prior = 0.5 * (log_slope / _LOG_SLOPE_SD) ** 2 + 0.5 * (intercept / _INTERCEPT_SD) ** 2
+        gradient = [
+            slope * float(error @ x) + log_slope / _LOG_SLOPE_SD**2,
+            float(error.sum()) + intercept / _INTERCEPT_SD**2,
+        ]
+        return entropy + prior, np.array(gradient)
+
+    low, high = (math.log(limit) for limit in _SLOPE_RANGE)
+    offset = _LOGIT_LIMIT if with_intercept else 0.0
+    found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(low, high), (-offset, offset)])
+    return math.exp(float(found.x[0])), float(found.x[1])
+
+
+def _sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def _clipped(logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    x = np.asarray(logits, dtype=np.float64)
+    if np.isnan(x).any():
+        raise AnlageError(
+            f"{int(np.isnan(x).sum())} of the network's {x.size} outputs are not numbers; "
+            "its training has diverged, so train again with a lower learning rate."
+        )
+    return np.clip(x, -_LOGIT_LIMIT, _LOGIT_LIMIT)
+
+
+def _probabilities(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    p = np.asarray(values, dtype=np.float64).reshape(-1)
+    if not ((p >= 0) & (p <= 1)).all():
+        wrong = p[~((p >= 0) & (p <= 1))]
+        raise AnlageError(f"{len(wrong)} of {len(p)} probabilities are not between 0 and 1, the first is {wrong[0]:g}.")
+    return p
+
+
+def _matching(truth: npt.ArrayLike, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    wanted = np.asarray(truth, dtype=bool).reshape(-1)
+    if len(wanted) != len(values):
+        raise AnlageError(f"There are {len(values)} predictions but {len(wanted)} truths; each needs one.")
+    return wanted

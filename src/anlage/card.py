@@ -1,0 +1,234 @@
+"""The card of a model: what it finds, from what it learnt, how well it does and what it is not for."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from anlage.calibration import f1_interval
+from anlage.dataset.intensity import Intensity
+from anlage.frozen import Frozen
+from anlage.tasks.task import Evidence
+
+__all__ = ["SCHEMA_VERSION", "Card", "TrainedOn"]
+
+SCHEMA_VERSION = 1
+
+_FINDS = {
+    ("nuclei", "centres"): "the centre of every nucleus, as a point with a probability",
+    ("nuclei", "instances"): "every nucleus, as a label of its own",
+    ("nuclei", "classes"): "the class of every voxel, as painted in the annotations",
+    ("divisions", ""): "the last frame of a nucleus before it divides",
+    ("links", ""): "which nucleus of the next frame is the same nucleus",
+    ("events", ""): "when an event happens on a signal over time",
+}
+_METRICS = {
+    "f1": "F1 (found and right, together)",
+    "precision": "Precision (of what it reports, this much is right)",
+    "recall": "Recall (of what is there, this much is found)",
+    "median_error_um": "Median distance to the true centre, µm",
+    "mean_error_um": "Mean distance to the true centre, µm",
+}
+_SHARES = ("f1", "precision", "recall")
+
+
+class TrainedOn(Frozen):
+    """One store of training data, as the card remembers it."""
+
+    name: str
+    """Name of the store."""
+    source: str = ""
+    """The image it was cut from."""
+    store_hash: str = ""
+    """Content hash of the store."""
+    n_nuclei: Annotated[int, Field(ge=0)] = 0
+    """Annotated nuclei in it."""
+    n_frames: Annotated[int, Field(ge=0)] = 0
+    """Frames in it that hold annotations."""
+    sparse: bool = False
+    """Whether only some of the nuclei were marked."""
+
+
+class Card(Frozen):
+    """Everything about a model except its weights."""
+
+    schema_version: Annotated[int, Field(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION
+    """Version of this record's layout."""
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """What people call it, for example 'centres-7f3a'."""
+    task: str
+    """Kind of network: nuclei, divisions, links or events."""
+    head: str = ""
+    """Kind of output where a task has several, for example 'centres'."""
+    created: str
+    """When training ended, ISO 8601 in UTC."""
+    version: str
+    """Version of anlage that trained it."""
+    channels: tuple[str, ...]
+    """Names of the image channels that it looks at, in order."""
+    combine: str = "separate"
+    """'separate': each channel is an input of its own; 'sum': their sum is the only input."""
+    spacing_um_zyx: tuple[float, float, float]
+    """Voxel size of the training images in µm (z, y, x)."""
+    interval_s: float | None = None
+    """Time between frames of the training images in seconds; None where unknown."""
+    intensity: Intensity
+    """How brightness was normalised, with the values of the training images."""
+    diameter_um: Annotated[float, Field(gt=0)] | None = None
+    """Typical diameter of a nucleus in the training images in µm."""
+    plan: dict[str, Any]
+    """What the data decided: grid, patch, channels, network size."""
+    config: dict[str, Any]
+    """The task's settings."""
+    trained_on: tuple[TrainedOn, ...]
+    """The training data, store by store."""
+    evidence: Evidence
+    """What held-out data say of it."""
+    weights_sha256: str = ""
+    """SHA-256 of the weights; filled in when the model is saved."""
+    steps: Annotated[int, Field(ge=0)] = 0
+    """Optimiser steps behind these weights."""
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds that the training took."""
+    limits: str = ""
+    """What it should not be used for, beside what holds for every model."""
+
+    @field_validator("evidence")
+    @classmethod
+    def _only_numbers(cls, evidence: Evidence) -> Evidence:
+        # a median without a single pair is NaN, which JSON cannot hold: an absent metric says the same
+        metrics = {name: value for name, value in evidence.metrics.items() if math.isfinite(value)}
+        ece = evidence.ece if evidence.ece is not None and math.isfinite(evidence.ece) else None
+        return evidence.model_copy(update={"metrics": metrics, "ece": ece})
+
+    @property
+    def id(self) -> str:
+        """Name and the beginning of the weights' hash: the origin of every nucleus that this model proposes."""
+        return f"{self.name}-{self.weights_sha256[:8]}" if self.weights_sha256 else self.name
+
+    @property
+    def finds(self) -> str:
+        """What it finds, in words."""
+        return _FINDS.get((self.task, self.head)) or _FINDS.get((self.task, ""), f"{self.task} {self.head}".strip())
+
+    def to_markdown(self) -> str:
+        """The card for people to read."""
+        sections = {
+            "What it looks at": _input(self),
+            "What it learnt from": _training(self),
+            "How well it does": _performance(self.evidence),
+            "What its probabilities are worth": _probabilities(self.evidence),
+            "What it should not be used for": _limits(self),
+        }
+        lines = [f"# {_plain(self.name)}", "", f"Finds {_plain(self.finds)}.", ""]
+        for title, body in sections.items():
+            lines += [f"## {title}", "", *body, ""]
+        lines.append(
+            f"Made {_plain(self.created)} with anlage {_plain(self.version)}; model `{_plain(self.id)}`. The settings are in card.json."
+        )
+        return "\n".join(lines) + "\n"
+
+
+def _input(card: Card) -> list[str]:
+    z, y, x = card.spacing_um_zyx
+    names = ", ".join(_plain(name) for name in card.channels)
+    summed = ", added up" if card.combine == "sum" and len(card.channels) > 1 else ""
+    rows = [f"- Channels: {names}{summed}", f"- Voxel size: {z:g} × {y:g} × {x:g} µm (z, y, x)"]
+    if card.diameter_um is not None:
+        voxels = " × ".join(f"{card.diameter_um / step:.1f}" for step in card.spacing_um_zyx)
+        rows.append(f"- Nucleus diameter: {card.diameter_um:.1f} µm, that is {voxels} voxels (z, y, x)")
+    if card.interval_s is not None:
+        rows.append(f"- Time between frames: {_duration(card.interval_s)}")
+    return rows
+
+
+def _training(card: Card) -> list[str]:
+    rows = []
+    for store in card.trained_on:
+        source = f" (from {_plain(store.source)})" if store.source else ""
+        sparse = "; only some of the nuclei there were marked" if store.sparse else ""
+        rows.append(
+            f"- {_plain(store.name)}{source}: {_count(store.n_nuclei, 'nucleus', 'nuclei')} in "
+            f"{_count(store.n_frames, 'frame', 'frames')}{sparse}"
+        )
+    return [*rows, "", f"Trained for {_count(card.steps, 'step', 'steps')} in {_duration(card.seconds)}."]
+
+
+def _performance(evidence: Evidence) -> list[str]:
+    metrics = evidence.metrics
+    if not metrics:
+        return [f"Not known: nothing could be measured on held-out data ({_plain(evidence.held_out)})."]
+    rows = [
+        f"Measured on what it never trained on: {_plain(evidence.held_out)}.",
+        "",
+        "| on held-out data | value |",
+        "|---|---|",
+    ]
+    intervals = _f1_interval(metrics, evidence.n_positive)
+    for name in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]:
+        number = f"{metrics[name]:.1%}" if name in _SHARES[1:] else f"{metrics[name]:.3g}"
+        extra = f" ({intervals})" if name == "f1" and intervals else ""
+        rows.append(f"| {_plain(_METRICS.get(name, name))} | {number}{extra} |")
+    if intervals:
+        rows += [
+            "",
+            "The interval covers the luck of counting so few or so many; another movie may differ by more. Check it on yours.",
+        ]
+    return rows
+
+
+def _f1_interval(metrics: dict[str, float], n_positive: int) -> str:
+    if not all(name in metrics for name in _SHARES) or n_positive <= 0:
+        return ""
+    found = metrics["recall"] * n_positive
+    wrong = found / metrics["precision"] - found if metrics["precision"] > 0 else 0.0
+    low, high = f1_interval(found, max(0.0, wrong), n_positive - found)
+    return f"95 % interval {low:.2f} to {high:.2f}, from {n_positive} held out"
+
+
+def _probabilities(evidence: Evidence) -> list[str]:
+    reported = f"It reports what reaches a probability of {evidence.threshold:.2f}, unless another threshold is given."
+    if evidence.ece is None:
+        return [f"Not known: too few held-out examples to check them. Take them as a ranking. {reported}"]
+    return [
+        f"On held-out data a stated probability was off by {100 * evidence.ece:.1f} percentage points on average "
+        f"(expected calibration error {evidence.ece:.3f}). {reported}"
+    ]
+
+
+def _limits(card: Card) -> list[str]:
+    rows = []
+    if card.diameter_um is not None:
+        rows.append(
+            f"- Nuclei of a very different size without saying so: images are rescaled so that a nucleus is as large as the "
+            f"{card.diameter_um:.1f} µm it knows; check the diameter that the prediction reports, or give it."
+        )
+    rows += [
+        "- Other stains, tissues or microscopes without looking at the result: it has seen only the images above.",
+        "- Counts or measurements that nobody checked on a part of the same movie.",
+    ]
+    if sum(store.n_nuclei for store in card.trained_on) < 100:
+        rows.append("- Anything final: it learnt from fewer than 100 examples. Correct its proposals and train again.")
+    if card.limits:
+        rows.append(f"- {_plain(card.limits)}")
+    return rows
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n:,} {one if n == 1 else many}".replace(",", "\N{THIN SPACE}")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+
+
+def _plain(text: str) -> str:
+    """Text of a stranger's file on one line, without anything that a Markdown or HTML viewer would act upon."""
+    line = " ".join(text.split())
+    for sign, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("[", "\\["), ("`", "'")):
+        line = line.replace(sign, shown)
+    return line
