@@ -1,0 +1,166 @@
+"""Small embryos whose truth is known: for the demo, the tests and trying things out.
+
+Nuclei are textured ellipsoids that touch, drift, turn and divide inside an ellipsoidal embryo. They are drawn finer
+than the planes lie apart, blurred by an anisotropic point spread function, dimmed with depth and read out with photon
+and read noise. The same seed gives the same movie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.synthetic.camera import paint, photograph
+from anlage.synthetic.nuclei import Nucleus, new_nucleus, next_frame, relax
+from anlage.synthetic.stage import Optics, Stage
+from anlage.timelapse import TimeLapse
+
+__all__ = ["Optics", "SyntheticMovie", "embryo", "pair"]
+
+_INTERVAL_S = 300.0
+_SPACING = Spacing(2.0, 0.5, 0.5)
+_OPTICS = Optics()
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticMovie:
+    """A rendered movie and what is in it.
+
+    Parameters
+    ----------
+    image
+        uint16 pixels (t, c, z, y, x) with spacing and interval.
+    truth
+        Every nucleus in every frame, with radius (of the ball, in 2D the disc, of equal size) and links.
+    labels
+        The same nuclei as painted labels (t, 1, z, y, x), uint16; a nucleus keeps its number until it divides.
+    """
+
+    image: TimeLapse
+    truth: Annotations
+    labels: TimeLapse
+
+    @property
+    def spacing(self) -> Spacing:
+        assert self.image.spacing is not None  # noqa: S101 - both makers below set it
+        return self.image.spacing
+
+    @property
+    def labelled_truth(self) -> Annotations:
+        """The truth with its painted labels."""
+        return replace(self.truth, labels=self.labels)
+
+
+def embryo(
+    seed: int = 0,
+    n_frames: int = 10,
+    shape_zyx: tuple[int, int, int] = (24, 160, 160),
+    *,
+    spacing: Spacing = _SPACING,
+    n_nuclei: int = 80,
+    diameter_um: float = 8.0,
+    optics: Optics = _OPTICS,
+) -> SyntheticMovie:
+    """Render a crowded embryo that moves and divides.
+
+    Parameters
+    ----------
+    seed
+        The same seed gives the same movie.
+    n_frames
+        Number of time points, five minutes apart.
+    shape_zyx
+        Voxels; Z = 1 gives a flat culture with discs for nuclei.
+    spacing
+        Voxel size in µm.
+    n_nuclei
+        Nuclei in the first frame; divisions add to them. At least one nucleus divides in movies of three frames or
+        more.
+    diameter_um
+        Mean diameter of a nucleus in µm.
+    optics
+        Blur, light, noise and channels.
+
+    Raises
+    ------
+    AnlageError
+        If so many nuclei do not fit into the image.
+    """
+    stage = Stage(shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed))
+    stage.check_room(n_nuclei)
+    nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
+    relax(nuclei, stage, rounds=120)
+    if nuclei and n_frames >= 3:
+        nuclei[0].countdown = n_frames // 2 - 1
+    frames = [nuclei]
+    for _ in range(n_frames - 1):
+        frames.append(next_frame(frames[-1], stage))
+    return _develop(frames, stage, f"synthetic embryo, seed {seed}")
+
+
+def pair(
+    distance_diameters: float = 0.8,
+    *,
+    seed: int = 0,
+    axis: str = "x",
+    shape_zyx: tuple[int, int, int] = (20, 80, 80),
+    spacing: Spacing = _SPACING,
+    diameter_um: float = 8.0,
+    optics: Optics = _OPTICS,
+) -> SyntheticMovie:
+    """Render two nuclei side by side in the middle of one frame.
+
+    Closer than one diameter they are pressed flat against each other, keeping their volume, so that they touch
+    without overlapping.
+
+    Parameters
+    ----------
+    distance_diameters
+        Distance of the centres, in diameters.
+    seed
+        The same seed gives the same picture.
+    axis
+        Direction from one to the other: ``z``, ``y`` or ``x``.
+    shape_zyx, spacing, diameter_um, optics
+        As for `embryo`.
+    """
+    stage = Stage(shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed))
+    along = np.array([float(letter == axis) for letter in "zyx"])
+    if along.sum() != 1 or (stage.flat and axis == "z"):
+        raise AnlageError(f"Two nuclei cannot be set apart along '{axis}' here; choose one of z, y, x (y, x in 2D).")
+    press = min(1.0, distance_diameters)
+    nuclei = []
+    for track, side in ((1, -0.5), (2, 0.5)):
+        nucleus = new_nucleus(stage, track)
+        nucleus.centre = stage.middle + side * distance_diameters * diameter_um * along
+        nucleus.radius = diameter_um / 2
+        nucleus.rotation = np.eye(3)
+        nucleus.ratios = np.where(along == 1, press, press ** (-1.0 if stage.flat else -0.5))
+        nuclei.append(nucleus)
+    return _develop([nuclei], stage, f"two synthetic nuclei {distance_diameters:g} diameters apart")
+
+
+def _develop(frames: Sequence[Sequence[Nucleus]], stage: Stage, source: str) -> SyntheticMovie:
+    """Pictures, labels and the table of what is in them."""
+    about = {"spacing": stage.spacing, "interval_s": _INTERVAL_S, "source": source}
+    pixels = np.stack([photograph(nuclei, stage) for nuclei in frames])
+    labels = np.stack([paint(nuclei, stage) for nuclei in frames])[:, None]
+    everyone = [(t, nucleus) for t, nuclei in enumerate(frames) for nucleus in nuclei]
+    positions = np.array([[t, *(n.centre / stage.spacing.um)] for t, n in everyone]).reshape(-1, 4)
+    ids = {(t, n.track): row for row, (t, n) in enumerate(everyone, start=1)}
+    earlier = [ids.get((t - 1, n.track)) or ids.get((t - 1, n.mother)) for t, n in everyone]
+    links = [(before, row) for row, before in enumerate(earlier, start=1) if before is not None]
+    truth = Annotations.of(
+        positions,
+        links=np.array(links, dtype=np.int64).reshape(-1, 2),
+        radius_um=np.array([n.true_radius(flat=stage.flat) for _, n in everyone]),
+        label=np.array([n.track for _, n in everyone], dtype=np.int64),
+    )
+    names = ("nuclei", "marker")[: stage.optics.n_channels]
+    image = TimeLapse.of(pixels, "tczyx", channels=names, **about)
+    return SyntheticMovie(image, truth, TimeLapse.of(labels, "tczyx", channels=("labels",), **about))

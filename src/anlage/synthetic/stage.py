@@ -1,0 +1,84 @@
+"""Where the nuclei live and through what they are seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+
+__all__ = ["Optics", "Stage", "Vector"]
+
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Optics:
+    """The imaginary microscope."""
+
+    psf_um_zyx: tuple[float, float, float] = (1.2, 0.3, 0.3)
+    """Standard deviation of the point spread function in µm."""
+    photons: float = 60.0
+    """Photons per voxel from the inside of a typical nucleus at the surface."""
+    background: float = 3.0
+    """Photons per voxel from the embryo between its nuclei."""
+    read_noise: float = 1.5
+    """Standard deviation of the camera's noise, in photons."""
+    gain: float = 12.0
+    """Grey values per photon."""
+    offset: float = 100.0
+    """Grey value of darkness."""
+    dimming_um: float = 70.0
+    """Depth (µm along z) over which the light falls to 1/e."""
+    n_channels: int = 1
+    """1: all nuclei; 2: beside them a marker that about half of the nuclei carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where it all happens."""
+
+    shape_zyx: tuple[int, int, int]
+    spacing: Spacing
+    optics: Optics
+    diameter_um: float
+    rng: np.random.Generator = field(repr=False)
+
+    @property
+    def flat(self) -> bool:
+        return self.shape_zyx[0] == 1
+
+    @property
+    def middle(self) -> Vector:
+        middle: Vector = (np.array(self.shape_zyx) - 1) / 2 * self.spacing.um
+        return middle
+
+    @property
+    def half_axes(self) -> Vector:
+        """Of the ellipsoid in which centres stay, µm."""
+        room = np.array(self.shape_zyx) * self.spacing.um / 2 - 0.6 * self.diameter_um
+        half: Vector = np.maximum(room, 0.25 * np.array(self.shape_zyx) * self.spacing.um)
+        if self.flat:
+            half[0] = 1.0
+        return half
+
+    def direction(self) -> Vector:
+        """A random unit vector; in the plane where there is only one."""
+        v = self.rng.normal(size=3)
+        if self.flat:
+            v[0] = 0.0
+        unit: Vector = v / np.linalg.norm(v)
+        return unit
+
+    def check_room(self, n_nuclei: int) -> None:
+        """Raise AnlageError if so many nuclei cannot be packed into the embryo."""
+        room = self.half_axes[1:] if self.flat else self.half_axes
+        filled = n_nuclei * (self.diameter_um / 2) ** len(room) / float(np.prod(room + self.diameter_um / 2))
+        if filled > 0.6:
+            raise AnlageError(
+                f"{n_nuclei} nuclei of {self.diameter_um:g} µm would fill {filled:.0%} of the embryo and cannot be packed; "
+                "ask for fewer or smaller nuclei, or a larger image."
+            )
