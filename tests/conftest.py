@@ -1,0 +1,60 @@
+"""What every test may count on: few threads, repeatable examples, and reasons where something cannot run here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before torch or numpy are loaded, here and in child processes: two cores are what a test may take.
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "2")
+
+# The same examples on every machine, and none that fail because the machine was busy.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.load_profile("repeatable")
+
+
+def _has_display() -> bool:
+    if not sys.platform.startswith("linux"):
+        return True
+    return shutil.which("Xvfb") is not None or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+if not _has_display():
+    # Qt would end the whole process; widgets alone work without a screen.
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("viewer") and not _has_display():
+        pytest.skip("a napari viewer needs a screen: install the package xvfb")
+    if item.get_closest_marker("gpu"):
+        import torch  # only here: collecting the suite must not load it
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """Path of a real data set by its folder's name; the test is skipped where the data are not beside the repository.
+
+    They are looked for in ``../shared/data``, or in the folder that ``ANLAGE_TEST_DATA`` names.
+    """
+    folder = Path(os.environ.get("ANLAGE_TEST_DATA", ROOT.parent / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            pytest.skip(f"the data set '{name}' is not in {folder}")
+        return path
+
+    return find

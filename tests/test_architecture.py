@@ -1,0 +1,116 @@
+"""What holds the code together: who may import what, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anlage
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+MAX_LINES = 400
+
+HEAVY = {"torch", "napari", "qtpy", "PyQt6", "PySide6", "magicgui", "superqt", "pyqtgraph", "vispy"}
+BACKEND_OF_THE_DOCK = [
+    "anlage.annotations",
+    "anlage.blobs",
+    "anlage.card",
+    "anlage.cuboid",
+    "anlage.dataset.build",
+    "anlage.dataset.store",
+    "anlage.io",
+    "anlage.model",
+    "anlage.prediction",
+    "anlage.training.config",
+    "anlage.training.progress",
+    "anlage.training.run",
+]
+
+
+def _loaded_by(statement: str) -> set[str]:
+    """Top-level packages that a fresh interpreter has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(run.stdout.split())
+
+
+def _relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("package", ["anlage", "napari_anlage"])
+def test_importing_a_package_loads_neither_torch_nor_qt_nor_napari(package: str) -> None:
+    assert not _loaded_by(f"import {package}") & HEAVY
+
+
+def test_import_anlage_defines_names_only() -> None:
+    assert not _loaded_by("import anlage") & {"numpy", "scipy", "zarr", "pandas", "pydantic", "skimage"}
+
+
+@pytest.mark.parametrize("module", BACKEND_OF_THE_DOCK)
+def test_what_the_dock_uses_loads_no_torch(module: str) -> None:
+    assert not _loaded_by(f"import {module}") & HEAVY
+
+
+@pytest.mark.parametrize("name", anlage.__all__)
+def test_public_names_resolve(name: str) -> None:
+    assert getattr(anlage, name) is not None
+    assert name in dir(anlage)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nucleus'"):
+        _ = anlage.nucleus
+
+
+def test_the_frontend_knows_only_the_public_names() -> None:
+    offenders = []
+    for path in (ROOT / "src" / "napari_anlage").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names if alias.name.startswith("anlage.")]
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "anlage":
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [name for name in names if name.removeprefix("anlage.") not in anlage.__all__]
+            else:
+                names = []
+            offenders += [f"{_relative(path)}:{node.lineno} {name}" for name in names]
+    assert not offenders, "these are not in anlage.__all__: " + ", ".join(offenders)
+
+
+def test_no_file_is_a_giant() -> None:
+    giants = {_relative(p): n for p in SOURCES if (n := len(p.read_text("utf-8").splitlines())) > MAX_LINES}
+    assert not giants, f"split these (more than {MAX_LINES} lines): {giants}"
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    empty_words = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "handler", "tools"}
+    assert not [_relative(p) for p in SOURCES if p.stem in empty_words]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=_relative)
+def test_house_rules(path: Path) -> None:
+    """No print outside the command line, no pickle, no relative import, no work at import but names."""
+    tree = ast.parse(path.read_text("utf-8"))
+    found: list[str] = []
+    for node in ast.walk(tree):
+        line = getattr(node, "lineno", 0)
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found.append(f"{line}: relative import")
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
+            if names & {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}:
+                found.append(f"{line}: pickle")
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and getattr(node.value, "value", True):
+            found.append(f"{line}: allow_pickle")
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"torch.save", "torch.load"}:
+            found.append(f"{line}: torch.save and torch.load are pickle")
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and "cli" not in path.parts:
+            found.append(f"{line}: print")
+    assert not found, f"{_relative(path)}: {found}"
