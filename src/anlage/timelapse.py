@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -45,6 +46,8 @@ class TimeLapse:
         A name for each channel.
     source
         Where it came from (a path or a layer's name), for messages and provenance.
+    axes_from, spacing_from, interval_from
+        Who says so, for the sentence that is printed after reading: "the OME metadata", "given", "their count".
 
     Raises
     ------
@@ -58,6 +61,9 @@ class TimeLapse:
     interval_s: float | None = None
     channels: tuple[str, ...] = ()
     source: str = ""
+    axes_from: str = ""
+    spacing_from: str = ""
+    interval_from: str = ""
     _shape: tuple[int, int, int, int, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -120,7 +126,15 @@ class TimeLapse:
 
     def with_scale(self, spacing: Spacing | None = None, interval_s: float | None = None) -> Self:
         """The same image with another voxel size (µm) or time step (s); None keeps what it has."""
-        return replace(self, spacing=spacing or self.spacing, interval_s=interval_s or self.interval_s)
+        if interval_s is not None and not (math.isfinite(interval_s) and interval_s > 0):
+            raise AnlageError(f"The time step {interval_s} s must be a positive number.")
+        return replace(
+            self,
+            spacing=spacing or self.spacing,
+            spacing_from="given" if spacing else self.spacing_from,
+            interval_s=interval_s or self.interval_s,
+            interval_from="given" if interval_s else self.interval_from,
+        )
 
     def read(self, box: Box | None = None, channels: Sequence[int] | None = None) -> npt.NDArray[Any]:
         """Pixels of a box, in the image's own type: a fresh array (t, c, z, y, x). The only way to pixels.

@@ -1,0 +1,76 @@
+"""Arrays on disk as the rest of the program wants them: in the machine's byte order, with errors that are sentences."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.errors import AnlageError
+from anlage.timelapse import LazyArray
+
+__all__ = ["Pixels", "WholeNumbers"]
+
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, IndexError, zlib.error)
+"""What decoders raise on a damaged chunk or strip."""
+
+
+class Pixels:
+    """Pixels of a file: native byte order, and one sentence where a piece cannot be decoded.
+
+    Parameters
+    ----------
+    array
+        Anything lazy.
+    source
+        The file's name, for the sentence.
+    """
+
+    def __init__(self, array: LazyArray, source: str) -> None:
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
+        self._array = array
+        self._source = source
+        if self.dtype.kind not in "buif":
+            raise AnlageError(f"'{source}' holds values of type {self.dtype}; an image needs real numbers.")
+
+    def __getitem__(self, index: Any, /) -> npt.NDArray[Any]:
+        try:
+            piece = np.asarray(self._array[index])
+        except _DAMAGE as error:
+            raise AnlageError(
+                f"'{self._source}' is damaged: a part of it cannot be decoded ({error}); copy or save it again."
+            ) from error
+        return piece.astype(self.dtype, copy=False)
+
+
+class WholeNumbers:
+    """Labels: whole numbers ≥ 0 as integers, checked whenever a piece is read."""
+
+    def __init__(self, array: LazyArray, source: str) -> None:
+        found = np.dtype(array.dtype)
+        self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
+        self.dtype: np.dtype[Any] = np.dtype({"b": np.uint8, "f": np.int64}.get(found.kind, found))
+        self._array = array
+        self._source = source
+        if found.kind not in "buif":
+            raise AnlageError(f"The labels '{source}' are of type {found}; they must be whole numbers.")
+
+    def __getitem__(self, index: Any, /) -> npt.NDArray[Any]:
+        piece = np.asarray(self._array[index])
+        if piece.dtype.kind == "f":
+            self._refuse(piece[~(piece == np.rint(piece))], "whole numbers")
+        if piece.dtype.kind in "if":
+            self._refuse(piece[piece < 0], "0 (background) or larger")
+        if piece.dtype == np.uint64:
+            self._refuse(piece[piece > np.iinfo(np.int64).max], "below 2⁶³")
+        return piece.astype(self.dtype, copy=False)
+
+    def _refuse(self, bad: npt.NDArray[Any], wanted: str) -> None:
+        if bad.size:
+            raise AnlageError(
+                f"The labels '{self._source}' contain the value {bad.flat[0]:g}; labels must be {wanted}. "
+                "Is this the image instead of its labels?"
+            )
