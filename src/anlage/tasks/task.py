@@ -28,6 +28,10 @@ class Setting:
     batch_size: int | None
     """As the user set it; None lets the task choose from the data and the free memory."""
     augment: bool
+    plan: Frozen | None = None
+    """The plan that a resumed run made at its start, to be used as it is; None lets the task make one."""
+    base: Frozen | None = None
+    """The plan of the model that the run starts from: what shapes the network is taken from it; None without a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Task(Protocol):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    minutes: ClassVar[float]
+    """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
     config: ClassVar[type[Frozen]]
     """Parameters of this task, beside those that every training has."""
     plan: ClassVar[type[Frozen]]
