@@ -28,10 +28,14 @@ _METRICS = {
     "f1": "F1 (found and right, together)",
     "precision": "Precision (of what it reports, this much is right)",
     "recall": "Recall (of what is there, this much is found)",
+    "tp": "Found",
+    "fn": "Missed",
+    "fp": "Reported wrongly",
     "median_error_um": "Median distance to the true centre, µm",
     "mean_error_um": "Mean distance to the true centre, µm",
+    "match_radius_um": "Distance to the true centre up to which it counts as found, µm",
+    "average_precision": "Average precision (over all thresholds)",
 }
-_SHARES = ("f1", "precision", "recall")
 
 
 class TrainedOn(Frozen):
@@ -166,26 +170,31 @@ def _performance(evidence: Evidence) -> list[str]:
         "| on held-out data | value |",
         "|---|---|",
     ]
-    intervals = _f1_interval(metrics, evidence.n_positive)
+    interval = _f1_interval(metrics)
     for name in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]:
-        number = f"{metrics[name]:.1%}" if name in _SHARES[1:] else f"{metrics[name]:.3g}"
-        extra = f" ({intervals})" if name == "f1" and intervals else ""
-        rows.append(f"| {_plain(_METRICS.get(name, name))} | {number}{extra} |")
-    if intervals:
-        rows += [
-            "",
-            "The interval covers the luck of counting so few or so many; another movie may differ by more. Check it on yours.",
-        ]
+        extra = f" ({interval})" if name == "f1" and interval else ""
+        rows.append(f"| {_plain(_METRICS.get(name, name))} | {_metric(name, metrics[name])}{extra} |")
+    rows += ["", "The threshold was chosen on the same data, so expect a little less on new ones."]
+    if interval:
+        rows[-1] += (
+            " The interval covers the luck of counting so few or so many; another movie may differ by more. "
+            "Check it on yours."
+        )
     return rows
 
 
-def _f1_interval(metrics: dict[str, float], n_positive: int) -> str:
-    if not all(name in metrics for name in _SHARES) or n_positive <= 0:
+def _metric(name: str, value: float) -> str:
+    if name in ("precision", "recall"):
+        return f"{value:.1%}"
+    return f"{value:.0f}" if name in ("tp", "fn", "fp") else f"{value:.3g}"
+
+
+def _f1_interval(metrics: dict[str, float]) -> str:
+    counts = [metrics.get(name, -1.0) for name in ("tp", "fp", "fn")]
+    if min(counts) < 0:
         return ""
-    found = metrics["recall"] * n_positive
-    wrong = found / metrics["precision"] - found if metrics["precision"] > 0 else 0.0
-    low, high = f1_interval(found, max(0.0, wrong), n_positive - found)
-    return f"95 % interval {low:.2f} to {high:.2f}, from {n_positive} held out"
+    low, high = f1_interval(*counts)
+    return f"95 % interval {low:.2f} to {high:.2f}, from {counts[0] + counts[2]:.0f} held out"
 
 
 def _probabilities(evidence: Evidence) -> list[str]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
@@ -23,6 +22,7 @@ from pydantic_core import from_json
 
 from anlage.card import SCHEMA_VERSION, Card
 from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
 
 __all__ = ["SUFFIX", "Model", "load_model", "read_card", "save_model"]
 
@@ -119,14 +119,9 @@ def save_model(path: str | Path, card: Card, weights: Mapping[str, Any], preview
     }
     if preview_png is not None:
         members[_PREVIEW] = preview_png
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, members, check=load_model)
-    except OSError as problem:
-        raise AnlageError(
-            f"The model '{path}' cannot be written: {problem.strerror or problem}; free some space or choose another "
-            "place. A model that was there before is unchanged."
-        ) from problem
+    with replacing(path) as temporary:
+        _write(temporary, members)
+        load_model(temporary)
     return Model(card, path)
 
 
@@ -300,21 +295,13 @@ def _array(weight: Any) -> npt.NDArray[Any]:
     return np.ascontiguousarray(weight).reshape(np.shape(weight))
 
 
-def _write(path: Path, members: Mapping[str, bytes], *, check: Callable[[Path], object]) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-                for member, content in members.items():
-                    archive.writestr(_entry(member), content)
-            file.flush()
-            os.fsync(file.fileno())
-        check(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _write(path: Path, members: Mapping[str, bytes]) -> None:
+    with path.open("xb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, content in members.items():
+                archive.writestr(_entry(name), content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

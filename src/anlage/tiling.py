@@ -57,8 +57,9 @@ class Tile:
         centres may fall on either side of a border and be kept twice or never.
         """
         p = np.asarray(positions_zyx, dtype=np.float64).reshape(-1, 3)
-        inside: npt.NDArray[np.bool_] = ((p >= self.keep_low_zyx) & (p < self.keep_high_zyx)).all(axis=1)
-        return inside
+        inside = (p >= np.array(self.keep_low_zyx)) & (p < np.array(self.keep_high_zyx))
+        kept: npt.NDArray[np.bool_] = inside.all(axis=1)
+        return kept
 
 
 def tiles(

@@ -1,0 +1,304 @@
+"""How well nuclei were found: predictions paired one-to-one with the truth within a radius in µm."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Spacing
+from anlage.calibration import f1_interval
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+
+__all__ = ["DetectionScore", "FrameScore", "match", "score_detection"]
+
+_DENSE_AT_MOST = 40_000
+"""Entries of a cost matrix up to which the dense solver is the faster one."""
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class FrameScore(Frozen):
+    """Counts of one frame."""
+
+    frame: int
+    """The time point."""
+    n_predicted: Count
+    """Nuclei predicted there, without the ignored ones."""
+    n_truth: Count
+    """Nuclei in the truth there, without the ignored ones."""
+    tp: Count
+    """Predictions paired with a nucleus of the truth."""
+    fp: Count
+    """Predictions without a partner."""
+    fn: Count
+    """Nuclei of the truth without a partner."""
+    f1: float | None
+    """2 tp / (2 tp + fp + fn)."""
+    median_error_um: float | None
+    """Median distance of the pairs in µm; None without pairs."""
+
+
+class DetectionScore(Frozen):
+    """How well nuclei were found, over all scored frames together."""
+
+    radius_um: float
+    """Greatest distance of a pair in µm."""
+    n_predicted: Count
+    """Predictions that counted."""
+    n_truth: Count
+    """Nuclei of the truth that counted."""
+    n_ignored: Count
+    """Nuclei of the truth that were neither wanted nor wrong."""
+    n_predicted_elsewhere: Count
+    """Predictions in frames without any truth; these frames are not scored."""
+    tp: Count
+    """Predictions paired with a nucleus of the truth (true positives)."""
+    fp: Count
+    """Predictions without a partner (false positives)."""
+    fn: Count
+    """Nuclei of the truth without a partner (false negatives)."""
+    precision: float | None
+    """tp / (tp + fp): how much of what was predicted is right; None without predictions."""
+    recall: float | None
+    """tp / (tp + fn): how much of the truth was found; None without truth."""
+    f1: float | None
+    """2 tp / (2 tp + fp + fn); None where there was nothing to find and nothing was predicted."""
+    f1_low: float | None
+    """Lower end of the 95 % interval of F1 from the counts."""
+    f1_high: float | None
+    """Upper end of it."""
+    median_error_um: float | None
+    """Median distance between the centres of pairs in µm; None without pairs."""
+    mean_error_um: float | None
+    """Mean of it."""
+    frames: tuple[FrameScore, ...]
+    """Every scored frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class _FramePairs:
+    """One frame's pairs and what remained."""
+
+    frame: int
+    distances_um: npt.NDArray[np.float64]
+    n_predicted: int
+    n_truth: int
+
+
+def match(
+    predicted_um: npt.ArrayLike, truth_um: npt.ArrayLike, radius_um: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Pair two sets of points one-to-one: as many pairs as possible and, among those ways, the least total distance.
+
+    Only pairs within the radius exist, so the problem falls apart into small groups of neighbours that are solved
+    exactly and on their own.
+
+    Parameters
+    ----------
+    predicted_um, truth_um
+        (N, 3) and (M, 3) positions (z, y, x) in µm.
+    radius_um
+        Greatest distance of a pair in µm, itself allowed.
+
+    Returns
+    -------
+    pairs
+        (K, 2) rows of `predicted_um` and `truth_um`, in order of the former.
+    distances_um
+        (K,) their distances in µm.
+    """
+    p = np.asarray(predicted_um, dtype=np.float64).reshape(-1, 3)
+    q = np.asarray(truth_um, dtype=np.float64).reshape(-1, 3)
+    rows, columns, distances = _candidates(p, q, radius_um)
+    alone, groups = _groups(rows, columns, len(p), len(q))
+    chosen = [alone, *(group[_assign(rows[group], columns[group], distances[group], radius_um)] for group in groups)]
+    edges = np.concatenate(chosen)
+    edges = edges[np.argsort(rows[edges], kind="stable")]
+    return np.stack([rows[edges], columns[edges]], axis=1), distances[edges]
+
+
+def score_detection(
+    predicted: Annotations,
+    truth: Annotations,
+    spacing: Spacing,
+    radius_um: float = 5.0,
+    *,
+    ignore: npt.NDArray[np.bool_] | None = None,
+) -> DetectionScore:
+    """Score predicted nuclei against the truth, frame by frame.
+
+    Only frames that hold truth (ignored nuclei included) are scored, since elsewhere nobody looked. Rejected nuclei
+    count on neither side.
+
+    Parameters
+    ----------
+    predicted, truth
+        Nuclei in voxels of the same image.
+    spacing
+        Voxel size of that image in µm.
+    radius_um
+        Greatest distance in µm between a prediction and the nucleus that it stands for.
+    ignore
+        (M,) nuclei of the truth that are neither wanted nor wrong. All others are paired first; predictions left over
+        are then paired with these, and both vanish.
+
+    Raises
+    ------
+    AnlageError
+        If the radius is not a positive number or `ignore` does not fit the truth.
+    """
+    if not (math.isfinite(radius_um) and radius_um > 0):
+        raise AnlageError(f"The radius for pairing is {radius_um} µm; it must be a positive number, for example 5.")
+    aside = np.zeros(len(truth), dtype=bool) if ignore is None else np.asarray(ignore, dtype=bool)
+    if aside.shape != (len(truth),):
+        raise AnlageError(f"There are {len(truth)} nuclei in the truth but {aside.size} marks of which to ignore.")
+    real = truth.state != State.REJECTED
+    truth, aside = truth.select(real), aside[real]
+    predicted = predicted.select(predicted.state != State.REJECTED)
+    frames = np.unique(truth.frames)
+    scored = np.isin(predicted.frames, frames)
+    pairs = [_score_frame(int(t), predicted, truth, aside, spacing, radius_um) for t in frames]
+    return _total(pairs, radius_um, n_ignored=int(aside.sum()), n_elsewhere=int((~scored).sum()))
+
+
+def _score_frame(
+    frame: int,
+    predicted: Annotations,
+    truth: Annotations,
+    aside: npt.NDArray[np.bool_],
+    spacing: Spacing,
+    radius_um: float,
+) -> _FramePairs:
+    p = predicted.positions[predicted.frames == frame, 1:] * spacing.um
+    here = truth.frames == frame
+    wanted = truth.positions[here & ~aside, 1:] * spacing.um
+    ignored = truth.positions[here & aside, 1:] * spacing.um
+    pairs, distances = match(p, wanted, radius_um)
+    left = np.delete(p, pairs[:, 0], axis=0)
+    excused, _ = match(left, ignored, radius_um)
+    return _FramePairs(frame, distances, n_predicted=len(p) - len(excused), n_truth=len(wanted))
+
+
+def _total(frames: list[_FramePairs], radius_um: float, *, n_ignored: int, n_elsewhere: int) -> DetectionScore:
+    distances = np.concatenate([f.distances_um for f in frames]) if frames else np.zeros(0)
+    counts = _counts(distances, sum(f.n_predicted for f in frames), sum(f.n_truth for f in frames))
+    tp, fp, fn = counts["tp"], counts["fp"], counts["fn"]
+    low, high = f1_interval(tp, fp, fn) if tp + fp + fn else (None, None)
+    return DetectionScore(
+        radius_um=radius_um,
+        n_ignored=n_ignored,
+        n_predicted_elsewhere=n_elsewhere,
+        precision=_share(tp, tp + fp),
+        recall=_share(tp, tp + fn),
+        f1_low=low,
+        f1_high=high,
+        mean_error_um=float(distances.mean()) if len(distances) else None,
+        frames=tuple(FrameScore(frame=f.frame, **_counts(f.distances_um, f.n_predicted, f.n_truth)) for f in frames),
+        **counts,
+    )
+
+
+def _counts(distances_um: npt.NDArray[np.float64], n_predicted: int, n_truth: int) -> dict[str, Any]:
+    tp = len(distances_um)
+    return {
+        "n_predicted": n_predicted,
+        "n_truth": n_truth,
+        "tp": tp,
+        "fp": n_predicted - tp,
+        "fn": n_truth - tp,
+        "f1": _share(2 * tp, n_predicted + n_truth),
+        "median_error_um": float(np.median(distances_um)) if tp else None,
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _candidates(
+    p: npt.NDArray[np.float64], q: npt.NDArray[np.float64], radius_um: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """All pairs within the radius: row of p, row of q, distance."""
+    from scipy.spatial import KDTree
+
+    if not len(p) or not len(q):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0)
+    near = KDTree(p).sparse_distance_matrix(KDTree(q), radius_um, output_type="ndarray")
+    order = np.lexsort((near["j"], near["i"]))
+    return near["i"][order].astype(np.int64), near["j"][order].astype(np.int64), near["v"][order].astype(np.float64)
+
+
+def _groups(
+    rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], n_rows: int, n_columns: int
+) -> tuple[npt.NDArray[np.int64], list[npt.NDArray[np.int64]]]:
+    """Candidates without any rival, and the others by connected component: those of two groups share no point."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    size = n_rows + n_columns
+    graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, n_rows + columns)), shape=(size, size))
+    _, component = connected_components(graph, directed=False)
+    of_edge = component[rows]
+    rivals = np.bincount(of_edge, minlength=size)[of_edge] > 1
+    contested = np.flatnonzero(rivals)
+    contested = contested[np.argsort(of_edge[contested], kind="stable")]
+    groups = np.split(contested, np.flatnonzero(np.diff(of_edge[contested])) + 1)
+    return np.flatnonzero(~rivals), [group for group in groups if len(group)]
+
+
+def _assign(
+    rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], distances: npt.NDArray[np.float64], radius_um: float
+) -> npt.NDArray[np.int64]:
+    """Which candidates of one group become pairs, as positions within the group."""
+    which_row, row = np.unique(rows, return_inverse=True)
+    which_column, column = np.unique(columns, return_inverse=True)
+    shape = (len(which_row), len(which_column))
+    # to leave a point alone costs more than all pairs together, so the number of pairs comes first
+    alone = (min(shape) + 1) * radius_um
+    solve = _assign_densely if shape[0] * shape[1] <= _DENSE_AT_MOST else _assign_sparsely
+    return solve(row, column, distances, shape, alone)
+
+
+def _assign_densely(
+    row: npt.NDArray[np.intp],
+    column: npt.NDArray[np.intp],
+    distances: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+    alone: float,
+) -> npt.NDArray[np.int64]:
+    from scipy.optimize import linear_sum_assignment
+
+    cost = np.full(shape, alone)
+    cost[row, column] = distances
+    edge = np.full(shape, -1, dtype=np.int64)
+    edge[row, column] = np.arange(len(row))
+    chosen: npt.NDArray[np.int64] = edge[linear_sum_assignment(cost)]
+    return chosen[chosen >= 0]
+
+
+def _assign_sparsely(
+    row: npt.NDArray[np.intp],
+    column: npt.NDArray[np.intp],
+    distances: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+    alone: float,
+) -> npt.NDArray[np.int64]:
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+    # the solver pairs every row, so each gets a column of its own that stands for being left alone; and as a sparse
+    # matrix forgets zeros, all costs are raised by 1, which changes every full matching alike
+    n, m = shape
+    rows, columns = np.append(row, np.arange(n)), np.append(column, m + np.arange(n))
+    cost = csr_array((np.append(distances, np.full(n, alone)) + 1.0, (rows, columns)), shape=(n, m + n))
+    matched_row, matched_column = min_weight_full_bipartite_matching(cost)
+    paired = np.full(n, -1, dtype=np.int64)
+    paired[matched_row] = matched_column
+    return np.flatnonzero(paired[row] == column)

@@ -1,0 +1,197 @@
+"""Score a result against a truth, both read from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.evaluation.detection import DetectionScore, FrameScore, score_detection
+from anlage.frozen import Frozen
+from anlage.io import open_annotations
+from anlage.io.graphs import find_graph, graph_scale
+
+__all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
+
+DEFAULT_RADIUS_UM = 5.0
+"""About half a nucleus: far enough for an uncertain centre, too near for a neighbour to stand in."""
+
+
+class Report(Frozen):
+    """What `anlage evaluate` found."""
+
+    result: str
+    """What was scored."""
+    truth: str
+    """Against what."""
+    spacing_um_zyx: tuple[float, float, float]
+    """Voxel size in µm that positions were measured with."""
+    ignored_smaller_than: int | None
+    """Labels of the truth below this many voxels were neither wanted nor wrong; None where all counted."""
+    detection: DetectionScore
+    """How well nuclei were found."""
+    notes: tuple[str, ...]
+    """What was assumed or left out, as sentences."""
+
+    def to_text(self) -> str:
+        """The report for people to read, with a line for every frame where there are several."""
+        d = self.detection
+        lines = [
+            f"{self.result} against {self.truth}, pairs within {d.radius_um:g} µm",
+            f"nuclei in the truth  {d.n_truth}",
+            f"predicted            {d.n_predicted}",
+            f"found                {d.tp}   missed {d.fn}   wrong {d.fp}",
+            f"precision            {_share(d.precision)}",
+            f"recall               {_share(d.recall)}",
+            f"F1                   {_number(d.f1, 3)}{_interval(d)}",
+            f"centre error         median {_number(d.median_error_um, 2)} µm, mean {_number(d.mean_error_um, 2)} µm",
+        ]
+        if len(d.frames) > 1:
+            lines += ["", *_table(d.frames)]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+def evaluate(
+    result: str | Path,
+    truth: str | Path,
+    *,
+    spacing: Spacing | None = None,
+    radius_um: float | None = None,
+    ignore_smaller_than: int | None = None,
+) -> Report:
+    """Score predicted nuclei against a truth.
+
+    Parameters
+    ----------
+    result, truth
+        Nuclei in voxels of the same image: a CSV, a GEFF, a CTC folder or label images.
+    spacing
+        Voxel size in µm; None takes what the files say, the truth's first.
+    radius_um
+        Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm.
+    ignore_smaller_than
+        Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong.
+
+    Raises
+    ------
+    AnlageError
+        If a file cannot be read, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
+    """
+    marked = open_annotations(truth, spacing=spacing)
+    known = spacing or _own_spacing(truth, marked)
+    # both are voxels of one image, so what the truth says of it also helps to read the result
+    proposed = open_annotations(result, spacing=known)
+    _check_labels(proposed, marked)
+    claimed = _own_spacing(result, proposed)
+    known = known or claimed
+    if known is None:
+        raise AnlageError(
+            f"The voxel size is known neither from '{truth}' nor from '{result}'; give it in µm as --spacing Z,Y,X, "
+            "for example --spacing 2,0.5,0.5."
+        )
+    radius = DEFAULT_RADIUS_UM if radius_um is None else radius_um
+    ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
+    score = score_detection(proposed, marked, known, radius, ignore=ignore)
+    return Report(
+        result=str(result),
+        truth=str(truth),
+        spacing_um_zyx=known.zyx,
+        ignored_smaller_than=ignore_smaller_than,
+        detection=score,
+        notes=(*_spacing_notes(known, claimed), *_notes(score)),
+    )
+
+
+def small_labels(truth: Annotations, fewer_than: int) -> npt.NDArray[np.bool_]:
+    """Which nuclei have a label of fewer voxels than that, (N,); nuclei without a label are not small.
+
+    Raises
+    ------
+    AnlageError
+        If the truth holds no labels, or the number is below 1.
+    """
+    if fewer_than < 1:
+        raise AnlageError(f"Labels smaller than {fewer_than} voxels cannot be ignored; give a number of at least 1.")
+    if truth.labels is None:
+        raise AnlageError(
+            f"Nuclei smaller than {fewer_than} voxels were to be ignored, but the truth has points without labels; "
+            "give the label images as truth."
+        )
+    small = np.zeros(len(truth), dtype=bool)
+    for t in np.unique(truth.frames):
+        here = (truth.frames == t) & (truth.label > 0)
+        values, counts = np.unique(truth.labels.frame(int(t)), return_counts=True)
+        size = dict(zip(values.tolist(), counts.tolist(), strict=True))
+        small[here] = [size.get(label, 0) < fewer_than for label in truth.label[here].tolist()]
+    return small
+
+
+def _own_spacing(path: str | Path, table: Annotations) -> Spacing | None:
+    """The voxel size that a file carries, if any."""
+    if table.labels is not None:
+        return table.labels.spacing
+    graph = find_graph(Path(path))
+    return None if graph is None else graph_scale(graph)[0]
+
+
+def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:
+    if of_result is None or np.allclose(used.um, of_result.um, rtol=0.01):
+        return []
+    return [f"The result says that a voxel is {of_result}, but {used} was used, as given or as the truth says."]
+
+
+def _check_labels(result: Annotations, truth: Annotations) -> None:
+    if result.labels is None or truth.labels is None:
+        return
+    a, b = result.labels.shape_tzyx, truth.labels.shape_tzyx
+    if a[1:] != b[1:]:
+        raise AnlageError(
+            f"The result's labels have the shape {a} (t, z, y, x) but the truth's {b}; they must show the same image."
+        )
+
+
+def _notes(score: DetectionScore) -> list[str]:
+    notes = []
+    if score.n_truth + score.n_ignored == 0:
+        notes.append("The truth holds no nuclei, so there is nothing to score against.")
+    elif score.n_predicted_elsewhere:
+        notes.append(
+            f"{score.n_predicted_elsewhere} predictions are left out: only the {len(score.frames)} frames that hold truth "
+            "are scored."
+        )
+    if score.n_ignored:
+        notes.append(f"{score.n_ignored} nuclei of the truth were neither wanted nor wrong.")
+    if score.n_truth and score.n_predicted and not score.tp:
+        notes.append(
+            f"No prediction lies within {score.radius_um:g} µm of a nucleus; "
+            "check that both are in voxels of the same image and that the voxel size is right."
+        )
+    return notes
+
+
+def _table(frames: tuple[FrameScore, ...]) -> list[str]:
+    rows = [f"{'frame':>6} {'truth':>6} {'found':>6} {'missed':>7} {'wrong':>6} {'F1':>6} {'error µm':>9}"]
+    rows += [
+        f"{f.frame:>6} {f.n_truth:>6} {f.tp:>6} {f.fn:>7} {f.fp:>6} {_number(f.f1, 3):>6} "
+        f"{_number(f.median_error_um, 2):>9}"
+        for f in frames
+    ]
+    return rows
+
+
+def _interval(score: DetectionScore) -> str:
+    if score.f1_low is None or score.f1_high is None:
+        return ""
+    return f" (95 % interval {score.f1_low:.3f} to {score.f1_high:.3f} from the counts alone)"
+
+
+def _share(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.1%}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

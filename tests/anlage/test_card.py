@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from anlage.calibration import Calibration
+from anlage.card import Card, TrainedOn
+from anlage.dataset.intensity import ChannelIntensity, Intensity
+from anlage.tasks.task import Evidence
+
+
+METRICS = {
+    "f1": 0.931, "precision": 0.95, "recall": 0.913, "tp": 283.0, "fp": 15.0, "fn": 27.0,
+    "median_error_um": 0.84, "n_frames": 4.0,
+}  # fmt: skip
+
+
+def evidence(**about: Any) -> Evidence:
+    return Evidence(
+        **{
+            "held_out": "310 nuclei in 1 of 4 movies",
+            "n_positive": 310,
+            "metrics": METRICS,
+            "threshold": 0.45,
+            "calibration": Calibration(slope=0.8),
+            "ece": 0.021,
+            **about,
+        }
+    )
+
+
+def card(**about: Any) -> Card:
+    return Card(
+        **{
+            "name": "centres-7f3a",
+            "task": "nuclei",
+            "head": "centres",
+            "created": "2026-11-21T10:00:00Z",
+            "version": "0.1.0",
+            "channels": ("H2B-GFP",),
+            "spacing_um_zyx": (2.0, 0.5, 0.5),
+            "interval_s": 180.0,
+            "intensity": Intensity(channels=(ChannelIntensity(name="H2B-GFP", index=0, low=100.0, high=900.0),)),
+            "diameter_um": 8.0,
+            "plan": {"cells": 4.5},
+            "config": {"head": "centres", "frames": [0]},
+            "trained_on": (TrainedOn(name="embryo1", source="movie1.zarr", n_nuclei=1234, n_frames=7),),
+            "evidence": evidence(),
+            "steps": 1500,
+            "seconds": 240.0,
+            **about,
+        }
+    )
+
+
+def section(markdown: str, title: str) -> str:
+    return markdown.split(f"## {title}\n")[1].split("\n## ")[0]
+
+
+class TestText:
+    def test_it_says_what_it_finds_and_looks_at(self):
+        text = card().to_markdown()
+        assert text.startswith("# centres-7f3a\n\nFinds the centre of every nucleus")
+        seen = section(text, "What it looks at")
+        assert "Channels: H2B-GFP" in seen
+        assert "2 × 0.5 × 0.5 µm (z, y, x)" in seen
+        assert "8.0 µm, that is 4.0 × 16.0 × 16.0 voxels" in seen
+        assert "3 min" in seen
+
+    def test_it_says_from_what_it_learnt_with_counts(self):
+        learnt = section(card().to_markdown(), "What it learnt from")
+        assert "embryo1 (from movie1.zarr): 1\N{THIN SPACE}234 nuclei in 7 frames" in learnt
+        assert "1\N{THIN SPACE}500 steps in 4 min" in learnt
+
+    def test_it_says_how_well_with_counts_and_an_interval(self):
+        does = section(card().to_markdown(), "How well it does")
+        assert "310 nuclei in 1 of 4 movies" in does
+        assert "0.931 (95 % interval 0.91 to 0.95, from 310 held out)" in does
+        assert "95.0%" in does
+        assert "| Missed | 27 |" in does
+        assert "µm | 0.84 |" in does
+        assert "| n_frames | 4 |" in does
+
+    def test_few_held_out_nuclei_show_as_a_wide_interval(self):
+        metrics = {**METRICS, "tp": 11.0, "fp": 1.0, "fn": 1.0}
+        does = section(card(evidence=evidence(metrics=metrics)).to_markdown(), "How well it does")
+        assert "95 % interval 0.74 to 0.98, from 12 held out" in does
+
+    def test_nothing_found_is_told_without_failing(self):
+        metrics = {"f1": 0.0, "precision": 0.0, "recall": 0.0, "tp": 0.0, "fp": 0.0, "fn": 310.0}
+        assert "0 (95 % interval 0.00 to 0.02" in card(evidence=evidence(metrics=metrics)).to_markdown()
+
+    def test_without_counts_there_is_no_interval(self):
+        does = section(card(evidence=evidence(metrics={"f1": 0.9})).to_markdown(), "How well it does")
+        assert "together) | 0.9 |" in does
+        assert "interval" not in does
+
+    def test_unmeasured_is_said_to_be_unknown(self):
+        text = card(evidence=evidence(metrics={}, ece=None, n_positive=0, held_out="nothing")).to_markdown()
+        assert "Not known" in section(text, "How well it does")
+        assert "Take them as a ranking" in section(text, "What its probabilities are worth")
+
+    def test_it_says_what_its_probabilities_are_worth(self):
+        worth = section(card().to_markdown(), "What its probabilities are worth")
+        assert "off by 2.1 percentage points" in worth
+        assert "probability of 0.45" in worth
+
+    def test_it_says_what_it_is_not_for(self):
+        limits = section(card(limits="Never saw dividing nuclei.").to_markdown(), "What it should not be used for")
+        assert "8.0 µm it knows" in limits
+        assert "Other stains" in limits
+        assert "Never saw dividing nuclei." in limits
+        assert "fewer than 100" not in limits
+
+    def test_a_model_from_few_examples_says_so(self):
+        few = card(trained_on=(TrainedOn(name="a", n_nuclei=1, n_frames=1, sparse=True),)).to_markdown()
+        assert "1 nucleus in 1 frame; only some of the nuclei there were marked" in few
+        assert "fewer than 100 examples" in few
+
+    def test_summed_channels_are_named(self):
+        text = card(channels=("mCherry", "GFP"), combine="sum").to_markdown()
+        assert "Channels: mCherry, GFP, added up" in text
+
+    def test_a_task_without_a_sentence_of_its_own_is_still_named(self):
+        assert "Finds something new." in card(task="something", head="new").to_markdown()
+
+    def test_a_strangers_text_cannot_act_in_a_viewer(self):
+        nasty = "<script>x</script> ![p](http://e.vil/p.png)\n# title | `code`"
+        text = card(name=nasty, limits=nasty, channels=(nasty,)).to_markdown()
+        assert "<script" not in text
+        assert "![" not in text
+        assert "\n# title" not in text
+
+
+class TestRecord:
+    def test_it_survives_json(self):
+        assert Card.model_validate_json(card().model_dump_json()) == card()
+
+    def test_metrics_that_are_not_numbers_are_left_out(self):
+        made = card(evidence=evidence(metrics={"f1": 0.0, "median_error_um": math.nan}, ece=math.nan))
+        assert made.evidence.metrics == {"f1": 0.0}
+        assert made.evidence.ece is None
+        assert Card.model_validate_json(made.model_dump_json()) == made
+        json.loads(made.model_dump_json(), parse_constant=pytest.fail)
+
+    def test_unknown_keys_are_refused(self):
+        with pytest.raises(ValidationError, match="surprise"):
+            card(surprise=1)
+
+    def test_a_newer_schema_is_refused(self):
+        with pytest.raises(ValidationError, match="schema_version"):
+            card(schema_version=99)
+
+    def test_its_id_names_the_weights(self):
+        assert card(weights_sha256="abcdef0123456789").id == "centres-7f3a-abcdef01"
