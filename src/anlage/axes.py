@@ -131,6 +131,10 @@ class Box:
         m = (0, *margin_zyx)
         return Box.of(np.array(self.start) - m, np.array(self.stop) + m)
 
+    def shifted(self, offset_tzyx: Sequence[int] | npt.NDArray[np.integer]) -> Box:
+        """The same box seen from another origin: moved by whole voxels (t, z, y, x)."""
+        return Box.of(np.array(self.start) + offset_tzyx, np.array(self.stop) + offset_tzyx)
+
     def clipped(self, shape_tzyx: Sequence[int]) -> Box:
         """The part inside an image of this shape."""
         inside = self.intersection(Box.whole(shape_tzyx))

@@ -1,0 +1,243 @@
+"""Build a store: cut the annotated part out of a movie and write down what is known there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box, Spacing
+from anlage.dataset.cutting import FrameCutter, Plan, label_type
+from anlage.dataset.diameter import find_diameter
+from anlage.dataset.fingerprint import hash_annotations, hash_movie
+from anlage.dataset.holdout import choose_block
+from anlage.dataset.intensity import Combine, measure_intensity
+from anlage.dataset.region import Region, find_regions, hull
+from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, read_attribute
+from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
+from anlage.problems import check
+from anlage.timelapse import TimeLapse
+
+if TYPE_CHECKING:
+    from anlage.cuboid import Cuboid
+
+__all__ = ["Progress", "build_store"]
+
+Progress = Callable[[int, int], None]
+"""Called with the frames done and the frames there are."""
+
+CHUNK_ZYX = (32, 128, 128)
+
+
+def build_store(  # noqa: PLR0913  each is a choice of the user's
+    out: str | Path,
+    image: TimeLapse,
+    annotations: Annotations,
+    *,
+    channels: Sequence[int] | None = None,
+    combine: Combine = "separate",
+    cuboid: Literal["auto"] | Box | Sequence[Cuboid] = "auto",
+    sparse: bool = False,
+    diameter_um: float | None = None,
+    context_frames: int = 0,
+    annotations_source: str = "",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Store:
+    """Write the annotated part of a movie as a store.
+
+    Parameters
+    ----------
+    out
+        Folder to write; missing parents are made.
+    image
+        The movie; it is read frame by frame and never changed.
+    annotations
+        Nuclei in voxels of the movie, rejected ones included; their labels are cut out with them.
+    channels
+        Numbers of the channels to use, from 0; None for all.
+    combine
+        ``"separate"`` keeps each channel as an input of its own, in the movie's type; ``"sum"`` adds them after each
+        was normalised, as float32.
+    cuboid
+        Where annotation is complete: ``"auto"`` finds it, a box is taken as complete in every frame with a nucleus,
+        and found cuboids may be given back after they were looked at.
+    sparse
+        Only some of the nuclei were marked: what was not marked is unknown, unless it is clearly dark.
+    diameter_um
+        Typical nucleus diameter in µm; by default measured on radii, labels or the image.
+    context_frames
+        Frames to keep before and after the cuboid, without annotation, for networks that see neighbouring frames.
+    annotations_source
+        Path or layer name of the annotations, for the record.
+    overwrite
+        Replace a store that is already there.
+    progress
+        Called after each frame with the frames done and the frames there are.
+
+    Raises
+    ------
+    AnlageError
+        If the voxel size is unknown, nothing is annotated or nothing inside the cuboid, a channel does not exist,
+        the image holds NaN, annotation and image do not fit together, or something else is already at `out`.
+    """
+    out = Path(out)
+    _check_place(out, overwrite)
+    spacing = _check_input(image, annotations, cuboid, annotations_source)
+    intensity = measure_intensity(image, channels, combine)
+    true = annotations.select(annotations.state != State.REJECTED)
+    diameter, diameter_from, note = find_diameter(true, image, intensity, spacing, diameter_um)
+    regions, notes = find_regions(annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None)
+    plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
+    left_out = len(annotations) - len(plan.inside)
+    if left_out:
+        notes.append(f"{left_out} annotated nuclei lie outside the cuboid and were left out.")
+    nuclei = plan.inside.shifted(-np.array(plan.hull.start))
+    block = choose_block(nuclei.positions[nuclei.state != State.REJECTED], plan.hull.shape, spacing, diameter)
+    meta = StoreMeta(
+        spacing_um_zyx=spacing.zyx,
+        interval_s=image.interval_s,
+        channels=intensity.names,
+        combine=combine,
+        intensity=intensity,
+        cuboids=tuple(_in_store(region, plan.hull) for region in regions),
+        origin_tzyx=plan.hull.start,
+        sparse=sparse,
+        diameter_um=diameter,
+        diameter_from=diameter_from,
+        validation=() if block is None else (block,),
+        source=_source(image, annotations, annotations_source),
+        notes=(*notes, *([note] if note else [])),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions={name: version(name) for name in ("anlage", "numpy", "zarr")},
+    )
+    cutter = FrameCutter(image, intensity, plan, sparse=sparse)
+    with replacing(out) as temporary:
+        _write(temporary, cutter, nuclei, meta, progress)
+    return Store.open(out)
+
+
+def _check_place(out: Path, overwrite: bool) -> None:  # noqa: FBT001  private
+    if not out.exists():
+        return
+    if not overwrite:
+        raise AnlageError(f"'{out}' exists already: choose another name, or say that it may be overwritten.")
+    try:
+        read_attribute(out)
+    except AnlageError:
+        raise AnlageError(f"'{out}' is not a store and will not be overwritten: choose another name.") from None
+
+
+def _check_input(
+    image: TimeLapse, annotations: Annotations, cuboid: Literal["auto"] | Box | Sequence[Cuboid], source: str
+) -> Spacing:
+    """Refuse what cannot become a store; returns the voxel size."""
+    if image.spacing is None:
+        raise AnlageError(
+            f"The voxel size of the image '{image.source}' is unknown: give it in µm with --spacing Z,Y,X, "
+            "for example --spacing 2,0.5,0.5."
+        )
+    check(annotations, image.shape_tzyx, source=source)
+    frames = annotations.annotated_frames
+    if not frames:
+        raise AnlageError(
+            f"Nothing is annotated: of {len(annotations)} nuclei none is accepted; mark at least one, then build again."
+        )
+    if isinstance(cuboid, Box):
+        inside = annotations.select(cuboid.clipped(image.shape_tzyx).contains(annotations.positions))
+        if not inside.annotated_frames:
+            raise AnlageError(
+                f"No annotated nucleus lies inside the cuboid {cuboid} (t, z, y, x): choose one that holds some of "
+                f"the {len(annotations)}, which lie in frames {frames[0]} to {frames[-1]}."
+            )
+    return image.spacing
+
+
+def _plan(
+    image: TimeLapse,
+    annotations: Annotations,
+    regions: tuple[Region, ...],
+    context_frames: int,
+    spacing: Spacing,
+    diameter_um: float,
+) -> Plan:
+    inside = np.zeros(len(annotations), dtype=bool)
+    for region in regions:
+        inside |= region.box.contains(annotations.positions)
+    if not (inside & (annotations.state != State.REJECTED)).any():
+        raise AnlageError(
+            f"No annotated nucleus lies inside the cuboid {regions[0].box} (t, z, y, x): choose one that holds some."
+        )
+    box = hull(regions, image.n_frames, context_frames)
+    outside = annotations.select(~inside & (annotations.state != State.REJECTED))
+    # pixels beside a block of frames are its temporal context even where the next block lies elsewhere
+    return Plan(regions, box, annotations.select(inside), outside, max(1, context_frames), spacing, diameter_um)
+
+
+def _write(path: Path, writer: FrameCutter, nuclei: Annotations, meta: StoreMeta, progress: Progress | None) -> None:
+    import zarr
+
+    from anlage.io.graphs import write_graph
+
+    plan = writer.plan
+    root = zarr.create_group(path, zarr_format=3, attributes={ATTRIBUTE: meta.model_dump(mode="json")})
+    t, *zyx = plan.hull.shape
+    image = _array(root, "image", (t, writer.intensity.n_inputs, *zyx), writer.dtype)
+    weight = _array(root, "weight", (t, *zyx), np.dtype(np.uint8))
+    source = plan.inside.labels
+    labels = None if source is None else _array(root, "labels", (t, *zyx), label_type(source.dtype))
+    for i, frame in _counted(range(*plan.hull.t), progress):
+        pixels = writer.pixels(frame)
+        image[i] = pixels
+        weight[i] = writer.weight(frame, pixels)
+        if labels is not None:
+            labels[i] = writer.labels(frame)
+    write_graph(path / "graph", nuclei, plan.spacing)
+
+
+def _counted(frames: range, progress: Progress | None) -> Iterator[tuple[int, int]]:
+    for i, frame in enumerate(frames):
+        yield i, frame
+        if progress is not None:
+            progress(i + 1, len(frames))
+
+
+def _array(root: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """A compressed array whose chunks end in a checksum, which also makes the store's hash cheap."""
+    from zarr.codecs import BloscCodec, Crc32cCodec
+
+    chunks = (*(1 for _ in shape[:-3]), *(min(n, c) for n, c in zip(shape[-3:], CHUNK_ZYX, strict=True)))
+    return root.create_array(
+        name,
+        shape=shape,
+        dtype=dtype,
+        chunks=chunks,
+        compressors=[BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"), Crc32cCodec()],
+        dimension_names=("t", "c", "z", "y", "x") if len(shape) == 5 else ("t", "z", "y", "x"),
+    )
+
+
+def _in_store(region: Region, hull: Box) -> StoreCuboid:
+    origin = np.array(hull.start)
+    return StoreCuboid(
+        box=region.box.shifted(-origin),
+        core=region.core.shifted(-origin),
+        frames=tuple(t - hull.start[0] for t in region.frames),
+    )
+
+
+def _source(image: TimeLapse, annotations: Annotations, annotations_source: str) -> Source:
+    return Source(
+        image=image.source,
+        axes=image.axes,
+        shape_tczyx=image.shape,
+        movie=hash_movie(image),
+        annotations=annotations_source,
+        annotations_sha256=hash_annotations(annotations),
+    )

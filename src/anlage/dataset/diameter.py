@@ -1,0 +1,107 @@
+"""How large the nuclei are: from their radii, their labels, or the image around them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations
+from anlage.axes import Box, Spacing
+from anlage.dataset.intensity import Intensity
+from anlage.dataset.weight import brightest_channel
+from anlage.errors import AnlageError
+from anlage.labels import measure, radius
+from anlage.timelapse import TimeLapse
+
+__all__ = ["Origin", "find_diameter"]
+
+Origin = Literal["given", "radii", "labels", "image", "assumed"]
+
+ASSUMED_UM = 10.0
+"""A typical nucleus of an animal cell; only where nothing at all could be measured."""
+NEIGHBOURS = 0.8
+"""Diameter as a part of the distance to the next nucleus, in tissue where nuclei almost touch."""
+MEASURED_FRAMES = 3
+SURROUNDINGS = (32, 128, 128)
+"""Voxels around the nuclei (z, y, x) that are read to measure them."""
+
+
+def find_diameter(
+    nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, given_um: float | None
+) -> tuple[float, Origin, str | None]:
+    """Typical diameter in µm, how it is known, and a sentence where it was assumed.
+
+    Parameters
+    ----------
+    nuclei
+        Nuclei that are true, in voxels of the image.
+    image
+        The movie.
+    intensity
+        Its normalisation.
+    spacing
+        Voxel size in µm.
+    given_um
+        What the user said, if anything.
+    """
+    if given_um is not None:
+        if not (np.isfinite(given_um) and given_um > 0):
+            raise AnlageError(f"The nucleus diameter {given_um} µm must be a positive number.")
+        return float(given_um), "given", None
+    radii = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.radius_um > 0)]
+    if len(radii):
+        return 2 * float(np.median(radii)), "radii", None
+    frames, counts = np.unique(nuclei.frames, return_counts=True)
+    fullest = [int(t) for t in frames[np.argsort(-counts, kind="stable")][:MEASURED_FRAMES]]
+    from_labels = _from_labels(nuclei, spacing, fullest)
+    if from_labels is not None:
+        return from_labels, "labels", None
+    measured = [_from_image(nuclei, image, intensity, spacing, t) for t in fullest]
+    found = [one for one in measured if one is not None]
+    if found:
+        return float(np.median(found)), "image", None
+    assumed = _from_neighbours(nuclei, spacing, fullest)
+    return assumed, "assumed", (
+        f"The size of the nuclei could not be measured; a diameter of {assumed:.1f} µm was assumed, "
+        "and giving the true one makes a better network."
+    )  # fmt: skip
+
+
+def _from_labels(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> float | None:
+    """Diameter of the ball (disc in 2D) with the median volume of the labels that nuclei have."""
+    if nuclei.labels is None:
+        return None
+    sizes: list[int] = []
+    for t in frames:
+        values, counts, _ = measure(nuclei.labels.frame(t)[0], nuclei.labels.source)
+        wanted = np.isin(values, nuclei.label[(nuclei.frames == t) & (nuclei.label > 0)])
+        sizes.extend(int(n) for n in counts[wanted])
+    if not sizes:
+        return None
+    return float(2 * np.median(radius(np.array(sizes), spacing, is_flat=nuclei.labels.is_flat)))
+
+
+def _from_image(nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, t: int) -> float | None:
+    from anlage.blobs import estimate_diameter
+
+    centres: npt.NDArray[np.float64] = nuclei.positions[nuclei.frames == t]
+    at = np.rint(centres).astype(int)
+    box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(SURROUNDINGS).clipped(image.shape_tzyx)
+    pixels = intensity.frame(image, t, box)
+    local = centres[:, 1:] - box.start[1:]
+    return estimate_diameter(pixels[brightest_channel(pixels, local)], spacing, centres_zyx=local)
+
+
+def _from_neighbours(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> float:
+    from scipy.spatial import cKDTree
+
+    distances: list[float] = []
+    for t in frames:
+        points = nuclei.positions[nuclei.frames == t, 1:] * spacing.um
+        if len(points) > 1:
+            to_self_and_next, _ = cKDTree(points).query(points, k=[1, 2])
+            distances.extend(np.asarray(to_self_and_next)[:, 1].tolist())
+    nearest = [d for d in distances if d > 0]
+    return min(NEIGHBOURS * float(np.median(nearest)), ASSUMED_UM) if nearest else ASSUMED_UM

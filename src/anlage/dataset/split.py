@@ -1,0 +1,251 @@
+"""Training and validation never share a movie, or, where there is but one, a block of space and time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box
+from anlage.dataset.holdout import FRACTION, choose_block
+from anlage.dataset.store import Store
+from anlage.dataset.weight import Marked, clear_balls
+from anlage.errors import AnlageError
+
+__all__ = ["Part", "Split", "split_stores"]
+
+DRAWS = 200
+"""Random choices of movies from which the one nearest to the wanted share is taken."""
+FEW = 10
+"""With fewer nuclei in the movies held out, blocks of all movies are held out instead."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a store belongs to training, or to validation.
+
+    Parameters
+    ----------
+    store
+        The store.
+    box
+        The part inside, in voxels of the store; None for all of it.
+    exclude
+        Blocks that do not belong to it.
+    """
+
+    store: Store
+    box: Box | None = None
+    exclude: tuple[Box, ...] = ()
+
+    def contains(self, positions: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Which positions (N, 4), in voxels of the store, belong to it."""
+        inside = (self.box or Box.whole(self.store.shape_tzyx)).contains(positions)
+        for box in self.exclude:
+            inside &= ~box.contains(positions)
+        return inside
+
+    @property
+    def nuclei(self) -> Annotations:
+        """Its true nuclei, in voxels of the store."""
+        nuclei = self.store.positives
+        return nuclei.select(self.contains(nuclei.positions))
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames of the store in which something of it is known."""
+        rejected = self.store.nuclei.frames[self.store.nuclei.state == State.REJECTED]
+        frames = sorted({*self.store.frames, *(int(t) for t in rejected)})
+        return tuple(t for t in frames if self._reaches(t))
+
+    def mask(self) -> Callable[[int], npt.NDArray[np.bool_]]:
+        """A function that gives for a frame which voxels (Z, Y, X) belong to it.
+
+        Left out, too, is what reaches inside of nuclei that do not belong to it.
+        """
+        store, whole = self.store, Box.whole(self.store.shape_tzyx)
+        nuclei = store.positives
+        foreign = nuclei.select(~self.contains(nuclei.positions))
+        radius = np.where(np.isfinite(foreign.radius_um), foreign.radius_um, store.meta.diameter_um / 2)
+
+        def of_frame(t: int) -> npt.NDArray[np.bool_]:
+            inside = np.zeros(whole.shape[1:], dtype=bool)
+            box = self.box or whole
+            if not box.t[0] <= t < box.t[1]:
+                return inside
+            inside[box.slices[1:]] = True
+            for other in self.exclude:
+                if other.t[0] <= t < other.t[1]:
+                    inside[other.slices[1:]] = False
+            rows = foreign.frames == t
+            clear_balls(inside, Marked(foreign.positions[rows, 1:], radius[rows]), store.spacing)
+            return inside
+
+        return of_frame
+
+    def _reaches(self, t: int) -> bool:
+        box = self.box or Box.whole(self.store.shape_tzyx)
+        if not box.t[0] <= t < box.t[1]:
+            return False
+        at_t = Box((t, t + 1), box.z, box.y, box.x)
+        return not any(at_t.intersection(other) == at_t for other in self.exclude)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What to train on and what to validate on."""
+
+    train: tuple[Part, ...]
+    validation: tuple[Part, ...]
+    held_out: str
+    """What was held out, as a sentence."""
+    notes: tuple[str, ...] = ()
+    """What the user should know."""
+
+
+def split_stores(
+    stores: Sequence[Store], *, fraction: float = FRACTION, seed: int = 0, context_frames: int = 1
+) -> Split:
+    """Part stores into training and validation.
+
+    Whole movies are held out where there are several; else each store's validation block, with a gap around it of one
+    nucleus diameter in space and `context_frames` in time.
+
+    Parameters
+    ----------
+    stores
+        The stores to train on.
+    fraction
+        Part of the nuclei to hold out.
+    seed
+        Decides between movies that would do equally well.
+    context_frames
+        How many frames before and after its own the network sees.
+
+    Raises
+    ------
+    AnlageError
+        If the stores hold no nucleus.
+    """
+    counts = [len(store.positives) for store in stores]
+    if sum(counts) == 0:
+        raise AnlageError("The stores hold no annotated nucleus: annotate some and build the stores again.")
+    if not 0 < fraction < 1:
+        raise AnlageError(f"The part held out for validation must lie between 0 and 1, not {fraction}.")
+    movies: dict[str, list[int]] = {}
+    for i, store in enumerate(stores):
+        movies.setdefault(store.meta.source.movie, []).append(i)
+    by_movie = _hold_out(list(movies.values()), counts, fraction, seed)
+    if by_movie and sum(counts[i] for i in by_movie) >= min(FEW, fraction / 2 * sum(counts)):
+        n = sum(counts[i] for i in by_movie)
+        held = len({stores[i].meta.source.movie for i in by_movie})
+        return _whole(stores, by_movie, f"{n} nuclei in {held} of {len(movies)} movies")
+    return (
+        _by_block(stores, fraction, context_frames)
+        or _by_store(stores, counts, fraction, seed)
+        or Split(
+            tuple(Part(store) for store in stores), tuple(Part(store) for store in stores),
+            "nothing: the training data themselves",
+            ("There are too few nuclei to hold some out: the network is validated on what it was trained on.",),
+        )
+    )  # fmt: skip
+
+
+def _hold_out(groups: list[list[int]], counts: list[int], fraction: float, seed: int) -> list[int]:
+    """Stores of the groups whose share of the nuclei is nearest to the wanted; empty where one group has them all."""
+    filled = [group for group in groups if sum(counts[i] for i in group)]
+    if len(filled) < 2:
+        return []
+    k = min(max(1, round(fraction * len(filled))), len(filled) - 1)
+    rng = np.random.default_rng(seed)
+    sizes = np.array([sum(counts[i] for i in group) for group in filled])
+    draws = [rng.permutation(len(filled))[:k] for _ in range(DRAWS)]
+    best = min(draws, key=lambda chosen: abs(sizes[chosen].sum() / sizes.sum() - fraction))
+    return [i for group in best for i in filled[group]]
+
+
+def _whole(stores: Sequence[Store], held: Sequence[int], sentence: str, notes: tuple[str, ...] = ()) -> Split:
+    train = tuple(Part(store) for i, store in enumerate(stores) if i not in held)
+    return Split(train, tuple(Part(stores[i]) for i in sorted(held)), sentence, notes)
+
+
+def _by_store(stores: Sequence[Store], counts: list[int], fraction: float, seed: int) -> Split | None:
+    held = _hold_out([[i] for i in range(len(stores))], counts, fraction, seed)
+    if not held:
+        return None
+    n = sum(counts[i] for i in held)
+    note = "Training and validation come from the same movie, whose stores hold too few nuclei to be parted."
+    return _whole(stores, held, f"{n} nuclei in {len(held)} of {len(stores)} stores", (note,))
+
+
+def _by_block(stores: Sequence[Store], fraction: float, context_frames: int) -> Split | None:
+    blocks = [(store, box) for store in stores for box in _validation_boxes(store, fraction)]
+    validation = [
+        Part(store, box)
+        for store in stores
+        for other, held in blocks
+        if (box := _seen_from(store, other, held)) is not None
+    ]
+    validation = [part for part in validation if len(part.nuclei)]
+    if not validation:
+        return None
+    n = sum(len(part.nuclei) for part in validation)
+    total = sum(len(store.positives) for store in stores)
+    held_out = f"{n} of {total} nuclei, in {_where(validation)} of the same movie"
+    for part_of_gap in (1.0, 0.5, 0.0):
+        train = [_train_part(store, blocks, part_of_gap, context_frames) for store in stores]
+        kept = [part for part in train if len(part.nuclei)]
+        if kept:
+            notes = () if part_of_gap == 1 else (
+                "Training and validation lie closer together than one nucleus diameter, since there are so few nuclei.",
+            )  # fmt: skip
+            return Split(tuple(kept), tuple(validation), held_out, notes)
+    return None
+
+
+def _validation_boxes(store: Store, fraction: float) -> tuple[Box, ...]:
+    """The store's own validation boxes where they part its nuclei, else a block chosen now."""
+    positions = store.positives.positions
+    boxes = store.meta.validation
+    inside = np.zeros(len(positions), dtype=bool)
+    for box in boxes:
+        inside |= box.contains(positions)
+    if inside.any() and not inside.all():
+        return boxes
+    block = choose_block(positions, store.shape_tzyx, store.spacing, store.meta.diameter_um, fraction)
+    return () if block is None else (block,)
+
+
+def _seen_from(store: Store, other: Store, box: Box) -> Box | None:
+    """A box of another store in voxels of this one; None where it lies elsewhere."""
+    if store is other:
+        return box.intersection(Box.whole(store.shape_tzyx))
+    if store.meta.source.movie != other.meta.source.movie:
+        return None
+    shift = [a - b for a, b in zip(other.meta.origin_tzyx, store.meta.origin_tzyx, strict=True)]
+    return box.shifted(shift).intersection(Box.whole(store.shape_tzyx))
+
+
+def _train_part(store: Store, blocks: Sequence[tuple[Store, Box]], part_of_gap: float, context_frames: int) -> Part:
+    """The store without the held-out blocks (of any store of the same movie) and the gap around them."""
+    margin = np.ceil(part_of_gap * store.meta.diameter_um / store.spacing.um).astype(int)
+    before_and_after = context_frames if part_of_gap > 0 else 0
+    exclude = []
+    for other, box in blocks:
+        start, stop = np.array(box.start), np.array(box.stop)
+        gap = np.array([before_and_after, *margin])
+        seen = _seen_from(store, other, Box.of((start - gap).tolist(), (stop + gap).tolist()))
+        if seen is not None:
+            exclude.append(seen)
+    return Part(store, None, tuple(exclude))
+
+
+def _where(parts: Sequence[Part]) -> str:
+    """In words, what kind of block the held-out parts are."""
+    in_time = [part.box is not None and part.box.shape[0] < part.store.shape_tzyx[0] for part in parts]
+    if all(in_time):
+        return "a block of time"
+    return "a block of space and time" if any(in_time) else "a slab"

@@ -1,0 +1,255 @@
+"""The store: training data on disk, a zarr v3 group that is read but never changed.
+
+::
+
+    NAME.zarr/
+      zarr.json      attributes: {"anlage_store": StoreMeta}
+      image          (t, c, z, y, x), the source's own type; float32 and normalised where channels were summed
+      weight         (t, z, y, x) uint8: 1 where the annotation is known, 0 where nothing is known
+      labels         (t, z, y, x) unsigned integers, where labels were given; 0 = background
+      graph/         GEFF layout: nuclei and links
+
+All positions and boxes are in voxels of the store; `StoreMeta.origin_tzyx` leads back to the source image.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from annotated_types import Ge, Gt
+from pydantic import BeforeValidator, PlainSerializer, ValidationError
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box, Spacing
+from anlage.dataset.intensity import Combine, Intensity
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+
+__all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta"]
+
+SCHEMA_VERSION = 1
+ATTRIBUTE = "anlage_store"
+
+BoxText = Annotated[
+    Box,
+    BeforeValidator(lambda value: Box.parse(value) if isinstance(value, str) else value),
+    PlainSerializer(str, return_type=str),
+]
+"""A box that is written as ``t0:t1,z0:z1,y0:y1,x0:x1``."""
+
+
+class StoreCuboid(Frozen):
+    """One block of space-time that was annotated."""
+
+    box: BoxText
+    """The cuboid with its margin, in voxels of the store."""
+    core: BoxText
+    """Where every nucleus was annotated; the margin around it is unknown."""
+    frames: tuple[int, ...]
+    """Annotated frames of the store; the other frames of the box are temporal context."""
+
+
+class Source(Frozen):
+    """Where a store came from."""
+
+    image: str
+    """Path or layer name of the image."""
+    axes: str
+    """Axes of the image as it was read."""
+    shape_tczyx: tuple[int, int, int, int, int]
+    """Shape of the whole image."""
+    movie: str
+    """Fingerprint of the image's pixels: equal for stores that were cut from the same movie."""
+    annotations: str
+    """Path or layer name of the annotations."""
+    annotations_sha256: str
+    """Hash of the annotated nuclei and links."""
+
+
+class StoreMeta(Frozen):
+    """What a store says of itself."""
+
+    schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION
+    """Version of this description."""
+    spacing_um_zyx: tuple[float, float, float]
+    """Voxel size (z, y, x) in µm."""
+    interval_s: float | None
+    """Time between frames in seconds; None where unknown."""
+    channels: tuple[str, ...]
+    """Names of the store's channels; one where the source's were summed."""
+    combine: Combine
+    """Whether the source's channels are separate or summed."""
+    intensity: Intensity
+    """Percentiles of the whole movie, for each source channel."""
+    cuboids: tuple[StoreCuboid, ...]
+    """The annotated blocks."""
+    origin_tzyx: tuple[int, int, int, int]
+    """Position of the store's first voxel in the source image."""
+    sparse: bool
+    """Whether only some of the nuclei were marked."""
+    diameter_um: Annotated[float, Gt(0)]
+    """Typical nucleus diameter in µm."""
+    diameter_from: Literal["given", "radii", "labels", "image", "assumed"]
+    """How the diameter is known."""
+    validation: tuple[BoxText, ...]
+    """Blocks kept for validation when no other movie can be, in voxels of the store."""
+    source: Source
+    """Where it came from."""
+    notes: tuple[str, ...] = ()
+    """What was assumed or left out, as sentences."""
+    created: str
+    """Date and time of building (ISO 8601, UTC)."""
+    versions: dict[str, str]
+    """Versions of the software that built it."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Training data on disk.
+
+    Parameters
+    ----------
+    path
+        The store's folder.
+    meta
+        What it says of itself.
+    """
+
+    path: Path
+    meta: StoreMeta
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a store for reading; arrays are read when they are asked for.
+
+        Raises
+        ------
+        AnlageError
+            If there is no store at `path`, it was written by a newer version, or its description is damaged.
+        """
+        path = Path(path)
+        found = read_attribute(path)
+        version = found.get("schema_version")
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise AnlageError(
+                f"The store '{path}' has schema {version}, newer than the {SCHEMA_VERSION} that this version reads: "
+                "update anlage."
+            )
+        try:
+            return cls(path, StoreMeta.model_validate(found))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise AnlageError(
+                f"The description of the store '{path}' is damaged at '{where}' ({first['msg']}): build it again."
+            ) from None
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def spacing(self) -> Spacing:
+        return Spacing(*self.meta.spacing_um_zyx)
+
+    @property
+    def image(self) -> Any:
+        """Pixels as a zarr array (t, c, z, y, x)."""
+        return self._array("image")
+
+    @property
+    def weight(self) -> Any:
+        """What is known, as a zarr array (t, z, y, x) of uint8: 1 known, 0 unknown."""
+        return self._array("weight")
+
+    @property
+    def labels(self) -> Any | None:
+        """Labels as a zarr array (t, z, y, x); None where none were given."""
+        return self._array("labels") if (self.path / "labels").is_dir() else None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """Shape of the image, (t, c, z, y, x)."""
+        t, c, z, y, x = self.image.shape
+        return (t, c, z, y, x)
+
+    @property
+    def shape_tzyx(self) -> tuple[int, int, int, int]:
+        t, _, z, y, x = self.shape
+        return (t, z, y, x)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Annotated frames of the store, in order."""
+        return tuple(sorted({t for cuboid in self.meta.cuboids for t in cuboid.frames}))
+
+    @cached_property
+    def nuclei(self) -> Annotations:
+        """Nuclei and links in voxels of the store, rejected ones included."""
+        from anlage.io.graphs import read_graph
+
+        return read_graph(self.path / "graph")
+
+    @property
+    def positives(self) -> Annotations:
+        """The nuclei that are true: all but the rejected."""
+        return self.nuclei.select(self.nuclei.state != State.REJECTED)
+
+    @cached_property
+    def hash(self) -> str:
+        """Hash of the content, hexadecimal; the same for every copy, and for another build from the same input."""
+        from anlage.dataset.fingerprint import hash_store
+
+        return hash_store(self.path)
+
+    def frame(self, t: int) -> npt.NDArray[np.float32]:
+        """One frame, normalised, as the network sees it: float32 (C, Z, Y, X)."""
+        pixels = np.asarray(self.image[t])
+        return pixels if self.meta.combine == "sum" else self.meta.intensity.apply(pixels)
+
+    def summary(self) -> str:
+        """What the store holds, in a few lines for the user."""
+        meta = self.meta
+        t, c, z, y, x = self.shape
+        n_rejected = len(self.nuclei) - len(self.positives)
+        rejected = f", {n_rejected} rejected" if n_rejected else ""
+        known = float(np.mean([np.asarray(self.weight[i]).mean() for i in range(t)]))
+        lines = [
+            f"Store {self.path.name}: {t} frames, {c} channels ({', '.join(meta.channels)}), {z} × {y} × {x} voxels (z, y, x)",
+            f"Voxel {self.spacing}; "
+            + (f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"),
+            f"{len(self.positives)} nuclei{rejected} in {len(self.frames)} annotated frames, {len(self.nuclei.links)} links; "
+            f"nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
+            f"{'Sparse' if meta.sparse else 'Complete'} annotation; known: {100 * known:.0f} % of the voxels",
+            f"From {meta.source.image or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
+            *(f"Note: {note}" for note in meta.notes),
+        ]
+        return "\n".join(lines)
+
+    def _array(self, name: str) -> Any:
+        import zarr
+
+        try:
+            return zarr.open_array(self.path / name, mode="r")
+        except (FileNotFoundError, ValueError, KeyError):
+            raise AnlageError(f"The store '{self.path}' lacks its array '{name}': build it again.") from None
+
+
+def read_attribute(path: Path) -> dict[str, Any]:
+    """The description in a store's zarr.json, unchecked; a sentence if there is none."""
+    if not path.exists():
+        raise AnlageError(f"There is no store at '{path}': build one with `anlage build`.")
+    try:
+        text = (path / "zarr.json").read_text(encoding="utf-8")
+        found = json.loads(text)["attributes"][ATTRIBUTE]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, dict):
+        raise AnlageError(f"'{path}' is not a store of training data: build one with `anlage build`.")
+    return found
