@@ -1,0 +1,188 @@
+"""What a training is told: the parameters that every training has, and the record that a run begins with."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, ValidationError
+
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+
+__all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "task_named"]
+
+RUN_SCHEMA = 1
+
+
+class TrainingConfig(Frozen):
+    """Parameters of every training, whatever it trains."""
+
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps. None: as many as fit into `minutes`."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` is given."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    """Weight decay of AdamW on convolution and matrix weights."""
+    warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    """Share of the steps over which the learning rate rises."""
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    """Highest norm of the gradient; a longer one is shortened to it."""
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    """Examples in each step. None: chosen from the data and the free memory."""
+    validate_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two looks at held-out data. None: about twenty looks in all, fewer where a look takes long."""
+    patience: Annotated[int, Field(ge=1)] | None = 10
+    """Stop early after so many looks at held-out data in a row without a better score. None: never."""
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
+    """Seconds between two checkpoints: a crash loses at most about so much time. It does not change the result."""
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """Decay, per step, of the running average of the weights, which is what is validated and kept."""
+    augment: bool = True
+    """Show every example in random variations (turned, scaled, mirrored, brighter, noisier)."""
+    freeze_encoder: bool = False
+    """Keep the encoder's weights as they are in the model that the training starts from."""
+    device: str = "auto"
+    """Where to compute: auto, cpu, cuda:0, mps."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number type of the matrix work. auto: bfloat16 where the hardware does it natively."""
+    threads: Annotated[int, Field(ge=1)] | None = None
+    """CPU threads. None: as many as torch chooses. Another number of threads gives slightly different weights."""
+
+
+class StoreRef(Frozen):
+    """A store that a run trains on."""
+
+    path: str
+    """Absolute path."""
+    relative: str = ""
+    """Path from the run folder, used where the absolute one is gone because the project was moved."""
+    hash: str
+    """The store's content hash when the run was made."""
+
+
+class RunConfig(Frozen):
+    """What a run begins with: ``run.json``. Never changed afterwards."""
+
+    schema_version: Annotated[int, Field(ge=1)] = RUN_SCHEMA
+    name: str
+    """Name of the model that the run makes."""
+    created: str
+    """When the run was made, ISO 8601 in UTC."""
+    versions: dict[str, str]
+    """Versions of anlage, Python and torch when the run was made."""
+    task: str
+    stores: tuple[StoreRef, ...]
+    training: TrainingConfig
+    settings: dict[str, JsonValue]
+    """The task's own configuration."""
+    start_from: str | None = None
+    """Path of the model whose weights the training starts from; None: fresh weights."""
+
+    @property
+    def freeze(self) -> bool:
+        return self.training.freeze_encoder
+
+
+def assign(
+    task: str, assignments: Sequence[str] = (), tasks: Mapping[str, Any] | None = None
+) -> tuple[TrainingConfig, Frozen]:
+    """Configure a training by ``name=value`` texts.
+
+    Parameters
+    ----------
+    task
+        Name of the task.
+    assignments
+        Each ``name=value``; names of `TrainingConfig` and of the task's config together. Lists are written ``0,2``,
+        absence ``none``.
+    tasks
+        The tasks there are, by name; None: those of `anlage.tasks`.
+
+    Raises
+    ------
+    AnlageError
+        If a name is unknown (the nearest are named) or a value is not possible.
+    """
+    config = task_named(task, tasks).config
+    values: dict[str, Any] = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals:
+            raise AnlageError(f"The setting '{text}' is not of the form name=value, for example steps=500.")
+        owner = _owner(name, task, (TrainingConfig, config))
+        values[name] = _parsed(owner, name, value.strip())
+    training = {k: v for k, v in values.items() if k in TrainingConfig.model_fields}
+    rest = {k: v for k, v in values.items() if k not in training}
+    return TrainingConfig(**training), _validated(config, rest)
+
+
+def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
+    """Look up a task among `tasks`, or among those of `anlage.tasks`.
+
+    Raises
+    ------
+    AnlageError
+        If there is none of that name.
+    """
+    if tasks is None:
+        from anlage.tasks import TASKS
+
+        tasks = TASKS
+    if name not in tasks:
+        raise AnlageError(f"There is no task '{name}'; there is {', '.join(tasks)}.")
+    return tasks[name]
+
+
+def _owner(name: str, task: str, models: Sequence[type[Frozen]]) -> type[Frozen]:
+    for model in models:
+        if name in model.model_fields:
+            return model
+    known = sorted({field for model in models for field in model.model_fields})
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}."
+    raise AnlageError(f"There is no setting '{name}' for training {task}; {hint}")
+
+
+def _parsed(model: type[Frozen], name: str, text: str) -> Any:
+    """Value of a field written as text: the first reading of the text that the field takes."""
+    readings: list[Any] = []
+    if text.lower() in ("none", "null"):
+        readings.append(None)
+    with contextlib.suppress(ValueError):
+        readings.append(json.loads(text))
+    readings += [text, [part.strip() for part in text.split(",")]]
+    problems = []
+    for reading in readings:
+        problem = _problem(model, name, reading)
+        if problem is None:
+            return reading
+        problems.append(problem)
+    about = (model.model_fields[name].description or "").split("\n")[0]
+    raise AnlageError(f"The setting {name}={text} is not possible: {problems[0]}. {name}: {about}".rstrip(": "))
+
+
+def _problem(model: type[Frozen], name: str, value: Any) -> str | None:
+    try:
+        model.model_validate({name: value})
+    except ValidationError as error:
+        for item in error.errors():
+            if item["loc"][:1] == (name,):
+                return item["msg"][:1].lower() + item["msg"][1:]
+    return None
+
+
+def _validated(model: type[Frozen], values: dict[str, Any]) -> Frozen:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        item = error.errors()[0]
+        raise AnlageError(f"These settings do not go together: {item['msg']}.") from error

@@ -1,0 +1,49 @@
+"""What a training works with, and how it speaks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from anlage.training.progress import Event, Journal, Note
+from anlage.training.run import Run
+from anlage.training.stopping import Stopping
+from anlage.training.world import World
+
+__all__ = ["Job"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """One process's work on a run."""
+
+    run: Run
+    task: Any
+    journal: Journal | None
+    """None in a process that follows the first."""
+    stopping: Stopping
+    world: World
+    began: float = field(default_factory=time.monotonic)
+    """Clock when this process's work began."""
+    before_s: float = 0.0
+    """Seconds that earlier processes spent on the run."""
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run so far, in all its processes."""
+        return self.before_s + time.monotonic() - self.began
+
+    def tell(self, event: Event) -> None:
+        """Report to whoever watches."""
+        if self.journal is not None:
+            self.journal.write(event)
+
+    def note(self, text: str) -> None:
+        """Tell the user a sentence, and write it to the log."""
+        if self.journal is not None:
+            _log.info(text)
+        self.tell(Note(text=text))

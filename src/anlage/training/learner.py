@@ -1,0 +1,210 @@
+"""A network that learns: its weights, their running average, and AdamW."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from anlage.errors import AnlageError
+from anlage.training.config import TrainingConfig
+from anlage.training.world import World
+
+__all__ = ["Learner", "Outcome"]
+
+_ENCODER = ("enter", "encoder", "down")
+"""Parts of a network that `freeze_encoder` holds."""
+_MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+Loss = Callable[[nn.Module, dict[str, torch.Tensor]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one optimiser step did."""
+
+    loss: float
+    parts: dict[str, float]
+    is_finite: bool
+    """False: the step was not taken."""
+
+
+class Learner:
+    """Takes optimiser steps; everything that it remembers goes through `tensors` and `restore`.
+
+    Parameters
+    ----------
+    network
+        With fresh weights, on the device.
+    config
+        Of the training.
+    world
+        The processes that train together.
+    device
+        Where the network lies.
+    """
+
+    def __init__(self, network: nn.Module, config: TrainingConfig, world: World, device: str) -> None:
+        self.network = network
+        self.average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        self.best: dict[str, torch.Tensor] = {}
+        """The average's tensors at the best look; empty before it."""
+        self._config, self._world, self._device = config, world, device
+        self._frozen = _freeze(network) if config.freeze_encoder else []
+        self._spread = world.spread(network, device)
+        self._optimiser = _optimiser(network, config, device)
+
+    def step(self, batch: dict[str, torch.Tensor], loss_of: Loss, rate: float, decay: float) -> Outcome:
+        """Take one step, unless loss or gradient are not finite.
+
+        Parameters
+        ----------
+        batch
+            Examples on the device.
+        loss_of
+            Gives the loss of network and batch, and its parts.
+        rate
+            Learning rate.
+        decay
+            Decay of the running average.
+        """
+        self._spread.train()
+        for part in self._frozen:
+            part.eval()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss, parts = loss_of(self._spread, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self._parameters(), self._config.clip)
+        # one look at the device for all numbers: each look waits for it
+        names = list(parts)
+        told = torch.stack([loss.detach().float(), norm.float(), *(parts[n].float() for n in names)]).tolist()
+        fine = self._world.all_of(all(map(_is_finite, told[:2])), self._device)
+        if fine:
+            for group in self._optimiser.param_groups:
+                group["lr"] = rate
+            self._optimiser.step()
+            self._follow(decay)
+        return Outcome(told[0], dict(zip(names, told[2:], strict=True)), fine)
+
+    def forget_gradients(self) -> None:
+        """Free the memory of a step that did not come to its end."""
+        self._optimiser.zero_grad(set_to_none=True)
+        if self._device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def keep_best(self) -> None:
+        """The average of now is the best so far."""
+        self.best = {name: tensor.detach().clone() for name, tensor in self.average.state_dict().items()}
+
+    def use_best(self) -> None:
+        """Put the best weights into the average; the learning itself is over then."""
+        if self.best:
+            self.average.load_state_dict(self.best)
+
+    def start_from(self, weights: Mapping[str, Any], source: str) -> None:
+        """Take over the weights of a model.
+
+        Raises
+        ------
+        AnlageError
+            If they do not fit this network.
+        """
+        own = self.network.state_dict()
+        given = {name: torch.as_tensor(array) for name, array in weights.items()}
+        odd = sorted(name for name in own.keys() ^ given.keys())
+        odd += sorted(n for n in own.keys() & given.keys() if own[n].shape != given[n].shape)
+        if odd:
+            shapes = [tuple(w[odd[0]].shape) if odd[0] in w else "absent" for w in (given, own)]
+            raise AnlageError(
+                f"The weights of {source} do not fit this training ({odd[0]}: {shapes[0]} there, {shapes[1]} here); choose "
+                "the channels, frames and network settings that the model was trained with, or start without a model."
+            )
+        self.network.load_state_dict(given)
+        self.average.load_state_dict(given)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Everything to remember, by name."""
+        found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
+        found |= {f"best.{k}": v for k, v in self.best.items()}
+        for name, parameter in self.network.named_parameters():
+            state = self._optimiser.state[parameter]
+            found |= {f"adamw.{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
+        return found
+
+    def restore(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Go back to what `tensors` gave.
+
+        Raises
+        ------
+        AnlageError
+            If the tensors are of another network.
+        """
+        try:
+            # copied into the tensors that are there: memory read from a file may be aligned otherwise, and sum otherwise
+            self.network.load_state_dict(_beginning(tensors, "network."))
+            self.average.load_state_dict(_beginning(tensors, "average."))
+            for name, parameter in self.network.named_parameters():
+                state = self._optimiser.state[parameter]
+                for moment in state:
+                    state[moment].copy_(tensors[f"adamw.{moment}.{name}"])
+        except (KeyError, RuntimeError) as error:
+            raise AnlageError(
+                "The checkpoint is of another network than this run's settings make; it was changed from outside, "
+                "or by another version of anlage. Delete it to train this run from the start."
+            ) from error
+        best = _beginning(tensors, "best.")
+        own = self.average.state_dict()
+        self.best = {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in best.items()}
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for p in self.network.parameters() if p.requires_grad]
+
+    @torch.no_grad()
+    def _follow(self, decay: float) -> None:
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
+        for kept, seen in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(seen)
+
+
+def _optimiser(network: nn.Module, config: TrainingConfig, device: str) -> torch.optim.AdamW:
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate, fused=device != "mps"
+    )
+    # made now, not in the first step: running out of memory in the middle of a step would leave half of them behind
+    for parameter in parameters:
+        optimiser.state[parameter] = {
+            "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+            "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+        }
+    return optimiser
+
+
+def _freeze(network: nn.Module) -> list[nn.Module]:
+    parts = [part for name, part in network.named_children() if name in _ENCODER]
+    if not parts:
+        raise AnlageError(
+            f"freeze_encoder=true has no meaning here: {type(network).__name__} has no encoder. Leave the setting out."
+        )
+    for part in parts:
+        part.requires_grad_(requires_grad=False)
+    return parts
+
+
+def _beginning(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0

@@ -1,0 +1,351 @@
+"""The loop: batch, loss, step; look at held-out data; save; until the plan is fulfilled or a stop is asked for."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from contextlib import AbstractContextManager, nullcontext, suppress
+from pathlib import Path
+
+import torch
+
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.networks.device import choose_device, running_on
+from anlage.tasks.task import Evidence, Examples, Validation
+from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
+from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
+from anlage.training.finishing import uncalibrated, write_model
+from anlage.training.job import Job
+from anlage.training.learner import Outcome
+from anlage.training.meter import Meter
+from anlage.training.preparation import decided, make_learner, open_stores, prepare
+from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
+from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
+from anlage.training.stopping import StopRequestedError
+
+__all__ = ["learn"]
+
+_MOST_SKIPPED = 10
+"""Steps in a row whose loss may be NaN or infinite."""
+_UNPLANNED_STEPS = 2000
+"""Length of the schedule until the machine's speed is known."""
+_STOP_CALIBRATION_S = 1.3
+"""Seconds that a stop waits for a calibration."""
+
+
+def learn(job: Job) -> Path | None:
+    """Train until the plan is fulfilled (→ the model) or a stop is asked for (→ the model of the best weights, if any)."""
+    config = job.run.config.training
+    device = job.world.device(choose_device(config.device))
+    earlier = decided(job)
+    threads = earlier.threads if earlier is not None else config.threads or torch.get_num_threads()
+    with job.world.joined(device), arithmetic(device, threads):
+        stores = open_stores(job.run.config, job.run.path)
+        try:
+            with job.stopping.breaking_off():
+                examples = prepare(job, stores, device)
+                for text in examples.notes:
+                    job.note(text)
+        except StopRequestedError:
+            return _stopped_early(job)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise AnlageError(
+                "Memory ran out while the training data were prepared; use fewer or smaller stores."
+            ) from error
+        training = _Training(job, examples, device)
+        try:
+            training.run()
+            model = training.finish(stores)
+        except StopRequestedError:
+            model = training.stop(stores)
+    return model
+
+
+class _Training:
+    """A training under way: the learner, the record of where it stands, and the clock."""
+
+    def __init__(self, job: Job, examples: Examples, device: str) -> None:
+        self._job, self._examples, self._device = job, examples, device
+        self._config = job.run.config.training
+        self._number = number_type(self._config, device)
+        self._pace = Pace()
+        self._budget = Budget(_limit_s(job), self._config.steps, self._config.validate_every, self._pace)
+        self._meter = Meter(self._budget)
+        saved = load_checkpoint(job.run.checkpoint_path)
+        self._learner = make_learner(job, examples, device, fresh=saved is None)
+        if saved is None:
+            self._record = Record(batch_size=examples.batch_size)
+            self._plan_by_number()
+            self._save()
+        else:
+            self._learner.restore(saved[0])
+            self._record = saved[1]
+            job.before_s += self._record.seconds
+            job.tell(Resumed(step=self._record.step))
+        self._saved_at = time.monotonic()
+
+    def run(self) -> None:
+        """Take all steps. Raises StopRequestedError if a stop is asked for."""
+        while not self._record.complete:
+            self._listen()
+            if self._record.steps is None and self._pace.is_known:
+                self._plan_by_time()
+            if self._is_look_due():
+                self._look()
+            if self._record.steps is not None and self._record.step >= self._record.steps:
+                break
+            self._step()
+            self._watch_the_clock()
+            if time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
+                self._save()
+        if not self._record.complete:
+            self._note(complete=True)
+            self._save()
+
+    def finish(self, stores: list[Store]) -> Path | None:
+        """Calibrate the best weights and write the model."""
+        job = self._job
+        if not job.world.is_first:
+            return None
+        self._learner.use_best()
+        reseed(self._config.seed, Purpose.FINISH)
+        with self._breaking_off():
+            evidence = self._evidence()
+        write_model(job, stores, self._examples, self._learner.average, self._record, evidence)
+        name = job.run.target_path.name
+        job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds))
+        shutil.rmtree(job.run.path / "cache", ignore_errors=True)
+        return job.run.target_path
+
+    def stop(self, stores: list[Store]) -> Path | None:
+        """Save, and write a model of the best weights so far."""
+        job = self._job
+        if not job.world.is_first:
+            return None
+        self._save()
+        if self._record.step > 0:
+            self._learner.use_best()
+            write_model(job, stores, self._examples, self._learner.average, self._record, self._quick_evidence())
+        model = job.run.model_path
+        name = None if model is None else model.name
+        job.tell(Stopped(step=self._record.step, model=name, seconds=job.seconds))
+        job.stopping.clear()
+        return model
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        began = time.monotonic()
+        step, steps = self._record.step, self._record.steps or _UNPLANNED_STEPS
+        rate = learning_rate_at(step, steps, self._config.learning_rate, self._config.warmup)
+        outcome = self._attempt(rate)
+        if isinstance(outcome, str):
+            self._halve(outcome)
+            return
+        self._note(step=step + 1, skipped=0 if outcome.is_finite else self._record.skipped + 1)
+        self._pace.stepped(time.monotonic() - began)
+        if not outcome.is_finite:
+            self._skipped(outcome.loss)
+        self._meter.add(outcome)
+        plan = self._record.steps, self._record.validate_every
+        event = self._meter.event(step + 1, plan, rate, self._job.seconds)
+        if event is not None:
+            self._job.tell(event)
+
+    def _attempt(self, rate: float) -> Outcome | str:
+        """Take a step; a text if memory ran out."""
+        world, record = self._job.world, self._record
+        number = record.step * world.size + world.rank
+        reseed(self._config.seed, Purpose.STEP, number)
+        decay = decay_at(record.step, self._config.average_decay)
+        try:
+            batch = self._examples.batch(number, record.batch_size)
+            with running_on(self._device, self._number):
+                return self._learner.step(batch, self._job.task.loss, rate, decay)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            # a text, not the error, which holds on to the memory of the failed step
+            return str(error).split("\n")[0] or type(error).__name__
+
+    def _halve(self, problem: str) -> None:
+        size = self._record.batch_size
+        self._learner.forget_gradients()
+        free_memory()
+        if self._record.halved or size < 2 or not self._job.world.is_alone:
+            raise AnlageError(
+                f"Memory ran out with {size} examples in a batch ({problem}); choose fewer with --set batch_size=…, smaller "
+                "patches, or another device, in a new run."
+            )
+        self._note(batch_size=size // 2, halved=True)
+        self._job.note(f"Memory ran out with {size} examples in a batch; going on with {size // 2}.")
+        self._save()
+
+    def _skipped(self, loss: float) -> None:
+        if self._record.skipped > _MOST_SKIPPED:
+            raise AnlageError(
+                f"The loss or its gradient was not a finite number ({loss}) {self._record.skipped} times in a row, up to step "
+                f"{self._record.step}; try a lower learning rate than {self._config.learning_rate:g} in a new run."
+            )
+        if self._record.skipped == 1:
+            self._job.note(
+                f"The loss or its gradient was not a finite number ({loss}) at step {self._record.step}; skipped."
+            )
+
+    # --- looking at held-out data -----------------------------------------------------------------------------------
+
+    def _is_look_due(self) -> bool:
+        step, every = self._record.step, self._record.validate_every
+        if every is None or step == 0 or self._record.validated_step == step:
+            return False
+        return step % every == 0 or step == self._record.steps
+
+    def _look(self) -> None:
+        if self._job.world.is_first:
+            self._judge(self._validate())
+            record = self._record
+            if record.steps is not None and record.validate_every is not None:
+                steps = self._budget.replan(record.step, self._job.seconds, record.steps, record.validate_every)
+                self._note(steps=steps)
+        self._agree()
+        self._save()
+
+    def _validate(self) -> Validation:
+        reseed(self._config.seed, Purpose.LOOK, self._record.step)
+        began = time.monotonic()
+        try:
+            with self._breaking_off(), torch.no_grad(), running_on(self._device, self._number):
+                seen: Validation = self._job.task.validate(self._learner.average, self._examples)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise AnlageError(
+                "Memory ran out while looking at held-out data; use another device, or a store with smaller cuboids."
+            ) from error
+        self._pace.look_s = time.monotonic() - began
+        return seen
+
+    def _judge(self, seen: Validation) -> None:
+        record = self._record
+        score = seen.score if math.isfinite(seen.score) else -math.inf
+        # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
+        better = (score, -seen.loss) > (record.best_score, -record.best_loss) and math.isfinite(seen.loss)
+        self._note(validated_step=record.step, looks_without_gain=0 if better else record.looks_without_gain + 1)
+        if better:
+            self._learner.keep_best()
+            self._note(best_step=record.step, best_score=score, best_loss=seen.loss, best_metrics=dict(seen.metrics))
+        event = Validated(
+            step=record.step,
+            loss=seen.loss,
+            score=seen.score,
+            metrics=dict(seen.metrics),
+            best=better,
+            seconds=self._job.seconds,
+        )
+        self._job.tell(event)
+        patience = self._config.patience
+        if patience is not None and self._record.looks_without_gain >= patience and record.step != record.steps:
+            self._note(steps=record.step)
+            self._job.note(f"Stopping early at step {record.step}: {patience} looks in a row were no better.")
+
+    # --- the plan ---------------------------------------------------------------------------------------------------
+
+    def _plan_by_number(self) -> None:
+        steps = self._config.steps
+        if steps is not None and not self._budget.is_timed:
+            self._note(steps=steps, validate_every=self._config.validate_every or looks_every(steps))
+
+    def _plan_by_time(self) -> None:
+        """The machine's speed is known: look once, to know what a look takes, and fix the number of steps."""
+        if self._job.world.is_first:
+            seen = self._validate()
+            steps, every = self._budget.plan(self._record.step, self._job.seconds)
+            self._note(steps=steps, validate_every=every)
+            self._judge(seen)
+        self._agree()
+        self._save()
+
+    def _watch_the_clock(self) -> None:
+        record = self._record
+        if self._budget.is_spent(self._job.seconds) and record.steps != record.step:
+            self._note(steps=record.step, validate_every=record.validate_every or record.step)
+
+    # --- speaking, listening, saving --------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Take in a stop, and what the first process decided."""
+        stop = int(self._job.stopping.requested)
+        if not self._job.world.is_alone:
+            (stop,) = self._job.world.first_says(stop, device=self._device)
+            self._agree()
+        if stop:
+            raise StopRequestedError
+
+    def _breaking_off(self) -> AbstractContextManager[None]:
+        # not where others wait for what comes after: they would wait for ever
+        return self._job.stopping.breaking_off() if self._job.world.is_alone else nullcontext()
+
+    def _agree(self) -> None:
+        """All processes go on with the first one's plan."""
+        if self._job.world.is_alone:
+            return
+        r = self._record
+        said = [-1 if v is None else v for v in (r.steps, r.validate_every, r.validated_step)]
+        heard = [None if v < 0 else v for v in self._job.world.first_says(*said, device=self._device)]
+        self._note(steps=heard[0], validate_every=heard[1], validated_step=heard[2])
+
+    def _evidence(self) -> Evidence:
+        try:
+            with torch.no_grad(), running_on(self._device, self._number):
+                evidence: Evidence = self._job.task.finish(self._learner.average, self._examples)
+                return evidence
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise AnlageError(
+                "Memory ran out while calibrating on held-out data; free some, then continue with `anlage resume`."
+            ) from error
+
+    def _quick_evidence(self) -> Evidence:
+        """Calibrate if that is a matter of a moment; a stop must not take longer."""
+        if 2 * self._pace.look_s < _STOP_CALIBRATION_S:
+            reseed(self._config.seed, Purpose.FINISH)
+            with suppress(StopRequestedError), self._job.stopping.breaking_off(_STOP_CALIBRATION_S):
+                return self._evidence()
+        self._job.note("Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate.")
+        return uncalibrated(self._record)
+
+    def _note(self, **changes: object) -> None:
+        self._record = self._record.model_copy(update=changes)
+
+    def _save(self) -> None:
+        if not self._job.world.is_first:
+            return
+        self._note(seconds=self._job.seconds)
+        save_checkpoint(self._job.run.checkpoint_path, self._learner.tensors(), self._record)
+        self._saved_at = time.monotonic()
+        self._job.tell(Saved(step=self._record.step))
+
+
+def _limit_s(job: Job) -> float:
+    """Seconds that the whole run may take."""
+    config = job.run.config.training
+    if config.minutes is not None:
+        return 60 * config.minutes
+    return math.inf if config.steps is not None else 60 * float(job.task.minutes)
+
+
+def _stopped_early(job: Job) -> Path | None:
+    """A stop during preparation: there is nothing new to keep."""
+    if not job.world.is_first:
+        return None
+    saved = load_checkpoint(job.run.checkpoint_path)
+    step, before = (0, 0.0) if saved is None else (saved[1].step, saved[1].seconds)
+    model = job.run.model_path
+    job.tell(Stopped(step=step, model=None if model is None else model.name, seconds=before + job.seconds))
+    job.stopping.clear()
+    return model

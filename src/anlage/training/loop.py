@@ -1,0 +1,150 @@
+"""`train`: one process's whole work on a run, from the lock to the last event."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anlage
+from anlage.errors import AnlageError
+from anlage.training.config import task_named
+from anlage.training.files import is_full
+from anlage.training.job import Job
+from anlage.training.progress import Event, Failed, Journal, Started, Stopped
+from anlage.training.run import Run, is_stale
+from anlage.training.stopping import Stopping
+from anlage.training.world import World
+
+__all__ = ["train"]
+
+_log = logging.getLogger(__name__)
+
+
+def train(
+    run: Run,
+    *,
+    tasks: Mapping[str, Any] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Path | None:
+    """Train a run to its end, from its start or from where it broke off.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    tasks
+        The tasks there are, by name; None: those of `anlage.tasks`.
+    on_event
+        Called with each event after it was written.
+
+    Returns
+    -------
+    Path or None
+        The run's model; of a finished run at once. None if the training was stopped before there were weights worth
+        keeping, and in processes that follow another one's lead.
+
+    Raises
+    ------
+    AnlageError
+        If another trainer has the run, or the training cannot go on; what was reached is kept.
+    """
+    began = time.monotonic()
+    task = task_named(run.config.task, tasks)
+    world = World.from_environment()
+    if not world.is_first:
+        return _learn(Job(run, task, None, Stopping(run.stop_path), world, began))
+    with run.lock():
+        if run.is_finished:
+            return run.model_path
+        if is_stale(run.stop_path):
+            run.stop_path.unlink(missing_ok=True)
+        with _log_to(run.log_path), _journal(run, on_event) as journal, Stopping(run.stop_path) as stopping:
+            job = Job(run, task, journal, stopping, world, began)
+            with _LastWords(job):
+                job.tell(Started(time=time.time(), pid=os.getpid(), version=anlage.__version__))
+                return _learn(job)
+
+
+def _learn(job: Job) -> Path | None:
+    # here, after the first event: torch takes seconds to load, and whoever watches should know that something happens
+    from anlage.training.learning import learn
+
+    try:
+        return learn(job)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise AnlageError(
+            f"The disk is full ({error.filename or job.run.path}); free some space, then continue with "
+            f"`anlage resume {job.run.path}`."
+        ) from error
+
+
+@contextlib.contextmanager
+def _journal(run: Run, on_event: Callable[[Event], None] | None) -> Iterator[Journal]:
+    try:
+        journal = Journal(run.events_path, on_event)
+    except OSError as error:
+        raise AnlageError(f"The run {run.path} cannot be written: {error.strerror}.") from error
+    with journal:
+        yield journal
+
+
+class _LastWords:
+    """Writes how a training ended that did not end well."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        # on a full disk these words cannot be written either; the error itself still reaches the caller
+        with contextlib.suppress(OSError):
+            self._job.tell(self._words(error))
+        if isinstance(error, AnlageError):
+            _log.error(str(error))
+        elif not isinstance(error, KeyboardInterrupt):
+            _log.error("The training broke off.", exc_info=error)
+
+    def _words(self, error: BaseException) -> Event:
+        if isinstance(error, AnlageError):
+            return Failed(text=str(error))
+        if isinstance(error, KeyboardInterrupt):
+            model = self._job.run.model_path
+            step = self._job.run.saved_step()
+            return Stopped(step=step, model=None if model is None else model.name, seconds=self._job.seconds)
+        return Failed(text=f"{type(error).__name__}: {error}")
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A log that cannot be written (full disk) must not end the training."""
+
+
+@contextlib.contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    logger = logging.getLogger("anlage")
+    handler = _LogFile(path, encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    before = logger.level
+    logger.addHandler(handler)
+    if not logger.isEnabledFor(logging.INFO):
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
+        handler.close()

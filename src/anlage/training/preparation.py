@@ -1,0 +1,125 @@
+"""Before the first step: stores, plan, examples, network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, JsonValue, ValidationError
+
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+from anlage.model import Model, load_model
+from anlage.tasks.task import Examples, Setting
+from anlage.training.arithmetic import Purpose, reseed
+from anlage.training.config import RunConfig, StoreRef
+from anlage.training.files import write_whole
+from anlage.training.job import Job
+from anlage.training.learner import Learner
+
+__all__ = ["Decisions", "decided", "make_learner", "open_stores", "prepare", "task_config"]
+
+
+class Decisions(Frozen):
+    """What a run decides once, at its start, and keeps however often it is resumed: ``plan.json``."""
+
+    plan: dict[str, JsonValue]
+    """The task's plan."""
+    batch_size: Annotated[int, Field(ge=1)]
+    threads: Annotated[int, Field(ge=1)]
+    """CPU threads; the order of summation depends on them."""
+
+
+def decided(job: Job) -> Decisions | None:
+    """What an earlier process of this run decided; None if nothing yet."""
+    try:
+        return Decisions.model_validate_json(job.run.plan_path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise AnlageError(
+            f"{job.run.plan_path} cannot be read; delete it and the checkpoint beside it to train this run from the start."
+        ) from error
+
+
+def open_stores(config: RunConfig, folder: Path) -> list[Store]:
+    """Open the stores of a run and check that they are those it was made for."""
+    return [_opened(reference, folder) for reference in config.stores]
+
+
+def prepare(job: Job, stores: list[Store], device: str) -> Examples:
+    """Let the task decode, plan and split; on a resumed run with the plan that it made then."""
+    training, task = job.run.config.training, job.task
+    earlier = decided(job)
+    base = None if earlier is not None else _start_model(job)
+    cache = job.run.path / "cache" / (f"rank{job.world.rank}" if not job.world.is_first else "")
+    cache.mkdir(parents=True, exist_ok=True)
+    setting = Setting(
+        cache=cache,
+        seed=training.seed,
+        device=device,
+        batch_size=training.batch_size if earlier is None else earlier.batch_size,
+        augment=training.augment,
+        plan=None if earlier is None else task.plan.model_validate(earlier.plan),
+        base=None if base is None else _plan_of(base, task.plan),
+    )
+    examples: Examples = task.prepare(stores, task_config(job), setting)
+    found = Decisions(
+        plan=examples.plan.model_dump(mode="json"), batch_size=examples.batch_size, threads=torch.get_num_threads()
+    )
+    if earlier is None and job.world.is_first:
+        write_whole(job.run.plan_path, found.model_dump_json(indent=2).encode())
+    elif earlier is not None and found.plan != earlier.plan:
+        raise AnlageError(
+            f"The plan of {job.run.path} no longer follows from its data, so it cannot go on exactly; was anlage updated? "
+            "Make a new run."
+        )
+    return examples
+
+
+def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> Learner:
+    """Make the network; a fresh one starts from the run's model, where it names one."""
+    training = job.run.config.training
+    reseed(training.seed, Purpose.NETWORK)
+    network = job.task.network(examples.plan, task_config(job)).to(device)
+    learner = Learner(network, training, job.world, device)
+    model = _start_model(job) if fresh else None
+    if model is not None:
+        learner.start_from(model.weights(), str(model.path))
+        job.note(f"Starting from the weights of {model.card.name}.")
+    return learner
+
+
+def task_config(job: Job) -> Any:
+    """The task's own configuration in this run."""
+    return job.task.config.model_validate(job.run.config.settings)
+
+
+def _opened(reference: StoreRef, folder: Path) -> Store:
+    path = Path(reference.path)
+    if not path.exists() and reference.relative and (folder / reference.relative).exists():
+        path = (folder / reference.relative).resolve()
+    store = Store.open(path)
+    if store.hash != reference.hash:
+        raise AnlageError(
+            f"The store {path} has changed since this run was made (hash {reference.hash[:12]} then, {store.hash[:12]} now); "
+            "start a new run with it."
+        )
+    return store
+
+
+def _start_model(job: Job) -> Model | None:
+    path = job.run.config.start_from
+    return None if path is None else load_model(path, task=job.task.name)
+
+
+def _plan_of(model: Model, kind: type[Frozen]) -> Frozen:
+    try:
+        return kind.model_validate(model.card.plan)
+    except ValidationError as error:
+        raise AnlageError(
+            f"The model {model.path} was planned by another version of anlage ({model.card.version}); "
+            "train without starting from it."
+        ) from error

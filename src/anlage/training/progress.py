@@ -1,0 +1,250 @@
+"""What a training tells those who watch it: JSON lines, one event each.
+
+The trainer appends to ``events.jsonl`` of its run folder; anyone may read along. A line counts once it ends in a newline,
+so a reader never sees half an event, and a line torn by a crash is cut off before the next trainer appends.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from anlage.frozen import Frozen
+
+__all__ = [
+    "Curve",
+    "Event",
+    "Failed",
+    "Finished",
+    "Journal",
+    "Note",
+    "Resumed",
+    "Saved",
+    "Started",
+    "Step",
+    "Stopped",
+    "Validated",
+    "read_events",
+]
+
+
+class _Record(Frozen):
+    # a loss may be NaN or infinite, which JSON cannot say as a number
+    model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
+
+
+class Started(_Record):
+    """A trainer took over the run; preparation begins."""
+
+    event: Literal["started"] = "started"
+    time: float
+    """Seconds since 1970, UTC."""
+    pid: int
+    """Process number of the trainer."""
+    version: str
+    """Version of anlage."""
+
+
+class Note(_Record):
+    """A sentence for the user."""
+
+    event: Literal["note"] = "note"
+    text: str
+
+
+class Resumed(_Record):
+    """The run continues from its checkpoint; what was reported of later steps no longer holds."""
+
+    event: Literal["resumed"] = "resumed"
+    step: int
+    """Optimiser steps done."""
+
+
+class Step(_Record):
+    """How the optimisation goes; about two a second, less in long runs."""
+
+    event: Literal["step"] = "step"
+    step: int
+    """Optimiser steps done."""
+    steps: int | None
+    """Optimiser steps planned; None until the machine's speed is known."""
+    loss: float
+    """Training loss, mean since the last such event."""
+    parts: dict[str, float]
+    """The same, part by part."""
+    learning_rate: float
+    steps_per_s: float
+    """Optimiser steps a second, without validation."""
+    seconds: float
+    """Time spent on this run so far, in all its processes."""
+    eta_s: float | None
+    """Seconds that remain, validation and calibration included; None until known."""
+
+
+class Validated(_Record):
+    """A look at held-out data, with the running average of the weights."""
+
+    event: Literal["validated"] = "validated"
+    step: int
+    """Optimiser steps done."""
+    loss: float
+    score: float
+    """Higher is better."""
+    metrics: dict[str, float]
+    best: bool
+    """Whether these are the best weights so far."""
+    seconds: float
+    """Time spent on this run so far."""
+
+
+class Saved(_Record):
+    """A checkpoint was written."""
+
+    event: Literal["saved"] = "saved"
+    step: int
+    """Optimiser steps done."""
+
+
+class Finished(_Record):
+    """The training is complete and its model is written."""
+
+    event: Literal["finished"] = "finished"
+    step: int
+    """Optimiser steps done."""
+    model: str
+    """File name of the model in the run folder."""
+    metrics: dict[str, float]
+    """What held-out data say of the model."""
+    seconds: float
+    """Time spent on this run."""
+
+
+class Stopped(_Record):
+    """The training was stopped on request; it can be resumed."""
+
+    event: Literal["stopped"] = "stopped"
+    step: int
+    """Optimiser steps done."""
+    model: str | None
+    """File name of the model of the best weights so far; None if there were none yet."""
+    seconds: float
+    """Time spent on this run so far."""
+
+
+class Failed(_Record):
+    """The training ended by itself because something was wrong; it can be resumed once that is mended."""
+
+    event: Literal["failed"] = "failed"
+    text: str
+    """What was wrong and what to do."""
+
+
+Event = Annotated[
+    Started | Note | Resumed | Step | Validated | Saved | Finished | Stopped | Failed,
+    Field(discriminator="event"),
+]
+
+_EVENTS: TypeAdapter[Any] = TypeAdapter(Event)
+
+
+def read_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
+    """Read the complete lines of an event file that begin at byte `after`.
+
+    Returns
+    -------
+    events
+        In order. A line that is no event (a disk error, a newer version's event) is passed over.
+    next
+        Where to go on reading.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(after)
+            data = file.read()
+    except FileNotFoundError:
+        return [], after
+    end = data.rfind(b"\n") + 1
+    events: list[Event] = []
+    for line in data[:end].splitlines():
+        try:
+            events.append(_EVENTS.validate_json(line))
+        except ValidationError:
+            continue
+    return events, after + end
+
+
+class Journal:
+    """Appends events to a run's event file.
+
+    Parameters
+    ----------
+    path
+        The event file; its torn last line, if any, is cut off.
+    on_event
+        Called with each event after it was written.
+    """
+
+    def __init__(self, path: Path, on_event: Callable[[Event], None] | None = None) -> None:
+        self._on_event = on_event
+        self._file = path.open("ab")
+        _cut_torn_line(path)
+
+    def write(self, event: Event) -> None:
+        """Append one event; it is readable by others when this returns."""
+        self._file.write(event.model_dump_json().encode() + b"\n")
+        self._file.flush()
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+def _cut_torn_line(path: Path) -> None:
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        os.truncate(path, whole)
+
+
+@dataclass
+class Curve:
+    """The learning curve, gathered from events; steps undone by a crash are dropped."""
+
+    train: list[tuple[int, float]] = field(default_factory=list)
+    """(step, training loss)."""
+    validation: list[tuple[int, float]] = field(default_factory=list)
+    """(step, validation loss)."""
+    score: list[tuple[int, float]] = field(default_factory=list)
+    """(step, validation score), higher is better."""
+    best_step: int | None = None
+    """Step of the best weights."""
+    last: Step | None = None
+    """The newest step event: progress, speed and time left."""
+
+    def add(self, event: Event) -> None:
+        """Take in the next event."""
+        if isinstance(event, Resumed):
+            for points in (self.train, self.validation, self.score):
+                points[:] = [point for point in points if point[0] <= event.step]
+        elif isinstance(event, Step):
+            self.last = event
+            if math.isfinite(event.loss):
+                self.train.append((event.step, event.loss))
+        elif isinstance(event, Validated):
+            self.validation.append((event.step, event.loss))
+            self.score.append((event.step, event.score))
+            if event.best:
+                self.best_step = event.step

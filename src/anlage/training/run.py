@@ -1,0 +1,355 @@
+"""A run folder: the only thing that a trainer and those who watch it have in common.
+
+::
+
+    RUN/run.json         what to train, on what, how (RunConfig); written before anything else, never changed
+        events.jsonl     what the trainer tells (progress.py)
+        log.txt          what it and its libraries print
+        plan.json        what the data decided, so that a resumed run decides nothing anew
+        checkpoint.safetensors
+        cache/           decoded training data; may be deleted while nothing trains
+        lock, pid        held by the one trainer
+        stop             whoever makes this file stops the trainer
+        NAME.anlage      the model
+
+Nothing here imports torch: this is what the napari plugin uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+import anlage
+from anlage.errors import AnlageError
+from anlage.training.config import RUN_SCHEMA, RunConfig, StoreRef, assign
+from anlage.training.files import write_whole
+from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
+
+__all__ = ["Run", "RunState"]
+
+RunState = Literal["new", "running", "stopped", "finished", "failed"]
+
+_NICE = 10
+# CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW and BELOW_NORMAL_PRIORITY_CLASS, which only Windows' Python names
+_WINDOWS_FLAGS = 0x200 | 0x08000000 | 0x4000 if os.name == "nt" else 0
+
+
+class Run:
+    """One training, as a folder. Make it with `create` or `open`."""
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path = path
+        self.config = config
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        task: str,
+        stores: Sequence[str | Path],
+        assignments: Sequence[str] = (),
+        *,
+        start_from: str | Path | None = None,
+        tasks: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Make a run folder, without training yet.
+
+        Parameters
+        ----------
+        path
+            A folder that is not there yet, or is empty.
+        task
+            Name of the task, for example ``nuclei``.
+        stores
+            Training data.
+        assignments
+            Settings, each ``name=value``; see `anlage.training.config.assign`.
+        start_from
+            A model whose weights to start from.
+        tasks
+            The tasks there are, by name; None: those of `anlage.tasks`.
+
+        Raises
+        ------
+        AnlageError
+            If the folder holds something already, a store cannot be read, or a setting is not possible.
+        """
+        folder = Path(path).resolve()
+        if not stores:
+            raise AnlageError("A training needs at least one store; make one with `anlage build`.")
+        training, settings = assign(task, assignments, tasks)
+        if training.freeze_encoder and start_from is None:
+            raise AnlageError(
+                "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
+            )
+        if start_from is not None and not Path(start_from).is_file():
+            raise AnlageError(f"There is no model at {start_from} to start from; check the path.")
+        _check_unused(folder)
+        config = RunConfig(
+            name=folder.name,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            versions=_versions(),
+            task=task,
+            stores=tuple(_reference(Path(store), folder) for store in stores),
+            training=training,
+            settings=settings.model_dump(mode="json"),
+            start_from=None if start_from is None else str(Path(start_from).resolve()),
+        )
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / "run.json", config.model_dump_json(indent=2).encode())
+        except OSError as error:
+            raise AnlageError(f"The run folder {folder} cannot be written: {error.strerror}.") from error
+        return cls(folder, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Open a run folder.
+
+        Raises
+        ------
+        AnlageError
+            If there is none, or it was made by a newer version.
+        """
+        folder = Path(path).resolve()
+        try:
+            text = (folder / "run.json").read_bytes()
+        except OSError:
+            raise AnlageError(
+                f"{folder} is no run: it has no run.json. Give the folder that `anlage train … -o RUN` made, or train anew."
+            ) from None
+        try:
+            return cls(folder, RunConfig.model_validate_json(text))
+        except ValidationError as error:
+            raise AnlageError(_unreadable(folder, text, error)) from error
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return self.path / "checkpoint.safetensors"
+
+    @property
+    def plan_path(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def stop_path(self) -> Path:
+        return self.path / "stop"
+
+    @property
+    def target_path(self) -> Path:
+        """Where the model is or will be."""
+        return self.path / f"{self.config.name}.anlage"
+
+    @property
+    def model_path(self) -> Path | None:
+        """The model; None while there is none."""
+        return self.target_path if self.target_path.is_file() else None
+
+    def events(self, after: int = 0) -> tuple[list[Event], int]:
+        """Events from byte `after` on, and where to go on reading; complete lines only."""
+        return read_events(self.events_path, after)
+
+    @property
+    def state(self) -> RunState:
+        """What the run is doing; ``failed`` if its trainer is gone without having said finished or stopped."""
+        if self.is_locked() or (self._child is not None and self._child.poll() is None):
+            return "running"
+        last = self._last_event()
+        if last is None:
+            # a child that died before its first event has failed too
+            died = self._child is not None and self._child.poll() != 0
+            return "failed" if died else "new"
+        if isinstance(last, Finished):
+            return "stopped" if self.model_path is None else "finished"
+        return "stopped" if isinstance(last, Stopped) else "failed"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training is complete and its model is there."""
+        return isinstance(self._last_event(), Finished) and self.model_path is not None
+
+    def saved_step(self) -> int:
+        """Optimiser steps in the newest checkpoint, as far as the events tell."""
+        events, _ = self.events()
+        return max((event.step for event in events if isinstance(event, Saved)), default=0)
+
+    def request_stop(self) -> None:
+        """Ask the trainer to stop; it does within about 3 s, keeping the best weights."""
+        self.stop_path.touch()
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Train in a process of its own, at low priority, that outlives this one; what it prints goes to the log.
+
+        Raises
+        ------
+        AnlageError
+            If a trainer is at work on this run already.
+        """
+        if self.state == "running":
+            raise AnlageError(self._busy())
+        self.stop_path.unlink(missing_ok=True)
+        with self.log_path.open("ab") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-u", "-m", "anlage", "resume", str(self.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=os.name == "posix",
+                creationflags=_WINDOWS_FLAGS,
+            )
+        if os.name == "posix":
+            # here, not by a function run between fork and exec, which can deadlock in a process with threads
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self._child.pid, _NICE)
+        return self._child
+
+    def last_words(self, lines: int = 5) -> str:
+        """Why the run failed, as far as is known: its own words, else the last lines of its log."""
+        last = self._last_event()
+        if isinstance(last, Failed):
+            return last.text
+        try:
+            text = self.log_path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            text = ""
+        said = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+        return (
+            "\n".join(said[-lines:]) or "The trainer ended without a word; the computer or a user may have killed it."
+        )
+
+    def is_locked(self) -> bool:
+        """Whether a trainer is at work on this run, in whatever process."""
+        import filelock
+
+        if not (self.path / "lock").exists():
+            return False
+        probe = filelock.FileLock(self.path / "lock", is_singleton=False)
+        try:
+            with probe.acquire(timeout=0):
+                return False
+        except filelock.Timeout:
+            return True
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only trainer of this run, until the process ends however it may.
+
+        Raises
+        ------
+        AnlageError
+            If another trainer has it.
+        """
+        import filelock
+
+        lock = filelock.FileLock(self.path / "lock", is_singleton=False)
+        try:
+            # a watcher's look at the state holds the lock for a moment
+            lock.acquire(timeout=1.0, poll_interval=0.05)
+        except filelock.Timeout:
+            raise AnlageError(self._busy()) from None
+        try:
+            write_whole(self.path / "pid", str(os.getpid()).encode())
+            yield
+        finally:
+            lock.release()
+
+    def _busy(self) -> str:
+        try:
+            who = f"process {int((self.path / 'pid').read_text())}"
+        except (OSError, ValueError):
+            who = "another process"
+        return f"The run {self.path} is being trained by {who}; wait for it, or stop it with `anlage stop {self.path}`."
+
+    def _last_event(self) -> Event | None:
+        # the end of the file is enough; a whole one may be large
+        try:
+            size = self.events_path.stat().st_size
+        except FileNotFoundError:
+            return None
+        for reach in (65536, size):
+            start = max(0, size - reach)
+            events, _ = read_events(self.events_path, start)
+            if events:
+                return events[-1]
+        return None
+
+
+def is_stale(stop: Path) -> bool:
+    """Whether a stop was asked for before this process began, that is, of an earlier trainer."""
+    import psutil
+
+    try:
+        return stop.stat().st_mtime < psutil.Process().create_time() - 0.05
+    except FileNotFoundError:
+        return False
+
+
+def _check_unused(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise AnlageError(f"{folder} is a file; choose another folder for the run.")
+    held = [entry.name for entry in folder.iterdir() if not entry.name.endswith(".part")] if folder.exists() else []
+    if "run.json" in held:
+        raise AnlageError(
+            f"{folder} holds a run already; continue it with `anlage resume {folder}`, or choose another folder."
+        )
+    if held:
+        raise AnlageError(f"{folder} is not empty (it holds {held[0]}); choose another folder for the run.")
+
+
+def _reference(store: Path, folder: Path) -> StoreRef:
+    from anlage.dataset.store import Store
+
+    path = store.resolve()
+    opened = Store.open(path)
+    try:
+        relative = os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        relative = ""
+    return StoreRef(path=str(path), relative=relative, hash=opened.hash)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"anlage": anlage.__version__, "python": platform.python_version()}
+    for package in ("torch", "numpy", "zarr"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
+
+def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:
+    import json
+
+    with contextlib.suppress(ValueError):
+        version = json.loads(text).get("schema_version", 0)
+        if isinstance(version, int) and version > RUN_SCHEMA:
+            return (
+                f"The run {folder} was made by a newer anlage (schema {version}; this one reads up to {RUN_SCHEMA}); "
+                "install the newer version."
+            )
+    item = error.errors()[0]
+    where = ".".join(str(part) for part in item["loc"]) or "run.json"
+    return f"The run {folder} cannot be read: {where}: {item['msg']}. Make a new run."

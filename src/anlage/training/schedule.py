@@ -1,0 +1,154 @@
+"""How fast to learn, how long, and when to look: arithmetic on steps and seconds, without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["MEASURED_STEPS", "Budget", "Pace", "decay_at", "learning_rate_at", "looks_every"]
+
+MEASURED_STEPS = 6
+"""Steps after which the machine's speed is known; the first, which warm up, do not count."""
+_LOOKS = 20
+_LOOKING_SHARE = 0.12
+"""Largest share of the time that validation may take."""
+_RESERVE = 0.04
+"""Share of the time limit kept for what cannot be foreseen."""
+
+
+def learning_rate_at(step: int, steps: int, highest: float, warmup: float) -> float:
+    """Learning rate of one optimiser step: a linear rise, then half a cosine down to 1 % of the highest.
+
+    Parameters
+    ----------
+    step
+        0 for the first.
+    steps
+        Steps in all.
+    highest
+        Learning rate after the rise.
+    warmup
+        Share of the steps over which it rises.
+    """
+    rise = max(1, round(warmup * steps))
+    if step < rise:
+        return highest * (step + 1) / rise
+    done = min(1.0, (step - rise) / max(1, steps - rise))
+    return highest * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def decay_at(step: int, highest: float) -> float:
+    """Decay of the running average at one step; smaller at first, so that it forgets the random start."""
+    return min(highest, (1 + step) / (10 + step))
+
+
+def looks_every(steps: int, step_s: float = 0.0, look_s: float = 0.0) -> int:
+    """Steps between two looks at held-out data.
+
+    Parameters
+    ----------
+    steps
+        Steps in all.
+    step_s, look_s
+        Seconds that a step and a look take; 0 where unknown.
+    """
+    looks = _LOOKS
+    if look_s > 0:
+        looks = min(looks, max(3, int(_LOOKING_SHARE * steps * step_s / look_s)))
+    return max(1, min(steps, max(10, math.ceil(steps / looks))))
+
+
+@dataclass
+class Pace:
+    """Seconds that things take on this machine, measured as the run goes on."""
+
+    step_s: float = 0.0
+    """An optimiser step, running mean; 0 until known."""
+    look_s: float = 0.0
+    """A look at held-out data, the last one; 0 until known."""
+    n: int = 0
+
+    def stepped(self, seconds: float) -> None:
+        """Take in the duration of one step."""
+        self.n += 1
+        if self.n <= MEASURED_STEPS // 2:
+            return  # warming up
+        weight = max(0.02, 1 / (self.n - MEASURED_STEPS // 2))
+        self.step_s += weight * (seconds - self.step_s)
+
+    @property
+    def is_known(self) -> bool:
+        return self.n >= MEASURED_STEPS
+
+    @property
+    def finish_s(self) -> float:
+        """Guess of the end: calibration predicts the held-out data once or twice more, then the model is written."""
+        return 1.0 + 2.5 * self.look_s
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many steps fit into the time.
+
+    Parameters
+    ----------
+    limit_s
+        Seconds that the whole run may take, everything included; infinite without a limit.
+    most
+        Steps wanted at most; None: as many as fit.
+    every
+        Steps wanted between two looks at held-out data; None: chosen.
+    pace
+        What things take on this machine.
+    """
+
+    limit_s: float
+    most: int | None
+    every: int | None
+    pace: Pace
+
+    @property
+    def is_timed(self) -> bool:
+        return math.isfinite(self.limit_s)
+
+    def plan(self, step: int, seconds: float) -> tuple[int, int]:
+        """Steps in all, and steps between two looks, once the pace is known.
+
+        Parameters
+        ----------
+        step
+            Steps done.
+        seconds
+            Time spent.
+        """
+        roughly = step + self._further(seconds, every=10**9)
+        every = self.every or looks_every(roughly, self.pace.step_s, self.pace.look_s)
+        steps = max(step + 1, step + self._further(seconds, every))
+        return (steps if self.most is None else max(step, min(steps, self.most))), every
+
+    def replan(self, step: int, seconds: float, steps: int, every: int) -> int:
+        """Steps in all, as things look now: fewer where the machine turned out slower, early on also more."""
+        if not self.is_timed or step >= steps:
+            return steps
+        now = max(step + 1, step + self._further(seconds, every))
+        if now > steps and 3 * step > steps:
+            return steps
+        return now if self.most is None else min(now, self.most)
+
+    def is_spent(self, seconds: float) -> bool:
+        """Whether there is no time for another step: the last line of defence against a machine that stalls."""
+        pace = self.pace
+        return seconds + pace.step_s + pace.look_s + pace.finish_s > 0.99 * self.limit_s
+
+    def eta_s(self, step: int, steps: int | None, every: int | None) -> float | None:
+        """Seconds that remain; None until known."""
+        if steps is None or every is None or self.pace.step_s == 0:
+            return None
+        looks = math.ceil((steps - step) / every)
+        return (steps - step) * self.pace.step_s + looks * self.pace.look_s + self.pace.finish_s
+
+    def _further(self, seconds: float, every: int) -> int:
+        if not self.is_timed:
+            return 10**9
+        usable = self.limit_s * (1 - _RESERVE) - seconds - self.pace.finish_s
+        return max(0, int(usable / max(1e-6, self.pace.step_s + self.pace.look_s / every)))
