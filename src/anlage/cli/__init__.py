@@ -1,0 +1,129 @@
+"""The command line: ``anlage COMMAND …``, also the entry of the training process.
+
+Each command's module is imported when the command is used, so that ``anlage --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import anlage
+from anlage.cli.arguments import Parser, spread_settings
+from anlage.errors import AnlageError
+
+__all__ = ["main", "run_command"]
+
+COMMANDS = {
+    "demo": ("anlage.cli.demo", "the whole job on a synthetic embryo, in under 3 minutes"),
+    "doctor": ("anlage.cli.doctor", "what this computer offers, what is missing and the command that mends it"),
+    "build": ("anlage.cli.build", "make a store of training data from an image and its annotations"),
+    "train": ("anlage.cli.runs", "train a network on one or more stores"),
+    "resume": ("anlage.cli.runs", "go on with a training that was stopped or broke off"),
+    "stop": ("anlage.cli.runs", "ask a running training to stop; the best weights are kept"),
+    "watch": ("anlage.cli.runs", "follow a training from another terminal"),
+    "predict": ("anlage.cli.predict", "find nuclei in an image with a trained model, or at once without one"),
+    "evaluate": ("anlage.cli.evaluate", "compare a result with the truth"),
+    "info": ("anlage.cli.info", "say what a store, run, model, image or table of nuclei is"),
+}
+"""Name → module that holds ``configure_NAME(parser)`` and ``run_NAME(options)``, and what it does."""
+
+_FAILED = 2
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns
+    -------
+    int
+        0 on success; 2 where the user can mend the problem, which is said on stderr; 130 after Ctrl-C.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = run_command(arguments)
+        sys.stdout.flush()
+    except AnlageError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; Python would complain once more when it closes stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except MemoryError as error:
+        return _complain(
+            f"The memory of this computer is too small for this step ({error or 'no more could be had'}); close other "
+            "programs, or work on a part of the image (--frames, --region, --cuboid)."
+        )
+    except OSError as error:
+        return _complain(_file_problem(error))
+    return code
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; problems are raised."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if arguments else _FAILED
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-V", "--version"):
+        print(f"anlage {anlage.__version__}")
+        return 0
+    if name not in COMMANDS:
+        import difflib
+
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(COMMANDS)}."
+        raise AnlageError(f"There is no command '{name}'; {hint}")
+    module = importlib.import_module(COMMANDS[name][0])
+    parser = Parser(name, COMMANDS[name][1])
+    getattr(module, f"configure_{name}")(parser)
+    run: Callable[..., int] = getattr(module, f"run_{name}")
+    try:
+        options = parser.parse_intermixed_args(spread_settings(rest))
+    except SystemExit as leaving:  # argparse leaves like this after --help and after its own complaints
+        return int(leaving.code or 0)
+    return run(options)
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: anlage COMMAND …",
+            "",
+            "Train networks that find nuclei in 3D time-lapses, from a few annotations.",
+            "",
+            *rows,
+            "",
+            "`anlage COMMAND --help` explains a command, with an example. From annotations to result:",
+            "",
+            "  anlage build movie.ome.zarr nuclei.csv -o nuclei.zarr",
+            "  anlage train nuclei nuclei.zarr -o run",
+            "  anlage predict run/run.anlage movie.ome.zarr -o found.csv",
+        ]
+    )
+
+
+def _complain(sentence: str) -> int:
+    print(f"anlage: {sentence}", file=sys.stderr)
+    return _FAILED
+
+
+def _file_problem(error: OSError) -> str:
+    where = f"'{error.filename}'" if error.filename else "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full while writing {where}; free some space and run the command again, nothing that was finished is lost."
+    if isinstance(error, FileNotFoundError):
+        return f"There is no {where}; check the path."
+    if isinstance(error, PermissionError):
+        return f"{where} may not be opened by this user; change its permissions or choose another place."
+    return f"{where[0].upper()}{where[1:]} could not be read or written ({error.strerror or error}); check the disk and the path."

@@ -1,0 +1,175 @@
+"""What the commands' options have in common: how they are written, read and explained."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.axes import Box, Spacing
+    from anlage.timelapse import TimeLapse
+
+__all__ = ["Parser", "add_reading", "channel_list", "device_option", "positive", "spread_settings", "table_path"]
+
+_SETTING = re.compile(r"[A-Za-z_]\w*=")
+
+
+class Parser(argparse.ArgumentParser):
+    """A command's options; complaints are one sentence.
+
+    Parameters
+    ----------
+    command
+        Name of the command.
+    summary
+        What it does, in a line.
+    """
+
+    def __init__(self, command: str, summary: str) -> None:
+        super().__init__(
+            prog=f"anlage {command}",
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def explain(self, text: str, *examples: str) -> None:
+        """Add a paragraph above the options and examples below them."""
+        self.description = f"{self.description}\n\n{text}" if text else self.description
+        shown = "\n".join(f"  {example}" for example in examples)
+        self.epilog = f"example{'s' if len(examples) > 1 else ''}:\n{shown}"
+
+    def error(self, message: str) -> NoReturn:
+        raise AnlageError(f"{message[0].upper()}{message[1:]}; `{self.prog} --help` explains the command.")
+
+
+def spread_settings(arguments: Sequence[str]) -> list[str]:
+    """Rewrite ``--set a=1 b=2`` as ``--set a=1 --set b=2``, so that what follows is not taken for a setting."""
+    spread: list[str] = []
+    in_settings = False
+    for argument in arguments:
+        if in_settings and _SETTING.match(argument) and spread[-1] != "--set":
+            spread.append("--set")
+        elif argument == "--set":
+            in_settings = True
+        elif spread and spread[-1] != "--set":
+            in_settings = False
+        spread.append(argument)
+    return spread
+
+
+def add_reading(parser: Parser) -> None:
+    """Options that override what an image file says of itself."""
+    group = parser.add_argument_group("how the image is read (only where the file does not say it, or says it wrongly)")
+    group.add_argument("--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, for example 2,0.5,0.5")
+    group.add_argument("--interval", type=positive, metavar="S", help="time between frames in seconds")
+    group.add_argument("--axes", metavar="tzyx", help="axes of the file in order, letters of tczyx")
+
+
+def device_option(parser: Parser) -> None:
+    """The option that says where to compute."""
+    parser.add_argument(
+        "--device", default="auto", metavar="NAME", help="where to compute: auto, cpu, cuda:0 or mps (default: auto)"
+    )
+
+
+def spacing(text: str) -> Spacing:
+    """``Z,Y,X`` in µm."""
+    from anlage.axes import Spacing
+
+    return Spacing.parse(text)
+
+
+def box(text: str) -> Box | str:
+    """``auto`` or ``t0:t1,z0:z1,y0:y1,x0:x1``."""
+    from anlage.axes import Box
+
+    return "auto" if text == "auto" else Box.parse(text)
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    import math
+
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise AnlageError(f"'{text}' is not a positive number.")
+    return value
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise AnlageError(f"The threshold '{text}' is not a probability; give a number from 0 to 1, for example 0.5.")
+    return value
+
+
+def channel_list(text: str) -> tuple[int, ...]:
+    """``0,2``: channel numbers, counted from 0."""
+    try:
+        channels = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        channels = ()
+    if not channels or min(channels) < 0 or len(set(channels)) < len(channels):
+        raise AnlageError(f"The channels '{text}' are not numbers like 0,2, counted from 0 and each named once.")
+    return channels
+
+
+def span(text: str) -> tuple[int | None, int | None]:
+    """``a:b``: from a up to, not including, b; either may be left out, and ``a`` alone is one frame."""
+    first, colon, last = text.partition(":")
+    try:
+        low, high = (int(part) if part.strip() else None for part in (first, last))
+    except ValueError:
+        low, high = 1, 0
+    if not colon and low is not None:
+        high = low + 1
+    if (low or 0) < 0 or (high is not None and high <= (low or 0)):
+        raise AnlageError(f"The frames '{text}' are not of the form a:b with a below b, for example 10:20.")
+    return low, high
+
+
+def spans_zyx(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """``z0:z1,y0:y1,x0:x1`` in voxels, half-open."""
+    try:
+        (z0, z1), (y0, y1), (x0, x1) = (map(int, part.split(":")) for part in text.split(","))
+    except ValueError:
+        z0 = y0 = x0 = z1 = y1 = x1 = 0
+    if not (0 <= z0 < z1 and 0 <= y0 < y1 and 0 <= x0 < x1):
+        raise AnlageError(
+            f"The region '{text}' is not of the form z0:z1,y0:y1,x0:x1 in voxels, for example 0:32,100:356,0:256."
+        )
+    return (z0, z1), (y0, y1), (x0, x1)
+
+
+def table_path(text: str) -> Any:
+    """A path that ends in .csv or .geff."""
+    from pathlib import Path
+
+    path = Path(text)
+    if path.suffix.lower() not in (".csv", ".geff"):
+        raise AnlageError(f"'{text}' cannot hold a table of nuclei; choose a name that ends in .csv or .geff.")
+    return path
+
+
+def open_as_told(path: str, options: argparse.Namespace) -> TimeLapse:
+    """Open an image with the options of `add_reading`, and print how it was read."""
+    from anlage.io import open_image, reading
+
+    image = open_image(path, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
+    print(reading(image))
+    return image
+
+
+Reader = Callable[[str], Any]

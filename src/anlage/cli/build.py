@@ -1,0 +1,111 @@
+"""``build``: from an image and its annotations to a store of training data."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, open_as_told, positive
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.annotations import Annotations
+    from anlage.cuboid import Cuboid
+    from anlage.timelapse import TimeLapse
+
+__all__ = ["require_spacing", "tell_annotations", "tell_cuboids"]
+
+
+def configure_build(parser: Parser) -> None:
+    parser.explain(
+        "Only the annotated part is used: it is found from the annotations (--cuboid auto), and outside it nothing is "
+        "learnt,\nneither nucleus nor background. Your files are only read.",
+        "anlage build movie.ome.zarr nuclei.csv -o nuclei.zarr",
+        "anlage build movie.tif nuclei.csv -o nuclei.zarr --spacing 2,0.5,0.5 --channels 0 --cuboid 0:5,0:32,0:256,0:256",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="OME-Zarr, TIFF, or a folder with one TIFF a frame")
+    parser.add_argument(
+        "annotations", metavar="ANNOTATIONS", help="CSV (id,t,z,y,x in voxels), GEFF, CTC folder or label images"
+    )
+    parser.add_argument("-o", "--output", metavar="STORE.zarr", required=True, help="the store to make")
+    channels = parser.add_mutually_exclusive_group()
+    channels.add_argument(
+        "--channels",
+        type=channel_list,
+        metavar="0,2",
+        help="channels to learn from, each an input of its own (default: all)",
+    )
+    channels.add_argument(
+        "--sum-channels", type=channel_list, metavar="0,2",
+        help="channels to add up, after each was brought to the same brightness, into one input",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cuboid", type=box, default="auto", metavar="auto|BOX",
+        help="where every nucleus is annotated, as t0:t1,z0:z1,y0:y1,x0:x1 in voxels (default: auto, found by itself)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--sparse", action="store_true",
+        help="only some of the nuclei were marked: what lies elsewhere counts as unknown, not as background",
+    )  # fmt: skip
+    parser.add_argument("--diameter-um", type=positive, metavar="D", help="nucleus diameter in µm (default: measured)")
+    parser.add_argument("--overwrite", action="store_true", help="replace a store that is already there")
+    add_reading(parser)
+
+
+def run_build(options: argparse.Namespace) -> int:
+    from anlage.cli.bars import counting
+    from anlage.cuboid import detect_cuboid
+    from anlage.dataset.build import build_store
+    from anlage.io import open_annotations
+
+    image = open_as_told(options.image, options)
+    require_spacing(image, options.image)
+    annotations = open_annotations(options.annotations, image=image, spacing=image.spacing)
+    tell_annotations(annotations)
+    cuboid = options.cuboid
+    if cuboid == "auto" and not options.sparse:
+        cuboid = detect_cuboid(annotations, image, spacing=image.spacing)
+        tell_cuboids(cuboid)
+    with counting("writing the store") as progress:
+        store = build_store(
+            options.output, image, annotations, channels=options.channels or options.sum_channels,
+            combine="sum" if options.sum_channels else "separate", cuboid=cuboid, sparse=options.sparse,
+            diameter_um=options.diameter_um, annotations_source=options.annotations, overwrite=options.overwrite,
+            progress=progress,
+        )  # fmt: skip
+    print(store.summary())
+    print(f"Next: anlage train nuclei {options.output} -o run")
+    return 0
+
+
+def require_spacing(image: TimeLapse, path: str) -> None:
+    """Refuse an image whose voxel size nobody knows."""
+    if image.spacing is None:
+        raise AnlageError(
+            f"The voxel size of {path} is known from nowhere; give it in µm as --spacing Z,Y,X, for example "
+            "--spacing 2,0.5,0.5."
+        )
+
+
+def tell_annotations(annotations: Annotations) -> None:
+    """Say how much was annotated."""
+    frames = annotations.annotated_frames
+    where = f"frames {frames[0]} to {frames[-1]}" if len(frames) > 1 else f"frame {frames[0]}" if frames else "no frame"
+    print(
+        f"Annotations: {len(annotations)} nuclei in {len(frames)} frame{'s' if len(frames) != 1 else ''} ({where}), "
+        f"{len(annotations.links)} links, {len(annotations.divisions)} divisions"
+        f"{', with labels' if annotations.labels is not None else ''}."
+    )
+
+
+def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:
+    """Say where annotation was found to be complete, why, and what is doubtful about it."""
+    for cuboid in cuboids:
+        print(f"Annotated cuboid (t, z, y, x): {cuboid.core}; with a margin of unknown voxels: {cuboid.box}.")
+        cut = f"; nuclei are cut by its walls {', '.join(map(str, cuboid.cut_walls))}" if cuboid.cut_walls else ""
+        print(f"  {cuboid.n_nuclei} nuclei in {len(cuboid.frames)} frames{cut}.")
+        for doubt in cuboid.doubts:
+            print(f"  Doubtful: {doubt.text}")
+    if any(cuboid.doubts for cuboid in cuboids):
+        print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")

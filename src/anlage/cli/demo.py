@@ -1,0 +1,259 @@
+"""``demo``: the whole job on a synthetic embryo whose truth is known."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anlage
+from anlage.cli.arguments import Parser, positive
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.evaluation import DetectionScore
+    from anlage.synthetic import SyntheticMovie
+
+__all__ = ["Stopwatch"]
+
+SEED = 0
+N_FRAMES = 12
+ANNOTATED = range(5)
+UNSEEN = range(8, 12)
+"""Scored frames; those between are left out, because a nucleus looks alike from one frame to the next."""
+ANNOTATED_SHARE = 0.65
+"""Part of the image, along x, in which the annotated frames are annotated."""
+DIAMETER_UM = 8.0
+RADIUS_UM = DIAMETER_UM / 2
+"""A found centre must lie inside its nucleus."""
+PAIR_DIAMETERS = 0.8
+TRAINING_MINUTES = 1.4
+_LATEST_S = 120.0
+"""Training ends so many seconds after the start, so that the whole stays under 3 minutes."""
+_MARK = ".anlage-demo"
+_MADE = (
+    "image.ome.zarr", "truth.csv", "truth_unseen.csv", "annotations.csv", "training.zarr", "run", "found.csv",
+    "classical.csv", "heatmap.zarr", "report.json", "result.png", "slices.png", "training.png",
+)  # fmt: skip
+
+
+def configure_demo(parser: Parser) -> None:
+    parser.explain(
+        "Renders an embryo, annotates a part of it, trains a network, finds the nuclei in frames that the network never\n"
+        "saw and compares with the truth. Writes every file of that way, pictures and report.json, and opens napari.",
+        "anlage demo -o demo",
+        "anlage demo -o demo --no-viewer",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", default="anlage-demo", help="folder for everything (default: anlage-demo)"
+    )
+    parser.add_argument("--no-viewer", action="store_true", help="do not open the result in napari")
+    parser.add_argument("--minutes", type=positive, default=TRAINING_MINUTES, help=argparse.SUPPRESS)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    watch = Stopwatch()
+    folder = Path(options.output)
+    _make_room(folder)
+    with watch("render", "A synthetic embryo: crowded, blurred, noisy, moving and dividing nuclei, and where they are"):
+        movie = _write_movie(folder)
+    with watch("build", f"Cut out what was annotated: frames 0 to {ANNOTATED[-1]}, a part of the image"):
+        _command("build", folder / "image.ome.zarr", folder / "annotations.csv", "-o", folder / "training.zarr")
+    minutes = max(0.1, min(options.minutes, (_LATEST_S - watch.total) / 60))
+    with watch("train", "Train a network on it"):
+        settings = [f"minutes={minutes:.2f}", f"seed={SEED}"]
+        _command("train", "nuclei", folder / "training.zarr", "-o", folder / "run", "--set", *settings)
+    unseen = f"{UNSEEN.start}:{UNSEEN.stop}"
+    with watch("predict", f"Find the nuclei in frames {UNSEEN[0]} to {UNSEEN[-1]}, which the network never saw"):
+        _command(
+            "predict", folder / "run", folder / "image.ome.zarr", "-o", folder / "found.csv", "--frames", unseen,
+            "--heatmap", folder / "heatmap.zarr",
+        )  # fmt: skip
+    with watch("classical", "The same without training, for comparison"):
+        _command("predict", "classical", folder / "image.ome.zarr", "-o", folder / "classical.csv", "--frames", unseen)
+    with watch("evaluate", f"Compare both with the truth; a centre counts within {RADIUS_UM:g} µm"):
+        score, classical = (_score(folder, name, movie) for name in ("found.csv", "classical.csv"))
+        pairs = _touching_pairs(folder)
+    with watch("pictures", "Draw pictures"):
+        _draw(folder, movie)
+    _write_report(folder, watch, score, classical, pairs)
+    _conclude(folder, score, classical, pairs, watch)
+    if not options.no_viewer:
+        _open_viewer(folder)
+    return 0
+
+
+class Stopwatch:
+    """Seconds of each stage of a job."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def total(self) -> float:
+        return time.perf_counter() - self._began
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str, sentence: str) -> Iterator[None]:
+        """Announce a stage and measure what is inside."""
+        print(f"\n— {sentence}.", flush=True)
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] = round(time.perf_counter() - began, 2)
+
+
+def _make_room(folder: Path) -> None:
+    """Make the folder, or empty it of an earlier demo; anything else in it is left alone and refused."""
+    if folder.exists() and not folder.is_dir():
+        raise AnlageError(f"{folder} is a file; choose a folder for the demo with -o DIR.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).exists():
+        raise AnlageError(f"{folder} is not empty; choose another folder for the demo with -o DIR.")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).touch()
+    for name in _MADE:
+        if (folder / name).is_dir():
+            shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def _write_movie(folder: Path) -> SyntheticMovie:
+    import numpy as np
+
+    from anlage.io import write_annotations, write_image
+    from anlage.synthetic import embryo
+
+    movie = embryo(SEED, N_FRAMES, diameter_um=DIAMETER_UM)
+    scale = {"spacing": movie.spacing, "interval_s": movie.image.interval_s}
+    write_image(folder / "image.ome.zarr", movie.image.read(), channels=movie.image.channels, **scale)
+    truth = movie.truth
+    annotated = np.isin(truth.frames, ANNOTATED) & (truth.positions[:, 3] < ANNOTATED_SHARE * movie.image.shape[4])
+    write_annotations(folder / "truth.csv", truth, **scale)
+    write_annotations(folder / "truth_unseen.csv", truth.select(np.isin(truth.frames, UNSEEN)), **scale)
+    write_annotations(folder / "annotations.csv", truth.select(annotated), **scale)
+    shape = " × ".join(map(str, movie.image.shape_tzyx))
+    print(f"{shape} voxels (t, z, y, x) of {movie.spacing}; {len(truth)} nuclei, {len(truth.divisions)} divisions.")
+    print(f"Annotated: {annotated.sum()} nuclei.")
+    return movie
+
+
+def _command(*words: str | Path) -> None:
+    """Run one of the other commands, as a user would."""
+    from anlage.cli import run_command
+
+    arguments = [str(word) for word in words]
+    print(f"$ anlage {shlex.join(arguments)}", flush=True)
+    code = run_command(arguments)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code:
+        raise AnlageError(f"The demo ended early: its step '{arguments[0]}' was stopped (exit code {code}).")
+
+
+def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
+    from anlage.evaluation import evaluate
+
+    report = evaluate(folder / name, folder / "truth_unseen.csv", spacing=movie.spacing, radius_um=RADIUS_UM)
+    print(f"{report.to_text()}\n")
+    return report.detection
+
+
+def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
+    """Whether the network tells two touching nuclei apart, side by side in each direction."""
+    from anlage.cli.runs import model_of
+    from anlage.evaluation import score_detection
+    from anlage.inference import predict
+    from anlage.model import load_model
+    from anlage.synthetic import pair
+
+    model = load_model(model_of(folder / "run"))
+    found = []
+    for axis in "zyx":
+        scene = pair(PAIR_DIAMETERS, axis=axis, diameter_um=DIAMETER_UM)
+        nuclei = next(iter(predict(model, scene.image, diameter_um=DIAMETER_UM))).nuclei
+        score = score_detection(nuclei, scene.truth, scene.spacing, RADIUS_UM * PAIR_DIAMETERS)
+        found.append(
+            {
+                "axis": axis, "distance_diameters": PAIR_DIAMETERS, "separated": score.tp == 2 and score.fp == 0,
+                "median_error_um": score.median_error_um,
+            }
+        )  # fmt: skip
+    return found
+
+
+def _draw(folder: Path, movie: SyntheticMovie) -> None:
+    from anlage.cli.pictures import Scene, draw_result, draw_slices, draw_training
+    from anlage.io import open_annotations, open_image
+    from anlage.training.run import Run
+
+    frame = UNSEEN[-1]
+    found = open_annotations(folder / "found.csv")
+    scene = Scene(
+        image=movie.image.frame(frame)[0],
+        heatmap=open_image(folder / "heatmap.zarr").frame(frame)[0],
+        truth=movie.truth.positions[movie.truth.frames == frame, 1:],
+        found=found.positions[found.frames == frame, 1:],
+        spacing=movie.spacing,
+    )
+    draw_result(folder / "result.png", scene, f"frame {frame}, which the network never saw")
+    draw_slices(folder / "slices.png", scene)
+    draw_training(folder / "training.png", Run.open(folder / "run").events()[0])
+
+
+def _write_report(
+    folder: Path, watch: Stopwatch, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]]
+) -> None:
+    from anlage.cli.doctor import versions
+
+    report = {
+        "seed": SEED,
+        "frames": {"annotated": list(ANNOTATED), "scored": list(UNSEEN)},
+        "detection": score.model_dump(mode="json"),
+        "classical": classical.model_dump(mode="json"),
+        "touching_pairs": pairs,
+        "seconds": {**watch.seconds, "total": round(watch.total, 2)},
+        "versions": {"anlage": anlage.__version__, "python": sys.version.split()[0], **versions()},
+    }
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _conclude(
+    folder: Path, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]], watch: Stopwatch
+) -> None:
+    apart = [pair["axis"] for pair in pairs if pair["separated"]]
+    print(
+        f"\nDone in {watch.total:.0f} s. On frames it never saw the network finds {score.tp} of {score.n_truth} nuclei with "
+        f"{score.fp} wrong: F1 {score.f1 or 0:.3f} (without training {classical.f1 or 0:.3f}).\n"
+        f"Touching pairs told apart along: {', '.join(apart) or 'none of z, y, x'}.\n"
+        f"Pictures and report.json are in {folder}; the model is {folder / 'run' / 'run.anlage'}."
+    )
+
+
+def _open_viewer(folder: Path) -> None:
+    """Show the result in napari, in a process of its own, where there is napari and a screen."""
+    from anlage.cli.doctor import display
+
+    if display() is None:
+        print("There is no screen here, so napari was not opened.")
+        return
+    if importlib.util.find_spec("napari") is None or importlib.util.find_spec("napari_anlage") is None:
+        print('napari is not installed; with it (pip install "anlage[all]") the demo shows its result there.')
+        return
+    print("Opening napari …", flush=True)
+    environment = {**os.environ, "NAPARI_ASYNC": os.environ.get("NAPARI_ASYNC", "0")}
+    shown = subprocess.run(
+        [sys.executable, "-m", "napari_anlage.demo", str(folder.resolve())], env=environment, check=False
+    )
+    if shown.returncode:
+        print(f"napari could not show it (exit code {shown.returncode}); `anlage doctor` says what it lacks.")

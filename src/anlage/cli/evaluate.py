@@ -1,0 +1,42 @@
+"""``evaluate``: a result against the truth."""
+
+from __future__ import annotations
+
+import argparse
+
+from anlage.cli.arguments import Parser, positive, spacing
+
+__all__: list[str] = []
+
+
+def configure_evaluate(parser: Parser) -> None:
+    parser.explain(
+        "Pairs the nuclei of both one-to-one within a radius and counts what was found, missed and wrong. Only frames\n"
+        "that hold truth are scored.",
+        "anlage evaluate found.csv truth.csv --spacing 2,0.5,0.5",
+        "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
+    )
+    parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
+    parser.add_argument("truth", metavar="TRUTH", help="what is there, in the same voxels and any of these formats")
+    parser.add_argument(
+        "--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, where the files do not say it"
+    )
+    parser.add_argument(
+        "--radius-um", type=positive, metavar="R", help="greatest distance of a pair in µm (default: 5, half a nucleus)"
+    )
+    parser.add_argument(
+        "--ignore-smaller-than", type=int, metavar="N",
+        help="nuclei whose label in the truth has fewer voxels than this are neither wanted nor wrong",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print everything as JSON, for other programs")
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    from anlage.evaluation import evaluate
+
+    report = evaluate(
+        options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
+        ignore_smaller_than=options.ignore_smaller_than,
+    )  # fmt: skip
+    print(report.model_dump_json(indent=2) if options.json else report.to_text())
+    return 0

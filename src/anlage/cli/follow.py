@@ -1,0 +1,120 @@
+"""A training's events on the terminal: a bar, and a line whenever there is something to say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from anlage.cli.bars import bar, say
+from anlage.training.progress import Event, Finished, Note, Resumed, Started, Step, Stopped, Validated
+from anlage.training.run import Run
+
+__all__ = ["Follower", "following"]
+
+_POLL_S = 0.25
+
+
+class Follower:
+    """Shows the events of a run as they come.
+
+    Parameters
+    ----------
+    run
+        The run to follow.
+    after
+        Byte of the event file to begin at; 0 shows the past too.
+    """
+
+    def __init__(self, run: Run, after: int = 0) -> None:
+        self._run = run
+        self._next = after
+        self._bar: Any = None
+
+    def look(self) -> bool:
+        """Show what is new; whether there was anything."""
+        events, self._next = self._run.events(self._next)
+        for event in events:
+            self._show(event)
+        return bool(events)
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, Step):
+            self._advance(event)
+        elif (line := describe(event)) is not None:
+            say(line)
+
+    def _advance(self, event: Step) -> None:
+        if self._bar is None:
+            layout = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} steps{postfix}"
+            self._bar = bar(event.steps, "training", "step", bar_format=layout)
+        self._bar.total = event.steps
+        self._bar.n = event.step
+        left = "" if event.eta_s is None else f", {duration(event.eta_s)} left"
+        self._bar.set_postfix_str(f"loss {event.loss:.4g}, {event.steps_per_s:.3g} steps/s{left}", refresh=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def describe(event: Event) -> str | None:
+    """An event as a line for the user; None where there is nothing to say."""
+    if isinstance(event, Started):
+        return f"Preparing the training data (process {event.pid}) …"
+    if isinstance(event, Resumed):
+        return f"Going on from step {event.step}."
+    if isinstance(event, Note):
+        return event.text
+    if isinstance(event, Validated):
+        scores = _metrics({"loss": event.loss, **event.metrics})
+        return (
+            f"{duration(event.seconds)}, step {event.step}: held-out {scores}{' (best so far)' if event.best else ''}"
+        )
+    if isinstance(event, Finished):
+        return f"Finished after {event.step} steps in {duration(event.seconds)}; on held-out data: {_metrics(event.metrics)}."
+    if isinstance(event, Stopped):
+        return f"Stopped at step {event.step} after {duration(event.seconds)}."
+    return None  # what broke a training off is said once, by the command that ends with it
+
+
+def duration(seconds: float) -> str:
+    """``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _metrics(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_um', ' (µm)').replace('_', ' ')} {value:.3g}" for name, value in metrics.items())
+
+
+@contextmanager
+def following(run: Run) -> Iterator[None]:
+    """Show the new events of a run while something else trains it in this process."""
+    past = run.events_path.stat().st_size if run.events_path.exists() else 0
+    done = threading.Event()
+
+    def follow() -> None:
+        with Follower(run, past) as follower:
+            while not done.wait(_POLL_S):
+                follower.look()
+            follower.look()
+
+    thread = threading.Thread(target=follow, name="follow", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join(timeout=5)

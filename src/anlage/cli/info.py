@@ -1,0 +1,105 @@
+"""``info``: what something on disk is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from anlage.cli.arguments import Parser, add_reading, open_as_told
+from anlage.errors import AnlageError
+
+__all__: list[str] = []
+
+
+def configure_info(parser: Parser) -> None:
+    parser.explain(
+        "Recognises stores, runs, models, tables of nuclei and images, and says what is in them.", "anlage info run"
+    )
+    parser.add_argument("path", metavar="PATH", help="a store, run, model, image, CSV, GEFF or CTC folder")
+    add_reading(parser)
+
+
+def run_info(options: argparse.Namespace) -> int:
+    path = Path(options.path)
+    if not path.exists():
+        raise AnlageError(f"There is nothing at {path}; check the path.")
+    if path.is_file():
+        return _file(path, options)
+    if (path / "run.json").is_file():
+        return _run(path)
+    if (path / "project.json").is_file():
+        print(f"{path} is a project folder; open it in napari.")
+        return 0
+    attributes = _zarr_attributes(path)
+    if "anlage_store" in attributes:
+        from anlage.dataset.store import Store
+
+        print(Store.open(path).summary())
+        return 0
+    if "geff" in attributes or path.suffix == ".geff" or _is_ctc(path):
+        return _annotations(path, options)
+    open_as_told(options.path, options)
+    return 0
+
+
+def _file(path: Path, options: argparse.Namespace) -> int:
+    from anlage.model import SUFFIX, read_card
+
+    if path.suffix == SUFFIX:
+        print(read_card(path).to_markdown())
+    elif path.suffix.lower() == ".csv":
+        _annotations(path, options)
+    else:
+        open_as_told(options.path, options)
+    return 0
+
+
+def _annotations(path: Path, options: argparse.Namespace) -> int:
+    from anlage.cli.build import tell_annotations
+    from anlage.io import open_annotations
+
+    annotations = open_annotations(path, axes=options.axes, spacing=options.spacing)
+    tell_annotations(annotations)
+    origins = sorted({str(origin) for origin in annotations.origin})
+    print(f"Marked or found by: {', '.join(origins)}.")
+    return 0
+
+
+def _run(path: Path) -> int:
+    from anlage.cli.follow import describe
+    from anlage.training.progress import Finished, Stopped, Validated
+    from anlage.training.run import Run
+
+    run = Run.open(path)
+    state = run.state
+    print(f"Run {run.name}: training {run.config.task}, {state}; begun {run.config.created}.")
+    for store in run.config.stores:
+        print(f"  on {store.path}")
+    events, _ = run.events()
+    validated = [event for event in events if isinstance(event, Validated)]
+    ends = [event for event in events if isinstance(event, Finished | Stopped)]
+    for event in [*(e for e in validated[-1:] if not ends), *ends[-1:]]:
+        print(f"  {describe(event)}")
+    if state == "failed":
+        print(f"  Why it broke off: {run.last_words()}")
+    print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
+    return 0
+
+
+def _zarr_attributes(path: Path) -> dict[str, Any]:
+    """Attributes of a zarr folder (v3 or v2); none where it is something else."""
+    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
+        try:
+            found = json.loads((path / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        attributes = found.get(key, {}) if key is not None and isinstance(found, dict) else found
+        if isinstance(attributes, dict):
+            return attributes
+    return {}
+
+
+def _is_ctc(path: Path) -> bool:
+    return any((path / name).is_file() for name in ("man_track.txt", "res_track.txt"))

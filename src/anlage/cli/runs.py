@@ -1,0 +1,200 @@
+"""``train``, ``resume``, ``stop`` and ``watch``: everything about a run folder."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from anlage.cli.arguments import Parser, device_option
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.training.run import Run
+
+__all__ = ["model_of", "train_here"]
+
+_STOPPED = 3
+"""Exit code of a training that was stopped before there was a model."""
+_POLL_S = 0.25
+
+
+def configure_train(parser: Parser) -> None:
+    parser.explain(
+        "The training ends by itself (nuclei: within 5 minutes on two cores) and leaves RUN/NAME.anlage, one file with "
+        "the\nnetwork and what is known about it. Ctrl-C or `anlage stop RUN` stops it within 3 s; `anlage resume RUN` "
+        "goes on.",
+        "anlage train nuclei nuclei.zarr -o run",
+        "anlage train nuclei embryo1.zarr embryo2.zarr -o run --set minutes=3 seed=1 --device cpu",
+    )
+    parser.add_argument("task", metavar="TASK", help="what to learn: nuclei")
+    parser.add_argument("stores", metavar="STORE", nargs="+", help="training data made by `anlage build`")
+    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run; must not exist yet")
+    parser.add_argument(
+        "--set", dest="settings", metavar="name=value", action="append", default=[],
+        help="a setting, for example minutes=3 (time limit), steps=2000 or seed=1; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--from", dest="start_from", metavar="MODEL", help="start from the weights of this model (a file or a run)"
+    )
+    device_option(parser)
+    parser.epilog = f"{parser.epilog}\n\n{_settings()}"
+
+
+def _settings() -> str:
+    """The settings that --set takes, from the configs' own texts."""
+    from anlage.tasks import TASKS
+    from anlage.training.config import TrainingConfig
+
+    groups = {"every training": TrainingConfig, **{f"training {name}": task.config for name, task in TASKS.items()}}
+    lines = []
+    for title, config in groups.items():
+        lines.append(f"settings of {title} (--set name=value):")
+        for name, field in config.model_fields.items():
+            default = str(field.get_default(call_default_factory=True)).lower().replace("(", "").replace(",)", "")
+            text = " ".join((field.description or "").split())
+            lines += textwrap.wrap(
+                f"{name}={default}  {text}",
+                110,
+                initial_indent="  ",
+                subsequent_indent="      ",
+                break_on_hyphens=False,
+            )
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def run_train(options: argparse.Namespace) -> int:
+    from anlage.training.run import Run
+
+    device = [] if options.device == "auto" else [f"device={options.device}"]
+    start_from = None if options.start_from is None else model_of(options.start_from)
+    run = Run.create(options.output, options.task, options.stores, [*options.settings, *device], start_from=start_from)
+    stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
+    print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
+    print(f"Follow it elsewhere with `anlage watch {options.output}`; stop it with Ctrl-C.")
+    return train_here(run)
+
+
+def configure_resume(parser: Parser) -> None:
+    parser.explain(
+        "The training continues exactly where its last checkpoint left it; the result is the same as without the break.",
+        "anlage resume run",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+
+
+def run_resume(options: argparse.Namespace) -> int:
+    from anlage.training.run import Run
+
+    run = Run.open(options.run)
+    if run.state == "finished":
+        print(f"This training is finished: its model is {run.model_path}.")
+        return 0
+    return train_here(run)
+
+
+def configure_stop(parser: Parser) -> None:
+    parser.explain("The training stops within 3 s and can be resumed.", "anlage stop run")
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+
+
+def run_stop(options: argparse.Namespace) -> int:
+    from anlage.training.run import Run
+
+    run = Run.open(options.run)
+    state = run.state
+    if state != "running":
+        print(f"Nothing trains in {options.run} now (it is {state}).")
+        return 0
+    run.request_stop()
+    deadline = time.monotonic() + 15
+    while run.state == "running" and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    if run.state == "running":
+        raise AnlageError(
+            f"The training in {options.run} was asked to stop but is still busy; look with `anlage watch {options.run}`."
+        )
+    print(f"Stopped. Go on with `anlage resume {options.run}`.")
+    return 0
+
+
+def configure_watch(parser: Parser) -> None:
+    parser.explain(
+        "Shows what a training does, live, until it ends. Ctrl-C ends only the watching.", "anlage watch run"
+    )
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+
+
+def run_watch(options: argparse.Namespace) -> int:
+    from anlage.cli.follow import Follower
+    from anlage.training.run import Run
+
+    run = Run.open(options.run)
+    with Follower(run) as follower:
+        while follower.look() or run.state in ("new", "running"):
+            time.sleep(_POLL_S)
+        follower.look()
+    state = run.state
+    if state == "failed":
+        raise AnlageError(f"The training in {options.run} broke off: {run.last_words()}")
+    print(f"The run is {state}.")
+    return 0
+
+
+def train_here(run: Run) -> int:
+    """Train in this process, showing progress, and say what came of it."""
+    import anlage.training.loop as loop
+    from anlage.cli.follow import following
+
+    with _stopping_on_interrupt(run) as caught, following(run):
+        model = loop.train(run)
+    if run.state == "finished" and model is not None:
+        print(f"Finished. The model is {model}\nUse it: anlage predict {model} IMAGE -o found.csv")
+        return 0
+    print(f"Stopped; go on with `anlage resume {run.path}`." + (f"\nThe best so far is {model}" if model else ""))
+    if caught:
+        return 128 + caught[0]
+    return 0 if model is not None else _STOPPED
+
+
+@contextlib.contextmanager
+def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
+    """Ctrl-C asks the training to stop, a second one breaks it off; SIGTERM is the training's own business.
+
+    Yields the signals that came.
+    """
+    caught: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        run.request_stop()
+        print("\nStopping within 3 s; the best weights are kept.", file=sys.stderr)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield caught
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def model_of(path: str | Path) -> Path:
+    """A model given as its file, or as the run folder that made it."""
+    given = Path(path)
+    if not (given / "run.json").is_file():
+        return given
+    from anlage.training.run import Run
+
+    run = Run.open(given)
+    if run.model_path is None:
+        raise AnlageError(f"The run {path} has no model yet (it is {run.state}); go on with `anlage resume {path}`.")
+    return run.model_path
