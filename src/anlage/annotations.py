@@ -10,10 +10,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
+from anlage.labels import measure, radius
+from anlage.problems import Problem, check, problems
 from anlage.timelapse import TimeLapse
 
-__all__ = ["HUMAN", "Annotations", "State"]
+__all__ = ["HUMAN", "Annotations", "Problem", "State", "check", "problems"]
 
 HUMAN = "human"
 """Origin of what a person marked; anything else is a model's id."""
@@ -69,7 +72,7 @@ class Annotations:
 
     def __post_init__(self) -> None:
         n = len(self.ids)
-        columns = {
+        columns: dict[str, npt.NDArray[Any]] = {
             "positions": self.positions, "radius_um": self.radius_um, "label": self.label,
             "probability": self.probability, "state": self.state, "origin": self.origin, **self.properties,
         }  # fmt: skip
@@ -119,6 +122,52 @@ class Annotations:
             **made,
         )
 
+    @classmethod
+    def from_labels(cls, labels: TimeLapse, spacing: Spacing | None = None, *, over_gaps: bool = False) -> Self:
+        """One nucleus for each label value and frame, at the centroid of its voxels.
+
+        The same value in consecutive frames is the same nucleus: a link.
+
+        Parameters
+        ----------
+        labels
+            (t, 1, z, y, x), whole numbers, 0 = background. Read frame by frame.
+        spacing
+            Voxel size in µm; None leaves the radii (of the ball, in 2D the disc, of the same size) unknown.
+        over_gaps
+            Link a value also over frames that lack it.
+
+        Raises
+        ------
+        AnlageError
+            If there are several channels, or values that are not whole numbers ≥ 0.
+        """
+        if labels.n_channels != 1:
+            raise AnlageError(
+                f"The labels '{labels.source}' have {labels.n_channels} channels; give a single channel of whole numbers."
+            )
+        if labels.dtype.kind not in "bui":
+            raise AnlageError(f"The labels '{labels.source}' are of type {labels.dtype}; they must be whole numbers.")
+        spacing = spacing or labels.spacing
+        t_parts, values_parts, centres_parts, sizes_parts = [], [], [], []
+        _, z, y, x = labels.shape_tzyx
+        for t in range(labels.n_frames):
+            frame = labels.read(Box((t, t + 1), (0, z), (0, y), (0, x)))[0, 0]
+            values, sizes, centres = measure(frame, labels.source)
+            t_parts.append(np.full(len(values), t))
+            values_parts.append(values)
+            centres_parts.append(centres)
+            sizes_parts.append(sizes)
+        frames, values = np.concatenate(t_parts), np.concatenate(values_parts)
+        sizes = np.concatenate(sizes_parts)
+        return cls.of(
+            np.column_stack([frames, np.concatenate(centres_parts)]),
+            links=_same_value(frames, values, over_gaps=over_gaps),
+            label=values,
+            radius_um=np.nan if spacing is None else radius(sizes, spacing, is_flat=labels.is_flat),
+            labels=labels,
+        )
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -152,3 +201,16 @@ class Annotations:
     def shifted(self, offset_tzyx: npt.ArrayLike) -> Self:
         """The same nuclei seen from another origin: positions plus an offset (t, z, y, x) in voxels; no labels."""
         return replace(self, positions=self.positions + np.asarray(offset_tzyx, dtype=np.float64), labels=None)
+
+
+def _same_value(
+    frames: npt.NDArray[np.int64], values: npt.NDArray[np.int64], *, over_gaps: bool
+) -> npt.NDArray[np.int64]:
+    """Links (M, 2) between rows of the same value, by id (row + 1)."""
+    order = np.lexsort((frames, values))
+    earlier, later = order[:-1], order[1:]
+    linked = values[earlier] == values[later]
+    if not over_gaps:
+        linked &= frames[later] - frames[earlier] == 1
+    links: npt.NDArray[np.int64] = np.column_stack([earlier[linked], later[linked]]) + 1
+    return links[np.argsort(links[:, 1], kind="stable")]

@@ -1,0 +1,265 @@
+"""Nuclei and links as GEFF, the graph exchange format: files of its own, and the graph inside a store.
+
+Positions are written in voxels; the axes carry the voxel size in µm and the time step in seconds as their scale.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import HUMAN, Annotations, State
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.io.units import seconds, um
+
+__all__ = ["find_graph", "graph_scale", "read_graph", "write_graph"]
+
+_COLUMNS = ("radius_um", "label", "probability", "state", "origin")
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One of t, z, y, x: the property that holds it, its unit and scale."""
+
+    name: str
+    unit: str | None
+    scale: float | None
+    scaled_unit: str | None
+
+
+def write_graph(
+    group_path: str | Path,
+    annotations: Annotations,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+) -> None:
+    """Write nuclei and links as a GEFF (zarr v3) at a path where there is nothing yet.
+
+    Parameters
+    ----------
+    group_path
+        The folder; may lie inside another zarr.
+    annotations
+        Positions in voxels. Properties of one value a nucleus are kept; painted labels are not written.
+    spacing, interval_s
+        Voxel size in µm and time step in s, kept as the scale of the axes.
+    """
+    from geff import GeffMetadata
+    from geff.core_io import write_arrays
+    from geff_spec import Axis  # type: ignore[import-untyped, unused-ignore]
+
+    properties: dict[str, Any] = {
+        axis: _column(annotations.positions[:, i] if i else annotations.frames) for i, axis in enumerate("tzyx")
+    }
+    properties |= {name: _column(values) for name, values in annotations.properties.items() if values.ndim == 1}
+    properties |= {name: _column(getattr(annotations, name)) for name in _COLUMNS}
+    steps = spacing.zyx if spacing else (None, None, None)
+    axes = [
+        Axis(name="t", type="time", unit="frame", scale=interval_s, scaled_unit="second" if interval_s else None),
+        *(
+            Axis(name=name, type="space", unit="pixel", scale=step, scaled_unit="micrometer" if step else None)
+            for name, step in zip("zyx", steps, strict=True)
+        ),
+    ]
+    metadata = GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={})
+    with _quiet():
+        write_arrays(
+            str(group_path), annotations.ids.astype(np.uint64), properties, annotations.links.astype(np.uint64), {},
+            metadata, zarr_format=3,
+        )  # fmt: skip
+
+
+def read_graph(
+    group_path: str | Path, *, spacing: Spacing | None = None, interval_s: float | None = None
+) -> Annotations:
+    """Read a GEFF (zarr v2 or v3).
+
+    Positions in a unit of length are divided by the voxel size, times in a unit of time by the time step; those in pixels
+    and frames, or without a unit, are taken as they are.
+
+    Parameters
+    ----------
+    group_path
+        The folder.
+    spacing, interval_s
+        Voxel size in µm and time step in s, where the positions need them.
+
+    Raises
+    ------
+    AnlageError
+        If it is no valid GEFF, the axes are not t, z, y, x, or a needed voxel size is unknown.
+    """
+    geff = _load(Path(group_path))
+    axes = _axes(geff, group_path)
+    n = len(geff["node_ids"])
+    positions = np.zeros((n, 4))
+    for i, letter in enumerate("tzyx"):
+        if letter in axes:
+            positions[:, i] = _in_voxels(geff, axes[letter], letter, _step(letter, spacing, interval_s), group_path)
+    used = {axis.name for axis in axes.values()}
+    columns = {name: _values(p) for name, p in geff["node_props"].items() if name not in used}
+    columns = {name: values for name, values in columns.items() if values.shape == (n,)}
+    ids, links = _ids(geff)
+    if not geff["metadata"].directed:
+        links = _forward(links, ids, positions[:, 0])
+    return Annotations.of(
+        positions, ids=ids, links=links, properties={k: v for k, v in columns.items() if k not in _COLUMNS},
+        **_ours(columns, n),
+    )  # fmt: skip
+
+
+def graph_scale(group_path: str | Path) -> tuple[Spacing | None, float | None]:
+    """Voxel size in µm and time step in s that a GEFF in voxels carries; None where it carries none."""
+    geff = _load(Path(group_path))
+    axes = _axes(geff, group_path)
+    length = {a: um(axes[a].scale, axes[a].scaled_unit) if a in axes else None for a in "zyx"}
+    z, y, x = length["z"] or length["y"], length["y"], length["x"]
+    spacing = Spacing(z, y, x) if z and y and x else None
+    return spacing, seconds(axes["t"].scale, axes["t"].scaled_unit)
+
+
+def find_graph(path: Path) -> Path | None:
+    """The GEFF at a path or, where there is exactly one, in a group directly below it."""
+    from anlage.io.ome_zarr import is_zarr, open_zarr_node
+
+    if not is_zarr(path):
+        return None
+    if "geff" in open_zarr_node(path).attrs:
+        return path
+    below = [p for p in sorted(path.iterdir()) if is_zarr(p) and "geff" in open_zarr_node(p).attrs]
+    return below[0] if len(below) == 1 else None
+
+
+def _column(values: npt.NDArray[Any]) -> dict[str, Any]:
+    """A property as GEFF wants it: values, and a mask of the missing ones."""
+    if values.dtype.kind == "f":
+        missing = ~np.isfinite(values)
+        if missing.any():
+            return {"values": np.where(missing, 0.0, values), "missing": missing}
+    if values.dtype.kind == "f" and values.dtype.itemsize < 4:
+        values = values.astype(np.float32)
+    return {"values": values, "missing": None}
+
+
+def _values(prop: Any) -> npt.NDArray[Any]:
+    values, missing = np.asarray(prop["values"]), prop.get("missing")
+    if values.dtype.kind in "OT":
+        values = values.astype(np.str_)
+    if missing is None or not np.any(missing) or values.ndim != 1:
+        return values
+    if values.dtype.kind in "US":
+        return np.where(missing, "", values)
+    return np.where(missing, np.nan, values.astype(np.float64))
+
+
+def _load(path: Path) -> Any:
+    from geff.core_io import read_to_memory
+
+    try:
+        with _quiet():
+            return read_to_memory(str(path))
+    except (ValueError, TypeError, KeyError, OSError) as error:  # pydantic's ValidationError is a ValueError
+        reason = " ".join(str(error).split())[:300]
+        raise AnlageError(f"'{path}' is no valid GEFF ({reason}).") from error
+
+
+def _axes(geff: Any, path: str | Path) -> dict[str, _Axis]:
+    listed = geff["metadata"].axes or []
+    found: dict[str, _Axis] = {}
+    for axis in listed:
+        letter = _letter(axis)
+        if letter and letter not in found:
+            found[letter] = _Axis(axis.name, axis.unit, axis.scale, axis.scaled_unit)
+    space = [axis for axis in listed if axis.type == "space"]
+    if not set(found) & set("zyx") and len(space) in (2, 3):  # names of their own: by their order
+        for letter, axis in zip("zyx"[-len(space) :], space, strict=True):
+            found[letter] = _Axis(axis.name, axis.unit, axis.scale, axis.scaled_unit)
+    if not listed:
+        found = {letter: _Axis(letter, None, None, None) for letter in "tzyx" if letter in geff["node_props"]}
+    missing = [letter for letter in "tyx" if letter not in found]
+    if missing:
+        names = [axis.name for axis in listed] or sorted(geff["node_props"])
+        raise AnlageError(f"The GEFF '{path}' has no axis {', '.join(missing)}; it has {', '.join(names) or 'none'}.")
+    return found
+
+
+def _letter(axis: Any) -> str | None:
+    if axis.type == "time":
+        return "t"
+    name = axis.name.strip().lower().removeprefix("position_").removeprefix("pos_")
+    return name if name in ("t", "z", "y", "x") else None
+
+
+def _step(letter: str, spacing: Spacing | None, interval_s: float | None) -> float | None:
+    if letter == "t":
+        return interval_s
+    return None if spacing is None else getattr(spacing, letter)
+
+
+def _in_voxels(geff: Any, axis: _Axis, letter: str, step: float | None, path: str | Path) -> npt.NDArray[np.float64]:
+    values = np.asarray(geff["node_props"][axis.name]["values"], dtype=np.float64)
+    factor = seconds(1, axis.unit) if letter == "t" else um(1, axis.unit)
+    if factor is None:
+        return values
+    if step is None:
+        what, option = ("time step", "--interval S") if letter == "t" else ("voxel size", "--spacing Z,Y,X")
+        raise AnlageError(
+            f"The GEFF '{path}' gives {letter} in {axis.unit}, so the {what} of the image must be known; say it with {option}."
+        )
+    values = values * factor / step
+    # times come back as whole frames although 0.1 s cannot be divided exactly
+    return np.rint(values) if letter == "t" and np.allclose(values, np.rint(values), atol=1e-3) else values
+
+
+def _ids(geff: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids above 0: GEFF allows 0, which becomes the number after the largest."""
+    nodes, edges = np.asarray(geff["node_ids"]), np.asarray(geff["edge_ids"]).reshape(-1, 2)
+    if nodes.size and int(nodes.max()) >= np.iinfo(np.int64).max:
+        order = np.argsort(nodes)
+        return np.argsort(order).astype(np.int64) + 1, (np.searchsorted(nodes[order], edges) + 1).astype(np.int64)
+    ids, links = nodes.astype(np.int64), edges.astype(np.int64)
+    replacement = int(ids.max(initial=0)) + 1
+    return np.where(ids == 0, replacement, ids), np.where(links == 0, replacement, links)
+
+
+def _forward(
+    links: npt.NDArray[np.int64], ids: npt.NDArray[np.int64], t: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Edges of a graph without direction, turned to run forward in time."""
+    frame = dict(zip(ids.tolist(), t.tolist(), strict=True))
+    turned = [sorted(pair, key=lambda i: frame.get(i, 0.0)) for pair in links.tolist()]
+    return np.array(turned, dtype=np.int64).reshape(-1, 2)
+
+
+def _ours(columns: dict[str, npt.NDArray[Any]], n: int) -> dict[str, Any]:
+    """Those of our columns that the file has, with what an absent value means."""
+    found = {name: columns[name] for name in _COLUMNS if name in columns}
+    for name in ("radius_um", "label", "probability", "state"):
+        if name in found and found[name].dtype.kind not in "buif":
+            del found[name]
+    if "label" in found:
+        found["label"] = (
+            np.nan_to_num(found["label"].astype(np.float64)) if found["label"].dtype.kind == "f" else found["label"]
+        )
+    probability = found.get("probability", np.full(n, np.nan))
+    if "state" not in found:
+        found["state"] = np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)
+    if "origin" not in found or found["origin"].dtype.kind != "U":
+        found["origin"] = np.where(np.isfinite(probability), "model", HUMAN)
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without zarr's remark that text has no final place in its third version yet; geff chose how it is stored."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+        yield
