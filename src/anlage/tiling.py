@@ -58,8 +58,7 @@ class Tile:
         """
         p = np.asarray(positions_zyx, dtype=np.float64).reshape(-1, 3)
         inside = (p >= np.array(self.keep_low_zyx)) & (p < np.array(self.keep_high_zyx))
-        kept: npt.NDArray[np.bool_] = inside.all(axis=1)
-        return kept
+        return np.asarray(inside.all(axis=1), dtype=bool)
 
 
 def tiles(

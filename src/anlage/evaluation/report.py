@@ -20,6 +20,8 @@ __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
 DEFAULT_RADIUS_UM = 5.0
 """About half a nucleus: far enough for an uncertain centre, too near for a neighbour to stand in."""
 
+_MOST_ROWS = 50
+
 
 class Report(Frozen):
     """What `anlage evaluate` found."""
@@ -38,7 +40,7 @@ class Report(Frozen):
     """What was assumed or left out, as sentences."""
 
     def to_text(self) -> str:
-        """The report for people to read, with a line for every frame where there are several."""
+        """The report for people to read, with a line for every frame where there are 2 to 50."""
         d = self.detection
         lines = [
             f"{self.result} against {self.truth}, pairs within {d.radius_um:g} µm",
@@ -50,7 +52,7 @@ class Report(Frozen):
             f"F1                   {_number(d.f1, 3)}{_interval(d)}",
             f"centre error         median {_number(d.median_error_um, 2)} µm, mean {_number(d.mean_error_um, 2)} µm",
         ]
-        if len(d.frames) > 1:
+        if 1 < len(d.frames) <= _MOST_ROWS:
             lines += ["", *_table(d.frames)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
@@ -159,12 +161,12 @@ def _notes(score: DetectionScore) -> list[str]:
     if score.n_truth + score.n_ignored == 0:
         notes.append("The truth holds no nuclei, so there is nothing to score against.")
     elif score.n_predicted_elsewhere:
-        notes.append(
-            f"{score.n_predicted_elsewhere} predictions are left out: only the {len(score.frames)} frames that hold truth "
-            "are scored."
-        )
+        left_out = _are(score.n_predicted_elsewhere, "prediction is", "predictions are")
+        frames = _are(len(score.frames), "frame that holds truth is", "frames that hold truth are")
+        notes.append(f"{left_out} left out: only the {frames} scored.")
     if score.n_ignored:
-        notes.append(f"{score.n_ignored} nuclei of the truth were neither wanted nor wrong.")
+        small = _are(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")
+        notes.append(f"{small} neither wanted nor wrong.")
     if score.n_truth and score.n_predicted and not score.tp:
         notes.append(
             f"No prediction lies within {score.radius_um:g} µm of a nucleus; "
@@ -187,6 +189,10 @@ def _interval(score: DetectionScore) -> str:
     if score.f1_low is None or score.f1_high is None:
         return ""
     return f" (95 % interval {score.f1_low:.3f} to {score.f1_high:.3f} from the counts alone)"
+
+
+def _are(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"
 
 
 def _share(value: float | None) -> str:

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.evaluation import Report, evaluate
+from anlage.io import write_annotations
+
+SPACING = Spacing(2, 0.5, 0.5)
+
+
+def csv(path: Path, rows: list[str], header: str = "id,t,z,y,x") -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+def geff(path: Path, positions: list[tuple[float, ...]], spacing: Spacing | None = SPACING) -> Path:
+    write_annotations(path, Annotations.of(positions), spacing=spacing)
+    return path
+
+
+@pytest.fixture
+def truth(tmp_path: Path) -> Path:
+    return csv(tmp_path / "truth.csv", ["1,0,2,10,10", "2,0,2,10,60", "3,1,2,10,10"])
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Path:
+    """One found 1 µm off, one wrong, one missed, one found exactly, and one where nobody looked."""
+    rows = ["1,0,2,10,12,0.9", "2,0,2,90,90,0.8", "3,1,2,10,10,0.7", "4,5,2,10,10,0.9"]
+    return csv(tmp_path / "result.csv", rows, "id,t,z,y,x,probability")
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Path:
+    """Two nuclei of 64 and 27 voxels and a sliver of 2, as label image without a voxel size."""
+    image = np.zeros((12, 40, 40), dtype=np.uint16)
+    image[2:6, 4:8, 4:8] = 1
+    image[2:5, 20:23, 20:23] = 2
+    image[0:1, 30:31, 30:32] = 3
+    tifffile.imwrite(tmp_path / "labels.tif", image, photometric="minisblack")
+    return tmp_path / "labels.tif"
+
+
+def test_points_against_points(result, truth):
+    report = evaluate(result, truth, spacing=SPACING)
+    score = report.detection
+    assert (score.tp, score.fp, score.fn, score.n_predicted_elsewhere) == (2, 1, 1, 1)
+    assert score.f1 == pytest.approx(2 / 3)
+    assert score.median_error_um == pytest.approx(0.5)
+    assert [(f.frame, f.tp) for f in score.frames] == [(0, 1), (1, 1)]
+    assert report.spacing_um_zyx == (2, 0.5, 0.5)
+
+
+def test_it_says_which_predictions_were_left_out(result, truth):
+    (note,) = evaluate(result, truth, spacing=SPACING).notes
+    assert note == "1 prediction is left out: only the 2 frames that hold truth are scored."
+
+
+def test_the_default_radius_is_five_micrometres(tmp_path, truth):
+    near = csv(tmp_path / "near.csv", ["1,0,2,10,20"])  # 10 voxels, 5 µm
+    far = csv(tmp_path / "far.csv", ["1,0,2,10,21"])
+    assert evaluate(near, truth, spacing=SPACING).detection.tp == 1
+    assert evaluate(far, truth, spacing=SPACING).detection.tp == 0
+    assert evaluate(far, truth, spacing=SPACING, radius_um=6).detection.tp == 1
+    with pytest.raises(AnlageError, match="must be a positive number"):
+        evaluate(far, truth, spacing=SPACING, radius_um=0)
+
+
+def test_an_unknown_voxel_size_is_asked_for(result, truth):
+    with pytest.raises(AnlageError, match=r"known neither from '.*truth.csv' nor from '.*result.csv'.*--spacing Z,Y,X"):
+        evaluate(result, truth)
+
+
+def test_the_voxel_size_comes_from_whichever_file_has_it(tmp_path, result, truth):
+    positions = [(0, 2, 10, 10), (0, 2, 10, 60), (1, 2, 10, 10)]
+    assert evaluate(result, geff(tmp_path / "truth.geff", positions)).spacing_um_zyx == SPACING.zyx
+    assert evaluate(geff(tmp_path / "result.geff", positions), truth).spacing_um_zyx == SPACING.zyx
+
+
+def test_voxel_sizes_that_disagree_are_told(tmp_path):
+    a = geff(tmp_path / "a.geff", [(0, 2, 10, 10)], Spacing(1, 1, 1))
+    b = geff(tmp_path / "b.geff", [(0, 2, 10, 10)], SPACING)
+    report = evaluate(a, b)
+    assert report.spacing_um_zyx == SPACING.zyx
+    assert "The result says that a voxel is 1 × 1 × 1 µm (z, y, x), but 2 × 0.5 × 0.5 µm" in report.notes[0]
+
+
+def test_labels_as_truth_stand_for_their_centres(tmp_path, labels):
+    found = csv(tmp_path / "found.csv", ["1,0,3.5,5.5,5.5", "2,0,3,21,21", "3,0,0,30,30.5"])
+    score = evaluate(found, labels, spacing=SPACING).detection
+    assert (score.tp, score.fp, score.fn) == (3, 0, 0)
+    assert score.mean_error_um == pytest.approx(0, abs=1e-6)
+
+
+def test_small_labels_can_be_neither_wanted_nor_wrong(tmp_path, labels):
+    with_sliver = csv(tmp_path / "a.csv", ["1,0,3.5,5.5,5.5", "2,0,3,21,21", "3,0,0,30,30"])
+    without = csv(tmp_path / "b.csv", ["1,0,3.5,5.5,5.5", "2,0,3,21,21"])
+    for found in (with_sliver, without):
+        report = evaluate(found, labels, spacing=SPACING, ignore_smaller_than=27)
+        assert (report.detection.tp, report.detection.fp, report.detection.fn) == (2, 0, 0)
+        assert report.ignored_smaller_than == 27
+        assert "1 nucleus of the truth was neither wanted nor wrong." in report.notes
+    # 27 voxels are not fewer than 27, but fewer than 28
+    assert evaluate(without, labels, spacing=SPACING, ignore_smaller_than=28).detection.n_ignored == 2
+
+
+def test_sizes_are_asked_only_of_labels(result, truth, labels):
+    with pytest.raises(AnlageError, match=r"points without labels; give the label images as truth"):
+        evaluate(result, truth, spacing=SPACING, ignore_smaller_than=150)
+    with pytest.raises(AnlageError, match="smaller than 0 voxels"):
+        evaluate(labels, labels, spacing=SPACING, ignore_smaller_than=0)
+
+
+def test_labels_of_different_images_are_refused(tmp_path, labels):
+    other = tmp_path / "other.tif"
+    image = np.zeros((12, 40, 41), dtype=np.uint16)
+    image[5, 5, 5] = 1
+    tifffile.imwrite(other, image, photometric="minisblack")
+    with pytest.raises(AnlageError, match="must show the same image"):
+        evaluate(other, labels, spacing=SPACING)
+
+
+def test_an_empty_prediction_scores_zero(tmp_path, truth):
+    report = evaluate(csv(tmp_path / "none.csv", [], "id,t,z,y,x,probability"), truth, spacing=SPACING)
+    assert (report.detection.f1, report.detection.fn, report.detection.precision) == (0, 3, None)
+    assert "not defined" in report.to_text()
+
+
+def test_an_empty_truth_has_nothing_to_score(tmp_path, result):
+    report = evaluate(result, csv(tmp_path / "none.csv", []), spacing=SPACING)
+    assert report.detection.f1 is None
+    assert "nothing to score against" in report.notes[0]
+
+
+def test_a_result_that_is_nowhere_near_asks_whether_it_is_the_same_image(tmp_path, truth):
+    far = csv(tmp_path / "far.csv", ["1,0,2,900,900"])
+    assert any("voxels of the same image" in note for note in evaluate(far, truth, spacing=SPACING).notes)
+
+
+def test_the_text_is_readable(result, truth):
+    text = evaluate(result, truth, spacing=SPACING).to_text()
+    assert "pairs within 5 µm" in text
+    assert "found                2   missed 1   wrong 1" in text
+    assert "F1                   0.667 (95 % interval" in text
+    assert "median 0.50 µm" in text
+    frames = text[text.index(" frame") :].splitlines()
+    assert frames[1].split() == ["0", "2", "1", "1", "1", "0.500", "1.00"]
+    assert frames[-1].startswith("note: 1 prediction is left out")
+
+
+def test_it_goes_to_json_and_back(result, truth):
+    report = evaluate(result, truth, spacing=SPACING)
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_a_missing_file_is_one_sentence(tmp_path, truth):
+    with pytest.raises(AnlageError, match=r"nowhere\.csv"):
+        evaluate(tmp_path / "nowhere.csv", truth, spacing=SPACING)
