@@ -146,7 +146,9 @@ def _degrees(table: _Table, mother: npt.NDArray[np.int64], daughter: npt.NDArray
 
 def _outside(table: _Table, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:
     p = table.positions
-    outside = np.isfinite(p).all(axis=1) & ((p < -0.5) | (p > np.array(shape_tzyx) - 0.5)).any(axis=1)
+    # one voxel of grace in space: some programs count from the corner of a voxel, and cut nuclei have centres on the rim
+    grace = np.array([0, 1, 1, 1])
+    outside = np.isfinite(p).all(axis=1) & ((p < -grace) | (p > np.array(shape_tzyx) - 1 + grace)).any(axis=1)
     for row in np.flatnonzero(outside):
         at = ", ".join(f"{v:g}" for v in p[row])
         yield Problem(

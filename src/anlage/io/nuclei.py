@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from anlage.annotations import Annotations, check
 from anlage.axes import Spacing
@@ -57,7 +61,7 @@ def open_annotations(
     if place.is_file() and place.suffix.lower() in _TABLES:
         annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
         check(annotations, shape, rows=rows, source=str(place))
-        return annotations
+        return _on_voxels(annotations, shape)
     graph = find_graph(place)
     if graph is not None:
         annotations = read_graph(graph, spacing=spacing, interval_s=interval_s)
@@ -66,7 +70,7 @@ def open_annotations(
     else:
         annotations = Annotations.from_labels(open_labels(place, image=image, axes=letters, spacing=spacing), spacing)
     check(annotations, shape, source=str(place))
-    return annotations
+    return _on_voxels(annotations, shape)
 
 
 def write_annotations(
@@ -98,3 +102,12 @@ def write_annotations(
             write_graph(temporary, annotations, spacing, interval_s)
     else:
         raise AnlageError(f"Nuclei cannot be written as '{suffix}' ('{path}'); end the name in .csv or .geff.")
+
+
+def _on_voxels(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Annotations:
+    """Centres that lie up to a voxel beyond the rim, moved onto the outermost voxel."""
+    if shape_tzyx is None or not len(annotations):
+        return annotations
+    positions = annotations.positions.copy()
+    positions[:, 1:] = positions[:, 1:].clip(-0.5, np.array(shape_tzyx[1:]) - 0.501)
+    return replace(annotations, positions=positions)
