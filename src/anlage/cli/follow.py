@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,9 +10,7 @@ from anlage.cli.bars import bar, say
 from anlage.training.progress import Event, Finished, Note, Resumed, Started, Step, Stopped, Validated
 from anlage.training.run import Run
 
-__all__ = ["Follower", "following"]
-
-_POLL_S = 0.25
+__all__ = ["Follower", "describe", "duration"]
 
 
 class Follower:
@@ -23,28 +19,28 @@ class Follower:
     Parameters
     ----------
     run
-        The run to follow.
-    after
-        Byte of the event file to begin at; 0 shows the past too.
+        The run to follow, from its first event on.
     """
 
-    def __init__(self, run: Run, after: int = 0) -> None:
+    def __init__(self, run: Run) -> None:
         self._run = run
-        self._next = after
+        self._next = 0
         self._bar: Any = None
 
     def look(self) -> bool:
         """Show what is new; whether there was anything."""
         events, self._next = self._run.events(self._next)
         for event in events:
-            self._show(event)
+            self.show(event)
         return bool(events)
 
-    def _show(self, event: Event) -> None:
-        if isinstance(event, Step):
-            self._advance(event)
-        elif (line := describe(event)) is not None:
-            say(line)
+    def show(self, event: Event) -> None:
+        """Show one event. A terminal that was closed meanwhile does not matter to the training."""
+        with contextlib.suppress(OSError):
+            if isinstance(event, Step):
+                self._advance(event)
+            elif (line := describe(event)) is not None:
+                say(line)
 
     def _advance(self, event: Step) -> None:
         if self._bar is None:
@@ -97,24 +93,3 @@ def duration(seconds: float) -> str:
 
 def _metrics(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_um', ' (µm)').replace('_', ' ')} {value:.3g}" for name, value in metrics.items())
-
-
-@contextmanager
-def following(run: Run) -> Iterator[None]:
-    """Show the new events of a run while something else trains it in this process."""
-    past = run.events_path.stat().st_size if run.events_path.exists() else 0
-    done = threading.Event()
-
-    def follow() -> None:
-        with Follower(run, past) as follower:
-            while not done.wait(_POLL_S):
-                follower.look()
-            follower.look()
-
-    thread = threading.Thread(target=follow, name="follow", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(timeout=5)

@@ -151,11 +151,11 @@ def run_watch(options: argparse.Namespace) -> int:
 
 def train_here(run: Run) -> int:
     """Train in this process, showing progress, and say what came of it."""
-    import anlage.training.loop as loop
-    from anlage.cli.follow import following
+    from anlage.cli.follow import Follower
+    from anlage.training.loop import train
 
-    with _stopping_on_interrupt(run) as caught, following(run):
-        model = loop.train(run)
+    with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
+        model = train(run, on_event=follower.show)
     if run.state == "finished" and model is not None:
         print(f"Finished. The model is {model}\nUse it: anlage predict {model} IMAGE -o found.csv")
         return 0
