@@ -15,9 +15,23 @@ _HOME = {
     "AnlageError": "errors",
     "Annotations": "annotations",
     "Box": "axes",
+    "Curve": "training.progress",
+    "DenseMap": "prediction",
+    "Prediction": "prediction",
+    "Run": "training.run",
     "Spacing": "axes",
     "State": "annotations",
+    "Store": "dataset.store",
+    "TASKS": "tasks",
     "TimeLapse": "timelapse",
+    "TrainingConfig": "training.config",
+    "build_store": "dataset.build",
+    "embryo": "synthetic",
+    "load_model": "model",
+    "open_annotations": "io",
+    "open_image": "io",
+    "write_annotations": "io",
+    "write_image": "io",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]
