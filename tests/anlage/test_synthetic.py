@@ -34,12 +34,12 @@ def test_image_is_what_a_camera_gives(movie):
 def test_every_centre_lies_in_its_own_label(movie):
     t, z, y, x = np.rint(movie.truth.positions).astype(int).T
     painted = movie.labels.data[t, 0, z, y, x]
-    assert (painted == movie.truth.label).mean() > 0.97
+    assert (painted == movie.tracks).mean() > 0.97
 
 
 def test_radius_is_that_of_the_ball_of_equal_volume(movie):
     first = movie.truth.frames == 0
-    volumes = np.bincount(movie.labels.data[0].ravel(), minlength=25)[movie.truth.label[first]]
+    volumes = np.bincount(movie.labels.data[0].ravel(), minlength=25)[movie.tracks[first]]
     radii = (volumes * np.prod(movie.spacing.zyx) * 3 / (4 * np.pi)) ** (1 / 3)
     assert np.median(radii / movie.truth.radius_um[first]) == pytest.approx(1.0, abs=0.04)
 
@@ -70,7 +70,7 @@ def test_links_follow_small_steps_and_divisions_have_two_daughters(movie):
 def test_a_dividing_nucleus_lights_up(movie):
     truth = movie.truth
     mother = int(np.flatnonzero(truth.ids == truth.divisions[0, 0])[0])
-    t, label = int(truth.frames[mother]), truth.label[mother]
+    t, label = int(truth.frames[mother]), movie.tracks[mother]
     calm, dividing = (np.percentile(movie.image.data[f][movie.labels.data[f] == label], 90) for f in (0, t))
     assert t > 0
     assert dividing > 1.2 * calm

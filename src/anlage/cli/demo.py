@@ -135,7 +135,7 @@ def _write_movie(folder: Path) -> SyntheticMovie:
     from anlage.synthetic import embryo
 
     movie = embryo(SEED, N_FRAMES, diameter_um=DIAMETER_UM)
-    scale = {"spacing": movie.spacing, "interval_s": movie.image.interval_s}
+    scale: dict[str, Any] = {"spacing": movie.spacing, "interval_s": movie.image.interval_s}
     write_image(folder / "image.ome.zarr", movie.image.read(), channels=movie.image.channels, **scale)
     truth = movie.truth
     annotated = np.isin(truth.frames, ANNOTATED) & (truth.positions[:, 3] < ANNOTATED_SHARE * movie.image.shape[4])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
@@ -37,12 +38,15 @@ class SyntheticMovie:
         uint16 pixels (t, c, z, y, x) with spacing and interval.
     truth
         Every nucleus in every frame, with radius (of the ball, in 2D the disc, of equal size) and links.
+    tracks
+        (N,) number of each nucleus, the same in every frame until it divides.
     labels
-        The same nuclei as painted labels (t, 1, z, y, x), uint16; a nucleus keeps its number until it divides.
+        The same nuclei as painted labels (t, 1, z, y, x), uint16: the number in `tracks`.
     """
 
     image: TimeLapse
     truth: Annotations
+    tracks: npt.NDArray[np.int64]
     labels: TimeLapse
 
     @property
@@ -53,7 +57,7 @@ class SyntheticMovie:
     @property
     def labelled_truth(self) -> Annotations:
         """The truth with its painted labels."""
-        return replace(self.truth, labels=self.labels)
+        return replace(self.truth, label=self.tracks, labels=self.labels)
 
 
 def embryo(
@@ -159,8 +163,8 @@ def _develop(frames: Sequence[Sequence[Nucleus]], stage: Stage, source: str) -> 
         positions,
         links=np.array(links, dtype=np.int64).reshape(-1, 2),
         radius_um=np.array([n.true_radius(flat=stage.flat) for _, n in everyone]),
-        label=np.array([n.track for _, n in everyone], dtype=np.int64),
     )
+    tracks = np.array([n.track for _, n in everyone], dtype=np.int64)
     names = ("nuclei", "marker")[: stage.optics.n_channels]
     image = TimeLapse.of(pixels, "tczyx", channels=names, **about)
-    return SyntheticMovie(image, truth, TimeLapse.of(labels, "tczyx", channels=("labels",), **about))
+    return SyntheticMovie(image, truth, tracks, TimeLapse.of(labels, "tczyx", channels=("labels",), **about))
