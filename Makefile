@@ -10,7 +10,7 @@ help:
 	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (3 minutes)"
 	@echo "make test    everything that has to hold: style, types, layers, tests"
 	@echo "make lint    style, types and layers alone"
-	@echo "make docs    write docs/parameters.md anew from the configs"
+	@echo "make docs    write the tables of docs/ anew from the code"
 	@echo "make clean   remove what was made, the environment too"
 
 setup:
@@ -29,7 +29,7 @@ test: lint
 	$(BIN)/pytest
 
 docs: setup
-	$(BIN)/python docs/parameters.py
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

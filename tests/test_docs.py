@@ -1,0 +1,55 @@
+"""The pages say what the code does: generated tables are current, links lead somewhere, commands exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(scope="module")
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_generated_tables_are_current(generator: ModuleType) -> None:
+    stale = [_name(path) for path, text in generator.pages().items() if path.read_text("utf-8") != text]
+    assert not stale, f"run `make docs`, which writes {stale} anew"
+
+
+def test_every_parameter_is_explained(generator: ModuleType) -> None:
+    unexplained = [row for row in generator.parameters().splitlines() if row.startswith("| `") and row.endswith("|  |")]
+    assert not unexplained, "write a sentence under these fields: " + "\n".join(unexplained)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    missing = [t for t in targets if not t.startswith(("http://", "https://")) and not (page.parent / t).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_commands_in_the_pages_exist(page: Path) -> None:
+    from anlage.cli import COMMANDS
+
+    text = page.read_text("utf-8")
+    code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
+    named = set(re.findall(r"(?:^|[`\s])anlage ([a-z]+)", code))
+    assert named <= set(COMMANDS), f"{_name(page)} speaks of {sorted(named - set(COMMANDS))}"
