@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, box, channel_list, open_as_told, positive
@@ -55,16 +56,19 @@ def configure_build(parser: Parser) -> None:
 
 def run_build(options: argparse.Namespace) -> int:
     from anlage.cli.bars import counting
-    from anlage.cuboid import detect_cuboid
     from anlage.dataset.build import build_store
     from anlage.io import open_annotations
 
+    if Path(options.output).exists() and not options.overwrite:
+        raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
     image = open_as_told(options.image, options)
     require_spacing(image, options.image)
     annotations = open_annotations(options.annotations, image=image, spacing=image.spacing)
     tell_annotations(annotations)
     cuboid = options.cuboid
     if cuboid == "auto" and not options.sparse:
+        from anlage.cuboid import detect_cuboid
+
         cuboid = detect_cuboid(annotations, image, spacing=image.spacing)
         tell_cuboids(cuboid)
     with counting("writing the store") as progress:
@@ -91,9 +95,9 @@ def require_spacing(image: TimeLapse, path: str) -> None:
 def tell_annotations(annotations: Annotations) -> None:
     """Say how much was annotated."""
     frames = annotations.annotated_frames
-    where = f"frames {frames[0]} to {frames[-1]}" if len(frames) > 1 else f"frame {frames[0]}" if frames else "no frame"
+    where = f" (frames {frames[0]} to {frames[-1]})" if len(frames) > 1 else f" (frame {frames[0]})" if frames else ""
     print(
-        f"Annotations: {len(annotations)} nuclei in {len(frames)} frame{'s' if len(frames) != 1 else ''} ({where}), "
+        f"Annotations: {len(annotations)} nuclei in {len(frames)} frame{'s' if len(frames) != 1 else ''}{where}, "
         f"{len(annotations.links)} links, {len(annotations.divisions)} divisions"
         f"{', with labels' if annotations.labels is not None else ''}."
     )

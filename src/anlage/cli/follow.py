@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +12,12 @@ from anlage.training.progress import Event, Finished, Note, Resumed, Started, St
 from anlage.training.run import Run
 
 __all__ = ["Follower", "describe", "duration"]
+
+_SILENT = {"tp", "fp", "fn", "match_radius_um"}
+_NAMES = {
+    "f1": "F1", "best_f1": "best F1", "centre_error_um": "centre error (µm)", "median_error_um": "centre error (µm)",
+}  # fmt: skip
+"""Metrics as they are said; others by their own names."""
 
 
 class Follower:
@@ -92,4 +99,5 @@ def duration(seconds: float) -> str:
 
 
 def _metrics(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name.replace('_um', ' (µm)').replace('_', ' ')} {value:.3g}" for name, value in metrics.items())
+    shown = {name: value for name, value in metrics.items() if name not in _SILENT and math.isfinite(value)}
+    return ", ".join(f"{_NAMES.get(name, name.replace('_', ' '))} {value:.3g}" for name, value in shown.items())
