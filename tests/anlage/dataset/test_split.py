@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box, Spacing
+from anlage.dataset.split import Part, Split, split_stores
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.timelapse import TimeLapse
+
+Make = Callable[..., Store]
+
+
+def noise(shape_tzyx: tuple[int, ...], seed: int) -> TimeLapse:
+    t, z, y, x = shape_tzyx
+    pixels = np.random.default_rng(seed).integers(0, 255, (t, 1, z, y, x)).astype(np.uint8)
+    return TimeLapse.of(pixels, spacing=Spacing(2, 1, 1), source="raw")
+
+
+def ids(parts: tuple[Part, ...]) -> list[tuple[str, int]]:
+    return [(part.store.name, int(i)) for part in parts for i in part.nuclei.ids]
+
+
+def check(split: Split) -> None:
+    """What every split must keep: both sides have nuclei, and no known voxel or nucleus is on both."""
+    assert ids(split.train)
+    assert ids(split.validation)
+    assert not set(ids(split.train)) & set(ids(split.validation))
+    for train in split.train:
+        for held in split.validation:
+            if train.store.path == held.store.path:
+                masks = train.mask(), held.mask()
+                for t in range(train.store.shape[0]):
+                    assert not (masks[0](t) & masks[1](t)).any()
+
+
+@pytest.fixture
+def movies(store_of: Make) -> Callable[..., list[Store]]:
+    def make(*counts: int) -> list[Store]:
+        shape = (1, 6, 30, 30)
+        rng = np.random.default_rng(0)
+        return [
+            store_of(np.c_[np.zeros(n), rng.uniform(0, 5, n), rng.uniform(0, 29, (n, 2))], shape, f"m{i}", image=noise(shape, i))
+            for i, n in enumerate(counts)
+        ]  # fmt: skip
+
+    return make
+
+
+def test_whole_movies_are_held_out(movies: Callable[..., list[Store]]) -> None:
+    stores = movies(30, 31, 29, 30)
+    split = split_stores(stores, seed=0)
+    check(split)
+    assert len(split.validation) == 1
+    assert len(split.train) == 3
+    n = len(split.validation[0].nuclei)
+    assert split.held_out == f"{n} nuclei in 1 of 4 movies"
+    assert all(part.box is None and part.exclude == () for part in split.train + split.validation)
+    assert split_stores(stores, seed=0) == split, "the same seed, the same split"
+
+
+def test_the_movie_nearest_to_the_wanted_share_is_taken(movies: Callable[..., list[Store]]) -> None:
+    assert split_stores(movies(60, 15), seed=1).held_out == "15 nuclei in 1 of 2 movies"
+
+
+def test_a_movie_with_hardly_a_nucleus_does_not_validate(movies: Callable[..., list[Store]]) -> None:
+    split = split_stores(movies(60, 1), seed=0)
+    check(split)
+    assert len(ids(split.validation)) >= 6
+
+
+def test_stores_of_the_same_movie_are_one_movie(store_of: Make) -> None:
+    shape = (2, 6, 40, 60)
+    image = noise(shape, 0)
+    rng = np.random.default_rng(0)
+    positions = np.c_[np.repeat([0, 1], 20), rng.uniform(0, 5, 40), rng.uniform(0, 39, 40), rng.uniform(0, 59, 40)]
+    boxes = [Box((0, 2), (0, 6), (0, 40), (0, 40)), Box((0, 2), (0, 6), (0, 40), (20, 60))]
+    stores = [store_of(positions, shape, f"s{i}", image=image, cuboid=box) for i, box in enumerate(boxes)]
+    split = split_stores(stores)
+    assert "of the same movie" in split.held_out
+    train, held = ({(int(i)) for part in parts for i in part.nuclei.ids} for parts in (split.train, split.validation))
+    assert train
+    assert held
+    assert not train & held, "a nucleus in the overlap of two stores must not be on both sides"
+
+
+def test_frames_are_held_out_with_a_gap_for_the_context(store_of: Make, positions_in: Any) -> None:
+    shape = (10, 12, 40, 40)
+    store = store_of(positions_in(4, 10, shape[1:]), shape, image=noise(shape, 0))
+    split = split_stores([store], context_frames=2)
+    check(split)
+    held = {t for part in split.validation for t in part.frames}
+    train = {t for part in split.train for t in part.frames}
+    assert held == {8, 9}
+    assert train == set(range(6)), "two frames of gap"
+    assert split.held_out == "8 of 40 nuclei, in a block of time of the same movie"
+
+
+def test_few_frames_are_split_in_space_with_a_gap_of_a_diameter(store_of: Make, positions_in: Any) -> None:
+    shape = (2, 12, 30, 150)
+    store = store_of(positions_in(18, 2, shape[1:]), shape, image=noise(shape, 0))
+    split = split_stores([store])
+    check(split)
+    x_train = np.concatenate([part.nuclei.positions[:, 3] for part in split.train])
+    x_held = np.concatenate([part.nuclei.positions[:, 3] for part in split.validation])
+    assert x_train.max() + 8 <= x_held.min() or x_held.max() + 8 <= x_train.min()
+    assert 4 <= len(x_held) <= 12
+    assert "slab" in split.held_out
+    assert not split.notes
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [[0, 3, 10, 10], [0, 3, 10, 14]],
+        [[0, 3, 10, 10], [0, 3, 10, 11]],
+        [[0, 3, 10, 10], [1, 3, 10, 10]],
+        [[0, 3, 10, 10], [0, 3, 10, 10.4], [1, 3, 10, 10]],
+        [[t, 3, 10, 10] for t in range(3)],
+        [[t, 3, 10, 10 + 2 * t] for t in range(7)],
+        [[0, 3, 10, 10], [0, 3, 28, 28]],
+        [[0, 1, 10, 10], [0, 5, 10, 10]],
+    ],
+)
+def test_neither_side_is_ever_empty(store_of: Make, positions: list[list[float]]) -> None:
+    shape = (8, 6, 30, 30)
+    check(split_stores([store_of(np.array(positions, float), shape, image=noise(shape, 0))]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_neither_side_is_ever_empty_whatever_the_nuclei(store_of: Make, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 8)), int(rng.integers(1, 6)), 30, 24)
+    n = int(rng.integers(2, 9))
+    check(
+        split_stores([store_of(rng.uniform(0, np.array(shape) - 1, (n, 4)).round(), shape, image=noise(shape, seed))])
+    )
+
+
+def test_one_nucleus_validates_on_itself_and_says_so(store_of: Make) -> None:
+    store = store_of(np.array([[0, 3, 10, 10.0]]), (1, 6, 30, 30))
+    split = split_stores([store])
+    assert ids(split.train) == ids(split.validation) == [("a", 1)]
+    assert "too few nuclei to hold some out" in split.notes[0]
+
+
+def test_stores_of_one_nucleus_each_are_held_out_whole(store_of: Make) -> None:
+    shape = (3, 6, 30, 30)
+    image = noise(shape, 0)
+    stores = [
+        store_of(np.array([[t, 3, 10, 10.0]]), shape, f"s{t}", image=image, cuboid=Box((t, t + 1), (0, 6), (0, 30), (0, 30)))
+        for t in range(3)
+    ]  # fmt: skip
+    split = split_stores(stores)
+    check(split)
+    assert "same movie" in split.notes[0]
+
+
+def test_nothing_to_split_is_a_sentence(store_of: Make) -> None:
+    with pytest.raises(AnlageError, match="no annotated nucleus"):
+        split_stores([])
+    store = store_of(np.array([[0, 3, 10, 10.0]]), (1, 6, 30, 30))
+    with pytest.raises(AnlageError, match="between 0 and 1, not 1"):
+        split_stores([store], fraction=1.0)
+
+
+def test_a_part_leaves_out_what_belongs_to_others(store_of: Make) -> None:
+    positions = np.array([[0, 3, 10, 10], [0, 3, 10, 22.0]])
+    store = store_of(positions, (1, 6, 30, 30))
+    part = Part(store, None, (Box((0, 1), (0, 6), (0, 30), (20, 30)),))
+    mask = part.mask()(0)
+    assert not mask[:, :, 20:].any()
+    assert not mask[3, 10, 19], "the held-out nucleus' rim reaches over the wall"
+    assert mask[3, 0, 19]
+    assert mask[3, 10, 10]
+    assert part.nuclei.ids.tolist() == [1]
+    held = Part(store, Box((0, 1), (0, 6), (0, 30), (20, 30)))
+    assert held.mask()(0)[3, 10, 22]
+    assert not held.mask()(0)[:, :, :20].any()
+
+
+def test_frames_with_nothing_but_rejected_nuclei_count(store_of: Make) -> None:
+    positions = np.array([[0, 3, 10, 10], [2, 3, 10, 10.0]])
+    annotations = Annotations.of(positions, state=[State.ACCEPTED, State.REJECTED])
+    store = store_of(positions, (3, 6, 30, 30), annotations=annotations)
+    assert Part(store).frames == (0, 2)
+    assert len(Part(store).nuclei) == 1
