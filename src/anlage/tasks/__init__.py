@@ -1,0 +1,26 @@
+"""The kinds of network. Adding one is a file beside these and a line in `TASKS`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anlage.errors import AnlageError
+from anlage.tasks.nuclei import NucleiTask
+
+__all__ = ["TASKS", "task_named"]
+
+TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(),)}
+"""By name; each fulfils `anlage.tasks.task.Task`. Loads no torch."""
+
+
+def task_named(name: str) -> Any:
+    """Look up a task.
+
+    Raises
+    ------
+    AnlageError
+        If there is none of that name.
+    """
+    if name not in TASKS:
+        raise AnlageError(f"There is no task '{name}'; there is {', '.join(TASKS)}.")
+    return TASKS[name]

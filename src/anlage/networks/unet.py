@@ -1,0 +1,140 @@
+"""A residual U-Net whose pooling follows the voxels.
+
+Full-resolution convolutions are what costs, so the first step folds blocks of voxels into channels (space-to-depth:
+nothing is lost) and everything runs on the coarser grid of *cells*. Skips are summed, downsampling is a strided
+convolution. There is no normalisation over the batch or the image: weights are standardised instead (Qiao et al. 2019,
+arXiv:1903.10520; Brock et al. 2021, arXiv:2101.08692) and residual branches start at zero (De & Smith 2020,
+arXiv:2002.10444), so that a tile, a patch and a whole frame give the same answer and a short training has no running
+statistics to wait for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+__all__ = ["UNet", "space_to_depth"]
+
+Zyx = tuple[int, int, int]
+
+
+def space_to_depth(image_BCZYX: torch.Tensor, block: Zyx) -> torch.Tensor:
+    """Fold blocks of voxels into channels: (B, C, Z, Y, X) → (B, C·bz·by·bx, Z/bz, Y/by, X/bx)."""
+    b, c, z, y, x = image_BCZYX.shape
+    bz, by, bx = block
+    folded = image_BCZYX.reshape(b, c, z // bz, bz, y // by, by, x // bx, bx)
+    return folded.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * bz * by * bx, z // bz, y // by, x // bx)
+
+
+class StandardConv(nn.Conv3d):
+    """Convolution with standardised weights: zero mean and fixed variance per output channel, and a learnt gain."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: Zyx, stride: Zyx = (1, 1, 1)) -> None:
+        super().__init__(n_in, n_out, kernel, stride=stride, padding=tuple(k // 2 for k in kernel))  # type: ignore[arg-type]
+        self.gain = nn.Parameter(torch.ones(n_out, 1, 1, 1, 1))
+
+    def standardised(self) -> torch.Tensor:
+        fan_in = self.weight[0].numel()
+        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3, 4), keepdim=True, correction=0)
+        # 1.7 is about the gain that keeps the variance through a SiLU
+        scaled: torch.Tensor = (self.weight - mean) * torch.rsqrt(var * fan_in + 1e-4) * (1.7 * self.gain)
+        return scaled
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.conv3d(x, self.standardised(), self.bias, self.stride, self.padding)
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions beside an identity; the branch starts with weight zero."""
+
+    def __init__(self, width: int, kernel: Zyx) -> None:
+        super().__init__()
+        self.first = StandardConv(width, width, kernel)
+        self.second = StandardConv(width, width, kernel)
+        self.scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.scale * self.second(functional.silu(self.first(functional.silu(x))))
+
+
+class UNet(nn.Module):
+    """(B, C, Z, Y, X) image → (B, K, Z/sz, Y/sy, X/sx) logits on the grid of cells.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels in and out.
+    stem
+        Voxels (z, y, x) folded into one cell.
+    strides
+        Downsampling (z, y, x) from each level to the next.
+    widths
+        Channels of each level; one more than `strides`.
+    kernels
+        Convolution kernel (z, y, x) of each level; (1, 3, 3) where planes are far apart or there is only one.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_out: int,
+        *,
+        stem: Zyx,
+        strides: Sequence[Zyx],
+        widths: Sequence[int],
+        kernels: Sequence[Zyx],
+    ) -> None:
+        super().__init__()
+        self.stem, self.strides = stem, tuple(strides)
+        self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
+        self.encoder = nn.ModuleList(nn.Sequential(ResidualBlock(w, k)) for w, k in zip(widths, kernels, strict=True))
+        self.down = nn.ModuleList(
+            StandardConv(a, b, k, s) for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
+        )
+        self.up = nn.ModuleList(nn.Conv3d(b, a, 1, bias=False) for a, b in itertools.pairwise(widths))
+        self.decoder = nn.ModuleList(ResidualBlock(w, k) for w, k in zip(widths[:-1], kernels[:-1], strict=True))
+        self.leave = nn.Conv3d(widths[0], n_out, 1)
+
+    def begin_with(self, outputs: torch.Tensor) -> None:
+        """Let a fresh network say this (K,) in almost every cell."""
+        with torch.no_grad():
+            self.leave.weight.mul_(0.1)
+            if self.leave.bias is not None:
+                self.leave.bias.copy_(outputs)
+
+    @property
+    def multiple(self) -> Zyx:
+        """Each axis of the input is padded to a multiple of this many voxels."""
+        total = list(self.stem)
+        for stride in self.strides:
+            total = [a * b for a, b in zip(total, stride, strict=True)]
+        return (total[0], total[1], total[2])
+
+    def forward(self, image_BCZYX: torch.Tensor) -> torch.Tensor:
+        cells = [-(-n // s) for n, s in zip(image_BCZYX.shape[2:], self.stem, strict=True)]
+        x = self.enter(space_to_depth(self._padded(image_BCZYX), self.stem))
+        skips = []
+        for block, down in zip(self.encoder[:-1], self.down, strict=True):
+            x = block(x)
+            skips.append(x)
+            x = down(functional.silu(x))
+        x = self.encoder[-1](x)
+        for i in reversed(range(len(skips))):
+            x = functional.interpolate(self.up[i](x), size=skips[i].shape[2:], mode="nearest") + skips[i]
+            x = self.decoder[i](x)
+        logits: torch.Tensor = self.leave(functional.silu(x))
+        return logits[:, :, : cells[0], : cells[1], : cells[2]]
+
+    def _padded(self, image: torch.Tensor) -> torch.Tensor:
+        pads: list[int] = []
+        for n, m in zip(reversed(image.shape[2:]), reversed(self.multiple), strict=True):
+            pads += [0, -n % m]
+        return functional.pad(image, pads, mode="replicate") if any(pads) else image
+
+
+def _same(kernel: Zyx) -> Zyx:
+    return (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)

@@ -1,0 +1,333 @@
+"""Examples of the nuclei task: the stores brought onto the working grid, and patches drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from anlage.blobs import estimate_diameter, match_diameter
+from anlage.dataset.augment import Augmentation, draw, shade, warp_image, warp_points
+from anlage.dataset.split import Part, split_stores
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.networks.device import free_gb
+from anlage.tasks.centres import centre_target
+from anlage.tasks.grid import Grid, Placement, plan_grid
+from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
+from anlage.tasks.task import Setting
+
+__all__ = ["NucleiExamples", "WorkingFrames", "prepare"]
+
+Zyx = tuple[int, int, int]
+
+PATCH_DIAMETERS = 7.0
+"""Edge of a training patch: a nucleus with its neighbours on all sides, several times over."""
+MATCH_DIAMETERS = 0.35
+"""A candidate nearer to a centre than this part of a diameter is right."""
+NUCLEI_SHARE = 0.75
+"""Share of patches drawn around a nucleus; the others lie anywhere in the known part."""
+BYTES_PER_VOXEL = 700
+"""Memory of a training step per working voxel and unit of width/32, measured (docs/benchmarks.md)."""
+
+
+@dataclass(frozen=True)
+class WorkingFrames:
+    """A store, or a part of it, on the working grid.
+
+    Parameters
+    ----------
+    image
+        (T, C, Z, Y, X) float16, normalised; on disk, read piece by piece.
+    known
+        (T, Z, Y, X) uint8: 1 where annotation counts for this part.
+    centres
+        For each frame (N, 3): true centres (z, y, x) in working voxels.
+    frames
+        Frames with something known.
+    placement
+        How the grid lies in the store.
+    unit_um
+        Micrometres per nucleus diameter in this store.
+    """
+
+    store: Store
+    image: npt.NDArray[np.float16]
+    known: npt.NDArray[np.uint8]
+    centres: tuple[npt.NDArray[np.float64], ...]
+    frames: tuple[int, ...]
+    placement: Placement
+    unit_um: float
+
+    @property
+    def shape_zyx(self) -> Zyx:
+        z, y, x = self.image.shape[2:]
+        return (z, y, x)
+
+    @property
+    def n_nuclei(self) -> int:
+        return sum(len(self.centres[t]) for t in self.frames)
+
+    def stack(self, t: int, offsets: Sequence[int]) -> npt.NDArray[np.float16]:
+        """The frame with its temporal context as channels: (len(offsets)·C, Z, Y, X); a missing frame is the last one there."""
+        at = [min(max(t + offset, 0), len(self.image) - 1) for offset in offsets]
+        return np.concatenate([self.image[i] for i in at])
+
+
+@dataclass(frozen=True)
+class NucleiExamples:
+    """Prepared data of one run; see `anlage.tasks.task.Examples`."""
+
+    plan: NucleiPlan
+    batch_size: int
+    notes: tuple[str, ...]
+    train: tuple[WorkingFrames, ...]
+    validation: tuple[WorkingFrames, ...]
+    held_out: str
+    setting: Setting
+    augmentation: Augmentation
+    _nuclei: npt.NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rows = [
+            (part, t, n)
+            for part, frames in enumerate(self.train)
+            for t in frames.frames
+            for n in range(len(frames.centres[t]))
+        ]
+        object.__setattr__(self, "_nuclei", np.array(rows, dtype=np.int64).reshape(-1, 3))
+
+    def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
+        rng = np.random.default_rng([self.setting.seed, step])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        device, plan = self.setting.device, self.plan
+        large = self._source_shape()
+        drawn = [self._patch(rng, large) for _ in range(batch_size)]
+        pixels = torch.from_numpy(np.stack([d[0] for d in drawn])).to(device, torch.float32)
+        known = torch.from_numpy(np.stack([d[1] for d in drawn])[:, None]).to(device, torch.float32)
+        points = torch.from_numpy(np.concatenate([d[2] for d in drawn]).astype(np.float32))
+        owner = torch.from_numpy(np.repeat(np.arange(batch_size), [len(d[2]) for d in drawn]))
+        voxel = plan.grid.voxel_diameters_zyx
+        by = draw(generator, batch_size, self.augmentation, spacing_yx=(voxel[1], voxel[2]))
+        shape_yx = plan.patch_zyx[1:]
+        points = warp_points(points, owner, by, large, shape_yx)
+        image = shade(warp_image(pixels, by, shape_yx), generator, self.augmentation)
+        known = warp_image(known, by, shape_yx, outside="zeros")
+        stem = plan.grid.stem
+        cells = [n // s for n, s in zip(plan.patch_zyx, stem, strict=True)]
+        in_cells = (points + 0.5) / torch.tensor(stem) - 0.5
+        heat, offset = centre_target(
+            [in_cells[owner == b].to(device) for b in range(batch_size)],
+            cells,
+            plan.grid.cell_diameters.tolist(),
+            plan.sigma,
+        )
+        known = (functional.avg_pool3d(known, stem) > 0.5).float()
+        image = image.contiguous(memory_format=torch.channels_last_3d)
+        return {"image": image, "heat": heat, "offset": offset, "known": known}
+
+    def _source_shape(self) -> Zyx:
+        """Patch to read so that a turned and scaled one still finds pixels in most of its corners."""
+        turning = self.augmentation.rotate_degrees > 0 or self.augmentation.scale > 0
+        factor = 1.25 if turning else 1.0
+        z, y, x = self.plan.patch_zyx
+        return (z, int(np.ceil(y * factor / 2) * 2), int(np.ceil(x * factor / 2) * 2))
+
+    def _patch(
+        self, rng: np.random.Generator, shape: Zyx
+    ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+        """Pixels, what is known, and centres in voxels of the patch."""
+        at_nucleus = rng.random() < NUCLEI_SHARE and len(self._nuclei) > 0
+        if at_nucleus:
+            part, t, n = self._nuclei[rng.integers(len(self._nuclei))]
+            frames = self.train[part]
+            target = frames.centres[t][n]
+        else:
+            frames = self.train[rng.integers(len(self.train))]
+            t = frames.frames[rng.integers(len(frames.frames))]
+            target = _somewhere(frames.known[t], rng)
+        inner = np.array(self.plan.patch_zyx) * 0.7
+        start = np.rint(target + (rng.random(3) - 0.5) * inner - (np.array(shape) - 1) / 2).astype(int)
+        # where the image is larger than the patch along an axis, do not look beyond its walls
+        room = np.array(frames.shape_zyx) - np.array(self.plan.patch_zyx)
+        border = (np.array(shape) - np.array(self.plan.patch_zyx)) // 2
+        start = np.where(room >= 0, np.clip(start + border, 0, np.maximum(room, 0)) - border, room // 2 - border)
+        image = _crop(frames.stack(t, self.plan.frames), start, shape, fill="edge")
+        known = _crop(frames.known[t][None], start, shape, fill="constant")[0]
+        return image, known, frames.centres[t] - start
+
+
+def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
+    """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
+    _check(stores)
+    split = split_stores(stores, seed=setting.seed, context_frames=max(abs(offset) for offset in config.frames))
+    pooled = config.diameter_um or _pooled_diameter(stores)
+    units = {store.path: _unit(store, pooled, config) for store in stores}
+    notes = [*(note for _, note in units.values() if note), *split.notes]
+    earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
+    grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
+
+    def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
+        return tuple(_work(part, grid, units[part.store.path][0], setting.cache) for part in parts)
+
+    train, validation = on_grid(split.train), on_grid(split.validation)
+    plan = earlier or NucleiPlan(
+        grid=grid,
+        diameter_um=pooled,
+        apparent_um=_apparent_diameter(stores),
+        n_channels=stores[0].shape[1],
+        frames=config.frames,
+        patch_zyx=_patch_shape(config, grid, pooled, train),
+        sigma=config.sigma,
+        match_radius_um=MATCH_DIAMETERS * pooled,
+    )
+    augmentation = Augmentation() if setting.augment else Augmentation.none()
+    batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
+    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, split.held_out, setting, augmentation)
+
+
+def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
+    """The grid of the model that the run starts from, else one that suits the store with the most nuclei."""
+    if isinstance(setting.base, NucleiPlan):
+        _check_base(setting.base, stores[0], config)
+        return setting.base.grid
+    leading = max(stores, key=lambda store: len(store.positives))
+    flat = leading.shape_tzyx[1] == 1
+    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.cells, n_levels=config.levels)
+
+
+def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
+    inputs = {"channels": (base.n_channels, store.shape[1]), "frames": (base.frames, config.frames)}
+    for what, (theirs, ours) in inputs.items():
+        if theirs != ours:
+            raise AnlageError(
+                f"The model to start from sees {what} {theirs}, but this training has {ours}: choose the same {what}, "
+                "or train from scratch."
+            )
+
+
+def _check(stores: Sequence[Store]) -> None:
+    if not stores:
+        raise AnlageError("There is nothing to train from: give at least one store.")
+    first = stores[0]
+    for store in stores:
+        if len(store.positives) == 0:
+            raise AnlageError(f"The store '{store.path}' holds no nucleus: annotate some and build it again.")
+        if store.shape[1] != first.shape[1]:
+            raise AnlageError(
+                f"The store '{store.path}' has {store.shape[1]} channels but '{first.path}' has {first.shape[1]}: "
+                "build both with the same choice of channels."
+            )
+        if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
+            raise AnlageError(
+                f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
+            )
+
+
+def _pooled_diameter(stores: Sequence[Store]) -> float:
+    """Median over stores, each counting as often as it has nuclei."""
+    values = np.concatenate([np.full(len(store.positives), store.meta.diameter_um) for store in stores])
+    return float(np.median(values))
+
+
+def _apparent_diameter(stores: Sequence[Store]) -> float | None:
+    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store."""
+    found = [
+        estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
+        for store in stores
+    ]
+    sizes = [size for size in found if size is not None]
+    return float(np.median(sizes)) if sizes else None
+
+
+def _unit(store: Store, pooled: float, config: NucleiConfig) -> tuple[float, str]:
+    """Nucleus diameter (µm) by which this store is scaled, and a note where it is not the pooled one."""
+    if config.diameter_um is not None:
+        return config.diameter_um, ""
+    diameter, _ = match_diameter(store.meta.diameter_um, pooled)
+    if diameter == pooled:
+        return pooled, ""
+    return (
+        diameter,
+        f"Nuclei of '{store.name}' measure {diameter:.1f} µm, the others {pooled:.1f} µm: it is scaled to match.",
+    )
+
+
+def _work(part: Part, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
+    """Bring a part of a store onto the grid; the pixels are decoded once per store, whatever the parts."""
+    store = part.store
+    t, *shape_zyx = store.shape_tzyx
+    placement = grid.place(store.spacing, unit_um, tuple(shape_zyx))
+    step = "-".join(f"{s:.6g}" for s in placement.step_zyx)
+    path = cache / f"{store.hash[:16]}-{step}.npy"
+    if not path.exists():
+        _decode(store, placement, path)
+    mask = part.mask()
+    known = np.zeros((t, *placement.shape_zyx), dtype=np.uint8)
+    nuclei = store.positives
+    kept = part.contains(nuclei.positions)
+    centres: list[npt.NDArray[np.float64]] = []
+    for i in range(t):
+        rows = (nuclei.frames == i) & kept
+        centres.append(placement.to_working(nuclei.positions[rows, 1:]))
+        if i in part.frames:
+            weight = torch.from_numpy((np.asarray(store.weight[i]) * mask(i)).astype(np.float32))
+            known[i] = (placement.resample(weight) > 0.5).numpy()
+    frames = tuple(i for i in part.frames if known[i].any())
+    return WorkingFrames(store, np.load(path, mmap_mode="r"), known, tuple(centres), frames, placement, unit_um)
+
+
+def _decode(store: Store, placement: Placement, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".tmp.npy")
+    shape = (*store.shape[:2], *placement.shape_zyx)
+    target = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
+    for t in range(len(target)):
+        target[t] = placement.resample(torch.from_numpy(store.frame(t))).numpy()
+    target.flush()
+    del target
+    unfinished.replace(path)
+
+
+def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:
+    """Patch in working voxels: so many diameters, not much more than the image, a multiple of the network's pooling."""
+    diameters = config.patch_um / diameter_um if config.patch_um else PATCH_DIAMETERS
+    multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
+    wanted = diameters / np.array(grid.voxel_diameters_zyx)
+    extent = np.max([frames.shape_zyx for frames in train], axis=0)
+    z, y, x = np.ceil(np.minimum(wanted, extent) / multiple).astype(int) * multiple
+    return (int(z), int(y), int(x))
+
+
+def _batch_size(patch_zyx: Zyx, config: NucleiConfig, device: str) -> int:
+    """As many patches as a sixth of the free memory holds, between 1 and 2 on a CPU and up to 16 on a GPU."""
+    need = BYTES_PER_VOXEL * (config.width / 32) * float(np.prod(patch_zyx))
+    fits = int(free_gb(device) * 2**30 / 6 / need)
+    return max(1, min(fits, 2 if device == "cpu" else 16))
+
+
+def _somewhere(known_zyx: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """A random known voxel (z, y, x)."""
+    for _ in range(32):
+        at = rng.integers(known_zyx.shape)
+        if known_zyx[tuple(at)]:
+            return at.astype(float)
+    voxels = np.argwhere(known_zyx)
+    chosen: npt.NDArray[np.float64] = voxels[rng.integers(len(voxels))].astype(float)
+    return chosen
+
+
+def _crop(array: npt.NDArray[Any], start: npt.NDArray[Any], shape: Zyx, *, fill: Any) -> npt.NDArray[Any]:
+    """Cut (C, Z, Y, X) at a start that may lie outside; what is missing repeats the rim, or is 0."""
+    size = np.array(array.shape[1:])
+    low = np.clip(start, 0, size - 1)
+    high = np.clip(start + shape, low + 1, size)
+    piece = array[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+    pads = [(0, 0), *((int(lo - s), int(s + n - hi)) for lo, s, n, hi in zip(low, start, shape, high, strict=True))]
+    return np.pad(piece, pads, mode=fill) if any(p != (0, 0) for p in pads) else piece

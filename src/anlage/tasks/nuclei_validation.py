@@ -1,0 +1,176 @@
+"""Validation of the nuclei task: whole held-out frames, found and matched as in prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.tasks.centres import centre_loss, centre_target, decode_centres
+from anlage.tasks.dense import network_output
+from anlage.tasks.nuclei import NucleiPlan
+from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
+from anlage.tasks.task import Evidence, Validation
+
+__all__ = ["finish", "validate"]
+
+MOST_VOXELS = 4_000_000
+"""Working voxels looked at in one validation; of more, evenly spaced frames are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Candidates of held-out frames, and which of them are right."""
+
+    logits: npt.NDArray[np.float64]
+    right: npt.NDArray[np.bool_]
+    error_um: npt.NDArray[np.float64]
+    """Distance to the true centre in µm; NaN for wrong candidates."""
+    n_truth: int
+    loss: float
+
+
+def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
+    """Average precision of the candidates; ties are decided by the loss."""
+    matched = _match_frames(network, examples, every=MOST_VOXELS)
+    precision = _average_precision(matched)
+    error = float(np.median(matched.error_um[matched.right])) if matched.right.any() else float("nan")
+    f1 = _best_f1(matched)
+    return Validation(
+        loss=matched.loss,
+        score=precision - 0.05 * min(matched.loss, 1.0),
+        metrics={"average_precision": precision, "best_f1": f1, "centre_error_um": error},
+    )
+
+
+def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
+    """Calibrate on the held-out frames and choose the threshold there."""
+    matched = _match_frames(network, examples, every=4 * MOST_VOXELS)
+    calibration = fit_platt(matched.logits, matched.right) if len(matched.logits) else Calibration()
+    probability = calibration.apply(matched.logits)
+    threshold = choose_threshold(probability, matched.right, matched.n_truth)
+    reported = probability > threshold
+    tp = int((reported & matched.right).sum())
+    fp, fn = int(reported.sum()) - tp, matched.n_truth - tp
+    errors = matched.error_um[reported & matched.right]
+    metrics = {
+        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
+        "precision": tp / max(tp + fp, 1),
+        "recall": tp / max(tp + fn, 1),
+        "tp": float(tp), "fp": float(fp), "fn": float(fn),
+        "average_precision": _average_precision(matched),
+        "match_radius_um": examples.plan.match_radius_um,
+    }  # fmt: skip
+    if len(errors):
+        metrics["median_error_um"] = float(np.median(errors))
+    enough = len(probability) >= 20
+    return Evidence(
+        held_out=examples.held_out,
+        n_positive=matched.n_truth,
+        metrics=metrics,
+        threshold=threshold,
+        calibration=calibration,
+        ece=expected_calibration_error(probability, matched.right) if enough else None,
+    )
+
+
+def _match_frames(network: torch.nn.Module, examples: NucleiExamples, *, every: int) -> Matched:
+    parts = [_match_frame(network, frames, t, examples) for frames, t in _chosen(examples.validation, every)]
+    return Matched(
+        np.concatenate([p.logits for p in parts]),
+        np.concatenate([p.right for p in parts]),
+        np.concatenate([p.error_um for p in parts]),
+        sum(p.n_truth for p in parts),
+        float(np.mean([p.loss for p in parts])),
+    )
+
+
+def _chosen(validation: tuple[WorkingFrames, ...], most: int) -> list[tuple[WorkingFrames, int]]:
+    """Held-out frames, evenly spaced if there are more than fit."""
+    every = [(frames, t) for frames in validation for t in frames.frames]
+    voxels = sum(float(np.prod(frames.shape_zyx)) for frames, _ in every)
+    n = max(1, min(len(every), int(len(every) * most / max(voxels, 1))))
+    return [every[int(i)] for i in np.linspace(0, len(every) - 1, n).round()]
+
+
+def _match_frame(network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples) -> Matched:
+    plan: NucleiPlan = examples.plan
+    device = examples.setting.device
+    image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
+    output = network_output(network, image, plan.grid, device)
+    stem = np.array(plan.grid.stem)
+    truth = (frames.centres[t] + 0.5) / stem - 0.5
+    known = _known_cells(frames.known[t], output.shape[1:], stem)
+    found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters)
+    um = plan.grid.cell_diameters * frames.unit_um
+    pairs, distance = _pairs(found.cells * um, truth * um, plan.match_radius_um)
+    error = np.full(len(found.cells), np.nan)
+    error[pairs[:, 0]] = distance
+    right = np.isfinite(error)
+    counts = right | _at(known, found.cells)
+    missed = np.setdiff1d(np.arange(len(truth)), pairs[:, 1])
+    n_truth = int(right.sum() + _at(known, truth[missed]).sum())
+    return Matched(found.logits[counts], right[counts], error[counts], n_truth, _loss(output, truth, known, plan))
+
+
+def _known_cells(
+    known: npt.NDArray[np.uint8], shape: tuple[int, ...], stem: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    pads = [(0, int(n * s - k)) for n, s, k in zip(shape, stem, known.shape, strict=True)]
+    blocks = np.pad(known, pads, mode="edge").reshape([v for n, s in zip(shape, stem, strict=True) for v in (n, s)])
+    result: npt.NDArray[np.bool_] = blocks.mean(axis=(1, 3, 5)) > 0.5
+    return result
+
+
+def _at(mask: npt.NDArray[np.bool_], cells: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    index = np.clip(np.rint(cells).astype(int), 0, np.array(mask.shape) - 1)
+    result: npt.NDArray[np.bool_] = mask[tuple(index.T)]
+    return result
+
+
+def _pairs(
+    found_um: npt.NDArray[np.float64], truth_um: npt.NDArray[np.float64], radius_um: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """One-to-one pairs within the radius, as many as possible and then as near as possible; and their distances."""
+    if len(found_um) == 0 or len(truth_um) == 0:
+        return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
+    distance = np.linalg.norm(found_um[:, None] - truth_um[None], axis=2)
+    rows, columns = linear_sum_assignment(np.where(distance <= radius_um, distance - 1e6, 0.0))
+    near = distance[rows, columns] <= radius_um
+    return np.stack([rows[near], columns[near]], axis=1), distance[rows[near], columns[near]]
+
+
+def _loss(
+    output: npt.NDArray[np.float32], truth: npt.NDArray[np.float64], known: npt.NDArray[np.bool_], plan: NucleiPlan
+) -> float:
+    centres = [torch.from_numpy(truth.astype(np.float32))]
+    heat, offset = centre_target(centres, output.shape[1:], plan.grid.cell_diameters.tolist(), plan.sigma)
+    weight = torch.from_numpy(known[None, None].astype(np.float32))
+    parts = centre_loss(torch.from_numpy(output[None]), heat, offset, weight)
+    return float(parts["heat"] + parts["offset"])
+
+
+def _curve(matched: Matched) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Precision and recall as more and more candidates are reported, the most likely first."""
+    order = np.argsort(-matched.logits, kind="stable")
+    hits = np.cumsum(matched.right[order])
+    return hits / np.arange(1, len(hits) + 1), hits / max(matched.n_truth, 1)
+
+
+def _average_precision(matched: Matched) -> float:
+    precision, recall = _curve(matched)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((np.diff(recall, prepend=0.0) * envelope).sum())
+
+
+def _best_f1(matched: Matched) -> float:
+    """Best F1 over all thresholds."""
+    precision, recall = _curve(matched)
+    if len(precision) == 0 or not matched.right.any():
+        return 0.0
+    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(f1.max())
