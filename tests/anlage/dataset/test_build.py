@@ -300,7 +300,7 @@ def test_what_is_there_is_not_overwritten_by_accident(store_of: Make, tmp_path: 
     store = store_of(positions, SHAPE)
     with pytest.raises(AnlageError, match="exists already"):
         store_of(positions, SHAPE)
-    again = store_of(positions + [0, 0, 1, 0], SHAPE, overwrite=True)
+    again = store_of(np.add(positions, [0, 0, 1, 0]), SHAPE, overwrite=True)
     assert again.path == store.path
     assert again.nuclei.positions[0, 2] == 31
     precious = tmp_path / "precious.zarr"

@@ -35,9 +35,9 @@ def test_unmarked_nuclei_are_unknown_and_the_dark_between_is_known(movie: Make, 
     assert (known_at(store, unmarked) == 0).all()
     # no voxel of an unmarked nucleus that belongs to its bright inside is taken for background
     for dy, dx in ((2, 0), (-2, 0), (0, 2), (0, -2)):
-        assert (known_at(store, unmarked + [0, 0, dy, dx]) == 0).all()
+        assert (known_at(store, np.add(unmarked, [0, 0, dy, dx])) == 0).all()
     # ... while the dark gaps between nuclei are
-    assert known_at(store, every[:72] + [0, 0, 6, 0]).mean() > 0.95
+    assert known_at(store, np.add(every[:72], [0, 0, 6, 0])).mean() > 0.95
     assert 0.3 < store.weight[:].mean() < 0.95
 
 
@@ -84,7 +84,7 @@ def test_nuclei_are_found_bright_in_the_right_channel(movie: Make, store_of: Mak
     image = TimeLapse.of(both, spacing=nuclear.spacing)
     store = store_of(every[::4], SHAPE, image=image, cuboid="auto", sparse=True)
     assert (known_at(store, np.delete(every, np.s_[::4], axis=0)) == 0).all()
-    assert known_at(store, every[:20] + [0, 0, 6, 0]).mean() > 0.9
+    assert known_at(store, np.add(every[:20], [0, 0, 6, 0])).mean() > 0.9
 
 
 def test_distant_frames_become_blocks_of_their_own(movie: Make, store_of: Make) -> None:

@@ -100,7 +100,7 @@ def test_the_hash_sees_a_single_changed_voxel(store_of: Make, name: str) -> None
 
 def test_the_hash_sees_changed_nuclei_and_meaning(store_of: Make) -> None:
     store = store_of(POSITIONS, SHAPE)
-    moved = store_of(POSITIONS, SHAPE, "moved", annotations=Annotations.of(POSITIONS + [0, 0, 0.01, 0]))
+    moved = store_of(POSITIONS, SHAPE, "moved", annotations=Annotations.of(np.add(POSITIONS, [0, 0, 0.01, 0])))
     assert moved.hash != store.hash
     before = store.hash
     edit_meta(store, diameter_um=9.0)
