@@ -13,6 +13,9 @@ from anlage.errors import AnlageError
 
 __all__ = ["replacing"]
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""No space on the disk, no quota left."""
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -36,7 +39,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield temporary
         _swap(temporary, target)
     except OSError as error:
-        raise _explained(error, target) from error
+        if error.errno in _FULL or str(error.filename or "").startswith(str(temporary)):
+            raise _explained(error, target) from error
+        raise  # trouble with some other file
     finally:
         _remove(temporary)
 
@@ -64,7 +69,7 @@ def _remove(path: Path) -> None:
 
 
 def _explained(error: OSError, target: Path) -> AnlageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return AnlageError(f"There is no space left to write '{target}'; free some and try again, nothing was changed.")
     reason = (error.strerror or str(error)).lower()
     return AnlageError(f"'{target}' cannot be written ({reason}); choose another place.")

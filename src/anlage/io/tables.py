@@ -125,7 +125,9 @@ def _frame(path: Path) -> pd.DataFrame:
     except (pd.errors.ParserError, csv.Error) as error:
         raise AnlageError(f"'{path}' is no regular table ({str(error).strip()}).") from error
     frame = frame.fillna("")
-    seen = [str(name) for name in frame.columns]
+    seen = next(csv.reader([header], delimiter=separator))[: len(frame.columns)]
+    if len(seen) != len(frame.columns):
+        raise AnlageError(f"'{path}' has no plain line of column names, but begins with '{header.strip()}'.")
     frame.columns = pd.Index([_known(name) for name in seen])
     missing = [name for name in _NEEDED if name not in frame]
     if missing:

@@ -80,7 +80,7 @@ def _open(file: Any, path: Path, axes: str | None, *, one_frame: bool) -> tuple[
         array = array.reshape(series_shape) if is_mapped else _Reshaped(array, series_shape)
     scale = _scale(file, series, found)
     channels = scale.channels
-    n_channels = dict(zip(found.letters, series_shape, strict=True)).get("c", 1)
+    n_channels = dict(zip(found.letters, series_shape, strict=False)).get("c", 1)
     if found.is_colour and n_channels in (3, 4):
         channels = _COLOURS[:n_channels]
     timelapse = TimeLapse(
@@ -134,7 +134,7 @@ def _check_complete(file: Any, series: Any, path: Path) -> None:
     planes = 1
     for n, letter in zip(series.shape, series.axes, strict=True):
         planes *= n if letter not in "YXS" else 1
-    if series.kind != "imagej" and promised > planes:
+    if promised > planes:
         raise _cut(path)
     missing = sum(page is None for page in series.pages) if series.kind == "ome" else 0
     if missing:
@@ -163,11 +163,14 @@ def _axes(file: Any, series: Any, axes: str | None, path: Path, *, one_frame: bo
         full = _with_singles(series)
         return _Axes(axes, "given"), full if len(axes) == len(full) else squeezed
     letters = series.axes.upper()
+    if series.kind == "shaped" and letters.find("S") not in (-1, len(letters) - 1):
+        letters = letters.replace("S", "Q")  # tifffile takes any axis of length 3 or 4 before y for planes of colour
     named = "the OME metadata" if series.kind == "ome" else "the ImageJ metadata" if file.is_imagej else "the file"
     is_colour = "S" in letters
     rest = letters.replace("S", "")
     if not set(rest) - set("TCZYX"):
         found = rest.lower()
+        named = named if series.kind in ("ome", "imagej") or len(rest) > 2 else "their count"
     elif set(rest[:-2]) <= set("QI") and rest.endswith("YX"):
         found = unnamed(len(rest), one_frame=one_frame)
         named = "their count"

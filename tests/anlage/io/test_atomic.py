@@ -1,0 +1,86 @@
+"""The old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from anlage import AnlageError
+from anlage.io.atomic import replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_a_file_appears_only_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert temporary.parent == target.parent
+        assert temporary.suffix == ".txt"
+    assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_was_there_survives_a_failure(tmp_path: Path, is_folder: bool) -> None:
+    target = tmp_path / "a"
+    inside = target / "x" if is_folder else target
+    inside.parent.mkdir(exist_ok=True)
+    inside.write_text("old")
+
+    def fail() -> None:
+        with replacing(target) as temporary:
+            half = temporary / "x" if is_folder else temporary
+            half.parent.mkdir(exist_ok=True)
+            half.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert inside.read_text() == "old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").touch()
+    with replacing(target) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["a.zarr"]
+
+
+def fill(target: Path, error: OSError) -> None:
+    with replacing(target) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(AnlageError, match=r"There is no space left to write '.*a\.txt'"):
+        fill(target, OSError(errno.ENOSPC, "No space left on device"))
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_trouble_with_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="input"):
+        fill(tmp_path / "a.txt", FileNotFoundError(errno.ENOENT, "No such file", "input.tif"))
+    assert names(tmp_path) == []
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(AnlageError, match=r"cannot be written \(.*\); choose another place"),
+        replacing(tmp_path / "file" / "a"),
+    ):
+        pass

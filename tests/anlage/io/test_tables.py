@@ -1,0 +1,152 @@
+"""CSV tables, good and bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anlage import AnlageError, Annotations, State, TimeLapse
+from anlage.io import open_annotations, write_annotations
+
+IMAGE = TimeLapse.of(np.zeros((3, 4, 20, 20), np.uint8), source="movie.tif")
+GOOD = "id,t,z,y,x,parent_id\n1,0,1,5,5,\n2,1,1,5.5,5,1\n3,1,2,9,5.25,1\n"
+
+
+def save(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_a_table_is_read(tmp_path: Path) -> None:
+    found = open_annotations(save(tmp_path / "a.csv", GOOD), image=IMAGE)
+    assert found.ids.tolist() == [1, 2, 3]
+    assert found.positions[2].tolist() == [1, 2, 9, 5.25]
+    assert found.divisions.tolist() == [[1, 2, 3]]
+    assert (found.state == State.ACCEPTED).all()
+    assert (found.origin == "human").all()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_spreadsheets_of_many_kinds(tmp_path: Path, encoding: str, separator: str) -> None:
+    text = GOOD.replace("id,t", " ID ,T", 1).replace(",", separator).replace("\n", "\r\n") + "\r\n\r\n"
+    found = open_annotations(save(tmp_path / "a.csv", text, encoding))
+    assert found.ids.tolist() == [1, 2, 3]
+
+
+def test_z_may_be_missing_only_in_2d(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.csv", "id,t,y,x\n1,0,5,5\n")
+    flat = TimeLapse.of(np.zeros((3, 20, 20), np.uint8), "tyx")
+    assert open_annotations(path, image=flat).positions.tolist() == [[0, 0, 5, 5]]
+    with pytest.raises(AnlageError, match="has no column z, but the image has 4 planes; add the column"):
+        open_annotations(path, image=IMAGE)
+
+
+def test_other_columns_become_properties(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "a.csv", "id,t,y,x,lineage,area,type,label,radius_um\n1,0,5,5,7,1.5,stem,3,\n2,0,9,9,8,,,4,2.5\n"
+    )
+    found = open_annotations(path)
+    assert found.properties["lineage"].tolist() == [7, 8]
+    assert found.properties["lineage"].dtype == np.int64
+    np.testing.assert_array_equal(found.properties["area"], [1.5, np.nan])
+    assert found.properties["type"].tolist() == ["stem", ""]
+    assert found.label.tolist() == [3, 4]
+    np.testing.assert_array_equal(found.radius_um, [np.nan, 2.5])
+
+
+def test_rows_with_a_probability_are_proposals(tmp_path: Path) -> None:
+    found = open_annotations(save(tmp_path / "a.csv", "id,t,y,x,probability\n1,0,5,5,0.75\n2,0,9,9,\n"))
+    assert found.state.tolist() == [State.PROPOSED, State.ACCEPTED]
+    assert found.origin.tolist() == ["model", "human"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (GOOD.replace("5.5", "nan"), r"row 3 has 'nan' for y, which is no number"),
+        (GOOD.replace("5.5", ""), r"row 3 has '' for y, which is no number"),
+        (GOOD.replace("5.5", "inf"), r"row 3 has 'inf' for y, which is no number"),
+        (GOOD.replace("5.5", "abc"), r"row 3 has 'abc' for y, which is no number"),
+        (GOOD.replace("3,1,2", "3.5,1,2"), r"row 4 has '3\.5' for id, which is no whole number"),
+        (GOOD.replace("3,1,2", "2,1,2"), r"row 4 has the id 2, which row 3 has already; give each nucleus its own"),
+        (GOOD.replace("3,1,2", "0,1,2"), r"row 4 has the id 0; ids must be whole numbers above 0"),
+        (GOOD.replace("3,1,2", "3,1.5,2"), r"row 4 \(id 3\) has the time 1\.5, which is no whole frame number"),
+        (GOOD.replace("5.25,1", "5.25,9"), r"row 4 \(id 3\) is linked to the nucleus 9, which does not exist"),
+        (GOOD.replace("1,5,5,\n", "1,5,5,2\n"), r"row 2 \(id 1\) in frame 0 is linked back to its parent row 3 \(id 2\)"),
+        (GOOD.replace("2,1,1", "2,0,1"), r"row 3 \(id 2\) in frame 0 is linked back to its parent row 2 \(id 1\)"),
+        (GOOD + "4,1,0,1,1,1\n", r"row 2 \(id 1\) has 3 daughters, \[2, 3, 4\]; a nucleus divides into two"),
+        (GOOD.replace("9,5.25", "9,25"), r"row 4 \(id 3\) lies at \(1, 2, 9, 25\) .* outside the image of shape \(3, 4, 20, 20\)"),
+        (GOOD.replace("3,1,2", "3,7,2"), r"row 4 \(id 3\) lies at \(7, 2, 9, 5\.25\)"),
+        ("index,axis-0,axis-1\n0,1,2\n", r"lacks the columns id, t, y, x; it has index, axis-0, axis-1"),
+        ("id,t,x\n1,0,2\n", r"lacks the column y; it has id, t, x"),
+        ("id,t,z,y,x,x\n1,0,2,2,2,2\n", r"two columns of the same name"),
+        ("id,t,z,y,x,T\n1,0,2,2,2,2\n", r"two columns of the same name"),
+        ("id,t,y,x\n1,0,2,2\n2,0,2,2,7,8\n", r"is no regular table"),
+        ("", r"is empty; a table of nuclei needs the columns id,t,z,y,x"),
+        (GOOD.replace("parent_id", "state").replace(",1\n", ",maybe\n"), r"row 3 has 'maybe' for state, which is none of"),
+    ],
+)  # fmt: skip
+def test_a_contradiction_is_one_sentence_naming_the_row(tmp_path: Path, text: str, sentence: str) -> None:
+    path = save(tmp_path / "marks.csv", text)
+    with pytest.raises(AnlageError, match=sentence) as caught:
+        open_annotations(path, image=IMAGE)
+    assert "marks.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_blank_lines_do_not_shift_the_rows(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.csv", "id,t,y,x\n1,0,5,5\n\n\n2,0,5,oops\n")
+    with pytest.raises(AnlageError, match="row 5 has 'oops' for x"):
+        open_annotations(path)
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x01\x80\x81")
+    with pytest.raises(AnlageError, match="is no text"):
+        open_annotations(tmp_path / "a.csv")
+
+
+def test_an_empty_table_may_be_read(tmp_path: Path) -> None:
+    assert len(open_annotations(save(tmp_path / "a.csv", "id,t,z,y,x\n"), image=IMAGE)) == 0
+
+
+def test_a_centre_on_the_rim_is_moved_onto_the_outermost_voxel(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.csv", "id,t,z,y,x\n1,0,0,5,19.87\n2,0,-0.9,5,5\n")
+    found = open_annotations(path, image=IMAGE)
+    assert np.rint(found.positions[0]).tolist() == [0, 0, 5, 19]
+    assert np.rint(found.positions[1]).tolist() == [0, 0, 5, 5]
+
+
+def test_predictions_have_the_agreed_columns(tmp_path: Path) -> None:
+    nuclei = Annotations.of(
+        [[0, 1, 5, 5.123456], [2, 1, 6, 6]], probability=[0.9, 0.51], state=State.PROPOSED, origin="m-1"
+    )
+    write_annotations(tmp_path / "new" / "out.csv", nuclei)
+    lines = (tmp_path / "new" / "out.csv").read_text().splitlines()
+    assert lines == ["id,t,z,y,x,probability", "1,0,1.0,5.0,5.1235,0.9", "2,2,1.0,6.0,6.0,0.51"]
+    write_annotations(tmp_path / "none.csv", nuclei.select(np.zeros(2, bool)))
+    assert (tmp_path / "none.csv").read_text().splitlines() == ["id,t,z,y,x,probability"]
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    nuclei = Annotations.of(
+        [[0, 1, 5, 5], [1, 1, 6, 6.5], [1, 2, 7, 7]], ids=[5, 9, 2], links=[[5, 9], [5, 2]], radius_um=[3, np.nan, 4.5],
+        label=[1, 0, 8], probability=[np.nan, 0.25, np.nan],
+        state=[State.ACCEPTED, State.PROPOSED, State.REJECTED], origin=["human", "m-1", "human"],
+        properties={"n": np.array([4, 5, 6]), "word": np.array(["a, b", "", 'say "c"'])},
+    )  # fmt: skip
+    write_annotations(tmp_path / "a.csv", nuclei)
+    found = open_annotations(tmp_path / "a.csv")
+    for name in ("ids", "positions", "radius_um", "label", "probability", "state", "origin"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(nuclei, name), err_msg=name)
+    assert sorted(map(tuple, found.links.tolist())) == [(5, 2), (5, 9)]
+    for name in ("n", "word"):
+        np.testing.assert_array_equal(found.properties[name], nuclei.properties[name])
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnlageError, match=r"cannot be written as '\.xlsx'"):
+        write_annotations(tmp_path / "a.xlsx", Annotations.of([]))

@@ -1,0 +1,74 @@
+"""Spacing and boxes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anlage import AnlageError, Box, Spacing
+
+ranges = st.tuples(st.integers(-20, 20), st.integers(1, 20)).map(lambda r: (r[0], r[0] + r[1]))
+boxes = st.builds(Box, ranges, ranges, ranges, ranges)
+
+
+def test_spacing_is_parsed_and_printed() -> None:
+    spacing = Spacing.parse("1.75, 0.8,0.8")
+    assert spacing.zyx == (1.75, 0.8, 0.8)
+    assert str(spacing) == "1.75 × 0.8 × 0.8 µm (z, y, x)"
+
+
+@pytest.mark.parametrize("text", ["1,2", "a,b,c", "1;2;3", ""])
+def test_a_spacing_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(AnlageError, match="is not of the form Z,Y,X in µm"):
+        Spacing.parse(text)
+
+
+@pytest.mark.parametrize("zyx", [(0, 1, 1), (-1, 1, 1), (float("nan"), 1, 1), (float("inf"), 1, 1)])
+def test_a_spacing_that_is_none_is_refused(zyx: tuple[float, float, float]) -> None:
+    with pytest.raises(AnlageError, match="must be three positive numbers"):
+        Spacing(*zyx)
+
+
+@given(boxes)
+def test_a_box_survives_its_text(box: Box) -> None:
+    assert Box.parse(str(box)) == box
+
+
+@pytest.mark.parametrize("text", ["0:5", "0:5,0:5,0:5", "0-5,0:5,0:5,0:5", "0:5,0:5,0:5,0:5,0:5"])
+def test_a_box_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(AnlageError, match="is not of the form t0:t1"):
+        Box.parse(text)
+
+
+def test_an_empty_box_is_refused() -> None:
+    with pytest.raises(AnlageError, match="is empty along z: 3:3"):
+        Box.parse("0:1,3:3,0:5,0:5")
+
+
+@given(boxes, boxes)
+def test_intersection_and_union(a: Box, b: Box) -> None:
+    both, either = a.intersection(b), a.union(b)
+    for box in (a, b):
+        assert either.intersection(box) == box
+    if both is not None:
+        assert a.intersection(both) == both
+        assert b.intersection(both) == both
+    voxels = {tuple(v) for v in np.argwhere(np.ones(a.shape, bool))[:50] + a.start}
+    inside = b.contains(np.array(sorted(voxels), float))
+    assert (both is None) <= (not inside.any())
+
+
+def test_a_voxel_reaches_half_way_to_its_neighbour() -> None:
+    box = Box((0, 1), (2, 4), (0, 5), (0, 5))
+    positions = np.array([[0, 1.5, 0, 0], [0, 1.49, 0, 0], [0, 3.49, 0, 0], [0, 3.5, 0, 0]])
+    assert box.contains(positions).tolist() == [True, False, True, False]
+
+
+def test_growing_and_clipping() -> None:
+    box = Box((1, 2), (2, 4), (0, 5), (3, 5)).grown((1, 2, 3))
+    assert str(box) == "1:2,1:5,-2:7,0:8"
+    assert str(box.clipped((4, 4, 4, 4))) == "1:2,1:4,0:4,0:4"
+    with pytest.raises(AnlageError, match="lies outside the image"):
+        box.clipped((1, 4, 4, 4))
