@@ -1,0 +1,248 @@
+"""What anlage draws into the viewer: cuboids and predictions, as layers of their own at the right place.
+
+The layers are views. Each carries its role in its metadata, so that it is found again under any name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage import Annotations, Box, DenseMap, TimeLapse
+from napari_anlage.grid import Grid
+
+__all__ = [
+    "box_edges",
+    "current_frame",
+    "go_to",
+    "keep_sharp",
+    "new_labels",
+    "new_points",
+    "remove",
+    "role_of",
+    "show_boxes",
+    "show_centres",
+    "show_depth",
+    "show_heatmap",
+]
+
+_KEY = "anlage"
+ANNOTATED = "#4dd8ff"
+"""Colour of the rings around annotated nuclei; predicted ones are coloured by probability."""
+_BRIGHT, _DIM = np.array([1.0, 0.85, 0.2, 1.0]), np.array([0.55, 0.75, 1.0, 0.9])
+
+
+def role_of(layer: Any) -> str | None:
+    """What anlage made a layer for ('cuboid', 'preview centres', …); None for the user's own."""
+    role = layer.metadata.get(_KEY, {})
+    return role.get("role") if isinstance(role, dict) else None
+
+
+def remove(viewer: Any, prefix: str) -> None:
+    """Take away the layers whose role begins so."""
+    for layer in [layer for layer in viewer.layers if (role_of(layer) or "").startswith(prefix)]:
+        viewer.layers.remove(layer)
+
+
+def box_edges(box: Box, *, solid: bool) -> npt.NDArray[np.float64]:
+    """Edges of a box in every frame that it covers, (N, 2, 4): start and direction (t, z, y, x) in voxels.
+
+    `solid`: the twelve edges, for the 3D view. Otherwise a rectangle in each plane, so that every slice in z shows it.
+    The lines run along the outer faces of the voxels (voxel i covers i − ½ … i + ½).
+    """
+    (_, z0, y0, x0), (_, z1, y1, x1) = np.array(box.start) - 0.5, np.array(box.stop) - 0.5
+    planes = np.array([z0, z1]) if solid else np.arange(*box.z, dtype=float)
+    sides = [((y0, x0), (y1 - y0, 0)), ((y0, x1), (y1 - y0, 0)), ((y0, x0), (0, x1 - x0)), ((y1, x0), (0, x1 - x0))]
+    edges = [((0, z, *corner), (0, 0, *along)) for z in planes for corner, along in sides]
+    if solid:
+        edges += [((0, z0, y, x), (0, z1 - z0, 0, 0)) for y in (y0, y1) for x in (x0, x1)]
+    one = np.array(edges, dtype=float)
+    frames = np.arange(*box.t)
+    every = np.tile(one, (len(frames), 1, 1))
+    every[:, 0, 0] = np.repeat(frames, len(one))
+    return every
+
+
+def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_channels: int) -> None:
+    """Draw boxes as wireframes, the selected one bright; none take the layer away."""
+    if not boxes:
+        remove(viewer, "cuboid")
+        return
+    solid = viewer.dims.ndisplay == 3
+    parts = [box_edges(box, solid=solid) for box in boxes]
+    data = _along(grid, np.concatenate(parts), n_channels)
+    colour = np.concatenate([np.tile(_BRIGHT if i == selected else _DIM, (len(p), 1)) for i, p in enumerate(parts)])
+    colour = np.tile(colour, (len(data) // len(colour), 1))
+    extent = max(max(box.shape[2:]) for box in boxes)
+    width = max(0.4, 0.008 * extent)
+    layer = next((layer for layer in viewer.layers if role_of(layer) == "cuboid"), None)
+    if layer is not None and layer.ndim == len(grid.axes):
+        layer.edge_color = _BRIGHT  # one colour fits any number of edges while their count changes
+        layer.data, layer.edge_width, layer.edge_color = data, width, colour
+        return
+    remove(viewer, "cuboid")
+    active = viewer.layers.selection.active
+    viewer.add_vectors(
+        data, name="cuboid", vector_style="line", edge_width=width, edge_color=colour, opacity=0.9,
+        projection_mode="none",
+        metadata={_KEY: {"role": "cuboid"}}, **grid.placed(grid.axes),
+    )  # fmt: skip
+    viewer.layers.selection.active = active
+
+
+def show_centres(viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, n_channels: int, model: str) -> Any:
+    """Show predicted centres as rings of the nucleus's size, coloured by probability.
+
+    `diameter` is in world units of the image's layer. The layer's own z, y and x are world units too, so that the
+    ring is the circle that a ball cuts in the slice shown, whatever the voxels' shape.
+    """
+    remove(viewer, "preview centres")
+    positions = _along(grid, nuclei.positions, n_channels)
+    for i, axis in enumerate(grid.axes):
+        if axis in "zyx":
+            positions[:, i] = grid.offset[i] + grid.scale[i] * positions[:, i]
+    at = _isotropic(grid)
+    repeats = len(positions) // max(len(nuclei), 1)
+    features = {name: np.tile(getattr(nuclei, column), repeats) for name, column in _SHOWN.items()}
+    layer = viewer.add_points(
+        positions, ndim=len(grid.axes), features=features, name=f"preview: centres ({model})", size=diameter,
+        face_color="transparent", border_color="probability" if len(positions) else "white",
+        border_colormap="viridis", border_contrast_limits=(0.0, 1.0), border_width=0.12, opacity=1.0,
+        projection_mode="rescale_spherical", metadata={_KEY: {"role": "preview centres", "model": model}}, **at,
+    )  # fmt: skip
+    show_depth(viewer, layer)
+    return layer
+
+
+_SHOWN = {"id": "ids", "probability": "probability", "origin": "origin", "state": "state"}
+
+
+def show_heatmap(viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_channels: int, model: str) -> Any:
+    """Show the map behind the centres, on its own grid at its own time, added to the image's light."""
+    remove(viewer, "preview heat-map")
+    origin = {"t": float(frame), "c": (n_channels - 1) / 2, **dict(zip("zyx", heatmap.origin_zyx, strict=True))}
+    step = {"c": float(n_channels), **dict(zip("zyx", heatmap.step_zyx, strict=True))}
+    z, y, x = heatmap.data.shape
+    lengths = {"t": 1, "c": 1, "z": z, "y": y, "x": x}
+    if "z" not in grid.axes and z > 1:
+        raise ValueError(f"a heat-map with {z} planes does not fit the 2D layer '{grid.name}'")
+    data = _transposed(heatmap.data, grid.axes).reshape([lengths[axis] for axis in grid.axes])
+    return viewer.add_image(
+        data, name=f"preview: heat-map ({model})", blending="additive", colormap="magma", opacity=0.6, projection_mode="none",
+        contrast_limits=(0.0, 1.0), metadata={_KEY: {"role": "preview heat-map", "model": model}},
+        **grid.placed(grid.axes, origin, step),
+    )  # fmt: skip
+
+
+def new_points(viewer: Any, grid: Grid, image: TimeLapse, name: str) -> Any:
+    """An empty Points layer for annotating, whose points are balls in world units."""
+    size = 0.05 * min(abs(grid.scale[grid.axes.index(axis)]) * image.shape["tczyx".index(axis)] for axis in "yx")
+    layer = viewer.add_points(
+        ndim=len(grid.axes), name=name, size=size, face_color="transparent", border_color=ANNOTATED, border_width=0.15,
+        projection_mode="rescale_spherical", **_isotropic(grid),
+    )  # fmt: skip
+    show_depth(viewer, layer)
+    layer.mode = "add"
+    return layer
+
+
+def new_labels(viewer: Any, grid: Grid, image: TimeLapse, n_channels: int, name: str) -> Any:
+    """An empty Labels layer on the image's voxels, shared by its channels."""
+    lengths = dict(zip("tczyx", image.shape, strict=True)) | {"c": 1}
+    data = np.zeros([lengths[axis] for axis in grid.axes], dtype=np.uint16)
+    at = grid.placed(grid.axes, {"c": (n_channels - 1) / 2}, {"c": float(n_channels)})
+    layer = viewer.add_labels(data, name=name, **at)
+    layer.mode = "paint"
+    return layer
+
+
+def _isotropic(grid: Grid) -> dict[str, Any]:
+    """Placement of a layer whose z, y and x are world coordinates, so that a size is a size along each of them."""
+    at = grid.placed(grid.axes)
+    for i, axis in enumerate(grid.axes):
+        if axis in "zyx":
+            at["scale"][i], at["translate"][i] = 1.0, 0.0
+    return at
+
+
+def show_depth(viewer: Any, points: Any) -> None:
+    """Let balls be seen in every plane that cuts them; napari shows points in a single plane otherwise.
+
+    Nothing changes for layers that do not draw their points as balls.
+    """
+    if str(points.projection_mode) not in ("rescale_spherical", "rescale_linear") or not points.ndim >= 3:
+        return
+    largest = float(np.max(points.size)) if len(points.data) else float(points.current_size)
+    margin = list(viewer.dims.margin_left)
+    if not any(margin):
+        for layer in viewer.layers:
+            if layer is not points:
+                keep_sharp(layer)
+    reach = largest / 2 * abs(float(points.scale[-3]))
+    unit, units = points.units[-3], viewer.layers.units
+    if units is not None and units[-3].dimensionality == unit.dimensionality:
+        reach = float((reach * unit).to(str(units[-3])).magnitude)
+    margin[-3] = max(margin[-3], reach)
+    viewer.dims.margin_left = viewer.dims.margin_right = tuple(margin)
+
+
+def keep_sharp(layer: Any) -> None:
+    """Let a layer show the single plane that it showed without a margin; napari averages images over it otherwise."""
+    if hasattr(layer, "projection_mode") and not str(layer.projection_mode).startswith("rescale"):
+        layer.projection_mode = "none"
+
+
+def go_to(viewer: Any, grid: Grid, position_tzyx: tuple[float, float, float, float]) -> None:
+    """Show a place: its frame and plane, with the camera above it."""
+    world = grid.world(position_tzyx)
+    world = [value / _world_unit(viewer, grid, i) for i, value in enumerate(world)]
+    ndim = viewer.dims.ndim
+    axes = range(ndim - len(world), ndim)
+    kept = [i for i, axis in enumerate(grid.axes) if axis != "c"]
+    viewer.dims.set_point([axes[i] for i in kept], [world[i] for i in kept])
+    shown = [world[i] for i in range(len(world)) if axes[i] in viewer.dims.displayed]
+    viewer.scene.camera.center = tuple([0.0] * (3 - len(shown)) + shown)
+
+
+def _along(grid: Grid, tzyx: npt.NDArray[np.float64], n_channels: int) -> npt.NDArray[np.float64]:
+    """Positions (N, 4) or vectors (N, 2, 4) with a column for each of the layer's axes, repeated for each channel."""
+    columns = [tzyx[..., "tzyx".index(axis)] if axis in "tzyx" else np.zeros(tzyx.shape[:-1]) for axis in grid.axes]
+    data = np.stack(columns, axis=-1)
+    if "c" not in grid.axes:
+        return data
+    every = np.concatenate([data] * n_channels)
+    channel = np.repeat(np.arange(n_channels, dtype=float), len(data))
+    starts = every if data.ndim == 2 else every[:, 0]
+    starts[:, grid.axes.index("c")] = channel
+    return every
+
+
+def _transposed(zyx: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
+    order = [axis for axis in axes if axis in "zyx"]
+    data = zyx if "z" in order else zyx[0]
+    have = "zyx" if "z" in order else "yx"
+    return data.transpose([have.index(axis) for axis in order])
+
+
+def current_frame(viewer: Any, grid: Grid, n_frames: int) -> int:
+    """The frame that the viewer shows, of the image on this grid."""
+    t = grid.index("t")
+    if t is None:
+        return 0
+    axis = viewer.dims.ndim - len(grid.axes) + t
+    world = float(viewer.dims.point[axis]) * _world_unit(viewer, grid, t)
+    return int(np.clip(round((world - grid.offset[t]) / grid.scale[t]), 0, n_frames - 1))
+
+
+def _world_unit(viewer: Any, grid: Grid, i: int) -> float:
+    """World units of the grid's layer in one of the viewer's, along one axis."""
+    units = viewer.layers.units
+    if units is None:
+        return 1.0
+    theirs = units[i - len(grid.axes)]
+    if theirs.dimensionality != grid.units[i].dimensionality:
+        return 1.0
+    return float((1.0 * theirs).to(str(grid.units[i])).magnitude)

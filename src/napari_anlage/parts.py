@@ -1,0 +1,161 @@
+"""Small pieces that every tab is made of."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_anlage.job import Problem
+
+__all__ = ["ActionButton", "LayerChoice", "StatusLine", "Tab", "heading", "note", "tell"]
+
+_COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
+_PRIMARY = (
+    "QPushButton{background:#2f7d5b;color:white;font-weight:600;padding:7px;border-radius:4px}"
+    "QPushButton:hover{background:#379469}QPushButton:pressed{background:#276a4d}"
+    "QPushButton:disabled{background:palette(midlight);color:palette(mid)}"
+)
+
+
+class StatusLine(QLabel):
+    """One sentence with a coloured dot; the details are in its tooltip."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.plain = ""
+        self.say(text, "idle")
+
+    def say(self, text: str, kind: str = "info", details: str = "") -> None:
+        """Show a sentence: idle, info, good, warning or error."""
+        self.plain = text
+        self.setText(f"<span style='color:{_COLOURS[kind]}'>●</span> {_escaped(text)}")
+        self.setToolTip(details)
+        self.setVisible(bool(text))
+
+
+class ActionButton(QWidget):
+    """A button that says why it is grey."""
+
+    clicked = Signal()
+
+    def __init__(self, text: str, *, primary: bool = False, tooltip: str = "") -> None:
+        super().__init__()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        self.button = QPushButton(text)
+        self._tooltip = tooltip
+        self.button.setToolTip(tooltip)
+        if primary:
+            self.button.setStyleSheet(_PRIMARY)
+        self.reason = note("")
+        layout.addWidget(self.button)
+        layout.addWidget(self.reason)
+        self.reason.hide()
+        self.button.clicked.connect(lambda: self.clicked.emit())
+
+    def allow(self, reason: str | None, *, show: bool = True) -> None:
+        """Enable the button (None), or grey it with the reason, in words below it and in its tooltip."""
+        self.button.setEnabled(reason is None)
+        self.button.setToolTip(reason or self._tooltip)
+        self.reason.setText(reason or "")
+        self.reason.setVisible(bool(reason) and show)
+
+
+class LayerChoice(QComboBox):
+    """A combo of layers that follows the viewer."""
+
+    chosen = Signal(object)
+
+    def __init__(self, empty: str) -> None:
+        super().__init__()
+        self._empty = empty
+        self._layers: list[Any] = []
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(10)
+        self.currentIndexChanged.connect(self._on_index)
+
+    def offer(self, layers: list[Any], current: Any) -> None:
+        """Show these layers, this one chosen; emits nothing."""
+        self.blockSignals(True)
+        self.clear()
+        self._layers = list(layers)
+        self.addItems([str(layer.name) for layer in layers] or [self._empty])
+        self.setEnabled(bool(layers))
+        self.setCurrentIndex(next((i for i, layer in enumerate(layers) if layer is current), -1 if layers else 0))
+        self.blockSignals(False)
+
+    def _on_index(self, index: int) -> None:
+        if 0 <= index < len(self._layers):
+            self.chosen.emit(self._layers[index])
+
+
+class Tab(QWidget):
+    """A step: its parts from top to bottom, a status line below them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(8, 8, 8, 8)
+        self.column.setSpacing(6)
+        self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.status = StatusLine()
+
+    def add(self, *widgets: QWidget) -> None:
+        """Put widgets below the others."""
+        for widget in widgets:
+            self.column.addWidget(widget)
+
+    def report(self, problem: Problem) -> None:
+        """Say what went wrong, here and as napari's notification."""
+        self.status.say(problem.sentence, "error", problem.details)
+        tell(problem.sentence, "error")
+
+    def attempt(self, action: Callable[[], Any]) -> Any:
+        """Do something now; a problem becomes a report and None."""
+        try:
+            return action()
+        except Exception as error:  # noqa: BLE001 - whatever a click sets off must end in a sentence
+            self.report(Problem.of(error))
+            return None
+
+
+def heading(text: str) -> QLabel:
+    """Title of a section."""
+    label = QLabel(text)
+    label.setStyleSheet("font-weight:600;margin-top:6px")
+    return label
+
+
+def note(text: str) -> QLabel:
+    """Small grey explanation."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color:#9aa0a8;font-size:11px")
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def line() -> QFrame:
+    """A thin rule between sections."""
+    frame = QFrame()
+    frame.setFrameShape(QFrame.Shape.HLine)
+    return frame
+
+
+def tell(text: str, kind: str = "info") -> None:
+    """Say it as a notification of napari."""
+    {"error": show_error, "warning": show_warning}.get(kind, show_info)(text)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br>")

@@ -1,0 +1,1 @@
+"""The steps of the dock. They never import each other: they meet in the Session."""
