@@ -143,6 +143,10 @@ class TestRoundTrip:
         first = save_model(tmp_path / "deep" / "er" / "a.anlage", a_card(), weights(), PNG)
         second = save_model(tmp_path / "b.anlage", a_card(), as_tensors, PNG)
         assert first.path.read_bytes() == second.path.read_bytes()
+        with zipfile.ZipFile(first.path) as archive:  # neither the clock nor the computer shows
+            assert {(member.date_time, member.create_system) for member in archive.infolist()} == {
+                ((1980, 1, 1, 0, 0, 0), 3)
+            }
 
     def test_nothing_is_compressed_and_weights_carry_no_metadata(self, path):
         with zipfile.ZipFile(path) as archive:
@@ -266,6 +270,19 @@ class TestStrangersFiles:
         refuses(path, "card.md is encrypted")
 
     @pytest.mark.parametrize(
+        ("offset", "value"),
+        [(6, struct.pack("<H", 99)), (8, struct.pack("<HH", 0x800, 0)), (8, struct.pack("<HH", 0x20, 0))],
+        ids=["a future zip version", "a name that is no UTF-8", "a patch"],
+    )
+    def test_a_zip_of_a_kind_that_cannot_be_read(self, path, offset, value):
+        content = bytearray(path.read_bytes())
+        entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"card.json"))
+        content[entry + offset : entry + offset + len(value)] = value
+        content[entry + 46] = 0xFF if value[1:2] == b"\x08" else content[entry + 46]
+        path.write_bytes(content)
+        refuses(path, "damaged or cut off")
+
+    @pytest.mark.parametrize(
         "content", [b"", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b"null1"], ids=lambda c: repr(c[:8])
     )
     def test_a_card_that_is_not_json(self, path, content):
@@ -335,7 +352,7 @@ class TestStrangersFiles:
         """Bytes flipped, cut out or doubled at random: an AnlageError, or the very same model."""
         good, expected = path.read_bytes(), load_model(path)
         rng = random.Random(0)
-        for _ in range(400):
+        for _ in range(250):
             content = bytearray(good)
             # half of the damage where it hurts: the card and the directory at the end
             near = rng.choice([(0, len(good)), (len(good) - 400, len(good)), (0, 60)])

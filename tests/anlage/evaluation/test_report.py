@@ -92,6 +92,16 @@ def test_voxel_sizes_that_disagree_are_told(tmp_path):
     assert "The result says that a voxel is 1 × 1 × 1 µm (z, y, x), but 2 × 0.5 × 0.5 µm" in report.notes[0]
 
 
+def test_a_result_in_micrometres_is_read_with_the_truths_voxel_size(tmp_path):
+    truth = geff(tmp_path / "truth.geff", [(0, 2, 10, 10)])
+    result = geff(tmp_path / "result.geff", [(0, 4, 5, 5)], spacing=None)
+    for file in result.rglob("zarr.json"):
+        file.write_text(file.read_text().replace('"pixel"', '"micrometer"'))
+    score = evaluate(result, truth).detection
+    assert score.tp == 1
+    assert score.mean_error_um == pytest.approx(0)
+
+
 def test_labels_as_truth_stand_for_their_centres(tmp_path, labels):
     found = csv(tmp_path / "found.csv", ["1,0,3.5,5.5,5.5", "2,0,3,21,21", "3,0,0,30,30.5"])
     score = evaluate(found, labels, spacing=SPACING).detection
