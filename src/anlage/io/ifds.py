@@ -20,6 +20,8 @@ _OFFSETS = (273, 324)
 """StripOffsets, TileOffsets."""
 _COUNTS = (279, 325)
 """StripByteCounts, TileByteCounts."""
+_PRIVATE = 32768
+"""First of the tags that anybody may register."""
 _INTEGERS = {3: "H", 4: "I", 16: "Q"}
 
 
@@ -78,6 +80,8 @@ def _next(file: BinaryIO, layout: _Layout, offset: int, size: int) -> int:
         entry = block[i * length : (i + 1) * length]
         tag, kind, count = struct.unpack(layout.order + layout.entry, entry[:-inline])
         n_bytes = _SIZES.get(kind, 1) * count
+        if n_bytes > inline and tag >= _PRIVATE:
+            continue  # makers' own tags may point anywhere; readers do without them
         if n_bytes > inline:
             (where,) = struct.unpack(layout.order + layout.offset, entry[-inline:])
             value = _take(file, where, n_bytes, size)

@@ -105,17 +105,17 @@ def _opened_as(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLap
 
 
 def _opened(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
+    inside = label_groups(path)
+    if not inside and image is not None and path.resolve() == Path(image.source).resolve():
+        raise AnlageError(f"'{path}' is the image itself and carries no labels; give its annotations.")
     if path.is_file() and is_tiff(path):
         return open_tiff(path, axes)
     if is_zarr(path):
-        inside = label_groups(path)
         if len(inside) > 1:
             names = [p.name for p in inside]
             raise AnlageError(
                 f"'{path}' carries {len(inside)} label images {names}; give one, for example '{inside[0]}'."
             )
-        if not inside and image is not None and path.resolve() == Path(image.source).resolve():
-            raise AnlageError(f"'{path}' is the image itself and carries no labels; give its annotations.")
         return open_zarr(inside[0] if inside else path, axes)
     if path.is_dir():
         return _folder(path, axes, image)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ def open_tiff(path: Path, axes: str | None = None, *, one_frame: bool = False) -
     """
     import tifffile
 
-    n_pages = count_pages(path)
-    if n_pages is None:
+    # Zeiss LSM files state wrong lengths of compressed strips, which tifffile knows how to mend
+    if path.suffix.lower() != ".lsm" and count_pages(path) is None:
         raise _cut(path)
     try:
         file = tifffile.TiffFile(path)
@@ -78,6 +78,8 @@ def _open(file: Any, path: Path, axes: str | None, *, one_frame: bool) -> tuple[
     array, is_mapped = _array(series, path)
     if tuple(array.shape) != series_shape:  # given axes may name those of length 1 that tifffile leaves out
         array = array.reshape(series_shape) if is_mapped else _Reshaped(array, series_shape)
+    if len(file.series) > 1:
+        found = replace(found, source=f"{found.source}; the first of {len(file.series)} images in the file")
     scale = _scale(file, series, found)
     channels = scale.channels
     n_channels = dict(zip(found.letters, series_shape, strict=False)).get("c", 1)

@@ -107,6 +107,12 @@ def test_several_channels_are_no_labels(tmp_path: Path) -> None:
         open_annotations(tmp_path / "a.tif")
 
 
+def test_the_image_is_not_taken_for_its_labels(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", painted())
+    with pytest.raises(AnlageError, match="is the image itself and carries no labels"):
+        open_annotations(path, image=open_image(path))
+
+
 def test_empty_labels_may_be_read(tmp_path: Path) -> None:
     assert len(open_annotations(save(tmp_path / "a.tif", painted() * 0), image=IMAGE)) == 0
 

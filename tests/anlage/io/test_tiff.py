@@ -285,6 +285,15 @@ def test_three_planes_that_tifffile_took_for_colours_are_planes(tmp_path: Path) 
     np.testing.assert_array_equal(image.read()[0, 0], data)
 
 
+def test_of_several_images_in_a_file_the_first_is_read_and_this_is_said(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(movie(5, 32, 48), photometric="minisblack")
+        file.write(movie(16, 24), photometric="minisblack")
+    image = open_image(tmp_path / "a.tif")
+    assert image.shape == (1, 1, 5, 32, 48)
+    assert "the first of 2 images in the file" in reading(image)
+
+
 def test_files_are_closed_with_the_image(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", movie(6, 32, 48), compression="zlib")
     image = open_image(path)
