@@ -223,20 +223,22 @@ def shade(image_BCZYX: torch.Tensor, generator: torch.Generator, augmentation: A
     uniform = torch.rand((b, c, 4), generator=generator, device=generator.device).to(device)[..., None, None, None]
     per_image = torch.rand((b, 3), generator=generator, device=generator.device).to(device)[..., None, None, None, None]
     seed = torch.randint(2**62, (1,), generator=generator, device=generator.device)
-    image = image_BCZYX
+    # in place on one copy: on a CPU most of the time would go into fresh memory
     if a.gamma > 0:
         exponent = torch.exp((2 * uniform[:, :, 0] - 1) * math.log1p(a.gamma))
-        image = image.sign() * image.abs().pow(exponent)
+        image = image_BCZYX.abs().pow_(exponent).copysign_(image_BCZYX)
+    else:
+        image = image_BCZYX.clone()
     if a.gain > 0 or a.offset > 0:
         gain = torch.exp((2 * uniform[:, :, 1] - 1) * math.log1p(a.gain))
-        image = image * gain + (2 * uniform[:, :, 2] - 1) * a.offset
+        image.mul_(gain).add_((2 * uniform[:, :, 2] - 1) * a.offset)
     if a.dimming > 0 and z > 1:
         depth = torch.linspace(0, 1, z, device=device)[None, None, :, None, None]
         # which side faces the objective is not known
         depth = torch.where(per_image[:, 0] < 0.5, depth, 1 - depth)
-        image = image * torch.exp(-a.dimming * per_image[:, 1] * depth)
+        image.mul_(torch.exp(-a.dimming * per_image[:, 1] * depth))
     if a.noise > 0:
         local = torch.Generator(device=device).manual_seed(int(seed))
         noise = torch.randn(image.shape, generator=local, device=device)
-        image = image + noise * (a.noise * per_image[:, 2])
+        image.add_(noise.mul_(a.noise * per_image[:, 2]))
     return image

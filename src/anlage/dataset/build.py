@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
@@ -91,35 +92,41 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     _check_place(out, overwrite)
     spacing = _check_input(image, annotations, cuboid, annotations_source)
     intensity = measure_intensity(image, channels, combine)
-    true = annotations.select(annotations.state != State.REJECTED)
-    diameter, diameter_from, note = find_diameter(true, image, intensity, spacing, diameter_um)
+    accepted = annotations.select(annotations.state != State.REJECTED)
+    diameter, diameter_from, note = find_diameter(accepted, image, intensity, spacing, diameter_um)
     regions, notes = find_regions(annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None)
     plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
     left_out = len(annotations) - len(plan.inside)
     if left_out:
         notes.append(f"{left_out} annotated nuclei lie outside the cuboid and were left out.")
     nuclei = plan.inside.shifted(-np.array(plan.hull.start))
-    block = choose_block(nuclei.positions[nuclei.state != State.REJECTED], plan.hull.shape, spacing, diameter)
-    meta = StoreMeta(
-        spacing_um_zyx=spacing.zyx,
-        interval_s=image.interval_s,
-        channels=intensity.names,
-        combine=combine,
-        intensity=intensity,
-        cuboids=tuple(_in_store(region, plan.hull) for region in regions),
-        origin_tzyx=plan.hull.start,
-        sparse=sparse,
-        diameter_um=diameter,
-        diameter_from=diameter_from,
-        validation=() if block is None else (block,),
-        source=_source(image, annotations, annotations_source),
-        notes=(*notes, *([note] if note else [])),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions={name: version(name) for name in ("anlage", "numpy", "zarr")},
-    )
+    true = nuclei.state != State.REJECTED
     cutter = FrameCutter(image, intensity, plan, sparse=sparse)
     with replacing(out) as temporary:
-        _write(temporary, cutter, nuclei, meta, progress)
+        known = _write(temporary, cutter, nuclei, progress)
+        meta = StoreMeta(
+            shape_tczyx=cutter.shape_tczyx,
+            spacing_um_zyx=spacing.zyx,
+            interval_s=image.interval_s,
+            channels=intensity.names,
+            combine=combine,
+            intensity=intensity,
+            cuboids=tuple(_in_store(region, plan.hull) for region in regions),
+            origin_tzyx=plan.hull.start,
+            n_nuclei=int(true.sum()),
+            n_rejected=int((~true).sum()),
+            n_links=len(nuclei.links),
+            known=known,
+            sparse=sparse,
+            diameter_um=diameter,
+            diameter_from=diameter_from,
+            validation=_validation(nuclei.positions[true], plan),
+            source=_source(image, annotations, annotations_source),
+            notes=(*notes, *([note] if note else [])),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={name: version(name) for name in ("anlage", "numpy", "zarr")},
+        )
+        _describe(temporary, meta)
     return Store.open(out)
 
 
@@ -180,25 +187,37 @@ def _plan(
     return Plan(regions, box, annotations.select(inside), outside, max(1, context_frames), spacing, diameter_um)
 
 
-def _write(path: Path, writer: FrameCutter, nuclei: Annotations, meta: StoreMeta, progress: Progress | None) -> None:
+def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progress | None) -> float:
+    """Write arrays and graph; returns the part of the voxels that is known."""
     import zarr
 
     from anlage.io.graphs import write_graph
 
-    plan = writer.plan
-    root = zarr.create_group(path, zarr_format=3, attributes={ATTRIBUTE: meta.model_dump(mode="json")})
-    t, *zyx = plan.hull.shape
-    image = _array(root, "image", (t, writer.intensity.n_inputs, *zyx), writer.dtype)
+    plan = cutter.plan
+    root = zarr.create_group(path, zarr_format=3)
+    t, _, *zyx = cutter.shape_tczyx
+    image = _array(root, "image", cutter.shape_tczyx, cutter.dtype)
     weight = _array(root, "weight", (t, *zyx), np.dtype(np.uint8))
     source = plan.inside.labels
     labels = None if source is None else _array(root, "labels", (t, *zyx), label_type(source.dtype))
+    n_known = 0
     for i, frame in _counted(range(*plan.hull.t), progress):
-        pixels = writer.pixels(frame)
-        image[i] = pixels
-        weight[i] = writer.weight(frame, pixels)
+        pixels = cutter.pixels(frame)
+        painted = None if labels is None else cutter.labels(frame)
+        known = cutter.weight(frame, pixels, painted)
+        image[i], weight[i] = pixels, known
         if labels is not None:
-            labels[i] = writer.labels(frame)
-    write_graph(path / "graph", nuclei, plan.spacing)
+            labels[i] = painted
+        n_known += int(known.sum(dtype=np.int64))
+    write_graph(path / "graph", nuclei, plan.spacing, cutter.image.interval_s)
+    return n_known / float(np.prod(plan.hull.shape))
+
+
+def _describe(path: Path, meta: StoreMeta) -> None:
+    """Write the description last: what has none is no store."""
+    import zarr
+
+    zarr.open_group(path, mode="r+").update_attributes({ATTRIBUTE: meta.model_dump(mode="json")})
 
 
 def _counted(frames: range, progress: Progress | None) -> Iterator[tuple[int, int]]:
@@ -230,6 +249,11 @@ def _in_store(region: Region, hull: Box) -> StoreCuboid:
         core=region.core.shifted(-origin),
         frames=tuple(t - hull.start[0] for t in region.frames),
     )
+
+
+def _validation(positions: npt.NDArray[np.float64], plan: Plan) -> tuple[Box, ...]:
+    block = choose_block(positions, plan.hull.shape, plan.spacing, plan.diameter_um)
+    return () if block is None else (block,)
 
 
 def _source(image: TimeLapse, annotations: Annotations, annotations_source: str) -> Source:

@@ -54,7 +54,13 @@ class FrameCutter:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(np.float32) if self.intensity.combine == "sum" else self.image.dtype
+        # in the machine's own byte order, whatever the file's was
+        return np.dtype(np.float32) if self.intensity.combine == "sum" else self.image.dtype.newbyteorder("=")
+
+    @property
+    def shape_tczyx(self) -> tuple[int, int, int, int, int]:
+        t, z, y, x = self.plan.hull.shape
+        return (t, self.intensity.n_inputs, z, y, x)
 
     def pixels(self, t: int) -> npt.NDArray[Any]:
         """Frame `t` of the image, (C, Z, Y, X) of the store: 0 outside the boxes."""
@@ -71,8 +77,8 @@ class FrameCutter:
             )
         return frame
 
-    def weight(self, t: int, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """What is known of frame `t`."""
+    def weight(self, t: int, pixels: npt.NDArray[Any], labels: npt.NDArray[Any] | None = None) -> npt.NDArray[np.uint8]:
+        """What is known of frame `t`, given its pixels and labels."""
         plan = self.plan
         boxes = [self._local(r.box) for r in plan.regions if r.box.t[0] <= t < r.box.t[1]]
         annotated = [r for r in plan.regions if t in r.frames]
@@ -85,9 +91,14 @@ class FrameCutter:
         )
         if self.dark is None:
             cores = [self._local(r.core) for r in annotated]
-            return complete_weight(self.shape_zyx, boxes, cores, plan.spacing, nuclei)
-        smoothed = self._smoothed(pixels, self.dark.channel)
-        return sparse_weight(smoothed, boxes, plan.spacing, plan.diameter_um, self.dark, nuclei)
+            weight = complete_weight(self.shape_zyx, boxes, cores, plan.spacing, nuclei)
+        else:
+            smoothed = self._smoothed(pixels, self.dark.channel)
+            weight = sparse_weight(smoothed, boxes, plan.spacing, plan.diameter_um, self.dark, nuclei)
+        if labels is not None:
+            # a nucleus is known to its rim, however far that is from its centre
+            weight[np.isin(labels, plan.inside.label[here & true & (plan.inside.label > 0)])] = 1
+        return weight
 
     def labels(self, t: int) -> npt.NDArray[Any]:
         """Labels of frame `t`: 0 outside the boxes, in frames that are not annotated, and where they were rejected."""
@@ -120,8 +131,8 @@ class FrameCutter:
         fullest = int(chosen[int(np.argmax(by_count))])
         normal = self._normalised(self.pixels(fullest))
         channel = brightest_channel(normal, self._centres(true, fullest))
-        samples = [(self._smoothed(self.pixels(int(t)), channel), self._centres(true, int(t))) for t in chosen]
-        return measure_dark(samples, channel)
+        some = ((self._smoothed(self.pixels(int(t)), channel), self._centres(true, int(t))) for t in chosen)
+        return measure_dark(some, channel)
 
     def _normalised(self, pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         return pixels if self.intensity.combine == "sum" else self.intensity.apply(pixels)
@@ -146,4 +157,4 @@ class FrameCutter:
 
 def label_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Type of a store's labels: unsigned, as wide as the source's or 32 bits."""
-    return dtype if dtype.kind == "u" else np.dtype(np.uint32)
+    return dtype.newbyteorder("=") if dtype.kind == "u" else np.dtype(np.uint32)

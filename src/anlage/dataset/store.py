@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from pydantic import BeforeValidator, PlainSerializer, ValidationError
 
 from anlage.annotations import Annotations, State
@@ -77,6 +77,8 @@ class StoreMeta(Frozen):
 
     schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION
     """Version of this description."""
+    shape_tczyx: tuple[int, int, int, int, int]
+    """Shape of the store's image."""
     spacing_um_zyx: tuple[float, float, float]
     """Voxel size (z, y, x) in µm."""
     interval_s: float | None
@@ -91,6 +93,14 @@ class StoreMeta(Frozen):
     """The annotated blocks."""
     origin_tzyx: tuple[int, int, int, int]
     """Position of the store's first voxel in the source image."""
+    n_nuclei: Annotated[int, Ge(0)]
+    """Nuclei that are true."""
+    n_rejected: Annotated[int, Ge(0)]
+    """Nuclei that were rejected: explicit background."""
+    n_links: Annotated[int, Ge(0)]
+    """Links between frames."""
+    known: Annotated[float, Ge(0), Le(1)]
+    """Part of the voxels where it is known whether there is a nucleus."""
     sparse: bool
     """Whether only some of the nuclei were marked."""
     diameter_um: Annotated[float, Gt(0)]
@@ -176,8 +186,7 @@ class Store:
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """Shape of the image, (t, c, z, y, x)."""
-        t, c, z, y, x = self.image.shape
-        return (t, c, z, y, x)
+        return self.meta.shape_tczyx
 
     @property
     def shape_tzyx(self) -> tuple[int, int, int, int]:
@@ -229,16 +238,16 @@ class Store:
         """What the store holds, in a few lines for the user."""
         meta = self.meta
         t, c, z, y, x = self.shape
-        n_rejected = len(self.nuclei) - len(self.positives)
-        rejected = f", {n_rejected} rejected" if n_rejected else ""
-        known = float(np.mean([np.asarray(self.weight[i]).mean() for i in range(t)]))
+        interval = f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"
+        rejected = f", {meta.n_rejected} rejected" if meta.n_rejected else ""
+        kind = "Only some nuclei marked (sparse)" if meta.sparse else "Complete inside the cuboid"
         lines = [
-            f"Store {self.path.name}: {t} frames, {c} channels ({', '.join(meta.channels)}), {z} × {y} × {x} voxels (z, y, x)",
-            f"Voxel {self.spacing}; "
-            + (f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"),
-            f"{len(self.positives)} nuclei{rejected} in {len(self.frames)} annotated frames, {len(self.nuclei.links)} links; "
-            f"nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
-            f"{'Sparse' if meta.sparse else 'Complete'} annotation; known: {100 * known:.0f} % of the voxels",
+            f"Store {self.path.name}: {_count(t, 'frame')}, {_count(c, 'channel')} ({', '.join(meta.channels)}), "
+            f"{z} × {y} × {x} voxels (z, y, x)",
+            f"Voxel {self.spacing}; {interval}",
+            f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected} in {_count(len(self.frames), 'annotated frame')}, "
+            f"{_count(meta.n_links, 'link')}; nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
+            f"{kind}; known: {100 * meta.known:.0f} % of the voxels",
             f"From {meta.source.image or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
             *(f"Note: {note}" for note in meta.notes),
         ]
@@ -265,3 +274,7 @@ def read_attribute(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise AnlageError(f"'{path}' is not a store of training data: build one with `anlage build`.")
     return found
+
+
+def _count(n: int, one: str, many: str | None = None) -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -180,19 +180,21 @@ def brightest_channel(image_CZYX: npt.NDArray[np.float32], centres_zyx: npt.NDAr
     return int(np.argmax(contrast))
 
 
-def measure_dark(samples: Sequence[tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]], channel: int) -> Dark:
+def measure_dark(frames: Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]], channel: int) -> Dark:
     """How bright background and marked nuclei are.
 
     Parameters
     ----------
-    samples
-        For some frames: the smoothed channel and the marked centres (N, 3).
+    frames
+        The smoothed channel and the marked centres (N, 3) of some frames, taken one at a time.
     channel
         Which channel it is.
     """
-    background = float(np.median([np.percentile(image, 5) for image, _ in samples]))
-    levels = np.concatenate([values_at(image, centres) for image, centres in samples])
-    return Dark(channel, background, float(np.percentile(levels, 10)))
+    backgrounds, levels = [], []
+    for image, centres in frames:
+        backgrounds.append(np.percentile(image, 5))
+        levels.append(values_at(image, centres))
+    return Dark(channel, float(np.median(backgrounds)), float(np.percentile(np.concatenate(levels), 10)))
 
 
 def values_at(image_zyx: npt.NDArray[Any], centres_zyx: npt.NDArray[np.float64]) -> npt.NDArray[Any]:

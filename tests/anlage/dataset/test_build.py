@@ -198,6 +198,18 @@ def test_labels_are_cut_and_rejected_ones_wiped(movie: Make, store_of: Make) -> 
     assert store.meta.diameter_from == "labels"
 
 
+def test_a_long_nucleus_is_known_to_its_rim_in_the_margin(store_of: Make) -> None:
+    labels = np.zeros((1, 16, 60, 64), dtype=np.uint8)
+    labels[0, 8, 30, 20:44] = 5
+    annotations = Annotations.of([[0, 8, 30, 32.0]], label=[5], labels=TimeLapse.of(labels, "tzyx"))
+    cuboid = Cuboid(Box((0, 1), (4, 12), (20, 40), (16, 48)), Box((0, 1), (8, 9), (30, 31), (32, 33)), (0,))
+    image = TimeLapse.of(np.random.default_rng(0).random((1, 16, 60, 64)), spacing=Spacing(2, 1, 1))
+    store = store_of(annotations.positions, SHAPE, image=image, annotations=annotations, cuboid=[cuboid])
+    weight = store.weight[0]
+    assert (weight[4, 10, 4:28] == 1).all()
+    assert weight[4, 11, 4] == 0
+
+
 def test_no_labels_no_array(store_of: Make) -> None:
     assert store_of(np.array([[0, 8, 30, 30.0]]), SHAPE).labels is None
 

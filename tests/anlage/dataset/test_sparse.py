@@ -17,7 +17,7 @@ Make = Callable[..., Any]
 def known_at(store: Any, positions: np.ndarray) -> np.ndarray:
     """Weight at positions given in voxels of the movie."""
     at = np.rint(positions - store.meta.origin_tzyx).astype(int)
-    return np.array([store.weight[tuple(p)] for p in at])
+    return np.asarray(store.weight[:])[tuple(at.T)]
 
 
 def grid(n: int) -> np.ndarray:

@@ -40,7 +40,15 @@ def test_what_was_written_is_what_is_opened(store_of: Make) -> None:
 
 def test_the_summary_tells_what_it_is(store_of: Make) -> None:
     text = store_of(POSITIONS, SHAPE).summary()
-    for part in ("2 frames, 1 channel", "2 nuclei", "2 × 1 × 1 µm", "60 s", "8.0 µm", "known: 100 %", "movie.tif"):
+    for part in (
+        "2 frames, 1 channel (",
+        "2 nuclei in 2 annotated frames",
+        "2 × 1 × 1 µm",
+        "60 s",
+        "8.0 µm",
+        "known: 100 %",
+        "movie.tif",
+    ):
         assert part in text
 
 
