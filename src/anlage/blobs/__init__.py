@@ -1,0 +1,12 @@
+"""Nuclei as blobs, without any training: where they are, how large they are, which of two near peaks stays.
+
+A nucleus is a bright ball of about one diameter in a darker surrounding. The band between two Gaussian blurs (a
+difference of Gaussians) answers to such balls; its peaks are the nuclei. All lengths are in µm, so that anisotropic
+voxels need no special case, and 2D is Z = 1.
+"""
+
+from anlage.blobs.detector import FRACTION, blob_response, detect
+from anlage.blobs.diameter import estimate_diameter, match_diameter
+from anlage.blobs.peaks import find_peaks, suppress
+
+__all__ = ["FRACTION", "blob_response", "detect", "estimate_diameter", "find_peaks", "match_diameter", "suppress"]
