@@ -34,6 +34,8 @@ _METRICS = {
     "median_error_um": "Median distance to the true centre, µm",
     "mean_error_um": "Mean distance to the true centre, µm",
     "match_radius_um": "Distance to the true centre up to which it counts as found, µm",
+    "best_f1": "F1 at the threshold that is best for it",
+    "centre_error_um": "Median distance to the true centre, µm",
     "average_precision": "Average precision (over all thresholds)",
 }
 
@@ -163,11 +165,11 @@ def _training(card: Card) -> list[str]:
 def _performance(evidence: Evidence) -> list[str]:
     metrics = evidence.metrics
     if not metrics:
-        return [f"Not known: nothing could be measured on held-out data ({_plain(evidence.held_out)})."]
+        return [f"Not known: nothing could be measured. Held out from training for this: {_plain(evidence.held_out)}."]
     rows = [
-        f"Measured on what it never trained on: {_plain(evidence.held_out)}.",
+        f"Held out from training for this: {_plain(evidence.held_out)}.",
         "",
-        "| on held-out data | value |",
+        "| measure | value |",
         "|---|---|",
     ]
     interval = _f1_interval(metrics)
@@ -194,15 +196,15 @@ def _f1_interval(metrics: dict[str, float]) -> str:
     if min(counts) < 0:
         return ""
     low, high = f1_interval(*counts)
-    return f"95 % interval {low:.2f} to {high:.2f}, from {counts[0] + counts[2]:.0f} held out"
+    return f"95 % interval {low:.2f} to {high:.2f}, from {counts[0] + counts[2]:.0f} examples"
 
 
 def _probabilities(evidence: Evidence) -> list[str]:
     reported = f"It reports what reaches a probability of {evidence.threshold:.2f}, unless another threshold is given."
     if evidence.ece is None:
-        return [f"Not known: too few held-out examples to check them. Take them as a ranking. {reported}"]
+        return [f"Not known: there were too few examples to check them. Take them as a ranking. {reported}"]
     return [
-        f"On held-out data a stated probability was off by {100 * evidence.ece:.1f} percentage points on average "
+        f"On the same data, to which they were fitted, a stated probability was off by {100 * evidence.ece:.1f} percentage points on average "
         f"(expected calibration error {evidence.ece:.3f}). {reported}"
     ]
 

@@ -78,7 +78,7 @@ class TestText:
     def test_it_says_how_well_with_counts_and_an_interval(self):
         does = section(card().to_markdown(), "How well it does")
         assert "310 nuclei in 1 of 4 movies" in does
-        assert "0.931 (95 % interval 0.91 to 0.95, from 310 held out)" in does
+        assert "0.931 (95 % interval 0.91 to 0.95, from 310 examples)" in does
         assert "95.0%" in does
         assert "| Missed | 27 |" in does
         assert "µm | 0.84 |" in does
@@ -87,11 +87,16 @@ class TestText:
     def test_few_held_out_nuclei_show_as_a_wide_interval(self):
         metrics = {**METRICS, "tp": 11.0, "fp": 1.0, "fn": 1.0}
         does = section(card(evidence=evidence(metrics=metrics)).to_markdown(), "How well it does")
-        assert "95 % interval 0.73 to 0.98, from 12 held out" in does
+        assert "95 % interval 0.73 to 0.98, from 12 examples" in does
 
     def test_nothing_found_is_told_without_failing(self):
         metrics = {"f1": 0.0, "precision": 0.0, "recall": 0.0, "tp": 0.0, "fp": 0.0, "fn": 310.0}
         assert "0 (95 % interval 0.00 to 0.02" in card(evidence=evidence(metrics=metrics)).to_markdown()
+
+    def test_it_never_claims_held_out_data_where_there_were_none(self):
+        text = card(evidence=evidence(held_out="nothing: the training data themselves")).to_markdown()
+        assert "Held out from training for this: nothing: the training data themselves." in text
+        assert "never trained on" not in text
 
     def test_without_counts_there_is_no_interval(self):
         does = section(card(evidence=evidence(metrics={"f1": 0.9})).to_markdown(), "How well it does")
