@@ -156,6 +156,15 @@ def test_a_ctc_folder_may_lack_masks(tmp_path: Path) -> None:
     assert found.divisions.tolist() == [[1, 2, 3]]
 
 
+def test_a_ctc_track_goes_on_after_a_missing_mask(tmp_path: Path) -> None:
+    for t in (0, 2, 3):
+        save(tmp_path / f"man_track{t:03}.tif", painted().max(axis=1)[min(t, 2)])
+    (tmp_path / "man_track.txt").write_text("5 0 3 0\n7 0 0 0\n")
+    found = open_annotations(tmp_path)
+    assert found.frames.tolist() == [0, 0, 2, 3]
+    assert found.links.tolist() == [[1, 3], [3, 4]]
+
+
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [

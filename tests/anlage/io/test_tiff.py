@@ -176,6 +176,13 @@ def test_imagej_without_unit_has_no_voxel_size(tmp_path: Path) -> None:
     assert open_image(path, spacing=Spacing(2, 1, 1)).spacing == Spacing(2, 1, 1)
 
 
+def test_imagej_without_distance_of_planes_means_one_unit_and_this_is_said(tmp_path: Path) -> None:
+    about = {"axes": "ZYX", "unit": "um"}
+    image = open_image(write(tmp_path / "ij.tif", movie(4, 8, 9), imagej=True, resolution=(2, 2), metadata=about))
+    assert image.spacing == Spacing(1, 0.5, 0.5)
+    assert "no distance of planes there, so 1 um as in ImageJ" in reading(image)
+
+
 def test_a_single_plane_is_as_thick_as_a_pixel_is_wide(tmp_path: Path) -> None:
     about = {"axes": "TYX", "unit": "um", "finterval": 5}
     image = open_image(write(tmp_path / "ij.tif", movie(4, 8, 9), imagej=True, resolution=(2, 2), metadata=about))
