@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from anlage import Annotations, Box, Run, Spacing, TimeLapse, build_store
 
 ODD = {
     "scale": (60.0, 2.0, 0.53, 0.47),
@@ -39,3 +43,23 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
                     movie[t] += 400 * np.exp(-distance.sum(0) / (2 * 1.3**2))
                     centres.append((t, *centre))
     return movie.astype(np.uint16), np.array(centres)
+
+
+@pytest.fixture
+def fake_anlage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Children started as ``python -m anlage`` are the fake trainer."""
+    script = tmp_path / "python"
+    fake = Path(__file__).with_name("fake_trainer.py")
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+
+
+@pytest.fixture
+def run(blobs: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Run:
+    """A run on a small store, not started."""
+    image = TimeLapse.of(blobs[0], spacing=Spacing(2, 0.5, 0.5))
+    store = build_store(
+        tmp_path / "s.zarr", image, Annotations.of(blobs[1]), cuboid=Box.whole(image.shape_tzyx), diameter_um=5.0
+    )
+    return Run.create(tmp_path / "runs" / "first", "nuclei", [store.path])

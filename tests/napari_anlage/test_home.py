@@ -73,7 +73,7 @@ def test_points_come_home(odd, blobs, tmp_path, place) -> None:
 
 def test_a_painted_voxel_comes_home(odd, blobs, tmp_path) -> None:
     """On the image's own voxels: the label's voxel itself, and its centre."""
-    viewer, image, session = scene(odd, blobs)
+    viewer, _, session = scene(odd, blobs)
     labels = viewer.add_labels(np.zeros(blobs[0].shape, np.uint16), **odd)
     labels.n_edit_dimensions = 3
     labels.brush_size = 1
@@ -91,7 +91,7 @@ def test_a_painted_voxel_comes_home(odd, blobs, tmp_path) -> None:
 
 def test_a_voxel_painted_on_a_coarser_shifted_layer_comes_home(odd, blobs, tmp_path) -> None:
     """Two image voxels tall in y: the block that it covers, and its centre between them."""
-    viewer, image, session = scene(odd, blobs)
+    viewer, _, session = scene(odd, blobs)
     place = {"units": odd["units"], "translate": (120, -9.0, 33.3 + 0.265, 1000), "scale": (60, 2, 1.06, 0.47)}
     labels = viewer.add_labels(np.zeros((3, 10, 24, 52), np.uint8), **place)
     labels.data[2, 5, 9, 30] = 3

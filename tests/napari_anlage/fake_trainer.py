@@ -1,0 +1,70 @@
+"""Stands in for ``python -m anlage``: speaks the same event file and writes the same outputs, without torch.
+
+``resume RUN`` reports 40 steps in about a second, obeys ``stop``, goes on where it was, and dies without a word if
+``die`` lies in the folder. ``predict … -o OUT.csv --frames a:b`` finds one nucleus per frame.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from anlage import Run, open_image, write_image
+from anlage.training.progress import Finished, Journal, Note, Resumed, Started, Step, Stopped, Validated
+
+STEPS = 40
+
+
+def resume(path: Path) -> None:
+    run = Run.open(path)
+    mark = path / "fake-step"
+    with run.lock(), Journal(run.events_path) as journal:
+        journal.write(Started(time=time.time(), pid=1, version="0"))
+        first = int(mark.read_text()) if mark.exists() else 0
+        if first:
+            journal.write(Resumed(step=first))
+        journal.write(Note(text="A sentence for the user."))
+        for step in range(first + 1, STEPS + 1):
+            time.sleep(0.03)
+            journal.write(
+                Step(step=step, steps=STEPS, loss=1 / step, parts={}, learning_rate=1e-3, steps_per_s=30.0,
+                     seconds=step / 30, eta_s=(STEPS - step) / 30)
+            )  # fmt: skip
+            if step % 10 == 0:
+                journal.write(
+                    Validated(step=step, loss=1.2 / step, score=1 - 1 / step, metrics={}, best=True, seconds=step / 30)
+                )
+            if (path / "die").exists():
+                sys.stderr.write("torch.cuda.OutOfMemoryError: CUDA out of memory\n")
+                sys.exit(1)
+            if run.stop_path.exists():
+                mark.write_text(str(step))
+                journal.write(Stopped(step=step, model=None, seconds=1.0))
+                return
+        run.target_path.write_bytes(b"no real model")
+        journal.write(Finished(step=STEPS, model=run.target_path.name, metrics={"f1": 0.9}, seconds=1.3))
+
+
+def predict(arguments: list[str]) -> None:
+    options = dict(zip(arguments[2::2], arguments[3::2], strict=True))
+    if "--diameter-um" in options and float(options["--diameter-um"]) > 100:
+        sys.stderr.write("The nucleus diameter 999 µm is larger than the image.\n")
+        sys.exit(2)
+    image = open_image(arguments[1])
+    frame = int(options["--frames"].split(":")[0])
+    pixels = image.frame(frame)[0]
+    z, y, x = (int(i) for i in __import__("numpy").unravel_index(pixels.argmax(), pixels.shape))
+    Path(options["-o"]).write_text(f"id,t,z,y,x,probability\n1,{frame},{z},{y},{x},0.75\n")
+    if "--heatmap" in options:
+        data = image.read()[:, :1].astype("float32") / pixels.max()
+        write_image(options["--heatmap"], data, spacing=image.spacing)
+    sys.stdout.write("1 nuclei\n")
+
+
+if __name__ == "__main__":
+    command, rest = sys.argv[4], sys.argv[5:]  # python -u -m anlage COMMAND …
+    if command == "resume":
+        resume(Path(rest[0]))
+    else:
+        predict(rest)
