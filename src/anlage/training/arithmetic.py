@@ -46,19 +46,20 @@ def number_type(config: TrainingConfig, device: str) -> torch.dtype:
 @contextlib.contextmanager
 def arithmetic(device: str, threads: int) -> Iterator[None]:
     """On the CPU, compute what is inside such that the same work always gives the same bits; elsewhere, fast."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     deterministic: Any = torch.utils.deterministic
     fill = deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
     if device == "cpu":
-        torch.use_deterministic_algorithms(mode=True)
+        # the same as use_deterministic_algorithms(True), which would load torch's compiler: 3 s
+        torch.set_deterministic_debug_mode("error")
         deterministic.fill_uninitialized_memory = False  # costs time, and hides no randomness of ours
     torch.backends.cudnn.benchmark = device != "cpu"  # patches always have the same shape
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(mode=before[1])
+        torch.set_deterministic_debug_mode(before[1])
         torch.backends.cudnn.benchmark = before[2]
         deterministic.fill_uninitialized_memory = fill
 

@@ -1,17 +1,17 @@
-"""Writing a file so that a crash leaves either the old one or the new one, whole."""
+"""Files of a run: written such that a crash leaves either the old one or the new one, whole."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
 
 from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
 
-__all__ = ["is_full", "write_whole"]
+__all__ = ["clear_leftovers", "is_full", "write_whole"]
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EFBIG)
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def write_whole(path: Path, data: bytes) -> None:
@@ -22,24 +22,27 @@ def write_whole(path: Path, data: bytes) -> None:
     AnlageError
         If the disk is full; what was at `path` before is still there.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if is_full(error):
+    with replacing(path) as temporary:
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if not is_full(error):
+                raise
             raise AnlageError(
-                f"The disk is full: {len(data) / 2**20:.1f} MB for {path} could not be written; "
-                f"free some space there, then continue with `anlage resume`."
+                f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; free some space there, then "
+                "continue with `anlage resume`. What was saved before is intact."
             ) from error
-        raise
 
 
 def is_full(error: OSError) -> bool:
     """Whether an error says that a disk, a quota or a file's greatest size is exhausted."""
     return error.errno in _FULL
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while writing in `folder`."""
+    for leftover in folder.glob(".part-*"):
+        leftover.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def learn(job: Job) -> Path | None:
         try:
             with job.stopping.breaking_off():
                 examples = prepare(job, stores, device)
-                for text in examples.notes:
+                for text in examples.notes if earlier is None else ():
                     job.note(text)
         except StopRequestedError:
             return _stopped_early(job)

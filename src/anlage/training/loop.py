@@ -14,7 +14,7 @@ from typing import Any
 import anlage
 from anlage.errors import AnlageError
 from anlage.training.config import task_named
-from anlage.training.files import is_full
+from anlage.training.files import clear_leftovers, is_full
 from anlage.training.job import Job
 from anlage.training.progress import Event, Failed, Journal, Started, Stopped
 from anlage.training.run import Run, is_stale
@@ -60,6 +60,7 @@ def train(
     if not world.is_first:
         return _learn(Job(run, task, None, Stopping(run.stop_path), world, began))
     with run.lock():
+        clear_leftovers(run.path)
         if run.is_finished:
             return run.model_path
         if is_stale(run.stop_path):

@@ -311,7 +311,7 @@ def is_stale(stop: Path) -> bool:
 def _check_unused(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise AnlageError(f"{folder} is a file; choose another folder for the run.")
-    held = [entry.name for entry in folder.iterdir() if not entry.name.endswith(".part")] if folder.exists() else []
+    held = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".part-")] if folder.exists() else []
     if "run.json" in held:
         raise AnlageError(
             f"{folder} holds a run already; continue it with `anlage resume {folder}`, or choose another folder."

@@ -1,0 +1,50 @@
+"""The toy task, and runs of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from anlage.training.run import Run
+
+TOY = Path(__file__).with_name("toy.py")
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    """The module `toy.py`; run as a program it trains."""
+    spec = importlib.util.spec_from_file_location("anlage_test_toy", TOY)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def toy_store(toy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.make_store(tmp_path_factory.mktemp("data") / "toy.zarr")
+
+
+@pytest.fixture
+def make_run(toy: ModuleType, toy_store: Path, tmp_path: Path) -> Callable[..., Run]:
+    """Make a run of the toy: ``make_run("name", "steps=20", …)``."""
+
+    def make(name: str, *assignments: str, **options: object) -> Run:
+        settings = ["device=cpu", "threads=1", *assignments]
+        return Run.create(tmp_path / name, "toy", [toy_store], settings, tasks=toy.TASKS, **options)
+
+    return make
+
+
+@pytest.fixture
+def own_store(toy_store: Path, tmp_path: Path) -> Path:
+    """A store that a test may change."""
+    return Path(shutil.copytree(toy_store, tmp_path / "own.zarr"))

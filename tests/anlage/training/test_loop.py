@@ -1,0 +1,354 @@
+"""Training the toy in this process: what a user notices."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from anlage.errors import AnlageError
+from anlage.model import Model, load_model
+from anlage.training.loop import train
+from anlage.training.progress import Event
+from anlage.training.run import Run
+
+Make = Callable[..., Run]
+
+
+@pytest.fixture
+def trained(toy: ModuleType) -> Callable[..., list[Event]]:
+    """Train here and return all events of the run."""
+
+    def do(run: Run, **options: Any) -> list[Event]:
+        train(run, tasks=toy.TASKS, **options)
+        return run.events()[0]
+
+    return do
+
+
+def of(events: list[Event], kind: str) -> list[Any]:
+    return [event for event in events if event.event == kind]
+
+
+def model_of(run: Run) -> Model:
+    [path] = run.path.glob("*.anlage")
+    return load_model(path)
+
+
+def break_off(run: Run, toy: ModuleType, step: int) -> None:
+    """Train until a checkpoint of this step, as if killed right after."""
+
+    class KilledError(BaseException): ...
+
+    def kill(event: Event) -> None:
+        if event.event == "saved" and event.step >= step:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(run, tasks=toy.TASKS, on_event=kill)
+
+
+def test_a_training_tells_its_course_and_leaves_one_model(make_run: Make, trained: Any) -> None:
+    run = make_run("first", "steps=30", "validate_every=10")
+    assert run.state == "new"
+    events = trained(run)
+    assert [e.event for e in events[:2]] == ["started", "note"]
+    assert [e.step for e in of(events, "validated")] == [10, 20, 30]
+    assert of(events, "step")[-1].steps == 30
+    assert events[-1].event == "finished"
+    assert run.state == "finished"
+    card = model_of(run).card
+    best = max(of(events, "validated"), key=lambda e: e.score)
+    assert (card.name, card.task, card.steps) == ("first", "toy", best.step)
+    assert card.evidence.threshold == 0.3
+    assert card.plan == {"inputs": 5}
+    assert [store.n_nuclei for store in card.trained_on] == [2]
+    assert not (run.path / "cache").exists()
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(make_run: Make, trained: Any) -> None:
+    found = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2), ("d", 2**21 + 1)):
+        run = make_run(name, "steps=12", f"seed={seed}")
+        trained(run)
+        found.append(model_of(run).card.weights_sha256)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize("step", [0, 4, 10, 12])
+def test_a_resumed_training_ends_in_the_same_bits(make_run: Make, trained: Any, toy: ModuleType, step: int) -> None:
+    settings = ("steps=12", "validate_every=5", "checkpoint_seconds=0")
+    plain = make_run("plain", *settings)
+    trained(plain)
+    run = make_run("broken", *settings)
+    break_off(run, toy, step)
+    assert run.state == "failed"
+    events = trained(Run.open(run.path))
+    assert of(events, "resumed")[0].step == step
+    assert len(of(events, "note")) == 1  # what was assumed is said once
+    assert model_of(run).card.weights_sha256 == model_of(plain).card.weights_sha256
+
+
+def test_a_resumed_run_keeps_its_plan_whatever_the_machine_is_now(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run("r", "steps=6")
+    break_off(run, toy, 0)
+    kept = json.loads(run.plan_path.read_text())
+    assert kept == {"plan": {"inputs": 5}, "batch_size": 8, "threads": 1}
+    monkeypatch.setattr(toy.ToyPlan, "model_dump", lambda *a, **k: {"inputs": 6})
+    with pytest.raises(AnlageError, match="plan .* no longer follows from its data"):
+        trained(run)
+
+
+def test_resuming_a_finished_run_does_nothing(make_run: Make, trained: Any, toy: ModuleType) -> None:
+    run = make_run("r", "steps=2")
+    events = trained(run)
+    before = run.target_path.read_bytes()
+    assert train(Run.open(run.path), tasks=toy.TASKS) == run.target_path
+    assert run.events()[0] == events
+    assert run.target_path.read_bytes() == before
+
+
+def test_a_model_that_was_deleted_is_made_again_from_the_checkpoint(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=4")
+    trained(run)
+    weights = model_of(run).card.weights_sha256
+    run.target_path.unlink()
+    assert run.state == "stopped"
+    events = trained(run)
+    assert of(events, "step")[-1].step == 4
+    assert model_of(run).card.weights_sha256 == weights
+
+
+def test_the_best_weights_are_kept_and_the_training_ends_early(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=1000", "validate_every=5", "patience=3", "scores=0.1,0.9,0.2")
+    events = trained(run)
+    assert [e.best for e in of(events, "validated")] == [True, True, False, False, False]
+    assert "Stopping early at step 25" in of(events, "note")[-1].text
+    short = make_run("short", "steps=1000", "validate_every=5", "patience=1", "scores=0.1,0.9,0.2")
+    trained(short)
+    assert model_of(run).card.steps == 10
+    assert model_of(run).card.weights_sha256 == model_of(short).card.weights_sha256
+
+
+def test_a_time_limit_includes_everything(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "minutes=0.1", "step_ms=20", "look_s=0.1", "finish_s=0.2", "prepare_s=0.5", "patience=none")
+    began = time.monotonic()
+    events = trained(run)
+    assert time.monotonic() - began < 1.2 * 6
+    steps = of(events, "step")
+    assert steps[-1].step == steps[-1].steps > 10
+    assert of(events, "validated")[-1].step == steps[-1].step
+
+
+def test_a_limit_that_is_over_before_it_begins_still_gives_a_model(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "minutes=0.001", "prepare_s=0.2")
+    trained(run)
+    assert run.state == "finished"
+    assert model_of(run).card.steps == 1
+
+
+@pytest.fixture
+def stop_at() -> Iterator[Callable[..., Callable[[Event], None]]]:
+    """Ask a run to stop when an event comes: ``on_event=stop_at(run, "step", 3)``; `asked` is when."""
+
+    def make(run: Run, kind: str, step: int = 0) -> Callable[[Event], None]:
+        def on_event(event: Event) -> None:
+            if event.event == kind and getattr(event, "step", 0) >= step and not run.stop_path.exists():
+                run.request_stop()
+
+        return on_event
+
+    yield make
+
+
+def test_a_stop_keeps_the_best_weights_and_can_be_resumed(make_run: Make, trained: Any, stop_at: Any) -> None:
+    settings = ("steps=60", "validate_every=5", "step_ms=20")
+    plain = make_run("plain", *settings[:2])
+    trained(plain)
+    run = make_run("r", *settings)
+    events = trained(run, on_event=stop_at(run, "validated", 10))
+    assert run.state == "stopped"
+    assert events[-1].step < 30
+    assert events[-1].model == "r.anlage"
+    assert model_of(run).card.steps in (5, 10)
+    assert not run.stop_path.exists()
+    trained(run)
+    assert run.state == "finished"
+    assert model_of(run).card.weights_sha256 == model_of(plain).card.weights_sha256
+
+
+@pytest.mark.parametrize(
+    ("phase", "model"), [("prepare_s=30", False), ("look_s=30", True), ("finish_s=30", True), ("step_ms=1500", True)]
+)
+def test_a_stop_takes_at_most_three_seconds_in_every_phase(
+    make_run: Make, trained: Any, phase: str, model: bool
+) -> None:
+    run = make_run("r", "steps=4", "validate_every=2", phase)
+    asked = []
+
+    def ask() -> None:
+        asked.append(time.monotonic())
+        run.request_stop()
+
+    timer = threading.Timer(0.8 if "prepare" in phase else 2.0, ask)
+    timer.start()
+    events = trained(run)
+    assert time.monotonic() - asked[0] < 3.0
+    timer.join()
+    assert run.state == "stopped"
+    assert (events[-1].model is not None) == model
+    if model:
+        assert model_of(run).card.evidence.threshold in (0.25, 0.3, 0.5)
+    saved = of(events, "saved")
+    assert events[-1].step == (saved[-1].step if saved else 0)
+
+
+def test_a_stop_that_an_earlier_trainer_did_not_see_is_forgotten(make_run: Make, trained: Any) -> None:
+    import os
+
+    run = make_run("r", "steps=3")
+    run.request_stop()
+    os.utime(run.stop_path, (0, 0))
+    trained(run)
+    assert run.state == "finished"
+
+
+def test_a_loss_that_is_not_finite_is_skipped_with_a_note(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=12", "nan_from=3", "nan_until=7")
+    events = trained(run)
+    assert [e.text for e in of(events, "note")[1:]] == [
+        "The loss or its gradient was not a finite number (nan) at step 4; skipped."
+    ]
+    assert run.state == "finished"
+
+
+def test_a_loss_that_stays_not_finite_fails_with_a_sentence(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=50", "nan_from=3")
+    with pytest.raises(AnlageError, match=r"not a finite number \(nan\) 11 times in a row, up to step 14; try a lower"):
+        trained(run)
+    assert run.state == "failed"
+    assert "try a lower learning rate than 0.002" in run.last_words()
+
+
+def test_out_of_memory_halves_the_batch_once_and_says_so(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=5", "most_examples=4")
+    events = trained(run)
+    assert [e.text for e in of(events, "note")[1:]] == [
+        "Memory ran out with 8 examples in a batch; going on with 4."
+    ]
+    assert run.state == "finished"
+    half = make_run("half", "steps=5", "batch_size=4")
+    trained(half)
+    assert model_of(run).card.weights_sha256 == model_of(half).card.weights_sha256
+
+
+def test_out_of_memory_a_second_time_fails_with_a_sentence(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=5", "most_examples=3")
+    with pytest.raises(AnlageError, match=r"Memory ran out with 4 examples in a batch .* choose fewer with --set batch_size"):
+        trained(run)
+    assert run.state == "failed"
+    assert run.checkpoint_path.exists()
+
+
+def test_a_failure_of_ours_is_in_the_log_with_its_place(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(toy.ToyTask, "loss", broken)
+    run = make_run("r", "steps=5")
+    with pytest.raises(ZeroDivisionError):
+        trained(run)
+    assert run.state == "failed"
+    assert run.last_words() == "ZeroDivisionError: a bug"
+    assert "in broken" in run.log_path.read_text()
+
+
+def test_ctrl_c_leaves_a_run_that_can_be_resumed(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run = make_run("r", "steps=5")
+    with monkeypatch.context() as patch:
+        patch.setattr(toy.ToyTask, "loss", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(run)
+    assert run.state == "stopped"
+    trained(run)
+    assert run.state == "finished"
+
+
+def test_two_trainers_never_share_a_run(make_run: Make, trained: Any) -> None:
+    import os
+
+    run = make_run("r", "steps=2")
+    with run.lock():
+        assert run.state == "running"
+        with pytest.raises(AnlageError, match=rf"r is being trained by process {os.getpid()}; wait for it, or stop it"):
+            trained(Run.open(run.path))
+    assert run.state == "new"
+
+
+def test_a_store_that_changed_is_refused(make_run: Make, trained: Any, own_store: Path, toy: ModuleType) -> None:
+    run = Run.create(own_store.parent / "r", "toy", [own_store], ["steps=2"], tasks=toy.TASKS)
+    chunk = next(p for p in sorted((own_store / "image").rglob("*")) if p.is_file() and p.name != "zarr.json")
+    chunk.write_bytes(chunk.read_bytes()[:-4] + b"abcd")
+    with pytest.raises(AnlageError, match=r"own.zarr has changed since this run was made .* start a new run"):
+        trained(run)
+
+
+def test_a_project_that_was_moved_goes_on(make_run: Make, trained: Any, own_store: Path, toy: ModuleType) -> None:
+    project = own_store.parent / "project"
+    project.mkdir()
+    store = Path(shutil.move(own_store, project / "s.zarr"))
+    run = Run.create(project / "runs" / "r", "toy", [store], ["steps=4", "device=cpu"], tasks=toy.TASKS)
+    break_off(run, toy, 0)
+    moved = Path(shutil.move(project, project.with_name("elsewhere")))
+    run = Run.open(moved / "runs" / "r")
+    trained(run)
+    assert run.state == "finished"
+
+
+def test_starting_from_a_model_takes_its_weights(make_run: Make, trained: Any) -> None:
+    first = make_run("first", "steps=3")
+    trained(first)
+    run = make_run("second", "steps=1", "learning_rate=1e-9", "weight_decay=0", start_from=first.target_path)
+    events = trained(run)
+    assert of(events, "note")[-1].text == "Starting from the weights of first."
+    before, after = model_of(first).weights(), model_of(run).weights()
+    assert abs(before["leave.weight"] - after["leave.weight"]).max() < 1e-6
+
+
+def test_a_frozen_encoder_does_not_move(make_run: Make, trained: Any) -> None:
+    first = make_run("first", "steps=3")
+    trained(first)
+    run = make_run("second", "steps=9", "freeze_encoder=true", start_from=first.target_path)
+    trained(run)
+    before, after = model_of(first).weights(), model_of(run).weights()
+    for name in before:
+        assert (before[name] == after[name]).all() == name.startswith("encoder"), name
+
+
+def test_a_model_that_does_not_fit_is_refused(make_run: Make, trained: Any) -> None:
+    first = make_run("first", "steps=1")
+    trained(first)
+    run = make_run("second", "steps=1", "width=8", start_from=first.target_path)
+    with pytest.raises(AnlageError, match=r"first.anlage do not fit this training \(encoder.0.bias: \(16,\) there, \(8,\) here\)"):
+        trained(run)
+    with pytest.raises(AnlageError, match="needs a model to start from"):
+        make_run("third", "freeze_encoder=true")
+    with pytest.raises(AnlageError, match="There is no model at"):
+        make_run("fourth", start_from=first.path / "no.anlage")

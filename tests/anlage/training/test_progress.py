@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from anlage.training.progress import Curve, Journal, Note, Resumed, Step, Validated, read_events
+
+
+def step(n: int, loss: float = 1.0) -> Step:
+    return Step(
+        step=n, steps=10, loss=loss, parts={"a": loss}, learning_rate=0.1, steps_per_s=2.0, seconds=1.0, eta_s=None
+    )
+
+
+def look(n: int, score: float, *, best: bool) -> Validated:
+    return Validated(step=n, loss=1 - score, score=score, metrics={"f1": score}, best=best, seconds=1.0)
+
+
+def test_a_reader_sees_complete_lines_only_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert read_events(path) == ([], 0)
+    with Journal(path) as journal:
+        journal.write(Note(text="one\ntwo µm"))
+        first, next_byte = read_events(path)
+        journal.write(step(3))
+        with path.open("ab") as file:
+            file.write(b'{"event":"note","te')
+        second, end = read_events(path, next_byte)
+    assert first == [Note(text="one\ntwo µm")]
+    assert second == [step(3)]
+    assert read_events(path, end) == ([], end)
+
+
+def test_a_torn_last_line_is_cut_before_more_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with Journal(path) as journal:
+        journal.write(Note(text="whole"))
+    with path.open("ab") as file:
+        file.write(b'{"event":"note","te')
+    with Journal(path) as journal:
+        journal.write(Note(text="after"))
+    assert [event.text for event in read_events(path)[0]] == ["whole", "after"]
+    assert b"te{" not in path.read_bytes()
+
+
+def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'\0\0\n{"event":"from the future"}\n{"event":"note","text":"here"}\n')
+    assert read_events(path)[0] == [Note(text="here")]
+
+
+def test_numbers_that_are_not_finite_survive(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with Journal(path) as journal:
+        journal.write(step(1, math.nan))
+        journal.write(look(1, -math.inf, best=False))
+    first, second = read_events(path)[0]
+    assert math.isnan(first.loss)
+    assert second.score == -math.inf
+
+
+def test_the_curve_drops_what_a_crash_undid() -> None:
+    curve = Curve()
+    events = [step(2), look(2, 0.5, best=True), step(4), look(4, 0.6, best=True), step(5, math.nan)]
+    for event in [*events, Resumed(step=3), step(4, 0.9), look(4, 0.55, best=True)]:
+        curve.add(event)
+    assert curve.train == [(2, 1.0), (4, 0.9)]
+    assert curve.score == [(2, 0.5), (4, 0.55)]
+    assert curve.best_step == 4
+    assert curve.last == step(4, 0.9)
