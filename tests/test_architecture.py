@@ -58,6 +58,10 @@ def test_what_the_dock_uses_loads_no_torch(module: str) -> None:
     assert not _loaded_by(f"import {module}") & HEAVY
 
 
+def test_importing_the_dock_loads_no_torch() -> None:
+    assert "torch" not in _loaded_by("import napari_anlage.dock")
+
+
 @pytest.mark.parametrize("name", anlage.__all__)
 def test_public_names_resolve(name: str) -> None:
     assert getattr(anlage, name) is not None
