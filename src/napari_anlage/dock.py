@@ -23,10 +23,10 @@ _WIDTH = 350
 class Dock(QWidget):
     """Data · Annotate · Train · Predict, in one dock widget."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, napari_viewer: Any) -> None:
         super().__init__()
-        self._viewer = viewer  # keeps napari's proxy alive as long as the dock
-        self.session = Session.of(viewer)
+        self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the dock
+        self.session = Session.of(napari_viewer)
         self.data = DataTab(self.session)
         self.annotate = AnnotateTab(self.session)
         self.train = TrainTab(self.session)

@@ -8,11 +8,11 @@ from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.job import Problem
 
-__all__ = ["ActionButton", "LayerChoice", "StatusLine", "Tab", "heading", "note", "tell"]
+__all__ = ["ActionButton", "LayerChoice", "StatusLine", "Tab", "counted", "heading", "note", "tell"]
 
 _COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
 _PRIMARY = (
@@ -145,11 +145,9 @@ def note(text: str) -> QLabel:
     return label
 
 
-def line() -> QFrame:
-    """A thin rule between sections."""
-    frame = QFrame()
-    frame.setFrameShape(QFrame.Shape.HLine)
-    return frame
+def counted(n: int) -> str:
+    """So many nuclei, in words."""
+    return "1 nucleus" if n == 1 else f"{n} nuclei"
 
 
 def tell(text: str, kind: str = "info") -> None:

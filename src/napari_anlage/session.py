@@ -61,8 +61,8 @@ class Session:
         self.cuboids: tuple[Cuboid, ...] = ()
         self.selected = 0
         self.run: Run | None = None
-        for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
-            event.connect(self._on_layers)
+        for name in ("inserted", "removed", "reordered", "renamed"):
+            getattr(viewer.layers.events, name).connect(self._on_layers)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
 
     @classmethod

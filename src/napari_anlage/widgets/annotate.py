@@ -20,17 +20,21 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledRangeSlider
 
-from anlage import AnlageError, Annotations, Box
+from anlage import AnlageError, Annotations, Box, State
 from napari_anlage import overlay
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
-from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading, note
+from napari_anlage.parts import ActionButton, LayerChoice, Tab, counted, heading, note
 from napari_anlage.session import Session
 
 if TYPE_CHECKING:
     from anlage import Cuboid
 
 __all__ = ["AnnotateTab"]
+
+_WALLS = {
+    "z0": "first plane", "z1": "last plane", "y0": "first row", "y1": "last row", "x0": "first column", "x1": "last column"
+}  # fmt: skip
 
 
 class AnnotateTab(Tab):
@@ -124,7 +128,7 @@ class AnnotateTab(Tab):
             self.status.say(f"Nuclei are read from the painted labels of '{layer.name}'.", "good")
         else:
             found = self._session.annotations()
-            self.status.say(f"{len(found)} nuclei in {_frames(found.annotated_frames)}.", "good")
+            self.status.say(f"{counted(len(found))} in {_frames(found.annotated_frames)}.", "good")
 
     def _missing(self) -> str | None:
         try:
@@ -162,7 +166,7 @@ class AnnotateTab(Tab):
         self._session.set_cuboids(self._detected)
         n = len(self._detected)
         doubts = sum(len(cuboid.doubts) for cuboid in self._detected)
-        text = f"{'The cuboid' if n == 1 else f'{n} cuboids'} found: {sum(c.n_nuclei for c in self._detected)} nuclei"
+        text = f"{'The cuboid' if n == 1 else f'{n} cuboids'} found: {counted(sum(c.n_nuclei for c in self._detected))}"
         self.status.say(
             f"{text}, {doubts} doubt{'s' * (doubts != 1)}." if doubts else f"{text}, no doubts.",
             "warning" if doubts else "good",
@@ -182,7 +186,9 @@ class AnnotateTab(Tab):
         selected = self._session.selected
         self.choice.blockSignals(True)
         self.choice.clear()
-        self.choice.addItems([f"Cuboid {i + 1} of {len(cuboids)} – {c.n_nuclei} nuclei" for i, c in enumerate(cuboids)])
+        self.choice.addItems(
+            [f"Cuboid {i + 1} of {len(cuboids)} – {counted(c.n_nuclei)}" for i, c in enumerate(cuboids)]
+        )
         self.choice.setCurrentIndex(selected)
         self.choice.blockSignals(False)
         self.choice.setVisible(len(cuboids) > 1)
@@ -281,7 +287,7 @@ def edited(cuboid: Cuboid, box: Box, annotations: Annotations | None) -> Cuboid:
             stop[i] = max(cuboid.core.stop[i], start[i] + 1)
     changed: dict[str, Any] = {"box": box, "core": Box.of(start, stop)}
     if annotations is not None:
-        inside = box.contains(annotations.positions)
+        inside = box.contains(annotations.positions) & (annotations.state != State.REJECTED)
         changed["n_nuclei"] = int(inside.sum())
         changed["frames"] = tuple(int(t) for t in np.unique(annotations.frames[inside]))
     return dataclasses.replace(cuboid, **changed)
@@ -289,9 +295,9 @@ def edited(cuboid: Cuboid, box: Box, annotations: Annotations | None) -> Cuboid:
 
 def evidence(cuboid: Cuboid) -> str:
     """What a cuboid holds, as a sentence."""
-    walls = len(cuboid.cut_walls)
-    cut = f" {walls} of its walls cut{'s' * (walls == 1)} a nucleus ({', '.join(cuboid.cut_walls)})." if walls else ""
-    return f"Holds {cuboid.n_nuclei} nuclei in {_frames(cuboid.frames)}.{cut}"
+    walls = " and ".join(_WALLS.get(wall, wall) for wall in cuboid.cut_walls)
+    cut = f" Nuclei are cut by the image's {walls}." if walls else ""
+    return f"Holds {counted(cuboid.n_nuclei)} in {_frames(cuboid.frames)}.{cut}"
 
 
 def _frames(frames: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ from qtpy.QtWidgets import (
 from anlage import AnlageError, Prediction, load_model
 from napari_anlage import overlay
 from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.parts import ActionButton, Tab, note
+from napari_anlage.parts import ActionButton, Tab, counted, note
 from napari_anlage.preview import CLASSICAL, Request, prepare, receive
 from napari_anlage.session import Session
 
@@ -214,7 +214,7 @@ class PredictTab(Tab):
         overlay.show_centres(session.viewer, grid, prediction.nuclei, diameter * _world_per_um(session), n, name)
         session.viewer.layers.selection.active = session.image_layer
         seconds = time.monotonic() - self._began
-        self.status.say(f"{len(prediction.nuclei)} nuclei in frame {prediction.frame} ({seconds:.0f} s).", "good")
+        self.status.say(f"{counted(len(prediction.nuclei))} in frame {prediction.frame} ({seconds:.0f} s).", "good")
 
     def _diameter_um(self, prediction: Prediction, request: Request) -> float:
         """What size to draw: as found, else as asked for, else the model's, else a guess of five voxels."""
