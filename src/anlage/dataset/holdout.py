@@ -93,9 +93,11 @@ def _in_space(
         # measured from the far end, so that one piece of arithmetic serves both
         at = positions[:, axis] if mirrored else length - 1 - positions[:, axis]
         depth = np.unique(np.rint(at).astype(int))
-        # a wall in the middle between two neighbouring planes of nuclei, at most half a gap beyond the last one kept
         for last, following in pairwise(depth):
-            wall = int(last) + 1 + int(min(gap / 2, (following - last - 1) / 2))
+            # the wall stands half a gap beyond the last nucleus kept, or nearer where the next would fall into the gap
+            room = int(following - last) - 1
+            fits = room >= np.ceil(gap)
+            wall = int(last) + 1 + int(min(gap / 2, room - np.ceil(gap) if fits else room / 2))
             inside = at < wall - 0.5
             beyond = at >= wall - 0.5 + np.ceil(gap)
             if inside.any() and beyond.any():

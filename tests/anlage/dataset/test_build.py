@@ -262,6 +262,24 @@ def test_any_zarr_reader_can_read_it(store_of: Make) -> None:
     assert group["image"].metadata.dimension_names == ("t", "c", "z", "y", "x")
 
 
+def test_the_cuboid_is_found_by_itself(movie: Make, store_of: Make, positions_in: Make) -> None:
+    shape = (3, 20, 90, 100)
+    every = positions_in(40, 3, shape[1:])
+    annotated = Box((0, 2), (0, 20), (10, 60), (10, 70))
+    marked = every[annotated.contains(every)]
+    store = store_of(marked, shape, image=movie(every, shape), cuboid="auto")
+    assert store.frames == (0, 1)
+    assert len(store.positives) == len(marked)
+    (cuboid,) = store.meta.cuboids
+    assert cuboid.core.intersection(cuboid.box) == cuboid.core
+    left = every[(every[:, 0] < 2) & ~annotated.contains(every)] - store.meta.origin_tzyx
+    inside = left[Box.whole(store.shape_tzyx).contains(left)]
+    known = np.asarray(store.weight[:])[tuple(np.rint(inside).astype(int).T)]
+    assert not known.any(), "a nucleus that was not marked must never be taught as background"
+    centres = np.rint(store.positives.positions).astype(int)
+    assert np.asarray(store.weight[:])[tuple(centres.T)].all()
+
+
 # what cannot become a store
 
 

@@ -79,7 +79,8 @@ def test_stores_of_the_same_movie_are_one_movie(store_of: Make) -> None:
     image = noise(shape, 0)
     rng = np.random.default_rng(0)
     positions = np.c_[np.repeat([0, 1], 20), rng.uniform(0, 5, 40), rng.uniform(0, 39, 40), rng.uniform(0, 59, 40)]
-    boxes = [Box((0, 2), (0, 6), (0, 40), (0, 40)), Box((0, 2), (0, 6), (0, 40), (20, 60))]
+    # the first is parted along x, the second, which lies inside it, along y
+    boxes = [Box((0, 2), (0, 6), (0, 40), (0, 60)), Box((0, 2), (0, 6), (0, 40), (35, 60))]
     stores = [store_of(positions, shape, f"s{i}", image=image, cuboid=box) for i, box in enumerate(boxes)]
     split = split_stores(stores)
     assert "of the same movie" in split.held_out

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+
+from anlage.axes import Box, Spacing
+from anlage.dataset.holdout import choose_block
+
+SPACING = Spacing(2, 1, 1)
+SHAPE = (1, 10, 60, 100)
+
+
+def test_the_longest_axis_is_cut_at_one_end() -> None:
+    x = np.linspace(5, 95, 10)
+    positions = np.c_[np.zeros(10), np.full(10, 5), np.full(10, 30), x]
+    box = choose_block(positions, SHAPE, SPACING, 8.0, fraction=0.2)
+    assert box is not None
+    assert box.ranges[:3] == ((0, 1), (0, 10), (0, 60))
+    assert box.contains(positions).sum() == 2
+    assert 0 in box.x or 100 in box.x
+
+
+def test_another_axis_is_cut_where_the_longest_leaves_no_gap() -> None:
+    positions = np.array([[0, 5, 10, 50], [0, 5, 40, 55.0]])
+    box = choose_block(positions, SHAPE, SPACING, 8.0)
+    assert box is not None
+    assert box.x == (0, 100)
+    assert box.shape[2] < 60
+    assert box.contains(positions).sum() == 1
+
+
+def test_the_gap_is_measured_in_micrometres() -> None:
+    # 5 planes are 10 µm: enough for a gap of 8 µm; along x 7 voxels are not
+    positions = np.array([[0, 2, 30, 50], [0, 7, 30, 57.0]])
+    box = choose_block(positions, SHAPE, SPACING, 8.0)
+    assert box is not None
+    assert box.shape[1] < 10
+    assert box.shape[3] == 100
+
+
+def test_frames_with_more_nuclei_decide_which_end_is_kept() -> None:
+    counts = [1, 4, 4, 4, 30]
+    t = np.repeat(np.arange(5), counts)
+    rng = np.random.default_rng(0)
+    positions = np.c_[t, rng.uniform(0, 9, (len(t), 3))]
+    box = choose_block(positions, (5, 10, 10, 10), SPACING, 8.0, fraction=0.2)
+    assert box == Box((0, 1), (0, 10), (0, 10), (0, 10)), "1 of 43 is nearer to a fifth than 30 of 43"
+
+
+def test_one_nucleus_cannot_be_parted() -> None:
+    assert choose_block(np.array([[0, 5, 10, 50.0]]), SHAPE, SPACING, 8.0) is None
+    assert choose_block(np.array([[0, 5, 10, 50.0]] * 2), SHAPE, SPACING, 8.0) is None
