@@ -88,7 +88,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
         If the voxel size is unknown, nothing is annotated or nothing inside the cuboid, a channel does not exist,
         the image holds NaN, annotation and image do not fit together, or something else is already at `out`.
     """
-    out = Path(out)
+    out = Path(out).expanduser()
     _check_place(out, overwrite)
     spacing = _check_input(image, annotations, cuboid, annotations_source)
     intensity = measure_intensity(image, channels, combine)

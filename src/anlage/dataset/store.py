@@ -143,7 +143,7 @@ class Store:
         AnlageError
             If there is no store at `path`, it was written by a newer version, or its description is damaged.
         """
-        path = Path(path)
+        path = Path(path).expanduser()
         found = read_attribute(path)
         version = found.get("schema_version")
         if isinstance(version, int) and version > SCHEMA_VERSION:

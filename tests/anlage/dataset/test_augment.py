@@ -149,3 +149,19 @@ def test_a_single_plane_and_a_single_row_work() -> None:
     by = draw(torch.Generator().manual_seed(0), 1, Augmentation())
     image = shade(warp_image(torch.rand((1, 1, 1, 1, 9)), by), torch.Generator(), Augmentation())
     assert torch.isfinite(image).all()
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_same_draw_moves_the_same_way() -> None:
+    shape, points = (6, 40, 36), torch.tensor([[3.0, 20.0, 18.0], [2.0, 24.0, 15.0]])
+    example = torch.tensor([0, 1])
+    image = blobs(points, example, shape)
+    by = draw(torch.Generator().manual_seed(4), 2, GEOMETRY)
+    here = warp(image, points, example, by, (32, 32))
+    there = warp(image.cuda(), points.cuda(), example.cuda(), by, (32, 32))
+    assert torch.allclose(there[0].cpu(), here[0], atol=1e-3)
+    assert torch.allclose(there[1].cpu(), here[1], atol=1e-3)
+    for device in ("cpu", "cuda"):
+        first, second = (shade(there[0], torch.Generator(device).manual_seed(1), Augmentation()) for _ in range(2))
+        assert first.is_cuda
+        assert torch.equal(first, second)
