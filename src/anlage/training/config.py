@@ -71,7 +71,7 @@ class StoreRef(Frozen):
 class RunConfig(Frozen):
     """What a run begins with: ``run.json``. Never changed afterwards."""
 
-    schema_version: Annotated[int, Field(ge=1)] = RUN_SCHEMA
+    schema_version: Annotated[int, Field(ge=1, le=RUN_SCHEMA)] = RUN_SCHEMA
     name: str
     """Name of the model that the run makes."""
     created: str

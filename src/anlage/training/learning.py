@@ -118,6 +118,7 @@ class _Training:
         write_model(job, stores, self._examples, self._learner.average, self._record, evidence)
         name = job.run.target_path.name
         job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds))
+        job.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
         shutil.rmtree(job.run.path / "cache", ignore_errors=True)
         return job.run.target_path
 

@@ -253,6 +253,8 @@ class Run:
                 return False
         except filelock.Timeout:
             return True
+        except PermissionError:  # somebody else's run, which we may only read
+            return False
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -78,8 +78,11 @@ class Stopping:
         try:
             yield
         finally:
-            self._break_off = False
-            over.set()
+            try:
+                self._break_off = False
+            finally:  # the exception may strike even here, just before it is switched off
+                self._break_off = False
+                over.set()
             watch.join()
 
     def _watch(self, over: threading.Event, seconds: float | None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import geff  # noqa: F401  (loaded before the forks)
-import pandas  # noqa: F401, ICN001
+import pandas  # noqa: F401
 import torch
 import torch._dynamo  # loaded by the first optimiser
 
@@ -32,7 +32,7 @@ TOY: Any = importlib.util.module_from_spec(SPEC)
 sys.modules[SPEC.name] = TOY
 SPEC.loader.exec_module(TOY)
 
-SETTINGS = ("device=cpu", "threads=1", "steps=8", "validate_every=4", "checkpoint_seconds=0.02", "seed=5")
+SETTINGS = ("device=cpu", "threads=1", "steps=4", "validate_every=2", "checkpoint_seconds=0.02", "seed=5")
 
 
 def forked(work: Callable[[], None]) -> int:

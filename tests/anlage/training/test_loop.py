@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_resumed_run_keeps_its_plan_whatever_the_machine_is_now(
     kept = json.loads(run.plan_path.read_text())
     assert kept == {"plan": {"inputs": 5}, "batch_size": 8, "threads": 1}
     monkeypatch.setattr(toy.ToyPlan, "model_dump", lambda *a, **k: {"inputs": 6})
-    with pytest.raises(AnlageError, match="plan .* no longer follows from its data"):
+    with pytest.raises(AnlageError, match=r"plan .* no longer follows from its data"):
         trained(run)
 
 
@@ -157,21 +158,17 @@ def test_a_limit_that_is_over_before_it_begins_still_gives_a_model(make_run: Mak
     assert model_of(run).card.steps == 1
 
 
-@pytest.fixture
-def stop_at() -> Iterator[Callable[..., Callable[[Event], None]]]:
-    """Ask a run to stop when an event comes: ``on_event=stop_at(run, "step", 3)``; `asked` is when."""
+def stop_at(run: Run, kind: str, step: int) -> Callable[[Event], None]:
+    """Ask a run to stop when an event comes."""
 
-    def make(run: Run, kind: str, step: int = 0) -> Callable[[Event], None]:
-        def on_event(event: Event) -> None:
-            if event.event == kind and getattr(event, "step", 0) >= step and not run.stop_path.exists():
-                run.request_stop()
+    def on_event(event: Event) -> None:
+        if event.event == kind and getattr(event, "step", 0) >= step:
+            run.request_stop()
 
-        return on_event
-
-    yield make
+    return on_event
 
 
-def test_a_stop_keeps_the_best_weights_and_can_be_resumed(make_run: Make, trained: Any, stop_at: Any) -> None:
+def test_a_stop_keeps_the_best_weights_and_can_be_resumed(make_run: Make, trained: Any) -> None:
     settings = ("steps=60", "validate_every=5", "step_ms=20")
     plain = make_run("plain", *settings[:2])
     trained(plain)
@@ -214,8 +211,6 @@ def test_a_stop_takes_at_most_three_seconds_in_every_phase(
 
 
 def test_a_stop_that_an_earlier_trainer_did_not_see_is_forgotten(make_run: Make, trained: Any) -> None:
-    import os
-
     run = make_run("r", "steps=3")
     run.request_stop()
     os.utime(run.stop_path, (0, 0))
@@ -243,9 +238,7 @@ def test_a_loss_that_stays_not_finite_fails_with_a_sentence(make_run: Make, trai
 def test_out_of_memory_halves_the_batch_once_and_says_so(make_run: Make, trained: Any) -> None:
     run = make_run("r", "steps=5", "most_examples=4")
     events = trained(run)
-    assert [e.text for e in of(events, "note")[1:]] == [
-        "Memory ran out with 8 examples in a batch; going on with 4."
-    ]
+    assert [e.text for e in of(events, "note")[1:]] == ["Memory ran out with 8 examples in a batch; going on with 4."]
     assert run.state == "finished"
     half = make_run("half", "steps=5", "batch_size=4")
     trained(half)
@@ -254,7 +247,9 @@ def test_out_of_memory_halves_the_batch_once_and_says_so(make_run: Make, trained
 
 def test_out_of_memory_a_second_time_fails_with_a_sentence(make_run: Make, trained: Any) -> None:
     run = make_run("r", "steps=5", "most_examples=3")
-    with pytest.raises(AnlageError, match=r"Memory ran out with 4 examples in a batch .* choose fewer with --set batch_size"):
+    with pytest.raises(
+        AnlageError, match=r"Memory ran out with 4 examples in a batch .* choose fewer with --set batch_size"
+    ):
         trained(run)
     assert run.state == "failed"
     assert run.checkpoint_path.exists()
@@ -292,8 +287,6 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(
 
 
 def test_two_trainers_never_share_a_run(make_run: Make, trained: Any) -> None:
-    import os
-
     run = make_run("r", "steps=2")
     with run.lock():
         assert run.state == "running"
@@ -346,7 +339,9 @@ def test_a_model_that_does_not_fit_is_refused(make_run: Make, trained: Any) -> N
     first = make_run("first", "steps=1")
     trained(first)
     run = make_run("second", "steps=1", "width=8", start_from=first.target_path)
-    with pytest.raises(AnlageError, match=r"first.anlage do not fit this training \(encoder.0.bias: \(16,\) there, \(8,\) here\)"):
+    with pytest.raises(
+        AnlageError, match=r"first.anlage do not fit this training \(encoder.0.bias: \(16,\) there, \(8,\) here\)"
+    ):
         trained(run)
     with pytest.raises(AnlageError, match="needs a model to start from"):
         make_run("third", "freeze_encoder=true")

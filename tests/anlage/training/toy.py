@@ -97,9 +97,7 @@ class ToyTask:
         from torch import nn
 
         encoder = nn.Sequential(nn.Linear(plan.inputs, config.width), nn.BatchNorm1d(config.width), nn.SiLU())
-        return nn.Sequential(
-            OrderedDict(encoder=encoder, dropout=nn.Dropout(0.2), leave=nn.Linear(config.width, 1))
-        )
+        return nn.Sequential(OrderedDict(encoder=encoder, dropout=nn.Dropout(0.2), leave=nn.Linear(config.width, 1)))
 
     def loss(self, network: Any, batch: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         loss = (network(batch["x"]) - batch["y"]).square().mean()
