@@ -64,6 +64,10 @@ def run_build(options: argparse.Namespace) -> int:
     image = open_as_told(options.image, options)
     require_spacing(image, options.image)
     annotations = open_annotations(options.annotations, image=image, spacing=image.spacing)
+    if not len(annotations):
+        raise AnlageError(
+            f"{options.annotations} holds no nuclei; mark some first, or check that it is the right file."
+        )
     tell_annotations(annotations)
     cuboid = options.cuboid
     if cuboid == "auto" and not options.sparse:
@@ -110,6 +114,6 @@ def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:
         cut = f"; nuclei are cut by its walls {', '.join(map(str, cuboid.cut_walls))}" if cuboid.cut_walls else ""
         print(f"  {cuboid.n_nuclei} nuclei in {len(cuboid.frames)} frames{cut}.")
         for doubt in cuboid.doubts:
-            print(f"  Doubtful: {doubt.text}")
+            print(f"  Doubtful: {doubt.text}.")
     if any(cuboid.doubts for cuboid in cuboids):
         print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
