@@ -1,64 +1,99 @@
-"""``python -m napari_anlage.demo DIR``: what `anlage demo` left in a folder, in napari."""
+"""Show the folder that ``anlage demo`` made: image, annotation, truth, prediction, and the dock with its run.
+
+``python -m napari_anlage.demo DIR``
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from anlage import Annotations, Spacing, open_annotations, open_image
+from anlage import AnlageError, Annotations, Run, TimeLapse, load_model, open_annotations, open_image
+from napari_anlage import overlay
+from napari_anlage.grid import Grid
 
-__all__ = ["show"]
+__all__ = ["main", "open_demo"]
 
-
-def show(folder: Path, viewer: Any) -> None:
-    """Add image, heat-map, truth and found nuclei to a viewer, and go to the first frame that was predicted."""
-    image = open_image(folder / "image.ome.zarr")
-    spacing = image.spacing or Spacing(1, 1, 1)
-    interval_s = image.interval_s or 1.0
-    world = {"units": ("s", "µm", "µm", "µm"), "axis_labels": ("t", "z", "y", "x")}
-    pixels = image.read()[:, 0]
-    limits = tuple(float(value) for value in np.percentile(pixels, (1, 99.8)))
-    scale = (interval_s, *spacing.zyx)
-    viewer.add_image(pixels, name="embryo", scale=scale, contrast_limits=limits, **world)
-    heatmap = open_image(folder / "heatmap.zarr").read()[:, 0]
-    viewer.add_image(
-        heatmap,
-        name="heat-map",
-        scale=scale,
-        colormap="magma",
-        blending="additive",
-        opacity=0.6,
-        visible=False,
-        **world,
-    )
-    truth, found = (open_annotations(folder / name) for name in ("truth_unseen.csv", "found.csv"))
-    diameter_um = 2 * float(np.nanmedian(truth.radius_um))
-    for name, nuclei, size, colour in (("truth", truth, diameter_um, "#00d5ff"), ("found", found, 3.0, "#ff4fd8")):
-        viewer.add_points(
-            _in_um(nuclei, spacing), name=name, scale=(interval_s, 1, 1, 1), size=size, face_color="transparent",
-            border_color=colour, border_width=0.12, features={"probability": nuclei.probability}, **world,
-        )  # fmt: skip
-    if len(found):
-        first = found.positions[found.frames == found.frames.min()]
-        viewer.dims.set_point((0, 1), (interval_s * first[0, 0], spacing.z * float(np.median(first[:, 1]))))
+_NEEDED = ("image.ome.zarr", "annotations.csv", "truth.csv", "found.csv", "heatmap.zarr", "run")
+_TRUTH = "#ffffff"
 
 
-def _in_um(nuclei: Annotations, spacing: Spacing) -> Any:
-    """Positions (t, z, y, x) in frames and µm: sizes of points are then in µm whatever the voxels."""
-    return nuclei.positions * (1.0, *spacing.zyx)
-
-
-def main() -> int:
-    """Open a window and stay until it is closed."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open a viewer on a demo's folder and stay until it is closed."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) != 1:
+        sys.stderr.write("Give the folder that `anlage demo -o DIR` made: python -m napari_anlage.demo DIR\n")
+        return 2
     import napari
 
     viewer = napari.Viewer(title="anlage demo")
-    show(Path(sys.argv[1]), viewer)
+    try:
+        open_demo(viewer, Path(given[0]))
+    except AnlageError as error:
+        viewer.close()
+        sys.stderr.write(f"{error}\n")
+        return 2
     napari.run()
     return 0
+
+
+def open_demo(viewer: Any, folder: Path) -> None:
+    """Show a finished demo in a viewer, at a frame that the network never saw.
+
+    Raises
+    ------
+    AnlageError
+        If the folder lacks one of the demo's files.
+    """
+    missing = [name for name in _NEEDED if not (folder / name).exists()]
+    if missing:
+        raise AnlageError(
+            f"{folder} is no finished demo: {missing[0]} is missing; make it with `anlage demo -o {folder}`."
+        )
+    movie = open_image(folder / "image.ome.zarr")
+    annotated, truth, found = (open_annotations(folder / f"{name}.csv") for name in ("annotations", "truth", "found"))
+    image = _show_image(viewer, movie)
+    grid = Grid.of(image, "tzyx")
+    overlay.show_annotations(viewer, grid, truth, "truth", _TRUTH).visible = False
+    nuclei = overlay.show_annotations(viewer, grid, annotated, "annotated nuclei", overlay.ANNOTATED)
+    heat = open_image(folder / "heatmap.zarr").read()[:, 0]
+    viewer.add_image(
+        heat, name="heat-map", blending="additive", colormap="magma", opacity=0.6, contrast_limits=(0.0, 1.0),
+        projection_mode="none", visible=False, **grid.placed("tzyx"),
+    )  # fmt: skip
+    run = Run.open(folder / "run")
+    overlay.show_centres(viewer, grid, found, _diameter_um(run, truth), 1, "demo")
+    _show_dock(viewer, folder, image, nuclei, run)
+    frame = int(found.frames.min()) if len(found) else 0
+    overlay.go_to(viewer, grid, (frame, movie.shape[2] // 2, movie.shape[3] / 2, movie.shape[4] / 2))
+    viewer.reset_view()
+
+
+def _show_image(viewer: Any, movie: TimeLapse) -> Any:
+    pixels = movie.read()[:, 0]
+    limits = tuple(float(v) for v in np.percentile(pixels[0], (1, 99.8)))
+    spacing = (1.0, 1.0, 1.0) if movie.spacing is None else movie.spacing.zyx
+    return viewer.add_image(
+        pixels, name="embryo", contrast_limits=limits, scale=(movie.interval_s or 1.0, *spacing),
+        units=("s", "µm", "µm", "µm"), axis_labels=tuple("tzyx"),
+    )  # fmt: skip
+
+
+def _diameter_um(run: Run, truth: Annotations) -> float:
+    known = None if run.model_path is None else load_model(run.model_path).card.diameter_um
+    return known or 2 * float(np.nanmedian(truth.radius_um))
+
+
+def _show_dock(viewer: Any, folder: Path, image: Any, nuclei: Any, run: Run) -> None:
+    _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    dock.session.set_folder(folder)
+    dock.session.choose_image(image)
+    dock.session.choose_nuclei(nuclei)
+    dock.show_run(run)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
+from anlage import Run
 from napari_anlage.session import Session
 from napari_anlage.widgets.annotate import AnnotateTab
 from napari_anlage.widgets.data import DataTab
@@ -51,6 +52,11 @@ class Dock(QWidget):
     def sizeHint(self) -> QSize:
         """Narrow, and no taller than a small screen."""
         return QSize(_WIDTH, 560)
+
+    def show_run(self, run: Run) -> None:
+        """Watch a run, wherever it lies."""
+        self.train.watch(run)
+        self.train.refresh_runs()
 
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""

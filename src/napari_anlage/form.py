@@ -19,7 +19,7 @@ from magicgui.widgets import create_widget
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from anlage import AnlageError
 
@@ -63,7 +63,7 @@ class Form(QWidget):
                 continue
             row = _Row(field, getattr(config, name))
             row.changed.connect(self.changed)
-            label = QLabel(name.replace("_", " "))
+            label = QLabel(_words(name))
             label.setToolTip(row.toolTip())
             self._rows[name] = row
             layout.addRow(label, row)
@@ -121,9 +121,12 @@ class _Row(QWidget):
         native.setToolTip(self.toolTip())
         native.setMinimumWidth(60)
         self._native = native
+        native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._is_text = not self._nested and not _is_simple(kind)
         layout.addWidget(self._tick)
         layout.addWidget(native, 1)
+        if self._optional:
+            layout.addStretch(0)
         self.set_value(value)
         self._tick.toggled.connect(self._on_tick)
         self._editor.changed.connect(self._on_edit)
@@ -143,7 +146,7 @@ class _Row(QWidget):
         self._shown = value
         if self._optional:
             self._tick.setChecked(value is not None)
-            self._native.setEnabled(value is not None)
+            self._native.setVisible(value is not None)
         if value is not None and not self._nested:
             self._editor.value = _as_text(value) if self._is_text else value
         self._at_show = self._seen()
@@ -152,11 +155,18 @@ class _Row(QWidget):
         return self._editor.read() if self._nested else self._editor.value
 
     def _on_tick(self, ticked: bool) -> None:  # noqa: FBT001 - Qt's signal
-        self._native.setEnabled(ticked)
+        self._native.setVisible(ticked)
         self.changed.emit()
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
+
+
+def _words(name: str) -> str:
+    """A field's name for people: its unit, which it carries as its last word, in brackets."""
+    units = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
+    *words, last = name.split("_")
+    return f"{' '.join(words)} ({units[last]})" if words and last in units else name.replace("_", " ")
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -23,6 +23,7 @@ __all__ = [
     "new_points",
     "remove",
     "role_of",
+    "show_annotations",
     "show_boxes",
     "show_centres",
     "show_depth",
@@ -118,6 +119,22 @@ def show_centres(viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, 
 
 
 _SHOWN = {"id": "ids", "probability": "probability", "origin": "origin", "state": "state"}
+
+
+def show_annotations(viewer: Any, grid: Grid, nuclei: Annotations, name: str, colour: str) -> Any:
+    """Show nuclei as a Points layer of the user's own, as rings of their size; `grid` is in µm and has no channels."""
+    positions = _along(grid, nuclei.positions, 1)
+    for i, axis in enumerate(grid.axes):
+        if axis in "zyx":
+            positions[:, i] = grid.offset[i] + grid.scale[i] * positions[:, i]
+    diameter = 2 * np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, 4.0)
+    layer = viewer.add_points(
+        positions, ndim=len(grid.axes), name=name, size=diameter, features={"radius_um": nuclei.radius_um},
+        face_color="transparent", border_color=colour, border_width=0.12, projection_mode="rescale_spherical",
+        **_isotropic(grid),
+    )  # fmt: skip
+    show_depth(viewer, layer)
+    return layer
 
 
 def show_heatmap(viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_channels: int, model: str) -> Any:

@@ -18,7 +18,7 @@ _COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": 
 _PRIMARY = (
     "QPushButton{background:#2f7d5b;color:white;font-weight:600;padding:7px;border-radius:4px}"
     "QPushButton:hover{background:#379469}QPushButton:pressed{background:#276a4d}"
-    "QPushButton:disabled{background:palette(midlight);color:palette(mid)}"
+    "QPushButton:disabled{background:rgba(128,128,128,60);color:rgb(138,143,152)}"
 )
 
 

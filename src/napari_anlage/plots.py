@@ -19,6 +19,20 @@ __all__ = ["LearningPlot"]
 _TRAIN, _HELD_OUT, _SCORE, _BEST = "#5aa9e6", "#ffb000", "#3fc58a", "#ff5a5f"
 
 
+_HEIGHT = 264
+
+
+class _LossAxis(pg.AxisItem):
+    """Numbers at 1, 2 and 5 of every power of ten; pyqtgraph writes all nine over one another."""
+
+    def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        texts = []
+        for value in values:
+            number = float(10.0**value) * scale
+            texts.append(f"{number:g}" if f"{number:e}"[0] in "125" else "")
+        return texts
+
+
 class LearningPlot(pg.GraphicsLayoutWidget):
     """Training and validation loss (log or linear) and the validation score, over optimiser steps."""
 
@@ -26,15 +40,16 @@ class LearningPlot(pg.GraphicsLayoutWidget):
         super().__init__(parent=parent)
         self.setBackground(None)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(250)
-        self.ci.layout.setContentsMargins(0, 0, 6, 0)
+        self.setFixedHeight(_HEIGHT)
+        self.ci.layout.setContentsMargins(0, 0, 6, 4)
         self.ci.layout.setSpacing(2)
-        self._losses: Any = self.addPlot(row=0, col=0)
+        self._losses: Any = self.addPlot(row=0, col=0, axisItems={"left": _LossAxis("left")})
         self._scores: Any = self.addPlot(row=1, col=0)
         self.ci.layout.setRowStretchFactor(0, 3)
         self.ci.layout.setRowStretchFactor(1, 2)
         self._scores.setXLink(self._losses)
-        self._scores.setYRange(0, 1, padding=0.04)
+        self._scores.setYRange(0, 1, padding=0.08)
+        self._scores.getAxis("left").setTicks([[(0.0, "0"), (0.5, "0.5"), (1.0, "1")], []])
         self._scores.setLabel("bottom", "step")
         self._losses.setLabel("left", "loss")
         self._scores.setLabel("left", "score")
@@ -93,7 +108,7 @@ class LearningPlot(pg.GraphicsLayoutWidget):
 
     def sizeHint(self) -> QSize:
         """Small: pyqtgraph's own 640 × 480 would eat the canvas."""
-        return QSize(300, 250)
+        return QSize(300, _HEIGHT)
 
     def wheelEvent(self, event: Any) -> None:
         """Leave scrolling to the tab around the plot."""

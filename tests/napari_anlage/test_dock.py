@@ -182,7 +182,7 @@ def test_a_failed_training_is_one_sentence_and_can_be_resumed(docked, run, qtbot
     monkeypatch.setattr("napari_anlage.parts.show_error", told.append)
     (run.path / "die").touch()
     run.start()
-    widget.train._watch(run)
+    widget.show_run(run)
     qtbot.waitUntil(lambda: bool(told), timeout=20000)
     assert told == ["torch.cuda.OutOfMemoryError: CUDA out of memory"]
     assert widget.train.resume.button.isEnabled()

@@ -57,6 +57,7 @@ class PredictTab(Tab):
             "Preview this frame", primary=True, tooltip="Finds the nuclei of the frame that the viewer shows."
         )
         self.cancel = QPushButton("Cancel")
+        self.notes = note("")
         self._build()
         self._connect()
         self.refresh_models()
@@ -73,7 +74,7 @@ class PredictTab(Tab):
         form.addRow("Threshold", self.threshold)
         self.column.addLayout(form)
         self.heatmap.setChecked(True)
-        self.add(self.heatmap, self.preview, self.cancel, self.status)
+        self.add(self.heatmap, self.preview, self.cancel, self.status, self.notes)
         self.cancel.hide()
 
     def _connect(self) -> None:
@@ -166,6 +167,7 @@ class PredictTab(Tab):
         self._request, self._began = request, time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix="anlage-preview-"))
         self.status.say("Handing over the frame …", "info")
+        self.notes.setText("")
         self._thread.run(prepare, request, self._folder)
         self.refresh()
 
@@ -198,6 +200,7 @@ class PredictTab(Tab):
 
     def _on_predicted(self) -> None:
         if self._request is not None and self._folder is not None:
+            self.notes.setText(_assumptions(self._child.words()))
             self._thread.run(receive, self._request, self._folder)
         self.refresh()
 
@@ -271,6 +274,13 @@ class _Optional(QWidget):
 
     def value(self) -> float | None:
         return None if self.tick.isChecked() else float(self.spin.value())
+
+
+def _assumptions(words: str) -> str:
+    """What the predictor said beside its progress: the sentences between how it read the image and what it wrote."""
+    lines = [line.split("\r")[-1].strip() for line in words.splitlines()]
+    sentences = [line for line in lines if line.endswith(".") and "%|" not in line]
+    return "\n".join(line for line in sentences if " is read as " not in line and " written to " not in line)
 
 
 def _world_per_um(session: Session) -> float:

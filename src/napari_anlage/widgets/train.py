@@ -80,8 +80,10 @@ class TrainTab(Tab):
         grid.addWidget(QLabel("Length"), 1, 0)
         grid.addWidget(self.length, 1, 1, 1, 2)
         self.column.addLayout(grid)
-        advanced = QCollapsible("Advanced")
+        self.advanced = advanced = QCollapsible("Advanced")
         advanced.setDuration(0)
+        advanced.layout().setContentsMargins(0, 0, 0, 0)
+        advanced.content().layout().setContentsMargins(0, 0, 0, 0)
         for title, form in (("Network", self.special), ("Training", self.general)):
             advanced.addWidget(heading(title))
             advanced.addWidget(form)
@@ -170,7 +172,7 @@ class TrainTab(Tab):
     def _on_run_chosen(self, index: int) -> None:
         path = self.runs.itemData(index)
         if isinstance(path, Path) and (self._session.run is None or path != self._session.run.path):
-            self._watch(self.attempt(lambda: Run.open(path)))
+            self.watch(self.attempt(lambda: Run.open(path)))
 
     def _on_change(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self, "Folder for stores and runs", str(Path.home()))
@@ -203,7 +205,7 @@ class TrainTab(Tab):
     def _on_built(self, run: Run) -> None:
         def start() -> None:
             run.start()
-            self._watch(run)
+            self.watch(run)
 
         self.attempt(start)
         self.refresh_runs()
@@ -219,7 +221,8 @@ class TrainTab(Tab):
 
     # ---- the run ----
 
-    def _watch(self, run: Run | None) -> None:
+    def watch(self, run: Run | None) -> None:
+        """Follow this run, and show it on the other tabs."""
         self._stopping = False
         self.notes.say("")
         self._session.set_run(run)
@@ -244,7 +247,7 @@ class TrainTab(Tab):
         if run is None:
             raise AnlageError("There is no run to resume.")
         run.start()
-        self._watch(run)
+        self.watch(run)
         self.refresh()
 
     def _on_advanced(self) -> None:
