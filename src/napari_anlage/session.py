@@ -44,8 +44,6 @@ class Session:
     """Another project folder."""
     run_changed = Signal()
     """Another run, or its state changed."""
-    said = Signal(str, str)
-    """A sentence for the user, and its kind: info, good, warning or error."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = weakref.ref(viewer)
@@ -264,10 +262,6 @@ class Session:
         """Watch this run."""
         self.run = run
         self.run_changed.emit()
-
-    def say(self, text: str, kind: str = "info") -> None:
-        """Tell the user a sentence."""
-        self.said.emit(text, kind)
 
     # ---- events of the viewer ----
 

@@ -191,6 +191,31 @@ def test_a_failed_training_is_one_sentence_and_can_be_resumed(docked, run, qtbot
     qtbot.waitUntil(lambda: widget.train.watcher.state == "finished", timeout=20000)
 
 
+def test_it_can_be_closed_and_opened_again(docked, odd, blobs, run, qtbot) -> None:
+    viewer, first = docked
+    with_blobs(viewer, odd, blobs)
+    first.show_run(run)
+    viewer.window.remove_dock_widget(first)
+    qtbot.wait(50)
+    _, second = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    assert second is not first
+    viewer.add_image(blobs[0], name="another")
+    assert second.train.watcher.run is run
+    assert second.data.image.count() == 2
+    second.train.watcher.stop()
+
+
+def test_a_changed_annotation_makes_the_cuboid_stale(docked, odd, blobs, qtbot) -> None:
+    viewer, widget = docked
+    image, points = with_blobs(viewer, odd, blobs)
+    widget.annotate.find_cuboid()
+    qtbot.waitUntil(lambda: bool(widget.session.cuboids), timeout=20000)
+    points.add(image.data_to_world((1, 5, 20, 20)))
+    assert widget.annotate.status.plain == "The annotation changed since the cuboid was found; find it again."
+    widget.annotate.sliders.sliders["z"].setValue((1, 11))
+    qtbot.waitUntil(lambda: widget.session.cuboids[0].n_nuclei == 55, timeout=3000)
+
+
 def test_a_doubt_leads_to_its_place(docked, odd, blobs, qtbot) -> None:
     viewer, widget = docked
     image, _ = with_blobs(viewer, odd, blobs)

@@ -100,7 +100,7 @@ class AnnotateTab(Tab):
         self.doubts.itemClicked.connect(self._on_doubt)
         session.layers_changed.connect(self.refresh_layers)
         session.image_changed.connect(self.refresh)
-        session.nuclei_changed.connect(self.refresh)
+        session.nuclei_changed.connect(self._on_nuclei)
         session.cuboids_changed.connect(self.refresh_cuboid)
 
     # ---- layers ----
@@ -207,8 +207,16 @@ class AnnotateTab(Tab):
         if index >= 0:
             self._session.set_cuboids(self._session.cuboids, index)
 
+    def _on_nuclei(self) -> None:
+        self._found = None
+        self.refresh()
+        if self._session.cuboids:
+            self.status.say("The annotation changed since the cuboid was found; find it again.", "warning")
+
     def _on_moved(self, box: Box) -> None:
         session = self._session
+        if self._found is None:
+            self._found = self.attempt(session.annotations)
         cuboids, i = list(session.cuboids), session.selected
         cuboids[i] = edited(cuboids[i], box, self._found)
         session.set_cuboids(cuboids, i)

@@ -68,6 +68,8 @@ class TrainTab(Tab):
         self._stopping = False
         self._build()
         self._connect()
+        if session.run is not None:  # the dock was closed and opened again
+            self.watch(session.run)
         self.refresh_runs()
         self.refresh()
 
@@ -196,11 +198,11 @@ class TrainTab(Tab):
     def _build_store(self) -> None:
         session = self._session
         settings = self.settings()
-        store, run = session.new_paths()
         self.status.say("Writing the training data …", "info")
         self.progress.setRange(0, 100)
         self.progress.setFormat("writing the training data")
-        self._thread.run(_prepare, session, store, run, settings, _Throttled(self._thread.report))
+        context = max(abs(offset) for offset in getattr(self.special.read(), "frames", (0,)))
+        self._thread.run(_prepare, session, session.new_paths(), settings, context, _Throttled(self._thread.report))
 
     def _on_built(self, run: Run) -> None:
         def start() -> None:
@@ -304,13 +306,15 @@ class _Throttled:
             self._report(percent / 100, "")
 
 
-def _prepare(session: Session, store: Path, run: Path, settings: list[str], progress: Any) -> Run:
+def _prepare(session: Session, paths: tuple[Path, Path], settings: list[str], context: int, progress: Any) -> Run:
     """Write the store and make the run, in a thread."""
+    store, run = paths
     image = session.scaled_image()
     store.parent.mkdir(parents=True, exist_ok=True)
     built = build_store(
         store, image, session.annotations(), channels=session.channels, combine=session.combine,
-        cuboid=session.cuboids, progress=progress,
+        cuboid=session.cuboids, context_frames=context, annotations_source=str(session.nuclei_layer.name),
+        progress=progress,
     )  # fmt: skip
     return Run.create(run, _TASK, [built.path], settings)
 
