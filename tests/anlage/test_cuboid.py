@@ -156,6 +156,13 @@ def test_nuclei_far_apart_everywhere_are_one_sparse_tissue() -> None:
     assert len(found(positions)) == 1
 
 
+def test_an_area_inside_the_box_of_another_joins_it() -> None:
+    arm = [[0, 20, y, 20] for y in range(20, 381, 20)] + [[0, 20, 380, x] for x in range(40, 381, 20)]
+    nest = [[0, 20, y, x] for y in (80, 100) for x in (300, 320)]
+    (cuboid,) = found(arm + nest)
+    assert cuboid.n_nuclei == len(arm) + len(nest)
+
+
 # --- walls, planes, labels
 
 

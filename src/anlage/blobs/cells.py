@@ -22,12 +22,12 @@ NOISE = 5.0
 
 
 def finite(image_zyx: Floats) -> npt.NDArray[np.float32]:
-    """The image as float32, with holes (NaN, infinite) as dark as its darkest voxel."""
+    """The image as float32, with holes (NaN, infinite) as dark as its darker parts."""
     image = np.asarray(image_zyx, dtype=np.float32)
     finite = np.isfinite(image)
     if finite.all():
         return image
-    return np.where(finite, image, image[finite].min() if finite.any() else np.float32(0))
+    return np.where(finite, image, np.float32(np.quantile(image[finite], 0.25)) if finite.any() else np.float32(0))
 
 
 def compressed(image: npt.NDArray[np.float32], share: float, *, knee: float) -> npt.NDArray[np.float32]:

