@@ -20,17 +20,30 @@ _TRAIN, _HELD_OUT, _SCORE, _BEST = "#5aa9e6", "#ffb000", "#3fc58a", "#ff5a5f"
 
 
 _HEIGHT = 264
+_MOST_TICKS = 5
 
 
 class _LossAxis(pg.AxisItem):
-    """Numbers at 1, 2 and 5 of every power of ten; pyqtgraph writes all nine over one another."""
+    """Numbers at 1, 2 and 5 of every power of ten, or round ones where less than a power of ten is shown.
+
+    pyqtgraph itself writes all nine over one another, or none.
+    """
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[Any]:
+        if not self.logMode:
+            return list(super().tickValues(minVal, maxVal, size))
+        if maxVal - minVal > 1:
+            decades = range(math.floor(minVal), math.ceil(maxVal) + 1)
+            marks = [math.log10(digit) + decade for decade in decades for digit in (1, 2, 5)]
+        else:
+            low, high = 10.0**minVal, 10.0**maxVal
+            step = 10.0 ** math.floor(math.log10(max(high - low, 1e-12)))
+            step *= next(k for k in (0.2, 0.5, 1, 2) if (high - low) / (k * step) <= _MOST_TICKS or k == 2)
+            marks = [math.log10(k * step) for k in range(max(1, math.ceil(low / step)), math.floor(high / step) + 1)]
+        return [(1.0, [mark for mark in marks if minVal <= mark <= maxVal])]
 
     def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        texts = []
-        for value in values:
-            number = float(10.0**value) * scale
-            texts.append(f"{number:g}" if f"{number:e}"[0] in "125" else "")
-        return texts
+        return [f"{10.0**value * scale:.4g}" for value in values]
 
 
 class LearningPlot(pg.GraphicsLayoutWidget):

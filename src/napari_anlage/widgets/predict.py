@@ -208,7 +208,7 @@ class PredictTab(Tab):
         session, request = self._session, self._request
         if request is None or session.image_layer is None:
             return
-        grid, name = session.grid(), "classical" if prediction.model == CLASSICAL else Path(prediction.model).stem
+        grid, name = session.grid(), _short(prediction.model)
         n = session.n_layer_channels
         overlay.remove(session.viewer, "preview")
         if prediction.heatmap is not None:
@@ -217,7 +217,9 @@ class PredictTab(Tab):
         overlay.show_centres(session.viewer, grid, prediction.nuclei, diameter * _world_per_um(session), n, name)
         session.viewer.layers.selection.active = session.image_layer
         seconds = time.monotonic() - self._began
-        self.status.say(f"{counted(len(prediction.nuclei))} in frame {prediction.frame} ({seconds:.0f} s).", "good")
+        found = f"{counted(len(prediction.nuclei))} in frame {prediction.frame} ({seconds:.0f} s)."
+        advice = "" if len(prediction.nuclei) else " Lower the threshold, or train longer."
+        self.status.say(found + advice, "warning" if advice else "good")
 
     def _diameter_um(self, prediction: Prediction, request: Request) -> float:
         """What size to draw: as found, else as asked for, else the model's, else a guess of five voxels."""
@@ -280,7 +282,14 @@ def _assumptions(words: str) -> str:
     """What the predictor said beside its progress: the sentences between how it read the image and what it wrote."""
     lines = [line.split("\r")[-1].strip() for line in words.splitlines()]
     sentences = [line for line in lines if line.endswith(".") and "%|" not in line]
-    return "\n".join(line for line in sentences if " is read as " not in line and " written to " not in line)
+    known = ("Model ", "Classical detector: ")
+    news = [line for line in sentences if not line.startswith(known)]
+    return "\n".join(line for line in news if " is read as " not in line and " written to " not in line)
+
+
+def _short(model: str) -> str:
+    """A model's name for a layer: without the date that runs begin with."""
+    return re.sub(r"^\d{4}-\d\d-\d\d-", "", Path(model).stem)
 
 
 def _world_per_um(session: Session) -> float:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible, QElidingLabel
 
-from anlage import TASKS, AnlageError, Run, TrainingConfig, build_store
+from anlage import TASKS, AnlageError, Run, TrainingConfig, build_store, load_model
 from napari_anlage.form import Form, form_for
 from napari_anlage.job import Problem, RunWatcher, Thread
 from napari_anlage.parts import ActionButton, StatusLine, Tab, heading
@@ -278,9 +278,7 @@ class TrainTab(Tab):
             self.progress.setRange(0, 0)
             self.status.say("Preparing the examples …", "info")
         elif state == "finished":
-            best = max((score for _, score in self.watcher.curve.score), default=None)
-            told = "" if best is None else f" Best score on held-out nuclei: {best:.2f}."
-            self.status.say(f"Finished.{told} Preview it on the Predict tab.", "good")
+            self.status.say(f"Finished{how_good(run)}. Preview it on the Predict tab.", "good")
         elif state == "stopped":
             kept = " The best weights so far are a model." if run.model_path is not None else ""
             self.status.say(f"Stopped.{kept} Resume goes on exactly here.", "warning")
@@ -291,6 +289,17 @@ class TrainTab(Tab):
             self.status.say("This run was not started yet.", "idle")
         self._session.run_changed.emit()
         self.refresh()
+
+
+def how_good(run: Run) -> str:
+    """What held-out data say of a run's model, as the end of a sentence."""
+    try:
+        evidence = None if run.model_path is None else load_model(run.model_path).card.evidence
+    except AnlageError:
+        return ""
+    if evidence is None or "f1" not in evidence.metrics:
+        return ""
+    return f": F1 {evidence.metrics['f1']:.2f} on {evidence.held_out}"
 
 
 class _Throttled:
