@@ -2,10 +2,9 @@
 
 Full-resolution convolutions are what costs, so the first step folds blocks of voxels into channels (space-to-depth:
 nothing is lost) and everything runs on the coarser grid of *cells*. Skips are summed, downsampling is a strided
-convolution. There is no normalisation over the batch or the image: weights are standardised instead (Qiao et al. 2019,
-arXiv:1903.10520; Brock et al. 2021, arXiv:2101.08692) and residual branches start at zero (De & Smith 2020,
-arXiv:2002.10444), so that a tile, a patch and a whole frame give the same answer and a short training has no running
-statistics to wait for.
+convolution. Features are normalised over the channels of each cell (layer norm, as in Liu et al. 2022,
+arXiv:2201.03545), never over space or the batch: a tile, a patch and a whole frame give the same answer, and a short
+training has no running statistics to wait for.
 """
 
 from __future__ import annotations
@@ -30,35 +29,37 @@ def space_to_depth(image_BCZYX: torch.Tensor, block: Zyx) -> torch.Tensor:
     return folded.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * bz * by * bx, z // bz, y // by, x // bx)
 
 
-class StandardConv(nn.Conv3d):
-    """Convolution with standardised weights: zero mean and fixed variance per output channel, and a learnt gain."""
+class ChannelNorm(nn.Module):
+    """Mean 0 and variance 1 over the channels of each cell, then a learnt scale and shift for each channel."""
 
-    def __init__(self, n_in: int, n_out: int, kernel: Zyx, stride: Zyx = (1, 1, 1)) -> None:
-        super().__init__(n_in, n_out, kernel, stride=stride, padding=tuple(k // 2 for k in kernel))  # type: ignore[arg-type]
-        self.gain = nn.Parameter(torch.ones(n_out, 1, 1, 1, 1))
-
-    def standardised(self) -> torch.Tensor:
-        fan_in = self.weight[0].numel()
-        var, mean = torch.var_mean(self.weight, dim=(1, 2, 3, 4), keepdim=True, correction=0)
-        # 1.7 is about the gain that keeps the variance through a SiLU
-        scaled: torch.Tensor = (self.weight - mean) * torch.rsqrt(var * fan_in + 1e-4) * (1.7 * self.gain)
-        return scaled
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return functional.conv3d(x, self.standardised(), self.bias, self.stride, self.padding)
+        # in the channels-last layout both permutations are views
+        normal = functional.layer_norm(x.permute(0, 2, 3, 4, 1), self.scale.shape, self.scale, self.shift)
+        return normal.permute(0, 4, 1, 2, 3)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside an identity; the branch starts with weight zero."""
+    """Two convolutions, each after norm and activation, beside an identity."""
 
     def __init__(self, width: int, kernel: Zyx) -> None:
         super().__init__()
-        self.first = StandardConv(width, width, kernel)
-        self.second = StandardConv(width, width, kernel)
-        self.scale = nn.Parameter(torch.zeros(()))
+        self.branch = nn.Sequential(
+            ChannelNorm(width),
+            nn.SiLU(),
+            nn.Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
+            ChannelNorm(width),
+            nn.SiLU(),
+            nn.Conv3d(width, width, kernel, padding=_same(kernel)),
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.scale * self.second(functional.silu(self.first(functional.silu(x))))
+        result: torch.Tensor = x + self.branch(x)
+        return result
 
 
 class UNet(nn.Module):
@@ -93,10 +94,12 @@ class UNet(nn.Module):
         self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
         self.encoder = nn.ModuleList(nn.Sequential(ResidualBlock(w, k)) for w, k in zip(widths, kernels, strict=True))
         self.down = nn.ModuleList(
-            StandardConv(a, b, k, s) for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
+            nn.Sequential(ChannelNorm(a), nn.Conv3d(a, b, k, stride=s, padding=_same(k)))
+            for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
         )
         self.up = nn.ModuleList(nn.Conv3d(b, a, 1, bias=False) for a, b in itertools.pairwise(widths))
         self.decoder = nn.ModuleList(ResidualBlock(w, k) for w, k in zip(widths[:-1], kernels[:-1], strict=True))
+        self.norm = ChannelNorm(widths[0])
         self.leave = nn.Conv3d(widths[0], n_out, 1)
 
     def begin_with(self, outputs: torch.Tensor) -> None:
@@ -121,12 +124,12 @@ class UNet(nn.Module):
         for block, down in zip(self.encoder[:-1], self.down, strict=True):
             x = block(x)
             skips.append(x)
-            x = down(functional.silu(x))
+            x = down(x)
         x = self.encoder[-1](x)
         for i in reversed(range(len(skips))):
             x = functional.interpolate(self.up[i](x), size=skips[i].shape[2:], mode="nearest") + skips[i]
             x = self.decoder[i](x)
-        logits: torch.Tensor = self.leave(functional.silu(x))
+        logits: torch.Tensor = self.leave(functional.silu(self.norm(x)))
         return logits[:, :, : cells[0], : cells[1], : cells[2]]
 
     def _padded(self, image: torch.Tensor) -> torch.Tensor:
