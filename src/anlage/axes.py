@@ -74,9 +74,9 @@ class Box:
                 raise AnlageError(f"The box {self} is empty along {axis}: {low}:{high}.")
 
     @classmethod
-    def of(cls, start: Sequence[int], stop: Sequence[int]) -> Self:
+    def of(cls, start: npt.ArrayLike, stop: npt.ArrayLike) -> Self:
         """Build from first and one-past-last voxel, each (t, z, y, x)."""
-        ranges = [(int(a), int(b)) for a, b in zip(start, stop, strict=True)]
+        ranges = [(int(a), int(b)) for a, b in zip(np.asarray(start), np.asarray(stop), strict=True)]
         return cls(*ranges)
 
     @classmethod
@@ -121,8 +121,8 @@ class Box:
     def contains(self, positions_tzyx: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Which positions (N, 4) fall on a voxel of the box (voxel i covers i − ½ … i + ½)."""
         p = np.asarray(positions_tzyx, dtype=float).reshape(-1, 4)
-        inside: npt.NDArray[np.bool_] = ((p >= np.array(self.start) - 0.5) & (p < np.array(self.stop) - 0.5)).all(
-            axis=1
+        inside: npt.NDArray[np.bool_] = np.all(
+            (p >= np.array(self.start) - 0.5) & (p < np.array(self.stop) - 0.5), axis=1
         )
         return inside
 
