@@ -97,6 +97,15 @@ def test_the_diameter_is_in_um() -> None:
     assert estimate_diameter(image, fine, centres_zyx=centres) == pytest.approx(0.25 * coarse)
 
 
+def test_of_a_large_image_the_part_with_nuclei_is_measured() -> None:
+    image, centres, spacing = tissue(12, flat=True)
+    whole = np.random.default_rng(0).normal(100, 20, (1, 2000, 2500)).astype(np.float32)
+    offset = np.array([0, 1700, 30])
+    whole[:, offset[1] : offset[1] + image.shape[1], offset[2] : offset[2] + image.shape[2]] = image
+    assert estimate_diameter(whole, spacing, centres_zyx=centres + offset) == pytest.approx(12, rel=0.15)
+    assert estimate_diameter(whole, spacing) == pytest.approx(12, rel=0.25)
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -115,6 +124,8 @@ def test_an_image_without_anything_has_no_diameter_and_no_nuclei(image: Image) -
 def test_pure_noise_has_no_nuclei() -> None:
     image = np.random.default_rng(0).normal(100, 10, (20, 80, 80)).astype(np.float32)
     assert len(detect(image, Spacing(2, 1, 1), 10.0)[0]) <= 2
+    assert estimate_diameter(image, Spacing(2, 1, 1)) is None
+    assert estimate_diameter(image, Spacing(2, 1, 1), centres_zyx=np.zeros((0, 3))) is None
 
 
 @pytest.mark.parametrize("scene", SCENES)

@@ -21,6 +21,15 @@ SMALLEST = 3.0
 """Diameters are measured from so many voxels upwards ..."""
 RATIO = 1.25
 """... in steps of this factor."""
+KNEE = 0.5
+"""Brightness, as a part of the bright nuclei's, up to which the logarithm is nearly linear: enough to let dim nuclei
+count, not so much that the haze around a tissue does."""
+CLEAR = 1.5
+"""The best blob exceeds the threshold for noise by this factor, or there is nothing to measure."""
+MOST_VOXELS = 3_000_000
+"""Of a larger image only a part is measured."""
+SAMPLE = 100_000
+"""Voxels, about, from which the contrast of a part is told."""
 CROWDING = 1.05
 """Touching neighbours and a blurred rim make a nucleus look up to 20 % smaller, alone and sharp it looks up to 7 %
 larger: the middle of both."""
@@ -40,14 +49,15 @@ def estimate_diameter(image_zyx: Floats, spacing: Spacing, *, centres_zyx: npt.A
     centres_zyx
         (N, 3) known centres in voxels; without them the strongest blobs of the image are measured.
     """
-    image = finite(image_zyx)
+    given: Floats | None = None if centres_zyx is None else np.asarray(centres_zyx, dtype=np.float64).reshape(-1, 3)
+    if given is not None and len(given) == 0:
+        return None
+    part, centres = _liveliest(np.asarray(image_zyx), given)
+    image = finite(part)
     if min(image.shape[1:]) < 4 or float(np.ptp(image)) == 0:
         return None
-    scales = _scale_space(compressed(image, 0.01, knee=0.5), spacing)
-    if centres_zyx is not None:
-        measured = _sizes_at(scales, np.asarray(centres_zyx, dtype=np.float64).reshape(-1, 3))
-    else:
-        measured = _dominant_sizes(scales)
+    scales = _scale_space(compressed(image, 0.01, knee=KNEE), spacing)
+    measured = _sizes_at(scales, centres) if centres is not None else _dominant_sizes(scales)
     if len(measured) == 0:
         return None
     return _seen_through_planes(CROWDING * float(np.median(measured)), image.shape[0], spacing)
@@ -77,6 +87,29 @@ def match_diameter(estimated: float | None, known: float) -> tuple[float, str]:
         f"The nuclei measure about {estimated:.1f} µm across, the model's {known:.1f} µm: the image was rescaled by "
         f"{known / estimated:.2f} (--diameter-um sets another diameter)."
     )
+
+
+def _liveliest(image_zyx: Floats, centres_zyx: Floats | None) -> tuple[Floats, Floats | None]:
+    """The half, quarter, … of a large image that holds most centres or contrast: a sample is enough to measure."""
+    while image_zyx.size > MOST_VOXELS:
+        axis = int(np.argmax(image_zyx.shape))
+        middle = image_zyx.shape[axis] // 2
+        halves = np.split(image_zyx, [middle], axis=axis)
+        if centres_zyx is not None:
+            beyond = centres_zyx[:, axis] >= middle
+            second = bool(beyond.mean() > 0.5)
+            centres_zyx = centres_zyx[beyond == second] - (np.arange(3) == axis) * middle * second
+        else:
+            second = _contrast(halves[1]) > _contrast(halves[0])
+        image_zyx = halves[second]
+    return image_zyx, centres_zyx
+
+
+def _contrast(image_zyx: Floats) -> float:
+    step = math.ceil((image_zyx.size / SAMPLE) ** (1 / 3))
+    sample = image_zyx[::step, ::step, ::step].astype(np.float32)
+    sample = sample[np.isfinite(sample)]
+    return float(sample.std()) if len(sample) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +187,9 @@ def _dominant_sizes(scales: list[_Scale]) -> npt.NDArray[np.float64]:
     if not energy or max(energy) == 0:
         return np.zeros(0)
     best = int(np.argmax(energy))
-    peaks, height = find_peaks(scales[best].response_zyx, NOISE * scales[best].noise)
-    if len(peaks) == 0:
+    floor = NOISE * scales[best].noise
+    peaks, height = find_peaks(scales[best].response_zyx, floor)
+    if height.max(initial=0.0) <= CLEAR * floor:
         return np.zeros(0)
     strong = peaks[height > 0.5 * float((height**2).sum() / height.sum())]
     near = scales[max(0, best - 2) : best + 3]
