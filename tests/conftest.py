@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Before torch or numpy are loaded, here and in child processes: two cores are what a test may take.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 # The same examples on every machine, and none that fail because the machine was busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
