@@ -1,0 +1,72 @@
+"""The demo, with far too short a training, and the pictures it draws."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from anlage.cli.demo import _MADE, _make_room, _open_viewer
+from anlage.errors import AnlageError
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("anlage.cli.demo.N_FRAMES", 4)
+    monkeypatch.setattr("anlage.cli.demo.ANNOTATED", range(2))
+    monkeypatch.setattr("anlage.cli.demo.UNSEEN", range(3, 4))
+    monkeypatch.setattr("anlage.cli.demo.SETTINGS", ("width=8", "levels=1", "patch_um=20"))
+    code, out, err = command("demo", "-o", "out/demo", "--no-viewer", "--steps", "3")
+    assert code == 0, err
+    return tmp_path / "out" / "demo", out
+
+
+def test_demo_does_the_whole_job_and_reports(demo):
+    folder, out = demo
+    report = json.loads((folder / "report.json").read_text())
+    assert report["seed"] == 0
+    assert {"f1", "precision", "recall", "median_error_um", "n_truth", "n_predicted"} <= set(report["detection"])
+    assert report["detection"]["n_truth"] > 50
+    assert report["classical"]["f1"] > 0.9
+    assert {"render", "build", "train", "predict", "evaluate", "pictures", "total"} <= set(report["seconds"])
+    assert report["versions"]["anlage"]
+    assert [pair["axis"] for pair in report["touching_pairs"]] == ["z", "y", "x"]
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == sorted(_MADE)
+    for name in ("result.png", "slices.png", "training.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert "$ anlage build out/demo/image.ome.zarr" in out
+    assert "Pictures and report.json are in out/demo" in out
+
+
+def test_room_is_made_where_a_demo_was_and_nowhere_else(tmp_path):
+    _make_room(tmp_path / "new" / "demo")
+    (tmp_path / "new" / "demo" / "report.json").write_text("{}")
+    (tmp_path / "new" / "demo" / "run").mkdir()
+    (tmp_path / "new" / "demo" / "mine.txt").write_text("keep")
+    _make_room(tmp_path / "new" / "demo")
+    assert sorted(path.name for path in (tmp_path / "new" / "demo").iterdir()) == [".anlage-demo", "mine.txt"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "run").mkdir()
+    with pytest.raises(AnlageError, match="is not empty; choose another folder"):
+        _make_room(tmp_path / "other")
+    assert (tmp_path / "other" / "run").is_dir()
+
+
+def test_without_a_screen_no_viewer_is_opened(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("anlage.cli.doctor.display", lambda: None)
+    _open_viewer(tmp_path)
+    assert "There is no screen here" in capsys.readouterr().out
+
+
+def test_pictures_of_a_single_plane_and_of_nothing(tmp_path):
+    from anlage.axes import Spacing
+    from anlage.cli.pictures import Scene, draw_result, draw_slices, draw_training
+
+    nothing = np.zeros((0, 3))
+    scene = Scene(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)), nothing, nothing, Spacing(1, 1, 1))
+    draw_result(tmp_path / "a.png", scene, "empty")
+    draw_slices(tmp_path / "b.png", scene)
+    draw_training(tmp_path / "c.png", [])
+    assert len(list(tmp_path.glob("*.png"))) == 3
