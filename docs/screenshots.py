@@ -1,6 +1,6 @@
 """Make the pictures of the dock in ``docs/img``: a real viewer, a real short training, each step as a user sees it.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py [MINUTES]
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshots.py [STEPS]
 
 Needs a screen (Xvfb is enough). Everything is written to a temporary project; only the pictures are kept.
 """
@@ -22,7 +22,7 @@ def main() -> None:
     """Go through the steps and take a picture of each."""
     import napari
 
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0
+    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     IMG.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         viewer = napari.Viewer(show=True)
@@ -31,7 +31,7 @@ def main() -> None:
         _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
         dock.session.set_folder(Path(folder) / "embryo.anlage")
         viewer.layers.selection.active = image
-        Steps(viewer, dock, image).take(minutes)
+        Steps(viewer, dock, image).take(steps)
         viewer.close()
 
 
@@ -41,7 +41,7 @@ class Steps:
     def __init__(self, viewer: Any, dock: Any, image: Any) -> None:
         self.viewer, self.dock, self.image = viewer, dock, image
 
-    def take(self, minutes: float) -> None:
+    def take(self, steps: int) -> None:
         self.show(0, frame=1)
         self.shoot("dock-data")
         self.show(1, frame=1)
@@ -55,21 +55,23 @@ class Steps:
         self.shoot("dock-cuboid-3d")
         self.viewer.dims.ndisplay = 2
         self.viewer.reset_view()
-        self.train(minutes)
+        self.train(steps)
         self.predict()
 
-    def train(self, minutes: float) -> None:
+    def train(self, steps: int) -> None:
         train = self.dock.train
         self.show(2, frame=1)
-        train.length.setItemText(0, f"Quick look – {minutes:g} minutes")
-        train.length.setCurrentIndex(0)
         train.advanced.expand(animate=False)
         self.shoot("dock-train-advanced")
         train.advanced.collapse(animate=False)
+        train.general.set_value("steps", steps)
         train.start.button.click()
-        wait(lambda: len(train.watcher.curve.score) >= 4 or train.watcher.state in ("finished", "failed"), 600)
+        wait(
+            lambda: len(train.watcher.curve.score) >= 4 or train.watcher.state in ("finished", "failed"),
+            5 * steps + 600,
+        )
         self.shoot("dock-training")
-        wait(lambda: train.watcher.state in ("finished", "failed"), 60 * minutes + 600)
+        wait(lambda: train.watcher.state in ("finished", "failed"), 10 * steps + 600)
         self.shoot("dock-trained")
 
     def predict(self) -> None:

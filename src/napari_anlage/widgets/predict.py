@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtWidgets import (
+    QApplication,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
@@ -91,6 +92,9 @@ class PredictTab(Tab):
         session.image_changed.connect(self.refresh)
         session.run_changed.connect(self.refresh_models)
         session.project_changed.connect(self.refresh_models)
+        application = QApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.stop)
 
     # ---- the model ----
 
