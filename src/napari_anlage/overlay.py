@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 _KEY = "anlage"
+_FLAT = 0.2
 ANNOTATED = "#4dd8ff"
 """Colour of the rings around annotated nuclei; predicted ones are coloured by probability."""
 _BRIGHT, _DIM = np.array([1.0, 0.85, 0.2, 1.0]), np.array([0.55, 0.75, 1.0, 0.9])
@@ -147,9 +148,12 @@ def show_heatmap(viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_chann
     if "z" not in grid.axes and z > 1:
         raise ValueError(f"a heat-map with {z} planes does not fit the 2D layer '{grid.name}'")
     data = _transposed(heatmap.data, grid.axes).reshape([lengths[axis] for axis in grid.axes])
+    # black where there is nothing, whatever level a young network gives to nothing; a flat map is not blown up
+    nothing = float(np.median(heatmap.data))
+    limits = (nothing, max(float(heatmap.data.max()), nothing + _FLAT))
     return viewer.add_image(
         data, name=f"preview: heat-map ({model})", blending="additive", colormap="magma", opacity=0.6, projection_mode="none",
-        contrast_limits=(0.0, 1.0), metadata={_KEY: {"role": "preview heat-map", "model": model}},
+        contrast_limits=limits, metadata={_KEY: {"role": "preview heat-map", "model": model}},
         **grid.placed(grid.axes, origin, step),
     )  # fmt: skip
 

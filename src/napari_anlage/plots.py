@@ -19,7 +19,7 @@ __all__ = ["LearningPlot"]
 _TRAIN, _HELD_OUT, _SCORE, _BEST = "#5aa9e6", "#ffb000", "#3fc58a", "#ff5a5f"
 
 
-_HEIGHT = 264
+_HEIGHT = 256
 _MOST_TICKS = 5
 
 
@@ -61,7 +61,7 @@ class LearningPlot(pg.GraphicsLayoutWidget):
         self.ci.layout.setRowStretchFactor(0, 3)
         self.ci.layout.setRowStretchFactor(1, 2)
         self._scores.setXLink(self._losses)
-        self._scores.setYRange(0, 1, padding=0.08)
+        self._scores.setYRange(0, 1, padding=0.16)
         self._scores.getAxis("left").setTicks([[(0.0, "0"), (0.5, "0.5"), (1.0, "1")], []])
         self._scores.setLabel("bottom", "step")
         self._losses.setLabel("left", "loss")
@@ -89,7 +89,7 @@ class LearningPlot(pg.GraphicsLayoutWidget):
             (_SCORE, "●", "score"),
             (_BEST, "★", "best"),
         )
-        return "&nbsp; ".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
+        return " &nbsp;".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
 
     def set_log(self, *, on: bool) -> None:
         """Show the losses on a logarithmic axis or not."""

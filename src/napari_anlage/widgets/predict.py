@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
     QCheckBox,
@@ -111,7 +112,8 @@ class PredictTab(Tab):
         self.model.blockSignals(True)
         self.model.clear()
         for path in unique:
-            self.model.addItem(path.stem, str(path))
+            self.model.addItem(_short(path.name), str(path))
+            self.model.setItemData(self.model.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
         self.model.addItem("classical detector", CLASSICAL)
         fresh = watched is not None and str(watched.resolve()) not in known
         wanted = str(watched.resolve()) if fresh and watched else chosen

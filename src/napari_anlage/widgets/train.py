@@ -97,6 +97,7 @@ class TrainTab(Tab):
         self.add(self.status, self.progress, heading("Run"), self.runs)
         legend = QHBoxLayout()
         label = QLabel(LearningPlot.legend())
+        label.setStyleSheet("font-size:11px")
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         legend.addWidget(label, 1)
         legend.addWidget(self.log)
