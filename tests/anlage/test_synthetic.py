@@ -83,6 +83,13 @@ def test_deeper_is_dimmer():
     assert pixels[:8][inside[:8]].mean() > 2 * pixels[-8:][inside[-8:]].mean()
 
 
+def test_fragments_are_in_the_image_but_not_in_the_truth():
+    clean, dirty = (embryo(2, 1, (16, 96, 96), n_nuclei=10, optics=Optics(n_fragments=n)) for n in (0, 20))
+    assert np.array_equal(clean.truth.positions, dirty.truth.positions)
+    outside = clean.labels.data[0, 0] == 0
+    assert (dirty.image.data[0, 0][outside] > 500).sum() > 5 * (clean.image.data[0, 0][outside] > 500).sum()
+
+
 def test_flat_culture_and_second_channel():
     movie = embryo(0, 3, (1, 128, 128), spacing=Spacing(1, 0.5, 0.5), n_nuclei=20, optics=Optics(n_channels=2))
     assert movie.image.shape == (3, 2, 1, 128, 128)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from anlage.synthetic.nuclei import N_WAVES, Nucleus
+from anlage.synthetic.nuclei import N_WAVES, Nucleus, new_fragment
 from anlage.synthetic.stage import Stage, Vector
 
 __all__ = ["paint", "photograph"]
@@ -23,7 +23,7 @@ def photograph(nuclei: Sequence[Nucleus], stage: Stage) -> npt.NDArray[np.uint16
     voxel = stage.spacing.um / (fine, 1, 1)
     origin = np.array([-(fine - 1) / 2 * voxel[0], 0.0, 0.0])
     scene = np.zeros((optics.n_channels, Z * fine, Y, X), dtype=np.float32)
-    for nucleus in nuclei:
+    for nucleus in [*nuclei, *(new_fragment(stage) for _ in range(optics.n_fragments))]:
         window, body = _window(nucleus, scene.shape[1:], voxel, origin, stage)
         glow = _glow(nucleus, body)
         for channel, light in enumerate(nucleus.light):

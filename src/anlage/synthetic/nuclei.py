@@ -10,7 +10,7 @@ import numpy as np
 
 from anlage.synthetic.stage import Stage, Vector
 
-__all__ = ["N_WAVES", "Nucleus", "new_nucleus", "next_frame", "relax"]
+__all__ = ["N_WAVES", "Nucleus", "new_fragment", "new_nucleus", "next_frame", "relax"]
 
 _DIVISION_RATE = 0.03
 """Chance per frame that a nucleus begins to divide."""
@@ -90,6 +90,13 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
         waves=waves,
         axis=stage.direction(),
     )
+
+
+def new_fragment(stage: Stage) -> Nucleus:
+    """Something bright and small that is no nucleus."""
+    size, glow = stage.rng.uniform(0.4, 0.6), stage.rng.uniform(1.5, 3.0)
+    shape = new_nucleus(stage, 0)
+    return replace(shape, radius=size * shape.radius, light=glow * shape.light)
 
 
 def _turn(stage: Stage, angle: float) -> Vector:

@@ -17,7 +17,7 @@ Vector = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Optics:
-    """The imaginary microscope."""
+    """The imaginary microscope, and what it sees beside nuclei."""
 
     psf_um_zyx: tuple[float, float, float] = (1.2, 0.3, 0.3)
     """Standard deviation of the point spread function in µm."""
@@ -35,6 +35,8 @@ class Optics:
     """Depth (µm along z) over which the light falls to 1/e."""
     n_channels: int = 1
     """1: all nuclei; 2: beside them a marker that about half of the nuclei carry."""
+    n_fragments: int = 0
+    """Bright fragments (of dead cells, dust) in every frame, half as wide as a nucleus and no nuclei."""
 
 
 @dataclass(frozen=True, slots=True)
