@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.blobs import detect, estimate_diameter, match_diameter
+from anlage.blobs import FRACTION, blob_response, detect, estimate_diameter, match_diameter
+from anlage.calibration import Calibration
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
 from anlage.model import Model
@@ -36,6 +37,11 @@ __all__ = ["CLASSICAL", "predict", "predict_classical"]
 CLASSICAL = "classical"
 """Name of the detector that needs no training, wherever a model is named."""
 
+LOWEST = 0.05
+"""Cells less probable than this, before calibration, are not looked at unless the threshold demands it."""
+CONTEXT_DIAMETERS = 2.0
+"""Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -45,6 +51,7 @@ def predict(  # noqa: PLR0913 - the command line's options
     *,
     frames: Sequence[int] | None = None,
     region: Box | None = None,
+    channels: Sequence[int] | None = None,
     diameter_um: float | None = None,
     threshold: float | None = None,
     device: str = "auto",
@@ -62,8 +69,10 @@ def predict(  # noqa: PLR0913 - the command line's options
     frames
         Frames to predict; all by default.
     region
-        Predict this part only (voxels of the image; its time range is not looked at). One nucleus diameter around it is
-        read as context.
+        Predict this part only (voxels of the image; its time range is not looked at). Two nucleus diameters around it
+        are read as context.
+    channels
+        Channels of the image that the model's inputs are taken from, in its order; by default the numbers in its card.
     diameter_um
         Typical nucleus diameter in the image in µm; by default the model's, unless the image clearly shows others.
     threshold
@@ -85,7 +94,7 @@ def predict(  # noqa: PLR0913 - the command line's options
     AnlageError
         If the image lacks a channel that the model needs, holds NaN, or the device cannot be used.
     """
-    runner = _prepare(model, image, frames, region, diameter_um, device)
+    runner = _prepare(model, image, frames, region, channels, diameter_um, device)
     probable = model.card.evidence.threshold if threshold is None else threshold
     todo = _frames(image, frames)
     # the next frame is read and resampled while the network works on this one
@@ -131,10 +140,10 @@ def predict_classical(  # noqa: PLR0913 - the command line's options
             )
         notes = (f"The nuclei were taken to be {diameter_um:.1f} µm across, as measured in the image.",)
     floor = 0.5 if threshold is None else threshold
-    context = part.grown(diameter_um, spacing)
+    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing)
     for i, t in enumerate(todo):
         pixels = intensity.frame(image, t, context)[0]
-        positions, scores = detect(pixels, spacing, diameter_um)
+        positions, scores = detect(pixels, spacing, diameter_um, fraction=min(FRACTION, _contrast(floor)))
         nuclei = part.nuclei(t, positions + context.start[1:], _rank(scores), CLASSICAL, diameter_um)
         dense = _blob_map(pixels, spacing, diameter_um, context) if heatmap else None
         yield Prediction(t, nuclei.select(nuclei.probability >= floor), CLASSICAL, dense, notes)
@@ -167,7 +176,10 @@ class _Part:
         diameter_um: float,
     ) -> Annotations:
         """Nuclei of one frame that lie in the part, the most likely first."""
-        positions = np.insert(positions_zyx.reshape(-1, 3), 0, t, axis=1)
+        # the grid of cells reaches a little beyond the image; a centre found there lies on the last voxel
+        last = np.array(self.image.shape_tzyx[1:]) - 1
+        inner = np.clip(positions_zyx.reshape(-1, 3), -0.49, last + 0.49) * (last > 0)
+        positions = np.insert(inner, 0, t, axis=1)
         _, z, y, x = self.box.ranges
         inside = Box((t, t + 1), z, y, x).contains(positions)
         order = np.argsort(-probability[inside], kind="stable")
@@ -220,8 +232,7 @@ class _Runner:
         calibration = self.model.card.evidence.calibration
         grid = self.plan.grid
         output = network_output(self.network, pixels, grid, self.device)
-        lowest = min(0.05, threshold / 2)
-        found = decode_centres(output[0], output[1:4], grid.cell_diameters, lowest=max(lowest, 1e-4))
+        found = decode_centres(output[0], output[1:4], grid.cell_diameters, lowest=_floor(calibration, threshold))
         working = (found.cells + 0.5) * grid.stem - 0.5
         positions = self.placement.to_image(working) + self.context.start[1:]
         probability = calibration.apply(found.logits)
@@ -241,26 +252,27 @@ def _prepare(
     image: TimeLapse,
     frames: Sequence[int] | None,
     region: Box | None,
+    channels: Sequence[int] | None,
     diameter_um: float | None,
     device: str,
 ) -> _Runner:
     from anlage.networks.device import choose_device
 
     card = model.card
-    _check_channels(model, image)
+    inputs, notes = _channels(model, image, channels)
     chosen = choose_device(device)
     network, plan = _network(model, chosen)
-    notes = []
+    notes += _check_depth(plan, image)
     spacing = image.spacing
     if spacing is None:
         spacing = Spacing(*card.spacing_um_zyx)
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
-    intensity = measure_intensity(image, card.intensity.indices, card.intensity.combine, card.intensity.percentiles)
+    intensity = measure_intensity(image, inputs, card.intensity.combine, card.intensity.percentiles)
     if diameter_um is None:
         diameter_um, note = _diameter(plan, image, intensity, spacing, _frames(image, frames))
         notes.append(note)
     part = _Part(image, region)
-    context = part.grown(diameter_um, spacing) if region else part.box
+    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
     placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
     return _Runner(
         model, network, plan, chosen, image, intensity, placement, part, context, diameter_um, tuple(notes), {},
@@ -288,13 +300,45 @@ def _network(model: Model, device: str) -> tuple[torch.nn.Module, NucleiPlan]:
     return network.to(device).eval(), plan
 
 
-def _check_channels(model: Model, image: TimeLapse) -> None:
-    wanted = model.card.intensity.indices
+def _channels(model: Model, image: TimeLapse, chosen: Sequence[int] | None) -> tuple[tuple[int, ...], list[str]]:
+    """Which channels of the image the model looks at, and a note where that was not obvious."""
+    card = model.card
+    learnt = card.intensity.indices
+    wanted = learnt if chosen is None else tuple(int(c) for c in chosen)
+    if len(wanted) != len(learnt):
+        raise AnlageError(
+            f"The model '{card.name}' looks at {len(learnt)} channels ({', '.join(card.channels)}), but {len(wanted)} were "
+            "chosen: name one channel of the image for each, in this order."
+        )
     if max(wanted) >= image.n_channels:
         raise AnlageError(
-            f"The model '{model.card.name}' looks at channel {', '.join(map(str, wanted))}, but '{image.source}' has "
-            f"{image.n_channels} (0 to {image.n_channels - 1}): choose another image or model."
+            f"The model '{card.name}' looks at channel {', '.join(map(str, wanted))}, but '{image.source}' has "
+            f"{image.n_channels} (0 to {image.n_channels - 1}): choose channels of the image with --channels."
         )
+    if chosen is None and image.n_channels > len(wanted):
+        shown = ", ".join(f"{c} ({image.channels[c]})" for c in wanted)
+        return wanted, [
+            f"Of {image.n_channels} channels the model looks at {shown}, as in training; --channels chooses."
+        ]
+    return wanted, []
+
+
+def _check_depth(plan: NucleiPlan, image: TimeLapse) -> list[str]:
+    if plan.grid.flat and not image.is_flat:
+        raise AnlageError(
+            f"The model was trained on single planes, but '{image.source}' has {image.shape_tzyx[1]}: train one on volumes, "
+            "or predict a projection."
+        )
+    if image.is_flat and not plan.grid.flat:
+        return ["The model was trained on volumes, and the image is a single plane: expect it to do worse."]
+    return []
+
+
+def _floor(calibration: Calibration, threshold: float) -> float:
+    """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
+    p = min(max(threshold, 1e-4), 1 - 1e-4)
+    logit = (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope
+    return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))
 
 
 def _frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
@@ -324,15 +368,16 @@ def _apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing,
 
 def _rank(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Blob contrast → 0 … 1; the faintest contrast that counts by default → 0.5."""
-    from anlage.blobs import FRACTION
-
     ranked: npt.NDArray[np.float64] = scores / (scores + FRACTION)
     return ranked
 
 
-def _blob_map(pixels: npt.NDArray[np.float32], spacing: Spacing, diameter_um: float, context: Box) -> DenseMap:
-    from anlage.blobs import blob_response
+def _contrast(rank: float) -> float:
+    """The inverse of `_rank`."""
+    return FRACTION * rank / (1 - rank) if rank < 1 else float("inf")
 
+
+def _blob_map(pixels: npt.NDArray[np.float32], spacing: Spacing, diameter_um: float, context: Box) -> DenseMap:
     response = blob_response(pixels, spacing.um, diameter_um)
     z, y, x = (float(s) for s in context.start[1:])
     return DenseMap(np.clip(response / max(float(response.max()), 1e-6), 0, 1), (1.0, 1.0, 1.0), (z, y, x))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anlage.evaluation.detection import DetectionScore, FrameScore, match, score_detection
+from anlage.evaluation.detection import DetectionScore, FrameScore, score_detection
 from anlage.evaluation.report import DEFAULT_RADIUS_UM, Report, evaluate, small_labels
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "FrameScore",
     "Report",
     "evaluate",
-    "match",
     "score_detection",
     "small_labels",
 ]

@@ -74,6 +74,7 @@ class NucleiTask:
     minutes: ClassVar[float] = 5.0
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
+    inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")
 
     def prepare(self, stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
         from anlage.tasks.nuclei_examples import prepare

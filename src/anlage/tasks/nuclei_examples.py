@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from anlage.axes import Box
 from anlage.blobs import estimate_diameter, match_diameter
 from anlage.dataset.augment import Augmentation, draw, shade, warp_image, warp_points
 from anlage.dataset.split import Part, split_stores
@@ -39,10 +41,12 @@ BYTES_PER_VOXEL = 700
 
 @dataclass(frozen=True)
 class WorkingFrames:
-    """A store, or a part of it, on the working grid.
+    """One cuboid of a store, or the part of it that counts, on the working grid.
 
     Parameters
     ----------
+    box
+        The piece, in voxels of the store, with the context around it.
     image
         (T, C, Z, Y, X) float16, normalised; on disk, read piece by piece.
     known
@@ -50,14 +54,15 @@ class WorkingFrames:
     centres
         For each frame (N, 3): true centres (z, y, x) in working voxels.
     frames
-        Frames with something known.
+        Frames with something known, counted from the start of the box.
     placement
-        How the grid lies in the store.
+        How the grid lies in the box.
     unit_um
         Micrometres per nucleus diameter in this store.
     """
 
     store: Store
+    box: Box
     image: npt.NDArray[np.float16]
     known: npt.NDArray[np.uint8]
     centres: tuple[npt.NDArray[np.float64], ...]
@@ -73,6 +78,13 @@ class WorkingFrames:
     @property
     def n_nuclei(self) -> int:
         return sum(len(self.centres[t]) for t in self.frames)
+
+    @property
+    def n_known(self) -> int:
+        """Nuclei whose centres lie where something is known."""
+        last = np.array(self.shape_zyx) - 1
+        at = [(t, np.clip(np.rint(self.centres[t]), 0, last).astype(int)) for t in self.frames]
+        return int(sum(self.known[t][tuple(voxels.T)].sum() for t, voxels in at))
 
     def stack(self, t: int, offsets: Sequence[int]) -> npt.NDArray[np.float16]:
         """The frame with its temporal context as channels: (len(offsets)·C, Z, Y, X); a missing frame is the last one there."""
@@ -154,10 +166,11 @@ class NucleiExamples:
             target = _somewhere(frames.known[t], rng)
         inner = np.array(self.plan.patch_zyx) * 0.7
         start = np.rint(target + (rng.random(3) - 0.5) * inner - (np.array(shape) - 1) / 2).astype(int)
-        # where the image is larger than the patch along an axis, do not look beyond its walls
-        room = np.array(frames.shape_zyx) - np.array(self.plan.patch_zyx)
+        # Not beyond the walls where the image is larger than the patch; where it is smaller, it begins with the patch and
+        # is filled up behind, as in prediction.
+        room = np.maximum(np.array(frames.shape_zyx) - np.array(self.plan.patch_zyx), 0)
         border = (np.array(shape) - np.array(self.plan.patch_zyx)) // 2
-        start = np.where(room >= 0, np.clip(start + border, 0, np.maximum(room, 0)) - border, room // 2 - border)
+        start = np.clip(start + border, 0, room) - border
         image = _crop(frames.stack(t, self.plan.frames), start, shape, fill="edge")
         known = _crop(frames.known[t][None], start, shape, fill="constant")[0]
         return image, known, frames.centres[t] - start
@@ -166,7 +179,9 @@ class NucleiExamples:
 def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
     """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores)
-    split = split_stores(stores, seed=setting.seed, context_frames=max(abs(offset) for offset in config.frames))
+    reach = max(abs(offset) for offset in config.frames)
+    # two frames whose contexts share a frame are not independent
+    split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
     pooled = config.diameter_um or _pooled_diameter(stores)
     units = {store.path: _unit(store, pooled, config) for store in stores}
     notes = [*(note for _, note in units.values() if note), *split.notes]
@@ -174,9 +189,23 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
 
     def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
-        return tuple(_work(part, grid, units[part.store.path][0], setting.cache) for part in parts)
+        return tuple(
+            frames for part in parts for frames in _work(part, grid, units[part.store.path][0], reach, setting.cache)
+        )
 
-    train, validation = on_grid(split.train), on_grid(split.validation)
+    train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
+    if not sum(frames.n_known for frames in train):
+        raise AnlageError("Nothing of the stores is known on the network's grid: annotate a larger part of the image.")
+    if not sum(frames.n_known for frames in validation):
+        validation, held_out = train, "nothing: the training data themselves"
+        notes.append(
+            "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
+        )
+    if reach and _lacks_context(stores, reach):
+        notes.append(
+            "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
+            f"build with --context {reach} to keep them."
+        )
     plan = earlier or NucleiPlan(
         grid=grid,
         diameter_um=pooled,
@@ -189,7 +218,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     )
     augmentation = Augmentation() if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
-    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, split.held_out, setting, augmentation)
+    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
 
 
 def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
@@ -203,6 +232,13 @@ def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiCon
 
 
 def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
+    flat = store.shape_tzyx[1] == 1
+    if base.grid.flat != flat:
+        kinds = ("a volume", "a single plane")
+        raise AnlageError(
+            f"The model to start from was trained on {kinds[base.grid.flat]}, but '{store.name}' holds {kinds[flat]}: "
+            "choose another model, or train from scratch."
+        )
     inputs = {"channels": (base.n_channels, store.shape[1]), "frames": (base.frames, config.frames)}
     for what, (theirs, ours) in inputs.items():
         if theirs != ours:
@@ -259,40 +295,74 @@ def _unit(store: Store, pooled: float, config: NucleiConfig) -> tuple[float, str
     )
 
 
-def _work(part: Part, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
-    """Bring a part of a store onto the grid; the pixels are decoded once per store, whatever the parts."""
+def _work(part: Part, grid: Grid, unit_um: float, reach: int, cache: Path) -> list[WorkingFrames]:
+    """Bring a part of a store onto the grid, cuboid by cuboid: what lies between cuboids costs nothing."""
+    boxes = [_read_box(part, cuboid.box, unit_um, reach) for cuboid in part.store.meta.cuboids]
+    pieces = [_work_box(part, box, grid, unit_um, cache) for box in boxes if box is not None]
+    return [piece for piece in pieces if piece.frames]
+
+
+def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None:
+    """What to read for a cuboid: its share of the part, and around it the context that the network sees."""
     store = part.store
-    t, *shape_zyx = store.shape_tzyx
-    placement = grid.place(store.spacing, unit_um, tuple(shape_zyx))
+    wanted = cuboid if part.box is None else cuboid.intersection(part.box)
+    if wanted is None:
+        return None
+    halo = np.ceil(2 * unit_um / store.spacing.um).astype(int).tolist()
+    near = wanted.grown(halo).intersection(cuboid) or wanted
+    (t0, t1), z, y, x = near.ranges
+    return Box((max(0, t0 - reach), min(store.shape_tzyx[0], t1 + reach)), z, y, x)
+
+
+def _work_box(part: Part, box: Box, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
+    store = part.store
+    placement = grid.place(store.spacing, unit_um, box.shape[1:])
     step = "-".join(f"{s:.6g}" for s in placement.step_zyx)
-    path = cache / f"{store.hash[:16]}-{step}.npy"
+    path = cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {step}.npy"
     if not path.exists():
-        _decode(store, placement, path)
-    mask = part.mask()
-    known = np.zeros((t, *placement.shape_zyx), dtype=np.uint8)
+        _decode(store, box, placement, path)
+    mask, space = part.mask(), box.slices[1:]
     nuclei = store.positives
-    kept = part.contains(nuclei.positions)
+    nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
+    known = np.zeros((box.shape[0], *placement.shape_zyx), dtype=np.uint8)
     centres: list[npt.NDArray[np.float64]] = []
-    for i in range(t):
-        rows = (nuclei.frames == i) & kept
-        centres.append(placement.to_working(nuclei.positions[rows, 1:]))
-        if i in part.frames:
-            weight = torch.from_numpy((np.asarray(store.weight[i]) * mask(i)).astype(np.float32))
-            known[i] = (placement.resample(weight) > 0.5).numpy()
-    frames = tuple(i for i in part.frames if known[i].any())
-    return WorkingFrames(store, np.load(path, mmap_mode="r"), known, tuple(centres), frames, placement, unit_um)
+    for i, t in enumerate(range(*box.t)):
+        centres.append(placement.to_working(nuclei.positions[nuclei.frames == t, 1:] - box.start[1:]))
+        if t in part.frames:
+            weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
+            known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
+    frames = tuple(i for i, frame in enumerate(known) if frame.any())
+    return WorkingFrames(store, box, np.load(path, mmap_mode="r"), known, tuple(centres), frames, placement, unit_um)
 
 
-def _decode(store: Store, placement: Placement, path: Path) -> None:
+def _decode(store: Store, box: Box, placement: Placement, path: Path) -> None:
+    """Normalise and resample the pixels of a box, once for the whole training."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (box.shape[0], store.shape[1], *placement.shape_zyx)
+    need, free = 2 * float(np.prod(shape)), shutil.disk_usage(path.parent).free
+    if need > 0.95 * free:
+        raise AnlageError(
+            f"The decoded training data need {need / 2**30:.1f} GiB in '{path.parent}', where {free / 2**30:.1f} GiB are "
+            "free: free some space, or put the run on another disk."
+        )
     unfinished = path.with_suffix(".tmp.npy")
-    shape = (*store.shape[:2], *placement.shape_zyx)
     target = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
-    for t in range(len(target)):
-        target[t] = placement.resample(torch.from_numpy(store.frame(t))).numpy()
+    for i, t in enumerate(range(*box.t)):
+        pixels = store.frame(t, box)
+        target[i] = placement.resample(torch.from_numpy(pixels)).numpy()
     target.flush()
     del target
     unfinished.replace(path)
+
+
+def _lacks_context(stores: Sequence[Store], reach: int) -> bool:
+    """Whether a neighbour of an annotated frame is in the movie but not in the store."""
+    for store in stores:
+        first, movie = store.meta.origin_tzyx[0], store.meta.source.shape_tczyx[0]
+        low, high = first + min(store.frames) - reach, first + max(store.frames) + reach
+        if max(low, 0) < first or min(high, movie - 1) >= first + store.shape_tzyx[0]:
+            return True
+    return False
 
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.matching import match
 from anlage.tasks.centres import centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
 from anlage.tasks.nuclei import NucleiPlan
@@ -107,7 +107,7 @@ def _match_frame(network: torch.nn.Module, frames: WorkingFrames, t: int, exampl
     known = _known_cells(frames.known[t], output.shape[1:], stem)
     found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters)
     um = plan.grid.cell_diameters * frames.unit_um
-    pairs, distance = _pairs(found.cells * um, truth * um, plan.match_radius_um)
+    pairs, distance = match(found.cells * um, truth * um, plan.match_radius_um)
     error = np.full(len(found.cells), np.nan)
     error[pairs[:, 0]] = distance
     right = np.isfinite(error)
@@ -130,18 +130,6 @@ def _at(mask: npt.NDArray[np.bool_], cells: npt.NDArray[np.float64]) -> npt.NDAr
     index = np.clip(np.rint(cells).astype(int), 0, np.array(mask.shape) - 1)
     result: npt.NDArray[np.bool_] = mask[tuple(index.T)]
     return result
-
-
-def _pairs(
-    found_um: npt.NDArray[np.float64], truth_um: npt.NDArray[np.float64], radius_um: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """One-to-one pairs within the radius, as many as possible and then as near as possible; and their distances."""
-    if len(found_um) == 0 or len(truth_um) == 0:
-        return np.zeros((0, 2), dtype=np.int64), np.zeros(0)
-    distance = np.linalg.norm(found_um[:, None] - truth_um[None], axis=2)
-    rows, columns = linear_sum_assignment(np.where(distance <= radius_um, distance - 1e6, 0.0))
-    near = distance[rows, columns] <= radius_um
-    return np.stack([rows[near], columns[near]], axis=1), distance[rows[near], columns[near]]
 
 
 def _loss(

@@ -84,6 +84,8 @@ class Task(Protocol):
     config: ClassVar[type[Frozen]]
     """Parameters of this task, beside those that every training has."""
     plan: ClassVar[type[Frozen]]
+    inherited: ClassVar[tuple[str, ...]]
+    """Parameters of `config` that shape the network: a training that starts from a model takes them from its card."""
 
     def prepare(self, stores: Sequence[Store], config: Any, setting: Setting) -> Examples:
         """Decode, plan and split. Raises AnlageError, with what is missing, if the stores cannot train this task."""

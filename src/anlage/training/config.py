@@ -27,7 +27,7 @@ class TrainingConfig(Frozen):
     """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` is given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
     """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
@@ -43,7 +43,7 @@ class TrainingConfig(Frozen):
     """Stop early after so many looks at held-out data in a row without a better score. None: never."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
     """Seconds between two checkpoints: a crash loses at most about so much time. It does not change the result."""
-    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Decay, per step, of the running average of the weights, which is what is validated and kept."""
     augment: bool = True
     """Show every example in random variations (turned, scaled, mirrored, brighter, noisier)."""

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import anlage.evaluation.detection as detection
+import anlage.matching as matching
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.evaluation.detection import match, score_detection
+from anlage.evaluation.detection import score_detection
+from anlage.matching import match
 
 UNIT = Spacing(1, 1, 1)
 
@@ -43,7 +44,7 @@ class TestMatch:
     def test_it_is_the_best_of_all_ways(self, p, q, radius, sparse):
         p, q = np.array(p, float).reshape(-1, 3), np.array(q, float).reshape(-1, 3)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(detection, "_DENSE_AT_MOST", 0 if sparse else 10**6)
+            patch.setattr(matching, "_DENSE_AT_MOST", 0 if sparse else 10**6)
             pairs, distances = match(p, q, radius)
         number, least = by_trying_all(p, q, radius)
         assert len(pairs) == number

@@ -24,7 +24,7 @@ def movie(seed=0, n_frames=3, shape=(12, 96, 96), spacing=SPACING, diameter_um=D
     """Bright balls on a grid with jitter: easy, so that little work shows what is right."""
     rng = np.random.default_rng(seed)
     step = 1.5 * diameter_um / spacing.um
-    axes = [np.arange(s / 2, n, s) for s, n in zip(np.minimum(step, shape), shape, strict=True)]
+    axes = [np.arange(s / 2 - 0.5, n - 0.5, s) for s, n in zip(np.minimum(step, shape), shape, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
     frames, rows = [], []
     for t in range(n_frames):
