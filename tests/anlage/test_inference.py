@@ -167,7 +167,7 @@ def test_an_unknown_voxel_size_is_assumed_and_said(model, image):
 
 
 def test_tiles_find_what_the_whole_finds(model, image):
-    from anlage.inference import _network
+    from anlage.inference.network import _network
 
     network, plan = _network(model, "cpu")
     placement = plan.grid.place(SPACING, DIAMETER_UM, SHAPE)

@@ -77,7 +77,7 @@ class NucleiTask:
     inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")
 
     def prepare(self, stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
-        from anlage.tasks.nuclei_examples import prepare
+        from anlage.tasks.nuclei_preparation import prepare
 
         return prepare(stores, config, setting)
 

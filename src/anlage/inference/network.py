@@ -1,14 +1,9 @@
-"""Prediction: one frame at a time, from any image, with a trained network or without.
-
-The network sees what it saw in training: the card's channels, normalised by the percentiles of this movie, on a grid that
-is laid by the nucleus diameter. Nothing is kept from frame to frame but the table of nuclei, so a movie of any length
-needs the memory of one frame.
-"""
+"""Prediction with a trained network."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.blobs import FRACTION, blob_response, detect, estimate_diameter, match_diameter
+from anlage.blobs import match_diameter
 from anlage.calibration import Calibration
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
+from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
 from anlage.model import Model
 from anlage.prediction import DenseMap, Prediction
 from anlage.timelapse import TimeLapse
@@ -32,17 +27,10 @@ if TYPE_CHECKING:
     from anlage.tasks.grid import Placement
     from anlage.tasks.nuclei import NucleiPlan
 
-__all__ = ["CLASSICAL", "predict", "predict_classical"]
-
-CLASSICAL = "classical"
-"""Name of the detector that needs no training, wherever a model is named."""
+__all__ = ["predict"]
 
 LOWEST = 0.05
 """Cells less probable than this, before calibration, are not looked at unless the threshold demands it."""
-CONTEXT_DIAMETERS = 2.0
-"""Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
-
-Progress = Callable[[int, int], None]
 
 
 def predict(  # noqa: PLR0913 - the command line's options
@@ -96,7 +84,7 @@ def predict(  # noqa: PLR0913 - the command line's options
     """
     runner = _prepare(model, image, frames, region, channels, diameter_um, device)
     probable = model.card.evidence.threshold if threshold is None else threshold
-    todo = _frames(image, frames)
+    todo = chosen_frames(image, frames)
     # the next frame is read and resampled while the network works on this one
     with ThreadPoolExecutor(max_workers=1) as reader:
         coming = reader.submit(runner.read, todo[0])
@@ -107,89 +95,6 @@ def predict(  # noqa: PLR0913 - the command line's options
             yield runner.predict(t, pixels, probable, heatmap=heatmap)
             if progress is not None:
                 progress(i + 1, len(todo))
-
-
-def predict_classical(  # noqa: PLR0913 - the command line's options
-    image: TimeLapse,
-    *,
-    frames: Sequence[int] | None = None,
-    region: Box | None = None,
-    channels: Sequence[int] | None = None,
-    diameter_um: float | None = None,
-    threshold: float | None = None,
-    heatmap: bool = False,
-    progress: Progress | None = None,
-) -> Iterator[Prediction]:
-    """Find nuclei as bright blobs, without any training; see `anlage.blobs.detect`.
-
-    Parameters are those of `predict`; `channels` are summed (all by default), and the probability is a blob's contrast,
-    0.5 for the faintest one that counts by default: it ranks, it is not calibrated.
-    """
-    spacing = image.spacing
-    if spacing is None:
-        raise AnlageError(f"The voxel size of '{image.source}' is unknown: give it in µm with --spacing Z,Y,X.")
-    intensity = measure_intensity(image, channels, combine="sum")
-    todo = _frames(image, frames)
-    part = _Part(image, region)
-    notes: tuple[str, ...] = ()
-    if diameter_um is None:
-        diameter_um = _apparent_diameter(image, intensity, spacing, todo)
-        if diameter_um is None:
-            raise AnlageError(
-                f"No nuclei could be measured in '{image.source}': give their diameter in µm with --diameter-um."
-            )
-        notes = (f"The nuclei were taken to be {diameter_um:.1f} µm across, as measured in the image.",)
-    floor = 0.5 if threshold is None else threshold
-    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing)
-    for i, t in enumerate(todo):
-        pixels = intensity.frame(image, t, context)[0]
-        positions, scores = detect(pixels, spacing, diameter_um, fraction=min(FRACTION, _contrast(floor)))
-        nuclei = part.nuclei(t, positions + context.start[1:], _rank(scores), CLASSICAL, diameter_um)
-        dense = _blob_map(pixels, spacing, diameter_um, context) if heatmap else None
-        yield Prediction(t, nuclei.select(nuclei.probability >= floor), CLASSICAL, dense, notes)
-        if progress is not None:
-            progress(i + 1, len(todo))
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The part of each frame that is asked for."""
-
-    image: TimeLapse
-    region: Box | None
-
-    @property
-    def box(self) -> Box:
-        return self.region or Box.whole(self.image.shape_tzyx)
-
-    def grown(self, margin_um: float, spacing: Spacing) -> Box:
-        """With context around it, inside the image."""
-        margin = np.ceil(margin_um / spacing.um).astype(int)
-        return self.box.grown(margin.tolist()).clipped(self.image.shape_tzyx)
-
-    def nuclei(
-        self,
-        t: int,
-        positions_zyx: npt.NDArray[np.float64],
-        probability: npt.NDArray[np.float64],
-        origin: str,
-        diameter_um: float,
-    ) -> Annotations:
-        """Nuclei of one frame that lie in the part, the most likely first."""
-        # the grid of cells reaches a little beyond the image; a centre found there lies on the last voxel
-        last = np.array(self.image.shape_tzyx[1:]) - 1
-        inner = np.clip(positions_zyx.reshape(-1, 3), -0.49, last + 0.49) * (last > 0)
-        positions = np.insert(inner, 0, t, axis=1)
-        _, z, y, x = self.box.ranges
-        inside = Box((t, t + 1), z, y, x).contains(positions)
-        order = np.argsort(-probability[inside], kind="stable")
-        return Annotations.of(
-            positions[inside][order],
-            probability=probability[inside][order],
-            radius_um=diameter_um / 2,
-            state=State.PROPOSED,
-            origin=origin,
-        )
 
 
 @dataclass(frozen=True)
@@ -203,7 +108,7 @@ class _Runner:
     image: TimeLapse
     intensity: Intensity
     placement: Placement
-    part: _Part
+    part: Part
     context: Box
     diameter_um: float
     notes: tuple[str, ...]
@@ -269,9 +174,9 @@ def _prepare(
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.intensity.combine, card.intensity.percentiles)
     if diameter_um is None:
-        diameter_um, note = _diameter(plan, image, intensity, spacing, _frames(image, frames))
+        diameter_um, note = _diameter(plan, image, intensity, spacing, chosen_frames(image, frames))
         notes.append(note)
-    part = _Part(image, region)
+    part = Part(image, region)
     context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
     placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
     return _Runner(
@@ -341,43 +246,11 @@ def _floor(calibration: Calibration, threshold: float) -> float:
     return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))
 
 
-def _frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
-    wanted = list(range(image.n_frames)) if frames is None else [int(t) for t in frames]
-    if not wanted or min(wanted) < 0 or max(wanted) >= image.n_frames:
-        raise AnlageError(f"Frames {wanted} were asked for, but '{image.source}' has {image.n_frames}.")
-    return wanted
-
-
 def _diameter(
     plan: NucleiPlan, image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: list[int]
 ) -> tuple[float, str]:
     """Which nucleus diameter to predict with: like is compared with like, so a bias of the measurement cancels."""
-    measured = _apparent_diameter(image, intensity, spacing, frames)
+    measured = apparent_diameter(image, intensity, spacing, frames)
     if measured is not None and plan.apparent_um is not None:
         measured *= plan.diameter_um / plan.apparent_um
     return match_diameter(measured, plan.diameter_um)
-
-
-def _apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int]) -> float | None:
-    """Median of the diameters measured in a few frames, µm; None if nothing could be measured."""
-    few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
-    found = [estimate_diameter(intensity.frame(image, t).mean(axis=0), spacing) for t in few]
-    sizes = [size for size in found if size is not None]
-    return float(np.median(sizes)) if sizes else None
-
-
-def _rank(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Blob contrast → 0 … 1; the faintest contrast that counts by default → 0.5."""
-    ranked: npt.NDArray[np.float64] = scores / (scores + FRACTION)
-    return ranked
-
-
-def _contrast(rank: float) -> float:
-    """The inverse of `_rank`."""
-    return FRACTION * rank / (1 - rank) if rank < 1 else float("inf")
-
-
-def _blob_map(pixels: npt.NDArray[np.float32], spacing: Spacing, diameter_um: float, context: Box) -> DenseMap:
-    response = blob_response(pixels, spacing.um, diameter_um)
-    z, y, x = (float(s) for s in context.start[1:])
-    return DenseMap(np.clip(response / max(float(response.max()), 1e-6), 0, 1), (1.0, 1.0, 1.0), (z, y, x))

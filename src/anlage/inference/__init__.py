@@ -1,0 +1,13 @@
+"""Prediction: one frame at a time, from any image, with a trained network or without.
+
+The network sees what it saw in training: the card's channels, normalised by the percentiles of this movie, on a grid that
+is laid by the nucleus diameter. Nothing is kept from frame to frame but the table of nuclei, so a movie of any length
+needs the memory of one frame.
+"""
+
+from __future__ import annotations
+
+from anlage.inference.classical import CLASSICAL, predict_classical
+from anlage.inference.network import predict
+
+__all__ = ["CLASSICAL", "predict", "predict_classical"]

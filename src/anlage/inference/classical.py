@@ -1,0 +1,80 @@
+"""Nuclei as bright blobs, without any training: the instant first proposal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.axes import Box, Spacing
+from anlage.blobs import FRACTION, blob_response, detect
+from anlage.dataset.intensity import measure_intensity
+from anlage.errors import AnlageError
+from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
+from anlage.prediction import DenseMap, Prediction
+from anlage.timelapse import TimeLapse
+
+__all__ = ["CLASSICAL", "predict_classical"]
+
+CLASSICAL = "classical"
+"""Name of the detector that needs no training, wherever a model is named."""
+
+
+def predict_classical(  # noqa: PLR0913 - the command line's options
+    image: TimeLapse,
+    *,
+    frames: Sequence[int] | None = None,
+    region: Box | None = None,
+    channels: Sequence[int] | None = None,
+    diameter_um: float | None = None,
+    threshold: float | None = None,
+    heatmap: bool = False,
+    progress: Progress | None = None,
+) -> Iterator[Prediction]:
+    """Find nuclei as bright blobs, without any training; see `anlage.blobs.detect`.
+
+    Parameters are those of `predict`; `channels` are summed (all by default), and the probability is a blob's contrast,
+    0.5 for the faintest one that counts by default: it ranks, it is not calibrated.
+    """
+    spacing = image.spacing
+    if spacing is None:
+        raise AnlageError(f"The voxel size of '{image.source}' is unknown: give it in µm with --spacing Z,Y,X.")
+    intensity = measure_intensity(image, channels, combine="sum")
+    todo = chosen_frames(image, frames)
+    part = Part(image, region)
+    notes: tuple[str, ...] = ()
+    if diameter_um is None:
+        diameter_um = apparent_diameter(image, intensity, spacing, todo)
+        if diameter_um is None:
+            raise AnlageError(
+                f"No nuclei could be measured in '{image.source}': give their diameter in µm with --diameter-um."
+            )
+        notes = (f"The nuclei were taken to be {diameter_um:.1f} µm across, as measured in the image.",)
+    floor = 0.5 if threshold is None else threshold
+    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing)
+    for i, t in enumerate(todo):
+        pixels = intensity.frame(image, t, context)[0]
+        positions, scores = detect(pixels, spacing, diameter_um, fraction=min(FRACTION, _contrast(floor)))
+        nuclei = part.nuclei(t, positions + context.start[1:], _rank(scores), CLASSICAL, diameter_um)
+        dense = _blob_map(pixels, spacing, diameter_um, context) if heatmap else None
+        yield Prediction(t, nuclei.select(nuclei.probability >= floor), CLASSICAL, dense, notes)
+        if progress is not None:
+            progress(i + 1, len(todo))
+
+
+def _rank(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Blob contrast → 0 … 1; the faintest contrast that counts by default → 0.5."""
+    ranked: npt.NDArray[np.float64] = scores / (scores + FRACTION)
+    return ranked
+
+
+def _contrast(rank: float) -> float:
+    """The inverse of `_rank`."""
+    return FRACTION * rank / (1 - rank) if rank < 1 else float("inf")
+
+
+def _blob_map(pixels: npt.NDArray[np.float32], spacing: Spacing, diameter_um: float, context: Box) -> DenseMap:
+    response = blob_response(pixels, spacing.um, diameter_um)
+    z, y, x = (float(s) for s in context.start[1:])
+    return DenseMap(np.clip(response / max(float(response.max()), 1e-6), 0, 1), (1.0, 1.0, 1.0), (z, y, x))

@@ -1,0 +1,80 @@
+"""Which frames, and which part of them, are predicted; what is common to all ways of finding nuclei."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box, Spacing
+from anlage.blobs import estimate_diameter
+from anlage.dataset.intensity import Intensity
+from anlage.errors import AnlageError
+from anlage.timelapse import TimeLapse
+
+__all__ = ["CONTEXT_DIAMETERS", "Part", "Progress", "apparent_diameter", "chosen_frames"]
+
+CONTEXT_DIAMETERS = 2.0
+"""Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The part of each frame that is asked for."""
+
+    image: TimeLapse
+    region: Box | None
+
+    @property
+    def box(self) -> Box:
+        return self.region or Box.whole(self.image.shape_tzyx)
+
+    def grown(self, margin_um: float, spacing: Spacing) -> Box:
+        """With context around it, inside the image."""
+        margin = np.ceil(margin_um / spacing.um).astype(int)
+        return self.box.grown(margin.tolist()).clipped(self.image.shape_tzyx)
+
+    def nuclei(
+        self,
+        t: int,
+        positions_zyx: npt.NDArray[np.float64],
+        probability: npt.NDArray[np.float64],
+        origin: str,
+        diameter_um: float,
+    ) -> Annotations:
+        """Nuclei of one frame that lie in the part, the most likely first."""
+        # the grid of cells reaches a little beyond the image; a centre found there lies on the last voxel
+        last = np.array(self.image.shape_tzyx[1:]) - 1
+        inner = np.clip(positions_zyx.reshape(-1, 3), -0.49, last + 0.49) * (last > 0)
+        positions = np.insert(inner, 0, t, axis=1)
+        _, z, y, x = self.box.ranges
+        inside = Box((t, t + 1), z, y, x).contains(positions)
+        order = np.argsort(-probability[inside], kind="stable")
+        return Annotations.of(
+            positions[inside][order],
+            probability=probability[inside][order],
+            radius_um=diameter_um / 2,
+            state=State.PROPOSED,
+            origin=origin,
+        )
+
+
+def chosen_frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
+    """List the frames to predict: those that were asked for, checked, or all."""
+    wanted = list(range(image.n_frames)) if frames is None else [int(t) for t in frames]
+    if not wanted or min(wanted) < 0 or max(wanted) >= image.n_frames:
+        raise AnlageError(f"Frames {wanted} were asked for, but '{image.source}' has {image.n_frames}.")
+    return wanted
+
+
+def apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int]) -> float | None:
+    """Median of the diameters measured in a few frames, µm; None if nothing could be measured."""
+    few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
+    found = [estimate_diameter(intensity.frame(image, t).mean(axis=0), spacing) for t in few]
+    sizes = [size for size in found if size is not None]
+    return float(np.median(sizes)) if sizes else None

@@ -1,0 +1,239 @@
+"""From stores to examples of the nuclei task: split, plan, decode onto the working grid."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from anlage.axes import Box
+from anlage.blobs import estimate_diameter, match_diameter
+from anlage.dataset.augment import Augmentation
+from anlage.dataset.split import Part, split_stores
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.networks.device import free_gb
+from anlage.tasks.grid import Grid, Placement, Zyx, plan_grid
+from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
+from anlage.tasks.task import Setting
+
+__all__ = ["prepare"]
+
+PATCH_DIAMETERS = 7.0
+"""Edge of a training patch: a nucleus with its neighbours on all sides, several times over."""
+MATCH_DIAMETERS = 0.35
+"""A candidate nearer to a centre than this part of a diameter is right."""
+BYTES_PER_VOXEL = 1400
+"""Memory of a training step per working voxel and unit of width/32: about 550 measured in bfloat16, up to 1460 in float32."""
+
+
+def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
+    """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
+    _check(stores)
+    reach = max(abs(offset) for offset in config.frames)
+    # two frames whose contexts share a frame are not independent
+    split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
+    pooled = config.diameter_um or _pooled_diameter(stores)
+    units = {store.path: _unit(store, pooled, config) for store in stores}
+    notes = [*(note for _, note in units.values() if note), *split.notes]
+    earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
+    grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
+
+    def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
+        return tuple(
+            frames for part in parts for frames in _work(part, grid, units[part.store.path][0], reach, setting.cache)
+        )
+
+    train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
+    if not sum(frames.n_known for frames in train):
+        raise AnlageError("Nothing of the stores is known on the network's grid: annotate a larger part of the image.")
+    if not sum(frames.n_known for frames in validation):
+        validation, held_out = train, "nothing: the training data themselves"
+        notes.append(
+            "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
+        )
+    if reach and _lacks_context(stores, reach):
+        notes.append(
+            "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
+            f"build with --context {reach} to keep them."
+        )
+    plan = earlier or NucleiPlan(
+        grid=grid,
+        diameter_um=pooled,
+        apparent_um=_apparent_diameter(stores),
+        n_channels=stores[0].shape[1],
+        frames=config.frames,
+        patch_zyx=_patch_shape(config, grid, pooled, train),
+        sigma=config.sigma,
+        match_radius_um=MATCH_DIAMETERS * pooled,
+    )
+    augmentation = Augmentation() if setting.augment else Augmentation.none()
+    batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
+    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
+
+
+def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
+    """The grid of the model that the run starts from, else one that suits the store with the most nuclei."""
+    if isinstance(setting.base, NucleiPlan):
+        _check_base(setting.base, stores[0], config)
+        return setting.base.grid
+    leading = max(stores, key=lambda store: len(store.positives))
+    flat = leading.shape_tzyx[1] == 1
+    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.cells, n_levels=config.levels)
+
+
+def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
+    flat = store.shape_tzyx[1] == 1
+    if base.grid.flat != flat:
+        kinds = ("a volume", "a single plane")
+        raise AnlageError(
+            f"The model to start from was trained on {kinds[base.grid.flat]}, but '{store.name}' holds {kinds[flat]}: "
+            "choose another model, or train from scratch."
+        )
+    inputs = {"channels": (base.n_channels, store.shape[1]), "frames": (base.frames, config.frames)}
+    for what, (theirs, ours) in inputs.items():
+        if theirs != ours:
+            raise AnlageError(
+                f"The model to start from sees {what} {theirs}, but this training has {ours}: choose the same {what}, "
+                "or train from scratch."
+            )
+
+
+def _check(stores: Sequence[Store]) -> None:
+    if not stores:
+        raise AnlageError("There is nothing to train from: give at least one store.")
+    first = stores[0]
+    for store in stores:
+        if len(store.positives) == 0:
+            raise AnlageError(f"The store '{store.path}' holds no nucleus: annotate some and build it again.")
+        if store.shape[1] != first.shape[1]:
+            raise AnlageError(
+                f"The store '{store.path}' has {store.shape[1]} channels but '{first.path}' has {first.shape[1]}: "
+                "build both with the same choice of channels."
+            )
+        if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
+            raise AnlageError(
+                f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
+            )
+
+
+def _pooled_diameter(stores: Sequence[Store]) -> float:
+    """Median over stores, each counting as often as it has nuclei."""
+    values = np.concatenate([np.full(len(store.positives), store.meta.diameter_um) for store in stores])
+    # one that some store really has: between two species lies a diameter that suits neither
+    return float(np.quantile(values, 0.5, method="nearest"))
+
+
+def _apparent_diameter(stores: Sequence[Store]) -> float | None:
+    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store."""
+    found = [
+        estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
+        for store in stores
+    ]
+    sizes = [size for size in found if size is not None]
+    return float(np.median(sizes)) if sizes else None
+
+
+def _unit(store: Store, pooled: float, config: NucleiConfig) -> tuple[float, str]:
+    """Nucleus diameter (µm) by which this store is scaled, and a note where it is not the pooled one."""
+    if config.diameter_um is not None:
+        return config.diameter_um, ""
+    diameter, _ = match_diameter(store.meta.diameter_um, pooled)
+    if diameter == pooled:
+        return pooled, ""
+    return (
+        diameter,
+        f"Nuclei of '{store.name}' measure {diameter:.1f} µm, the others {pooled:.1f} µm: it is scaled to match.",
+    )
+
+
+def _work(part: Part, grid: Grid, unit_um: float, reach: int, cache: Path) -> list[WorkingFrames]:
+    """Bring a part of a store onto the grid, cuboid by cuboid: what lies between cuboids costs nothing."""
+    boxes = [_read_box(part, cuboid.box, unit_um, reach) for cuboid in part.store.meta.cuboids]
+    pieces = [_work_box(part, box, grid, unit_um, cache) for box in boxes if box is not None]
+    return [piece for piece in pieces if piece.frames]
+
+
+def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None:
+    """What to read for a cuboid: its share of the part, and around it the context that the network sees."""
+    store = part.store
+    wanted = cuboid if part.box is None else cuboid.intersection(part.box)
+    if wanted is None:
+        return None
+    halo = np.ceil(2 * unit_um / store.spacing.um).astype(int).tolist()
+    near = wanted.grown(halo).intersection(cuboid) or wanted
+    (t0, t1), z, y, x = near.ranges
+    return Box((max(0, t0 - reach), min(store.shape_tzyx[0], t1 + reach)), z, y, x)
+
+
+def _work_box(part: Part, box: Box, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
+    store = part.store
+    placement = grid.place(store.spacing, unit_um, box.shape[1:])
+    step = "-".join(f"{s:.6g}" for s in placement.step_zyx)
+    path = cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {step}.npy"
+    if not path.exists():
+        _decode(store, box, placement, path)
+    mask, space = part.mask(), box.slices[1:]
+    nuclei = store.positives
+    nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
+    known = np.zeros((box.shape[0], *placement.shape_zyx), dtype=np.uint8)
+    centres: list[npt.NDArray[np.float64]] = []
+    for i, t in enumerate(range(*box.t)):
+        centres.append(placement.to_working(nuclei.positions[nuclei.frames == t, 1:] - box.start[1:]))
+        if t in part.frames:
+            weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
+            known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
+    frames = tuple(i for i, frame in enumerate(known) if frame.any())
+    return WorkingFrames(store, box, np.load(path, mmap_mode="r"), known, tuple(centres), frames, placement, unit_um)
+
+
+def _decode(store: Store, box: Box, placement: Placement, path: Path) -> None:
+    """Normalise and resample the pixels of a box, once for the whole training."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (box.shape[0], store.shape[1], *placement.shape_zyx)
+    need, free = 2 * float(np.prod(shape)), shutil.disk_usage(path.parent).free
+    if need > 0.95 * free:
+        raise AnlageError(
+            f"The decoded training data need {need / 2**30:.1f} GiB in '{path.parent}', where {free / 2**30:.1f} GiB are "
+            "free: free some space, or put the run on another disk."
+        )
+    unfinished = path.with_suffix(".tmp.npy")
+    target = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
+    for i, t in enumerate(range(*box.t)):
+        pixels = store.frame(t, box)
+        target[i] = placement.resample(torch.from_numpy(pixels)).numpy()
+    target.flush()
+    del target
+    unfinished.replace(path)
+
+
+def _lacks_context(stores: Sequence[Store], reach: int) -> bool:
+    """Whether a neighbour of an annotated frame is in the movie but not in the store."""
+    for store in stores:
+        first, movie = store.meta.origin_tzyx[0], store.meta.source.shape_tczyx[0]
+        low, high = first + min(store.frames) - reach, first + max(store.frames) + reach
+        if max(low, 0) < first or min(high, movie - 1) >= first + store.shape_tzyx[0]:
+            return True
+    return False
+
+
+def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:
+    """Patch in working voxels: so many diameters, not much more than the image, a multiple of the network's pooling."""
+    diameters = config.patch_um / diameter_um if config.patch_um else PATCH_DIAMETERS
+    multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
+    wanted = diameters / np.array(grid.voxel_diameters_zyx)
+    extent = np.max([frames.shape_zyx for frames in train], axis=0)
+    z, y, x = np.ceil(np.minimum(wanted, extent) / multiple).astype(int) * multiple
+    return (int(z), int(y), int(x))
+
+
+def _batch_size(patch_zyx: Zyx, config: NucleiConfig, device: str) -> int:
+    """As many patches as a sixth of the free memory holds, between 1 and 2 on a CPU and up to 16 on a GPU."""
+    need = BYTES_PER_VOXEL * (config.width / 32) * float(np.prod(patch_zyx))
+    fits = int(free_gb(device) * 2**30 / 6 / need)
+    return max(1, min(fits, 2 if device == "cpu" else 16))
