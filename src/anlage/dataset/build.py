@@ -21,7 +21,7 @@ from anlage.dataset.intensity import Combine, measure_intensity
 from anlage.dataset.region import Region, find_regions, hull
 from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, read_attribute
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import replacing, root_attributes
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
@@ -102,7 +102,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     nuclei = plan.inside.shifted(-np.array(plan.hull.start))
     true = nuclei.state != State.REJECTED
     cutter = FrameCutter(image, intensity, plan, sparse=sparse)
-    with replacing(out) as temporary:
+    with replacing(out, lambda folder: ATTRIBUTE in root_attributes(folder)) as temporary:
         known = _write(temporary, cutter, nuclei, progress)
         meta = StoreMeta(
             shape_tczyx=cutter.shape_tczyx,
@@ -188,29 +188,31 @@ def _plan(
 
 
 def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progress | None) -> float:
-    """Write arrays and graph; returns the part of the voxels that is known."""
+    """Write arrays and graph, the cuboids only; returns the part of their voxels that is known."""
     import zarr
 
     from anlage.io.graphs import write_graph
 
     plan = cutter.plan
     root = zarr.create_group(path, zarr_format=3)
-    t, _, *zyx = cutter.shape_tczyx
+    n_frames, _, *zyx = cutter.shape_tczyx
     image = _array(root, "image", cutter.shape_tczyx, cutter.dtype)
-    weight = _array(root, "weight", (t, *zyx), np.dtype(np.uint8))
+    weight = _array(root, "weight", (n_frames, *zyx), np.dtype(np.uint8))
     source = plan.inside.labels
-    labels = None if source is None else _array(root, "labels", (t, *zyx), label_type(source.dtype))
+    labels = None if source is None else _array(root, "labels", (n_frames, *zyx), label_type(source.dtype))
     n_known = 0
-    for i, frame in _counted(range(*plan.hull.t), progress):
-        pixels = cutter.pixels(frame)
-        painted = None if labels is None else cutter.labels(frame)
-        known = cutter.weight(frame, pixels, painted)
-        image[i], weight[i] = pixels, known
-        if labels is not None:
-            labels[i] = painted
-        n_known += int(known.sum(dtype=np.int64))
+    for frame in _counted(cutter.frames, progress):
+        for window in cutter.windows(frame):
+            pixels = cutter.pixels(window)
+            painted = None if labels is None else cutter.labels(window)
+            known = cutter.weight(window, pixels, painted)
+            t, *space = window.shifted(-np.array(plan.hull.start)).slices
+            image[(t, slice(None), *space)], weight[(t, *space)] = pixels[None], known[None]
+            if labels is not None and painted is not None:
+                labels[(t, *space)] = painted[None]
+            n_known += int(known.sum(dtype=np.int64))
     write_graph(path / "graph", nuclei, plan.spacing, cutter.image.interval_s)
-    return n_known / float(np.prod(plan.hull.shape))
+    return n_known / cutter.n_voxels
 
 
 def _describe(path: Path, meta: StoreMeta) -> None:
@@ -220,15 +222,15 @@ def _describe(path: Path, meta: StoreMeta) -> None:
     zarr.open_group(path, mode="r+").update_attributes({ATTRIBUTE: meta.model_dump(mode="json")})
 
 
-def _counted(frames: range, progress: Progress | None) -> Iterator[tuple[int, int]]:
-    for i, frame in enumerate(frames):
-        yield i, frame
+def _counted(frames: Sequence[int], progress: Progress | None) -> Iterator[int]:
+    for n, frame in enumerate(frames, start=1):
+        yield frame
         if progress is not None:
-            progress(i + 1, len(frames))
+            progress(n, len(frames))
 
 
 def _array(root: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """A compressed array whose chunks end in a checksum, which also makes the store's hash cheap."""
+    """A compressed array whose chunks end in a checksum, which also makes the store's hash cheap; empty ones are absent."""
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     chunks = (*(1 for _ in shape[:-3]), *(min(n, c) for n, c in zip(shape[-3:], CHUNK_ZYX, strict=True)))
@@ -237,6 +239,8 @@ def _array(root: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -
         shape=shape,
         dtype=dtype,
         chunks=chunks,
+        fill_value=0,
+        config={"write_empty_chunks": False},
         compressors=[BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"), Crc32cCodec()],
         dimension_names=("t", "c", "z", "y", "x") if len(shape) == 5 else ("t", "z", "y", "x"),
     )

@@ -86,12 +86,27 @@ def _from_labels(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> fl
 def _from_image(nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, t: int) -> float | None:
     from anlage.blobs import estimate_diameter
 
-    centres: npt.NDArray[np.float64] = nuclei.positions[nuclei.frames == t]
+    centres = _largest_group(nuclei.positions[nuclei.frames == t])
     at = np.rint(centres).astype(int)
     box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(SURROUNDINGS).clipped(image.shape_tzyx)
     pixels = intensity.frame(image, t, box)
     local = centres[:, 1:] - box.start[1:]
     return estimate_diameter(pixels[brightest_channel(pixels, local)], spacing, centres_zyx=local)
+
+
+def _largest_group(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Of positions (N, 4) those that are neighbours of neighbours, the most there are: what lies far off is not read."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    cells, cell_of = np.unique(np.floor(positions[:, 1:] / (2 * np.array(SURROUNDINGS))), axis=0, return_inverse=True)
+    near = cKDTree(cells).query_pairs(1, p=np.inf, output_type="ndarray")
+    graph = coo_array((np.ones(len(near), dtype=np.int8), near.T), shape=(len(cells), len(cells)))
+    _, group = connected_components(graph, directed=False)
+    of_each = group[cell_of.reshape(-1)]
+    largest: npt.NDArray[np.float64] = positions[of_each == np.argmax(np.bincount(of_each))]
+    return largest
 
 
 def _from_neighbours(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> float:

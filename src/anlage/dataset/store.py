@@ -9,7 +9,7 @@
       labels         (t, z, y, x) unsigned integers, where labels were given; 0 = background
       graph/         GEFF layout: nuclei and links
 
-All positions and boxes are in voxels of the store; `StoreMeta.origin_tzyx` leads back to the source image.
+Chunks that hold nothing of a cuboid are absent: they read as 0. All positions and boxes are in voxels of the store; `StoreMeta.origin_tzyx` leads back to the source image.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class StoreMeta(Frozen):
     n_links: Annotated[int, Ge(0)]
     """Links between frames."""
     known: Annotated[float, Ge(0), Le(1)]
-    """Part of the voxels where it is known whether there is a nucleus."""
+    """Part of the voxels that were written (the cuboids and their context) where it is known whether there is a nucleus."""
     sparse: bool
     """Whether only some of the nuclei were marked."""
     diameter_um: Annotated[float, Gt(0)]

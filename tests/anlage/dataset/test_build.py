@@ -12,6 +12,7 @@ import zarr
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
+from anlage.dataset.intensity import measure_intensity
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -246,6 +247,90 @@ def test_frames_are_read_one_at_a_time(positions: np.ndarray, movie: Make, store
     image = movie(positions, SHAPE)
     lazy = TimeLapse(OneFrame(image.data), "tczyx", spacing=image.spacing)
     assert np.array_equal(store_of(positions, SHAPE, image=lazy, sparse=True).image[:], image.read())
+
+
+class Counted:
+    """A large movie that is made when it is read, and counts how many of its voxels were."""
+
+    dtype = np.dtype(np.uint16)
+
+    def __init__(self, *shape: int) -> None:
+        self.shape, self.n_read, self.frames = shape, 0, set[int]()
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        ranges = [range(*one.indices(n)) for one, n in zip(index, self.shape, strict=True)]
+        self.n_read += int(np.prod([len(r) for r in ranges]))
+        self.frames |= set(ranges[0])
+        grids = np.meshgrid(*ranges, indexing="ij", sparse=True)
+        return (100 + sum(g * k for g, k in zip(grids, (1, 3, 7, 11), strict=True)) % 1000).astype(np.uint16)
+
+
+def test_what_lies_between_far_cuboids_is_neither_read_nor_written(
+    store_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anlage.dataset.intensity.SAMPLED_FRAMES", 1)
+    shape = (200, 40, 512, 512)
+    pixels = Counted(*shape)
+    image = TimeLapse.of(pixels, "tzyx", spacing=Spacing(2, 1, 1))
+    boxes = [
+        Box((0, 1), (0, 8), (0, 32), (0, 32)),
+        Box((0, 1), (30, 38), (470, 502), (478, 510)),
+        Box((198, 200), (32, 40), (480, 512), (480, 512)),
+    ]
+    centres = np.add([b.start for b in boxes], (0.0, 4, 16, 16))
+    labels = Counted(*shape)
+    annotations = Annotations.of(centres, labels=TimeLapse.of(labels, "tzyx"))
+    intensity = measure_intensity(image)
+    sampling = pixels.n_read + 3 * shape[2] * shape[3]  # and three planes tell which movie it is
+    pixels.n_read = 0
+    steps: list[tuple[int, int]] = []
+    store = store_of(
+        centres, shape, image=image, annotations=annotations, cuboid=[Cuboid(b, b, (b.t[0],)) for b in boxes],
+        progress=lambda *step: steps.append(step),
+    )  # fmt: skip
+    assert pixels.n_read <= sampling + 10 * 8 * 32 * 32, "each box with a frame of context"
+    assert labels.n_read == 3 * 8 * 32 * 32
+    assert labels.frames == {0, 198}
+    assert store.shape == (200, 1, 40, 512, 512)
+    assert len([f for f in (store.path / "weight").rglob("*") if f.is_file()]) <= 1 + 3 * 8
+    assert len([f for f in (store.path / "image").rglob("*") if f.is_file()]) <= 1 + 7 * 8
+    assert steps == [(n, 5) for n in range(1, 6)], "of frames 0, 1, 197, 198 and 199"
+    assert store.meta.intensity == intensity
+    assert store.meta.known == pytest.approx(3 / 7, rel=0.01)
+    for box in boxes:
+        assert np.array_equal(store.image[box.slices[0], 0, *box.slices[1:]], image.read(box)[:, 0])
+        assert (store.weight[box.t[0], *box.slices[1:]] == 1).all()
+        assert np.array_equal(store.labels[box.t[0], *box.slices[1:]], image.read(box)[0, 0])
+    assert store.weight[100, :, :64, :64].max() == 0
+
+
+def test_the_nuclei_are_measured_where_most_of_them_are(store_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anlage.dataset.intensity.SAMPLED_FRAMES", 1)
+    pixels = Counted(2, 64, 1024, 1024)
+    image = TimeLapse.of(pixels, "tzyx", spacing=Spacing(2, 1, 1))
+    centres = np.array([[0, 2, 20, 20], [0, 4, 30, 40], [0, 60, 1000, 1000.0]])
+    boxes = [Box((0, 1), (0, 8), (0, 64), (0, 64)), Box((0, 1), (56, 64), (990, 1010), (990, 1010))]
+    cuboids = [Cuboid(b, b, (0,)) for b in boxes]
+    store_of(centres, SHAPE, image=image, cuboid=cuboids, diameter_um=None)
+    with_measuring, pixels.n_read = pixels.n_read, 0
+    store_of(centres, SHAPE, "given", image=image, cuboid=cuboids)
+    assert with_measuring - pixels.n_read < 2_000_000, "of 67 million in the frame"
+
+
+def test_cuboids_that_touch_are_cut_as_one(movie: Make, store_of: Make) -> None:
+    positions = np.array([[0, 8, 29, 28], [0, 8, 30, 40.0]])
+    image = movie(positions, SHAPE)
+    boxes = [Box((0, 1), (2, 14), (18, 40), (12, 33)), Box((0, 1), (2, 14), (20, 44), (33, 60))]
+    for sparse in (False, True):
+        store = store_of(
+            positions, SHAPE, f"sparse {sparse}", image=image, cuboid=[Cuboid(b, b, (0,)) for b in boxes], sparse=sparse
+        )
+        pixels = np.zeros(SHAPE, np.uint16)
+        for box in boxes:
+            pixels[box.slices] = image.read(box)[:, 0]
+        assert np.array_equal(store.image[0, 0], pixels[0, 2:14, 18:44, 12:60])
+        assert store.weight[0, 6, 11, 20] == 1, "of the first nucleus, left of the wall"
+        assert store.weight[0, 6, 11, 21] == 1, "and right of it"
 
 
 def test_progress_counts_frames(store_of: Make) -> None:
