@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
-from anlage.labels import measure, radius
+from anlage.labels import check_painted, measure, radius
 from anlage.problems import Problem, check, problems
 from anlage.timelapse import TimeLapse
 
@@ -154,6 +154,8 @@ class Annotations:
         for t in range(labels.n_frames):
             frame = labels.read(Box((t, t + 1), (0, z), (0, y), (0, x)))[0, 0]
             values, sizes, centres = measure(frame, labels.source)
+            if len(values) and not any(map(len, values_parts)):  # the first frame that holds anything tells
+                check_painted(frame, t, labels.source)
             t_parts.append(np.full(len(values), t))
             values_parts.append(values)
             centres_parts.append(centres)

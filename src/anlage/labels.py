@@ -10,7 +10,13 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["measure", "radius"]
+__all__ = ["check_painted", "measure", "radius"]
+
+_ENOUGH_VALUES = 10
+"""Fewer values may be classes of voxels, which are many pieces by right."""
+_PIECES = 3
+_MIDDLE = (32, 256, 256)
+"""Voxels (z, y, x) of a frame that are enough to tell."""
 
 
 def measure(
@@ -37,6 +43,40 @@ def measure(
     sums = [np.bincount(index, weights=axis, minlength=len(values)) for axis in axes]
     centres: npt.NDArray[np.float64] = np.stack(sums, axis=1) / np.maximum(counts, 1)[:, None]
     return values, counts, centres
+
+
+def check_painted(labels_ZYX: npt.NDArray[Any], t: int, source: str) -> None:
+    """Refuse a frame that looks like the image: no background, or values strewn about instead of in pieces.
+
+    Raises
+    ------
+    AnlageError
+        If no voxel is 0, or most values have at least three pieces, where there are ten values or more.
+    """
+    if labels_ZYX.size and labels_ZYX.all():
+        raise AnlageError(
+            f"Frame {t} of the labels '{source}' has no background (0), only values from {labels_ZYX.min()} to "
+            f"{labels_ZYX.max()}; is this the image instead of its labels?"
+        )
+    middle = labels_ZYX[
+        tuple(slice(max(0, n - m) // 2, (n + m) // 2) for n, m in zip(labels_ZYX.shape, _MIDDLE, strict=True))
+    ]
+    values, index = _numbered(middle.reshape(-1).astype(np.int64, copy=False))
+    counts = np.bincount(index, minlength=len(values))
+    # voxels less the contacts among them: no value has fewer pieces than that
+    number = index.reshape(middle.shape)
+    pieces = counts.copy()
+    for axis in range(number.ndim):
+        n = number.shape[axis]
+        first, second = number.take(range(n - 1), axis), number.take(range(1, n), axis)
+        pieces -= np.bincount(first[first == second], minlength=len(values))
+    judged = (values != 0) & (counts >= _PIECES)
+    strewn = int((pieces[judged] >= _PIECES).sum())
+    if judged.sum() >= _ENOUGH_VALUES and 2 * strewn > judged.sum():
+        raise AnlageError(
+            f"In frame {t} of the labels '{source}' {strewn} of {judged.sum()} values lie strewn in many pieces each; "
+            "is this the image instead of its labels?"
+        )
 
 
 def radius(sizes: npt.NDArray[Any], spacing: Spacing, *, is_flat: bool) -> npt.NDArray[np.float64]:

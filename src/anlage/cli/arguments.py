@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anlage.errors import AnlageError
@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from anlage.axes import Box, Spacing
     from anlage.timelapse import TimeLapse
 
-__all__ = ["Parser", "add_reading", "channel_list", "device_option", "positive", "spread_settings", "table_path"]
+__all__ = [
+    "Parser",
+    "add_reading",
+    "channel_list",
+    "device_option",
+    "heatmap_path",
+    "positive",
+    "spread_settings",
+    "table_path",
+]
 
 _SETTING = re.compile(r"[A-Za-z_]\w*=")
 
@@ -48,10 +57,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def spread_settings(arguments: Sequence[str]) -> list[str]:
-    """Rewrite ``--set a=1 b=2`` as ``--set a=1 --set b=2``, so that what follows is not taken for a setting."""
+    """Rewrite ``--set a=1 b=2`` and ``--set=a=1 b=2`` as ``--set a=1 --set b=2``: a STORE may follow."""
     spread: list[str] = []
     in_settings = False
-    for argument in arguments:
+    for argument in _apart(arguments):
         if in_settings and _SETTING.match(argument) and spread[-1] != "--set":
             spread.append("--set")
         elif argument == "--set":
@@ -62,9 +71,19 @@ def spread_settings(arguments: Sequence[str]) -> list[str]:
     return spread
 
 
-def add_reading(parser: Parser) -> None:
+def _apart(arguments: Sequence[str]) -> Iterator[str]:
+    """``--set=x`` as the two words ``--set x``."""
+    for argument in arguments:
+        if argument.startswith("--set="):
+            yield "--set"
+            yield argument.removeprefix("--set=")
+        else:
+            yield argument
+
+
+def add_reading(parser: Parser, what: str = "the image") -> None:
     """Options that override what an image file says of itself."""
-    group = parser.add_argument_group("how the image is read (only where the file does not say it, or says it wrongly)")
+    group = parser.add_argument_group(f"how {what} is read (only where the file does not say it, or says it wrongly)")
     group.add_argument("--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, for example 2,0.5,0.5")
     group.add_argument("--interval", type=positive, metavar="S", help="time between frames in seconds")
     group.add_argument("--axes", metavar="tzyx", help="axes of the file in order, letters of tczyx")
@@ -160,6 +179,16 @@ def table_path(text: str) -> Any:
     path = Path(text)
     if path.suffix.lower() not in (".csv", ".geff"):
         raise AnlageError(f"'{text}' cannot hold a table of nuclei; choose a name that ends in .csv or .geff.")
+    return path
+
+
+def heatmap_path(text: str) -> Any:
+    """A path that ends in .zarr."""
+    from pathlib import Path
+
+    path = Path(text)
+    if path.suffix.lower() != ".zarr":
+        raise AnlageError(f"'{text}' cannot hold a heat-map; choose a name that ends in .zarr.")
     return path
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 from anlage.cli.arguments import Parser, add_reading, open_as_told
 from anlage.errors import AnlageError
@@ -32,13 +30,16 @@ def run_info(options: argparse.Namespace) -> int:
     if (path / "project.json").is_file():
         print(f"{path} is a project folder; open it in napari.")
         return 0
-    attributes = _zarr_attributes(path)
+    from anlage.io.atomic import root_attributes
+    from anlage.io.label_images import ctc_folder
+
+    attributes = root_attributes(path)
     if "anlage_store" in attributes:
         from anlage.dataset.store import Store
 
         print(Store.open(path).summary())
         return 0
-    if "geff" in attributes or path.suffix == ".geff" or _is_ctc(path):
+    if "geff" in attributes or path.suffix == ".geff" or ctc_folder(path) is not None:
         return _annotations(path, options)
     open_as_told(options.path, options)
     return 0
@@ -86,20 +87,3 @@ def _run(path: Path) -> int:
         print(f"  Why it broke off: {run.last_words()}")
     print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
     return 0
-
-
-def _zarr_attributes(path: Path) -> dict[str, Any]:
-    """Attributes of a zarr folder (v3 or v2); none where it is something else."""
-    for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
-        try:
-            found = json.loads((path / name).read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        attributes = found.get(key, {}) if key is not None and isinstance(found, dict) else found
-        if isinstance(attributes, dict):
-            return attributes
-    return {}
-
-
-def _is_ctc(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("man_track.txt", "res_track.txt"))

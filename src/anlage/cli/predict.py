@@ -12,6 +12,7 @@ from anlage.cli.arguments import (
     add_reading,
     channel_list,
     device_option,
+    heatmap_path,
     open_as_told,
     positive,
     probability,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Found", "on_image_grid"]
 
 CLASSICAL = "classical"
+_HEATMAP = "heat-map"
 
 
 def configure_predict(parser: Parser) -> None:
@@ -61,15 +63,20 @@ def configure_predict(parser: Parser) -> None:
     parser.add_argument(
         "--threshold", type=probability, metavar="P", help="report from this probability on (default: the model's own)"
     )
-    parser.add_argument("--heatmap", metavar="OUT.zarr", help="also write the network's map, on the image's own voxels")
     parser.add_argument(
-        "--channels", type=channel_list, metavar="0,2", help="channels to look at, for `classical` only"
-    )
+        "--heatmap", type=heatmap_path, metavar="OUT.zarr",
+        help="also write the network's map, on the image's own voxels; an earlier heat-map there is replaced",
+    )  # fmt: skip
+    parser.add_argument(
+        "--channels", type=channel_list, metavar="0,2",
+        help="channels of the image to look at, one for each input of the model and in its order (default: as in training)",
+    )  # fmt: skip
     device_option(parser)
     add_reading(parser)
 
 
 def run_predict(options: argparse.Namespace) -> int:
+    _check_places(options)
     image = open_as_told(options.image, options)
     frames, region = _part(image, options)
     common = {
@@ -81,14 +88,35 @@ def run_predict(options: argparse.Namespace) -> int:
     else:
         image, predictions = _by_model(image, options, common)
     found = Found(predictions, len(frames))
-    if options.heatmap is None:
-        for _ in found:
-            pass
-    else:
-        _write_heatmap(Path(options.heatmap), found, image, fades=region is not None)
+    problem = None
+    try:
+        if options.heatmap is not None:
+            _write_heatmap(options.heatmap, found, image, fades=region is not None)
+    except (AnlageError, OSError, MemoryError) as error:
+        problem = error  # the table, which is what matters, is written all the same
+    found.finish()
+    if problem is not None and not found.is_complete:
+        raise problem  # it was the prediction itself that failed
     _write(options.output, found.nuclei(), image)
     print(found.summary(options.output))
+    if problem is not None:
+        raise problem
     return 0
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
+    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.nuclei import is_bare_geff
+    from anlage.io.writing import image_of_ours
+
+    outputs = [options.output, *([] if options.heatmap is None else [options.heatmap])]
+    for output in outputs:
+        check_apart(output, options.image)
+    check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
+    if options.heatmap is not None:
+        check_apart(options.heatmap, options.output)
+        check_replaceable(options.heatmap, image_of_ours(_HEATMAP))
 
 
 class Found:
@@ -111,7 +139,7 @@ class Found:
         from anlage.cli.bars import bar, say
 
         said: set[str] = set()
-        with bar(self._n_frames, "predicting") as shown:
+        with bar(self._n_frames, "predicting", initial=len(self._parts)) as shown:
             for prediction in self._predictions:
                 for note in prediction.notes:
                     if note not in said:
@@ -120,6 +148,16 @@ class Found:
                 self._parts.append(prediction.nuclei)
                 shown.update()
                 yield prediction
+
+    def finish(self) -> None:
+        """Take in the predictions that nobody asked for yet."""
+        if not self.is_complete:
+            for _ in self:
+                pass
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self._parts) >= self._n_frames
 
     def nuclei(self) -> Annotations:
         """All nuclei so far as one table, numbered from 1."""
@@ -175,14 +213,12 @@ def _by_model(
     from anlage.cli.runs import model_of
     from anlage.model import load_model
 
-    if options.channels is not None:
-        raise AnlageError("--channels is for `classical`; a model looks at the channels that it was trained on.")
     model = load_model(model_of(options.model), task="nuclei", head="centres")
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     image = _with_spacing(image, model.card)
     from anlage.inference import predict
 
-    return image, predict(model, image, device=options.device, **common)
+    return image, predict(model, image, channels=options.channels, device=options.device, **common)
 
 
 def _with_spacing(image: TimeLapse, card: Card) -> TimeLapse:
@@ -242,7 +278,7 @@ def _write_heatmap(path: Path, found: Found, image: TimeLapse, *, fades: bool) -
             yield np.zeros((1, *shape_zyx), np.float32)
             t += 1
 
-    write_image(path, frames(), spacing=image.spacing, interval_s=image.interval_s, channels=("heat-map",))
+    write_image(path, frames(), spacing=image.spacing, interval_s=image.interval_s, channels=(_HEATMAP,), kind=_HEATMAP)
 
 
 def _write(path: Path, nuclei: Annotations, image: TimeLapse) -> None:

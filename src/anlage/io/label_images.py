@@ -18,7 +18,7 @@ from anlage.io.ome_zarr import is_zarr, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
 
-__all__ = ["is_ctc", "open_labels", "read_ctc"]
+__all__ = ["ctc_folder", "open_labels", "read_ctc"]
 
 _TABLES = ("man_track.txt", "res_track.txt")
 
@@ -57,9 +57,15 @@ def open_labels(
     return labels.with_scale(spacing)
 
 
-def is_ctc(path: Path) -> bool:
-    """Whether it is a folder of the Cell Tracking Challenge: masks, and a table of tracks."""
-    return path.is_dir() and any((path / name).is_file() for name in _TABLES)
+def ctc_folder(path: Path) -> Path | None:
+    """The folder of the Cell Tracking Challenge that holds masks and a table of tracks: this one or, as published, its TRA.
+
+    None where there is none.
+    """
+    for folder in (path, path / "TRA"):
+        if any((folder / name).is_file() for name in _TABLES):
+            return folder
+    return None
 
 
 def read_ctc(
@@ -130,7 +136,9 @@ def _folder(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
     if not files:
         raise AnlageError(f"The folder '{path}' holds no TIFF; give a folder with one label image per frame.")
     numbers = [_number(file) for file in files]
-    if is_ctc(path) or (image is not None and len(files) < image.n_frames and all(n is not None for n in numbers)):
+    if ctc_folder(path) == path or (
+        image is not None and len(files) < image.n_frames and all(n is not None for n in numbers)
+    ):
         return _numbered(path, dict(zip(numbers, files, strict=True)), axes, image)
     return open_frames(path, dict(enumerate(files)), axes, is_labels=True)
 

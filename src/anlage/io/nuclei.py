@@ -11,14 +11,14 @@ import numpy as np
 from anlage.annotations import Annotations, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import replacing, root_attributes
 from anlage.io.graphs import find_graph, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
-from anlage.io.label_images import is_ctc, open_labels, read_ctc
+from anlage.io.label_images import ctc_folder, open_labels, read_ctc
 from anlage.io.tables import read_table, write_table
 from anlage.timelapse import TimeLapse
 
-__all__ = ["open_annotations", "write_annotations"]
+__all__ = ["is_bare_geff", "open_annotations", "write_annotations"]
 
 _TABLES = (".csv", ".tsv", ".txt")
 
@@ -65,8 +65,8 @@ def open_annotations(
     graph = find_graph(place)
     if graph is not None:
         annotations = read_graph(graph, spacing=spacing, interval_s=interval_s)
-    elif is_ctc(place):
-        annotations = read_ctc(place, image=image, axes=letters, spacing=spacing)
+    elif (tracked := ctc_folder(place)) is not None:
+        annotations = read_ctc(tracked, image=image, axes=letters, spacing=spacing)
     else:
         annotations = Annotations.from_labels(open_labels(place, image=image, axes=letters, spacing=spacing), spacing)
     check(annotations, shape, source=str(place))
@@ -78,7 +78,8 @@ def write_annotations(
 ) -> None:
     """Write nuclei and links as ``.csv`` or ``.geff``, positions in voxels of the image.
 
-    What was at `path` before is replaced at the end, in one step; missing parent folders are made.
+    A table or GEFF that was at `path` before is replaced at the end, in one step; any other folder there is refused.
+    Missing parent folders are made.
 
     Parameters
     ----------
@@ -92,16 +93,26 @@ def write_annotations(
     Raises
     ------
     AnlageError
-        If the suffix is neither, or the disk is full.
+        If the suffix is neither, something else is at `path`, or the disk is full.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
         write_table(path, annotations)
     elif suffix == ".geff":
-        with replacing(path) as temporary:
+        with replacing(path, is_bare_geff) as temporary:
             write_graph(temporary, annotations, spacing, interval_s)
     else:
         raise AnlageError(f"Nuclei cannot be written as '{suffix}' ('{path}'); end the name in .csv or .geff.")
+
+
+def is_bare_geff(folder: Path) -> bool:
+    """Whether a folder is a GEFF and nothing more: an image or a store may carry a graph, too."""
+    others = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {
+        "zarr.json",
+        "nodes",
+        "edges",
+    }
+    return "geff" in root_attributes(folder) and not others
 
 
 def _on_voxels(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Annotations:

@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import Recogniser, replacing, root_attributes
 
-__all__ = ["write_image", "write_tiff"]
+__all__ = ["image_of_ours", "write_image", "write_tiff"]
+
+_MARK = "anlage"
+"""Attribute that says what kind of image of ours it is."""
 
 _CHUNK_VOXELS = 1 << 20
 _COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
@@ -29,10 +32,12 @@ def write_image(
     interval_s: float | None = None,
     channels: Sequence[str] = (),
     axes: str = "tczyx",
+    kind: str = "image",
 ) -> None:
     """Write an image as OME-Zarr 0.5 (zarr v3, one level); frames of an iterator are never together in memory.
 
-    What was at `path` before is replaced at the end, in one step; missing parent folders are made.
+    An image that this function wrote to `path` before, of the same `kind`, is replaced at the end, in one step; any other
+    folder there is refused. Missing parent folders are made.
 
     Parameters
     ----------
@@ -46,15 +51,17 @@ def write_image(
         A name for each channel.
     axes
         What the data has of tczyx, in this order, beginning with t: labels are ``tzyx``.
+    kind
+        What it is, for example ``heat-map``: kept in the file, and compared before one is replaced.
 
     Raises
     ------
     AnlageError
-        If there is no frame, frames differ in shape, or the disk is full.
+        If there is no frame, frames differ in shape, something else is at `path`, or the disk is full.
     """
     import zarr
 
-    with replacing(path) as temporary:
+    with replacing(path, image_of_ours(kind)) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         array: zarr.Array[Any] | None = None
         for t, frame in enumerate(_frames(data_tczyx, axes, path)):
@@ -68,6 +75,17 @@ def write_image(
         n_channels = dict(zip(axes, array.shape, strict=True)).get("c", 1)
         names = list(channels) if len(channels) == n_channels else [f"channel {i}" for i in range(n_channels)]
         group.attrs["ome"] = _metadata(Path(path).name, axes, spacing, interval_s, names, array.dtype)
+        group.attrs[_MARK] = {"kind": kind}
+
+
+def image_of_ours(kind: str = "image") -> Recogniser:
+    """Recognises the folders that `write_image` wrote with that kind."""
+
+    def is_ours(folder: Path) -> bool:
+        mark = root_attributes(folder).get(_MARK)
+        return isinstance(mark, dict) and mark.get("kind") == kind
+
+    return is_ours
 
 
 def write_tiff(

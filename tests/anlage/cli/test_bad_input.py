@@ -178,3 +178,36 @@ def _content(folder: Path) -> dict[str, str]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_the_image_is_never_replaced_by_a_prediction(folder, movie, refused, command):
+    words = ("predict", "classical", "image.ome.zarr", "-o")
+    assert "is 'image.ome.zarr', which is only read" in refused(*words, "f.csv", "--heatmap", "image.ome.zarr")
+    assert "lies inside 'image.ome.zarr'" in refused(*words, "image.ome.zarr/f.csv")
+    assert "contains" in refused(
+        "predict", "classical", "image.ome.zarr/0", "-o", "f.csv", "--heatmap", "image.ome.zarr"
+    )
+    assert "ends in .zarr" in refused(*words, "f.csv", "--heatmap", "heat")
+    write_image(folder / "other.ome.zarr", movie.image.read())
+    assert "is not replaced" in refused(*words, "f.csv", "--heatmap", "other.ome.zarr")
+    (folder / "other.ome.zarr").rename(folder / "other.geff")
+    assert "is not replaced" in refused(*words, "other.geff")
+    for _ in range(2):  # its own it does replace
+        code, _, err = command(*words, "f.geff", "--heatmap", "heat.zarr", "--frames", "0")
+        assert code == 0, err
+
+
+def test_the_table_is_written_even_if_the_heat_map_is_not(folder, command, monkeypatch):
+    import anlage.io
+
+    def full(path, frames, **about):
+        next(iter(frames))
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(anlage.io, "write_image", full)
+    words = ("predict", "classical", "image.ome.zarr", "-o", "f.csv", "--heatmap", "heat.zarr", "--frames", "0:2")
+    code, out, err = command(*words)
+    assert code == 2
+    assert "The disk is full" in err
+    assert "in 2 frames" in out
+    assert "\n1,0," in (folder / "f.csv").read_text()

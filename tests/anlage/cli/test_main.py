@@ -132,6 +132,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
         ("--set a=1 b=2 s.zarr -o r", "--set a=1 --set b=2 s.zarr -o r"),
         ("s.zarr --set a=1 -o r=1", "s.zarr --set a=1 -o r=1"),
         ("--set a=1 --set b=2 c=3", "--set a=1 --set b=2 --set c=3"),
+        ("--set=a=1 b=2 s.zarr", "--set a=1 --set b=2 s.zarr"),
         ("--set wrong s.zarr", "--set wrong s.zarr"),
     ],
 )

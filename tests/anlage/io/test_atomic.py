@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anlage import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import check_apart, replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -33,7 +33,7 @@ def test_what_was_there_survives_a_failure(tmp_path: Path, is_folder: bool) -> N
     inside.write_text("old")
 
     def fail() -> None:
-        with replacing(target) as temporary:
+        with replacing(target, lambda folder: True) as temporary:
             half = temporary / "x" if is_folder else temporary
             half.parent.mkdir(exist_ok=True)
             half.write_text("half")
@@ -49,11 +49,42 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     target = tmp_path / "a.zarr"
     target.mkdir()
     (target / "old").touch()
-    with replacing(target) as temporary:
+    with replacing(target, lambda folder: (folder / "old").exists()) as temporary:
         temporary.mkdir()
         (temporary / "new").touch()
     assert names(target) == ["new"]
     assert names(tmp_path) == ["a.zarr"]
+
+
+def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "movie.zarr"
+    target.mkdir()
+    (target / "pixels").write_text("irreplaceable")
+    for is_ours in (None, lambda folder: False):
+        with pytest.raises(AnlageError, match=r"movie\.zarr' is a folder that was not written"):
+            replacing(target, is_ours).__enter__()
+    assert (target / "pixels").read_text() == "irreplaceable"
+    assert names(tmp_path) == ["movie.zarr"]
+
+
+def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
+    (tmp_path / "a.zarr").mkdir()
+    with replacing(tmp_path / "a.zarr") as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+    assert names(tmp_path / "a.zarr") == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("output", "word"), [("a/b", "is"), ("a/b/c/d", "lies inside"), ("a", "contains"), ("l", "is")]
+)
+def test_an_output_never_touches_what_is_read(tmp_path: Path, output: str, word: str) -> None:
+    source = tmp_path / "a" / "b"
+    source.mkdir(parents=True)
+    (tmp_path / "l").symlink_to(source)
+    with pytest.raises(AnlageError, match=rf"The output '.*' {word} '.*', which is only read"):
+        check_apart(tmp_path / output, source)
+    check_apart(tmp_path / "a" / "c", source)
 
 
 def fill(target: Path, error: OSError) -> None:

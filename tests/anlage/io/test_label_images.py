@@ -147,6 +147,23 @@ def test_a_ctc_folder_has_its_divisions(tmp_path: Path, name: str) -> None:
     assert len(found.links) == 5
 
 
+def test_a_ctc_folder_as_it_is_published_has_its_masks_in_tra(tmp_path: Path) -> None:
+    (tmp_path / "01_GT").mkdir()
+    ctc(tmp_path / "01_GT" / "TRA", "1 0 1 0\n2 2 3 1\n3 2 3 1\n")
+    (tmp_path / "01_GT" / "SEG").mkdir()
+    found = open_annotations(tmp_path / "01_GT")
+    assert len(found) > 0
+    assert len(found.divisions) == 1
+
+
+@pytest.mark.parametrize("floor", [0, 100])
+def test_an_image_in_place_of_its_labels_is_refused(tmp_path: Path, floor: int) -> None:
+    noise = np.random.default_rng(1).poisson(8, (2, 4, 30, 30)).clip(0, 200)
+    path = save(tmp_path / "image.tif", (noise + floor).astype(np.uint8))
+    with pytest.raises(AnlageError, match="is this the image instead of its labels"):
+        open_annotations(path)
+
+
 def test_a_ctc_folder_may_lack_masks(tmp_path: Path) -> None:
     movie = TimeLapse.of(np.zeros((6, 20, 30), np.uint8), "tyx", source="movie.tif")
     found = open_annotations(ctc(tmp_path / "TRA", "1 0 0 0\n2 2 3 1\n3 2 3 1\n", without=(1,)), image=movie)

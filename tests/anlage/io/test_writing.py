@@ -12,7 +12,8 @@ import yaozarrs
 import zarr
 
 from anlage import AnlageError, Spacing
-from anlage.io import open_image, write_image, write_tiff
+from anlage.annotations import Annotations
+from anlage.io import open_annotations, open_image, write_annotations, write_image, write_tiff
 
 DATA = np.random.default_rng(0).integers(0, 60000, (3, 2, 4, 20, 30)).astype(np.uint16)
 
@@ -85,3 +86,23 @@ def test_frames_of_different_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AnlageError, match="axes 'xyzct' are not some of tczyx in this order"):
         write_image(tmp_path / "a.zarr", DATA, axes="xyzct")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_an_image_of_the_same_kind_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    data = np.zeros((1, 1, 2, 8, 8), np.uint8)
+    write_image(path, data, kind="heat-map")
+    write_image(path, data + 7, kind="heat-map")
+    assert open_image(path).read().max() == 7
+    with pytest.raises(AnlageError, match="is not replaced"):
+        write_image(path, data)
+    with pytest.raises(AnlageError, match="is not replaced"):
+        write_annotations(path.rename(tmp_path / "a.geff"), Annotations.of([[0, 1, 2, 3]]))
+    assert open_image(tmp_path / "a.geff").read().max() == 7
+
+
+def test_a_geff_is_replaced_by_a_geff(tmp_path: Path) -> None:
+    path = tmp_path / "a.geff"
+    write_annotations(path, Annotations.of([[0, 1, 2, 3]]))
+    write_annotations(path, Annotations.of([[0, 1, 2, 3], [0, 4, 5, 6]]))
+    assert len(open_annotations(path)) == 2
