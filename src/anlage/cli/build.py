@@ -50,11 +50,16 @@ def configure_build(parser: Parser) -> None:
         help="only some of the nuclei were marked: what lies elsewhere counts as unknown, not as background",
     )  # fmt: skip
     parser.add_argument("--diameter-um", type=positive, metavar="D", help="nucleus diameter in µm (default: measured)")
+    parser.add_argument(
+        "--context", type=frame_count, default=0, metavar="N",
+        help="frames to keep before and after each cuboid, for networks that look at neighbouring frames (default: 0)",
+    )  # fmt: skip
     parser.add_argument("--overwrite", action="store_true", help="replace a store that is already there")
     add_reading(parser)
 
 
 def run_build(options: argparse.Namespace) -> int:
+    from anlage.axes import Box
     from anlage.cli.bars import counting
     from anlage.dataset.build import build_store
     from anlage.io import open_annotations
@@ -79,12 +84,21 @@ def run_build(options: argparse.Namespace) -> int:
         store = build_store(
             options.output, image, annotations, channels=options.channels or options.sum_channels,
             combine="sum" if options.sum_channels else "separate", cuboid=cuboid, sparse=options.sparse,
-            diameter_um=options.diameter_um, annotations_source=options.annotations, overwrite=options.overwrite,
-            progress=progress,
+            diameter_um=options.diameter_um, context_frames=options.context, annotations_source=options.annotations,
+            overwrite=options.overwrite, progress=progress,
         )  # fmt: skip
     print(store.summary())
+    if not isinstance(cuboid, (str, Box)) and any(one.doubts for one in cuboid):
+        print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
     print(f"Next: anlage train nuclei {options.output} -o run")
     return 0
+
+
+def frame_count(text: str) -> int:
+    """A whole number of frames, 0 or more."""
+    if not text.strip().isdecimal():
+        raise AnlageError(f"'{text}' is no number of frames; give a whole number such as 0, 1 or 2.")
+    return int(text)
 
 
 def require_spacing(image: TimeLapse, path: str) -> None:
@@ -108,12 +122,8 @@ def tell_annotations(annotations: Annotations) -> None:
 
 
 def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:
-    """Say where annotation was found to be complete, why, and what is doubtful about it."""
+    """Say where annotation was found to be complete; what is doubtful about it is noted in the store."""
     for cuboid in cuboids:
         print(f"Annotated cuboid (t, z, y, x): {cuboid.core}; with a margin of unknown voxels: {cuboid.box}.")
         cut = f"; nuclei are cut by its walls {', '.join(map(str, cuboid.cut_walls))}" if cuboid.cut_walls else ""
         print(f"  {cuboid.n_nuclei} nuclei in {len(cuboid.frames)} frames{cut}.")
-        for doubt in cuboid.doubts:
-            print(f"  Doubtful: {doubt.text}.")
-    if any(cuboid.doubts for cuboid in cuboids):
-        print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
