@@ -92,7 +92,10 @@ class RunConfig(Frozen):
 
 
 def assign(
-    task: str, assignments: Sequence[str] = (), tasks: Mapping[str, Any] | None = None
+    task: str,
+    assignments: Sequence[str] = (),
+    tasks: Mapping[str, Any] | None = None,
+    base: Mapping[str, JsonValue] | None = None,
 ) -> tuple[TrainingConfig, Frozen]:
     """Configure a training by ``name=value`` texts.
 
@@ -105,13 +108,16 @@ def assign(
         absence ``none``.
     tasks
         The tasks there are, by name; None: those of `anlage.tasks`.
+    base
+        Settings of the model that the training starts from; those that shape the network are taken over from it.
 
     Raises
     ------
     AnlageError
-        If a name is unknown (the nearest are named) or a value is not possible.
+        If a name is unknown (the nearest are named), a value is not possible, or it contradicts the model to start from.
     """
-    config = task_named(task, tasks).config
+    about = task_named(task, tasks)
+    config = about.config
     values: dict[str, Any] = {}
     for text in assignments:
         name, equals, value = text.partition("=")
@@ -122,6 +128,8 @@ def assign(
         values[name] = _parsed(owner, name, value.strip())
     training = {k: v for k, v in values.items() if k in TrainingConfig.model_fields}
     rest = {k: v for k, v in values.items() if k not in training}
+    if base is not None:
+        rest |= _inherited(config, {name: base[name] for name in getattr(about, "inherited", ()) if name in base}, rest)
     return TrainingConfig(**training), _validated(config, rest)
 
 
@@ -140,6 +148,34 @@ def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
     if name not in tasks:
         raise AnlageError(f"There is no task '{name}'; there is {', '.join(tasks)}.")
     return tasks[name]
+
+
+def _inherited(config: type[Frozen], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that shape the network as the model has them; another choice is a contradiction."""
+    try:
+        there = config.model_validate(dict(theirs))
+    except ValidationError as error:
+        item = error.errors()[0]
+        raise AnlageError(
+            f"The model to start from has settings that this version of anlage does not know ({'.'.join(map(str, item['loc']))}: "
+            f"{item['msg']}); train without starting from it."
+        ) from error
+    for name in theirs:
+        had, wanted = (
+            getattr(there, name),
+            getattr(config.model_validate({name: ours[name]}) if name in ours else there, name),
+        )
+        if had != wanted:
+            raise AnlageError(
+                f"The setting {name}={_shown(wanted)} contradicts the model to start from, which was made with "
+                f"{name}={_shown(had)}: leave the setting out, or train without --from."
+            )
+    return {name: getattr(there, name) for name in theirs}
+
+
+def _shown(value: Any) -> str:
+    """A value as it is written after --set."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
 
 
 def _owner(name: str, task: str, models: Sequence[type[Frozen]]) -> type[Frozen]:

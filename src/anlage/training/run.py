@@ -26,21 +26,28 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ValidationError
 
 import anlage
 from anlage.errors import AnlageError
-from anlage.training.config import RUN_SCHEMA, RunConfig, StoreRef, assign
+from anlage.training.config import RUN_SCHEMA, RunConfig, StoreRef, assign, task_named
 from anlage.training.files import write_whole
+from anlage.training.fitting import card_of, check_together
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
+
+if TYPE_CHECKING:
+    from anlage.dataset.store import Store
 
 __all__ = ["Run", "RunState"]
 
 RunState = Literal["new", "running", "stopped", "finished", "failed"]
 
 _NICE = 10
+_LEFT = ("run.json", "events.jsonl", "log.txt", "plan.json", "pid", "stop")
+_BESIDE = ("lock", "cache")
+"""What may lie, with these, in the folder of a run that came to nothing."""
 # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW and BELOW_NORMAL_PRIORITY_CLASS, which only Windows' Python names
 _WINDOWS_FLAGS = 0x200 | 0x08000000 | 0x4000 if os.name == "nt" else 0
 
@@ -52,6 +59,8 @@ class Run:
         self.path = path
         self.config = config
         self._child: subprocess.Popen[bytes] | None = None
+        self.replaced = False
+        """Whether it was made in place of a run that had come to nothing."""
 
     @classmethod
     def create(
@@ -69,7 +78,8 @@ class Run:
         Parameters
         ----------
         path
-            A folder that is not there yet, or is empty.
+            A folder that is not there yet, is empty, or holds a run that came to nothing: without a checkpoint, and without
+            a trainer.
         task
             Name of the task, for example ``nuclei``.
         stores
@@ -77,42 +87,51 @@ class Run:
         assignments
             Settings, each ``name=value``; see `anlage.training.config.assign`.
         start_from
-            A model whose weights to start from.
+            A model whose weights to start from; settings that shape the network are taken over from it.
         tasks
             The tasks there are, by name; None: those of `anlage.tasks`.
 
         Raises
         ------
         AnlageError
-            If the folder holds something already, a store cannot be read, or a setting is not possible.
+            If the folder holds something already, a store cannot be read, stores or the model to start from do not fit
+            together, or a setting is not possible. Nothing was made or replaced then.
         """
+        from anlage.dataset.store import Store
+
         folder = Path(path).resolve()
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")
-        training, settings = assign(task, assignments, tasks)
+        card = None if start_from is None else card_of(start_from, task, task_named(task, tasks).plan)
+        training, settings = assign(task, assignments, tasks, None if card is None else card.config)
         if training.freeze_encoder and start_from is None:
             raise AnlageError(
                 "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
             )
-        if start_from is not None and not Path(start_from).is_file():
-            raise AnlageError(f"There is no model at {start_from} to start from; check the path.")
-        _check_unused(folder)
+        opened = [Store.open(Path(store).resolve()) for store in stores]
+        check_together(opened, card)
+        earlier = _earlier(folder)
         config = RunConfig(
             name=folder.name,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             versions=_versions(),
             task=task,
-            stores=tuple(_reference(Path(store), folder) for store in stores),
+            stores=tuple(_reference(store, folder) for store in opened),
             training=training,
             settings=settings.model_dump(mode="json"),
             start_from=None if start_from is None else str(Path(start_from).resolve()),
         )
+        run = cls(folder, config)
+        run.replaced = earlier is not None
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / "run.json", config.model_dump_json(indent=2).encode())
+            with contextlib.nullcontext() if earlier is None else earlier.lock():
+                if earlier is not None:
+                    earlier.clear()
+                write_whole(folder / "run.json", config.model_dump_json(indent=2).encode())
         except OSError as error:
             raise AnlageError(f"The run folder {folder} cannot be written: {error.strerror}.") from error
-        return cls(folder, config)
+        return run
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -186,6 +205,19 @@ class Run:
         if isinstance(last, Finished):
             return "stopped" if self.model_path is None else "finished"
         return "stopped" if isinstance(last, Stopped) else "failed"
+
+    @property
+    def came_to_nothing(self) -> bool:
+        """Whether it can be replaced without losing anything: nothing trains, and there is neither checkpoint nor model."""
+        return self.state != "running" and not self.checkpoint_path.exists() and self.model_path is None
+
+    def clear(self) -> None:
+        """Remove what a run that came to nothing has left, except the lock, which the caller holds."""
+        import shutil
+
+        shutil.rmtree(self.path / "cache", ignore_errors=True)
+        for name in _LEFT:
+            (self.path / name).unlink(missing_ok=True)
 
     @property
     def is_finished(self) -> bool:
@@ -310,28 +342,29 @@ def is_stale(stop: Path) -> bool:
         return False
 
 
-def _check_unused(folder: Path) -> None:
+def _earlier(folder: Path) -> Run | None:
+    """The run that came to nothing in this folder; None if there is none. Refuses a folder in any other use."""
     if folder.exists() and not folder.is_dir():
         raise AnlageError(f"{folder} is a file; choose another folder for the run.")
     held = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".part-")] if folder.exists() else []
     if "run.json" in held:
+        run = Run.open(folder)
+        if run.came_to_nothing and set(held) <= {*_LEFT, *_BESIDE}:
+            return run
         raise AnlageError(
             f"{folder} holds a run already; continue it with `anlage resume {folder}`, or choose another folder."
         )
     if held:
         raise AnlageError(f"{folder} is not empty (it holds {held[0]}); choose another folder for the run.")
+    return None
 
 
-def _reference(store: Path, folder: Path) -> StoreRef:
-    from anlage.dataset.store import Store
-
-    path = store.resolve()
-    opened = Store.open(path)
+def _reference(store: Store, folder: Path) -> StoreRef:
     try:
-        relative = os.path.relpath(path, folder)
+        relative = os.path.relpath(store.path, folder)
     except ValueError:  # another drive
         relative = ""
-    return StoreRef(path=str(path), relative=relative, hash=opened.hash)
+    return StoreRef(path=str(store.path), relative=relative, hash=store.hash)
 
 
 def _versions() -> dict[str, str]:

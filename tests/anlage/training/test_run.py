@@ -11,10 +11,15 @@ from pathlib import Path
 from types import ModuleType
 
 import filelock
+import numpy as np
 import psutil
 import pytest
 
+from anlage.annotations import Annotations
+from anlage.axes import Box, Spacing
+from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
+from anlage.timelapse import TimeLapse
 from anlage.training.loop import train
 from anlage.training.progress import Journal, Note
 from anlage.training.run import Run
@@ -50,8 +55,24 @@ def test_a_run_is_opened_as_it_was_made(make_run: Make, toy_store: Path) -> None
     assert (again.name, again.state, again.model_path) == ("r", "new", None)
 
 
+def test_a_run_that_came_to_nothing_is_replaced(make_run: Make, tmp_path: Path) -> None:
+    first = make_run("r", "steps=3")
+    assert not first.replaced
+    with Journal(first.events_path) as journal:
+        journal.write(Note(text="begun"))
+    again = make_run("r", "steps=4")
+    assert again.replaced
+    assert Run.open(again.path).config.training.steps == 4
+    assert again.state == "new"
+    with again.lock(), pytest.raises(AnlageError, match="holds a run already"):
+        make_run("r")
+    with pytest.raises(AnlageError, match="There is no setting"):
+        make_run("r", "stepz=4")
+    assert Run.open(again.path).config == again.config
+
+
 def test_a_folder_that_is_in_use_is_refused(make_run: Make, tmp_path: Path) -> None:
-    make_run("r")
+    make_run("r").checkpoint_path.touch()
     with pytest.raises(AnlageError, match=r"r holds a run already; continue it with `anlage resume"):
         make_run("r")
     (tmp_path / "full").mkdir()
@@ -61,6 +82,33 @@ def test_a_folder_that_is_in_use_is_refused(make_run: Make, tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(AnlageError, match="file is a file; choose another folder"):
         make_run("file")
+
+
+def test_what_does_not_fit_together_is_refused_before_anything_is_made(
+    toy: ModuleType, toy_store: Path, make_run: Make, tmp_path: Path
+) -> None:
+    flat = TimeLapse(np.ones((2, 1, 16, 16), np.uint16), "tzyx", spacing=Spacing(2, 1, 1))
+    store = build_store(
+        tmp_path / "flat.zarr", flat, Annotations.of([[0, 0, 8, 8]]), cuboid=Box.whole((2, 1, 16, 16)), diameter_um=5.0
+    )
+    with pytest.raises(AnlageError, match="one is a single plane, the other is not"):
+        Run.create(tmp_path / "r", "toy", [toy_store, store.path], tasks=toy.TASKS)
+    (tmp_path / "m.anlage").write_bytes(b"PK")
+    with pytest.raises(AnlageError, match=r"m\.anlage' is not a model"):
+        make_run("r", start_from=tmp_path / "m.anlage")
+    assert not (tmp_path / "r").exists()
+
+
+def test_what_shapes_the_network_comes_from_the_model(
+    toy: ModuleType, make_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = train(make_run("first", "steps=2", "width=5"), tasks=toy.TASKS)
+    monkeypatch.setattr(toy.ToyTask, "inherited", ("width",), raising=False)
+    assert make_run("second", start_from=model).config.settings["width"] == 5
+    assert make_run("third", "width=5", start_from=model).config.settings["width"] == 5
+    with pytest.raises(AnlageError, match=r"The setting width=7 contradicts the model to start from.*width=5"):
+        make_run("fourth", "width=7", start_from=model)
+    assert not (tmp_path / "fourth").exists()
 
 
 def test_missing_parents_are_made(make_run: Make) -> None:
