@@ -63,6 +63,7 @@ def run_build(options: argparse.Namespace) -> int:
     from anlage.cli.bars import counting
     from anlage.dataset.build import build_store
     from anlage.io import open_annotations
+    from anlage.io.graphs import find_graph, time_reading
 
     if Path(options.output).exists() and not options.overwrite:
         raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
@@ -74,6 +75,10 @@ def run_build(options: argparse.Namespace) -> int:
             f"{options.annotations} holds no nuclei; mark some first, or check that it is the right file."
         )
     tell_annotations(annotations)
+    graph = find_graph(Path(options.annotations))
+    note = time_reading(graph) if graph is not None and image.interval_s is None else None
+    if note:
+        print(note)
     cuboid = options.cuboid
     if cuboid == "auto" and not options.sparse:
         from anlage.cuboid import detect_cuboid

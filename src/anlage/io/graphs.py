@@ -20,8 +20,10 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.units import seconds, um
 
-__all__ = ["find_graph", "graph_scale", "read_graph", "write_graph"]
+__all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
 
+_TOLERATED = 0.1
+"""Part of a time step by which times may be off it."""
 _COLUMNS = ("radius_um", "label", "probability", "state", "origin")
 
 
@@ -83,7 +85,8 @@ def read_graph(
     """Read a GEFF (zarr v2 or v3).
 
     Positions in a unit of length are divided by the voxel size, times in a unit of time by the time step; those in pixels
-    and frames, or without a unit, are taken as they are.
+    and frames, or without a unit, are taken as they are. Where the time step is unknown, it is the common step of the
+    times (`time_reading` says so).
 
     Parameters
     ----------
@@ -124,6 +127,25 @@ def graph_scale(group_path: str | Path) -> tuple[Spacing | None, float | None]:
     z, y, x = length["z"] or length["y"], length["y"], length["x"]
     spacing = Spacing(z, y, x) if z and y and x else None
     return spacing, seconds(axes["t"].scale, axes["t"].scaled_unit)
+
+
+def time_reading(group_path: str | Path) -> str | None:
+    """How times become frames where the time step is unknown, as a sentence; None where they are frames already."""
+    geff = _load(Path(group_path))
+    axis = _axes(geff, group_path)["t"]
+    if seconds(1, axis.unit) is None or not len(geff["node_ids"]):
+        return None
+    times = np.asarray(geff["node_props"][axis.name]["values"], dtype=np.float64)
+    step = _common_step(times)
+    how = (
+        f"they were taken as {step:g} {axis.unit} apart, the common step of the times"
+        if step
+        else "its times, which have no common step, were numbered in their order"
+    )
+    return (
+        f"The time between frames is unknown and '{group_path}' gives t in {axis.unit}: {how}. "
+        "If that is wrong, say --interval S."
+    )
 
 
 def find_graph(path: Path) -> Path | None:
@@ -209,14 +231,44 @@ def _in_voxels(geff: Any, axis: _Axis, letter: str, step: float | None, path: st
     factor = seconds(1, axis.unit) if letter == "t" else um(1, axis.unit)
     if factor is None:
         return values
+    if step is None and letter == "t":
+        return _numbered(values)
     if step is None:
-        what, option = ("time step", "--interval S") if letter == "t" else ("voxel size", "--spacing Z,Y,X")
         raise AnlageError(
-            f"The GEFF '{path}' gives {letter} in {axis.unit}, so the {what} of the image must be known; say it with {option}."
+            f"The GEFF '{path}' gives {letter} in {axis.unit}, so the voxel size of the image must be known; say it with "
+            "--spacing Z,Y,X."
         )
     values = values * factor / step
     # times come back as whole frames although 0.1 s cannot be divided exactly
     return np.rint(values) if letter == "t" and np.allclose(values, np.rint(values), atol=1e-3) else values
+
+
+def _common_step(times: npt.NDArray[np.float64]) -> float | None:
+    """The step of which all times are multiples, within a tenth; None where there is none or it cannot be told."""
+    distinct = np.unique(times[np.isfinite(times)])
+    if len(distinct) < 2:
+        return None
+    shortest = float(np.diff(distinct).min())
+    # what stage and shutter cost makes gaps uneven; over all of them it evens out
+    steps = np.rint((distinct - distinct[0]) / shortest)
+    step = float((distinct[-1] - distinct[0]) / steps[-1])
+    off = np.abs((distinct - distinct[0]) / step - steps)
+    return step if (off < _TOLERATED).all() else None
+
+
+def _numbered(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Times as frames by their common step, counted from time 0 where that lies on a step; else in their order."""
+    known = np.isfinite(times)
+    frames = times.copy()
+    step = _common_step(times)
+    if step is None:
+        frames[known] = np.unique(times[known], return_inverse=True)[1].reshape(-1)
+        return frames
+    first = float(times[known].min())
+    start = round(first / step)
+    start = start if start >= 0 and abs(first / step - start) < _TOLERATED else 0
+    frames[known] = start + np.rint((times[known] - first) / step)
+    return frames
 
 
 def _ids(geff: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -81,3 +81,22 @@ def test_info_on_images_and_tables(folder, command, movie):
         assert code == 0, err
         assert f"Annotations: {len(movie.truth)} nuclei in 4 frames" in out
         assert "Marked or found by: human." in out
+
+
+def test_a_graph_with_times_in_seconds_needs_no_interval(folder, command, movie):
+    import geff
+    import networkx
+    from geff_spec import Axis
+
+    early = movie.truth.select(movie.truth.frames < 3)
+    graph = networkx.DiGraph()
+    for number, (t, z, y, x) in zip(early.ids.tolist(), early.positions.tolist(), strict=True):
+        graph.add_node(number, t=300 * t, z=z, y=y, x=x)
+    axes = [Axis(name="t", type="time", unit="second"), *(Axis(name=a, type="space", unit="pixel") for a in "zyx")]
+    metadata = geff.GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={})
+    geff.write(graph, folder / "early.geff", metadata=metadata, zarr_format=3)
+    tifffile.imwrite(folder / "plain.tif", movie.image.read()[:, 0])
+    code, out, err = command("build", "plain.tif", "early.geff", "-o", "s.zarr", "--spacing", "2,0.5,0.5")
+    assert code == 0, err
+    assert "taken as 300 second apart" in out
+    assert Store.open(folder / "s.zarr").frames == (0, 1, 2)

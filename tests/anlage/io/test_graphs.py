@@ -16,7 +16,7 @@ from geff_spec import Axis
 
 from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
 from anlage.io import open_annotations, write_annotations
-from anlage.io.graphs import graph_scale, read_graph, write_graph
+from anlage.io.graphs import graph_scale, read_graph, time_reading, write_graph
 
 NUCLEI = Annotations.of(
     [[0, 1, 5, 5], [1, 1, 6, 6.5], [1, 2, 7, 7]], ids=[5, 9, 2], links=[[5, 9], [5, 2]], radius_um=[3, np.nan, 4.5],
@@ -105,12 +105,32 @@ def test_positions_in_um_become_voxels(tmp_path: Path, zarr_format: int) -> None
     found = open_annotations(path, image=image)
     assert found.positions.tolist() == [[0, 2, 2, 4], [1, 3, 4, 8], [2, 1, 1, 12]]
     assert found.frames.tolist() == [0, 1, 2]
-    with pytest.raises(
-        AnlageError, match=r"gives t in minute, so the time step .* must be known; say it with --interval S"
-    ):
-        open_annotations(path, spacing=Spacing(2, 0.5, 0.25))
     with pytest.raises(AnlageError, match=r"gives z in micrometer, so the voxel size .* say it with --spacing Z,Y,X"):
         open_annotations(path, interval_s=30)
+
+
+@pytest.mark.parametrize(
+    ("times", "frames", "said"),
+    [
+        ([0, 300, 900, 900], [0, 1, 3, 3], "300 second apart"),
+        ([600, 1200], [1, 2], "600 second apart"),
+        ([50, 350.2, 649.9], [0, 1, 2], "299.95 second apart"),
+        ([0, 100, 250], [0, 1, 2], "no common step"),
+        ([0], [0], "no common step"),
+        ([120], [0], "no common step"),
+    ],
+)
+def test_times_in_seconds_become_frames_though_the_interval_is_unknown(
+    tmp_path: Path, times: list[float], frames: list[int], said: str
+) -> None:
+    axes = [Axis(name="t", type="time", unit="second"), *(Axis(name=a, type="space", unit="pixel") for a in "yx")]
+    n = [1.0] * len(times)
+    path = foreign(tmp_path / "a.geff", axes, {"t": times, "y": n, "x": n}, [])
+    assert open_annotations(path).frames.tolist() == frames
+    assert said in str(time_reading(path))
+    assert "say --interval S" in str(time_reading(path))
+    write_annotations(tmp_path / "ours.geff", NUCLEI, interval_s=30)
+    assert time_reading(tmp_path / "ours.geff") is None, "in frames"
 
 
 def test_the_id_zero_gets_a_number(tmp_path: Path) -> None:
