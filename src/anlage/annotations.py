@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
-from anlage.labels import check_painted, measure, radius
+from anlage.labels import check_painted, measure, n_pieces, radius
 from anlage.problems import Problem, check, problems
 from anlage.timelapse import TimeLapse
 
@@ -140,7 +140,8 @@ class Annotations:
         Raises
         ------
         AnlageError
-            If there are several channels, or values that are not whole numbers ≥ 0.
+            If there are several channels, values that are not whole numbers ≥ 0, or a single value that stands for
+            several nuclei: a mask.
         """
         if labels.n_channels != 1:
             raise AnlageError(
@@ -149,17 +150,30 @@ class Annotations:
         if labels.dtype.kind not in "bui":
             raise AnlageError(f"The labels '{labels.source}' are of type {labels.dtype}; they must be whole numbers.")
         spacing = spacing or labels.spacing
-        t_parts, values_parts, centres_parts, sizes_parts = [], [], [], []
+        t_parts, centres_parts, sizes_parts = [], [], []
+        values_parts: list[npt.NDArray[np.int64]] = []
         _, z, y, x = labels.shape_tzyx
+        only: set[int] = set()
+        apart: tuple[int, int] | None = None
         for t in range(labels.n_frames):
             frame = labels.read(Box((t, t + 1), (0, z), (0, y), (0, x)))[0, 0]
             values, sizes, centres = measure(frame, labels.source)
             if len(values) and not any(map(len, values_parts)):  # the first frame that holds anything tells
                 check_painted(frame, t, labels.source)
+            only.update(values[:2].tolist())
+            # tracks that a table tells apart are no mask
+            if len(only) == len(values) == 1 and apart is None and not over_gaps and (n := n_pieces(frame)) > 1:
+                apart = (t, n)
             t_parts.append(np.full(len(values), t))
             values_parts.append(values)
             centres_parts.append(centres)
             sizes_parts.append(sizes)
+        if apart is not None and len(only) == 1:
+            raise AnlageError(
+                f"'{labels.source}' is a mask, not labels: its only value besides 0 is {only.pop()}, which in frame "
+                f"{apart[0]} has {apart[1]} separate pieces; give each nucleus a number of its own, with "
+                "skimage.measure.label frame by frame or by painting in napari (the key M takes a new label)."
+            )
         frames, values = np.concatenate(t_parts), np.concatenate(values_parts)
         sizes = np.concatenate(sizes_parts)
         return cls.of(

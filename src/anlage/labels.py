@@ -10,11 +10,13 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["check_painted", "measure", "radius"]
+__all__ = ["check_painted", "measure", "n_pieces", "radius"]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
 _PIECES = 3
+_CRUMB = 0.1
+"""A piece smaller than this part of the largest is a slip of the brush."""
 _MIDDLE = (32, 256, 256)
 """Voxels (z, y, x) of a frame that are enough to tell."""
 
@@ -77,6 +79,18 @@ def check_painted(labels_ZYX: npt.NDArray[Any], t: int, source: str) -> None:
             f"In frame {t} of the labels '{source}' {strewn} of {judged.sum()} values lie strewn in many pieces each; "
             "is this the image instead of its labels?"
         )
+
+
+def n_pieces(labels_ZYX: npt.NDArray[Any]) -> int:
+    """Into how many pieces that do not touch all that is painted falls, without crumbs."""
+    from scipy import ndimage
+
+    (box,) = ndimage.find_objects(labels_ZYX != 0, max_label=1)
+    if box is None:
+        return 0
+    pieces, n = ndimage.label(labels_ZYX[box] != 0, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(pieces.reshape(-1), minlength=n + 1)[1:]
+    return int((sizes >= _CRUMB * sizes.max()).sum())
 
 
 def radius(sizes: npt.NDArray[Any], spacing: Spacing, *, is_flat: bool) -> npt.NDArray[np.float64]:

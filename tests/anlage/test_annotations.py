@@ -147,3 +147,24 @@ def test_measuring_agrees_with_a_loop_over_labels(largest: int) -> None:
         where = np.argwhere(labels == value)
         assert len(where) == size
         np.testing.assert_allclose(where.mean(axis=0), centre)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8])
+def test_a_mask_is_no_label_image(dtype: type) -> None:
+    mask = np.zeros((3, 4, 20, 20), dtype)
+    mask[0, 1:3, 2:5, 2:5] = 255
+    mask[1:, 1:3, 2:5, 2:5] = mask[1:, 1:3, 12:15, 12:15] = 255
+    with pytest.raises(AnlageError, match=r"'m.tif' is a mask.*in frame 1 has 2 separate pieces.*skimage.*napari"):
+        Annotations.from_labels(TimeLapse.of(mask, "tzyx", source="m.tif"))
+    assert len(Annotations.from_labels(TimeLapse.of(mask[:1], "tzyx"))) == 1, "one piece is a nucleus"
+    assert len(Annotations.from_labels(TimeLapse.of(mask[:0:-1], "tzyx"), over_gaps=True)) == 2
+
+
+def test_a_single_nucleus_with_a_slip_of_the_brush_and_one_in_pieces_beside_others_are_labels() -> None:
+    labels = np.zeros((2, 4, 20, 20), np.uint8)
+    labels[:, 1:3, 2:6, 2:6] = 7
+    labels[0, 0, 19, 19] = 7
+    assert len(Annotations.from_labels(TimeLapse.of(labels, "tzyx"))) == 2
+    labels[0, 1:3, 12:16, 12:16] = 7
+    labels[1, 1:3, 12:16, 12:16] = 8
+    assert len(Annotations.from_labels(TimeLapse.of(labels, "tzyx"))) == 3
