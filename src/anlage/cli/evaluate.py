@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from anlage.cli.arguments import Parser, positive, spacing
+from anlage.cli.arguments import Parser, add_reading, positive
 
 __all__: list[str] = []
 
@@ -19,9 +19,6 @@ def configure_evaluate(parser: Parser) -> None:
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
     parser.add_argument("truth", metavar="TRUTH", help="what is there, in the same voxels and any of these formats")
     parser.add_argument(
-        "--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, where the files do not say it"
-    )
-    parser.add_argument(
         "--radius-um", type=positive, metavar="R", help="greatest distance of a pair in µm (default: 5, half a nucleus)"
     )
     parser.add_argument(
@@ -29,6 +26,7 @@ def configure_evaluate(parser: Parser) -> None:
         help="nuclei whose label in the truth has fewer voxels than this are neither wanted nor wrong",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON, for other programs")
+    add_reading(parser, "a file")
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
@@ -36,7 +34,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
-        ignore_smaller_than=options.ignore_smaller_than,
+        ignore_smaller_than=options.ignore_smaller_than, axes=options.axes, interval_s=options.interval,
     )  # fmt: skip
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0

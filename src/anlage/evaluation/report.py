@@ -12,7 +12,7 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.detection import DetectionScore, FrameScore, score_detection
 from anlage.frozen import Frozen
-from anlage.io import open_annotations
+from anlage.io import open_annotations, reading
 from anlage.io.graphs import find_graph, graph_scale
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
@@ -64,6 +64,8 @@ def evaluate(
     spacing: Spacing | None = None,
     radius_um: float | None = None,
     ignore_smaller_than: int | None = None,
+    axes: str | None = None,
+    interval_s: float | None = None,
 ) -> Report:
     """Score predicted nuclei against a truth.
 
@@ -77,16 +79,20 @@ def evaluate(
         Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm.
     ignore_smaller_than
         Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong.
+    axes, interval_s
+        Axes of label images, and time step in s, where the files do not say them or say them wrongly.
 
     Raises
     ------
     AnlageError
-        If a file cannot be read, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
+        If a file cannot be read, frames were taken for planes, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
     """
-    marked = open_annotations(truth, spacing=spacing)
+    marked = open_annotations(truth, axes=axes, spacing=spacing, interval_s=interval_s)
     known = spacing or _own_spacing(truth, marked)
     # both are voxels of one image, so what the truth says of it also helps to read the result
-    proposed = open_annotations(result, spacing=known)
+    proposed = open_annotations(result, axes=axes, spacing=known, interval_s=interval_s)
+    _check_planes(marked, proposed)
+    _check_planes(proposed, marked)
     _check_labels(proposed, marked)
     claimed = _own_spacing(result, proposed)
     known = known or claimed
@@ -104,7 +110,7 @@ def evaluate(
         spacing_um_zyx=known.zyx,
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
-        notes=(*_spacing_notes(known, claimed), *_notes(score)),
+        notes=(*_readings(proposed, marked), *_spacing_notes(known, claimed), *_notes(score)),
     )
 
 
@@ -144,6 +150,23 @@ def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:
     if of_result is None or np.allclose(used.um, of_result.um, rtol=0.01):
         return []
     return [f"The result says that a voxel is {of_result}, but {used} was used, as given or as the truth says."]
+
+
+def _readings(*tables: Annotations) -> list[str]:
+    """How label images were read."""
+    return [reading(table.labels) for table in tables if table.labels is not None]
+
+
+def _check_planes(labelled: Annotations, other: Annotations) -> None:
+    """Refuse label images whose frames were taken for planes for want of better knowledge."""
+    labels = labelled.labels
+    if labels is None or labels.axes_from != "their count" or labels.n_frames > 1 or labels.is_flat or not len(other):
+        return
+    if other.frames.max() > 0 and not other.positions[:, 1].any():
+        raise AnlageError(
+            f"{reading(labels).rstrip('.')}, but the nuclei that it is compared with lie in a single plane of several frames; "
+            "if it is a movie of one plane, say --axes tyx."
+        )
 
 
 def _check_labels(result: Annotations, truth: Annotations) -> None:

@@ -173,3 +173,21 @@ def test_it_goes_to_json_and_back(result, truth):
 def test_a_missing_file_is_one_sentence(tmp_path, truth):
     with pytest.raises(AnlageError, match=r"nowhere\.csv"):
         evaluate(tmp_path / "nowhere.csv", truth, spacing=SPACING)
+
+
+def test_frames_that_were_taken_for_planes_are_refused_with_the_way_to_say_it(tmp_path):
+    labels = np.zeros((4, 48, 48), np.uint16)
+    rows = ["id,t,z,y,x,probability"]
+    for t in range(4):
+        labels[t, 10:15, 20 + t : 25 + t] = 1
+        rows.append(f"{t + 1},{t},0,12,{22 + t},0.9")
+    tifffile.imwrite(tmp_path / "truth.tif", labels, photometric="minisblack")
+    (tmp_path / "found.csv").write_text("\n".join(rows) + "\n")
+    with pytest.raises(AnlageError, match=r"read as 4 z × 48 y × 48 x.*--axes tyx"):
+        evaluate(tmp_path / "found.csv", tmp_path / "truth.tif", spacing=Spacing(1, 1, 1))
+    report = evaluate(
+        tmp_path / "found.csv", tmp_path / "truth.tif", spacing=Spacing(1, 1, 1), axes="tyx", interval_s=60
+    )
+    assert report.detection.tp == 4
+    assert report.detection.f1 == 1
+    assert "is read as 4 t × 48 y × 48 x" in report.notes[0]
