@@ -24,6 +24,14 @@ __all__ = ["model_of", "train_here"]
 _STOPPED = 3
 """Exit code of a training that was stopped before there was a model."""
 _POLL_S = 0.25
+_BIRTH_S = 10.0
+"""A trainer takes its run's lock sooner than that."""
+_CODES = """\
+exit codes:
+  0    finished, or stopped by `anlage stop` with the best weights kept in a model
+  2    something is wrong, which is said; what was reached is kept
+  3    stopped by `anlage stop` before there was a model
+  130  stopped by Ctrl-C (SIGINT), 143 by SIGTERM, as a cluster sends it; `anlage resume` goes on"""
 
 
 def configure_train(parser: Parser) -> None:
@@ -36,16 +44,17 @@ def configure_train(parser: Parser) -> None:
     )
     parser.add_argument("task", metavar="TASK", help="what to learn: nuclei")
     parser.add_argument("stores", metavar="STORE", nargs="+", help="training data made by `anlage build`")
-    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run; must not exist yet")
+    parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run, a new one")
     parser.add_argument(
         "--set", dest="settings", metavar="name=value", action="append", default=[],
         help="a setting, for example minutes=3 (time limit), steps=2000 or seed=1; may be given several times",
     )  # fmt: skip
     parser.add_argument(
-        "--from", dest="start_from", metavar="MODEL", help="start from the weights of this model (a file or a run)"
-    )
+        "--from", dest="start_from", metavar="MODEL",
+        help="start from the weights of this model (a file or a run); its settings that shape the network are taken over",
+    )  # fmt: skip
     device_option(parser)
-    parser.epilog = f"{parser.epilog}\n\n{_settings()}"
+    parser.epilog = f"{parser.epilog}\n\n{_CODES}\n\n{_settings()}"
 
 
 def _settings() -> str:
@@ -72,11 +81,20 @@ def _settings() -> str:
 
 
 def run_train(options: argparse.Namespace) -> int:
+    from anlage.training.config import assign
     from anlage.training.run import Run
 
     device = [] if options.device == "auto" else [f"device={options.device}"]
     start_from = None if options.start_from is None else model_of(options.start_from)
-    run = Run.create(options.output, options.task, options.stores, [*options.settings, *device], start_from=start_from)
+    settings = [*options.settings, *device]
+    chosen, _ = assign(options.task, settings)
+    if chosen.device != "auto":  # before there is a run; torch, which knows, is needed in any case
+        from anlage.networks.device import choose_device
+
+        choose_device(chosen.device)
+    run = Run.create(options.output, options.task, options.stores, settings, start_from=start_from)
+    if run.replaced:
+        print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
     print(f"Follow it elsewhere with `anlage watch {options.output}`; stop it with Ctrl-C.")
@@ -122,7 +140,8 @@ def run_stop(options: argparse.Namespace) -> int:
         raise AnlageError(
             f"The training in {options.run} was asked to stop but is still busy; look with `anlage watch {options.run}`."
         )
-    print(f"Stopped. Go on with `anlage resume {options.run}`.")
+    kept = f"The best weights so far are in {run.model_path}" if run.model_path else "There were no weights to keep yet"
+    print(f"Stopped. {kept}; go on with `anlage resume {options.run}`.")
     return 0
 
 
@@ -139,7 +158,12 @@ def run_watch(options: argparse.Namespace) -> int:
 
     run = Run.open(options.run)
     with Follower(run) as follower:
-        while follower.look() or run.state in ("new", "running"):
+        patience = time.monotonic() + _BIRTH_S
+        while (news := follower.look()) or run.state in ("new", "running"):
+            if news or run.state == "running":
+                patience = time.monotonic() + _BIRTH_S
+            elif time.monotonic() > patience:
+                raise AnlageError(f"Nothing trains in {options.run}; start it with `anlage resume {options.run}`.")
             time.sleep(_POLL_S)
         follower.look()
     state = run.state
@@ -167,7 +191,7 @@ def train_here(run: Run) -> int:
 
 @contextlib.contextmanager
 def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
-    """Ctrl-C asks the training to stop, a second one breaks it off; SIGTERM is the training's own business.
+    """Ctrl-C and SIGTERM ask the training to stop; a second Ctrl-C breaks it off.
 
     Yields the signals that came.
     """
@@ -175,16 +199,19 @@ def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if caught:
-            raise KeyboardInterrupt
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
         caught.append(number)
         run.request_stop()
         print("\nStopping within 3 s; the best weights are kept.", file=sys.stderr)
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def model_of(path: str | Path) -> Path:

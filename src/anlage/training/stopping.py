@@ -22,7 +22,7 @@ class StopRequestedError(Exception):
 
 
 class Stopping:
-    """Watches for a stop.
+    """Watches for a stop. A signal is passed on to the handler that was there before.
 
     Steps of the loop ask `requested`. What takes long and cannot ask (preparation, validation, calibration) runs inside
     `breaking_off`, which raises in the midst of it; that works in a process's main thread, elsewhere it runs to its end.
@@ -38,6 +38,7 @@ class Stopping:
         self._asked = False
         self._looked = 0.0
         self._break_off = False
+        self._poking = False
         self._before: Any = None
         self._is_main = threading.current_thread() is threading.main_thread()
 
@@ -73,7 +74,7 @@ class Stopping:
             return
         over = threading.Event()
         watch = threading.Thread(target=self._watch, args=(over, seconds), daemon=True)
-        self._break_off = True
+        self._break_off, self._poking = True, False
         watch.start()
         try:
             yield
@@ -90,10 +91,13 @@ class Stopping:
         while not over.wait(_LOOK_S):
             late = self._path.exists() or self._asked if deadline is None else time.monotonic() > deadline
             if late:
+                self._poking = True
                 # again and again: an exception raised inside a destructor is lost
                 _thread.interrupt_main(signal.SIGTERM)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._asked = True
+        if not self._poking and callable(self._before):  # somebody else's, not the one by which `_watch` breaks off
+            self._before(number, frame)
         if self._break_off:
             raise StopRequestedError

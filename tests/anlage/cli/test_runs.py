@@ -117,8 +117,9 @@ def test_stop_from_elsewhere_and_interrupt_then_resume(store, command, folder):
         began = time.monotonic()
         code, out, _ = command("stop", "run")
         assert code == 0
-        assert "Go on with `anlage resume run`" in out
-        assert trainer.wait(timeout=20) in (0, 3)
+        assert "The best weights so far are in" in out
+        assert "go on with `anlage resume run`" in out
+        assert trainer.wait(timeout=20) == 0
         assert time.monotonic() - began < 10
     assert Run.open(run).state == "stopped"
     assert "Nothing trains in run now (it is stopped)" in command("stop", "run")[1]
@@ -131,6 +132,67 @@ def test_stop_from_elsewhere_and_interrupt_then_resume(store, command, folder):
         assert b"Stopping within 3 s" in trainer.stderr.read()
     assert Run.open(run).state == "stopped"
     assert "Stopped at step" in command("info", "run")[1]
+
+    before = _last_step(run)
+    with _started(["resume", "run"], folder) as trainer:
+        _wait_for_step(run, before + 1)
+        trainer.send_signal(signal.SIGTERM)
+        assert trainer.wait(timeout=20) == 143
+    assert Run.open(run).state == "stopped"
+
+
+def test_watching_what_never_began_ends(store, command, monkeypatch):
+    monkeypatch.setattr("anlage.cli.runs._BIRTH_S", 0.5)
+    run = Run.create("run", "nuclei", [store])
+    with run.lock():
+        pass
+    code, _, err = command("watch", "run")
+    assert code == 2
+    assert "Nothing trains in run; start it with `anlage resume run`" in err
+
+
+def test_a_bad_device_leaves_no_run_and_a_run_without_a_checkpoint_is_replaced(store, command, folder):
+    code, _, err = command("train", "nuclei", store, "-o", "run", "--device", "gpu")
+    assert code == 2
+    assert "The device 'gpu' cannot be used here" in err
+    assert not (folder / "run").exists()
+    Run.create("run", "nuclei", [store])
+    code, out, err = command("train", "nuclei", store, "-o", "run", "--set=steps=2", *SMALL)
+    assert code == 0, err
+    assert "The earlier run in run had come to nothing (no checkpoint); it is replaced." in out
+
+
+def test_a_training_from_a_model_takes_over_its_network(run, store, command, folder):
+    words = (
+        "train",
+        "nuclei",
+        store,
+        "-o",
+        "next",
+        "--from",
+        run,
+        "--set",
+        "steps=2",
+        "patch_um=20",
+        "device=cpu",
+        "threads=1",
+    )
+    code, _, err = command(*words, "levels=2")
+    assert code == 2
+    assert "The setting levels=2 contradicts the model to start from, which was made with levels=1" in err
+    code, _, err = command(*words)
+    assert code == 0, err
+    settings = Run.open(folder / "next").config.settings
+    assert (settings["width"], settings["levels"]) == (8, 1)
+
+
+def test_channels_say_which_the_model_looks_at(run, command):
+    words = ("predict", run, "image.ome.zarr", "-o", "f.csv", "--frames", "0", "--diameter-um", "8", "--channels")
+    code, _, err = command(*words, "0")
+    assert code == 0, err
+    code, _, err = command(*words, "0,1")
+    assert code == 2
+    assert "--channels" in err or "chosen" in err
 
 
 def test_events_as_lines():
