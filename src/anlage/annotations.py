@@ -98,7 +98,8 @@ class Annotations:
         """Build from positions (N, 4) in voxels (t, z, y, x); what is not given takes its default.
 
         Ids count from 1, radii and probabilities are unknown, the state is accepted and the origin human. A column
-        given as a single value holds for every row.
+        given as a single value holds for every row. Radii that are not above 0 stand for unknown ones: many programs
+        write 0 or -1 where nothing was measured.
         """
         p = np.array(positions, dtype=np.float64).reshape(-1, 4)
         n = len(p)
@@ -113,6 +114,7 @@ class Annotations:
             name: np.array(np.broadcast_to(np.asarray(columns.get(name, value), dtype=dtype), (n,)))
             for name, (value, dtype) in defaults.items()
         }
+        made["radius_um"][~(made["radius_um"] > 0)] = np.nan
         return cls(
             ids=np.arange(1, n + 1, dtype=np.int64) if ids is None else np.array(ids, dtype=np.int64),
             positions=p,

@@ -21,6 +21,11 @@ def test_defaults_are_those_of_a_human() -> None:
     assert np.isnan(nuclei.probability).all()
 
 
+def test_a_radius_that_is_not_above_zero_is_unknown() -> None:
+    radii = Annotations.of(np.zeros((4, 4)), radius_um=[0, -1, np.nan, 2.5]).radius_um
+    assert np.isnan(radii).tolist() == [True, True, True, False]
+
+
 def test_columns_of_another_length_are_refused() -> None:
     with pytest.raises(AnlageError, match="column 'size' has 3 rows but there are 2 nuclei"):
         Annotations.of([[0, 1, 2, 3], [1, 1, 2, 3]], properties={"size": np.zeros(3)})
