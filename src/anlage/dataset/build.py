@@ -99,6 +99,10 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     left_out = len(annotations) - len(plan.inside)
     if left_out:
         notes.append(f"{left_out} annotated nuclei lie outside the cuboid and were left out.")
+    unchecked = int((plan.inside.state == State.PROPOSED).sum())
+    if unchecked:
+        n_true = int((plan.inside.state != State.REJECTED).sum())
+        notes.append(f"{unchecked} of {n_true} nuclei were proposed by a model and not checked.")
     nuclei = plan.inside.shifted(-np.array(plan.hull.start))
     true = nuclei.state != State.REJECTED
     cutter = FrameCutter(image, intensity, plan, sparse=sparse)

@@ -133,6 +133,15 @@ def test_rejected_nuclei_are_known_background_and_no_target(store_of: Make) -> N
     assert store.weight[0, 4, 6, 22] == 1, "also in the margin"
 
 
+def test_nuclei_that_nobody_looked_at_are_said(store_of: Make) -> None:
+    positions = np.array([[0, 8, 10, 10], [0, 8, 30, 30], [0, 8, 50, 50.0]])
+    states = [State.PROPOSED, State.ACCEPTED, State.REJECTED]
+    store = store_of(positions, SHAPE, annotations=Annotations.of(positions, state=states))
+    assert "1 of 2 nuclei were proposed by a model and not checked." in store.meta.notes
+    checked = store_of(positions, SHAPE, "checked")
+    assert "proposed" not in checked.summary()
+
+
 def test_several_cuboids_share_a_store(movie: Make, store_of: Make) -> None:
     positions = np.array([[0, 8, 10, 10], [0, 8, 50, 55.0]])
     boxes = [Box((0, 1), (4, 12), (4, 16), (4, 16)), Box((0, 1), (4, 12), (44, 56), (50, 62))]
