@@ -282,6 +282,12 @@ def _write_heatmap(path: Path, found: Found, image: TimeLapse, *, fades: bool) -
 
 
 def _write(path: Path, nuclei: Annotations, image: TimeLapse) -> None:
+    """Write a GEFF with all that is known; a CSV with the columns id, t, z, y, x and probability."""
+    from anlage.annotations import Annotations
     from anlage.io import write_annotations
 
+    if path.suffix.lower() == ".csv":
+        nuclei = Annotations.of(
+            nuclei.positions, ids=nuclei.ids, probability=nuclei.probability, state=nuclei.state, origin=nuclei.origin
+        )
     write_annotations(path, nuclei, spacing=image.spacing, interval_s=image.interval_s)

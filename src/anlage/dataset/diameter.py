@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations
+from anlage.annotations import HUMAN, Annotations
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
@@ -50,7 +50,8 @@ def find_diameter(
         if not (np.isfinite(given_um) and given_um > 0):
             raise AnlageError(f"The nucleus diameter {given_um} µm must be a positive number.")
         return float(given_um), "given", None
-    radii = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.radius_um > 0)]
+    # the radius of a model's proposal is the diameter that it looked for, not one that was measured
+    radii = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.origin == HUMAN)]
     if len(radii):
         return 2 * float(np.median(radii)), "radii", None
     frames, counts = np.unique(nuclei.frames, return_counts=True)

@@ -55,7 +55,7 @@ def test_from_store_to_scores(run, folder, command):
     assert code == 0, err
     assert "written to new/found.csv" in out
     table = pd.read_csv(folder / "new" / "found.csv")
-    assert {"id", "t", "z", "y", "x", "probability"} <= set(table.columns)
+    assert list(table.columns) == ["id", "t", "z", "y", "x", "probability"]
     assert set(table["t"]) == {1, 2}
     assert table["id"].is_unique
     assert table["probability"].between(0, 1).all()
@@ -105,7 +105,13 @@ def test_classical_needs_no_training(folder, command, movie):
     code, out, err = command("predict", "classical", "image.ome.zarr", "-o", "found.csv", "--frames", "0:1")
     assert code == 0, err
     assert "Classical detector" in out
-    assert abs(len(pd.read_csv("found.csv")) - int((movie.truth.frames == 0).sum())) <= 3
+    table = pd.read_csv("found.csv")
+    assert abs(len(table) - int((movie.truth.frames == 0).sum())) <= 3
+    assert list(table.columns) == ["id", "t", "z", "y", "x", "probability"]
+    code, out, err = command("build", "image.ome.zarr", "found.csv", "-o", "again.zarr")
+    assert code == 0, err
+    assert "(radii)" not in out, "the detector's guess at the size is no measurement"
+    assert f"{len(table)} of {len(table)} nuclei were proposed by a model and not checked" in out
 
 
 def test_stop_from_elsewhere_and_interrupt_then_resume(store, command, folder):

@@ -30,6 +30,14 @@ def test_what_the_user_says_comes_first_then_radii(movie: Make, positions_in: Ma
     assert find(nuclei, image) == (10.0, "radii", None)
 
 
+def test_the_radius_that_a_model_assumed_is_not_measured(movie: Make, positions_in: Make) -> None:
+    positions = positions_in(8, 2, SHAPE[1:])
+    nuclei = Annotations.of(positions, radius_um=20.0, origin="m-1")
+    diameter, how, _ = find(nuclei, movie(positions, SHAPE))
+    assert how == "image"
+    assert diameter == pytest.approx(8, rel=0.25)
+
+
 def test_discs_in_a_single_plane(movie: Make) -> None:
     labels = np.zeros((1, 1, 40, 40), np.uint8)
     labels[0, 0, 10:20, 10:20] = 3
