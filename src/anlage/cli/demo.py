@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import shlex
 import shutil
@@ -260,13 +259,16 @@ def _conclude(
 
 def _open_viewer(folder: Path) -> None:
     """Show the result in napari, in a process of its own, where there is napari and a screen."""
-    from anlage.cli.doctor import display
+    from anlage.cli.doctor import FOR_THE_VIEWER, QT, display, install, versions
 
     if display() is None:
         print("There is no screen here, so napari was not opened.")
         return
-    if importlib.util.find_spec("napari") is None or importlib.util.find_spec("napari_anlage") is None:
-        print('napari is not installed; with it (pip install "anlage[all]") the demo shows its result there.')
+    found = versions((*FOR_THE_VIEWER, *QT))
+    absent = [package for package in FOR_THE_VIEWER if package not in found]
+    absent += [] if any(binding in found for binding in QT) else [QT[0]]
+    if absent:
+        print(f"napari was not opened: {', '.join(absent)} must be installed for that. Run:\n  {install(absent)}")
         return
     print("Opening napari …", flush=True)
     shown = subprocess.run([sys.executable, "-m", "napari_anlage.demo", str(folder.resolve())], check=False)

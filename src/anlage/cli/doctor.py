@@ -15,12 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import anlage
 from anlage.cli.arguments import Parser
 
-__all__ = ["Finding", "display", "examine", "versions"]
+__all__ = ["FOR_THE_VIEWER", "QT", "Finding", "display", "examine", "install", "versions"]
 
 NEEDED = (
     "numpy", "scipy", "scikit-image", "zarr", "torch", "pydantic", "geff", "safetensors", "tifffile", "h5py", "pandas",
@@ -28,12 +30,7 @@ NEEDED = (
 )  # fmt: skip
 FOR_THE_VIEWER = ("napari", "magicgui", "npe2", "pyqtgraph", "qtpy", "superqt", "psygnal")
 QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
-_QT_LIBRARIES = {
-    "EGL": "libegl1",
-    "GL": "libgl1",
-    "xkbcommon-x11": "libxkbcommon-x11-0",
-    "xcb-cursor": "libxcb-cursor0",
-}
+_SYSTEM_PACKAGES = Path(__file__).with_name("system-packages.txt")
 _WHEELS = "https://download.pytorch.org/whl"
 _TOO_LITTLE_GB = 2.0
 
@@ -102,6 +99,32 @@ def versions(packages: tuple[str, ...] = NEEDED) -> dict[str, str]:
     return found
 
 
+def install(packages: Iterable[str], *more: str) -> str:
+    """The command that installs packages, in the versions that anlage needs, for the interpreter that runs this."""
+    ranges = _ranges()
+    wanted = [f'"{package}{ranges.get(_plain(package), "")}"' for package in packages]
+    return " ".join([_quoted(sys.executable), "-m pip install", *more, *wanted])
+
+
+def _ranges() -> dict[str, str]:
+    """Version ranges of anlage's own requirements, by plain name."""
+    found = {}
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        for line in importlib.metadata.requires("anlage") or ():
+            match = re.match(r"([\w.-]+)(\[[^]]*\])?\s*([^;]*)", line)
+            if match is not None and (match[3] or _plain(match[1]) not in found):
+                found[_plain(match[1])] = match[3].strip()
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
 def _cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -163,9 +186,7 @@ def _missing_packages(found: dict[str, str]) -> list[Finding]:
     absent = [package for package in NEEDED if package not in found]
     if not absent:
         return []
-    return [
-        Finding(f"Packages that everything needs: {', '.join(absent)}.", f"pip install {' '.join(absent)}", needed=True)
-    ]
+    return [Finding(f"Packages that everything needs: {', '.join(absent)}.", install(absent), needed=True)]
 
 
 def _missing_viewer(found: dict[str, str], *, has_display: bool) -> list[Finding]:
@@ -173,15 +194,21 @@ def _missing_viewer(found: dict[str, str], *, has_display: bool) -> list[Finding
     missing = []
     if absent:
         what = f"Packages for working in napari: {', '.join(absent)}. The command line works without them."
-        missing.append(Finding(what, 'pip install "anlage[all]"', needed=False))
-    elif not any(binding in found for binding in QT):
-        missing.append(Finding("A Qt binding, which napari needs to draw windows.", "pip install PyQt6", needed=False))
-    if not absent and has_display and sys.platform == "linux":
-        lacking = [package for name, package in _QT_LIBRARIES.items() if ctypes.util.find_library(name) is None]
-        if lacking:
-            command = f"sudo apt-get install {' '.join(lacking)}"
-            missing.append(Finding("System libraries that Qt needs to open a window.", command, needed=False))
+        missing.append(Finding(what, install(absent), needed=False))
+    if not any(binding in found for binding in QT):
+        missing.append(Finding("A Qt binding, which napari needs to draw windows.", install(["PyQt6"]), needed=False))
+    if has_display and sys.platform == "linux" and (lacking := _missing_libraries()):
+        what = "System libraries that napari's windows need (names of Debian's and Ubuntu's packages)."
+        missing.append(Finding(what, f"sudo apt-get install {' '.join(lacking)}", needed=False))
     return missing
+
+
+def _missing_libraries() -> list[str]:
+    """Packages of the list whose library is not there."""
+    rows = [line.split() for line in _SYSTEM_PACKAGES.read_text("utf-8").splitlines() if not line.startswith("#")]
+    return [
+        names.split("|")[0] for names, library in rows if library != "-" and ctypes.util.find_library(library) is None
+    ]
 
 
 def _missing_gpu(card: str | None, devices: list[dict[str, Any]]) -> list[Finding]:
@@ -191,12 +218,12 @@ def _missing_gpu(card: str | None, devices: list[dict[str, Any]]) -> list[Findin
     version = re.search(r"CUDA (\d+)", card)
     wheels = "cu130" if version is not None and int(version[1]) >= 13 else "cu126"
     what = f"A torch for the NVIDIA card ({card}): the installed one computes on the CPU only, many times slower."
-    return [Finding(what, f"pip install --force-reinstall torch --index-url {_WHEELS}/{wheels}", needed=False)]
+    return [Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{_WHEELS}/{wheels}"), needed=False)]
 
 
 def _broken_torch(problem: str) -> Finding:
     what = f"torch is installed but does not load: {problem}."
-    return Finding(what, f"pip install --force-reinstall torch --index-url {_WHEELS}/cpu", needed=True)
+    return Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{_WHEELS}/cpu"), needed=True)
 
 
 def _as_text(state: dict[str, Any]) -> str:

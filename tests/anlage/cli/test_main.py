@@ -46,7 +46,7 @@ def test_version(capsys):
 def test_train_help_lists_the_settings_of_the_configs(capsys):
     main(["train", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "learning_rate=0.002 Highest learning rate" in shown
+    assert "learning_rate=0.004 Highest learning rate" in shown
     assert "head=centres" in shown
 
 
@@ -171,10 +171,30 @@ def test_doctor_gives_the_command_for_a_card_that_torch_does_not_use(monkeypatch
     monkeypatch.setattr("anlage.cli.doctor._devices", lambda: ([], None))
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
-    assert "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126" in shown
+    assert (
+        f"{sys.executable} -m pip install --force-reinstall --index-url https://download.pytorch.org/whl/cu126" in shown
+    )
+    assert '"torch>=2.10"' in shown
 
 
 def test_doctor_fails_where_something_needed_is_missing(monkeypatch, capsys):
     monkeypatch.setattr("anlage.cli.doctor.NEEDED", ("numpy", "a-package-that-is-not-there"))
     assert main(["doctor"]) == 1
-    assert "pip install a-package-that-is-not-there" in capsys.readouterr().out
+    assert f'{sys.executable} -m pip install "a-package-that-is-not-there"' in capsys.readouterr().out
+
+
+def test_doctor_names_the_versions_that_are_needed_and_the_systems_libraries(monkeypatch, capsys):
+    import re
+
+    from anlage.cli import doctor
+
+    monkeypatch.setattr(doctor, "versions", lambda packages=(): {"numpy": "1"})
+    monkeypatch.setattr(doctor, "display", lambda: ":0")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None if "xcb" in name else name)
+    assert main(["doctor"]) == 1
+    shown = capsys.readouterr().out
+    assert re.search(r'"geff(>=1\.1,<2|<2,>=1\.1)"', shown)
+    assert re.search(r'"napari(>=0\.9,<0\.11|<0\.11,>=0\.9)"', shown)
+    assert "anlage[all]" not in shown
+    assert "sudo apt-get install libxcb-cursor0 libxcb-icccm4 libxcb-image0" in shown
