@@ -9,7 +9,8 @@
       labels         (t, z, y, x) unsigned integers, where labels were given; 0 = background
       graph/         GEFF layout: nuclei and links
 
-Chunks that hold nothing of a cuboid are absent: they read as 0. All positions and boxes are in voxels of the store; `StoreMeta.origin_tzyx` leads back to the source image.
+Chunks that hold nothing of a cuboid are absent: they read as 0. All positions and boxes are in voxels of the store;
+`StoreMeta.origin_tzyx` leads back to the source image.
 """
 
 from __future__ import annotations

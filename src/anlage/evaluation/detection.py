@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -55,7 +56,7 @@ class DetectionScore(Frozen):
     n_ignored: Count
     """Nuclei of the truth that were neither wanted nor wrong."""
     n_predicted_elsewhere: Count
-    """Predictions in frames without any truth; these frames are not scored."""
+    """Predictions in frames where nobody looked: without any truth, and not of a label image. They are not scored."""
     tp: Count
     """Predictions paired with a nucleus of the truth (true positives)."""
     fp: Count
@@ -97,11 +98,12 @@ def score_detection(
     radius_um: float = 5.0,
     *,
     ignore: npt.NDArray[np.bool_] | None = None,
+    frames: Iterable[int] = (),
 ) -> DetectionScore:
     """Score predicted nuclei against the truth, frame by frame.
 
-    Only frames that hold truth (ignored nuclei included) are scored, since elsewhere nobody looked. Rejected nuclei
-    count on neither side.
+    Only frames that hold truth (ignored nuclei included) are scored, since elsewhere nobody looked, unless `frames` says
+    that somebody did. Rejected nuclei count on neither side.
 
     Parameters
     ----------
@@ -114,6 +116,8 @@ def score_detection(
     ignore
         (M,) nuclei of the truth that are neither wanted nor wrong. All others are paired first; predictions left over
         are then paired with these, and both vanish.
+    frames
+        Frames that were looked at, whether they hold truth or not: what is predicted in an empty one is wrong.
 
     Raises
     ------
@@ -128,9 +132,9 @@ def score_detection(
     real = truth.state != State.REJECTED
     truth, aside = truth.select(real), aside[real]
     predicted = predicted.select(predicted.state != State.REJECTED)
-    frames = np.unique(truth.frames)
-    scored = np.isin(predicted.frames, frames)
-    pairs = [_score_frame(int(t), predicted, truth, aside, spacing, radius_um) for t in frames]
+    looked_at = np.union1d(truth.frames, np.array(list(frames), dtype=np.int64))
+    scored = np.isin(predicted.frames, looked_at)
+    pairs = [_score_frame(int(t), predicted, truth, aside, spacing, radius_um) for t in looked_at]
     return _total(pairs, radius_um, n_ignored=int(aside.sum()), n_elsewhere=int((~scored).sum()))
 
 

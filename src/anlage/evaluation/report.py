@@ -14,6 +14,7 @@ from anlage.evaluation.detection import DetectionScore, FrameScore, score_detect
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.graphs import find_graph, graph_scale
+from anlage.io.lazy import present_frames
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
 
@@ -69,6 +70,9 @@ def evaluate(
 ) -> Report:
     """Score predicted nuclei against a truth.
 
+    Of a truth of points only the frames that hold some are scored, since elsewhere perhaps nobody looked; of a label
+    image or a CTC folder every frame is.
+
     Parameters
     ----------
     result, truth
@@ -85,7 +89,7 @@ def evaluate(
     Raises
     ------
     AnlageError
-        If a file cannot be read, frames were taken for planes, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
+        If a file cannot be read, frames were taken for planes, one table lacks z, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
     """
     marked = open_annotations(truth, axes=axes, spacing=spacing, interval_s=interval_s)
     known = spacing or _own_spacing(truth, marked)
@@ -94,6 +98,8 @@ def evaluate(
     _check_planes(marked, proposed)
     _check_planes(proposed, marked)
     _check_labels(proposed, marked)
+    _check_depth(proposed, marked, str(result), str(truth))
+    _check_depth(marked, proposed, str(truth), str(result))
     claimed = _own_spacing(result, proposed)
     known = known or claimed
     if known is None:
@@ -103,14 +109,15 @@ def evaluate(
         )
     radius = DEFAULT_RADIUS_UM if radius_um is None else radius_um
     ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
-    score = score_detection(proposed, marked, known, radius, ignore=ignore)
+    painted = () if marked.labels is None else present_frames(marked.labels)
+    score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
     return Report(
         result=str(result),
         truth=str(truth),
         spacing_um_zyx=known.zyx,
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
-        notes=(*_readings(proposed, marked), *_spacing_notes(known, claimed), *_notes(score)),
+        notes=(*_readings(proposed, marked), *_spacing_notes(known, claimed), *_notes(score, is_painted=bool(painted))),
     )
 
 
@@ -179,13 +186,31 @@ def _check_labels(result: Annotations, truth: Annotations) -> None:
         )
 
 
-def _notes(score: DetectionScore) -> list[str]:
+def _check_depth(flat: Annotations, deep: Annotations, flat_path: str, deep_path: str) -> None:
+    """Refuse positions without z beside positions with z: nearly all would lie far apart."""
+    has_depth = flat.labels is not None and not flat.labels.is_flat
+    if has_depth or not len(flat) or flat.positions[:, 1].any():
+        return
+    planes = np.unique(np.rint(deep.positions[:, 1]))
+    if len(planes) > 1:
+        raise AnlageError(
+            f"'{flat_path}' has no z (all nuclei lie at z = 0), but those of '{deep_path}' lie at z = {planes[0]:g} to "
+            f"{planes[-1]:g}; both must be of the same image, so give them both with z or both without."
+        )
+
+
+def _notes(score: DetectionScore, *, is_painted: bool) -> list[str]:
     notes = []
+    empty = [frame for frame in score.frames if frame.fp and not frame.n_truth]
+    if is_painted and empty:
+        shown = _are(len(empty), "frame of the truth's label image holds", "frames of the truth's label image hold")
+        notes.append(f"{shown} no nucleus: the {sum(f.fp for f in empty)} predicted there count as wrong.")
     if score.n_truth + score.n_ignored == 0:
         notes.append("The truth holds no nuclei, so there is nothing to score against.")
     elif score.n_predicted_elsewhere:
         left_out = _are(score.n_predicted_elsewhere, "prediction is", "predictions are")
-        frames = _are(len(score.frames), "frame that holds truth is", "frames that hold truth are")
+        kind = ("of the label image", "of the label image") if is_painted else ("that holds truth", "that hold truth")
+        frames = _are(len(score.frames), f"frame {kind[0]} is", f"frames {kind[1]} are")
         notes.append(f"{left_out} left out: only the {frames} scored.")
     if score.n_ignored:
         small = _are(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")

@@ -20,13 +20,14 @@ __all__ = ["Frames", "open_folder", "open_frames", "tiff_files"]
 
 
 class Frames:
-    """Files as frames of one array (t, …); a frame without a file is 0 everywhere."""
+    """Files as frames of one array (t, …); a frame without a file is 0 everywhere, and not `present`."""
 
     def __init__(
         self, files: Mapping[int, Path], shape: tuple[int, ...], dtype: np.dtype[Any], axes: str | None
     ) -> None:
         self.shape = shape
         self.dtype = dtype
+        self.present = tuple(sorted(files))
         self._files = files
         self._axes = axes
 

@@ -9,12 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.timelapse import LazyArray
+from anlage.timelapse import LazyArray, TimeLapse
 
-__all__ = ["Pixels", "WholeNumbers"]
+__all__ = ["Pixels", "WholeNumbers", "present_frames"]
 
 _DAMAGE = (OSError, EOFError, ValueError, RuntimeError, IndexError, zlib.error)
 """What decoders raise on a damaged chunk or strip."""
+
+
+def present_frames(image: TimeLapse) -> tuple[int, ...]:
+    """The frames that lie on disk: all, but for a folder that lacks the files of some."""
+    present: tuple[int, ...] | None = getattr(image.data, "present", None)
+    return tuple(range(image.n_frames)) if present is None else present
 
 
 class Pixels:
@@ -31,6 +37,7 @@ class Pixels:
     def __init__(self, array: LazyArray, source: str) -> None:
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
+        self.present: tuple[int, ...] | None = getattr(array, "present", None)
         self._array = array
         self._source = source
         if self.dtype.kind not in "buif":
@@ -53,6 +60,7 @@ class WholeNumbers:
         found = np.dtype(array.dtype)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype({"b": np.uint8, "f": np.int64}.get(found.kind, found))
+        self.present: tuple[int, ...] | None = getattr(array, "present", None)
         self._array = array
         self._source = source
         if found.kind not in "buif":

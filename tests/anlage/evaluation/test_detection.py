@@ -126,6 +126,14 @@ class TestScore:
         assert (score.tp, score.fp, score.fn, score.n_predicted_elsewhere) == (1, 0, 0, 3)
         assert [f.frame for f in score.frames] == [3]
 
+    def test_a_frame_that_was_looked_at_is_scored_though_it_is_empty(self):
+        truth = nuclei((3, 0, 0, 0))
+        found = nuclei((2, 0, 0, 0), (3, 0, 0, 0), (9, 0, 0, 0))
+        score = score_detection(found, truth, UNIT, frames=range(1, 5))
+        assert (score.tp, score.fp, score.fn, score.n_predicted_elsewhere) == (1, 1, 0, 1)
+        assert [f.frame for f in score.frames] == [1, 2, 3, 4]
+        assert [f.f1 for f in score.frames] == [None, 0, 1, None]
+
     def test_rejected_nuclei_count_on_neither_side(self):
         truth = nuclei((0, 0, 0, 0), (0, 0, 0, 50), (1, 0, 0, 0), state=[State.ACCEPTED, *[State.REJECTED] * 2])
         found = nuclei(

@@ -191,3 +191,42 @@ def test_frames_that_were_taken_for_planes_are_refused_with_the_way_to_say_it(tm
     assert report.detection.tp == 4
     assert report.detection.f1 == 1
     assert "is read as 4 t × 48 y × 48 x" in report.notes[0]
+
+
+def test_an_empty_frame_of_a_label_image_is_known_to_be_empty(tmp_path):
+    labels = np.zeros((3, 6, 40, 40), np.uint16)
+    labels[0, 2:5, 10:14, 10:14] = 1
+    tifffile.imwrite(tmp_path / "truth.tif", labels, photometric="minisblack")
+    found = csv(tmp_path / "found.csv", ["1,0,3,11.5,11.5", "2,1,3,11,11", "3,1,3,30,30", "4,7,3,30,30"])
+    report = evaluate(found, tmp_path / "truth.tif", spacing=SPACING)
+    score = report.detection
+    assert (score.tp, score.fp, score.fn, score.n_predicted_elsewhere) == (1, 2, 0, 1)
+    assert "holds no nucleus: the 2 predicted there count as wrong" in report.notes[-2]
+    assert report.notes[-1] == "1 prediction is left out: only the 3 frames of the label image are scored."
+
+
+def test_a_frame_without_its_mask_is_not_known(tmp_path):
+    folder = tmp_path / "01_GT"
+    folder.mkdir()
+    mask = np.zeros((6, 40, 40), np.uint16)
+    tifffile.imwrite(folder / "man_track002.tif", mask, photometric="minisblack")
+    mask[2:5, 10:14, 10:14] = 1
+    tifffile.imwrite(folder / "man_track000.tif", mask, photometric="minisblack")
+    (folder / "man_track.txt").write_text("1 0 0 0\n")
+    found = csv(tmp_path / "found.csv", ["1,0,3,11.5,11.5", "2,1,3,11,11", "3,2,3,30,30"])
+    score = evaluate(found, folder, spacing=SPACING).detection
+    assert [f.frame for f in score.frames] == [0, 2]
+    assert (score.tp, score.fp, score.n_predicted_elsewhere) == (1, 1, 1)
+
+
+def test_positions_without_z_beside_positions_with_z_are_refused(tmp_path, result):
+    flat = csv(tmp_path / "flat.csv", ["1,0,10,10", "2,0,10,60"], "id,t,y,x")
+    deep = csv(tmp_path / "deep.csv", ["1,0,2,10,10", "2,0,7,10,60"])
+    for a, b in ((flat, deep), (deep, flat)):
+        with pytest.raises(AnlageError, match=r"flat.csv' has no z .*deep.csv' lie at z = 2 to 7; .*both with z"):
+            evaluate(a, b, spacing=SPACING)
+    assert evaluate(flat, flat, spacing=SPACING).detection.f1 == 1
+    volume = np.zeros((6, 40, 80), np.uint8)
+    volume[0, 9:12, 9:12] = 1
+    tifffile.imwrite(tmp_path / "volume.tif", volume, photometric="minisblack")
+    assert evaluate(deep, tmp_path / "volume.tif", spacing=SPACING).detection.tp == 1, "z is known, and is 0"
