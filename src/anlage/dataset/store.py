@@ -219,9 +219,21 @@ class Store:
         return hash_store(self.path)
 
     def frame(self, t: int, box: Box | None = None) -> npt.NDArray[np.float32]:
-        """One frame, normalised, as the network sees it: float32 (C, Z, Y, X); or the part of it inside a box."""
+        """One frame, normalised, as the network sees it: float32 (C, Z, Y, X); or the part of it inside a box.
+
+        Raises
+        ------
+        AnlageError
+            If a chunk's checksum shows that the file was damaged.
+        """
         space = Box.whole(self.shape_tzyx).slices[1:] if box is None else box.slices[1:]
-        pixels = np.asarray(self.image[(t, slice(None), *space)])
+        image = self.image
+        try:
+            pixels = np.asarray(image[(t, slice(None), *space)])
+        except (ValueError, RuntimeError, OSError) as error:
+            raise AnlageError(
+                f"Frame {t} of the store '{self.path}' is damaged ({error}): build the store again."
+            ) from error
         return pixels if self.meta.combine == "sum" else self.meta.intensity.apply(pixels)
 
     def summary(self) -> str:
