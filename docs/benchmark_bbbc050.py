@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--only", choices=("loo", "one", "classical"))
+    parser.add_argument("--threads", type=int, help="CPU threads of each training (default: all cores)")
     parser.add_argument("--embryos", default=",".join(EMBRYOS))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
@@ -71,7 +72,7 @@ def left_out(options: argparse.Namespace, embryo: str) -> dict:
     """Train on the other four, score on this one."""
     stores = [whole_store(options.work, other) for other in EMBRYOS if other != embryo]
     run = options.work / f"run-without-{embryo}-{options.minutes:g}"
-    seconds = train(stores, run, options.minutes)
+    seconds = train(stores, run, options.minutes, options.threads)
     return {**score(options.work, str(run), [embryo]), "seconds": seconds}
 
 
@@ -83,7 +84,7 @@ def one_cuboid(options: argparse.Namespace, embryo: str) -> dict:
     if not store.exists():
         build(options.work, embryo, store, f"{low}:{high},0:{z},0:{y},0:{x}")
     run = options.work / f"run-cuboid-{embryo}"
-    seconds = train([store], run, 3)
+    seconds = train([store], run, 3, options.threads)
     return {**score(options.work, str(run), [e for e in EMBRYOS if e != embryo]), "seconds": seconds}
 
 
@@ -101,10 +102,11 @@ def build(work: Path, embryo: str, store: Path, cuboid: str) -> None:
     )
 
 
-def train(stores: list[Path], run: Path, minutes: float) -> float:
+def train(stores: list[Path], run: Path, minutes: float, threads: int | None) -> float:
     start = time.perf_counter()
     if not list(run.glob("*.anlage")):
-        anlage("train", "nuclei", *stores, "-o", run, "--set", f"minutes={minutes:g}")
+        extra = [] if threads is None else [f"threads={threads}"]
+        anlage("train", "nuclei", *stores, "-o", run, "--set", f"minutes={minutes:g}", *extra)
     return round(time.perf_counter() - start, 1)
 
 

@@ -34,7 +34,7 @@ _LOGIT_LIMIT = 30.0
 _FEWEST_FOR_TEMPERATURE = 5
 """Examples of each kind below which nothing is fitted."""
 
-_FEWEST_FOR_PLATT = 20
+_FEWEST_FOR_PLATT = 8
 """Examples of each kind below which only the slope is fitted: an intercept from so few would mostly be noise."""
 
 _SLOPE_RANGE = (0.02, 50.0)
@@ -77,7 +77,7 @@ def fit_platt(logits: npt.ArrayLike, truth: npt.ArrayLike) -> Calibration:
     """Calibration from held-out examples, as far as they carry.
 
     Minimises the cross-entropy with Platt's smoothed targets plus normal priors that hold log(slope) and the
-    intercept at the identity, so that separable data give a finite slope. With fewer than 20 examples of either kind
+    intercept at the identity, so that separable data give a finite slope. With fewer than 8 examples of either kind
     only the slope is fitted; with fewer than 5, nothing.
 
     Parameters

@@ -63,8 +63,8 @@ class TestFit:
     def test_no_examples_change_nothing(self):
         assert fit_platt([], []) == Calibration()
 
-    def test_with_a_dozen_of_each_only_the_slope_moves(self):
-        calibration = fit_platt(np.r_[np.full(12, 1.0), np.full(12, -1.0)], np.arange(24) < 12)
+    def test_with_seven_of_each_only_the_slope_moves(self):
+        calibration = fit_platt(np.r_[np.full(7, 1.0), np.full(7, -1.0)], np.arange(14) < 7)
         assert calibration.intercept == 0
         assert calibration.slope > 1
 

@@ -25,28 +25,28 @@ class Augmentation(Frozen):
 
     flip: bool = True
     """Mirror along y and x, each with probability one half."""
-    flip_z: bool = False
-    """Mirror along z with probability one half; wrong where depth matters, as it mostly does."""
+    flip_z: bool = True
+    """Mirror along z with probability one half; which way dimming goes is drawn too."""
     rotate_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
     """Largest rotation in the plane, in degrees, either way."""
-    scale: Annotated[float, Ge(0), Le(1)] = 0.15
-    """Largest change of size in the plane: 0.15 means between 1/1.15 and 1.15 times."""
+    scale: Annotated[float, Ge(0), Le(1)] = 0.25
+    """Largest change of size in the plane: 0.25 means between 1/1.25 and 1.25 times."""
     gamma: Annotated[float, Ge(0), Le(2)] = 0.3
     """Largest change of the brightness curve: the exponent lies between 1/(1 + gamma) and 1 + gamma."""
-    gain: Annotated[float, Ge(0), Le(2)] = 0.3
-    """Largest change of contrast: 0.3 means between 1/1.3 and 1.3 times, for each channel."""
+    gain: Annotated[float, Ge(0), Le(2)] = 1.0
+    """Largest change of contrast: 1 means between half and twice, for each channel."""
     offset: Annotated[float, Ge(0), Le(1)] = 0.05
     """Largest brightness added or taken, in units of the normalised image (0 dark, 1 bright)."""
     noise: Annotated[float, Ge(0), Le(1)] = 0.1
     """Largest standard deviation of added noise, in units of the normalised image."""
-    dimming: Annotated[float, Ge(0), Le(5)] = 0.7
+    dimming: Annotated[float, Ge(0), Le(5)] = 1.0
     """Largest dimming with depth: brightness falls by up to exp(−dimming) from one side to the other."""
 
     @classmethod
     def none(cls) -> Augmentation:
         """Leave every example as it is."""
         return cls(
-            flip=False, rotate_degrees=0, scale=0, gamma=0, gain=0, offset=0, noise=0, dimming=0,
+            flip=False, flip_z=False, rotate_degrees=0, scale=0, gamma=0, gain=0, offset=0, noise=0, dimming=0,
         )  # fmt: skip
 
 

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["predict"]
 
-LOWEST = 0.05
-"""Cells less probable than this, before calibration, are not looked at unless the threshold demands it."""
-
 
 def predict(  # noqa: PLR0913 - the command line's options
     model: Model,
@@ -241,6 +238,8 @@ def _check_depth(plan: NucleiPlan, image: TimeLapse) -> list[str]:
 
 def _floor(calibration: Calibration, threshold: float) -> float:
     """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
+    from anlage.tasks.centres import LOWEST
+
     p = min(max(threshold, 1e-4), 1 - 1e-4)
     logit = (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope
     return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))

@@ -19,10 +19,14 @@ from torch.nn import functional
 
 from anlage.blobs import suppress
 
-__all__ = ["N_OUT", "Candidates", "centre_loss", "centre_target", "decode_centres"]
+__all__ = ["LOWEST", "N_OUT", "Candidates", "centre_loss", "centre_target", "decode_centres"]
 
 N_OUT = 4
 """Outputs per cell: heat logit, and offset to the centre along z, y, x in cells."""
+
+
+LOWEST = 0.05
+"""Cells less probable than this, before calibration, are usually not looked at."""
 
 
 def centre_target(
@@ -112,7 +116,7 @@ def decode_centres(
     offsets: npt.NDArray[np.float32],
     cell_diameters: npt.ArrayLike,
     *,
-    lowest: float = 0.05,
+    lowest: float = LOWEST,
     distance: float = 0.3,
 ) -> Candidates:
     """Find centres in a network's output.

@@ -10,13 +10,16 @@ import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.matching import match
-from anlage.tasks.centres import centre_loss, centre_target, decode_centres
+from anlage.tasks.centres import LOWEST, centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
 from anlage.tasks.nuclei import NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "validate"]
+
+FAINTEST = 0.005
+"""Calibration also looks at candidates as faint as this: they are the background that it tells nuclei from."""
 
 MOST_VOXELS = 4_000_000
 """Working voxels looked at in one validation; of more, evenly spaced frames are taken."""
@@ -49,7 +52,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
 
 def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     """Calibrate on the held-out frames and choose the threshold there."""
-    matched = _match_frames(network, examples, every=4 * MOST_VOXELS)
+    matched = _match_frames(network, examples, every=4 * MOST_VOXELS, lowest=FAINTEST)
     calibration = fit_platt(matched.logits, matched.right) if len(matched.logits) else Calibration()
     probability = calibration.apply(matched.logits)
     threshold = choose_threshold(probability, matched.right, matched.n_truth)
@@ -78,8 +81,8 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     )
 
 
-def _match_frames(network: torch.nn.Module, examples: NucleiExamples, *, every: int) -> Matched:
-    parts = [_match_frame(network, frames, t, examples) for frames, t in _chosen(examples.validation, every)]
+def _match_frames(network: torch.nn.Module, examples: NucleiExamples, *, every: int, lowest: float = LOWEST) -> Matched:
+    parts = [_match_frame(network, frames, t, examples, lowest) for frames, t in _chosen(examples.validation, every)]
     return Matched(
         np.concatenate([p.logits for p in parts]),
         np.concatenate([p.right for p in parts]),
@@ -97,7 +100,9 @@ def _chosen(validation: tuple[WorkingFrames, ...], most: int) -> list[tuple[Work
     return [every[int(i)] for i in np.linspace(0, len(every) - 1, n).round()]
 
 
-def _match_frame(network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples) -> Matched:
+def _match_frame(
+    network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float
+) -> Matched:
     plan: NucleiPlan = examples.plan
     device = examples.setting.device
     image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
@@ -105,7 +110,7 @@ def _match_frame(network: torch.nn.Module, frames: WorkingFrames, t: int, exampl
     stem = np.array(plan.grid.stem)
     truth = (frames.centres[t] + 0.5) / stem - 0.5
     known = _known_cells(frames.known[t], output.shape[1:], stem)
-    found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters)
+    found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters, lowest=lowest)
     um = plan.grid.cell_diameters * frames.unit_um
     pairs, distance = match(found.cells * um, truth * um, plan.match_radius_um)
     error = np.full(len(found.cells), np.nan)

@@ -156,6 +156,9 @@ def test_a_short_training_finds_the_balls(examples):
     assert evidence.metrics["f1"] > 0.95
     assert evidence.metrics["median_error_um"] < 1.0
     assert 0 < evidence.threshold < 1
+    # what is found and right is called likely, although the network's spots are soft
+    assert evidence.calibration.apply(np.array([0.0])) > 0.8
+    assert evidence.ece < 0.05
     assert evidence.n_positive == sum(frames.n_nuclei for frames in examples.validation)
 
 
