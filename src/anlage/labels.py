@@ -69,8 +69,8 @@ def check_painted(labels_ZYX: npt.NDArray[Any], t: int, source: str) -> None:
     number = index.reshape(middle.shape)
     pieces = counts.copy()
     for axis in range(number.ndim):
-        n = number.shape[axis]
-        first, second = number.take(range(n - 1), axis), number.take(range(1, n), axis)
+        length: int = number.shape[axis]
+        first, second = number.take(range(length - 1), axis), number.take(range(1, length), axis)
         pieces -= np.bincount(first[first == second], minlength=len(values))
     judged = (values != 0) & (counts >= _PIECES)
     strewn = int((pieces[judged] >= _PIECES).sum())
@@ -85,11 +85,12 @@ def n_pieces(labels_ZYX: npt.NDArray[Any]) -> int:
     """Into how many pieces that do not touch all that is painted falls, without crumbs."""
     from scipy import ndimage
 
-    (box,) = ndimage.find_objects(labels_ZYX != 0, max_label=1)
-    if box is None:
+    painted = labels_ZYX != 0
+    if not painted.any():
         return 0
-    pieces, n = ndimage.label(labels_ZYX[box] != 0, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(pieces.reshape(-1), minlength=n + 1)[1:]
+    (box,) = ndimage.find_objects(painted, max_label=1)
+    pieces = np.asarray(ndimage.label(painted[box], structure=np.ones((3, 3, 3)))[0])
+    sizes = np.bincount(pieces.reshape(-1))[1:]
     return int((sizes >= _CRUMB * sizes.max()).sum())
 
 
