@@ -56,7 +56,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     calibration = fit_platt(matched.logits, matched.right) if len(matched.logits) else Calibration()
     probability = calibration.apply(matched.logits)
     threshold = choose_threshold(probability, matched.right, matched.n_truth)
-    reported = probability > threshold
+    reported = probability >= threshold
     tp = int((reported & matched.right).sum())
     fp, fn = int(reported.sum()) - tp, matched.n_truth - tp
     errors = matched.error_um[reported & matched.right]
