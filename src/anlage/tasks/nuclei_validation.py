@@ -21,6 +21,8 @@ __all__ = ["finish", "validate"]
 FAINTEST = 0.005
 """Calibration also looks at candidates as faint as this: they are the background that it tells nuclei from."""
 
+MANY = 20
+"""Candidates from which a calibration error is worth telling."""
 MOST_VOXELS = 4_000_000
 """Working voxels looked at in one validation; of more, evenly spaced frames are taken."""
 
@@ -70,15 +72,20 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     }  # fmt: skip
     if len(errors):
         metrics["median_error_um"] = float(np.median(errors))
-    enough = len(probability) >= 20
+    plausible = probability >= LOWEST  # nobody needs to know how sure it is of the background
     return Evidence(
         held_out=examples.held_out,
         n_positive=matched.n_truth,
         metrics=metrics,
         threshold=threshold,
         calibration=calibration,
-        ece=expected_calibration_error(probability, matched.right) if enough else None,
+        ece=_calibration_error(probability[plausible], matched.right[plausible]),
     )
+
+
+def _calibration_error(probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float | None:
+    """Expected calibration error; None of too few candidates."""
+    return expected_calibration_error(probability, right) if len(probability) >= MANY else None
 
 
 def _match_frames(network: torch.nn.Module, examples: NucleiExamples, *, every: int, lowest: float = LOWEST) -> Matched:
