@@ -12,16 +12,14 @@ import torch
 from torch.nn import functional
 
 from anlage.axes import Box
-from anlage.dataset.augment import Augmentation, draw, shade, warp_image, warp_points
+from anlage.dataset.augment import Augmentation, draw, shade, warp, warp_image
 from anlage.dataset.store import Store
 from anlage.tasks.centres import centre_target
-from anlage.tasks.grid import Placement
+from anlage.tasks.grid import Placement, Zyx
 from anlage.tasks.nuclei import NucleiPlan
 from anlage.tasks.task import Setting
 
 __all__ = ["NucleiExamples", "WorkingFrames"]
-
-Zyx = tuple[int, int, int]
 
 NUCLEI_SHARE = 0.75
 """Share of patches drawn around a nucleus; the others lie anywhere in the known part."""
@@ -116,8 +114,8 @@ class NucleiExamples:
         voxel = plan.grid.voxel_diameters_zyx
         by = draw(generator, batch_size, self.augmentation, spacing_yx=(voxel[1], voxel[2]))
         shape_yx = plan.patch_zyx[1:]
-        points = warp_points(points, owner, by, large, shape_yx)
-        image = shade(warp_image(pixels, by, shape_yx), generator, self.augmentation)
+        warped, points = warp(pixels, points, owner, by, shape_yx)
+        image = shade(warped, generator, self.augmentation)
         known = warp_image(known, by, shape_yx, outside="zeros")
         stem = plan.grid.stem
         cells = [n // s for n, s in zip(plan.patch_zyx, stem, strict=True)]
