@@ -16,6 +16,7 @@ from psygnal import Signal
 from anlage import AnlageError, Annotations, Box, Run, Spacing, TimeLapse
 from napari_anlage import overlay
 from napari_anlage.grid import Grid
+from napari_anlage.jobs import Jobs
 from napari_anlage.layers import annotations_of, axes_of, image_of, kind_of, may_join
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Session:
     """Another project folder."""
     run_changed = Signal()
     """Another run, or its state changed."""
+    diameter_changed = Signal()
+    """Another nucleus diameter was measured, typed or forgotten."""
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = weakref.ref(viewer)
@@ -59,6 +62,8 @@ class Session:
         self.cuboids: tuple[Cuboid, ...] = ()
         self.selected = 0
         self.run: Run | None = None
+        self.jobs = Jobs()
+        self.diameter_um: float | None = None
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._on_layers)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
@@ -94,6 +99,7 @@ class Session:
             return
         self._image_layer, self._joined, self._channels = layer, () if layer is None else (layer,), None
         self._axes = self._spacing = self._interval_s = None
+        self.set_diameter(None)
         self._forget_cuboids()
         self.image_changed.emit()
         self.nuclei_changed.emit()
@@ -111,6 +117,11 @@ class Session:
         """Voxel size (µm) and time step (s) where the layer does not say them."""
         self._spacing, self._interval_s = spacing, interval_s
         self.image_changed.emit()
+
+    def set_diameter(self, diameter_um: float | None) -> None:
+        """Diameter (µm) of a nucleus as the user measured it; None leaves it to be measured by the program."""
+        self.diameter_um = diameter_um
+        self.diameter_changed.emit()
 
     def joinable(self) -> list[Any]:
         """Layers that can be channels beside the image layer, itself first; only itself if it has channels of its own."""
