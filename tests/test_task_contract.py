@@ -60,6 +60,14 @@ def test_it_has_a_title_and_a_time_limit(task):
 
 
 @every_task
+def test_it_says_what_it_needs_before_there_is_anything(task):
+    nothing = task.readiness(Annotations.of(np.zeros((0, 4))), [])
+    assert not nothing.can_train
+    assert nothing.lack.endswith(".")
+    assert nothing.has
+
+
+@every_task
 def test_plan_and_config_survive_the_card(task, prepared):
     config, examples = prepared
     assert task.plan.model_validate_json(examples.plan.model_dump_json()) == examples.plan

@@ -20,6 +20,7 @@ _HOME = {
     "DenseMap": "prediction",
     "Doubt": "cuboid",
     "Prediction": "prediction",
+    "Readiness": "tasks.readiness",
     "Run": "training.run",
     "Spacing": "axes",
     "State": "annotations",

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
+from anlage.annotations import Annotations
+from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.grid import Grid, Zyx
+from anlage.tasks.readiness import Readiness, nuclei_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
 
 if TYPE_CHECKING:
@@ -75,6 +78,9 @@ class NucleiTask:
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
     inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")
+
+    def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        return nuclei_readiness(nuclei, boxes)
 
     def prepare(self, stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
         from anlage.tasks.nuclei_preparation import prepare

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from anlage.annotations import Annotations
+from anlage.axes import Box
 from anlage.calibration import Calibration
 from anlage.dataset.store import Store
 from anlage.frozen import Frozen
+from anlage.tasks.readiness import Readiness
 
 if TYPE_CHECKING:
     import torch
@@ -86,6 +89,10 @@ class Task(Protocol):
     plan: ClassVar[type[Frozen]]
     inherited: ClassVar[tuple[str, ...]]
     """Parameters of `config` that shape the network: a training that starts from a model takes them from its card."""
+
+    def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        """What there is to learn from in these regions of an image, and what is missing, before any store is built."""
+        ...
 
     def prepare(self, stores: Sequence[Store], config: Any, setting: Setting) -> Examples:
         """Decode, plan and split. Raises AnlageError, with what is missing, if the stores cannot train this task."""

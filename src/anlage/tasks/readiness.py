@@ -1,0 +1,81 @@
+"""What a kind of network has to learn from, and what it still needs, in words that come before any store is built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box
+
+__all__ = ["Readiness", "counted", "nuclei_readiness"]
+
+ENOUGH_NUCLEI = 50
+"""With about so many nuclei in one cuboid, held-out embryos were found as well as in the benchmarks' single cuboids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a training can begin.
+
+    Parameters
+    ----------
+    has
+        What there is to learn from: "318 nuclei in 2 regions".
+    wish
+        What would be better: "50 are better"; empty if there is enough.
+    lack
+        Why it cannot train and what to do, a sentence; empty if it can.
+    """
+
+    has: str
+    wish: str = ""
+    lack: str = ""
+
+    @property
+    def can_train(self) -> bool:
+        return not self.lack
+
+    def __str__(self) -> str:
+        return "; ".join(text for text in (self.has, self.wish) if text)
+
+
+def nuclei_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+    """For networks that learn from nuclei in regions: how many nuclei the regions hold.
+
+    Parameters
+    ----------
+    nuclei
+        All that is annotated, in voxels of the image.
+    boxes
+        The regions, in voxels of the image; where they overlap a nucleus counts once.
+    """
+    inside = np.zeros(len(nuclei), dtype=bool)
+    for box in boxes:
+        inside |= box.contains(nuclei.positions)
+    rejected = nuclei.state == State.REJECTED
+    n, n_rejected = int((inside & ~rejected).sum()), int((inside & rejected).sum())
+    n_unchecked = int((inside & (nuclei.state == State.PROPOSED)).sum())
+    has = f"{counted(n, 'nucleus', 'nuclei')} in {counted(len(boxes), 'region')}"
+    if n_rejected:
+        has += f", {n_rejected} rejected"
+    if n_unchecked:
+        has += f" ({n_unchecked} proposed, not checked)"
+    if not (~rejected).any():
+        return Readiness("no nucleus yet", lack="Nothing is annotated yet; mark some nuclei on the Annotate tab.")
+    if not boxes:
+        marked = counted(int((~rejected).sum()), "nucleus", "nuclei")
+        return Readiness(
+            f"{marked}, no region yet",
+            lack=f"{marked} marked, but not where annotation is complete; put a box around them on the Annotate tab.",
+        )
+    if n == 0:
+        return Readiness(has, lack="The regions hold no nucleus; move their walls on the Annotate tab.")
+    return Readiness(has, wish="" if n >= ENOUGH_NUCLEI else f"{ENOUGH_NUCLEI} are better")
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """So many of something, in words."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
