@@ -28,6 +28,7 @@ __all__ = [
     "show_centres",
     "show_depth",
     "show_heatmap",
+    "world_unit",
 ]
 
 _KEY = "anlage"
@@ -219,7 +220,7 @@ def keep_sharp(layer: Any) -> None:
 def go_to(viewer: Any, grid: Grid, position_tzyx: tuple[float, float, float, float]) -> None:
     """Show a place: its frame and plane, with the camera above it."""
     world = grid.world(position_tzyx)
-    world = [value / _world_unit(viewer, grid, i) for i, value in enumerate(world)]
+    world = [value / world_unit(viewer, grid, i) for i, value in enumerate(world)]
     ndim = viewer.dims.ndim
     axes = range(ndim - len(world), ndim)
     kept = [i for i, axis in enumerate(grid.axes) if axis != "c"]
@@ -254,11 +255,11 @@ def current_frame(viewer: Any, grid: Grid, n_frames: int) -> int:
     if t is None:
         return 0
     axis = viewer.dims.ndim - len(grid.axes) + t
-    world = float(viewer.dims.point[axis]) * _world_unit(viewer, grid, t)
+    world = float(viewer.dims.point[axis]) * world_unit(viewer, grid, t)
     return int(np.clip(round((world - grid.offset[t]) / grid.scale[t]), 0, n_frames - 1))
 
 
-def _world_unit(viewer: Any, grid: Grid, i: int) -> float:
+def world_unit(viewer: Any, grid: Grid, i: int) -> float:
     """World units of the grid's layer in one of the viewer's, along one axis."""
     units = viewer.layers.units
     if units is None:
