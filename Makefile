@@ -10,7 +10,7 @@ help:
 	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (3 minutes)"
 	@echo "make test    everything that has to hold: style, types, layers, tests"
 	@echo "make lint    style, types and layers alone"
-	@echo "make docs    write the tables of docs/ anew from the code"
+	@echo "make docs    write the tables of docs/ anew from the code, and build the site in out/site"
 	@echo "make clean   remove what was made, the environment too"
 
 setup:
@@ -30,6 +30,7 @@ test: lint
 
 docs: setup
 	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build -q -W --keep-going -b html -d out/site/.doctrees docs out/site
 
 clean:
 	rm -rf .venv out dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,11 +1,12 @@
-"""Write the tables of docs/ that come from the code: ``make docs``.
+"""Write what comes from the code into docs/: ``make docs``.
 
-parameters.md is written whole; in other pages, what stands between ``<!-- table MODULE.CLASS -->`` and ``<!-- end -->``
-is replaced by the fields of that class.
+command-line.md and parameters.md are written whole; in other pages, what stands between
+``<!-- table MODULE.CLASS -->`` and ``<!-- end -->`` is replaced by the fields of that class.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import re
 import types
@@ -28,6 +29,15 @@ Everything that can be set. The same names serve the command line, `anlage train
 *Written by `make docs` from the code; change it there.*
 """
 
+_COMMANDS = """\
+# Command line
+
+Everything but looking works without a screen. `anlage COMMAND --help` says the same as this page. Options and files may stand in any
+order. Every command ends with 0 only if it succeeded; a problem is one sentence on stderr.
+
+*Written by `make docs` from the code; change it there.*
+"""
+
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "none"}
 _SIGNS = {
     annotated_types.Ge: ("≥", "ge"),
@@ -39,7 +49,7 @@ _SIGNS = {
 
 def pages() -> dict[Path, str]:
     """Each page that is generated, wholly or in part, and its text."""
-    written = {HERE / "parameters.md": parameters()}
+    written = {HERE / "parameters.md": parameters(), HERE / "command-line.md": command_line()}
     for path in sorted(HERE.glob("*.md")):
         text = path.read_text(encoding="utf-8")
         if MARKED.search(text):
@@ -56,6 +66,60 @@ def parameters() -> str:
     for name, task in TASKS.items():
         parts += [f"## `{name}`", f"{task.title}.", table(task.config)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def command_line() -> str:
+    """The page of every command, from its own parser."""
+    from anlage.cli import COMMANDS
+    from anlage.cli.arguments import Parser
+
+    rows = ["| command | what it does |", "| --- | --- |"]
+    rows += [f"| [`{name}`](#anlage-{name}) | {_cell(summary)} |" for name, (_, summary) in COMMANDS.items()]
+    parts = [_COMMANDS, "\n".join(rows)]
+    for name, (module, summary) in COMMANDS.items():
+        parser = Parser(name, summary)
+        getattr(importlib.import_module(module), f"configure_{name}")(parser)
+        parts += _command(parser)
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def _command(parser: argparse.ArgumentParser) -> list[str]:
+    """One command: what it does, its options, its examples."""
+    blocks = {block.split("\n")[0].split()[0]: block for block in (parser.epilog or "").split("\n\n")}
+    examples = next((blocks.pop(word) for word in ("example:", "examples:") if word in blocks), "")
+    paragraphs = [" ".join(part.split("\n")) for part in (parser.description or "").split("\n\n")]
+    shown = "\n".join(line.strip() for line in examples.split("\n")[1:])
+    codes = [f"Exit codes:\n\n```\n{_dedented(text)}\n```" for word, text in blocks.items() if word == "exit"]
+    settings = ["What `--set` takes stands in [parameters](parameters.md)."] if "settings" in blocks else []
+    parts = [f"## `{parser.prog}`", *paragraphs, f"```\n{shown}\n```" if shown else ""]
+    for group in parser._action_groups:  # noqa: SLF001 - argparse has no other way to its groups
+        actions = [action for action in group._group_actions if action.help != argparse.SUPPRESS]  # noqa: SLF001
+        actions = [action for action in actions if action.dest != "help"]
+        if actions:
+            title = group.title if group.title not in ("positional arguments", "options") else ""
+            rows = ["| option | meaning |" if actions[0].option_strings else "| argument | meaning |", "| --- | --- |"]
+            rows += [f"| {_called(action)} | {_cell(action.help or '')} |" for action in actions]
+            parts += [f"{title[0].upper()}{title[1:]}:" if title else "", "\n".join(rows)]
+    return [*parts, *settings, *codes]
+
+
+def _called(action: argparse.Action) -> str:
+    """An option or argument as it is typed."""
+    value = action.metavar or ("|".join(map(str, action.choices)) if action.choices else "")
+    value = " ".join(value) if isinstance(value, tuple) else value
+    if not action.option_strings:
+        return f"`{value or action.dest} …`" if action.nargs in ("+", "*") else f"`{value or action.dest}`"
+    names = ", ".join(f"`{name}`" for name in action.option_strings)
+    typed = f" `{value}`" if value and action.nargs != 0 else ""
+    return _cell(names + typed + (" (needed)" if action.required else ""))
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("%%", "%").replace("|", "\\|")
+
+
+def _dedented(block: str) -> str:
+    return "\n".join(line.strip() for line in block.split("\n")[1:])
 
 
 def table(model: type[BaseModel]) -> str:

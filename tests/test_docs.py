@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +37,18 @@ def test_generated_tables_are_current(generator: ModuleType) -> None:
 def test_every_parameter_is_explained(generator: ModuleType) -> None:
     unexplained = [row for row in generator.parameters().splitlines() if row.startswith("| `") and row.endswith("|  |")]
     assert not unexplained, "write a sentence under these fields: " + "\n".join(unexplained)
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", ROOT / "docs", tmp_path / "site"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert pages <= {path.stem for path in (tmp_path / "site").glob("*.html")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
