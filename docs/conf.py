@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anlage
 
 project = "anlage"
@@ -13,8 +15,10 @@ language = "en_GB"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc"]
 source_suffix = {".md": "markdown"}
 root_doc = "index"
-exclude_patterns = ["img", "*.py"]
-nitpicky = False  # types of other libraries have no page here
+exclude_patterns = ["img", "static"]
+default_role = "literal"
+highlight_language = "none"
+smartquotes = False  # two hyphens begin an option
 
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
@@ -26,6 +30,8 @@ numpydoc_show_class_members = False  # a list of what follows anyway
 
 html_theme = "furo"
 html_title = f"anlage {release}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
@@ -34,3 +40,11 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#2f7d5b", "color-brand-content": "#2f7d5b"},
     "dark_css_variables": {"color-brand-primary": "#5fc795", "color-brand-content": "#5fc795"},
 }
+
+
+def setup(app: Any) -> None:
+    """Leave out what the module says of itself: the page says it."""
+    app.connect(
+        "autodoc-process-docstring",
+        lambda _app, what, _name, _obj, _options, lines: lines.clear() if what == "module" else None,
+    )

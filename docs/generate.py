@@ -109,9 +109,10 @@ def _called(action: argparse.Action) -> str:
     value = " ".join(value) if isinstance(value, tuple) else value
     if not action.option_strings:
         return f"`{value or action.dest} …`" if action.nargs in ("+", "*") else f"`{value or action.dest}`"
-    names = ", ".join(f"`{name}`" for name in action.option_strings)
-    typed = f" `{value}`" if value and action.nargs != 0 else ""
-    return _cell(names + typed + (" (needed)" if action.required else ""))
+    value = f" {value}" if value and action.nargs != 0 else ""
+    *short, long = action.option_strings
+    names = ", ".join([*(f"`{name}`" for name in short), f"`{long}{value}`"])
+    return _cell(names + (" (needed)" if action.required else ""))
 
 
 def _cell(text: str) -> str:
