@@ -1,9 +1,10 @@
-"""After the last step: from the best weights to a model with its card."""
+"""From weights to a model with its card: after the last step, and at every look for those who watch."""
 
 from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Mapping
 
 import torch
 
@@ -11,20 +12,21 @@ import anlage
 from anlage.calibration import Calibration
 from anlage.card import Card, TrainedOn
 from anlage.dataset.store import Store
+from anlage.errors import AnlageError
 from anlage.model import save_model
 from anlage.tasks.task import Evidence, Examples
 from anlage.training.checkpoint import Record
 from anlage.training.job import Job
 from anlage.training.preparation import task_config
 
-__all__ = ["uncalibrated", "write_model"]
+__all__ = ["show", "uncalibrated", "write_model"]
 
 
-def uncalibrated(record: Record) -> Evidence:
-    """What is known of the best weights without a calibration: their last look at held-out data."""
-    metrics = {name: value for name, value in record.best_metrics.items() if math.isfinite(value)}
+def uncalibrated(seen: Mapping[str, float], when: str = "before the training was stopped") -> Evidence:
+    """What is known of weights without a calibration: their last look at held-out data."""
+    metrics = {name: value for name, value in seen.items() if math.isfinite(value)}
     return Evidence(
-        held_out="the validation data, at the last look before the training was stopped; not calibrated",
+        held_out=f"the validation data, at the last look {when}; not calibrated",
         n_positive=0,
         metrics=metrics,
         threshold=min(1.0, max(0.0, metrics.get("threshold", 0.5))),
@@ -37,9 +39,33 @@ def write_model(
     job: Job, stores: list[Store], examples: Examples, network: torch.nn.Module, record: Record, evidence: Evidence
 ) -> None:
     """Write the run's model; it appears whole or not at all."""
+    steps = record.best_step if record.best_step is not None else record.step
+    card = _card(job, stores, examples, steps, evidence)
+    save_model(job.run.target_path, card, network.state_dict())
+
+
+def show(
+    job: Job,
+    stores: list[Store],
+    examples: Examples,
+    network: torch.nn.Module,
+    record: Record,
+    seen: Mapping[str, float],
+) -> None:
+    """Write the newest weights for those who watch, calibrated by nothing; where that cannot be, say so and go on."""
+    evidence = uncalibrated(seen, "while the training went on")
+    card = _card(job, stores, examples, record.step, evidence)
+    limits = f"Results to keep: it shows how a training went at step {record.step}."
+    try:
+        save_model(job.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
+    except (AnlageError, OSError) as error:
+        job.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
+
+
+def _card(job: Job, stores: list[Store], examples: Examples, steps: int, evidence: Evidence) -> Card:
     config = task_config(job)
     first = stores[0].meta
-    card = Card(
+    return Card(
         name=job.run.config.name,
         task=job.task.name,
         head=str(getattr(config, "head", "")),
@@ -55,11 +81,10 @@ def write_model(
         config=config.model_dump(mode="json"),
         trained_on=tuple(_remembered(store) for store in stores),
         evidence=evidence,
-        steps=record.best_step if record.best_step is not None else record.step,
+        steps=steps,
         seconds=job.seconds,
         limits=_limits(stores, evidence),
     )
-    save_model(job.run.target_path, card, network.state_dict())
 
 
 def _remembered(store: Store) -> TrainedOn:

@@ -31,6 +31,7 @@ class Job:
     """Clock when this process's work began."""
     before_s: float = 0.0
     """Seconds that earlier processes spent on the run."""
+    _said: set[str] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
@@ -47,3 +48,9 @@ class Job:
         if self.journal is not None:
             _log.info(text)
         self.tell(Note(text=text))
+
+    def note_once(self, text: str) -> None:
+        """Tell the user a sentence, unless this process did so before."""
+        if text not in self._said:
+            self._said.add(text)
+            self.note(text)

@@ -16,7 +16,7 @@ from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
-from anlage.training.finishing import uncalibrated, write_model
+from anlage.training.finishing import show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
@@ -56,20 +56,20 @@ def learn(job: Job) -> Path | None:
             raise AnlageError(
                 "Memory ran out while the training data were prepared; use fewer or smaller stores."
             ) from error
-        training = _Training(job, examples, device)
+        training = _Training(job, stores, examples, device)
         try:
             training.run()
-            model = training.finish(stores)
+            model = training.finish()
         except StopRequestedError:
-            model = training.stop(stores)
+            model = training.stop()
     return model
 
 
 class _Training:
     """A training under way: the learner, the record of where it stands, and the clock."""
 
-    def __init__(self, job: Job, examples: Examples, device: str) -> None:
-        self._job, self._examples, self._device = job, examples, device
+    def __init__(self, job: Job, stores: list[Store], examples: Examples, device: str) -> None:
+        self._job, self._stores, self._examples, self._device = job, stores, examples, device
         self._config = job.run.config.training
         self._number = number_type(self._config, device)
         self._pace = Pace()
@@ -106,7 +106,7 @@ class _Training:
             self._note(complete=True)
             self._save()
 
-    def finish(self, stores: list[Store]) -> Path | None:
+    def finish(self) -> Path | None:
         """Calibrate the best weights and write the model."""
         job = self._job
         if not job.world.is_first:
@@ -115,14 +115,14 @@ class _Training:
         reseed(self._config.seed, Purpose.FINISH)
         with self._breaking_off():
             evidence = self._evidence()
-        write_model(job, stores, self._examples, self._learner.average, self._record, evidence)
+        write_model(job, self._stores, self._examples, self._learner.average, self._record, evidence)
         name = job.run.target_path.name
         job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds))
         job.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
         shutil.rmtree(job.run.path / "cache", ignore_errors=True)
         return job.run.target_path
 
-    def stop(self, stores: list[Store]) -> Path | None:
+    def stop(self) -> Path | None:
         """Save, and write a model of the best weights so far."""
         job = self._job
         if not job.world.is_first:
@@ -130,7 +130,7 @@ class _Training:
         self._save()
         if self._record.step > 0:
             self._learner.use_best()
-            write_model(job, stores, self._examples, self._learner.average, self._record, self._quick_evidence())
+            write_model(job, self._stores, self._examples, self._learner.average, self._record, self._quick_evidence())
         model = job.run.model_path
         name = None if model is None else model.name
         job.tell(Stopped(step=self._record.step, model=name, seconds=job.seconds))
@@ -239,6 +239,8 @@ class _Training:
         if better:
             self._learner.keep_best()
             self._note(best_step=record.step, best_score=score, best_loss=seen.loss, best_metrics=dict(seen.metrics))
+        # before the event: whoever reads it finds these weights
+        show(self._job, self._stores, self._examples, self._learner.average, self._record, seen.metrics)
         event = Validated(
             step=record.step,
             loss=seen.loss,
@@ -318,7 +320,7 @@ class _Training:
             with suppress(StopRequestedError), self._job.stopping.breaking_off(_STOP_CALIBRATION_S):
                 return self._evidence()
         self._job.note("Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate.")
-        return uncalibrated(self._record)
+        return uncalibrated(self._record.best_metrics)
 
     def _note(self, **changes: object) -> None:
         self._record = self._record.model_copy(update=changes)

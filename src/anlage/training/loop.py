@@ -17,8 +17,8 @@ from anlage.training.config import task_named
 from anlage.training.files import clear_leftovers, is_full
 from anlage.training.job import Job
 from anlage.training.progress import Event, Failed, Journal, Started, Stopped
-from anlage.training.run import Run, is_stale
-from anlage.training.stopping import Stopping
+from anlage.training.run import Run
+from anlage.training.stopping import Stopping, is_stale
 from anlage.training.world import World
 
 __all__ = ["train"]
@@ -61,6 +61,7 @@ def train(
         return _learn(Job(run, task, None, Stopping(run.stop_path), world, began))
     with run.lock():
         clear_leftovers(run.path)
+        clear_leftovers(run.preview_path.parent)
         if run.is_finished:
             return run.model_path
         if is_stale(run.stop_path):

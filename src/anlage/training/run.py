@@ -7,6 +7,7 @@
         log.txt          what it and its libraries print
         plan.json        what the data decided, so that a resumed run decides nothing anew
         checkpoint.safetensors
+        preview/model.anlage   the newest weights while it trains, for a look at how it goes
         cache/           decoded training data; may be deleted while nothing trains
         lock, pid        held by the one trainer
         stop             whoever makes this file stops the trainer
@@ -46,7 +47,7 @@ RunState = Literal["new", "running", "stopped", "finished", "failed"]
 
 _NICE = 10
 _LEFT = ("run.json", "events.jsonl", "log.txt", "plan.json", "pid", "stop")
-_BESIDE = ("lock", "cache")
+_BESIDE = ("lock", "cache", "preview")
 """What may lie, with these, in the folder of a run that came to nothing."""
 # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW and BELOW_NORMAL_PRIORITY_CLASS, which only Windows' Python names
 _WINDOWS_FLAGS = 0x200 | 0x08000000 | 0x4000 if os.name == "nt" else 0
@@ -188,6 +189,19 @@ class Run:
         """The model; None while there is none."""
         return self.target_path if self.target_path.is_file() else None
 
+    @property
+    def preview_path(self) -> Path:
+        """Where the trainer puts its newest weights, uncalibrated, at every look at held-out data."""
+        return self.path / "preview" / "model.anlage"
+
+    @property
+    def newest_model_path(self) -> Path | None:
+        """The finished run's model, else the newest weights there are to look at; None while there are none."""
+        if self.is_finished:
+            return self.target_path
+        written = {path: changed for path in (self.preview_path, self.target_path) if (changed := _changed(path))}
+        return max(written, key=lambda path: written[path], default=None)
+
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """Events from byte `after` on, and where to go on reading; complete lines only."""
         return read_events(self.events_path, after)
@@ -209,13 +223,14 @@ class Run:
     @property
     def came_to_nothing(self) -> bool:
         """Whether it can be replaced without losing anything: nothing trains, and there is neither checkpoint nor model."""
-        return self.state != "running" and not self.checkpoint_path.exists() and self.model_path is None
+        return self.state != "running" and not self.checkpoint_path.exists() and self.newest_model_path is None
 
     def clear(self) -> None:
         """Remove what a run that came to nothing has left, except the lock, which the caller holds."""
         import shutil
 
-        shutil.rmtree(self.path / "cache", ignore_errors=True)
+        for name in ("cache", "preview"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         for name in _LEFT:
             (self.path / name).unlink(missing_ok=True)
 
@@ -332,14 +347,12 @@ class Run:
         return None
 
 
-def is_stale(stop: Path) -> bool:
-    """Whether a stop was asked for before this process began, that is, of an earlier trainer."""
-    import psutil
-
+def _changed(path: Path) -> int | None:
+    """When a file was written; None where it is not."""
     try:
-        return stop.stat().st_mtime < psutil.Process().create_time() - 0.05
+        return path.stat().st_mtime_ns
     except FileNotFoundError:
-        return False
+        return None
 
 
 def _earlier(folder: Path) -> Run | None:

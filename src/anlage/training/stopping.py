@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-__all__ = ["StopRequestedError", "Stopping"]
+__all__ = ["StopRequestedError", "Stopping", "is_stale"]
 
 _LOOK_S = 0.1
 
@@ -101,3 +101,13 @@ class Stopping:
             self._before(number, frame)
         if self._break_off:
             raise StopRequestedError
+
+
+def is_stale(stop: Path) -> bool:
+    """Whether a stop was asked for before this process began, that is, of an earlier trainer."""
+    import psutil
+
+    try:
+        return stop.stat().st_mtime < psutil.Process().create_time() - 0.05
+    except FileNotFoundError:
+        return False
