@@ -34,6 +34,7 @@ _HOME = {
     "load_model": "model",
     "open_annotations": "io",
     "open_image": "io",
+    "read_card": "model",
     "write_annotations": "io",
     "write_image": "io",
 }
