@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import AnlageError, Annotations, Box, Spacing, State, TimeLapse
+from napari_anlage.channels import given_names
 from napari_anlage.grid import Grid, axes_named, default_axes
 
 __all__ = ["annotations_of", "axes_of", "image_of", "kind_of", "may_join"]
@@ -208,8 +209,10 @@ def _pixels(layer: Any) -> Any:
 
 def _channel_names(layer: Any, axes: str) -> tuple[str, ...]:
     if getattr(layer, "rgb", False):
-        return ("red", "green", "blue", "alpha")[: _pixels(layer).shape[-1]]
-    return () if "c" in axes else (str(layer.name),)
+        return given_names(layer, ("red", "green", "blue", "alpha")[: _pixels(layer).shape[-1]])
+    if "c" not in axes:
+        return (str(layer.name),)
+    return given_names(layer, [f"channel {i}" for i in range(_pixels(layer).shape[axes.index("c")])])
 
 
 @dataclass(frozen=True, slots=True)

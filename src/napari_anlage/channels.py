@@ -1,0 +1,94 @@
+"""What the user says of the channels: a name and a role for each, kept with the layer that holds it.
+
+Separate layers are named by their own names. Names of the channels along an axis, and all roles, are in the layer's
+metadata, so they last as long as the layer and belong to it under any image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_anlage.session import Session
+
+__all__ = ["Role", "given_names", "guessed", "nuclei_channels", "rename", "roles", "set_role"]
+
+_KEY = "anlage"
+_NUCLEAR = re.compile(r"nucle|dapi|hoechst|h2[ab]|histone|draq|sytox|\bnls\b|nls[-_]", re.IGNORECASE)
+
+
+class Role(StrEnum):
+    """What a channel shows."""
+
+    NUCLEI = "nuclei"
+    """Nuclei: the classical detector and the search for forgotten nuclei look at these."""
+    OTHER = "other"
+    """Something else, a membrane or a marker: one more input for a network."""
+
+
+def given_names(layer: Any, otherwise: Sequence[str]) -> tuple[str, ...]:
+    """Names of the channels along a layer's axis, as the user gave them, else those that they would have."""
+    given = _notes(layer).get("channel_names", {})
+    return tuple(given.get(i, name) for i, name in enumerate(otherwise))
+
+
+def guessed(names: Sequence[str]) -> tuple[Role, ...]:
+    """Roles by the names alone: those that name a nuclear stain, else the first."""
+    nuclear = [bool(_NUCLEAR.search(name)) for name in names]
+    if not any(nuclear):
+        nuclear = [i == 0 for i in range(len(names))]
+    return tuple(Role.NUCLEI if yes else Role.OTHER for yes in nuclear)
+
+
+def roles(session: Session) -> tuple[Role, ...]:
+    """Role of each channel of `Session.channel_names`."""
+    names = session.channel_names()
+    chosen = [_notes(layer).get("channel_roles", {}).get(i) for layer, i in _places(session, len(names))]
+    return tuple(guess if role is None else Role(role) for role, guess in zip(chosen, guessed(names), strict=True))
+
+
+def nuclei_channels(session: Session) -> tuple[int, ...]:
+    """The ticked channels that show nuclei, by their place in `Session.image`; all ticked ones if none is said to."""
+    every, picked = roles(session), session.picked
+    place = {i: (i if session.has_channel_axis else k) for k, i in enumerate(picked)}
+    return tuple(place[i] for i in picked if every[i] is Role.NUCLEI) or tuple(place.values())
+
+
+def rename(session: Session, channel: int, name: str) -> None:
+    """Call a channel so; an empty name goes back to what it was called."""
+    layer, i = _places(session, len(session.channel_names()))[channel]
+    if not session.has_channel_axis:
+        layer.name = name.strip() or layer.name
+        return
+    given = dict(_notes(layer).get("channel_names", {}))
+    given.pop(i, None)
+    if name.strip():
+        given[i] = name.strip()
+    _note(layer, channel_names=given)
+    session.image_changed.emit()
+
+
+def set_role(session: Session, channel: int, role: Role) -> None:
+    """Say what a channel shows."""
+    layer, i = _places(session, len(session.channel_names()))[channel]
+    _note(layer, channel_roles={**_notes(layer).get("channel_roles", {}), i: str(role)})
+    session.image_changed.emit()
+
+
+def _places(session: Session, n: int) -> list[tuple[Any, int]]:
+    """Layer of each channel, and its number in it."""
+    if session.has_channel_axis:
+        return [(session.image_layer, i) for i in range(n)]
+    return [(layer, 0) for layer in session.joinable()]
+
+
+def _notes(layer: Any) -> dict[str, Any]:
+    notes = layer.metadata.get(_KEY, {})
+    return notes if isinstance(notes, dict) else {}
+
+
+def _note(layer: Any, **more: Any) -> None:
+    layer.metadata[_KEY] = {**_notes(layer), **more}
