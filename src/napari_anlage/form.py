@@ -22,6 +22,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from anlage import AnlageError
+from napari_anlage.wording import in_words
 
 __all__ = ["Form", "form_for", "read"]
 
@@ -63,7 +64,7 @@ class Form(QWidget):
                 continue
             row = _Row(field, getattr(config, name))
             row.changed.connect(self.changed)
-            label = QLabel(_words(name))
+            label = QLabel(in_words(name))
             label.setToolTip(row.toolTip())
             self._rows[name] = row
             layout.addRow(label, row)
@@ -160,13 +161,6 @@ class _Row(QWidget):
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
-
-
-def _words(name: str) -> str:
-    """A field's name for people: its unit, which it carries as its last word, in brackets."""
-    units = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
-    *words, last = name.split("_")
-    return f"{' '.join(words)} ({units[last]})" if words and last in units else name.replace("_", " ")
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

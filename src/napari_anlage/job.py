@@ -23,6 +23,10 @@ from anlage import AnlageError, Curve, Run
 
 __all__ = ["Child", "Problem", "RunWatcher", "Thread"]
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_RARER = 4
+"""A run at rest is looked at so many times less often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -112,17 +116,30 @@ class Child(QObject):
     def busy(self) -> bool:
         return self._process is not None
 
-    def start(self, arguments: Sequence[str], log: Path) -> None:
-        """Run ``python -m anlage ARGUMENTS…`` at low priority; what it says goes to `log`."""
+    def start(self, arguments: Sequence[str], log: Path, *, niceness: int = 10, threads: int | None = None) -> None:
+        """Run ``python -m anlage ARGUMENTS…`` at low priority; what it says goes to `log`.
+
+        Parameters
+        ----------
+        arguments
+            Command and options.
+        log
+            File for what it says; replaced.
+        niceness
+            How far it steps back behind other processes, 0 to 19.
+        threads
+            CPU threads that it computes with; None leaves it to the libraries.
+        """
         self._log, self._read = log, 0
+        few = {} if threads is None else dict.fromkeys(_THREADS, str(threads))
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-u", "-m", "anlage", *arguments],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=os.environ | few,
             )  # fmt: skip
         if os.name == "posix":
             with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, 10)
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, niceness)
         self._timer.start()
 
     def stop(self) -> None:
@@ -182,6 +199,7 @@ class RunWatcher(QObject):
         self.curve = Curve()
         self.state = ""
         self._after = 0
+        self._interval_ms = interval_ms
         self._timer = QTimer(self)
         self._timer.setInterval(interval_ms)
         self._timer.timeout.connect(self.look)
@@ -213,4 +231,5 @@ class RunWatcher(QObject):
             self.advanced.emit()
         if state != self.state:
             self.state = state
+            self._timer.setInterval(self._interval_ms * (1 if state == "running" else _RARER))
             self.state_changed.emit(state)

@@ -1,26 +1,54 @@
-"""The live plot of a training: losses above, score on held-out data below."""
+"""Plots of trainings: losses above, score on held-out data below; of one run as it goes, or of several over one another."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Curve
 
-__all__ = ["LearningPlot"]
-
-_TRAIN, _HELD_OUT, _SCORE, _BEST = "#5aa9e6", "#ffb000", "#3fc58a", "#ff5a5f"
-
+__all__ = ["DARK", "LIGHT", "ComparisonPlot", "Inks", "LearningPlot", "inks_for"]
 
 _HEIGHT = 256
 _MOST_TICKS = 5
+_GREY_MIDDLE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Inks:
+    """Colours that can be read on one kind of background."""
+
+    train: str
+    held_out: str
+    score: str
+    best: str
+    runs: tuple[str, ...]
+    """One for each of several runs, told apart by colour-blind eyes too."""
+
+
+DARK = Inks(
+    "#5aa9e6", "#ffb000", "#3fc58a", "#ff6b70", ("#5aa9e6", "#ffb000", "#3fc58a", "#ff7fae", "#c3a6ff", "#e8e36b")
+)
+"""On a dark background."""
+LIGHT = Inks(
+    "#1f6fb2", "#a86200", "#187a4f", "#c2272d", ("#1f6fb2", "#a86200", "#187a4f", "#b3256d", "#6b3fb8", "#6e6a00")
+)
+"""On a light background."""
+
+
+def inks_for(widget: QWidget) -> Inks:
+    """The colours for a widget's theme: bright ones where its text is bright."""
+    text = widget.palette().color(QPalette.ColorRole.WindowText)
+    return DARK if text.lightness() > _GREY_MIDDLE else LIGHT
 
 
 class _LossAxis(pg.AxisItem):
@@ -46,14 +74,16 @@ class _LossAxis(pg.AxisItem):
         return [f"{10.0**value * scale:.4g}" for value in values]
 
 
-class LearningPlot(pg.GraphicsLayoutWidget):
-    """Training and validation loss (log or linear) and the validation score, over optimiser steps."""
+class _Panels(pg.GraphicsLayoutWidget):
+    """Losses (log or linear) above, scores below, over optimiser steps; colours follow the theme."""
+
+    recoloured = Signal()
+    """The theme changed, and with it the colours."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
         self.setBackground(None)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.setFixedHeight(_HEIGHT)
+        self.inks = inks_for(self)
         self.ci.layout.setContentsMargins(0, 0, 6, 4)
         self.ci.layout.setSpacing(2)
         self._losses: Any = self.addPlot(row=0, col=0, axisItems={"left": _LossAxis("left")})
@@ -73,59 +103,129 @@ class LearningPlot(pg.GraphicsLayoutWidget):
             plot.showGrid(x=True, y=True, alpha=0.15)
             plot.getAxis("left").setWidth(46)
         self._losses.getAxis("bottom").setStyle(showValues=False)
-        self._train = self._losses.plot(pen=pg.mkPen(_TRAIN, width=1.5))
-        dots = {"symbol": "o", "symbolSize": 5, "symbolPen": None}
-        self._held_out = self._losses.plot(pen=pg.mkPen(_HELD_OUT, width=2), symbolBrush=_HELD_OUT, **dots)
-        self._score = self._scores.plot(pen=pg.mkPen(_SCORE, width=2), symbolBrush=_SCORE, **dots)
-        self._best = self._scores.plot(pen=None, symbol="star", symbolSize=13, symbolBrush=_BEST, symbolPen=None)
-        self.set_log(on=True)
-
-    @staticmethod
-    def legend() -> str:
-        """What the colours mean, as rich text for a label."""
-        entries = (
-            (_TRAIN, "●", "training"),
-            (_HELD_OUT, "●", "held-out"),
-            (_SCORE, "●", "score"),
-            (_BEST, "★", "best"),
-        )
-        return " &nbsp;".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
 
     def set_log(self, *, on: bool) -> None:
         """Show the losses on a logarithmic axis or not."""
         self._losses.setLogMode(y=on)
 
-    def show_curve(self, curve: Curve) -> None:
-        """Draw what a run told so far."""
-        self._train.setData(*_columns(curve.train))
-        self._held_out.setData(*_columns(curve.validation))
-        steps, scores = _columns(curve.score)
-        self._score.setData(steps, scores)
-        best = [(step, score) for step, score in curve.score if step == curve.best_step]
-        self._best.setData(*_columns(best[-1:]))
-
     def changeEvent(self, event: Any) -> None:
-        """Follow the theme's text colour."""
+        """Follow the theme."""
         super().changeEvent(event)
         if event.type() in (event.Type.PaletteChange, event.Type.StyleChange) and hasattr(self, "_scores"):
             self.follow_palette()
 
     def follow_palette(self) -> None:
-        """Axes and their labels in the theme's text colour."""
+        """Axes in the theme's text colour, curves in colours that can be read on it."""
         colour = self.palette().color(QPalette.ColorRole.WindowText)
         for plot in (self._losses, self._scores):
             for side in ("left", "bottom"):
                 axis = plot.getAxis(side)
                 axis.setPen(colour)
                 axis.setTextPen(colour)
+        self.inks = inks_for(self)
+        self._recolour()
+        self.recoloured.emit()
+
+    def _recolour(self) -> None:
+        """Give the curves their colours."""
+
+    def wheelEvent(self, event: Any) -> None:
+        """Leave scrolling to the tab around the plot."""
+        event.ignore()
+
+
+class LearningPlot(_Panels):
+    """One run: training and held-out loss, and its score with the best so far marked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(_HEIGHT)
+        dots = {"symbol": "o", "symbolSize": 5, "symbolPen": None}
+        self._train = self._losses.plot()
+        self._held_out = self._losses.plot(**dots)
+        self._score = self._scores.plot(**dots)
+        self._best = self._scores.plot(pen=None, symbol="star", symbolSize=13, symbolPen=None)
+        self._marks = [pg.InfiniteLine(angle=90) for _ in (self._losses, self._scores)]
+        for mark, plot in zip(self._marks, (self._losses, self._scores), strict=True):
+            mark.setZValue(-10)
+            mark.hide()
+            plot.addItem(mark, ignoreBounds=True)
+        self._recolour()
+        self.set_log(on=True)
+
+    def legend(self) -> str:
+        """What the colours mean, as rich text for a label."""
+        inks = self.inks
+        entries = (
+            (inks.train, "●", "training"),
+            (inks.held_out, "●", "held-out"),
+            (inks.score, "●", "score"),
+            (inks.best, "★", "best"),
+        )
+        return " &nbsp;".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
+
+    def show_curve(self, curve: Curve) -> None:
+        """Draw what a run told so far."""
+        self._train.setData(*_columns(curve.train))
+        self._held_out.setData(*_columns(curve.validation))
+        self._score.setData(*_columns(curve.score))
+        best = [(step, score) for step, score in curve.score if step == curve.best_step]
+        self._best.setData(*_columns(best[-1:]))
+        for mark in self._marks:
+            mark.setVisible(bool(best))
+            mark.setValue(best[-1][0] if best else 0)
+
+    def _recolour(self) -> None:
+        inks = self.inks
+        self._train.setPen(pg.mkPen(inks.train, width=1.5))
+        for line, colour in ((self._held_out, inks.held_out), (self._score, inks.score)):
+            line.setPen(pg.mkPen(colour, width=2))
+            line.setSymbolBrush(colour)
+        self._best.setSymbolBrush(inks.best)
+        for mark in self._marks:
+            mark.setPen(pg.mkPen(inks.best, width=1, style=Qt.PenStyle.DotLine))
 
     def sizeHint(self) -> QSize:
         """Small: pyqtgraph's own 640 × 480 would eat the canvas."""
         return QSize(300, _HEIGHT)
 
-    def wheelEvent(self, event: Any) -> None:
-        """Leave scrolling to the tab around the plot."""
-        event.ignore()
+
+class ComparisonPlot(_Panels):
+    """Several runs over one another: held-out loss (thick) and training loss (thin) above, scores below."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._curves: list[tuple[int, Curve]] = []
+        self.set_log(on=True)
+
+    def colour_of(self, index: int) -> str:
+        """Colour of the run with this number; it stays when other runs come and go."""
+        return self.inks.runs[index % len(self.inks.runs)]
+
+    def show_curves(self, curves: Sequence[tuple[int, Curve]]) -> None:
+        """Draw runs, each with the number that gives its colour."""
+        self._curves = list(curves)
+        for plot in (self._losses, self._scores):
+            plot.clear()
+        for index, curve in self._curves:
+            colour = pg.mkColor(self.colour_of(index))
+            faint = pg.mkColor(colour)
+            faint.setAlpha(110)
+            dots = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": colour}
+            self._losses.plot(*_columns(curve.train), pen=pg.mkPen(faint, width=1))
+            self._losses.plot(*_columns(curve.validation), pen=pg.mkPen(colour, width=2), **dots)
+            self._scores.plot(*_columns(curve.score), pen=pg.mkPen(colour, width=2), **dots)
+            best = [(step, score) for step, score in curve.score if step == curve.best_step]
+            self._scores.plot(
+                *_columns(best[-1:]), pen=None, symbol="star", symbolSize=14, symbolPen=None, symbolBrush=colour
+            )
+
+    def _recolour(self) -> None:
+        self.show_curves(self._curves)
+
+    def sizeHint(self) -> QSize:
+        return QSize(620, 320)
 
 
 def _columns(points: list[tuple[int, float]]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

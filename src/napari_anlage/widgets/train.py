@@ -96,7 +96,7 @@ class TrainTab(Tab):
         self.column.addLayout(row)
         self.add(self.status, self.progress, heading("Run"), self.runs)
         legend = QHBoxLayout()
-        label = QLabel(LearningPlot.legend())
+        label = QLabel(self.plot.legend())
         label.setStyleSheet("font-size:11px")
         label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         legend.addWidget(label, 1)

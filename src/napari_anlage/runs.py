@@ -1,0 +1,125 @@
+"""The trainings of a project, as the dock lists and compares them. Knows no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anlage import AnlageError, Curve, Run, Store, read_card
+from napari_anlage.wording import in_words, short
+
+__all__ = ["Summary", "differences", "project_runs", "summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run, as far as its folder tells.
+
+    Parameters
+    ----------
+    run
+        The run.
+    state
+        What it is doing.
+    curve
+        What it reported so far.
+    seconds
+        Time spent on it so far.
+    f1
+        What its finished model achieved on held-out data; None without a model.
+    data
+        What it learns from, in words.
+    settings
+        Everything that it was told, by name, in words.
+    """
+
+    run: Run
+    state: str
+    curve: Curve
+    seconds: float | None
+    f1: float | None
+    data: str
+    settings: dict[str, str]
+
+    @property
+    def best_score(self) -> float | None:
+        """Score of the best look at held-out data."""
+        return next((score for step, score in self.curve.score if step == self.curve.best_step), None)
+
+    @property
+    def steps(self) -> int:
+        return 0 if self.curve.last is None else self.curve.last.step
+
+
+def project_runs(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
+    """The runs of a project folder, newest first, and `more` that lie elsewhere; what is no run is passed over."""
+    found = {run.path: run for run in more}
+    for path in folder.glob("runs/*/run.json"):
+        if path.parent.resolve() not in found:
+            try:
+                run = Run.open(path.parent)
+            except AnlageError:
+                continue  # made by a newer version, or damaged: `anlage info` says which
+            found[run.path] = run
+    return sorted(found.values(), key=lambda run: run.config.created, reverse=True)
+
+
+def summary(run: Run) -> Summary:
+    """Read a run's folder."""
+    state = run.state
+    curve, seconds = Curve(), None
+    for event in run.events()[0]:
+        curve.add(event)
+        seconds = getattr(event, "seconds", seconds)
+    return Summary(run, state, curve, seconds, _f1(run), _data(run), _settings(run))
+
+
+def differences(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
+    """Settings in which runs differ: each with its value in every run, in their order."""
+    names = dict.fromkeys(name for one in summaries for name in one.settings)
+    rows = [(name, [one.settings.get(name, "–") for one in summaries]) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def _settings(run: Run) -> dict[str, str]:
+    config = run.config
+    told: dict[str, Any] = config.training.model_dump(mode="json") | dict(config.settings)
+    values = {in_words(name): _value(value) for name, value in told.items()}
+    start = config.start_from
+    return {"data": _data(run), "started from": short(Path(start).stem) if start else "scratch"} | values
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "automatic"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _data(run: Run) -> str:
+    n, names = 0, []
+    for reference in run.config.stores:
+        path = Path(reference.path)
+        if not path.exists() and reference.relative:
+            path = run.path / reference.relative
+        try:
+            n += Store.open(path).meta.n_nuclei
+        except AnlageError:
+            return f"{len(run.config.stores)} stores, not all readable"
+        names.append(short(path.stem))
+    return f"{n} nuclei ({', '.join(names)})"
+
+
+def _f1(run: Run) -> float | None:
+    if run.model_path is None:
+        return None
+    try:
+        f1: float | None = read_card(run.model_path).evidence.metrics.get("f1")
+        return f1
+    except AnlageError:
+        return None

@@ -1,0 +1,34 @@
+"""How names, times and numbers are said on screen. Knows no Qt."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["duration", "in_words", "remaining", "short"]
+
+_UNITS = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
+_LONG_S, _VERY_LONG_S = 90.0, 5400.0
+
+
+def in_words(name: str) -> str:
+    """A parameter's name for people: its unit, which it carries as its last word, in brackets."""
+    *words, last = name.split("_")
+    return f"{' '.join(words)} ({_UNITS[last]})" if words and last in _UNITS else name.replace("_", " ")
+
+
+def short(name: str) -> str:
+    """A run's or model's name without the date that it begins with."""
+    return re.sub(r"^\d{4}-\d\d-\d\d-", "", name)
+
+
+def duration(seconds: float) -> str:
+    """So long, in words."""
+    seconds = max(seconds, 0.0)
+    if seconds < _LONG_S:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < _VERY_LONG_S else f"{seconds / 3600:.1f} h"
+
+
+def remaining(seconds: float | None) -> str:
+    """How long something still takes, in words; None while nobody knows."""
+    return "measuring the speed" if seconds is None else f"{duration(seconds)} left"
