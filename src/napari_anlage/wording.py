@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["duration", "in_words", "remaining", "short"]
+__all__ = ["duration", "in_words", "plural", "remaining", "short"]
 
 _UNITS = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
 _LONG_S, _VERY_LONG_S = 90.0, 5400.0
@@ -32,3 +32,8 @@ def duration(seconds: float) -> str:
 def remaining(seconds: float | None) -> str:
     """How long something still takes, in words; None while nobody knows."""
     return "measuring the speed" if seconds is None else f"{duration(seconds)} left"
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """So many, in words: 1 nucleus, 2 nuclei."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
