@@ -137,6 +137,7 @@ class ChannelList(QWidget):
         while len(self.rows) > len(names):
             row = self.rows.pop()
             self._rows.removeWidget(row)
+            row.hide()
             row.deleteLater()
         while len(self.rows) < len(names):
             self._add_row(len(self.rows))

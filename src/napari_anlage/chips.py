@@ -6,7 +6,17 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QFlowLayout
 
 from anlage import Spacing, TimeLapse
@@ -19,7 +29,7 @@ _NAMES = {"t": "time", "c": "channels", "z": "z (planes)", "y": "y (rows)", "x":
 _LENGTHS = {"µm": 1.0, "nm": 1e-3, "mm": 1e3}
 _TIMES = {"s": 1.0, "min": 60.0, "h": 3600.0, "ms": 1e-3}
 _STYLE = (
-    "QToolButton{{background:rgba(128,128,128,45);border:1px solid {edge};border-radius:9px;padding:2px 8px;min-height:18px}}"
+    "QToolButton{{background:rgba(128,128,128,45);border:1px solid {edge};border-radius:9px;padding:2px 7px;min-height:18px}}"
     "QToolButton:hover{{background:rgba(128,128,128,85)}}QToolButton:checked{{background:rgba(90,169,230,80)}}"
     "QToolButton::menu-indicator{{image:none;width:0}}"
 )
@@ -41,7 +51,17 @@ class Chip(QToolButton):
         self.setStyleSheet(_STYLE.format(edge="#ffb000" if missing else "transparent"))
 
 
-class AxisChips(QWidget):
+class _Flow(QWidget):
+    """Chips side by side, in as many rows as they need."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flow = QFlowLayout(self)
+        self.flow.setContentsMargins(0, 0, 0, 0)
+        self.flow.setSpacing(4)
+
+
+class AxisChips(_Flow):
     """A chip for each axis of the layer with its length; its menu says which axis it is."""
 
     chosen = Signal(object)
@@ -49,9 +69,6 @@ class AxisChips(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._row = QFlowLayout(self)
-        self._row.setContentsMargins(0, 0, 0, 0)
-        self._row.setSpacing(4)
         self.chips: list[Chip] = []
         self._axes = ""
 
@@ -60,13 +77,14 @@ class AxisChips(QWidget):
         self._axes = axes
         while len(self.chips) > len(axes):
             chip = self.chips.pop()
-            self._row.removeWidget(chip)
+            self.flow.removeWidget(chip)
+            chip.hide()
             chip.deleteLater()
         while len(self.chips) < len(axes):
             chip = Chip()
             chip.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
             chip.setMenu(QMenu(chip))
-            self._row.addWidget(chip)
+            self.flow.addWidget(chip)
             self.chips.append(chip)
         for place, (chip, axis, length) in enumerate(zip(self.chips, axes, lengths, strict=True)):
             chip.say(f"{axis.upper()} {length}")
@@ -101,15 +119,14 @@ class ScaleChips(QWidget):
         column.setSpacing(4)
         self.voxel = Chip(tooltip="Size of a voxel (z × y × x). Click to change.")
         self.interval = Chip(tooltip="Time from one frame to the next. Click to change.")
-        row = QFlowLayout()
-        row.setSpacing(4)
+        row = _Flow()
         for chip in (self.voxel, self.interval):
             chip.setCheckable(True)
-            row.addWidget(chip)
+            row.flow.addWidget(chip)
         self.voxel_fields = _Fields(("z", "y", "x"), _LENGTHS, 4, "Voxel size along {}.")
         self.interval_fields = _Fields(("every",), _TIMES, 2, "Time from one frame to the next.")
         self.hint = note("")
-        column.addLayout(row)
+        column.addWidget(row)
         for widget in (self.voxel_fields, self.interval_fields, self.hint):
             column.addWidget(widget)
             widget.hide()
@@ -138,7 +155,7 @@ class ScaleChips(QWidget):
         self.hint.setVisible(spacing is None)
         self.interval.setVisible(has_time)
         self.interval.setChecked(self.interval.isChecked() and has_time)
-        self.interval.say("frames apart ?" if seconds is None else f"every {_time(seconds)}")
+        self.interval.say("time step ?" if seconds is None else f"every {_time(seconds)}")
         self.interval_fields.show_values(None if seconds is None else (seconds,), typed=typed[1] is not None)
 
     def _say_missing(self, told: tuple[float, ...] | None) -> None:
@@ -167,10 +184,11 @@ class _Fields(QWidget):
         super().__init__()
         self._units = units
         self._shown: tuple[float, ...] | None = None
-        self.spins = [_spin(name, decimals, tooltip.format(name)) for name in names]
+        self.spins = [_Number(name, decimals, tooltip.format(name)) for name in names]
         self.unit = QComboBox()
         self.unit.addItems(list(units))
         self.unit.setToolTip("Unit of these numbers.")
+        self.unit.setStyleSheet("min-width:34px")
         self.apply = QPushButton("Set")
         self.reset = QPushButton("As the layer says")
         numbers, buttons = QHBoxLayout(), QHBoxLayout()
@@ -211,6 +229,24 @@ class _Fields(QWidget):
             self.set_to.emit(values)
 
 
+class _Number(QDoubleSpinBox):
+    """A number above zero, written with no more digits than it has."""
+
+    def __init__(self, name: str, decimals: int, tooltip: str) -> None:
+        super().__init__()
+        self.setDecimals(decimals)
+        self.setRange(0, 1e9)
+        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setPrefix(f"{name} ")
+        self.setToolTip(tooltip)
+        self.setStyleSheet("min-width:40px")  # napari's themes ask for more
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def textFromValue(self, value: float) -> str:
+        """So many digits as there are."""
+        return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".") or "0"
+
+
 def with_axis(axes: str, place: int, axis: str) -> str:
     """Axes with one of them read as another; whichever was that before becomes what this one was."""
     before = axes[place]
@@ -223,17 +259,6 @@ def _told(grid: Grid) -> tuple[float, ...] | None:
     along = dict(zip(grid.axes, map(abs, grid.scale), strict=True))
     sizes = (along.get("z", along["y"]), along["y"], along["x"])
     return sizes if any(size != 1 for size in sizes) else None
-
-
-def _spin(name: str, decimals: int, tooltip: str) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setDecimals(decimals)
-    spin.setRange(0, 1e9)
-    spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-    spin.setPrefix(f"{name} ")
-    spin.setToolTip(tooltip)
-    spin.setMinimumWidth(48)
-    return spin
 
 
 def _voxel(spacing: Spacing) -> str:

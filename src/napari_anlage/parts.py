@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.job import Problem
@@ -137,12 +137,39 @@ def heading(text: str) -> QLabel:
 
 
 def note(text: str) -> QLabel:
-    """Small grey explanation."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setStyleSheet("color:#9aa0a8;font-size:11px")
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    return label
+    """Small pale explanation."""
+    return _Note(text)
+
+
+class _Note(QLabel):
+    """Text a shade paler than that around it, in every theme."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self._style = ""
+
+    def changeEvent(self, event: Any) -> None:
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.StyleChange, QEvent.Type.ParentChange):
+            self._fade()
+
+    def showEvent(self, event: Any) -> None:
+        """Take the colour of where it is shown."""
+        super().showEvent(event)
+        self._fade()
+
+    def _fade(self) -> None:
+        around = self.parentWidget()
+        if around is None:
+            return
+        text = around.palette().color(around.foregroundRole())
+        style = f"color:rgba({text.red()},{text.green()},{text.blue()},165);font-size:11px"
+        if style != self._style:
+            self._style = style
+            self.setStyleSheet(style)
 
 
 def counted(n: int) -> str:
