@@ -1,0 +1,131 @@
+"""Who can predict: the project's models, the one that is being trained, the one that comes along, and the blob detector.
+
+Knows no Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anlage import AnlageError, read_card
+from napari_anlage.wording import duration, plural, short
+
+if TYPE_CHECKING:
+    from anlage import Card
+
+__all__ = ["CLASSICAL", "Choice", "classical", "project_models"]
+
+CLASSICAL = "classical"
+_EVEN = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One that can predict.
+
+    Parameters
+    ----------
+    argument
+        What the command line calls it: a path, ``starter`` or ``classical``.
+    name
+        What people call it.
+    card
+        Its card; None for the blob detector, and where the card cannot be read.
+    problem
+        Why it cannot be used, as a sentence; empty if it can.
+    training
+        Whether it is still being trained.
+    """
+
+    argument: str
+    name: str
+    card: Card | None = None
+    problem: str = ""
+    training: bool = False
+
+    @classmethod
+    def of(cls, path: Path, *, name: str = "", training: bool = False) -> Choice:
+        """A model file."""
+        name = name or short(path.stem)
+        try:
+            card = read_card(path)
+        except AnlageError as error:
+            return cls(str(path), name, problem=str(error), training=training)
+        wanted = (card.task, card.head) == ("nuclei", "centres")
+        problem = "" if wanted else f"The model '{name}' is for {card.task} {card.head}; choose one that finds centres."
+        return cls(str(path), name, card, problem, training)
+
+    @property
+    def is_classical(self) -> bool:
+        return self.argument == CLASSICAL
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which it reports a nucleus."""
+        return _EVEN if self.card is None else self.card.evidence.threshold
+
+    @property
+    def diameter_um(self) -> float | None:
+        """Nucleus diameter that it was trained on, in µm."""
+        return None if self.card is None else self.card.diameter_um
+
+    def lines(self) -> list[str]:
+        """What it is and how good it is, in a few short sentences."""
+        if self.problem:
+            return [self.problem]
+        card = self.card
+        if card is None:
+            return [
+                "Finds bright blobs of one size: a first proposal at once, nothing is learnt. Its probabilities only rank."
+            ]
+        return [_learnt(card, self.training), _how_good(card, self.training), _probabilities(card), _looks_at(card)]
+
+
+def classical() -> Choice:
+    """The blob detector."""
+    return Choice(CLASSICAL, "classical detector")
+
+
+def project_models(folder: Path, more: Iterable[Path] = ()) -> list[Path]:
+    """Model files of a project folder, newest first, and `more` that lie elsewhere; each once."""
+    found = [*folder.glob("runs/*/*.anlage"), *folder.glob("models/*.anlage")]
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return list(dict.fromkeys(path.resolve() for path in (*found, *more)))
+
+
+def _learnt(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an option
+    n = sum(store.n_nuclei for store in card.trained_on)
+    frames = sum(store.n_frames for store in card.trained_on)
+    sources = dict.fromkeys(Path(store.source).name or store.name for store in card.trained_on)
+    where = f" of {', '.join(sources)}" if len(sources) <= 2 else f" of {len(sources)} images"
+    for_how_long = f"; so far {card.steps} steps" if training else f"; {card.steps} steps, {duration(card.seconds)}"
+    return f"Learnt from {plural(n, 'nucleus', 'nuclei')} in {plural(frames, 'frame', 'frames')}{where}{for_how_long}."
+
+
+def _how_good(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an option
+    metrics = card.evidence.metrics
+    if "f1" not in metrics:
+        return "How good it is was not measured yet." if training else "How good it is could not be measured."
+    counts = [metrics.get(name) for name in ("tp", "fp", "fn")]
+    said = ""
+    if None not in counts:
+        found, wrong, missed = (round(n) for n in counts if n is not None)
+        said = f": {found} found, {missed} missed, {wrong} wrong"
+    return f"F1 {metrics['f1']:.2f} on {card.evidence.held_out}{said}."
+
+
+def _probabilities(card: Card) -> str:
+    ece = card.evidence.ece
+    if ece is None:
+        return "Its probabilities are not calibrated: take them as a ranking."
+    return f"Its probabilities are off by {100 * ece:.0f} percentage points on average."
+
+
+def _looks_at(card: Card) -> str:
+    z, y, x = card.spacing_um_zyx
+    size = "" if card.diameter_um is None else f", nuclei of {card.diameter_um:.1f} µm"
+    channels = "channel" if len(card.channels) == 1 else "channels"
+    return f"Knows {channels} {', '.join(card.channels)}, voxels of {z:g} × {y:g} × {x:g} µm (z, y, x){size}."
