@@ -96,13 +96,15 @@ def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_c
     viewer.layers.selection.active = active
 
 
-def show_centres(viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, n_channels: int, model: str) -> Any:
+def show_centres(
+    viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, n_channels: int, model: str, role: str = "preview"
+) -> Any:
     """Show predicted centres as rings of the nucleus's size, coloured by probability.
 
     `diameter` is in world units of the image's layer. The layer's own z, y and x are world units too, so that the
     ring is the circle that a ball cuts in the slice shown, whatever the voxels' shape.
     """
-    remove(viewer, "preview centres")
+    remove(viewer, f"{role} centres")
     positions = _along(grid, nuclei.positions, n_channels)
     for i, axis in enumerate(grid.axes):
         if axis in "zyx":
@@ -111,10 +113,10 @@ def show_centres(viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, 
     repeats = len(positions) // max(len(nuclei), 1)
     features = {name: np.tile(getattr(nuclei, column), repeats) for name, column in _SHOWN.items()}
     layer = viewer.add_points(
-        positions, ndim=len(grid.axes), features=features, name=f"preview: centres ({model})", size=diameter,
+        positions, ndim=len(grid.axes), features=features, name=f"{role}: centres ({model})", size=diameter,
         face_color="transparent", border_color="probability" if len(positions) else "white",
         border_colormap="viridis", border_contrast_limits=(0.0, 1.0), border_width=0.12, opacity=1.0,
-        projection_mode="rescale_spherical", metadata={_KEY: {"role": "preview centres", "model": model}}, **at,
+        projection_mode="rescale_spherical", metadata={_KEY: {"role": f"{role} centres", "model": model}}, **at,
     )  # fmt: skip
     show_depth(viewer, layer)
     return layer
@@ -139,9 +141,11 @@ def show_annotations(viewer: Any, grid: Grid, nuclei: Annotations, name: str, co
     return layer
 
 
-def show_heatmap(viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_channels: int, model: str) -> Any:
+def show_heatmap(
+    viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_channels: int, model: str, role: str = "preview"
+) -> Any:
     """Show the map behind the centres, on its own grid at its own time, added to the image's light."""
-    remove(viewer, "preview heat-map")
+    remove(viewer, f"{role} heat-map")
     origin = {"t": float(frame), "c": (n_channels - 1) / 2, **dict(zip("zyx", heatmap.origin_zyx, strict=True))}
     step = {"c": float(n_channels), **dict(zip("zyx", heatmap.step_zyx, strict=True))}
     z, y, x = heatmap.data.shape
@@ -153,8 +157,8 @@ def show_heatmap(viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_chann
     nothing = float(np.median(heatmap.data))
     limits = (nothing, max(float(heatmap.data.max()), nothing + _FLAT))
     return viewer.add_image(
-        data, name=f"preview: heat-map ({model})", blending="additive", colormap="magma", opacity=0.6, projection_mode="none",
-        contrast_limits=limits, metadata={_KEY: {"role": "preview heat-map", "model": model}},
+        data, name=f"{role}: heat-map ({model})", blending="additive", colormap="magma", opacity=0.6, projection_mode="none",
+        contrast_limits=limits, metadata={_KEY: {"role": f"{role} heat-map", "model": model}},
         **grid.placed(grid.axes, origin, step),
     )  # fmt: skip
 
