@@ -231,7 +231,8 @@ def _draw(folder: Path, movie: SyntheticMovie) -> None:
 def _write_report(
     folder: Path, watch: Stopwatch, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]]
 ) -> None:
-    from anlage.cli.doctor import versions
+    from anlage.cli.doctor import NEEDED
+    from anlage.installed import versions
 
     report = {
         "seed": SEED,
@@ -240,7 +241,7 @@ def _write_report(
         "classical": classical.model_dump(mode="json"),
         "touching_pairs": pairs,
         "seconds": {**watch.seconds, "total": round(watch.total, 2)},
-        "versions": {"anlage": anlage.__version__, "python": sys.version.split()[0], **versions()},
+        "versions": {"anlage": anlage.__version__, "python": sys.version.split()[0], **versions(NEEDED)},
     }
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
@@ -259,7 +260,8 @@ def _conclude(
 
 def _open_viewer(folder: Path) -> None:
     """Show the result in napari, in a process of its own, where there is napari and a screen."""
-    from anlage.cli.doctor import FOR_THE_VIEWER, QT, display, install, versions
+    from anlage.cli.doctor import FOR_THE_VIEWER, QT, display
+    from anlage.installed import install, versions
 
     if display() is None:
         print("There is no screen here, so napari was not opened.")

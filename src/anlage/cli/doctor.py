@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import ctypes.util
 import dataclasses
-import importlib.metadata
 import importlib.util
 import json
 import os
 import platform
-import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import anlage
 from anlage.cli.arguments import Parser
+from anlage.devices import Gpu, cores, device_advice, find_gpus, processor
+from anlage.installed import TORCH_WHEELS, Finding, install, torch_cuda, versions
 
-__all__ = ["FOR_THE_VIEWER", "QT", "Finding", "display", "examine", "install", "versions"]
+__all__ = ["FOR_THE_VIEWER", "NEEDED", "QT", "display", "examine"]
 
 NEEDED = (
     "numpy", "scipy", "scikit-image", "zarr", "torch", "pydantic", "geff", "safetensors", "tifffile", "h5py", "pandas",
@@ -31,20 +28,7 @@ NEEDED = (
 FOR_THE_VIEWER = ("napari", "magicgui", "npe2", "pyqtgraph", "qtpy", "superqt", "psygnal")
 QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 _SYSTEM_PACKAGES = Path(__file__).with_name("system-packages.txt")
-_WHEELS = "https://download.pytorch.org/whl"
 _TOO_LITTLE_GB = 2.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """Something missing."""
-
-    what: str
-    """What is missing and what cannot be done without it."""
-    command: str
-    """The command that mends it."""
-    needed: bool
-    """Whether nothing works without it."""
 
 
 def configure_doctor(parser: Parser) -> None:
@@ -65,22 +49,22 @@ def examine() -> dict[str, Any]:
     """Everything about this computer that matters here, ready for JSON."""
     found = versions((*NEEDED, *FOR_THE_VIEWER, *QT))
     devices, torch_problem = _devices()
-    card = _nvidia()
+    gpus = find_gpus()
     state: dict[str, Any] = {
         "anlage": anlage.__version__,
         "python": platform.python_version(),
         "executable": sys.executable,
         "system": platform.platform(),
-        "cores": _cores(),
+        "cores": cores(),
         **_room(),
         "packages": found,
         "devices": devices,
-        "nvidia": card,
+        "nvidia": f"{gpus[0].title}, CUDA {gpus[0].cuda or 'unknown'}" if gpus else None,
         "display": display(),
     }
     missing = [*_missing_packages(found), *_missing_viewer(found, has_display=bool(state["display"]))]
     missing += (
-        _missing_gpu(card, devices)
+        _missing_gpu(gpus, devices)
         if torch_problem is None
         else [_broken_torch(torch_problem)]
         if "torch" in found
@@ -90,56 +74,14 @@ def examine() -> dict[str, Any]:
     return state
 
 
-def versions(packages: tuple[str, ...] = NEEDED) -> dict[str, str]:
-    """Versions of the packages that are installed."""
-    found = {}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def install(packages: Iterable[str], *more: str) -> str:
-    """The command that installs packages, in the versions that anlage needs, for the interpreter that runs this."""
-    ranges = _ranges()
-    wanted = [f'"{package}{ranges.get(_plain(package), "")}"' for package in packages]
-    return " ".join([_quoted(sys.executable), "-m pip install", *more, *wanted])
-
-
-def _ranges() -> dict[str, str]:
-    """Version ranges of anlage's own requirements, by plain name."""
-    found = {}
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        for line in importlib.metadata.requires("anlage") or ():
-            match = re.match(r"([\w.-]+)(\[[^]]*\])?\s*([^;]*)", line)
-            if match is not None and (match[3] or _plain(match[1]) not in found):
-                found[_plain(match[1])] = match[3].strip()
-    return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _quoted(path: str) -> str:
-    return f'"{path}"' if " " in path else path
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _room() -> dict[str, float]:
     disk_gb = shutil.disk_usage(".").free / 2**30
     if importlib.util.find_spec("psutil") is None:
         return {"disk_free_gb": round(disk_gb, 1)}
-    import psutil
-
-    memory = psutil.virtual_memory()
+    memory = processor()
     return {
-        "memory_gb": round(memory.total / 2**30, 1),
-        "memory_free_gb": round(memory.available / 2**30, 1),
+        "memory_gb": round(memory.total_gb, 1),
+        "memory_free_gb": round(memory.free_gb, 1),
         "disk_free_gb": round(disk_gb, 1),
     }
 
@@ -158,21 +100,6 @@ def _devices() -> tuple[list[dict[str, Any]], str | None]:
         ], None  # fmt: skip
     except (ImportError, OSError, RuntimeError) as error:  # a torch that is absent or does not fit its libraries
         return [], str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _nvidia() -> str | None:
-    """What the driver says of the first NVIDIA card and the newest CUDA it can run; None without a card."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None
-    try:
-        shown = subprocess.run([program], capture_output=True, text=True, timeout=20, check=False).stdout
-        names = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    name = re.search(r"GPU 0: (.+?) \(UUID", names)
-    cuda = re.search(r"CUDA Version:\s*([\d.]+)", shown)
-    return f"{name[1]}, CUDA {cuda[1] if cuda else 'unknown'}" if name else None
 
 
 def display() -> str | None:
@@ -211,19 +138,25 @@ def _missing_libraries() -> list[str]:
     ]
 
 
-def _missing_gpu(card: str | None, devices: list[dict[str, Any]]) -> list[Finding]:
-    """A card in the computer that torch cannot use."""
-    if card is None or any(device["name"].startswith("cuda") for device in devices):
+def _missing_gpu(gpus: tuple[Gpu, ...], devices: list[dict[str, Any]]) -> list[Finding]:
+    """What keeps torch from using a card that is in the computer."""
+    if any(device["name"].startswith("cuda") for device in devices):
         return []
-    version = re.search(r"CUDA (\d+)", card)
-    wheels = "cu130" if version is not None and int(version[1]) >= 13 else "cu126"
-    what = f"A torch for the NVIDIA card ({card}): the installed one computes on the CPU only, many times slower."
-    return [Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{_WHEELS}/{wheels}"), needed=False)]
+    advice = device_advice()
+    if advice is not None:
+        return [advice]
+    if not gpus or torch_cuda() is None or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return []
+    what = (
+        f"torch is made for the NVIDIA card ({gpus[0].title}) but does not see it: its driver may have stopped. Restart "
+        "the computer, then see whether the card answers."
+    )
+    return [Finding(what, "nvidia-smi", needed=False)]
 
 
 def _broken_torch(problem: str) -> Finding:
     what = f"torch is installed but does not load: {problem}."
-    return Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{_WHEELS}/cpu"), needed=True)
+    return Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{TORCH_WHEELS}/cpu"), needed=True)
 
 
 def _as_text(state: dict[str, Any]) -> str:

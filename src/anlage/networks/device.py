@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import psutil
 import torch
 
+from anlage.devices import Device, processor
 from anlage.errors import AnlageError
 
-__all__ = ["DeviceInfo", "choose_device", "describe_devices", "free_gb", "precision", "running_on"]
+__all__ = ["choose_device", "describe_devices", "free_gb", "precision", "running_on"]
 
 GIB = 2**30
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceInfo:
-    """A device that torch can use here."""
-
-    name: str
-    """As `--device` takes it: cpu, cuda:0, mps."""
-    title: str
-    total_gb: float
-    free_gb: float
-
-
-def describe_devices() -> list[DeviceInfo]:
-    """List what torch can use here, the best first; memory in GiB."""
+def describe_devices() -> list[Device]:
+    """List what torch can use here, the best first: like `anlage.devices.find_devices`, but asking torch itself."""
     found = []
     for i in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(i)
-        found.append(DeviceInfo(f"cuda:{i}", torch.cuda.get_device_name(i), total / GIB, free / GIB))
-    memory = psutil.virtual_memory()
+        found.append(Device(f"cuda:{i}", torch.cuda.get_device_name(i), total / GIB, free / GIB))
+    found.sort(key=lambda device: -device.total_gb)
+    cpu = processor()
     if torch.backends.mps.is_available():
-        found.append(DeviceInfo("mps", "Apple GPU", memory.total / GIB, memory.available / GIB))
-    cores = f"{os.cpu_count()} cores"
-    found.append(DeviceInfo("cpu", platform.processor() or cores, memory.total / GIB, memory.available / GIB))
-    return found
+        found.append(Device("mps", "Apple GPU", cpu.total_gb, cpu.free_gb))
+    return [*found, cpu]
 
 
 def choose_device(name: str = "auto") -> str:

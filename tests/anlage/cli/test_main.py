@@ -166,15 +166,37 @@ def test_doctor_as_json(capsys):
     assert state["devices"][-1]["name"] == "cpu"
 
 
+def gpu(title):
+    from anlage.devices import Gpu
+
+    return (Gpu(title, "GPU-1", "Ampere", 24.0, 20.0, "12.4"),)
+
+
 def test_doctor_gives_the_command_for_a_card_that_torch_does_not_use(monkeypatch, capsys):
-    monkeypatch.setattr("anlage.cli.doctor._nvidia", lambda: "NVIDIA RTX 4090, CUDA 12.4")
+    for module in ("anlage.devices", "anlage.cli.doctor"):
+        monkeypatch.setattr(f"{module}.find_gpus", lambda: gpu("NVIDIA RTX A5000"))
+        monkeypatch.setattr(f"{module}.torch_cuda", lambda: None)
     monkeypatch.setattr("anlage.cli.doctor._devices", lambda: ([], None))
     assert main(["doctor"]) == 0
     shown = capsys.readouterr().out
+    assert "NVIDIA card: NVIDIA RTX A5000, CUDA 12.4" in shown
     assert (
         f"{sys.executable} -m pip install --force-reinstall --index-url https://download.pytorch.org/whl/cu126" in shown
     )
     assert '"torch>=2.10"' in shown
+
+
+def test_doctor_says_when_the_driver_has_stopped(monkeypatch, capsys):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for module in ("anlage.devices", "anlage.cli.doctor"):
+        monkeypatch.setattr(f"{module}.find_gpus", lambda: gpu("NVIDIA RTX A5000"))
+        monkeypatch.setattr(f"{module}.torch_cuda", lambda: "12.6")
+    monkeypatch.setattr("anlage.cli.doctor._devices", lambda: ([], None))
+    assert main(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "made for the NVIDIA card (NVIDIA RTX A5000) but does not see it: its driver may have stopped. Restart" in shown
+    )
 
 
 def test_doctor_fails_where_something_needed_is_missing(monkeypatch, capsys):
