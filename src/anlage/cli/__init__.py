@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Threads that wait for each other must sleep, not spin: beside a busy viewer, spinning makes a training step four
     # times slower. OpenMP looks at this once, when torch is loaded, which no command has done yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # cuda:1 is what nvidia-smi calls 1, for whoever chose it by name and free memory
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     try:
         code = run_command(arguments)
         sys.stdout.flush()
