@@ -1,12 +1,36 @@
-"""Menu entries."""
+"""Menu entries: each opens one of the plugin's widgets, or brings it to the front."""
 
 from __future__ import annotations
 
 import napari
 
-__all__ = ["open_dock"]
+__all__ = ["open_annotate", "open_channels", "open_cuboid", "open_dock", "open_train"]
 
 
 def open_dock(viewer: napari.Viewer) -> None:
-    """Open the dock, or bring it to the front."""
-    viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    """Open the dock with all steps."""
+    _open(viewer, "anlage")
+
+
+def open_annotate(viewer: napari.Viewer) -> None:
+    """Open the annotation alone."""
+    _open(viewer, "Annotate nuclei")
+
+
+def open_cuboid(viewer: napari.Viewer) -> None:
+    """Open the search for the annotated cuboid alone."""
+    _open(viewer, "Find annotated cuboid")
+
+
+def open_channels(viewer: napari.Viewer) -> None:
+    """Open the choice of channels alone."""
+    _open(viewer, "Choose channels")
+
+
+def open_train(viewer: napari.Viewer) -> None:
+    """Open the training alone."""
+    _open(viewer, "Train networks")
+
+
+def _open(viewer: napari.Viewer, widget: str) -> None:
+    viewer.window.add_plugin_dock_widget("anlage", widget)

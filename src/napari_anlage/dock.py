@@ -3,78 +3,125 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
-from superqt import QElidingLabel
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtWidgets import QScrollArea, QTabWidget
 
 from anlage import Run
-from napari_anlage.session import Session
-from napari_anlage.widgets.annotate import AnnotateTab
-from napari_anlage.widgets.data import DataTab
-from napari_anlage.widgets.predict import PredictTab
-from napari_anlage.widgets.train import TrainTab
+from napari_anlage.host import Host, scrolling
+from napari_anlage.parts import COLOURS, Tab
+
+if TYPE_CHECKING:
+    from napari_anlage.widgets.annotate import AnnotateTab
+    from napari_anlage.widgets.data import DataTab
+    from napari_anlage.widgets.predict import PredictTab
+    from napari_anlage.widgets.train import TrainTab
 
 __all__ = ["Dock"]
 
-_WIDTH = 350
+_STEPS = ("data", "annotate", "train", "predict")
+_DOT = 8
+AnyTab = TypeVar("AnyTab", bound=Tab)
 
 
-class Dock(QWidget):
-    """Data · Annotate · Train · Predict, in one dock widget."""
+class Dock(Host):
+    """Data · Annotate · Train · Predict, in one dock widget.
+
+    A step is made when it is first wanted, and at the latest after the dock was painted: it opens at once.
+    """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the dock
-        self.session = Session.of(napari_viewer)
-        self.data = DataTab(self.session)
-        self.annotate = AnnotateTab(self.session)
-        self.train = TrainTab(self.session)
-        self.predict = PredictTab(self.session)
+        super().__init__(napari_viewer)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        for tab in (self.data, self.annotate, self.train, self.predict):
-            self.tabs.addTab(_scrolling(tab), tab.title)
-        self.footer = QElidingLabel()
-        self.footer.setElideMode(Qt.TextElideMode.ElideMiddle)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.tabs)
-        layout.addWidget(self.footer)
-        self.setMinimumWidth(330)
-        self.setMaximumWidth(380)
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-        for signal in (self.session.project_changed, self.session.run_changed, self.session.image_changed):
-            signal.connect(self._refresh_footer)
-        self._refresh_footer()
+        self._areas: dict[str, QScrollArea] = {}
+        self._made: list[Tab] = []
+        self._painted = False
+        for name in _STEPS:
+            self._areas[name] = scrolling()
+            self.tabs.addTab(self._areas[name], _dot("idle"), name.capitalize())
+        self.hold(self.tabs)
+        self.tabs.currentChanged.connect(self._on_tab)
+        self._on_tab(0)
 
-    def sizeHint(self) -> QSize:
-        """Narrow, and no taller than a small screen."""
-        return QSize(_WIDTH, 560)
+    @cached_property
+    def data(self) -> DataTab:
+        from napari_anlage.widgets.data import DataTab
+
+        tab = self._placed("data", DataTab(self.session))
+        tab.proceed.connect(lambda: self.go_to("annotate"))
+        return tab
+
+    @cached_property
+    def annotate(self) -> AnnotateTab:
+        from napari_anlage.widgets.annotate import AnnotateTab
+
+        return self._placed("annotate", AnnotateTab(self.session))
+
+    @cached_property
+    def train(self) -> TrainTab:
+        from napari_anlage.widgets.train import TrainTab
+
+        return self._placed("train", TrainTab(self.session))
+
+    @cached_property
+    def predict(self) -> PredictTab:
+        from napari_anlage.widgets.predict import PredictTab
+
+        return self._placed("predict", PredictTab(self.session))
+
+    def go_to(self, step: str) -> None:
+        """Show a step: data, annotate, train or predict."""
+        self.tabs.setCurrentIndex(_STEPS.index(step))
 
     def show_run(self, run: Run) -> None:
         """Watch a run, wherever it lies."""
         self.train.watch(run)
         self.train.refresh_runs()
 
+    def paintEvent(self, event: Any) -> None:
+        """Once something is to be seen, make the other steps, one at a time."""
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self._make_next)
+
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""
-        self.predict.stop()
-        self.train.watcher.stop()
+        self._painted = True
+        for tab in self._made:
+            tab.retire()
         super().closeEvent(event)
 
-    def _refresh_footer(self) -> None:
-        run = self.session.run
-        doing = "" if run is None else f" · {run.name}: {self.train.watcher.state or run.state}"
-        self.footer.setText(f"{self.session.folder.name}{doing}")
-        self.footer.setToolTip(f"Project: {self.session.folder}")
+    def _placed(self, step: str, tab: AnyTab) -> AnyTab:
+        place = _STEPS.index(step)
+        self._areas[step].setWidget(tab)
+        self._made.append(tab)
+        tab.status.changed.connect(lambda kind: self.tabs.setTabIcon(place, _dot(kind)))
+        self.tabs.setTabIcon(place, _dot(tab.status.kind))
+        return tab
+
+    def _on_tab(self, place: int) -> None:
+        getattr(self, _STEPS[place])
+
+    def _make_next(self) -> None:
+        missing = [step for step in _STEPS if step not in self.__dict__]
+        if missing and self.isVisible():
+            getattr(self, missing[0])
+            QTimer.singleShot(0, self._make_next)
 
 
-def _scrolling(tab: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidget(tab)
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    return area
+def _dot(kind: str) -> QIcon:
+    """A dot in the colour of a kind of sentence."""
+    picture = QPixmap(_DOT, _DOT)
+    picture.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(picture)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(QColor(COLOURS[kind]))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.drawEllipse(1, 1, _DOT - 2, _DOT - 2)
+    painter.end()
+    return QIcon(picture)

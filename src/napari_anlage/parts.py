@@ -12,9 +12,9 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLay
 
 from napari_anlage.job import Problem
 
-__all__ = ["ActionButton", "LayerChoice", "StatusLine", "Tab", "counted", "heading", "note", "tell"]
+__all__ = ["COLOURS", "ActionButton", "LayerChoice", "StatusLine", "Tab", "counted", "heading", "note", "tell"]
 
-_COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
+COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
 _PRIMARY = (
     "QPushButton{background:#2f7d5b;color:white;font-weight:600;padding:7px;border-radius:4px}"
     "QPushButton:hover{background:#379469}QPushButton:pressed{background:#276a4d}"
@@ -25,6 +25,9 @@ _PRIMARY = (
 class StatusLine(QLabel):
     """One sentence with a coloured dot; the details are in its tooltip."""
 
+    changed = Signal(str)
+    """Another kind of sentence: idle, info, good, warning or error."""
+
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.setWordWrap(True)
@@ -32,14 +35,17 @@ class StatusLine(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.plain = ""
+        self.kind = "idle"
         self.say(text, "idle")
 
     def say(self, text: str, kind: str = "info", details: str = "") -> None:
         """Show a sentence: idle, info, good, warning or error."""
         self.plain = text
-        self.setText(f"<span style='color:{_COLOURS[kind]}'>●</span> {_escaped(text)}")
+        self.setText(f"<span style='color:{COLOURS[kind]}'>●</span> {_escaped(text)}")
         self.setToolTip(details)
         self.setVisible(bool(text))
+        self.kind = kind
+        self.changed.emit(kind)
 
 
 class ActionButton(QWidget):
@@ -114,6 +120,9 @@ class Tab(QWidget):
         """Put widgets below the others."""
         for widget in widgets:
             self.column.addWidget(widget)
+
+    def retire(self) -> None:
+        """The widget is being closed: end what belongs to the window."""
 
     def report(self, problem: Problem) -> None:
         """Say what went wrong, here and as napari's notification."""

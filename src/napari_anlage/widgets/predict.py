@@ -97,6 +97,10 @@ class PredictTab(Tab):
         if application is not None:
             application.aboutToQuit.connect(self.stop)
 
+    def retire(self) -> None:
+        """Nobody waits for the preview any more."""
+        self.stop()
+
     # ---- the model ----
 
     def refresh_models(self) -> None:

@@ -124,6 +124,10 @@ class TrainTab(Tab):
         session.image_changed.connect(self.refresh_runs)
         session.project_changed.connect(self.refresh_runs)
 
+    def retire(self) -> None:
+        """Watch no more; a training goes on."""
+        self.watcher.stop()
+
     # ---- what is there ----
 
     def refresh(self) -> None:

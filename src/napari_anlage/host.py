@@ -1,0 +1,69 @@
+"""What every widget of the plugin is in napari: narrow, scrolling, with the footer below."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_anlage.footer import Footer
+from napari_anlage.preferences import limit_memory
+from napari_anlage.session import Session
+
+__all__ = ["MAX_WIDTH", "MIN_WIDTH", "Host", "scrolling"]
+
+MIN_WIDTH, WIDTH, MAX_WIDTH = 320, 350, 380
+"""Pixels: as narrow as its parts allow, so that the image keeps a small screen."""
+_HEIGHT = 560
+
+
+class Host(QWidget):
+    """A dock widget of the plugin; all of one viewer share its session."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the widget
+        self.session = Session.of(napari_viewer)
+        self.session.layers_changed.connect(self._choose_image)
+        self._choose_image()
+        limit_memory()
+        self.footer = Footer(self.session)
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(4, 4, 4, 2)
+        self.column.setSpacing(2)
+        self.setMinimumWidth(MIN_WIDTH)
+        self.setMaximumWidth(MAX_WIDTH)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
+
+    def hold(self, content: QWidget) -> None:
+        """Show this above the footer."""
+        self.column.addWidget(content, 1)
+        self.column.addWidget(self.footer)
+
+    def sizeHint(self) -> QSize:
+        """Narrow, and no taller than a small screen."""
+        return QSize(WIDTH, _HEIGHT)
+
+    def closeEvent(self, event: Any) -> None:
+        """End what belongs to the window; a training goes on."""
+        self.footer.close_down()
+        super().closeEvent(event)
+
+    def _choose_image(self) -> None:
+        """The first image is chosen by itself."""
+        layers = self.session.image_layers()
+        if self.session.image_layer is None and layers:
+            self.session.choose_image(layers[0])
+
+
+def scrolling(content: QWidget | None = None) -> QScrollArea:
+    """Room for something that may be taller than the screen, but never wider than the room."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    if content is not None:
+        area.setWidget(content)
+    return area

@@ -1,0 +1,67 @@
+"""The steps as widgets of their own, for whoever wants one beside another. They share the viewer's session."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from typing import Any
+
+from napari_anlage.host import Host, scrolling
+from napari_anlage.parts import Tab
+
+__all__ = ["AnnotateNuclei", "ChooseChannels", "FindCuboid", "Panel", "TrainNetworks"]
+
+
+class Panel(Host):
+    """One step of the dock."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
+        self.tab = self.make()
+        self.hold(scrolling(self.tab))
+
+    def make(self) -> Tab:
+        """The step."""
+        raise NotImplementedError
+
+    def closeEvent(self, event: Any) -> None:
+        """End what belongs to the step."""
+        self.tab.retire()
+        super().closeEvent(event)
+
+
+class AnnotateNuclei(Panel):
+    """Mark nuclei, links and divisions."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.annotate import AnnotateTab
+
+        return AnnotateTab(self.session)
+
+
+class FindCuboid(Panel):
+    """Find the cuboid in which the annotation is complete, see it and change it."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.annotate import AnnotateTab
+
+        return AnnotateTab(self.session)
+
+
+class ChooseChannels(Panel):
+    """Say how the image is read and which of its channels are used."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.data import DataTab
+
+        tab = DataTab(self.session)
+        tab.next.hide()
+        return tab
+
+
+class TrainNetworks(Panel):
+    """Start, watch, stop and resume trainings."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.train import TrainTab
+
+        return TrainTab(self.session)
