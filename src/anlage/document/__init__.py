@@ -1,0 +1,41 @@
+"""Nuclei, painted labels and regions as one document with undo, redo and a journal; what layers are views of."""
+
+from anlage.document.document import Document
+from anlage.document.edits import (
+    AddLinks,
+    AddNuclei,
+    AddRegion,
+    ChangeNuclei,
+    ChangeRegion,
+    MoveNuclei,
+    Paint,
+    RemoveLinks,
+    RemoveNuclei,
+    RemoveRegion,
+    SetDivision,
+    Several,
+)
+from anlage.document.outcome import Change, Edit
+from anlage.document.painted import PaintedLabels
+from anlage.document.regions import Region, Use
+
+__all__ = [
+    "AddLinks",
+    "AddNuclei",
+    "AddRegion",
+    "Change",
+    "ChangeNuclei",
+    "ChangeRegion",
+    "Document",
+    "Edit",
+    "MoveNuclei",
+    "Paint",
+    "PaintedLabels",
+    "Region",
+    "RemoveLinks",
+    "RemoveNuclei",
+    "RemoveRegion",
+    "SetDivision",
+    "Several",
+    "Use",
+]

@@ -1,0 +1,76 @@
+"""What can be done to a document. Each edit knows its text, its result and its inverse, and can be written as JSON.
+
+Arrays may be given as lists; they are checked and copied. An edit that contradicts the document raises `AnlageError`
+and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from anlage.document.link_edits import AddLinks, RemoveLinks, SetDivision
+from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, MoveNuclei, RemoveNuclei
+from anlage.document.outcome import Edit
+from anlage.document.paint import Paint
+from anlage.document.region_edits import AddRegion, ChangeRegion, RemoveRegion
+from anlage.document.several import Several
+
+__all__ = [
+    "AddLinks",
+    "AddNuclei",
+    "AddRegion",
+    "ChangeNuclei",
+    "ChangeRegion",
+    "MoveNuclei",
+    "Paint",
+    "RemoveLinks",
+    "RemoveNuclei",
+    "RemoveRegion",
+    "SetDivision",
+    "Several",
+    "decode",
+    "encode",
+]
+
+_KINDS: Mapping[str, type[Any]] = {
+    "add_nuclei": AddNuclei, "remove_nuclei": RemoveNuclei, "move_nuclei": MoveNuclei, "change_nuclei": ChangeNuclei,
+    "add_links": AddLinks, "remove_links": RemoveLinks, "set_division": SetDivision,
+    "add_region": AddRegion, "change_region": ChangeRegion, "remove_region": RemoveRegion,
+    "paint": Paint, "several": Several,
+}  # fmt: skip
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def encode(edit: Edit) -> dict[str, Any]:
+    """An edit as plain JSON values."""
+    name = _NAMES[type(edit)]
+    return {"edit": name, **_adapter(name).dump_python(edit, mode="json")}
+
+
+def decode(record: Mapping[str, Any]) -> Edit:
+    """The edit that `encode` wrote.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    fields = dict(record)
+    name = fields.pop("edit", None)
+    if name not in _KINDS:
+        raise ValueError(f"there is no edit '{name}'")
+    try:
+        edit: Edit = _adapter(name).validate_python(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{name}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+    return edit
+
+
+@cache
+def _adapter(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(_KINDS[name])

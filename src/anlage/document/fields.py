@@ -1,0 +1,111 @@
+"""Fields of edits: arrays that may be given as lists and are written as JSON."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ConfigDict, PlainSerializer, PlainValidator
+
+from anlage.document.outcome import Content
+from anlage.errors import AnlageError
+
+__all__ = [
+    "STRICT",
+    "Column",
+    "Ids",
+    "Pairs",
+    "Positions",
+    "Properties",
+    "as_ids",
+    "as_pairs",
+    "check_once",
+    "check_places",
+    "count",
+]
+
+
+def as_ids(value: Any) -> npt.NDArray[np.int64]:
+    """A fresh (N,) array of ids."""
+    return np.array(value, dtype=np.int64).reshape(-1)
+
+
+def as_pairs(value: Any) -> npt.NDArray[np.int64]:
+    """A fresh (M, 2) array of links."""
+    return np.array(value, dtype=np.int64).reshape(-1, 2)
+
+
+def _positions(value: Any) -> npt.NDArray[np.float64]:
+    return np.array(value, dtype=np.float64).reshape(-1, 4)
+
+
+def _column(value: Any) -> Any:
+    """One value or one for each nucleus; numbers that are missing are None in JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    given = np.asarray(value)
+    if given.dtype.kind == "O":
+        given = np.array([np.nan if v is None else v for v in given.reshape(-1)])
+    return given.copy()
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, np.ndarray):
+        return value
+    listed = value.tolist()
+    if value.dtype.kind != "f" or np.isfinite(value).all():
+        return listed
+    return [v if np.isfinite(v) else None for v in listed] if value.ndim else [None]  # a bare None would mean: stays
+
+
+def _properties(value: Any) -> dict[str, Any]:
+    return {str(name): np.asarray(column).copy() for name, column in dict(value).items()}
+
+
+# ``Any`` towards the caller: lists and arrays are both welcome; inside they are arrays.
+Ids = Annotated[Any, PlainValidator(as_ids), PlainSerializer(lambda a: a.tolist())]
+Pairs = Annotated[Any, PlainValidator(as_pairs), PlainSerializer(lambda a: a.tolist())]
+Positions = Annotated[Any, PlainValidator(_positions), PlainSerializer(lambda a: a.tolist())]
+Column = Annotated[Any, PlainValidator(_column), PlainSerializer(_plain)]
+Properties = Annotated[
+    Any, PlainValidator(_properties), PlainSerializer(lambda p: {name: _plain(column) for name, column in p.items()})
+]
+
+STRICT = ConfigDict(extra="forbid", validate_default=True)
+
+
+def count(n: int, one: str = "nucleus") -> str:
+    """``1 nucleus``, ``3 nuclei``, ``2 links``."""
+    many = "nuclei" if one == "nucleus" else f"{one}s"
+    return f"{n} {one if n == 1 else many}"
+
+
+def check_once(ids: npt.NDArray[np.int64]) -> None:
+    """Refuse an id that is named twice."""
+    values, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise AnlageError(f"Nucleus {values[counts > 1][0]} is named twice; name each once.")
+
+
+def check_places(positions: npt.NDArray[np.float64], content: Content, ids: npt.NDArray[np.int64]) -> None:
+    """Refuse positions that are no numbers, between frames, or outside the image."""
+    if len(positions) != len(ids):
+        raise AnlageError(
+            f"There are {len(ids)} ids but {len(positions)} positions; give one (t, z, y, x) for each nucleus."
+        )
+    t = positions[:, 0]
+    wrong = ~np.isfinite(positions).all(axis=1)
+    wrong |= (t < 0) | (t != np.rint(t))
+    if content.shape_tzyx is not None:
+        # one voxel of grace in space: cut nuclei have their centres on the rim
+        low, high = np.array((0, -1, -1, -1)), np.array(content.shape_tzyx) - (1, 0, 0, 0)
+        with np.errstate(invalid="ignore"):
+            wrong |= ((positions < low) | (positions > high)).any(axis=1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        at = ", ".join(f"{v:g}" for v in positions[row])
+        image = "" if content.shape_tzyx is None else f" of shape {content.shape_tzyx}"
+        raise AnlageError(
+            f"Nucleus {ids[row]} cannot lie at ({at}) (t, z, y, x): that is no place in a whole frame of the image{image}."
+        )

@@ -1,0 +1,51 @@
+"""Several edits as one step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import PlainSerializer, PlainValidator
+from pydantic.dataclasses import dataclass
+
+from anlage.document.fields import STRICT
+from anlage.document.outcome import Content, Edit, Kind, Outcome
+
+if TYPE_CHECKING:
+    from anlage.document.paint import Paint
+
+__all__ = ["Several"]
+
+
+def _read(edits: Any) -> tuple[Edit, ...]:
+    from anlage.document.edits import decode  # which knows all kinds, this one too
+
+    return tuple(decode(edit) if isinstance(edit, dict) else edit for edit in edits)
+
+
+def _written(edits: tuple[Edit, ...]) -> list[dict[str, Any]]:
+    from anlage.document.edits import encode
+
+    return [encode(edit) for edit in edits]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Several:
+    """Several edits as one step, done in order."""
+
+    edits: Annotated[Any, PlainValidator(_read), PlainSerializer(_written)]
+    text: str
+
+    def done(self, content: Content) -> Outcome:
+        kinds: frozenset[Kind] = frozenset()
+        ids: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+        back: list[Edit] = []
+        paints: list[Paint] = []
+        for edit in self.edits:
+            outcome = edit.done(content)
+            content, kinds = outcome.content, kinds | outcome.kinds
+            ids.append(outcome.ids)
+            back.insert(0, outcome.inverse)
+            paints += outcome.paints
+        return Outcome(content, Several(tuple(back), self.text), kinds, np.unique(np.concatenate(ids)), tuple(paints))

@@ -1,0 +1,37 @@
+"""A table of a document as annotations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
+from anlage.document.painted import PaintedLabels
+from anlage.document.table import Table
+from anlage.timelapse import TimeLapse
+
+__all__ = ["annotations_of"]
+
+
+def annotations_of(table: Table, painted: PaintedLabels | None, spacing: Spacing | None) -> Annotations:
+    """The nuclei as the rest of the package takes them; arrays are shared and cannot be written to."""
+    links = table.links
+    links.flags.writeable = False
+    return Annotations(
+        table.ids,
+        table.positions,
+        links,
+        **table.columns,
+        properties={name: _told(column) for name, column in table.properties.items()},
+        labels=None if painted is None else TimeLapse.of(painted, "tzyx", spacing=spacing, source="painted labels"),
+    )
+
+
+def _told(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A property of whole numbers without gaps as such."""
+    if column.dtype.kind == "f" and (column == np.rint(column)).all() and (np.abs(column) < 2**53).all():
+        return column.astype(np.int64)
+    return column

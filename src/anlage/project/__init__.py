@@ -1,0 +1,6 @@
+"""A project folder: one movie's annotation, its stores, runs and models."""
+
+from anlage.project.project import Project
+from anlage.project.settings import ProjectSettings
+
+__all__ = ["Project", "ProjectSettings"]

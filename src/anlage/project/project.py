@@ -1,0 +1,313 @@
+"""A project: the folder that holds one movie's annotation, its stores, runs and models.
+
+::
+
+    movie.anlage/
+      project.json        settings and regions (ProjectFile)
+      annotations.geff/   nuclei and links when the project was last saved
+      journal.jsonl       every change since
+      labels.zarr         painted labels (t, z, y, x), uint32; absent until something is painted
+      stores/ runs/ models/
+      lock, pid           held by the one program that has the project open
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import anlage
+from anlage.axes import Spacing
+from anlage.document.document import Document
+from anlage.document.inputs import RegionInputs, region_inputs
+from anlage.document.journal import Journal, write_journal
+from anlage.errors import AnlageError
+from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, prepare, settle, write_file
+from anlage.project.lock import Lock
+from anlage.project.settings import ProjectFile, ProjectSettings
+
+if TYPE_CHECKING:
+    from anlage.timelapse import TimeLapse
+    from anlage.training.run import Run
+
+__all__ = ["Project"]
+
+_OURS = ("stores", "runs", "models")
+
+
+class Project:
+    """A project that is open. Make it with `create` or `open`, end it with `close`."""
+
+    def __init__(self, folder: Path, lock: Lock, found: Found) -> None:
+        self.folder = folder
+        self._lock = lock
+        self._file = found.file
+        self.notes: tuple[str, ...] = ()
+        """What was noticed while opening, as sentences."""
+        settle(folder, found.file.fold)
+        self.document, self.notes = _document(folder, found)
+        self._journal = Journal(folder / JOURNAL, found.journal.n_bytes)
+        self.document.write_to(self._journal)
+        self._saved_revision = -1 if self.document.revision else 0
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        *,
+        image: str | Path | None = None,
+        spacing: Spacing | None = None,
+        interval_s: float | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Make a project in a folder that holds no other; missing parents are made.
+
+        Parameters
+        ----------
+        folder
+            Its folder, by custom ``NAME.anlage``. It may hold ``stores``, ``runs`` and ``models`` already.
+        image
+            Path of the image; None where it is not on disk.
+        spacing
+            Voxel size in µm.
+        interval_s
+            Time between frames in seconds.
+        settings
+            Further fields of `ProjectSettings`: ``axes``, ``shape_tzyx``, ``channels``, ``combine``, ``diameter_um``.
+
+        Raises
+        ------
+        AnlageError
+            If something else is in the folder, or it cannot be written.
+        """
+        place = Path(folder).expanduser().resolve()
+        _check_free(place)
+        made = _settings(place, ProjectSettings(), image=image, spacing=spacing, interval_s=interval_s, **settings)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            lock = Lock(place)
+        except OSError as error:
+            raise AnlageError(
+                f"The project '{place}' cannot be made ({(error.strerror or str(error)).lower()})."
+            ) from error
+        try:
+            _check_free(place)
+            write_journal(place / JOURNAL, 0)
+            write_file(place, ProjectFile(created=_now(), version=anlage.__version__, settings=made))
+            return cls(place, lock, find(place))
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open a project as it was when the last change was made, however the program ended then.
+
+        Raises
+        ------
+        AnlageError
+            If it is no project, is open in another program, or is damaged.
+        """
+        place = Path(folder).expanduser().resolve()
+        if not cls.is_project(place):
+            raise AnlageError(
+                f"'{place}' is no project: it has no {PROJECT}. Make a new one, or choose another folder."
+            )
+        lock = Lock(place)
+        try:
+            return cls(place, lock, find(place))
+        except BaseException:
+            lock.release()
+            raise
+
+    @staticmethod
+    def is_project(path: str | Path) -> bool:
+        """Whether a folder holds a project."""
+        return (Path(path) / PROJECT).is_file()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def name(self) -> str:
+        return self.folder.stem
+
+    @property
+    def settings(self) -> ProjectSettings:
+        """The image, and how it is read."""
+        return self._file.settings
+
+    def change_settings(self, **changes: Any) -> None:
+        """Change fields of `ProjectSettings`, and write them at once; ``image`` may be a path and ``spacing`` a `Spacing`.
+
+        Raises
+        ------
+        AnlageError
+            If a value is not possible, does not fit what was painted, or cannot be written.
+        """
+        made = _settings(self.folder, self.settings, **changes)
+        self.document.place(shape_tzyx=made.shape_tzyx, spacing=made.spacing)
+        file = self._file.model_copy(update={"settings": made})
+        write_file(self.folder, file)
+        self._file = file
+
+    @property
+    def image_path(self) -> Path | None:
+        """Where the image is; where it was if it is gone; None if it never was on disk."""
+        absolute, relative = self.settings.image, self.settings.image_relative
+        places = [Path(absolute)] if absolute else []
+        if relative:
+            places.append((self.folder / relative).resolve())
+        return next((place for place in places if place.exists()), places[0] if places else None)
+
+    def open_image(self) -> TimeLapse:
+        """The image, read as the settings say.
+
+        Raises
+        ------
+        AnlageError
+            If it was never on disk, is gone, or cannot be read.
+        """
+        from anlage.io import open_image
+
+        path = self.image_path
+        if path is None:
+            raise AnlageError(f"The project '{self.folder}' has no image on disk; open it and choose the image.")
+        return open_image(
+            path, axes=self.settings.axes, spacing=self.settings.spacing, interval_s=self.settings.interval_s
+        )
+
+    @property
+    def stores_folder(self) -> Path:
+        return self.folder / "stores"
+
+    @property
+    def runs_folder(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def models_folder(self) -> Path:
+        return self.folder / "models"
+
+    def runs(self) -> tuple[Run, ...]:
+        """The trainings of this project, the newest first; folders that hold no readable run are left out."""
+        return runs_in(self.runs_folder)
+
+    def region_inputs(self) -> tuple[RegionInputs, ...]:
+        """What the regions give to `build_store`: one group for each use, complete or sparse."""
+        return region_inputs(self.document.nuclei, self.document.regions)
+
+    def save(self) -> None:
+        """Fold the journal into the saved state. Nothing is lost if this is interrupted, or never done.
+
+        Raises
+        ------
+        AnlageError
+            If it cannot be written; the journal holds everything then as before.
+        """
+        document = self.document
+        if document.revision == self._saved_revision:
+            return
+        if document.painted is not None:
+            document.painted.flush(sync=True)
+        fold = self._file.fold + 1
+        scale = (self.settings.spacing, self.settings.interval_s)
+        prepare(self.folder, fold, document.nuclei, document.history(), scale)
+        file = self._file.model_copy(
+            update={
+                "fold": fold,
+                "regions": document.regions,
+                "next_id": document.next_id,
+                "version": anlage.__version__,
+            }
+        )
+        write_file(self.folder, file)  # from here on the new fold counts
+        self._file = file
+        self._journal.close()
+        settle(self.folder, fold)
+        self._journal = Journal(self.folder / JOURNAL)
+        document.write_to(self._journal)
+        self._saved_revision = document.revision
+
+    def close(self) -> None:
+        """Save, and let others open the project."""
+        try:
+            self.save()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let others open the project, without saving; the journal has everything."""
+        self._journal.close()
+        self._lock.release()
+
+
+def runs_in(folder: Path) -> tuple[Run, ...]:
+    """The runs in a folder, the newest first."""
+    from anlage.training.run import Run
+
+    found = []
+    for path in folder.glob("*/run.json"):
+        with contextlib.suppress(AnlageError):
+            found.append(Run.open(path.parent))
+    return tuple(sorted(found, key=lambda run: (run.config.created, run.name), reverse=True))
+
+
+def _document(folder: Path, found: Found) -> tuple[Document, tuple[str, ...]]:
+    """The document as it was when the journal's last line was written, and what could not be read."""
+    settings = found.file.settings
+    document = Document(
+        shape_tzyx=settings.shape_tzyx, spacing=settings.spacing, nuclei=found.nuclei, regions=found.file.regions,
+        labels_folder=folder / LABELS, next_id=found.file.next_id,
+    )  # fmt: skip
+    for n, record in enumerate(found.journal.records, start=1):
+        try:
+            document.replay(record)
+        except (AnlageError, ValueError, KeyError) as error:
+            raise AnlageError(
+                f"Change {n} of {len(found.journal.records)} in the journal '{folder / JOURNAL}' does not fit what was saved "
+                f"({error}); restore the project from a copy, or cut the journal there."
+            ) from error
+    return document, (found.journal.note,) if found.journal.note else ()
+
+
+def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectSettings:
+    """ProjectSettings with changes, checked; paths and voxel sizes are written as the file has them."""
+    if "image" in changes:
+        path = changes["image"]
+        changes["image"] = changes["image_relative"] = None
+        if path is not None:
+            absolute = Path(path).expanduser().resolve()
+            changes["image"] = str(absolute)
+            with contextlib.suppress(ValueError):  # another drive
+                changes["image_relative"] = os.path.relpath(absolute, folder)
+    if "spacing" in changes:
+        spacing = changes.pop("spacing")
+        changes["spacing_um_zyx"] = None if spacing is None else spacing.zyx
+    return ProjectSettings.model_validate({**before.model_dump(), **changes})
+
+
+def _check_free(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise AnlageError(f"'{folder}' is a file; choose another name for the project.")
+    if (folder / PROJECT).exists():
+        raise AnlageError(f"'{folder}' holds a project already; open it, or choose another name.")
+    strange = (
+        [path.name for path in folder.iterdir() if path.name not in (*_OURS, JOURNAL, "lock", "pid")]
+        if folder.exists()
+        else []
+    )
+    if strange:
+        raise AnlageError(
+            f"'{folder}' holds other things already ({strange[0]}); choose another folder for the project."
+        )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,61 @@
+"""What a project says of itself in ``project.json``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
+
+from anlage.axes import Spacing
+from anlage.document.regions import Region
+from anlage.frozen import Frozen
+
+__all__ = ["SCHEMA", "ProjectFile", "ProjectSettings"]
+
+SCHEMA = 1
+
+
+class ProjectSettings(Frozen):
+    """The image that is annotated, and how it is read."""
+
+    image: str | None = None
+    """Path of the image; None where it was never on disk."""
+    image_relative: str | None = None
+    """The same path as seen from the project folder, for projects that were moved with their image."""
+    axes: str | None = None
+    """Axes of the image as they were read, letters of tczyx; None: as the file says."""
+    shape_tzyx: tuple[int, int, int, int] | None = None
+    """Shape of the image without channels; None where unknown."""
+    spacing_um_zyx: tuple[float, float, float] | None = None
+    """Voxel size (z, y, x) in µm; None where unknown."""
+    interval_s: Annotated[float, Gt(0)] | None = None
+    """Time between frames in seconds; None where unknown."""
+    channels: tuple[int, ...] | None = None
+    """Numbers of the chosen channels, from 0; None: all."""
+    combine: Literal["separate", "sum"] = "separate"
+    """Each channel an input of its own, or their sum."""
+    diameter_um: Annotated[float, Gt(0)] | None = None
+    """Typical diameter of a nucleus in µm as the user measured it; None: measured when needed."""
+
+    @property
+    def spacing(self) -> Spacing | None:
+        return None if self.spacing_um_zyx is None else Spacing(*self.spacing_um_zyx)
+
+
+class ProjectFile(Frozen):
+    """All of ``project.json``."""
+
+    schema_version: Annotated[int, Ge(1), Le(SCHEMA)] = SCHEMA
+    """Version of this record's layout."""
+    created: str
+    """When the project was made, ISO 8601 in UTC."""
+    version: str
+    """Version of anlage that wrote it."""
+    settings: ProjectSettings = ProjectSettings()
+    """The image, and how it is read."""
+    regions: tuple[Region, ...] = ()
+    """The annotated cuboids when the project was last saved; later changes stand in the journal."""
+    next_id: Annotated[int, Ge(1)] = 1
+    """Ids of nuclei below this were given already."""
+    fold: Annotated[int, Ge(0)] = 0
+    """How often the journal was folded into the saved state; the graph and the journal that belong to it carry the same number."""
