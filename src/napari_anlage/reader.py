@@ -1,0 +1,77 @@
+"""Project folders dropped on napari: the viewer's session opens them, and the dock comes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["project_reader"]
+
+Layer = tuple[Any, ...]
+
+
+def project_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
+    """Reader of a project folder, or of a model file, which is no layer and says so; None for anything else."""
+    place = _single(path)
+    if place is None:
+        return None
+    if place.is_dir():
+        return _read_project
+    return _refuse_model if place.is_file() else None
+
+
+def _read_project(path: str | Sequence[str]) -> list[Layer]:
+    import napari
+
+    folder, viewer = _single(path), napari.current_viewer()
+    if folder is None:
+        return []
+    if viewer is None:  # a script reads layers without a window
+        return _layers(folder)
+    from napari_anlage.commands import open_dock
+    from napari_anlage.session import Session
+
+    Session.of(viewer).open_project(folder)
+    open_dock(viewer)
+    return [(None,)]  # napari's word for: read, and nothing to add
+
+
+def _refuse_model(path: str | Sequence[str]) -> list[Layer]:
+    from anlage import AnlageError
+
+    place = _single(path)
+    name = "" if place is None else place.name
+    raise AnlageError(f"'{name}' is a trained network and no image; open it on the Predict tab of the anlage dock.")
+
+
+def _layers(folder: Path) -> list[Layer]:
+    """Image and annotated nuclei of a project, as layers that nobody manages."""
+    from anlage import Project
+
+    project = Project.open(folder)
+    try:
+        nuclei = project.document.nuclei
+        movie = project.open_image()
+    finally:
+        project.abandon()
+    spacing = (1.0, 1.0, 1.0) if movie.spacing is None else movie.spacing.zyx
+    unit = "pixel" if movie.spacing is None else "µm"
+    sizes = dict(zip("tczyx", (movie.interval_s or 1.0, 1.0, *spacing), strict=True))
+    units = dict(zip("tczyx", ("s" if movie.interval_s else "pixel", "pixel", unit, unit, unit), strict=True))
+    image = {
+        "name": Path(movie.source).name, "scale": [sizes[axis] for axis in movie.axes],
+        "units": [units[axis] for axis in movie.axes], "axis_labels": tuple(movie.axes),
+    }  # fmt: skip
+    points = {
+        "name": "nuclei", "scale": [sizes[axis] for axis in "tzyx"], "units": [units[axis] for axis in "tzyx"],
+        "axis_labels": tuple("tzyx"), "face_color": "transparent", "features": {"id": nuclei.ids},
+    }  # fmt: skip
+    return [(movie.data, image, "image"), (nuclei.positions, points, "points")]
+
+
+def _single(path: str | Sequence[str]) -> Path | None:
+    """The one path that is asked for."""
+    if isinstance(path, str | Path):
+        return Path(path)
+    return Path(path[0]) if len(path) == 1 else None
