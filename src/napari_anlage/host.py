@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidge
 
 from napari_anlage.footer import Footer
 from napari_anlage.preferences import limit_memory
+from napari_anlage.saving import Autosave
 from napari_anlage.session import Session
 
 __all__ = ["MAX_WIDTH", "MIN_WIDTH", "Host", "scrolling"]
@@ -30,6 +31,7 @@ class Host(QWidget):
         self._choose_image()
         limit_memory()
         self.footer = Footer(self.session)
+        self.autosave = Autosave(self.session, self)
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(4, 4, 4, 2)
         self.column.setSpacing(2)
@@ -49,6 +51,7 @@ class Host(QWidget):
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""
         self.footer.close_down()
+        self.autosave.stop()
         super().closeEvent(event)
 
     def _choose_image(self) -> None:
