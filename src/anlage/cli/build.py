@@ -49,6 +49,11 @@ def configure_build(parser: Parser) -> None:
         "--sparse", action="store_true",
         help="only some of the nuclei were marked: what lies elsewhere counts as unknown, not as background",
     )  # fmt: skip
+    parser.add_argument(
+        "--use", choices=("auto", "train", "validation"), default="auto",
+        help="validation: networks are validated on this store and never learn from it; train: they learn from all of it, as "
+        "long as there is something else to validate on (default: auto, whichever suits)",
+    )  # fmt: skip
     parser.add_argument("--diameter-um", type=positive, metavar="D", help="nucleus diameter in µm (default: measured)")
     parser.add_argument(
         "--context", type=frame_count, default=0, metavar="N",
@@ -88,14 +93,15 @@ def run_build(options: argparse.Namespace) -> int:
     with counting("writing the store") as progress:
         store = build_store(
             options.output, image, annotations, channels=options.channels or options.sum_channels,
-            combine="sum" if options.sum_channels else "separate", cuboid=cuboid, sparse=options.sparse,
+            combine="sum" if options.sum_channels else "separate", cuboid=cuboid, sparse=options.sparse, use=options.use,
             diameter_um=options.diameter_um, context_frames=options.context, annotations_source=options.annotations,
             overwrite=options.overwrite, progress=progress,
         )  # fmt: skip
     print(store.summary())
     if not isinstance(cuboid, (str, Box)) and any(one.doubts for one in cuboid):
         print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
-    print(f"Next: anlage train nuclei {options.output} -o run")
+    others = "OTHER.zarr " if options.use == "validation" else ""
+    print(f"Next: anlage train nuclei {others}{options.output} -o run")
     return 0
 
 

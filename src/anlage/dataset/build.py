@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from anlage.dataset.fingerprint import hash_annotations, hash_movie
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
 from anlage.dataset.region import Region, find_regions, hull
-from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, read_attribute
+from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
 from anlage.problems import check
@@ -45,6 +45,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     combine: Combine = "separate",
     cuboid: Literal["auto"] | Box | Sequence[Cuboid] = "auto",
     sparse: bool = False,
+    use: Use = "auto",
     diameter_um: float | None = None,
     context_frames: int = 0,
     annotations_source: str = "",
@@ -71,6 +72,9 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
         and found cuboids may be given back after they were looked at.
     sparse
         Only some of the nuclei were marked: what was not marked is unknown, unless it is clearly dark.
+    use
+        ``"validation"``: networks are validated on it and never learn from it; ``"train"``: they learn from all of it, as
+        long as there is something else to validate on; ``"auto"``: whichever suits.
     diameter_um
         Typical nucleus diameter in µm; by default measured on radii, labels or the image.
     context_frames
@@ -85,10 +89,12 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     Raises
     ------
     AnlageError
-        If the voxel size is unknown, nothing is annotated or nothing inside the cuboid, a channel does not exist,
+        If `use` is none of these, the voxel size is unknown, nothing is annotated or nothing inside the cuboid, a channel does not exist,
         the image holds NaN, annotation and image do not fit together, or something else is already at `out`.
     """
     out = Path(out).expanduser()
+    if use not in get_args(Use):
+        raise AnlageError(f"A store cannot be for '{use}'; it is for {', '.join(get_args(Use))}.")
     _check_place(out, overwrite)
     spacing = _check_input(image, annotations, cuboid, annotations_source)
     intensity = measure_intensity(image, channels, combine)
@@ -125,6 +131,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
             diameter_um=diameter,
             diameter_from=diameter_from,
             validation=_validation(nuclei.positions[true], plan),
+            use=use,
             source=_source(image, annotations, annotations_source),
             notes=(*notes, *([note] if note else [])),
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,14 @@ from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
 
-__all__ = ["Part", "Split", "split_stores"]
+__all__ = ["Part", "Split", "check_uses", "split_stores"]
 
 DRAWS = 200
 """Random choices of movies from which the one nearest to the wanted share is taken."""
 FEW = 10
 """With fewer nuclei in the movies held out, blocks of all movies are held out instead."""
+_GAPS = (1.0, 0.5, 0.0)
+"""Parts of the wanted gap between training and validation, tried in turn."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Split:
     """What was held out, as a sentence."""
     notes: tuple[str, ...] = ()
     """What the user should know."""
+    chosen: bool = False
+    """Whether the user chose what to validate on; then no network may ever learn from it."""
 
 
 def split_stores(
@@ -111,8 +115,10 @@ def split_stores(
 ) -> Split:
     """Part stores into training and validation.
 
-    Whole movies are held out where there are several; else each store's validation block, with a gap around it of one
-    nucleus diameter in space and `context_frames` in time.
+    Where stores were built for validation, these are what to validate on, and nothing that lies in them, or within a gap
+    around them, is trained on. Else whole movies are held out where there are several; else each store's validation block,
+    with a gap around it of one nucleus diameter in space and `context_frames` in time. Of stores built for training
+    something is held out only where all others have nothing to give.
 
     Parameters
     ----------
@@ -128,43 +134,102 @@ def split_stores(
     Raises
     ------
     AnlageError
-        If the stores hold no nucleus.
+        If the stores hold no nucleus, or those for validation leave none to train on.
     """
     counts = [len(store.positives) for store in stores]
     if sum(counts) == 0:
         raise AnlageError("The stores hold no annotated nucleus: annotate some and build the stores again.")
     if not 0 < fraction < 1:
         raise AnlageError(f"The part held out for validation must lie between 0 and 1, not {fraction}.")
-    movies: dict[str, list[int]] = {}
-    for i, store in enumerate(stores):
-        movies.setdefault(store.meta.source.movie, []).append(i)
-    by_movie = _hold_out(list(movies.values()), counts, fraction, seed)
-    if by_movie and sum(counts[i] for i in by_movie) >= min(FEW, fraction / 2 * sum(counts)):
-        n = sum(counts[i] for i in by_movie)
-        held = len({stores[i].meta.source.movie for i in by_movie})
-        return _whole(stores, by_movie, f"{n} nuclei in {held} of {len(movies)} movies")
-    return (
-        _by_block(stores, fraction, context_frames)
-        or _by_store(stores, counts, fraction, seed)
-        or Split(
-            tuple(Part(store) for store in stores), tuple(Part(store) for store in stores),
-            "nothing: the training data themselves",
-            ("There are too few nuclei to hold some out: the network is validated on what it was trained on.",),
-        )
+    check_uses(stores)
+    uses = [store.meta.use for store in stores]
+    if "validation" in uses:
+        return _as_chosen(stores, counts, context_frames)
+    every, free = set(range(len(stores))), {i for i, use in enumerate(uses) if use == "auto"}
+    wanted = _Wanted(fraction, seed, context_frames)
+    found = _held_out(stores, counts, free, wanted)
+    if found is None and free != every:
+        found = _held_out(stores, counts, every, wanted)
+        note = "Nothing but what was chosen for training could be held out to validate on, so a part of it was."
+        found = found and replace(found, notes=(*found.notes, note))
+    return found or Split(
+        tuple(Part(store) for store in stores), tuple(Part(store) for store in stores),
+        "nothing: the training data themselves",
+        ("There are too few nuclei to hold some out: the network is validated on what it was trained on.",),
     )  # fmt: skip
 
 
-def _hold_out(groups: list[list[int]], counts: list[int], fraction: float, seed: int) -> list[int]:
-    """Stores of the groups whose share of the nuclei is nearest to the wanted; empty where one group has them all."""
+def check_uses(stores: Sequence[Store]) -> None:
+    """Refuse stores that leave nothing to train on.
+
+    Raises
+    ------
+    AnlageError
+        If all were built for validation.
+    """
+    if stores and all(store.meta.use == "validation" for store in stores):
+        names = ", ".join(f"'{store.name}'" for store in stores)
+        raise AnlageError(
+            f"There is nothing to train on: {names} {'is' if len(stores) == 1 else 'are all'} meant for validation; add a "
+            "region, or a store, that is not."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How to hold out; see `split_stores`."""
+
+    fraction: float
+    seed: int
+    context_frames: int
+
+
+def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int) -> Split:
+    """Validate on the stores that were built for it; train on what of the others does not lie in them or close by."""
+    held = [store for store in stores if store.meta.use == "validation"]
+    n = sum(len(store.positives) for store in held)
+    blocks = [(store, cuboid.box) for store in held for cuboid in store.meta.cuboids]
+    others = [store for store in stores if store.meta.use != "validation"]
+    held_out = f"{n} of {sum(counts)} nuclei, in {len(held)} store{'s' if len(held) > 1 else ''} chosen for validation"
+    notes = () if n >= FEW else (f"Only {n} nuclei were chosen for validation: what is measured on them is rough.",)
+    for part_of_gap in _GAPS:
+        train = [_train_part(store, blocks, part_of_gap, context_frames) for store in others]
+        kept = tuple(part for part in train if len(part.nuclei))
+        if kept:
+            validation = tuple(Part(store) for store in held)
+            return Split(kept, validation, held_out, (*notes, *_closeness(part_of_gap)), chosen=True)
+    raise AnlageError(
+        f"There is nothing to train on: all {sum(counts) - n} other nuclei lie inside what was chosen for validation; choose a "
+        "smaller region for it, or annotate elsewhere."
+    )
+
+
+def _held_out(stores: Sequence[Store], counts: list[int], free: set[int], wanted: _Wanted) -> Split | None:
+    """A split that validates only on stores that are free for it; None where they have nothing to give."""
+    movies: dict[str, list[int]] = {}
+    for i, store in enumerate(stores):
+        movies.setdefault(store.meta.source.movie, []).append(i)
+    by_movie = _hold_out(list(movies.values()), counts, free, wanted)
+    if by_movie and sum(counts[i] for i in by_movie) >= min(FEW, wanted.fraction / 2 * sum(counts)):
+        n = sum(counts[i] for i in by_movie)
+        held = len({stores[i].meta.source.movie for i in by_movie})
+        return _whole(stores, by_movie, f"{n} nuclei in {held} of {len(movies)} movies")
+    return _by_block(stores, free, wanted) or _by_store(stores, counts, free, wanted)
+
+
+def _hold_out(groups: list[list[int]], counts: list[int], free: set[int], wanted: _Wanted) -> list[int]:
+    """Stores of the free groups whose share of the nuclei is nearest to the wanted; empty where none can be spared."""
     filled = [group for group in groups if sum(counts[i] for i in group)]
-    if len(filled) < 2:
+    sparable = [group for group in filled if free.issuperset(group)]
+    if len(filled) < 2 or not sparable:
         return []
-    k = min(max(1, round(fraction * len(filled))), len(filled) - 1)
-    rng = np.random.default_rng(seed)
-    sizes = np.array([sum(counts[i] for i in group) for group in filled])
-    draws = [rng.permutation(len(filled))[:k] for _ in range(DRAWS)]
-    best = min(draws, key=lambda chosen: abs(sizes[chosen].sum() / sizes.sum() - fraction))
-    return [i for group in best for i in filled[group]]
+    k = min(max(1, round(wanted.fraction * len(filled))), len(filled) - 1, len(sparable))
+    rng = np.random.default_rng(wanted.seed)
+    total = sum(counts)
+    sizes = np.array([sum(counts[i] for i in group) for group in sparable])
+    draws = [rng.permutation(len(sparable))[:k] for _ in range(DRAWS)]
+    best = min(draws, key=lambda chosen: abs(sizes[chosen].sum() / total - wanted.fraction))
+    return [i for group in best for i in sparable[group]]
 
 
 def _whole(stores: Sequence[Store], held: Sequence[int], sentence: str, notes: tuple[str, ...] = ()) -> Split:
@@ -172,8 +237,8 @@ def _whole(stores: Sequence[Store], held: Sequence[int], sentence: str, notes: t
     return Split(train, tuple(Part(stores[i]) for i in sorted(held)), sentence, notes)
 
 
-def _by_store(stores: Sequence[Store], counts: list[int], fraction: float, seed: int) -> Split | None:
-    held = _hold_out([[i] for i in range(len(stores))], counts, fraction, seed)
+def _by_store(stores: Sequence[Store], counts: list[int], free: set[int], wanted: _Wanted) -> Split | None:
+    held = _hold_out([[i] for i in range(len(stores))], counts, free, wanted)
     if not held:
         return None
     n = sum(counts[i] for i in held)
@@ -181,13 +246,13 @@ def _by_store(stores: Sequence[Store], counts: list[int], fraction: float, seed:
     return _whole(stores, held, f"{n} nuclei in {len(held)} of {len(stores)} stores", (note,))
 
 
-def _by_block(stores: Sequence[Store], fraction: float, context_frames: int) -> Split | None:
-    blocks = [(store, box) for store in stores for box in _validation_boxes(store, fraction)]
+def _by_block(stores: Sequence[Store], free: set[int], wanted: _Wanted) -> Split | None:
+    blocks = [(stores[i], box) for i in sorted(free) for box in _validation_boxes(stores[i], wanted.fraction)]
     validation = [
-        Part(store, box)
-        for store in stores
+        Part(stores[i], box)
+        for i in sorted(free)
         for other, held in blocks
-        if (box := _seen_from(store, other, held)) is not None
+        if (box := _seen_from(stores[i], other, held)) is not None
     ]
     validation = [part for part in validation if len(part.nuclei)]
     if not validation:
@@ -195,15 +260,19 @@ def _by_block(stores: Sequence[Store], fraction: float, context_frames: int) -> 
     n = sum(len(part.nuclei) for part in validation)
     total = sum(len(store.positives) for store in stores)
     held_out = f"{n} of {total} nuclei, in {_where(validation)} of the same movie"
-    for part_of_gap in (1.0, 0.5, 0.0):
-        train = [_train_part(store, blocks, part_of_gap, context_frames) for store in stores]
+    for part_of_gap in _GAPS:
+        train = [_train_part(store, blocks, part_of_gap, wanted.context_frames) for store in stores]
         kept = [part for part in train if len(part.nuclei)]
         if kept:
-            notes = () if part_of_gap == 1 else (
-                "Training and validation lie closer together than one nucleus diameter, since there are so few nuclei.",
-            )  # fmt: skip
-            return Split(tuple(kept), tuple(validation), held_out, notes)
+            return Split(tuple(kept), tuple(validation), held_out, _closeness(part_of_gap))
     return None
+
+
+def _closeness(part_of_gap: float) -> tuple[str, ...]:
+    """What the user should know of a gap."""
+    if part_of_gap == 1:
+        return ()
+    return ("Training and validation lie closer together than one nucleus diameter, since there are so few nuclei.",)
 
 
 def _validation_boxes(store: Store, fraction: float) -> tuple[Box, ...]:

@@ -32,10 +32,14 @@ from anlage.dataset.intensity import Combine, Intensity
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 
-__all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta"]
+__all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta", "Use"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 knew no `use`."""
 ATTRIBUTE = "anlage_store"
+
+Use = Literal["auto", "train", "validation"]
+"""What a store serves for: validation (nothing is ever learnt from it), training, or whichever suits."""
 
 BoxText = Annotated[
     Box,
@@ -110,6 +114,8 @@ class StoreMeta(Frozen):
     """How the diameter is known."""
     validation: tuple[BoxText, ...]
     """Blocks kept for validation when no other movie can be, in voxels of the store."""
+    use: Use = "auto"
+    """What it serves for: validation (nothing is ever learnt from it), train, or auto, whichever suits."""
     source: Source
     """Where it came from."""
     notes: tuple[str, ...] = ()
@@ -242,6 +248,7 @@ class Store:
         t, c, z, y, x = self.shape
         interval = f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"
         rejected = f", {meta.n_rejected} rejected" if meta.n_rejected else ""
+        uses = {"auto": "", "train": "; for training", "validation": "; for validation, nothing is learnt from it"}
         kind = "Only some nuclei marked (sparse)" if meta.sparse else "Complete inside the cuboid"
         lines = [
             f"Store {self.path.name}: {_count(t, 'frame')}, {_count(c, 'channel')} ({', '.join(meta.channels)}), "
@@ -249,7 +256,7 @@ class Store:
             f"Voxel {self.spacing}; {interval}",
             f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected} in {_count(len(self.frames), 'annotated frame')}, "
             f"{_count(meta.n_links, 'link')}; nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
-            f"{kind}; known: {100 * meta.known:.0f} % of the voxels",
+            f"{kind}; known: {100 * meta.known:.0f} % of the voxels{uses[meta.use]}",
             f"From {meta.source.image or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
             *(f"Note: {note}" for note in meta.notes),
         ]

@@ -65,6 +65,7 @@ def show(
 def _card(job: Job, stores: list[Store], examples: Examples, steps: int, evidence: Evidence) -> Card:
     config = task_config(job)
     first = stores[0].meta
+    learnt = [store for store in stores if store.meta.use != "validation"]
     return Card(
         name=job.run.config.name,
         task=job.task.name,
@@ -79,11 +80,11 @@ def _card(job: Job, stores: list[Store], examples: Examples, steps: int, evidenc
         diameter_um=getattr(examples.plan, "diameter_um", first.diameter_um),
         plan=examples.plan.model_dump(mode="json"),
         config=config.model_dump(mode="json"),
-        trained_on=tuple(_remembered(store) for store in stores),
+        trained_on=tuple(_remembered(store) for store in learnt),
         evidence=evidence,
         steps=steps,
         seconds=job.seconds,
-        limits=_limits(stores, evidence),
+        limits=_limits(learnt, evidence),
     )
 
 

@@ -46,11 +46,16 @@ def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
 def check_together(stores: Sequence[Store], card: Card | None) -> None:
     """Refuse stores that no single network can learn from, and a model that does not see as many channels.
 
+    Also refused are stores that are all meant for validation.
+
     Raises
     ------
     AnlageError
         If it is so.
     """
+    from anlage.dataset.split import check_uses
+
+    check_uses(stores)
     for store in stores[1:]:
         if store.shape[1] != stores[0].shape[1]:
             raise AnlageError(

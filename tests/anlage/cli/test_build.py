@@ -49,6 +49,21 @@ def test_sparse_and_summed_channels(folder, command, movie):
     assert Store.open(folder / "c.zarr").meta.diameter_um == 7
 
 
+def test_a_store_can_be_meant_for_validation(folder, command):
+    code, out, err = command("build", "image.ome.zarr", "early.csv", "-o", "held.zarr", "--use", "validation")
+    assert code == 0, err
+    assert Store.open(folder / "held.zarr").meta.use == "validation"
+    assert "for validation, nothing is learnt from it" in out
+    assert "Next: anlage train nuclei OTHER.zarr held.zarr -o run" in out
+    code, _, err = command("train", "nuclei", "held.zarr", "-o", "run")
+    assert code == 2
+    assert "There is nothing to train on: 'held' is meant for validation; add a region, or a store, that is not." in err
+    assert not (folder / "run").exists()
+    code, _, err = command("build", "image.ome.zarr", "early.csv", "-o", "b.zarr", "--use", "test")
+    assert code == 2
+    assert "validation" in err
+
+
 def test_frames_of_context_are_kept_around_the_cuboid(folder, command):
     words = ("build", "image.ome.zarr", "early.csv", "-o", "s.zarr", "--cuboid", "1:2,0:12,0:72,0:72")
     code, _, err = command(*words, "--context", "1")

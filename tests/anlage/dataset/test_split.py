@@ -162,6 +162,105 @@ def test_stores_of_one_nucleus_each_are_held_out_whole(store_of: Make) -> None:
     assert "same movie" in split.notes[0]
 
 
+# --- what the user chose for training and for validation -----------------------------------------------------------
+
+WIDE = (1, 6, 30, 200)
+
+
+@pytest.fixture
+def regions(store_of: Make) -> Callable[..., list[Store]]:
+    """Stores of one movie, 200 voxels long: ``regions((0, 80, "train"), (90, 200, "validation"))``."""
+
+    def make(*pieces: tuple[int, int, str]) -> list[Store]:
+        x = np.arange(5, 200, 10.0)
+        nuclei = np.c_[np.zeros(len(x)), np.full((len(x), 2), (3, 15)), x]
+        image = noise(WIDE, 0)
+        return [
+            store_of(nuclei, WIDE, f"s{i}", image=image, cuboid=Box((0, 1), (0, 6), (0, 30), (start, stop)), use=use)
+            for i, (start, stop, use) in enumerate(pieces)
+        ]
+
+    return make
+
+
+def where(parts: tuple[Part, ...]) -> list[float]:
+    """x of the nuclei in the movie."""
+    return sorted(float(x) for p in parts for x in p.nuclei.positions[:, 3] + p.store.meta.origin_tzyx[3])
+
+
+def test_what_was_chosen_for_validation_is_all_of_it_and_never_learnt(regions: Callable[..., list[Store]]) -> None:
+    stores = regions((0, 60, "auto"), (60, 120, "validation"), (120, 200, "train"))
+    split = split_stores(stores)
+    assert [part.store.name for part in split.validation] == ["s1"]
+    assert where(split.validation) == [65, 75, 85, 95, 105, 115]
+    # a diameter of 8 voxels around it is left out, too
+    assert where(split.train) == [5, 15, 25, 35, 45, *range(135, 200, 10)]
+    assert split.chosen
+    assert split.held_out == "6 of 20 nuclei, in 1 store chosen for validation"
+    assert split.notes == ("Only 6 nuclei were chosen for validation: what is measured on them is rough.",)
+
+
+def test_what_lies_in_both_is_not_learnt(regions: Callable[..., list[Store]]) -> None:
+    split = split_stores(regions((0, 200, "train"), (100, 200, "validation")))
+    assert where(split.train) == list(range(5, 90, 10))
+    for part in split.train:
+        assert not part.mask()(0)[:, :, 92:].any()
+        assert part.mask()(0)[:, :, :84].all()
+
+
+def test_another_movie_chosen_for_validation_costs_the_first_nothing(
+    regions: Callable[..., list[Store]], store_of: Make
+) -> None:
+    [first] = regions((0, 200, "auto"))
+    nuclei = np.c_[np.zeros(12), np.full((12, 2), (3, 15)), np.arange(5, 125, 10.0)]
+    second = store_of(nuclei, WIDE, "other", image=noise(WIDE, 9), use="validation")
+    split = split_stores([first, second])
+    assert where(split.train) == where((Part(first),))
+    assert where(split.validation) == where((Part(second),))
+    assert split.notes == ()
+
+
+def test_what_was_chosen_for_training_is_learnt_where_the_rest_can_validate(
+    regions: Callable[..., list[Store]], movies: Callable[..., list[Store]]
+) -> None:
+    split = split_stores(regions((0, 100, "train"), (110, 200, "auto")))
+    check(split)
+    assert {part.store.name for part in split.validation} == {"s1"}
+    assert set(range(5, 96, 10)) <= set(where(split.train))
+    assert not split.chosen
+    stores = _used(movies(30, 31, 29, 30), "train", "train", "auto", "train")
+    held = [split_stores(stores, seed=i) for i in range(4)]
+    assert {part.store.name for each in held for part in each.validation} == {"m2"}
+
+
+def test_all_for_training_is_as_if_nothing_was_chosen_but_said(movies: Callable[..., list[Store]]) -> None:
+    stores = movies(30, 31, 29, 30)
+    split = split_stores(_used(stores, *["train"] * 4))
+    assert ids(split.validation) == ids(split_stores(stores).validation)
+    assert split.notes == (
+        "Nothing but what was chosen for training could be held out to validate on, so a part of it was.",
+    )
+
+
+def test_a_choice_that_leaves_nothing_is_a_sentence(regions: Callable[..., list[Store]]) -> None:
+    everything, half = regions((0, 200, "validation"), (0, 100, "train"))
+    with pytest.raises(
+        AnlageError, match=r"nothing to train on: 's0' is meant for validation; add a region, or a store,"
+    ):
+        split_stores([everything])
+    with pytest.raises(
+        AnlageError, match=r"all 10 other nuclei lie inside what was chosen for validation; choose a smaller"
+    ):
+        split_stores([half, everything])
+
+
+def _used(stores: list[Store], *uses: str) -> list[Store]:
+    """The same stores, meant for something else."""
+    return [
+        Store(store.path, store.meta.model_copy(update={"use": use})) for store, use in zip(stores, uses, strict=True)
+    ]
+
+
 def test_nothing_to_split_is_a_sentence(store_of: Make) -> None:
     with pytest.raises(AnlageError, match="no annotated nucleus"):
         split_stores([])

@@ -52,10 +52,29 @@ def test_the_summary_tells_what_it_is(store_of: Make) -> None:
         assert part in text
 
 
+def test_what_it_serves_for_is_kept_and_part_of_its_content(store_of: Make) -> None:
+    auto, held = (store_of(POSITIONS, SHAPE, use, use=use) for use in ("auto", "validation"))
+    assert (auto.meta.use, Store.open(held.path).meta.use) == ("auto", "validation")
+    assert auto.hash != held.hash
+    assert "for validation, nothing is learnt from it" in held.summary()
+    with pytest.raises(AnlageError, match="A store cannot be for 'testing'; it is for auto, train, validation"):
+        store_of(POSITIONS, SHAPE, "c", use="testing")
+
+
+def test_a_store_from_before_there_was_a_choice_serves_for_anything(store_of: Make) -> None:
+    store = store_of(POSITIONS, SHAPE)
+    edit_meta(store, schema_version=1)
+    path = store.path / "zarr.json"
+    content = json.loads(path.read_text())
+    del content["attributes"][ATTRIBUTE]["use"]
+    path.write_text(json.dumps(content))
+    assert Store.open(store.path).meta.use == "auto"
+
+
 def test_a_newer_schema_is_refused(store_of: Make) -> None:
     store = store_of(POSITIONS, SHAPE)
     edit_meta(store, schema_version=99, a_field_of_the_future=1)
-    with pytest.raises(AnlageError, match=r"schema 99, newer than the 1 .*update anlage"):
+    with pytest.raises(AnlageError, match=r"schema 99, newer than the 2 .*update anlage"):
         Store.open(store.path)
 
 

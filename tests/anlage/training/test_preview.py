@@ -119,5 +119,17 @@ def test_it_writes_what_the_finished_model_would(
     assert load_model(run.target_path).card.weights_sha256 == load_model(blind.target_path).card.weights_sha256
 
 
+def test_the_card_names_only_what_was_learnt_from(
+    toy: ModuleType, toy_store: Path, own_store: Path, tmp_path: Path
+) -> None:
+    about = own_store / "zarr.json"
+    about.write_text(about.read_text().replace('"use": "auto"', '"use": "validation"'))
+    settings = ["steps=2", "validate_every=1", "device=cpu", "threads=1"]
+    run = Run.create(tmp_path / "r", "toy", [toy_store, own_store], settings, tasks=toy.TASKS)
+    train(run, tasks=toy.TASKS)
+    for path in (run.target_path, run.preview_path):
+        assert [store.name for store in load_model(path).card.trained_on] == ["toy"]
+
+
 def _nothing(*_: Any) -> None:
     return None
