@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,3 +48,5 @@ class Prediction:
     heatmap: DenseMap | None = None
     notes: tuple[str, ...] = ()
     """What the predictor assumed (diameter, spacing, resampling), as sentences."""
+    diameter_um: float = math.nan
+    """Nucleus diameter in µm that was given, measured or assumed, by which the image was scaled; NaN where unknown."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import anlage
 from anlage.cli.arguments import (
     Parser,
     add_reading,
@@ -20,22 +21,34 @@ from anlage.cli.arguments import (
     spans_zyx,
     table_path,
 )
+from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
+from anlage.cli.halting import HaltError, halting
+from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from anlage.annotations import Annotations
     from anlage.axes import Box
-    from anlage.card import Card
-    from anlage.prediction import DenseMap, Prediction
+    from anlage.inference.parts import PredictionJob, PredictionParts
+    from anlage.model import Model
+    from anlage.prediction import Prediction
     from anlage.timelapse import TimeLapse
 
-__all__ = ["Found", "on_image_grid"]
+__all__: list[str] = []
 
-CLASSICAL = "classical"
-_HEATMAP = "heat-map"
+Predictor = Callable[[Sequence[int], float | None], Iterator["Prediction"]]
+"""Predicts some frames, with nuclei of a diameter in µm (None: measured)."""
+
+_CODES = """\
+A prediction keeps each finished frame in OUT.parts until the output is there. Broken off, in whatever way, the same
+command goes on where it was; with other options it begins anew. The file OUT.parts/stop, SIGTERM and Ctrl-C end it within
+3 s. With --progress json stdout holds one JSON object a line: kind (started, note, frame, writing, finished or stopped),
+text, done, total, and where it applies frame, nuclei, seconds_left.
+
+exit codes:
+  0    the output is there
+  2    something is wrong, which is said; finished frames are kept
+  3    ended by the file OUT.parts/stop
+  130  ended by Ctrl-C (SIGINT), 143 by SIGTERM"""
 
 
 def configure_predict(parser: Parser) -> None:
@@ -44,11 +57,15 @@ def configure_predict(parser: Parser) -> None:
         "nuclei, than the model's training images: it is rescaled so that its nuclei are as large as those.",
         "anlage predict run/run.anlage movie.ome.zarr -o found.csv",
         "anlage predict run/run.anlage movie.ome.zarr -o found.csv --frames 0:10 --heatmap heat.zarr",
+        "anlage predict starter movie.ome.zarr -o found.csv",
         "anlage predict classical movie.tif -o found.csv --spacing 2,0.5,0.5 --diameter-um 8",
     )
+    parser.epilog = f"{parser.epilog}\n\n{_CODES}"
     parser.add_argument(
-        "model", metavar="MODEL", help="a model file, the run folder that holds it, or `classical`: no training needed"
-    )
+        "model", metavar="MODEL",
+        help="a model file, the run folder that holds it, `starter` (the network that comes with the program, for first "
+        "proposals) or `classical` (no network)",
+    )  # fmt: skip
     parser.add_argument("image", metavar="IMAGE", help="OME-Zarr, TIFF, or a folder with one TIFF a frame")
     parser.add_argument(
         "-o", "--output", type=table_path, metavar="OUT", required=True, help="table to write, .csv or .geff"
@@ -60,9 +77,14 @@ def configure_predict(parser: Parser) -> None:
     parser.add_argument(
         "--diameter-um", type=positive, metavar="D", help="nucleus diameter here in µm (default: measured in the image)"
     )
-    parser.add_argument(
+    floor = parser.add_mutually_exclusive_group()
+    floor.add_argument(
         "--threshold", type=probability, metavar="P", help="report from this probability on (default: the model's own)"
     )
+    floor.add_argument(
+        "--all-candidates", action="store_true",
+        help="report every candidate from a probability of 0.02 on: filtered later, the table is the same as with a threshold",
+    )  # fmt: skip
     parser.add_argument(
         "--heatmap", type=heatmap_path, metavar="OUT.zarr",
         help="also write the network's map, on the image's own voxels; an earlier heat-map there is replaced",
@@ -71,36 +93,43 @@ def configure_predict(parser: Parser) -> None:
         "--channels", type=channel_list, metavar="0,2",
         help="channels of the image to look at, one for each input of the model and in its order (default: as in training)",
     )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with this prediction, which was broken off; refuse to begin anew"
+    )
+    parser.add_argument(
+        "--progress", choices=("bar", "json"), default="bar", help="for people, or for a program (default: bar)"
+    )
     device_option(parser)
     add_reading(parser)
 
 
 def run_predict(options: argparse.Namespace) -> int:
-    _check_places(options)
-    image = open_as_told(options.image, options)
-    frames, region = _part(image, options)
-    common = {
-        "frames": frames, "region": region, "diameter_um": options.diameter_um, "threshold": options.threshold,
-        "heatmap": options.heatmap is not None,
-    }  # fmt: skip
-    if options.model == CLASSICAL:
-        image, predictions = _classical(image, options, common)
-    else:
-        image, predictions = _by_model(image, options, common)
-    found = Found(predictions, len(frames))
-    problem = None
-    try:
-        if options.heatmap is not None:
-            _write_heatmap(options.heatmap, found, image, fades=region is not None)
-    except (AnlageError, OSError, MemoryError) as error:
-        problem = error  # the table, which is what matters, is written all the same
-    found.finish()
-    if problem is not None and not found.is_complete:
-        raise problem  # it was the prediction itself that failed
-    _write(options.output, found.nuclei(), image)
-    print(found.summary(options.output))
-    if problem is not None:
-        raise problem
+    from anlage.inference.parts import PredictionParts
+
+    with telling(options.progress) as teller:
+        _check_places(options)
+        image = open_as_told(options.image, options)
+        frames, region = _part(image, options)
+        image, name, predictor = _predictor(image, region, options)
+        parts = PredictionParts.beside(options.output)
+        with parts.locked():
+            job = _job(image, name, frames, options)
+            teller.start(len(frames), len(parts.begin(job, insist=options.resume)))
+
+            def say_where() -> None:
+                teller.end("stopped", f"Stopped; {len(parts.done)} of {len(frames)} frames are kept in {parts.folder}.")
+
+            try:
+                with halting(parts.stop_path, say_where):
+                    _predict(parts, frames, predictor, teller)
+                    _write(options, parts, image, teller)
+            except HaltError as halt:
+                say_where()
+                return halt.code
+            except KeyboardInterrupt:
+                say_where()
+                raise
+        parts.discard()
     return 0
 
 
@@ -116,65 +145,7 @@ def _check_places(options: argparse.Namespace) -> None:
     check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
     if options.heatmap is not None:
         check_apart(options.heatmap, options.output)
-        check_replaceable(options.heatmap, image_of_ours(_HEATMAP))
-
-
-class Found:
-    """The predictions of a movie as they come: shows progress, says notes once, keeps the nuclei.
-
-    Parameters
-    ----------
-    predictions
-        One a frame.
-    n_frames
-        How many there will be.
-    """
-
-    def __init__(self, predictions: Iterable[Prediction], n_frames: int) -> None:
-        self._predictions = predictions
-        self._n_frames = n_frames
-        self._parts: list[Annotations] = []
-
-    def __iter__(self) -> Iterator[Prediction]:
-        from anlage.cli.bars import bar, say
-
-        said: set[str] = set()
-        with bar(self._n_frames, "predicting", initial=len(self._parts)) as shown:
-            for prediction in self._predictions:
-                for note in prediction.notes:
-                    if note not in said:
-                        say(note)
-                        said.add(note)
-                self._parts.append(prediction.nuclei)
-                shown.update()
-                yield prediction
-
-    def finish(self) -> None:
-        """Take in the predictions that nobody asked for yet."""
-        if not self.is_complete:
-            for _ in self:
-                pass
-
-    @property
-    def is_complete(self) -> bool:
-        return len(self._parts) >= self._n_frames
-
-    def nuclei(self) -> Annotations:
-        """All nuclei so far as one table, numbered from 1."""
-        import numpy as np
-
-        from anlage.annotations import Annotations
-
-        parts = self._parts or [Annotations.of([])]
-        names = ("positions", "radius_um", "label", "probability", "state", "origin")
-        columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-        return Annotations.of(columns.pop("positions"), **columns)
-
-    def summary(self, output: Path) -> str:
-        counts = [len(part) for part in self._parts]
-        middle = sorted(counts)[len(counts) // 2] if counts else 0
-        frames = f"{len(counts)} frame{'s' if len(counts) != 1 else ''}"
-        return f"{sum(counts)} nuclei in {frames} (typically {middle} a frame), written to {output}."
+        check_replaceable(options.heatmap, image_of_ours(HEATMAP))
 
 
 def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | None]:
@@ -196,98 +167,111 @@ def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | N
     return frames, box
 
 
-def _classical(
-    image: TimeLapse, options: argparse.Namespace, common: dict[str, Any]
-) -> tuple[TimeLapse, Iterable[Prediction]]:
-    from anlage.cli.build import require_spacing
-    from anlage.inference import predict_classical
+def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace) -> tuple[TimeLapse, str, Predictor]:
+    """The image with a voxel size, the name of who predicts, and how it does."""
+    from anlage.inference import CLASSICAL, predict, predict_classical
 
-    require_spacing(image, options.image)
-    print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
-    return image, predict_classical(image, channels=options.channels, **common)
+    common = {
+        "region": region, "channels": options.channels, "threshold": _threshold(options),
+        "heatmap": options.heatmap is not None,
+    }  # fmt: skip
+    if options.model == CLASSICAL:
+        from anlage.cli.build import require_spacing
+
+        require_spacing(image, options.image)
+        print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
+        return image, CLASSICAL, lambda frames, um: predict_classical(image, frames=frames, diameter_um=um, **common)
+    model = _model(image, options.model)
+    image = _with_spacing(image, model)
+    return (
+        image,
+        model.id,
+        lambda frames, um: predict(model, image, frames=frames, diameter_um=um, device=options.device, **common),
+    )
 
 
-def _by_model(
-    image: TimeLapse, options: argparse.Namespace, common: dict[str, Any]
-) -> tuple[TimeLapse, Iterable[Prediction]]:
+def _model(image: TimeLapse, name: str) -> Model:
     from anlage.cli.runs import model_of
     from anlage.model import load_model
 
-    model = load_model(model_of(options.model), task="nuclei", head="centres")
+    model = load_model(model_of(name, flat=image.is_flat), task="nuclei", head="centres")
     print(f"Model {model.card.name}: finds {model.card.finds}.")
-    image = _with_spacing(image, model.card)
-    from anlage.inference import predict
-
-    return image, predict(model, image, channels=options.channels, device=options.device, **common)
+    return model
 
 
-def _with_spacing(image: TimeLapse, card: Card) -> TimeLapse:
+def _with_spacing(image: TimeLapse, model: Model) -> TimeLapse:
     """The image with a voxel size: its own, else the model's, which is said."""
     from anlage.axes import Spacing
 
     if image.spacing is not None:
         return image
-    assumed = Spacing(*card.spacing_um_zyx)
+    assumed = Spacing(*model.card.spacing_um_zyx)
     print(
         f"The image's voxel size is unknown; the model's is assumed: {assumed}. If it is wrong, give --spacing Z,Y,X."
     )
     return image.with_scale(assumed)
 
 
-def on_image_grid(heatmap: DenseMap, shape_zyx: tuple[int, int, int], *, fades: bool) -> npt.NDArray[np.float32]:
-    """A map on the image's own voxels, by linear interpolation.
+def _threshold(options: argparse.Namespace) -> float | None:
+    from anlage.inference import FAINTEST
 
-    Parameters
-    ----------
-    heatmap
-        The map on the network's grid.
-    shape_zyx
-        The image's voxels.
-    fades
-        Whether the map is 0 outside its grid (a region was predicted) or goes on as at its rim.
-    """
-    import numpy as np
-    from scipy.ndimage import affine_transform
-
-    step = np.array(heatmap.step_zyx)
-    result: npt.NDArray[np.float32] = affine_transform(
-        np.asarray(heatmap.data, dtype=np.float32), 1 / step, -np.array(heatmap.origin_zyx) / step,
-        output_shape=shape_zyx, order=1, mode="grid-constant" if fades else "nearest", prefilter=False,
-    )  # fmt: skip
-    return result
+    threshold: float | None = FAINTEST if options.all_candidates else options.threshold
+    return threshold
 
 
-def _write_heatmap(path: Path, found: Found, image: TimeLapse, *, fades: bool) -> None:
-    """Write the maps as they come, frame by frame; frames that were not asked for are 0."""
-    import numpy as np
+def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespace) -> PredictionJob:
+    from anlage.dataset.fingerprint import hash_movie
+    from anlage.inference.parts import PredictionJob
 
-    from anlage.io import write_image
-
-    shape_zyx = image.shape_tzyx[1:]
-
-    def frames() -> Iterator[npt.NDArray[np.float32]]:
-        t = 0
-        for prediction in found:
-            while t < prediction.frame:
-                yield np.zeros((1, *shape_zyx), np.float32)
-                t += 1
-            assert prediction.heatmap is not None  # noqa: S101 - it was asked for
-            yield on_image_grid(prediction.heatmap, shape_zyx, fades=fades)[None]
-            t += 1
-        while t < image.n_frames:
-            yield np.zeros((1, *shape_zyx), np.float32)
-            t += 1
-
-    write_image(path, frames(), spacing=image.spacing, interval_s=image.interval_s, channels=(_HEATMAP,), kind=_HEATMAP)
+    return PredictionJob(
+        version=anlage.__version__,
+        model=model,
+        movie=hash_movie(image),
+        image=str(options.image),
+        spacing_um_zyx=None if image.spacing is None else image.spacing.zyx,
+        frames=(frames.start, frames.stop),
+        region=None if options.region is None else ",".join(f"{low}:{high}" for low, high in options.region),
+        channels=options.channels,
+        diameter_um=options.diameter_um,
+        threshold=_threshold(options),
+        heatmap=options.heatmap is not None,
+    )
 
 
-def _write(path: Path, nuclei: Annotations, image: TimeLapse) -> None:
-    """Write a GEFF with all that is known; a CSV with the columns id, t, z, y, x and probability."""
-    from anlage.annotations import Annotations
-    from anlage.io import write_annotations
+def _predict(parts: PredictionParts, frames: range, predictor: Predictor, teller: Teller) -> None:
+    """Predict the frames that are not finished yet, as the finished ones were."""
+    done = parts.done
+    job = parts.job
+    diameter_um = None if job is None else job.diameter_um
+    if done:
+        earlier = parts.read(done[0])
+        diameter_um = earlier.diameter_um
+        for note in earlier.notes:
+            teller.note(note)
+    todo = [t for t in frames if t not in done]
+    if not todo:
+        return
+    with contextlib.closing(predictor(todo, diameter_um)) as predictions:  # type: ignore[type-var]
+        for prediction in predictions:
+            for note in prediction.notes if not done else ():
+                teller.note(note)
+            parts.keep(prediction)
+            teller.frame(prediction.frame, len(prediction.nuclei))
 
-    if path.suffix.lower() == ".csv":
-        nuclei = Annotations.of(
-            nuclei.positions, ids=nuclei.ids, probability=nuclei.probability, state=nuclei.state, origin=nuclei.origin
-        )
-    write_annotations(path, nuclei, spacing=image.spacing, interval_s=image.interval_s)
+
+def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse, teller: Teller) -> None:
+    """Make the outputs of the finished frames. The table, which is what matters, comes even where the map fails."""
+    teller.end("writing", f"Writing {options.output}.")
+    nuclei = collect(parts)
+    problem = None
+    try:
+        if options.heatmap is not None:
+            write_heatmap(options.heatmap, parts, image, fades=options.region is not None)
+    except (AnlageError, OSError, MemoryError) as error:
+        problem = error
+    write_table(options.output, nuclei, image)
+    said = summary(nuclei, parts.done, options.output)
+    if problem is not None:
+        teller.note(said)
+        raise problem
+    teller.end("finished", said, len(nuclei))

@@ -51,7 +51,8 @@ def configure_train(parser: Parser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--from", dest="start_from", metavar="MODEL",
-        help="start from the weights of this model (a file or a run); its settings that shape the network are taken over",
+        help="start from the weights of this model (a file, a run, or `starter`); its settings that shape the network are taken "
+        "over",
     )  # fmt: skip
     device_option(parser)
     parser.epilog = f"{parser.epilog}\n\n{_CODES}\n\n{_settings()}"
@@ -85,7 +86,7 @@ def run_train(options: argparse.Namespace) -> int:
     from anlage.training.run import Run
 
     device = [] if options.device == "auto" else [f"device={options.device}"]
-    start_from = None if options.start_from is None else model_of(options.start_from)
+    start_from = None if options.start_from is None else model_of(options.start_from, flat=_is_flat(options.stores[0]))
     settings = [*options.settings, *device]
     chosen, _ = assign(options.task, settings)
     if chosen.device != "auto":  # before there is a run; torch, which knows, is needed in any case
@@ -99,6 +100,13 @@ def run_train(options: argparse.Namespace) -> int:
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
     print(f"Follow it elsewhere with `anlage watch {options.output}`; stop it with Ctrl-C.")
     return train_here(run)
+
+
+def _is_flat(store: str) -> bool:
+    """Whether a store holds single planes."""
+    from anlage.dataset.store import Store
+
+    return Store.open(store).shape_tzyx[1] == 1
 
 
 def configure_resume(parser: Parser) -> None:
@@ -214,8 +222,12 @@ def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def model_of(path: str | Path) -> Path:
-    """A model given as its file, or as the run folder that made it."""
+def model_of(path: str | Path, *, flat: bool = False) -> Path:
+    """A model given as its file, as the run folder that made it, or by the starter's name (for single planes: `flat`)."""
+    from anlage.inference.starter import STARTER, starter_path
+
+    if str(path) == STARTER:
+        return starter_path(flat=flat)
     given = Path(path)
     if not (given / "run.json").is_file():
         return given

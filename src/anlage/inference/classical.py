@@ -58,7 +58,7 @@ def predict_classical(  # noqa: PLR0913 - the command line's options
         positions, scores = detect(pixels, spacing, diameter_um, fraction=min(FRACTION, _contrast(floor)))
         nuclei = part.nuclei(t, positions + context.start[1:], _rank(scores), CLASSICAL, diameter_um)
         dense = _blob_map(pixels, spacing, diameter_um, context) if heatmap else None
-        yield Prediction(t, nuclei.select(nuclei.probability >= floor), CLASSICAL, dense, notes)
+        yield Prediction(t, nuclei.select(nuclei.probability >= floor), CLASSICAL, dense, notes, diameter_um)
         if progress is not None:
             progress(i + 1, len(todo))
 

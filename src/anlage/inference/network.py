@@ -17,6 +17,7 @@ from anlage.calibration import Calibration
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
+from anlage.inference.tiles import Tiles
 from anlage.model import Model
 from anlage.prediction import DenseMap, Prediction
 from anlage.timelapse import TimeLapse
@@ -111,6 +112,7 @@ class _Runner:
     notes: tuple[str, ...]
     _frames_read: dict[int, Any]
     _lock: threading.Lock
+    _tiles: Tiles
 
     def read(self, t: int) -> torch.Tensor:
         """A frame with its temporal context on the working grid, (C, Z, Y, X)."""
@@ -129,11 +131,10 @@ class _Runner:
 
     def predict(self, t: int, pixels: torch.Tensor, threshold: float, *, heatmap: bool) -> Prediction:
         from anlage.tasks.centres import decode_centres
-        from anlage.tasks.dense import network_output
 
         calibration = self.model.card.evidence.calibration
         grid = self.plan.grid
-        output = network_output(self.network, pixels, grid, self.device)
+        output = self._tiles.output(self.network, pixels, grid, self.device)
         found = decode_centres(output[0], output[1:4], grid.cell_diameters, lowest=_floor(calibration, threshold))
         working = (found.cells + 0.5) * grid.stem - 0.5
         positions = self.placement.to_image(working) + self.context.start[1:]
@@ -141,7 +142,7 @@ class _Runner:
         kept = probability >= threshold
         nuclei = self.part.nuclei(t, positions[kept], probability[kept], self.model.id, self.diameter_um)
         dense = self._map(calibration.apply(output[0])) if heatmap else None
-        return Prediction(t, nuclei, self.model.id, dense, self.notes)
+        return Prediction(t, nuclei, self.model.id, dense, self.notes, self.diameter_um)
 
     def _map(self, probability: npt.NDArray[np.float64]) -> DenseMap:
         dense = self.placement.dense(probability.astype(np.float32))
@@ -178,7 +179,7 @@ def _prepare(
     placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
     return _Runner(
         model, network, plan, chosen, image, intensity, placement, part, context, diameter_um, tuple(notes), {},
-        threading.Lock(),
+        threading.Lock(), Tiles(),
     )  # fmt: skip
 
 

@@ -15,10 +15,13 @@ from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
-__all__ = ["CONTEXT_DIAMETERS", "Part", "Progress", "apparent_diameter", "chosen_frames"]
+__all__ = ["CONTEXT_DIAMETERS", "FAINTEST", "Part", "Progress", "apparent_diameter", "chosen_frames"]
 
 CONTEXT_DIAMETERS = 2.0
 """Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
+
+FAINTEST = 0.02
+"""Probability down to which candidates are told apart: lower ones are background."""
 
 Progress = Callable[[int, int], None]
 

@@ -60,7 +60,7 @@ class SyntheticMovie:
         return replace(self.truth, label=self.tracks, labels=self.labels)
 
 
-def embryo(
+def embryo(  # noqa: PLR0913 - what an embryo is
     seed: int = 0,
     n_frames: int = 10,
     shape_zyx: tuple[int, int, int] = (24, 160, 160),
@@ -68,6 +68,7 @@ def embryo(
     spacing: Spacing = _SPACING,
     n_nuclei: int = 80,
     diameter_um: float = 8.0,
+    elongation: float = 0.12,
     optics: Optics = _OPTICS,
 ) -> SyntheticMovie:
     """Render a crowded embryo that moves and divides.
@@ -87,6 +88,8 @@ def embryo(
         more.
     diameter_um
         Mean diameter of a nucleus in µm.
+    elongation
+        How far nuclei are from round: the standard deviation of their semi-axes, as a logarithm.
     optics
         Blur, light, noise and channels.
 
@@ -95,7 +98,7 @@ def embryo(
     AnlageError
         If so many nuclei do not fit into the image.
     """
-    stage = Stage(shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed))
+    stage = Stage(shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed), elongation)
     stage.check_room(n_nuclei)
     nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
     relax(nuclei, stage, rounds=120)

@@ -13,6 +13,9 @@ from anlage.synthetic.stage import Stage, Vector
 
 __all__ = ["paint", "photograph"]
 
+_HAZE_WIDTH = 5.0
+"""How many times wider light from out of focus is spread than what is in focus."""
+
 
 def photograph(nuclei: Sequence[Nucleus], stage: Stage) -> npt.NDArray[np.uint16]:
     """One frame (c, z, y, x) as the camera sees it."""
@@ -34,6 +37,10 @@ def photograph(nuclei: Sequence[Nucleus], stage: Stage) -> npt.NDArray[np.uint16
         *(s / v for s, v in zip(optics.psf_um_zyx[1:], voxel[1:], strict=True)),
     ]
     blurred = np.stack([gaussian_filter(channel, sigma, mode="nearest", truncate=3.0) for channel in scene])
+    if optics.haze > 0:
+        wide = [_HAZE_WIDTH * s for s in sigma]
+        haze = np.stack([gaussian_filter(channel, wide, mode="nearest", truncate=2.0) for channel in scene])
+        blurred = (1 - optics.haze) * blurred + optics.haze * haze
     planes = blurred.reshape(optics.n_channels, Z, fine, Y, X).mean(axis=2)
     return _expose(planes, stage)
 

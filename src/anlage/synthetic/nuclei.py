@@ -74,7 +74,7 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
     """A nucleus in interphase, somewhere in the embryo."""
     rng = stage.rng
     point = stage.direction() * rng.random() ** (1 / 2 if stage.flat else 1 / 3)
-    ratios = np.exp(rng.normal(0.0, 0.12, 3))
+    ratios = np.exp(rng.normal(0.0, stage.elongation, 3))
     if stage.flat:
         ratios[0] = 1.0
     waves = np.concatenate([rng.normal(0.0, 3.0, (N_WAVES, 3)), rng.uniform(0, 2 * np.pi, (N_WAVES, 1))], axis=1)
@@ -86,7 +86,8 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
         ratios=ratios / np.prod(ratios) ** (1 / 2 if stage.flat else 1 / 3),
         rotation=_turn(stage, rng.uniform(0, np.pi)),
         velocity=stage.direction() * _STEP * stage.diameter_um,
-        light=np.array([1.0, marker][: stage.optics.n_channels]) * float(np.exp(rng.normal(0.0, 0.2))),
+        light=np.array([1.0, marker][: stage.optics.n_channels])
+        * float(np.exp(rng.normal(0.0, stage.optics.brightness_spread))),
         waves=waves,
         axis=stage.direction(),
     )

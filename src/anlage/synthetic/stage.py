@@ -37,6 +37,10 @@ class Optics:
     """1: all nuclei; 2: beside them a marker that about half of the nuclei carry."""
     n_fragments: int = 0
     """Bright fragments (of dead cells, dust) in every frame, half as wide as a nucleus and no nuclei."""
+    brightness_spread: float = 0.2
+    """Standard deviation of the nuclei's brightness, as a logarithm: 0.2 means that most lie within 20 % of the typical."""
+    haze: float = 0.0
+    """Share of the light that arrives out of focus, spread five times as wide as the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Stage:
     optics: Optics
     diameter_um: float
     rng: np.random.Generator = field(repr=False)
+    elongation: float = 0.12
+    """Standard deviation of the nuclei's semi-axes, as a logarithm."""
 
     @property
     def flat(self) -> bool:

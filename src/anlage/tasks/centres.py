@@ -167,6 +167,8 @@ def _refined(
     gap, nearest = cKDTree(votes[kept] * scale).query(votes * scale, distance_upper_bound=distance / 2)
     near = np.isfinite(np.asarray(gap))
     owner = np.asarray(nearest)
+    # fainter votes count for faint centres only, so that a centre lies at the same place however low one looks
+    near[near] = logits[near] >= np.minimum(logits[kept][owner[near]], np.log(LOWEST / (1 - LOWEST)))
     weight = 1 / (1 + np.exp(-logits[near]))
     total = np.bincount(owner[near], weight, minlength=len(kept))
     sums = [np.bincount(owner[near], weight * votes[near, axis], minlength=len(kept)) for axis in range(3)]

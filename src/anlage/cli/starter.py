@@ -1,0 +1,91 @@
+"""``starter``: how the network that comes with the program was trained."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anlage.cli.arguments import Parser
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.training.run import Run
+
+__all__: list[str] = []
+
+N_EMBRYOS = 48
+SETTINGS = ("width=24", "steps=1800", "patience=none")
+"""A small network: it must run on any computer, and synthetic embryos teach a larger one nothing more."""
+LIMITS = (
+    "Anything that counts: it was trained on synthetic embryos only and has never seen a real image. It is for first "
+    "proposals; correct some of them and train a network of your own, which can start from this one."
+)
+
+
+def configure_starter(parser: Parser) -> None:
+    parser.explain(
+        "Renders embryos of many kinds, trains a network on them and writes it as one model file. The result comes with "
+        "the\nprogram: `anlage predict starter IMAGE -o found.csv` uses it. Broken off, it goes on where it was.",
+        "anlage starter -o src/anlage/models/starter.anlage",
+        "anlage starter --flat -o src/anlage/models/starter-2d.anlage",
+    )
+    parser.add_argument("-o", "--output", metavar="OUT.anlage", required=True, help="model file to write")
+    parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
+    parser.add_argument("--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--set", dest="settings", metavar="name=value", action="append", default=[],
+        help=f"a setting of the training, as in `anlage train` (here by default {' '.join(SETTINGS)})",
+    )  # fmt: skip
+
+
+def run_starter(options: argparse.Namespace) -> int:
+    from anlage.cli.runs import train_here
+    from anlage.training.run import Run
+
+    output = Path(options.output)
+    if output.suffix != ".anlage":
+        raise AnlageError(f"'{output}' cannot hold a model; choose a name that ends in .anlage.")
+    if options.embryos < 2:
+        raise AnlageError(f"{options.embryos} embryos are too few: at least one is trained on and one is held out.")
+    work = output.with_name(f"{output.stem}.making")
+    stores = _stores(work, options.embryos, flat=options.flat)
+    if (work / "run" / "run.json").exists():
+        run = Run.open(work / "run")
+    else:
+        run = Run.create(work / "run", "nuclei", stores, [*SETTINGS, *options.settings])
+    if run.state != "finished" and (code := train_here(run)):
+        return code
+    _publish(run, output)
+    shutil.rmtree(work)
+    print(f"The starter is {output}.")
+    return 0
+
+
+def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
+    """A store for each embryo, annotated as a whole; those that are there already are kept."""
+    from anlage.axes import Box
+    from anlage.cli.bars import bar
+    from anlage.dataset.build import build_store
+    from anlage.synthetic.variety import variety
+
+    stores = [work / f"synthetic-embryo-{number:02d}.zarr" for number in range(1, n_embryos + 1)]
+    if all(store.exists() for store in stores):
+        return stores
+    with bar(n_embryos, "rendering", unit="embryo") as shown:
+        for store, movie in zip(stores, variety(n_embryos, flat=flat), strict=True):
+            box = Box.whole(movie.image.shape_tzyx)
+            build_store(store, movie.image, movie.truth, cuboid=box, annotations_source="known", overwrite=True)
+            shown.update()
+    return stores
+
+
+def _publish(run: Run, output: Path) -> None:
+    """The run's model under the starter's name, with what it is not for."""
+    from anlage.model import load_model, save_model
+
+    assert run.model_path is not None  # noqa: S101 - the run is finished
+    model = load_model(run.model_path)
+    card = model.card.model_copy(update={"name": output.stem, "limits": LIMITS})
+    save_model(output, card, model.weights(), model.preview())

@@ -1,0 +1,125 @@
+"""What a long prediction says while it works: to people, or as JSON to a program that watches."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, Literal, TextIO
+
+from anlage.cli.bars import bar, say
+from anlage.frozen import Frozen
+
+__all__ = ["PredictEvent", "Teller", "telling"]
+
+
+class PredictEvent(Frozen):
+    """One line of ``anlage predict … --progress json``."""
+
+    kind: Literal["note", "started", "frame", "writing", "finished", "stopped"]
+    """note: a sentence; started; frame: one more is finished; writing: the output is made; finished; stopped: on request."""
+    text: str = ""
+    """What a person would be told."""
+    done: int = 0
+    """Frames that are finished, those of an earlier process included."""
+    total: int = 0
+    """Frames in all."""
+    frame: int | None = None
+    """The frame that was finished."""
+    nuclei: int | None = None
+    """Nuclei found: in this frame, or (finished) in all."""
+    seconds_left: float | None = None
+    """Expected, in seconds; None while nothing is known."""
+
+
+class Teller:
+    """Tells people: a bar on stderr and lines on stdout."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._said: set[str] = set()
+        self._total = self._done = self._here = 0
+        self._began = time.monotonic()
+
+    def note(self, text: str) -> None:
+        """Say a sentence, once."""
+        if text not in self._said:
+            self._said.add(text)
+            self._tell(PredictEvent(kind="note", text=text, done=self._done, total=self._total))
+
+    def start(self, total: int, done: int) -> None:
+        """So many frames, of which some were finished before."""
+        self._total, self._done, self._began = total, done, time.monotonic()
+        kept = f"{done} of {total} frames were finished before; going on with the others." if done else ""
+        self._tell(PredictEvent(kind="started", text=kept, done=done, total=total))
+
+    def frame(self, frame: int, nuclei: int) -> None:
+        """One more frame is finished."""
+        self._done += 1
+        self._here += 1
+        left = (time.monotonic() - self._began) / self._here * (self._total - self._done)
+        self._tell(
+            PredictEvent(
+                kind="frame",
+                frame=frame,
+                nuclei=nuclei,
+                done=self._done,
+                total=self._total,
+                seconds_left=round(left, 1),
+            )
+        )
+
+    def end(self, kind: Literal["writing", "finished", "stopped"], text: str, nuclei: int | None = None) -> None:
+        """Say how far it came."""
+        self._tell(PredictEvent(kind=kind, text=text, done=self._done, total=self._total, nuclei=nuclei))
+
+    def _tell(self, event: PredictEvent) -> None:
+        if event.kind == "started":
+            self._bar = bar(event.total, "predicting", initial=event.done)
+        elif event.kind == "frame" and self._bar is not None:
+            self._bar.update()
+        elif self._bar is not None and event.kind != "note":
+            self._bar.close()
+        if event.text and event.kind != "writing":
+            say(event.text)
+
+
+class _JsonTeller(Teller):
+    """Tells a program: one JSON object a line on stdout."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def _tell(self, event: PredictEvent) -> None:
+        self._out.write(event.model_dump_json(exclude_defaults=True) + "\n")
+        self._out.flush()
+
+
+@contextlib.contextmanager
+def telling(how: Literal["bar", "json"]) -> Iterator[Teller]:
+    """Someone who tells; with ``json``, all that is printed meanwhile becomes notes, so that stdout holds JSON alone."""
+    if how == "bar":
+        yield Teller()
+        return
+    teller = _JsonTeller(sys.stdout)
+    with contextlib.redirect_stdout(_AsNotes(teller)):
+        yield teller
+
+
+class _AsNotes(io.TextIOBase):
+    """Takes what is printed, line by line."""
+
+    def __init__(self, teller: Teller) -> None:
+        super().__init__()
+        self._teller = teller
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self._teller.note(line)
+        return len(text)
