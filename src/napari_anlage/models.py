@@ -6,17 +6,17 @@ Knows no Qt.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage import AnlageError, read_card
+from anlage import STARTER, AnlageError, read_card, starter_path
 from napari_anlage.wording import duration, plural, short
 
 if TYPE_CHECKING:
     from anlage import Card
 
-__all__ = ["CLASSICAL", "Choice", "classical", "project_models"]
+__all__ = ["CLASSICAL", "Choice", "classical", "project_models", "starter"]
 
 CLASSICAL = "classical"
 _EVEN = 0.5
@@ -63,6 +63,11 @@ class Choice:
         return self.argument == CLASSICAL
 
     @property
+    def id(self) -> str:
+        """The origin of what it proposes."""
+        return self.argument if self.card is None else self.card.id
+
+    @property
     def threshold(self) -> float:
         """The probability from which it reports a nucleus."""
         return _EVEN if self.card is None else self.card.evidence.threshold
@@ -87,6 +92,15 @@ class Choice:
 def classical() -> Choice:
     """The blob detector."""
     return Choice(CLASSICAL, "classical detector")
+
+
+def starter(*, flat: bool) -> list[Choice]:
+    """The network that comes with the program, for single planes (`flat`) or volumes; empty where it is not there."""
+    path = starter_path(flat=flat)
+    if not path.is_file():
+        return []
+    found = Choice.of(path, name="starter (first proposals)")
+    return [replace(found, argument=STARTER)]
 
 
 def project_models(folder: Path, more: Iterable[Path] = ()) -> list[Path]:

@@ -1,34 +1,27 @@
-"""A prediction of one frame, made by the command line in a child process: what to hand over, what comes back.
+"""A prediction of what is in view, made by the command line in a child process: what to hand over, what comes back.
 
-The image goes as a temporary OME-Zarr, for its layer may lie in memory only; torch is never loaded here.
+Torch is never loaded here. The child is asked for every candidate down to a faint one, so that thresholds need no child.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from anlage import (
-    AnlageError,
-    Annotations,
-    DenseMap,
-    Prediction,
-    State,
-    TimeLapse,
-    load_model,
-    open_annotations,
-    open_image,
-    write_image,
-)
+from anlage import AnlageError, Annotations, Box, DenseMap, Spacing, TimeLapse, open_annotations, open_image
+from napari_anlage.handover import Handover, hand_over
+from napari_anlage.models import Choice
+from napari_anlage.proposals import Candidates
 
-__all__ = ["CLASSICAL", "Request", "prepare", "receive"]
+__all__ = ["FAINTEST", "Preview", "Request", "prepare", "receive"]
 
-CLASSICAL = "classical"
+FAINTEST = 0.02
+"""Probability down to which candidates are asked for."""
+
+_FOUND, _HEATMAP = "found.geff", "heatmap.ome.zarr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +32,14 @@ class Request:
     ----------
     image
         The image, its voxel size known.
-    frame
-        Which frame of it.
+    box
+        Which part of which frame.
     model
-        A model file, or ``"classical"``.
+        Who predicts.
     channels
-        Channels for the classical detector; a model knows its own.
+        Channels of the image to look at; None: all for the classical detector, those of its card for a model.
     diameter_um
         Nucleus diameter here in µm; None: measured.
-    threshold
-        Lowest probability to report; None: the model's own.
     heatmap
         Whether the map is wanted too.
     file
@@ -56,104 +47,82 @@ class Request:
     """
 
     image: TimeLapse
-    frame: int
-    model: str
+    box: Box
+    model: Choice
     channels: tuple[int, ...] | None = None
     diameter_um: float | None = None
-    threshold: float | None = None
     heatmap: bool = True
     file: Path | None = None
 
+    @property
+    def frame(self) -> int:
+        return int(self.box.t[0])
 
-def prepare(request: Request, folder: Path) -> list[str]:
-    """Hand the frame over and give the command line.
+    @property
+    def is_whole_frame(self) -> bool:
+        return bool(self.box.shape[1:] == self.image.shape_tzyx[1:])
 
-    The file behind the layer is used where it holds the very same pixels. Otherwise the frame is written, with the
-    neighbours that the model looks at and a few frames from all over the movie, so that brightness is normalised as it
-    would be for the whole of it.
-    """
-    image = request.image
-    if request.file is not None and _same_frame(request.file, image, request.frame):
-        source, here, channels = request.file, request.frame, request.channels
-    else:
-        frames, here = _frames_to_write(request)
-        source, channels = folder / "image.ome.zarr", None
-        chosen = (
-            (request.channels or range(image.n_channels)) if request.model == CLASSICAL else range(image.n_channels)
-        )
-        write_image(
-            source, _read(image, frames, tuple(chosen)), spacing=image.spacing, interval_s=image.interval_s,
-            channels=tuple(image.channels[c] for c in chosen),
-        )  # fmt: skip
-    arguments = [
-        "predict",
-        request.model,
-        str(source),
-        "-o",
-        str(folder / "found.csv"),
-        "--frames",
-        f"{here}:{here + 1}",
-    ]
-    if image.spacing is not None:
-        arguments += ["--spacing", ",".join(f"{size!r}" for size in image.spacing.zyx)]
-    if request.model == CLASSICAL and channels:
-        arguments += ["--channels", ",".join(map(str, channels))]
-    if request.diameter_um is not None:
-        arguments += ["--diameter-um", f"{request.diameter_um:g}"]
-    if request.threshold is not None:
-        arguments += ["--threshold", f"{request.threshold:g}"]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preview:
+    """What came back: the candidates, the map behind them, and which frame it is of."""
+
+    candidates: Candidates
+    frame: int
+    heatmap: DenseMap | None = None
+
+
+def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
+    """Hand the image over and give the arguments of the command line."""
+    card, model = request.model.card, request.model.argument
+    if request.model.training:  # a copy: the trainer replaces the file at its next look
+        model = str(shutil.copy(model, folder / "model.anlage"))
+    offsets = () if card is None else tuple(int(offset) for offset in card.config.get("frames", ()))
+    given = hand_over(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")
+    here = given.frames[request.frame]
+    arguments = ["predict", model, str(given.path), "-o", str(folder / _FOUND)]
+    arguments += ["--frames", f"{here}:{here + 1}", "--threshold", f"{FAINTEST:g}", *given.options]
+    if not request.is_whole_frame:
+        arguments += ["--region", ",".join(f"{low}:{high}" for low, high in request.box.ranges[1:])]
+    arguments += how(request.channels, request.diameter_um)
     if request.heatmap:
-        arguments += ["--heatmap", str(folder / "heatmap.ome.zarr")]
-    (folder / "frame.txt").write_text(str(here), encoding="utf-8")
-    return arguments
+        arguments += ["--heatmap", str(folder / _HEATMAP)]
+    return arguments, given
 
 
-def receive(request: Request, folder: Path) -> Prediction:
+def how(channels: tuple[int, ...] | None, diameter_um: float | None) -> list[str]:
+    """The options of the command line that say how to look at the image."""
+    options = [] if channels is None else ["--channels", ",".join(map(str, channels))]
+    return options if diameter_um is None else [*options, "--diameter-um", f"{diameter_um:g}"]
+
+
+def receive(request: Request, given: Handover, folder: Path) -> Preview:
     """Read what the child wrote, in frames and voxels of the whole image."""
-    here = int((folder / "frame.txt").read_text(encoding="utf-8"))
-    found = open_annotations(folder / "found.csv").shifted((request.frame - here, 0, 0, 0))
+    here = given.frames[request.frame]
+    found = open_annotations(folder / _FOUND).shifted((request.frame - here, 0, 0, 0))
     heatmap = None
     if request.heatmap:
-        data = open_image(folder / "heatmap.ome.zarr").frame(here)[0].astype(np.float32)
-        heatmap = DenseMap(data, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
-    return Prediction(request.frame, _proposed(found, request.model), request.model, heatmap)
+        _, z, y, x = request.box.slices
+        data = open_image(folder / _HEATMAP).frame(here)[0][z, y, x].astype(np.float32)
+        heatmap = DenseMap(data, (1.0, 1.0, 1.0), tuple(float(low) for low in request.box.start[1:]))
+    return Preview(
+        candidates_of(found, request.model, (request.box,), request.image, request.diameter_um), request.frame, heatmap
+    )
 
 
-def _same_frame(file: Path, image: TimeLapse, frame: int) -> bool:
-    """Whether a file holds the image: the same shape, and the same pixels in this frame."""
-    try:
-        there = open_image(file)
-        return there.shape == image.shape and bool(np.array_equal(there.frame(frame), image.frame(frame)))
-    except (AnlageError, OSError):
-        return False  # a format that only napari reads, or a file that moved
+def candidates_of(
+    found: Annotations, model: Choice, boxes: tuple[Box, ...], image: TimeLapse, diameter_um: float | None
+) -> Candidates:
+    """A table that the command line wrote, as candidates of this model."""
+    if image.spacing is None:
+        raise AnlageError(f"The voxel size of '{image.source}' is unknown; type it in µm on the Data tab.")
+    radii = found.radius_um[np.isfinite(found.radius_um)]
+    if len(radii):
+        diameter_um = 2 * float(np.median(radii))
+    diameter_um = diameter_um or model.diameter_um or _guess(image.spacing)
+    return Candidates(model.name, model.id, found, boxes, image.spacing, model.threshold, diameter_um)
 
 
-def _frames_to_write(request: Request) -> tuple[list[int], int]:
-    """Frames of the image in the order to be written, and where the wanted one is among them.
-
-    The neighbours stay around it, and where the movie ends beside it, so does what is written.
-    """
-    offsets = [0]
-    if request.model != CLASSICAL:
-        offsets += [int(offset) for offset in load_model(Path(request.model)).card.config.get("frames", ())]
-    t, n = request.frame, request.image.n_frames
-    low, high = t + min(offsets), t + max(offsets)
-    around = list(range(max(0, low), min(n - 1, high) + 1))
-    spread = sorted({0, n // 3, 2 * n // 3, n - 1} - set(around))
-    if low < 0 and high > n - 1:
-        frames = list(range(n))
-    elif low < 0:
-        frames = around + spread
-    else:
-        frames = spread + around
-    return frames, frames.index(t)
-
-
-def _read(image: TimeLapse, frames: list[int], channels: tuple[int, ...]) -> Iterator[npt.NDArray[Any]]:
-    for t in frames:
-        yield image.frame(t, channels)
-
-
-def _proposed(found: Annotations, model: str) -> Annotations:
-    n = len(found)
-    return replace(found, state=np.full(n, State.PROPOSED, np.int8), origin=np.full(n, Path(model).stem))
+def _guess(spacing: Spacing) -> float:
+    """A diameter to draw where nothing is known: ten voxels."""
+    return 10.0 * float(spacing.x)

@@ -40,6 +40,8 @@ class Candidates:
     ----------
     model
         The model's name, for people.
+    id
+        What tells it from every other model, and from itself at another step of its training.
     nuclei
         The candidates, in voxels of the image; their ids are 1 … N.
     boxes
@@ -53,6 +55,7 @@ class Candidates:
     """
 
     model: str
+    id: str
     nuclei: Annotations
     boxes: tuple[Box, ...]
     spacing: Spacing
@@ -124,13 +127,15 @@ def standings(
         tree = cKDTree(annotated.positions[marked, 1:] * um)
         distance, nearest = tree.query(candidates.nuclei.positions[rows, 1:] * um, distance_upper_bound=reach_um)
         near = np.isfinite(distance)
-        state = annotated.state[marked[nearest[near]]]
+        state = annotated.state[marked[np.asarray(nearest)[near]]]
         result[rows[near]] = np.where(state == State.REJECTED, Standing.REJECTED, Standing.ANNOTATED)
     return result
 
 
 def _by_frame(frames: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.int64]]:
     """Row numbers of each frame."""
+    if not len(frames):
+        return {}
     order = np.argsort(frames, kind="stable")
     values, first = np.unique(frames[order], return_index=True)
     return {int(t): rows for t, rows in zip(values, np.split(order, first[1:]), strict=True)}

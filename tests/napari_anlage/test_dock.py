@@ -148,7 +148,7 @@ def test_the_whole_loop(docked, odd, blobs, qtbot, home) -> None:
     predict.model.setCurrentIndex(predict.model.findText("classical detector"))
     viewer.dims.set_point(0, image.data_to_world((2, 0, 0, 0))[0])
     predict.preview.button.click()
-    qtbot.waitUntil(lambda: "1 nucleus in frame 2" in predict.status.plain, timeout=30000)
+    qtbot.waitUntil(lambda: "1 proposal in frame 2" in predict.status.plain, timeout=30000)
     centres = next(layer for layer in viewer.layers if overlay.role_of(layer) == "preview centres")
     heat = next(layer for layer in viewer.layers if overlay.role_of(layer) == "preview heat-map")
     brightest = np.unravel_index(blobs[0][2].argmax(), blobs[0][2].shape)
@@ -158,21 +158,6 @@ def test_the_whole_loop(docked, odd, blobs, qtbot, home) -> None:
     np.testing.assert_allclose(heat.data_to_world(hottest), world)
     assert not predict.cancel.isVisibleTo(predict)
     assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("anlage-preview-*/found.csv"))
-
-
-@pytest.mark.usefixtures("fake_anlage")
-def test_a_failed_preview_is_one_sentence(docked, odd, blobs, qtbot, monkeypatch) -> None:
-    viewer, widget = docked
-    with_blobs(viewer, odd, blobs)
-    told = []
-    monkeypatch.setattr("napari_anlage.parts.show_error", told.append)
-    widget.predict.diameter.tick.setChecked(False)
-    widget.predict.diameter.spin.setValue(999)
-    widget.predict.preview.button.click()
-    qtbot.waitUntil(lambda: bool(told), timeout=20000)
-    assert told == ["The nucleus diameter 999 µm is larger than the image."]
-    assert widget.predict.status.plain == told[0]
-    assert widget.predict.preview.button.isEnabled()
 
 
 @pytest.mark.usefixtures("fake_anlage")

@@ -12,7 +12,7 @@ SPACING = Spacing(2.0, 0.5, 0.5)
 
 def candidates(positions, probability, boxes=(), model: str = "m") -> Candidates:
     found = Annotations.of(positions, probability=probability, state=State.PROPOSED, origin=model)
-    return Candidates(model, found, tuple(boxes), SPACING, 0.5, 8.0)
+    return Candidates(model, model, found, tuple(boxes), SPACING, 0.5, 8.0)
 
 
 def test_of_two_near_each_other_the_likelier_stays_and_frames_are_apart() -> None:

@@ -1,176 +1,124 @@
-"""Step 4, Predict: what a model, or the classical detector, says about the frame that is shown."""
+"""Step 4, Predict: what a model says about what is in view, tuned, judged, and for the whole movie."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QApplication,
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
-from anlage import AnlageError, Prediction, load_model
+from anlage import AnlageError, Box
 from napari_anlage import overlay
+from napari_anlage.handover import Handover
 from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.parts import ActionButton, Tab, counted, note
-from napari_anlage.preview import CLASSICAL, Request, prepare, receive
+from napari_anlage.model_panel import ModelPanel
+from napari_anlage.parts import ActionButton, Tab, heading, note
+from napari_anlage.preview import Preview, Request, prepare, receive
+from napari_anlage.review import Review
 from napari_anlage.session import Session
+from napari_anlage.sight import seen_box
+from napari_anlage.sliders import Tuner
+from napari_anlage.wording import plural
 
 __all__ = ["PredictTab"]
 
+_MOST_VOXELS = 12_000_000
+"""Of a larger view only the planes around the one that is shown are predicted, so that it takes seconds."""
+_FEWEST_PLANES = 8
+_SMALLEST, _LARGEST = 0.4, 2.5
+"""Ends of the size slider, as parts of the diameter that the model looked for."""
+
 
 class PredictTab(Tab):
-    """Preview of the current frame, as overlay layers."""
+    """Preview, sliders, review, the whole movie, and where to annotate next."""
 
     title = "Predict"
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._thread = Thread(self)
-        self._child = Child(self)
+        self._thread, self._child = Thread(self), Child(self)
         self._folder: Path | None = None
         self._request: Request | None = None
+        self._given: Handover | None = None
         self._began = 0.0
-        self._opened: list[Path] = []
-        self.model = QComboBox()
-        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.model.setMinimumContentsLength(12)
-        self.open = QPushButton("Open …")
-        self.about = note("")
-        self.diameter = _Optional(" µm", 0.1, 1000.0, 8.0, 1, "measured", "Nucleus diameter in this image, in µm.")
-        self.threshold = _Optional("", 0.0, 1.0, 0.5, 2, "the model's own", "Lowest probability that is reported.")
-        self.heatmap = QCheckBox("show the heat-map too")
+        self.review = Review.of(session)
+        self.models = ModelPanel(session)
         self.preview = ActionButton(
-            "Preview this frame", primary=True, tooltip="Finds the nuclei of the frame that the viewer shows."
-        )
+            "Preview here", primary=True,
+            tooltip="Finds the nuclei of this frame in the part of the image that is in view, within seconds.",
+        )  # fmt: skip
         self.cancel = QPushButton("Cancel")
         self.notes = note("")
+        self.threshold = Tuner(
+            "Threshold",
+            "",
+            2,
+            "Proposals from this probability on are shown. Acts at once; the network is not asked again.",
+        )
+        self.size = Tuner(
+            "Diameter", " µm", 1,
+            "How large a nucleus is: the rings, the radius of what you accept, and how near two can be (half of it). Acts at "
+            "once; the next preview looks for nuclei of this size.",
+        )  # fmt: skip
+        self.heatmap = QCheckBox("Heat-map")
+        self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
         self._build()
         self._connect()
-        self.refresh_models()
+        self.refresh()
+        self._on_review()
 
     def _build(self) -> None:
-        row = QHBoxLayout()
-        row.addWidget(self.model, 1)
-        row.addWidget(self.open)
-        form = QFormLayout()
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Model", row)
-        form.addRow("", self.about)
-        form.addRow("Diameter", self.diameter)
-        form.addRow("Threshold", self.threshold)
-        self.column.addLayout(form)
         self.heatmap.setChecked(True)
-        self.add(self.heatmap, self.preview, self.cancel, self.status, self.notes)
+        self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes)
+        self.add(self.threshold, self.size, self.heatmap)
         self.cancel.hide()
 
     def _connect(self) -> None:
         session = self._session
-        self.open.clicked.connect(self._on_open)
-        self.model.currentIndexChanged.connect(lambda _: self.refresh())
-        self.preview.clicked.connect(self.preview_frame)
+        self.models.changed.connect(self.refresh)
+        self.models.failed.connect(self.report)
+        self.preview.clicked.connect(self.preview_here)
         self.cancel.clicked.connect(self.stop)
+        self.threshold.tuned.connect(self.review.set_threshold)
+        self.size.tuned.connect(self.review.set_size)
+        self.heatmap.toggled.connect(self._on_heatmap)
         self._thread.done.connect(self._on_thread)
         self._thread.failed.connect(self._on_failed)
         self._child.finished.connect(self._on_predicted)
         self._child.failed.connect(self._on_failed)
         self._child.said.connect(self._on_said)
+        self.review.changed.connect(self._on_review)
         session.image_changed.connect(self.refresh)
-        session.run_changed.connect(self.refresh_models)
-        session.project_changed.connect(self.refresh_models)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self.stop)
 
-    def retire(self) -> None:
-        """Nobody waits for the preview any more."""
-        self.stop()
-
-    # ---- the model ----
-
-    def refresh_models(self) -> None:
-        """Offer the classical detector, the run that is watched, and the project's other models, newest first."""
-        session = self._session
-        chosen = self.model.currentData()
-        watched = session.run.model_path if session.run is not None else None
-        project = [*session.folder.glob("runs/*/*.anlage"), *session.folder.glob("models/*.anlage")]
-        project.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        paths = [*([watched] if watched else []), *project, *self._opened]
-        unique = list(dict.fromkeys(path.resolve() for path in paths))
-        known = {self.model.itemData(i) for i in range(self.model.count())}
-        self.model.blockSignals(True)
-        self.model.clear()
-        for path in unique:
-            self.model.addItem(_short(path.name), str(path))
-            self.model.setItemData(self.model.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
-        self.model.addItem("classical detector", CLASSICAL)
-        fresh = watched is not None and str(watched.resolve()) not in known
-        wanted = str(watched.resolve()) if fresh and watched else chosen
-        self.model.setCurrentIndex(max(0, self.model.findData(wanted)))
-        self.model.blockSignals(False)
-        self.refresh()
-
     def refresh(self) -> None:
-        """The model's line and the button."""
+        """The button, and why it is grey."""
         busy = self._thread.busy or self._child.busy
-        self.about.setText(self._about())
         self.cancel.setVisible(busy)
         self.preview.allow("Predicting …" if busy else self._missing(), show=not busy)
 
-    def _about(self) -> str:
-        model = self.model.currentData()
-        if model in (None, CLASSICAL):
-            run = self._session.run
-            training = run is not None and run.model_path is None and run.state == "running"
-            hint = " The training under way has no model yet; Stop keeps its best." if training else ""
-            return f"Finds bright blobs of one size: a first proposal at once, no training needed.{hint}"
-        try:
-            card = load_model(Path(model)).card
-        except AnlageError as error:
-            return str(error)
-        f1 = card.evidence.metrics.get("f1")
-        score = "" if f1 is None else f" F1 {f1:.2f} on {card.evidence.held_out}."
-        size = "" if card.diameter_um is None else f" Nuclei of {card.diameter_um:.1f} µm."
-        return f"Channels: {', '.join(card.channels)}.{size}{score}"
+    def refresh_models(self) -> None:
+        """Offer the models that there are now."""
+        self.models.refresh()
 
     def _missing(self) -> str | None:
         try:
             self._session.scaled_image()
         except AnlageError as error:
             return str(error)
-        return None
+        return self.models.choice.problem or None
 
-    def _on_open(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open a model", str(self._session.folder), "Models (*.anlage)")
-        if name:
-            self.add_model(Path(name))
+    # ---- preview ----
 
-    def add_model(self, path: Path) -> None:
-        """Offer a model file and choose it."""
-        self.attempt(lambda: load_model(path))
-        self._opened.append(path)
-        self.refresh_models()
-        self.model.setCurrentIndex(max(0, self.model.findData(str(path.resolve()))))
-
-    # ---- the preview ----
-
-    def preview_frame(self) -> None:
-        """Predict the frame that the viewer shows: hand it over in a thread, then start the child."""
+    def preview_here(self) -> None:
+        """Predict what is in view: hand it over in a thread, then start the child."""
         request = self.attempt(self._make_request)
         if request is None:
             return
@@ -182,65 +130,99 @@ class PredictTab(Tab):
         self.refresh()
 
     def _make_request(self) -> Request:
-        session = self._session
+        session, choice = self._session, self.models.choice
         return Request(
             image=session.scaled_image(),
-            frame=overlay.current_frame(session.viewer, session.grid(), session.image().n_frames),
-            model=self.model.currentData(),
-            channels=session.channels,
-            diameter_um=self.diameter.value(),
-            threshold=self.threshold.value(),
+            box=self._box(),
+            model=choice,
+            channels=self._channels(),
+            diameter_um=self._diameter_um(),
             heatmap=self.heatmap.isChecked(),
             file=session.file,
         )
 
+    def _box(self) -> Box:
+        session = self._session
+        shape, viewer, grid = session.image().shape_tzyx, session.viewer, session.grid()
+        box = seen_box(viewer, grid, shape)
+        _, z, y, x = box.shape
+        if z * y * x <= _MOST_VOXELS:
+            return box
+        planes = max(_FEWEST_PLANES, _MOST_VOXELS // (y * x))
+        return seen_box(viewer, grid, shape, depth=planes // 2)
+
+    def _channels(self) -> tuple[int, ...] | None:
+        """The ticked channels where they are as many as the model looks at; else those that it learnt from."""
+        ticked, card = self._session.channels, self.models.choice.card
+        if card is None or ticked is None:
+            return ticked
+        return ticked if len(ticked) == len(card.intensity.indices) else None
+
+    def _diameter_um(self) -> float | None:
+        """What the user says, by the slider or on the Data tab; None lets the predictor measure."""
+        found = self.review.candidates
+        if found is not None and abs(self.review.size_um - found.diameter_um) > 0.05:
+            return self.review.size_um
+        return self._session.diameter_um
+
     def _on_thread(self, result: object) -> None:
         if self._folder is None:  # cancelled meanwhile
             return
-        if isinstance(result, Prediction):
+        if isinstance(result, Preview):
             self.attempt(lambda: self._show(result))
             self._clean()
-        else:
+        elif isinstance(result, tuple):
+            arguments, self._given = result
             self.status.say("Predicting …", "info")
-            self.attempt(lambda: self._child.start(result, self._folder / "log.txt"))  # type: ignore[arg-type,operator]
+            self.attempt(lambda: self._start(arguments))
         self.refresh()
+
+    def _start(self, arguments: Sequence[str]) -> None:
+        if self._folder is not None:
+            self._child.start(arguments, self._folder / "log.txt", niceness=0)
 
     def _on_said(self, text: str) -> None:
-        self.status.say(re.sub(r"\s*\|.*", "", text) or "Predicting …", "info")
+        if self._child.busy:
+            self.status.say("Predicting …", "info", text)
 
     def _on_predicted(self) -> None:
-        if self._request is not None and self._folder is not None:
+        if self._request is not None and self._folder is not None and self._given is not None:
             self.notes.setText(_assumptions(self._child.words()))
-            self._thread.run(receive, self._request, self._folder)
+            self._thread.run(receive, self._request, self._given, self._folder)
         self.refresh()
 
-    def _show(self, prediction: Prediction) -> None:
-        session, request = self._session, self._request
-        if request is None or session.image_layer is None:
+    def _show(self, preview: Preview) -> None:
+        session, found = self._session, preview.candidates
+        if session.image_layer is None:
             return
-        grid, name = session.grid(), _short(prediction.model)
-        n = session.n_layer_channels
-        overlay.remove(session.viewer, "preview")
-        if prediction.heatmap is not None:
-            overlay.show_heatmap(session.viewer, grid, prediction.frame, prediction.heatmap, n, name)
-        diameter = self._diameter_um(prediction, request)
-        overlay.show_centres(session.viewer, grid, prediction.nuclei, diameter * _world_per_um(session), n, name)
-        session.viewer.layers.selection.active = session.image_layer
+        viewer, grid, n = session.viewer, session.grid(), session.n_layer_channels
+        active = viewer.layers.selection.active
+        overlay.remove(viewer, "preview heat-map")
+        if preview.heatmap is not None:
+            overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
+        viewer.layers.selection.active = active
+        self.review.take(found)
         seconds = time.monotonic() - self._began
-        found = f"{counted(len(prediction.nuclei))} in frame {prediction.frame} ({seconds:.0f} s)."
-        advice = "" if len(prediction.nuclei) else " Lower the threshold, or train longer."
-        self.status.say(found + advice, "warning" if advice else "good")
+        n_here = len(self.review.inside(found.boxes))
+        advice = "" if n_here else " Lower the threshold, or train longer."
+        self.status.say(
+            f"{plural(n_here, 'proposal')} in frame {preview.frame} ({seconds:.0f} s).{advice}",
+            "warning" if advice else "good",
+        )
 
-    def _diameter_um(self, prediction: Prediction, request: Request) -> float:
-        """What size to draw: as found, else as asked for, else the model's, else a guess of five voxels."""
-        radii = prediction.nuclei.radius_um[np.isfinite(prediction.nuclei.radius_um)]
-        if len(radii):
-            return 2 * float(np.median(radii))
-        if request.diameter_um is not None:
-            return request.diameter_um
-        known = None if request.model == CLASSICAL else load_model(Path(request.model)).card.diameter_um
-        spacing = request.image.spacing
-        return known or (8.0 if spacing is None else 10 * spacing.x)
+    def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
+        for layer in self._session.viewer.layers:
+            if overlay.role_of(layer) == "preview heat-map":
+                layer.visible = on
+
+    def _on_review(self) -> None:
+        review, found = self.review, self.review.candidates
+        for widget in (self.threshold, self.size):
+            widget.setVisible(found is not None)
+        if found is not None:
+            self.threshold.show_value(review.threshold, found.threshold, 0.02, 0.99)
+            home = found.diameter_um
+            self.size.show_value(review.size_um, home, _SMALLEST * home, _LARGEST * home)
 
     def _on_failed(self, problem: Problem) -> None:
         self._clean()
@@ -255,37 +237,14 @@ class PredictTab(Tab):
         self._clean()
         self.refresh()
 
+    def retire(self) -> None:
+        """The dock is closed: the preview under way ends with it."""
+        self.stop()
+
     def _clean(self) -> None:
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Optional(QWidget):
-    """A number that is chosen by the program unless its box is ticked."""
-
-    def __init__(
-        self, unit: str, low: float, high: float, value: float, decimals: int, otherwise: str, tooltip: str
-    ) -> None:
-        super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        self.tick = QCheckBox(otherwise)
-        self.spin = QDoubleSpinBox()
-        self.spin.setDecimals(decimals)
-        self.spin.setRange(low, high)
-        self.spin.setSingleStep(10.0**-decimals * (5 if decimals > 1 else 10))
-        self.spin.setValue(value)
-        self.spin.setSuffix(unit)
-        self.tick.setChecked(True)
-        self.spin.setEnabled(False)
-        self.tick.toggled.connect(lambda on: self.spin.setEnabled(not on))
-        row.addWidget(self.tick, 1)
-        row.addWidget(self.spin, 1)
-        self.setToolTip(tooltip)
-
-    def value(self) -> float | None:
-        return None if self.tick.isChecked() else float(self.spin.value())
 
 
 def _assumptions(words: str) -> str:
@@ -295,16 +254,3 @@ def _assumptions(words: str) -> str:
     known = ("Model ", "Classical detector: ")
     news = [line for line in sentences if not line.startswith(known)]
     return "\n".join(line for line in news if " is read as " not in line and " written to " not in line)
-
-
-def _short(model: str) -> str:
-    """A model's name for a layer: without the date that runs begin with."""
-    return re.sub(r"^\d{4}-\d\d-\d\d-", "", Path(model).stem)
-
-
-def _world_per_um(session: Session) -> float:
-    """World units of the image's layer in a µm, along x."""
-    spacing, grid = session.image().spacing, session.grid()
-    if spacing is None:
-        return 1.0
-    return float(abs(grid.scale[grid.axes.index("x")]) / spacing.x)

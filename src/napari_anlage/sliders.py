@@ -1,0 +1,107 @@
+"""A value that is tuned by hand and has a place to go back to."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+
+__all__ = ["Tuner"]
+
+_STEPS = 1000
+_PAUSE_MS = 15
+
+
+class Tuner(QWidget):
+    """Name, slider, number with its unit, and a button that goes back to where it was at first.
+
+    Parameters
+    ----------
+    name
+        What is tuned.
+    unit
+        Behind the number, with a space in front of it.
+    decimals
+        Digits behind the point.
+    tooltip
+        What it does.
+    """
+
+    tuned = Signal(float)
+    """The user chose another value; at most one signal in 15 ms while the handle is dragged."""
+
+    def __init__(self, name: str, unit: str, decimals: int, tooltip: str) -> None:
+        super().__init__()
+        self._home = 0.0
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, _STEPS)
+        self.spin = QDoubleSpinBox()
+        self.spin.setDecimals(decimals)
+        self.spin.setSingleStep(5 * 10.0**-decimals)
+        self.spin.setSuffix(unit)
+        self.spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.spin.setFixedWidth(66)
+        self.spin.setKeyboardTracking(False)
+        self.back = QToolButton()
+        self.back.setText("↺")
+        self.back.setAutoRaise(True)
+        label = QLabel(name)
+        label.setMinimumWidth(62)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(6)
+        for widget, stretch in ((label, 0), (self.slider, 1), (self.spin, 0), (self.back, 0)):
+            row.addWidget(widget, stretch)
+        for widget in (self, label, self.slider, self.spin):
+            widget.setToolTip(tooltip)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE_MS)
+        self._timer.timeout.connect(lambda: self.tuned.emit(self.value()))
+        self.slider.valueChanged.connect(self._on_slider)
+        self.spin.valueChanged.connect(self._on_spin)
+        self.back.clicked.connect(lambda: self.spin.setValue(self._home))
+
+    def value(self) -> float:
+        """What is chosen."""
+        return float(self.spin.value())
+
+    def show_value(self, value: float, home: float, low: float, high: float) -> None:
+        """Set value, the value to go back to, and the ends; emits nothing."""
+        self._home = home
+        for widget in (self.spin, self.slider):
+            widget.blockSignals(True)
+        self.spin.setRange(low, high)
+        if abs(self.spin.value() - value) > 0.5 * 10.0 ** -self.spin.decimals():
+            self.spin.setValue(value)
+        self.slider.setValue(self._on_scale(value))
+        for widget in (self.spin, self.slider):
+            widget.blockSignals(False)
+        self._show_back()
+
+    def _show_back(self) -> None:
+        digits = self.spin.decimals()
+        self.back.setEnabled(abs(self._home - self.value()) > 0.5 * 10.0**-digits)
+        self.back.setToolTip(f"Back to {self._home:.{digits}f}{self.spin.suffix()}")
+
+    def _on_scale(self, value: float) -> int:
+        low, high = float(self.spin.minimum()), float(self.spin.maximum())
+        return round(_STEPS * (value - low) / max(high - low, 1e-9))
+
+    def _on_slider(self, step: int) -> None:
+        low, high = self.spin.minimum(), self.spin.maximum()
+        self.spin.blockSignals(True)
+        self.spin.setValue(low + (high - low) * step / _STEPS)
+        self.spin.blockSignals(False)
+        self._changed()
+
+    def _on_spin(self, value: float) -> None:
+        self.slider.blockSignals(True)
+        self.slider.setValue(self._on_scale(value))
+        self.slider.blockSignals(False)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._show_back()
+        if not self._timer.isActive():
+            self._timer.start()
