@@ -10,11 +10,11 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QScrollArea, QTabWidget
 
-from anlage import Run
 from napari_anlage.host import Host, scrolling
 from napari_anlage.parts import COLOURS, Tab
 
 if TYPE_CHECKING:
+    from anlage import Run
     from napari_anlage.widgets.annotate import AnnotateTab
     from napari_anlage.widgets.data import DataTab
     from napari_anlage.widgets.predict import PredictTab
@@ -39,7 +39,6 @@ class Dock(Host):
         self.tabs.setDocumentMode(True)
         self._areas: dict[str, QScrollArea] = {}
         self._made: list[Tab] = []
-        self._painted = False
         for name in _STEPS:
             self._areas[name] = scrolling()
             self.tabs.addTab(self._areas[name], _dot("idle"), name.capitalize())
@@ -82,16 +81,13 @@ class Dock(Host):
         self.train.watch(run)
         self.train.refresh_runs()
 
-    def paintEvent(self, event: Any) -> None:
-        """Once something is to be seen, make the other steps, one at a time."""
-        super().paintEvent(event)
-        if not self._painted:
-            self._painted = True
-            QTimer.singleShot(0, self._make_next)
+    def wake(self) -> None:
+        """Make the other steps, one at a time."""
+        super().wake()
+        QTimer.singleShot(0, self._make_next)
 
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""
-        self._painted = True
         for tab in self._made:
             tab.retire()
         super().closeEvent(event)

@@ -3,18 +3,20 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
-from anlage import Device, Run, find_devices
 from napari_anlage import preferences
 from napari_anlage.job import RunWatcher, Thread
 from napari_anlage.session import Session
 from napari_anlage.wording import remaining, short
+
+if TYPE_CHECKING:
+    from anlage import Device, Run
 
 __all__ = ["Footer", "JobBar"]
 
@@ -66,7 +68,6 @@ class Footer(QWidget):
         self._session = session
         self._thread = Thread(self)
         self.devices: tuple[Device, ...] = ()
-        self.watcher = RunWatcher(self, _RUN_EVERY_MS)
         self._stopping: Run | None = None
         self.project = _eliding(Qt.TextElideMode.ElideMiddle)
         self.device = _eliding(Qt.TextElideMode.ElideRight)
@@ -88,13 +89,10 @@ class Footer(QWidget):
         self._timer.setInterval(_DEVICES_EVERY_MS)
         self._timer.timeout.connect(self.ask_devices)
         self._thread.done.connect(self._on_devices)
-        for signal in (self.watcher.advanced, self.watcher.state_changed):
-            signal.connect(self._refresh_training)
         session.project_changed.connect(self.refresh)
         session.image_changed.connect(self.refresh)
         session.run_changed.connect(self._on_run)
         session.jobs.changed.connect(self._refresh_jobs)
-        preferences.follow(self._on_preferences)
         self.refresh()
         self._on_run()
         self._refresh_jobs()
@@ -105,27 +103,25 @@ class Footer(QWidget):
         self.project.setText(folder.name)
         self.project.setToolTip(f"Project: {folder}")
 
-    def showEvent(self, event: Any) -> None:
-        """Ask for the free memory while it is seen."""
-        super().showEvent(event)
+    def wake(self) -> None:
+        """Do what can wait until the dock was painted."""
+        preferences.follow(self._on_preferences)
         self._timer.start()
-        QTimer.singleShot(0, self.ask_devices)  # after the first paint
-
-    def hideEvent(self, event: Any) -> None:
-        """Nobody looks."""
-        super().hideEvent(event)
-        self._timer.stop()
+        self.ask_devices()
 
     def close_down(self) -> None:
         """Look no more; the dock is closed."""
         self._timer.stop()
-        self.watcher.stop()
+        if "watcher" in self.__dict__:
+            self.watcher.stop()
 
     # ---- devices ----
 
     def ask_devices(self) -> None:
         """Find out in a thread how much memory is free: a driver may take a second to answer."""
         if self.isVisible() and not self._thread.busy:
+            from anlage import find_devices
+
             self._thread.run(find_devices)
 
     def _on_devices(self, devices: tuple[Device, ...]) -> None:
@@ -151,7 +147,17 @@ class Footer(QWidget):
 
     # ---- the training ----
 
+    @cached_property
+    def watcher(self) -> RunWatcher:
+        """Made with the first run: what reads runs is slow to load."""
+        watcher = RunWatcher(self, _RUN_EVERY_MS)
+        for signal in (watcher.advanced, watcher.state_changed):
+            signal.connect(self._refresh_training)
+        return watcher
+
     def _on_run(self) -> None:
+        if self._session.run is None and "watcher" not in self.__dict__:
+            return
         if self._session.run is not self.watcher.run:
             self._stopping = None
             self.watcher.watch(self._session.run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.footer import Footer
@@ -29,9 +29,9 @@ class Host(QWidget):
         self.session = Session.of(napari_viewer)
         self.session.layers_changed.connect(self._choose_image)
         self._choose_image()
-        limit_memory()
         self.footer = Footer(self.session)
         self.autosave = Autosave(self.session, self)
+        self._awake = False
         self.column = QVBoxLayout(self)
         self.column.setContentsMargins(4, 4, 4, 2)
         self.column.setSpacing(2)
@@ -47,6 +47,19 @@ class Host(QWidget):
     def sizeHint(self) -> QSize:
         """Narrow, and no taller than a small screen."""
         return QSize(WIDTH, _HEIGHT)
+
+    def paintEvent(self, event: Any) -> None:
+        """Once something is to be seen, do what could wait."""
+        super().paintEvent(event)
+        if not self._awake:
+            self._awake = True
+            QTimer.singleShot(0, self.wake)
+
+    def wake(self) -> None:
+        """Do what can wait until the widget was painted: it opens at once."""
+        limit_memory()
+        self.autosave.start()
+        self.footer.wake()
 
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""

@@ -14,12 +14,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from anlage import AnlageError, Curve, Run
+from anlage import AnlageError
+
+if TYPE_CHECKING:
+    from anlage import Curve, Run
 
 __all__ = ["Child", "Problem", "RunWatcher", "Thread"]
 
@@ -196,7 +199,7 @@ class RunWatcher(QObject):
     def __init__(self, parent: QObject | None = None, interval_ms: int = 250) -> None:
         super().__init__(parent)
         self.run: Run | None = None
-        self.curve = Curve()
+        self.curve = _empty_curve()
         self.state = ""
         self._after = 0
         self._interval_ms = interval_ms
@@ -207,7 +210,7 @@ class RunWatcher(QObject):
     def watch(self, run: Run | None) -> None:
         """Read this run from its beginning."""
         self._timer.stop()
-        self.run, self.curve, self._after, self.state = run, Curve(), 0, ""
+        self.run, self.curve, self._after, self.state = run, _empty_curve(), 0, ""
         if run is not None:
             self.look()
             self._timer.start()
@@ -233,3 +236,9 @@ class RunWatcher(QObject):
             self.state = state
             self._timer.setInterval(self._interval_ms * (1 if state == "running" else _RARER))
             self.state_changed.emit(state)
+
+
+def _empty_curve() -> Curve:
+    from anlage import Curve  # loads pydantic: not before a run is watched
+
+    return Curve()

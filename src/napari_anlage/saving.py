@@ -28,6 +28,9 @@ class Autosave(QObject):
         self._said = ""
         self.timer = QTimer(self)
         self.timer.timeout.connect(self.save)
+
+    def start(self) -> None:
+        """Save from now on."""
         preferences.follow(self._on_preferences)
         self._on_preferences()
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 
-from anlage import AnlageError, Annotations, Box, Run, Spacing, TimeLapse
+from anlage import AnlageError, Annotations, Box, Spacing, TimeLapse
 from napari_anlage import overlay
 from napari_anlage.grid import Grid
 from napari_anlage.jobs import Jobs
 from napari_anlage.layers import annotations_of, axes_of, image_of, kind_of, may_join
 
 if TYPE_CHECKING:
-    from anlage import Cuboid
+    from anlage import Cuboid, Run
 
 __all__ = ["Session"]
 
