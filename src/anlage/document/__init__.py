@@ -15,6 +15,8 @@ from anlage.document.edits import (
     SetDivision,
     Several,
 )
+from anlage.document.findings import Finding
+from anlage.document.inputs import RegionInputs, region_inputs
 from anlage.document.outcome import Change, Edit
 from anlage.document.painted import PaintedLabels
 from anlage.document.regions import Region, Use
@@ -28,14 +30,17 @@ __all__ = [
     "ChangeRegion",
     "Document",
     "Edit",
+    "Finding",
     "MoveNuclei",
     "Paint",
     "PaintedLabels",
     "Region",
+    "RegionInputs",
     "RemoveLinks",
     "RemoveNuclei",
     "RemoveRegion",
     "SetDivision",
     "Several",
     "Use",
+    "region_inputs",
 ]

@@ -16,12 +16,14 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.edits import Several, decode, encode
+from anlage.document.findings import Finding, findings
 from anlage.document.following import follow
 from anlage.document.journal import Journal
 from anlage.document.moments import stained
 from anlage.document.outcome import Change, Content, Edit, Outcome
 from anlage.document.painted import PaintedLabels
 from anlage.document.regions import Region
+from anlage.document.several import together
 from anlage.document.snapshot import annotations_of
 from anlage.document.table import Table
 from anlage.errors import AnlageError
@@ -150,6 +152,18 @@ class Document:
             highest = max(highest, self._painted.highest)
         return highest + 1
 
+    def problems(self, *, diameter_um: float | None = None) -> tuple[Finding, ...]:
+        """What looks wrong, the gravest first: contradictions, gaps in tracks, duplicates, regions in each other's way.
+
+        Parameters
+        ----------
+        diameter_um
+            Typical diameter of a nucleus in µm; None: twice the median of the known radii.
+        """
+        return findings(
+            self.nuclei, self.regions, shape_tzyx=self.shape_tzyx, spacing=self.spacing, diameter_um=diameter_um
+        )
+
     def listen(self, callback: Callable[[Change], None]) -> Callable[[], None]:
         """Have every change told, after it was made; returns a function that ends this."""
         self._listeners.append(callback)
@@ -269,11 +283,10 @@ class Document:
         painted.make_room()
         painted.check(outcome.paints)
         found = stained(outcome.paints, painted.moments)
-        steps = follow(outcome.content, found, outcome.paints, spacing=self.spacing, new_ids=self.new_ids)
+        steps, outcomes = follow(outcome.content, found, outcome.paints, spacing=self.spacing, new_ids=self.new_ids)
         if not steps:
             return edit, outcome
-        whole = Several((edit, *steps), edit.text)
-        return whole, whole.done(self._content)
+        return Several((edit, *steps), edit.text), together([outcome, *outcomes], self._content, edit.text)
 
     def _commit(self, way: Way, edit: Edit, outcome: Outcome, text: str) -> None:
         if outcome.paints and self._painted is not None:

@@ -23,7 +23,7 @@ from anlage.axes import Spacing
 from anlage.document.link_edits import AddLinks
 from anlage.document.moments import Moments, Stained
 from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, MoveNuclei, RemoveNuclei
-from anlage.document.outcome import Content, Edit
+from anlage.document.outcome import Content, Edit, Outcome
 from anlage.document.paint import Paint
 from anlage.document.table import Table
 from anlage.labels import radius
@@ -38,8 +38,8 @@ def follow(
     *,
     spacing: Spacing | None,
     new_ids: Callable[[int], npt.NDArray[np.int64]],
-) -> list[Edit]:
-    """What painting changes in the table of nuclei.
+) -> tuple[list[Edit], list[Outcome]]:
+    """What painting changes in the table of nuclei: the edits, and what each leads to.
 
     Parameters
     ----------
@@ -56,11 +56,13 @@ def follow(
     """
     flat = content.shape_tzyx is not None and content.shape_tzyx[1] == 1
     edits: list[Edit] = []
+    outcomes: list[Outcome] = []
     for one in stained:
         for edit in _steps(content.nuclei, one, paints, _measure(one.after, spacing, flat=flat), new_ids):
-            content = edit.done(content).content
             edits.append(edit)
-    return edits
+            outcomes.append(edit.done(content))
+            content = outcomes[-1].content
+    return edits, outcomes
 
 
 def _steps(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from anlage.document.outcome import Content, Edit, Kind, Outcome
 if TYPE_CHECKING:
     from anlage.document.paint import Paint
 
-__all__ = ["Several"]
+__all__ = ["Several", "together"]
 
 
 def _read(edits: Any) -> tuple[Edit, ...]:
@@ -38,14 +39,20 @@ class Several:
     text: str
 
     def done(self, content: Content) -> Outcome:
-        kinds: frozenset[Kind] = frozenset()
-        ids: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
-        back: list[Edit] = []
-        paints: list[Paint] = []
+        outcomes: list[Outcome] = []
         for edit in self.edits:
-            outcome = edit.done(content)
-            content, kinds = outcome.content, kinds | outcome.kinds
-            ids.append(outcome.ids)
-            back.insert(0, outcome.inverse)
-            paints += outcome.paints
-        return Outcome(content, Several(tuple(back), self.text), kinds, np.unique(np.concatenate(ids)), tuple(paints))
+            outcomes.append(edit.done(outcomes[-1].content if outcomes else content))
+        return together(outcomes, content, self.text)
+
+
+def together(outcomes: Sequence[Outcome], content: Content, text: str) -> Outcome:
+    """What several edits, each done on the result of the one before, lead to as one step."""
+    kinds: frozenset[Kind] = frozenset()
+    ids: list[npt.NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)]
+    paints: list[Paint] = []
+    for outcome in outcomes:
+        content, kinds = outcome.content, kinds | outcome.kinds
+        ids.append(outcome.ids)
+        paints += outcome.paints
+    back = Several(tuple(outcome.inverse for outcome in reversed(outcomes)), text)
+    return Outcome(content, back, kinds, np.unique(np.concatenate(ids)), tuple(paints))
