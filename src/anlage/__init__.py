@@ -29,6 +29,7 @@ _HOME = {
     "Document": "document",
     "Doubt": "cuboid",
     "Edit": "document",
+    "Finding": "document",
     "MoveNuclei": "document",
     "Paint": "document",
     "PaintedLabels": "document",
@@ -37,6 +38,7 @@ _HOME = {
     "ProjectSettings": "project",
     "Readiness": "tasks.readiness",
     "Region": "document",
+    "RegionInputs": "document",
     "RemoveLinks": "document",
     "RemoveNuclei": "document",
     "RemoveRegion": "document",
@@ -59,6 +61,7 @@ _HOME = {
     "open_annotations": "io",
     "open_image": "io",
     "read_card": "model",
+    "region_inputs": "document",
     "write_annotations": "io",
     "write_image": "io",
 }
