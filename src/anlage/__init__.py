@@ -34,6 +34,7 @@ _HOME = {
     "Paint": "document",
     "PaintedLabels": "document",
     "Prediction": "prediction",
+    "PredictionParts": "inference.parts",
     "Project": "project",
     "ProjectSettings": "project",
     "Readiness": "tasks.readiness",
@@ -43,6 +44,7 @@ _HOME = {
     "RemoveNuclei": "document",
     "RemoveRegion": "document",
     "Run": "training.run",
+    "STARTER": "inference.starter",
     "SetDivision": "document",
     "Several": "document",
     "Spacing": "axes",
@@ -62,6 +64,7 @@ _HOME = {
     "open_image": "io",
     "read_card": "model",
     "region_inputs": "document",
+    "starter_path": "inference.starter",
     "write_annotations": "io",
     "write_image": "io",
 }

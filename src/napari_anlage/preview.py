@@ -5,23 +5,20 @@ Torch is never loaded here. The child is asked for every candidate down to a fai
 
 from __future__ import annotations
 
+import math
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from anlage import AnlageError, Annotations, Box, DenseMap, Spacing, TimeLapse, open_annotations, open_image
+from anlage import AnlageError, Annotations, Box, DenseMap, PredictionParts, TimeLapse
 from napari_anlage.handover import Handover, hand_over
 from napari_anlage.models import Choice
 from napari_anlage.proposals import Candidates
 
-__all__ = ["FAINTEST", "Preview", "Request", "prepare", "receive"]
+__all__ = ["Preview", "Request", "prepare", "receive"]
 
-FAINTEST = 0.02
-"""Probability down to which candidates are asked for."""
-
-_FOUND, _HEATMAP = "found.geff", "heatmap.ome.zarr"
+_FOUND = "found.geff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Preview:
-    """What came back: the candidates, the map behind them, and which frame it is of."""
+    """What came back: the candidates, the map behind them, which frame it is of, and what was assumed, in sentences."""
 
     candidates: Candidates
     frame: int
     heatmap: DenseMap | None = None
+    notes: tuple[str, ...] = ()
 
 
 def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
@@ -80,13 +78,13 @@ def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
     offsets = () if card is None else tuple(int(offset) for offset in card.config.get("frames", ()))
     given = hand_over(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")
     here = given.frames[request.frame]
-    arguments = ["predict", model, str(given.path), "-o", str(folder / _FOUND)]
-    arguments += ["--frames", f"{here}:{here + 1}", "--threshold", f"{FAINTEST:g}", *given.options]
+    arguments = ["predict", model, str(given.path), "-o", str(folder / _FOUND), "--frames", f"{here}:{here + 1}"]
+    arguments += ["--all-candidates", "--parts-only", "--progress", "json", *given.options]
     if not request.is_whole_frame:
         arguments += ["--region", ",".join(f"{low}:{high}" for low, high in request.box.ranges[1:])]
     arguments += how(request.channels, request.diameter_um)
     if request.heatmap:
-        arguments += ["--heatmap", str(folder / _HEATMAP)]
+        arguments += ["--heatmap", str(folder / "heatmap.zarr")]
     return arguments, given
 
 
@@ -97,32 +95,30 @@ def how(channels: tuple[int, ...] | None, diameter_um: float | None) -> list[str
 
 
 def receive(request: Request, given: Handover, folder: Path) -> Preview:
-    """Read what the child wrote, in frames and voxels of the whole image."""
+    """Read what the child left, in frames and voxels of the whole image."""
     here = given.frames[request.frame]
-    found = open_annotations(folder / _FOUND).shifted((request.frame - here, 0, 0, 0))
-    heatmap = None
-    if request.heatmap:
-        _, z, y, x = request.box.slices
-        data = open_image(folder / _HEATMAP).frame(here)[0][z, y, x].astype(np.float32)
-        heatmap = DenseMap(data, (1.0, 1.0, 1.0), tuple(float(low) for low in request.box.start[1:]))
-    return Preview(
-        candidates_of(found, request.model, (request.box,), request.image, request.diameter_um), request.frame, heatmap
-    )
+    found = PredictionParts.beside(folder / _FOUND).read(here)
+    nuclei = found.nuclei.shifted((request.frame - here, 0, 0, 0))
+    candidates = candidates_of(nuclei, request.model, (request.box,), request.image, found.diameter_um)
+    return Preview(candidates, request.frame, found.heatmap, tuple(map(_bare, found.notes)))
 
 
 def candidates_of(
-    found: Annotations, model: Choice, boxes: tuple[Box, ...], image: TimeLapse, diameter_um: float | None
+    found: Annotations, model: Choice, boxes: tuple[Box, ...], image: TimeLapse, diameter_um: float
 ) -> Candidates:
-    """A table that the command line wrote, as candidates of this model."""
+    """What the command line found, as candidates of this model.
+
+    Raises
+    ------
+    AnlageError
+        If the voxel size is unknown.
+    """
     if image.spacing is None:
         raise AnlageError(f"The voxel size of '{image.source}' is unknown; type it in µm on the Data tab.")
-    radii = found.radius_um[np.isfinite(found.radius_um)]
-    if len(radii):
-        diameter_um = 2 * float(np.median(radii))
-    diameter_um = diameter_um or model.diameter_um or _guess(image.spacing)
-    return Candidates(model.name, model.id, found, boxes, image.spacing, model.threshold, diameter_um)
+    size = diameter_um if math.isfinite(diameter_um) else model.diameter_um or 10.0 * float(image.spacing.x)
+    return Candidates(model.name, model.id, found, boxes, image.spacing, model.threshold, size)
 
 
-def _guess(spacing: Spacing) -> float:
-    """A diameter to draw where nothing is known: ten voxels."""
-    return 10.0 * float(spacing.x)
+def _bare(note: str) -> str:
+    """A sentence of the command line without its advice on options: the dock has fields for them."""
+    return re.sub(r" \(--[^()]*\)", "", re.sub(r"; --[^.;]*", "", note))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anlage import Annotations, Run, State, open_image, write_annotations, write_image
+from anlage import Annotations, DenseMap, Prediction, PredictionParts, Run, State, open_image, write_annotations
 from anlage.training.progress import Finished, Journal, Note, Resumed, Started, Step, Stopped, Validated
 
 STEPS = 40
@@ -69,12 +69,19 @@ def predict(arguments: list[str]) -> None:
     found = Annotations.of(
         positions, probability=np.tile([0.75, 0.1], high - low), radius_um=2.5, state=State.PROPOSED, origin="fake"
     )
-    floor = 0.5 if "--threshold" not in options else float(options["--threshold"])
-    write_annotations(options["-o"], found.select(found.probability >= floor))
-    if "--heatmap" in options:
-        data = image.read()[:, :1].astype("float32") / float(image.read().max())
-        write_image(options["--heatmap"], data, spacing=image.spacing, kind="heat-map")
-    sys.stdout.write("1 nuclei\n")
+    found = found.select(found.probability >= (0.02 if "--all-candidates" in arguments else 0.5))
+    parts = PredictionParts.beside(options["-o"])
+    with parts.locked():
+        for t in range(low, high):
+            time.sleep(0.02)
+            heat = image.frame(t)[0][z, y, x].astype(np.float32)
+            dense = DenseMap(heat / heat.max(), (1.0, 1.0, 1.0), tuple(float(a) for a in start))
+            parts.keep(
+                Prediction(t, found.select(found.frames == t), "fake", dense, ("A sentence (--with advice).",), 5.0)
+            )
+    if "--parts-only" not in arguments:
+        write_annotations(options["-o"], found)
+        parts.discard()
 
 
 if __name__ == "__main__":

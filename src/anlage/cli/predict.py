@@ -99,6 +99,11 @@ def configure_predict(parser: Parser) -> None:
     parser.add_argument(
         "--progress", choices=("bar", "json"), default="bar", help="for people, or for a program (default: bar)"
     )
+    parser.add_argument(
+        "--parts-only", action="store_true",
+        help="leave the finished frames, the maps with them, in OUT.parts and write neither table nor heat-map: for a program "
+        "that reads them there",
+    )  # fmt: skip
     device_option(parser)
     add_reading(parser)
 
@@ -122,6 +127,9 @@ def run_predict(options: argparse.Namespace) -> int:
             try:
                 with halting(parts.stop_path, say_where):
                     _predict(parts, frames, predictor, teller)
+                    if options.parts_only:
+                        teller.end("finished", f"Left in {parts.folder}.")
+                        return 0
                     _write(options, parts, image, teller)
             except HaltError as halt:
                 say_where()

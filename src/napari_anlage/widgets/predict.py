@@ -187,7 +187,6 @@ class PredictTab(Tab):
 
     def _on_predicted(self) -> None:
         if self._request is not None and self._folder is not None and self._given is not None:
-            self.notes.setText(_assumptions(self._child.words()))
             self._thread.run(receive, self._request, self._given, self._folder)
         self.refresh()
 
@@ -202,6 +201,7 @@ class PredictTab(Tab):
             overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
         viewer.layers.selection.active = active
         self.review.take(found)
+        self.notes.setText("\n".join(preview.notes))
         seconds = time.monotonic() - self._began
         n_here = len(self.review.inside(found.boxes))
         advice = "" if n_here else " Lower the threshold, or train longer."
@@ -245,12 +245,3 @@ class PredictTab(Tab):
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _assumptions(words: str) -> str:
-    """What the predictor said beside its progress: the sentences between how it read the image and what it wrote."""
-    lines = [line.split("\r")[-1].strip() for line in words.splitlines()]
-    sentences = [line for line in lines if line.endswith(".") and "%|" not in line]
-    known = ("Model ", "Classical detector: ")
-    news = [line for line in sentences if not line.startswith(known)]
-    return "\n".join(line for line in news if " is read as " not in line and " written to " not in line)
