@@ -13,9 +13,10 @@ __all__: list[str] = []
 
 def configure_info(parser: Parser) -> None:
     parser.explain(
-        "Recognises stores, runs, models, tables of nuclei and images, and says what is in them.", "anlage info run"
+        "Recognises projects, stores, runs, models, tables of nuclei and images, and says what is in them.",
+        "anlage info run",
     )
-    parser.add_argument("path", metavar="PATH", help="a store, run, model, image, CSV, GEFF or CTC folder")
+    parser.add_argument("path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF or CTC folder")
     add_reading(parser)
 
 
@@ -28,7 +29,9 @@ def run_info(options: argparse.Namespace) -> int:
     if (path / "run.json").is_file():
         return _run(path)
     if (path / "project.json").is_file():
-        print(f"{path} is a project folder; open it in napari.")
+        from anlage.project import project_summary
+
+        print(project_summary(path))
         return 0
     from anlage.io.atomic import root_attributes
     from anlage.io.label_images import ctc_folder

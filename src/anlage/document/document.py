@@ -6,9 +6,9 @@ It is the truth that layers show. Everything is changed by `apply`, `undo` and `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from anlage.axes import Spacing
 from anlage.document.edits import Several, decode, encode
 from anlage.document.findings import Finding, findings
 from anlage.document.following import follow
+from anlage.document.history import History, Way
 from anlage.document.journal import Journal
 from anlage.document.moments import stained
 from anlage.document.outcome import Change, Content, Edit, Outcome
@@ -28,20 +29,7 @@ from anlage.document.snapshot import annotations_of
 from anlage.document.table import Table
 from anlage.errors import AnlageError
 
-__all__ = ["Document", "Step"]
-
-MOST_STEPS = 1000
-"""So many steps can be undone."""
-
-Way = Literal["do", "undo", "redo"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What leads back (or forth again), and what it is called."""
-
-    edit: Edit
-    text: str
+__all__ = ["Document"]
 
 
 class Document:
@@ -85,8 +73,7 @@ class Document:
             self._painted = PaintedLabels.open(labels_folder)
         self._next_id = max(next_id, int(table.ids.max(initial=0)) + 1)
         self._next_region = max((region.id for region in ordered), default=0) + 1
-        self._undo: list[Step] = []
-        self._redo: list[Step] = []
+        self.history = History()
         self._listeners: list[Callable[[Change], None]] = []
         self._journal: Journal | None = None
         self._snapshot: tuple[Any, Annotations] | None = None
@@ -122,12 +109,12 @@ class Document:
     @property
     def undo_text(self) -> str | None:
         """What `undo` would undo: ``add 3 nuclei``; None if there is nothing."""
-        return self._undo[-1].text if self._undo else None
+        return self.history.undo[-1].text if self.history.undo else None
 
     @property
     def redo_text(self) -> str | None:
         """What `redo` would do again; None if there is nothing."""
-        return self._redo[-1].text if self._redo else None
+        return self.history.redo[-1].text if self.history.redo else None
 
     @property
     def next_id(self) -> int:
@@ -187,23 +174,25 @@ class Document:
             If it contradicts what there is, or cannot be written down; nothing was changed then.
         """
         outcome = edit.done(self._content)
+        if outcome.changes_nothing:
+            return
         if outcome.paints:
             edit, outcome = self._with_followers(edit, outcome)
         self._commit("do", edit, outcome, edit.text)
 
     def undo(self) -> str | None:
         """Take the last step back; returns what it was, None if there is nothing to undo."""
-        if not self._undo:
+        if not self.history.undo:
             return None
-        step = self._undo[-1]
+        step = self.history.undo[-1]
         self._commit("undo", step.edit, step.edit.done(self._content), step.text)
         return step.text
 
     def redo(self) -> str | None:
         """Do again what was undone last; returns what it was, None if there is nothing."""
-        if not self._redo:
+        if not self.history.redo:
             return None
-        step = self._redo[-1]
+        step = self.history.redo[-1]
         self._commit("redo", step.edit, step.edit.done(self._content), step.text)
         return step.text
 
@@ -250,11 +239,6 @@ class Document:
         """Journal every step from now on."""
         self._journal = journal
 
-    def history(self) -> list[dict[str, Any]]:
-        """Steps that can be undone and redone, as records for a new journal."""
-        past = [{"past": encode(step.edit), "text": step.text} for step in self._undo]
-        return past + [{"future": encode(step.edit), "text": step.text} for step in self._redo]
-
     def replay(self, record: Mapping[str, Any]) -> None:
         """Take in one record of a journal, without listeners.
 
@@ -263,20 +247,17 @@ class Document:
         AnlageError, ValueError, KeyError
             If it does not fit.
         """
-        text = str(record["text"])
-        for stack, name in ((self._undo, "past"), (self._redo, "future")):
-            if name in record:
-                edit = decode(record[name])
-                self._note_ids(edit)
-                stack.append(Step(edit, text))
-                return
+        recalled = self.history.recall(record)
+        if recalled is not None:
+            self._note_ids(recalled)
+            return
         way: Way = "undo" if "undo" in record else "redo" if "redo" in record else "do"
         edit = decode(record[way])
         outcome = edit.done(self._content)
         self._note_ids(edit)
         if outcome.paints:
             self.start_painting().make_room()
-        self._take(way, outcome, text)
+        self._take(way, outcome, str(record["text"]))
 
     def _with_followers(self, edit: Edit, outcome: Outcome) -> tuple[Edit, Outcome]:
         painted = self.start_painting()
@@ -304,12 +285,7 @@ class Document:
         if self._painted is not None:
             for paint in outcome.paints:
                 self._painted.commit(paint)
-        if way == "do":
-            self._redo.clear()
-        elif stack := self._undo if way == "undo" else self._redo:
-            stack.pop()
-        (self._redo if way == "undo" else self._undo).append(Step(outcome.inverse, text))
-        del self._undo[:-MOST_STEPS]
+        self.history.take(way, outcome.inverse, text)
         self.revision += 1
 
     def _note_ids(self, edit: Edit) -> None:

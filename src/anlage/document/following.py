@@ -7,6 +7,7 @@ A painted label and a nucleus with the same number in `label` are the same thing
   the same value in the frame before, and in the frame after, where that leads to no second mother and no division;
 - a nucleus that lies exactly at the centroid of its label came from painting, and follows it, with its radius; one that
   was put elsewhere by hand stays where it is;
+- when all voxels of a value take a new value, the nucleus only changes its label;
 - when the last voxel of a value goes, a nucleus that came from painting goes with it, any other keeps its place and
   loses its label.
 """
@@ -54,15 +55,42 @@ def follow(
     new_ids
         Gives ids for added nuclei.
     """
-    flat = content.shape_tzyx is not None and content.shape_tzyx[1] == 1
     edits: list[Edit] = []
     outcomes: list[Outcome] = []
+
+    def take(edit: Edit) -> None:
+        outcomes.append(edit.done(outcomes[-1].content if outcomes else content))
+        edits.append(edit)
+
+    flat = content.shape_tzyx is not None and content.shape_tzyx[1] == 1
+    renamed = _renamed(content.nuclei, stained)
+    for ids, value in renamed.values():
+        take(ChangeNuclei(ids, label=value))
+    done = {key for (t, old), (_, new) in renamed.items() for key in ((t, old), (t, new))}
     for one in stained:
-        for edit in _steps(content.nuclei, one, paints, _measure(one.after, spacing, flat=flat), new_ids):
-            edits.append(edit)
-            outcomes.append(edit.done(content))
-            content = outcomes[-1].content
+        if (one.t, one.value) not in done:
+            table = outcomes[-1].content.nuclei if outcomes else content.nuclei
+            for edit in _steps(table, one, paints, _measure(one.after, spacing, flat=flat), new_ids):
+                take(edit)
     return edits, outcomes
+
+
+def _renamed(table: Table, stained: Sequence[Stained]) -> dict[tuple[int, int], tuple[npt.NDArray[np.int64], int]]:
+    """Nuclei whose voxels all took a new value: by frame and old value, their ids and the new value."""
+    fresh = [one for one in stained if not one.before[0] and not _known(table, one)]
+    found = {}
+    for one in stained:
+        if one.before[0] and not one.after[0] and (ids := _known(table, one)):
+            same = [new for new in fresh if new.t == one.t and np.array_equal(new.after, one.before)]
+            if same:
+                found[one.t, one.value] = (np.array(ids, dtype=np.int64), same[0].value)
+    return found
+
+
+def _known(table: Table, one: Stained) -> list[int]:
+    """Ids of the nuclei with this label in this frame."""
+    ids: list[int] = table.ids[(table.frames == one.t) & (table.columns["label"] == one.value)].tolist()
+    return ids
 
 
 def _steps(

@@ -121,8 +121,15 @@ class Journal:
         line = _line(record)
         with self._wake:
             failure, self._failure = self._failure, None
+            if self._closed:
+                raise AnlageError(f"The project of '{self.path}' was closed, so nothing can be changed; open it again.")
         if failure is not None:
             raise self._refused(failure)
+        if os.name == "posix" and not os.fstat(self._handle).st_nlink:
+            raise AnlageError(
+                f"The journal '{self.path}' was deleted while the project was open, so the change was not made; close the "
+                "project and restore its folder from a copy."
+            )
         try:
             written = os.write(self._handle, line)
             while written < len(line):

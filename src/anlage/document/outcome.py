@@ -59,6 +59,11 @@ class Outcome:
     paints: tuple[Paint, ...] = ()
 
     @property
+    def changes_nothing(self) -> bool:
+        """Whether it names nothing at all."""
+        return not (len(self.ids) or self.paints or "regions" in self.kinds)
+
+    @property
     def change(self) -> Change:
         """What listeners are told."""
         frames = {paint.t for paint in self.paints}

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pydantic.dataclasses import dataclass
 
+from anlage.axes import Box
 from anlage.document.fields import STRICT
 from anlage.document.outcome import Content, Edit, Outcome
 from anlage.document.regions import Region
@@ -70,5 +71,11 @@ def _region(content: Content, id: int) -> Region:  # noqa: A002  the field's own
 
 
 def _with_regions(content: Content, regions: tuple[Region, ...], inverse: Edit) -> Outcome:
+    for region in regions:
+        if content.shape_tzyx is not None and region.box.intersection(Box.whole(content.shape_tzyx)) != region.box:
+            raise AnlageError(
+                f"The region '{region.name}' ({region.box}, t, z, y, x) reaches outside the image of shape "
+                f"{content.shape_tzyx}; make it smaller."
+            )
     ordered = tuple(sorted(regions, key=lambda region: region.id))
     return Outcome(replace(content, regions=ordered), inverse, frozenset({"regions"}))

@@ -2,5 +2,6 @@
 
 from anlage.project.project import Project
 from anlage.project.settings import ProjectSettings
+from anlage.project.summary import project_summary
 
-__all__ = ["Project", "ProjectSettings"]
+__all__ = ["Project", "ProjectSettings", "project_summary"]

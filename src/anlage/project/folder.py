@@ -26,7 +26,19 @@ from anlage.io.atomic import replacing, root_attributes
 from anlage.io.graphs import read_graph, write_graph
 from anlage.project.settings import SCHEMA, ProjectFile
 
-__all__ = ["GRAPH", "JOURNAL", "LABELS", "PROJECT", "Found", "find", "prepare", "read_file", "settle", "write_file"]
+__all__ = [
+    "GRAPH",
+    "JOURNAL",
+    "LABELS",
+    "PROJECT",
+    "Found",
+    "current_journal",
+    "find",
+    "prepare",
+    "read_file",
+    "settle",
+    "write_file",
+]
 
 PROJECT = "project.json"
 GRAPH = "annotations.geff"
@@ -107,6 +119,11 @@ def find(folder: Path) -> Found:
             f"The nuclei '{folder / GRAPH}' are missing or belong to another saved state; restore them from a copy."
         )
     return Found(file, read_graph(graph), journal)
+
+
+def current_journal(folder: Path, fold: int) -> Path:
+    """The journal that counts, wherever it lies."""
+    return _current(folder, JOURNAL, fold, _journal_fold) or folder / JOURNAL
 
 
 def settle(folder: Path, fold: int) -> None:

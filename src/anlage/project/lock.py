@@ -31,6 +31,11 @@ class Lock:
             raise AnlageError(
                 f"The project '{folder}' is open already in {self._holder()}; close it there first."
             ) from None
+        except OSError as error:
+            raise AnlageError(
+                f"The project '{folder}' cannot be opened for writing ({(error.strerror or str(error)).lower()}); copy it to a "
+                "place that you may write to."
+            ) from error
         with contextlib.suppress(OSError):  # only serves the sentence above
             self._pid.write_text(str(os.getpid()), encoding="ascii")
 

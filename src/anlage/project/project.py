@@ -7,7 +7,7 @@
       annotations.geff/   nuclei and links when the project was last saved
       journal.jsonl       every change since
       labels.zarr         painted labels (t, z, y, x), uint32; absent until something is painted
-      stores/ runs/ models/
+      stores/ runs/ models/ predictions/
       lock, pid           held by the one program that has the project open
 """
 
@@ -19,14 +19,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ValidationError
+
 import anlage
 from anlage.axes import Spacing
-from anlage.document.document import Document
 from anlage.document.inputs import RegionInputs, region_inputs
 from anlage.document.journal import Journal, write_journal
 from anlage.errors import AnlageError
-from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, prepare, settle, write_file
+from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, current_journal, find, prepare, settle, write_file
 from anlage.project.lock import Lock
+from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project"]
 
-_OURS = ("stores", "runs", "models")
+_OURS = ("stores", "runs", "models", "predictions")
 
 
 class Project:
@@ -45,11 +47,11 @@ class Project:
         self.folder = folder
         self._lock = lock
         self._file = found.file
-        self.notes: tuple[str, ...] = ()
+        self.notes = (found.journal.note,) if found.journal.note else ()
         """What was noticed while opening, as sentences."""
-        settle(folder, found.file.fold)
-        self.document, self.notes = _document(folder, found)
-        self._journal = Journal(folder / JOURNAL, found.journal.n_bytes)
+        self._settle()
+        self.document = document_of(folder, found, folder / LABELS)
+        self._journal = Journal(current_journal(folder, found.file.fold), found.journal.n_bytes)
         self.document.write_to(self._journal)
         self._saved_revision = -1 if self.document.revision else 0
 
@@ -68,7 +70,7 @@ class Project:
         Parameters
         ----------
         folder
-            Its folder, by custom ``NAME.anlage``. It may hold ``stores``, ``runs`` and ``models`` already.
+            Its folder, by custom ``NAME.anlage``. It may hold ``stores``, ``runs``, ``models`` and ``predictions`` already.
         image
             Path of the image; None where it is not on disk.
         spacing
@@ -197,6 +199,8 @@ class Project:
 
     def runs(self) -> tuple[Run, ...]:
         """The trainings of this project, the newest first; folders that hold no readable run are left out."""
+        from anlage.project.trainings import runs_in
+
         return runs_in(self.runs_folder)
 
     def region_inputs(self) -> tuple[RegionInputs, ...]:
@@ -214,11 +218,12 @@ class Project:
         document = self.document
         if document.revision == self._saved_revision:
             return
+        self._settle()
         if document.painted is not None:
             document.painted.flush(sync=True)
         fold = self._file.fold + 1
         scale = (self.settings.spacing, self.settings.interval_s)
-        prepare(self.folder, fold, document.nuclei, document.history(), scale)
+        prepare(self.folder, fold, document.nuclei, document.history.records(), scale)
         file = self._file.model_copy(
             update={
                 "fold": fold,
@@ -230,10 +235,20 @@ class Project:
         write_file(self.folder, file)  # from here on the new fold counts
         self._file = file
         self._journal.close()
-        settle(self.folder, fold)
-        self._journal = Journal(self.folder / JOURNAL)
+        with contextlib.suppress(OSError):  # somebody looks into a file: the next saving or opening tries again
+            settle(self.folder, fold)
+        self._journal = Journal(current_journal(self.folder, fold))
         document.write_to(self._journal)
         self._saved_revision = document.revision
+
+    def _settle(self) -> None:
+        try:
+            settle(self.folder, self._file.fold)
+        except OSError as error:
+            raise AnlageError(
+                f"The project '{self.folder}' cannot be put in order ({(error.strerror or str(error)).lower()}); close what else "
+                "has its files open, then try again. The journal holds every change."
+            ) from error
 
     def close(self) -> None:
         """Save, and let others open the project."""
@@ -246,35 +261,6 @@ class Project:
         """Let others open the project, without saving; the journal has everything."""
         self._journal.close()
         self._lock.release()
-
-
-def runs_in(folder: Path) -> tuple[Run, ...]:
-    """The runs in a folder, the newest first."""
-    from anlage.training.run import Run
-
-    found = []
-    for path in folder.glob("*/run.json"):
-        with contextlib.suppress(AnlageError):
-            found.append(Run.open(path.parent))
-    return tuple(sorted(found, key=lambda run: (run.config.created, run.name), reverse=True))
-
-
-def _document(folder: Path, found: Found) -> tuple[Document, tuple[str, ...]]:
-    """The document as it was when the journal's last line was written, and what could not be read."""
-    settings = found.file.settings
-    document = Document(
-        shape_tzyx=settings.shape_tzyx, spacing=settings.spacing, nuclei=found.nuclei, regions=found.file.regions,
-        labels_folder=folder / LABELS, next_id=found.file.next_id,
-    )  # fmt: skip
-    for n, record in enumerate(found.journal.records, start=1):
-        try:
-            document.replay(record)
-        except (AnlageError, ValueError, KeyError) as error:
-            raise AnlageError(
-                f"Change {n} of {len(found.journal.records)} in the journal '{folder / JOURNAL}' does not fit what was saved "
-                f"({error}); restore the project from a copy, or cut the journal there."
-            ) from error
-    return document, (found.journal.note,) if found.journal.note else ()
 
 
 def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectSettings:
@@ -290,7 +276,12 @@ def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectS
     if "spacing" in changes:
         spacing = changes.pop("spacing")
         changes["spacing_um_zyx"] = None if spacing is None else spacing.zyx
-    return ProjectSettings.model_validate({**before.model_dump(), **changes})
+    try:
+        return ProjectSettings.model_validate({**before.model_dump(), **changes})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise AnlageError(f"The project cannot have {name} = {first['input']!r}: {first['msg'].lower()}.") from None
 
 
 def _check_free(folder: Path) -> None:

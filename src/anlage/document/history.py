@@ -1,0 +1,71 @@
+"""What can be undone and redone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from anlage.document.edits import decode, encode
+from anlage.document.outcome import Edit
+
+__all__ = ["History", "Step", "Way"]
+
+MOST_STEPS = 1000
+"""So many steps can be undone."""
+MOST_KEPT = 200
+"""So many of them still after saving and opening again ..."""
+MOST_KEPT_BYTES = 16 * 2**20
+"""... if they need no more than this in the journal."""
+
+Way = Literal["do", "undo", "redo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What leads back (or forth again), and what it is called."""
+
+    edit: Edit
+    text: str
+
+
+class History:
+    """Two stacks of steps: those that can be undone, and those that were."""
+
+    def __init__(self) -> None:
+        self.undo: list[Step] = []
+        self.redo: list[Step] = []
+
+    def take(self, way: Way, inverse: Edit, text: str) -> None:
+        """Note that a step was done, undone or redone; `inverse` leads back from there."""
+        if way == "do":
+            self.redo.clear()
+        elif stack := self.undo if way == "undo" else self.redo:
+            stack.pop()
+        (self.redo if way == "undo" else self.undo).append(Step(inverse, text))
+        del self.undo[:-MOST_STEPS]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The newest steps as records for a new journal."""
+        told: list[dict[str, Any]] = []
+        size = 0
+        for name, steps in (("future", self.redo), ("past", self.undo)):
+            newest_first: list[dict[str, Any]] = []
+            for step in reversed(steps[-MOST_KEPT:]):
+                record = {name: encode(step.edit), "text": step.text}
+                size += len(json.dumps(record))
+                if size > MOST_KEPT_BYTES:
+                    break
+                newest_first.append(record)
+            told += reversed(newest_first)
+        return told
+
+    def recall(self, record: Mapping[str, Any]) -> Edit | None:
+        """Take in a record that `records` made; None if it is of another kind. Raises ValueError if it is damaged."""
+        for name, steps in (("past", self.undo), ("future", self.redo)):
+            if name in record:
+                edit = decode(record[name])
+                steps.append(Step(edit, str(record["text"])))
+                return edit
+        return None
