@@ -1,0 +1,30 @@
+"""``anlage predict`` with a detector that takes its time: run as a program, to be stopped and killed.
+
+``SLOW=sleep`` waits before each frame, ``SLOW=one-piece`` computes for long in one call that nothing can interrupt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+
+import anlage.inference as inference
+from anlage.cli import main
+
+_real = inference.predict_classical
+
+
+def _slow(*arguments, **options):
+    for prediction in _real(*arguments, **options):
+        if os.environ["SLOW"] == "sleep":
+            time.sleep(0.4)
+        elif prediction.frame > 0:
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 1_000_000_000)  # half an hour of C code
+        yield prediction
+
+
+if __name__ == "__main__":
+    inference.predict_classical = _slow
+    sys.exit(main(sys.argv[1:]))
