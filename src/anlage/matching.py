@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["match"]
+__all__ = ["match", "match_in_order"]
 
 _DENSE_AT_MOST = 40_000
 """Entries of a cost matrix up to which the dense solver is the faster one."""
@@ -41,6 +43,66 @@ def match(
     edges = np.concatenate(chosen)
     edges = edges[np.argsort(rows[edges], kind="stable")]
     return np.stack([rows[edges], columns[edges]], axis=1), distances[edges]
+
+
+def match_in_order(predicted_um: npt.ArrayLike, truth_um: npt.ArrayLike, radius_um: float) -> npt.NDArray[np.bool_]:
+    """Which predictions can be paired if the earlier ones go first, as a threshold would have it.
+
+    However many of the first are looked at, as many of them are marked as `match` would pair of these alone: a faint
+    candidate never takes a nucleus from a likelier one. (The greedy algorithm on a transversal matroid: a prediction
+    is marked if it can be paired together with all that were marked before, which may swap partners for it.)
+
+    Parameters
+    ----------
+    predicted_um
+        (N, 3) positions (z, y, x) in µm, the most likely first.
+    truth_um
+        (M, 3) positions in µm.
+    radius_um
+        Greatest distance of a pair in µm, itself allowed.
+
+    Returns
+    -------
+    paired
+        (N,) whether each prediction is paired.
+    """
+    p = np.asarray(predicted_um, dtype=np.float64).reshape(-1, 3)
+    q = np.asarray(truth_um, dtype=np.float64).reshape(-1, 3)
+    rows, columns, _ = _candidates(p, q, radius_um)
+    near = np.split(columns, np.searchsorted(rows, np.arange(1, len(p))))
+    owner: dict[int, int] = {}
+    partner: dict[int, int] = {}
+    return np.array([_find_partner(i, near, owner, partner) for i in range(len(p))], dtype=bool)
+
+
+def _find_partner(
+    newcomer: int, near: list[npt.NDArray[np.int64]], owner: dict[int, int], partner: dict[int, int]
+) -> bool:
+    """Pair a prediction with a truth, if need be by a chain of swaps that leaves nobody without (breadth first)."""
+    asked_by: dict[int, int] = {}
+    waiting = deque([newcomer])
+    while waiting:
+        asking = waiting.popleft()
+        for truth in near[asking].tolist():
+            if truth in asked_by:
+                continue
+            asked_by[truth] = asking
+            if truth in owner:
+                waiting.append(owner[truth])
+            else:
+                _swap(truth, asked_by, owner, partner)
+                return True
+    return False
+
+
+def _swap(free: int, asked_by: dict[int, int], owner: dict[int, int], partner: dict[int, int]) -> None:
+    """Each along the chain takes the truth that it asked for, back to the newcomer, who had none."""
+    truth: int | None = free
+    while truth is not None:
+        holder = asked_by[truth]
+        given_up = partner.get(holder)
+        owner[truth], partner[holder] = holder, truth
+        truth = given_up
 
 
 def _candidates(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
-from anlage.matching import match
+from anlage.matching import match, match_in_order
 from anlage.tasks.centres import LOWEST, centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
 from anlage.tasks.nuclei import NucleiPlan
@@ -140,10 +140,11 @@ def _match_frame(
     known = _known_cells(frames.known[t], output.shape[1:], stem)
     found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters, lowest=lowest)
     um = plan.grid.cell_diameters * frames.unit_um
-    pairs, distance = match(found.cells * um, truth * um, plan.match_radius_um)
+    # the likelier first, as any threshold will have it: a faint candidate takes no nucleus from a bright one beside it
+    right = match_in_order(found.cells * um, truth * um, plan.match_radius_um)
+    pairs, distance = match(found.cells[right] * um, truth * um, plan.match_radius_um)
     error = np.full(len(found.cells), np.nan)
-    error[pairs[:, 0]] = distance
-    right = np.isfinite(error)
+    error[right] = distance
     counts = right | _at(known, found.cells)
     missed = np.setdiff1d(np.arange(len(truth)), pairs[:, 1])
     n_truth = int(right.sum() + _at(known, truth[missed]).sum())
