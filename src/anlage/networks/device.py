@@ -1,8 +1,9 @@
-"""Where to compute, and in which precision."""
+"""Where to compute, how much memory to take there, and in which precision."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 
 import torch
@@ -10,9 +11,11 @@ import torch
 from anlage.devices import Device, processor
 from anlage.errors import AnlageError
 
-__all__ = ["choose_device", "describe_devices", "free_gb", "precision", "running_on"]
+__all__ = ["choose_device", "describe_devices", "free_gb", "memory_limit_gb", "precision", "running_on"]
 
 GIB = 2**30
+MEMORY_LIMIT = "ANLAGE_MEMORY_GB"
+"""Environment variable with the most memory (GiB) that this process may take on its device."""
 
 
 def describe_devices() -> list[Device]:
@@ -29,7 +32,7 @@ def describe_devices() -> list[Device]:
 
 
 def choose_device(name: str = "auto") -> str:
-    """Resolve ``auto`` to the best device here, and check any other name.
+    """Resolve ``auto`` to the best device here, and check any other name; from here on a memory limit holds on a card.
 
     Raises
     ------
@@ -37,20 +40,34 @@ def choose_device(name: str = "auto") -> str:
         If torch cannot use that device here; the message names those that it can use.
     """
     available = [device.name for device in describe_devices()]
-    if name == "auto":
-        return available[0]
-    wanted = "cuda:0" if name == "cuda" else name
+    wanted = {"auto": available[0], "cuda": "cuda:0"}.get(name, name)
     if wanted not in available:
         raise AnlageError(
             f"The device '{name}' cannot be used here; torch {torch.__version__} sees {', '.join(available)}. "
             "Choose one of these, or run `anlage doctor` to see what is missing."
         )
+    limit = memory_limit_gb()
+    if limit is not None and wanted.startswith("cuda"):
+        share = limit * GIB / torch.cuda.get_device_properties(wanted).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share), wanted)
     return wanted
 
 
+def memory_limit_gb() -> float | None:
+    """The most memory (GiB) that this process may take on its device, from ``ANLAGE_MEMORY_GB``; None: what is free."""
+    said = os.environ.get(MEMORY_LIMIT, "").strip()
+    if not said:
+        return None
+    with contextlib.suppress(ValueError):
+        if float(said) > 0:
+            return float(said)
+    raise AnlageError(f"{MEMORY_LIMIT} is '{said}'; it must be a number of gigabytes above zero.")
+
+
 def free_gb(device: str) -> float:
-    """Free memory of a device in GiB."""
-    return next(d.free_gb for d in describe_devices() if d.name == device)
+    """Free memory of a device in GiB, no more than the memory limit."""
+    free = next(d.free_gb for d in describe_devices() if d.name == device)
+    return min(free, memory_limit_gb() or free)
 
 
 def precision(device: str) -> torch.dtype:

@@ -32,3 +32,23 @@ def test_short_numbers_only_where_the_processor_has_them():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     with running_on("cpu", torch.bfloat16):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+
+
+def test_a_memory_limit_is_kept_to(monkeypatch):
+    monkeypatch.setenv("ANLAGE_MEMORY_GB", "0.25")
+    assert free_gb("cpu") == 0.25
+    monkeypatch.setenv("ANLAGE_MEMORY_GB", "1e9")
+    assert 0 < free_gb("cpu") < 1e6
+    monkeypatch.setenv("ANLAGE_MEMORY_GB", "much")
+    with pytest.raises(AnlageError, match=r"ANLAGE_MEMORY_GB is 'much'; it must be a number of gigabytes above zero\."):
+        free_gb("cpu")
+
+
+@pytest.mark.gpu
+def test_a_card_gives_no_more_than_the_limit(monkeypatch):
+    monkeypatch.setenv("ANLAGE_MEMORY_GB", "1")
+    device = choose_device("cuda:0")
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        torch.zeros(int(1.5 * 2**30), dtype=torch.uint8, device=device)
+    torch.zeros(2**29, dtype=torch.uint8, device=device)
+    torch.cuda.set_per_process_memory_fraction(1.0, device)
