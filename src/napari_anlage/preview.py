@@ -41,6 +41,8 @@ class Request:
         Whether the map is wanted too.
     file
         The file behind the image's layer, where there is one.
+    device
+        Where to compute: ``auto``, ``cpu``, ``cuda:0`` …
     """
 
     image: TimeLapse
@@ -50,6 +52,7 @@ class Request:
     diameter_um: float | None = None
     heatmap: bool = True
     file: Path | None = None
+    device: str = "auto"
 
     @property
     def frame(self) -> int:
@@ -82,16 +85,17 @@ def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
     arguments += ["--all-candidates", "--parts-only", "--progress", "json", *given.options]
     if not request.is_whole_frame:
         arguments += ["--region", ",".join(f"{low}:{high}" for low, high in request.box.ranges[1:])]
-    arguments += how(request.channels, request.diameter_um)
+    arguments += how(request.channels, request.diameter_um, request.device)
     if request.heatmap:
         arguments += ["--heatmap", str(folder / "heatmap.zarr")]
     return arguments, given
 
 
-def how(channels: tuple[int, ...] | None, diameter_um: float | None) -> list[str]:
-    """The options of the command line that say how to look at the image."""
+def how(channels: tuple[int, ...] | None, diameter_um: float | None, device: str) -> list[str]:
+    """The options of the command line that say how to look at the image, and where to compute."""
     options = [] if channels is None else ["--channels", ",".join(map(str, channels))]
-    return options if diameter_um is None else [*options, "--diameter-um", f"{diameter_um:g}"]
+    options += [] if diameter_um is None else ["--diameter-um", f"{diameter_um:g}"]
+    return options if device == "auto" else [*options, "--device", device]
 
 
 def receive(request: Request, given: Handover, folder: Path) -> Preview:

@@ -7,7 +7,7 @@ back, and a nucleus that was marked by hand is not proposed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from anlage import Annotations, Box, Spacing, State
 
-__all__ = ["Candidates", "Standing", "alone", "standings"]
+__all__ = ["Candidates", "Standing", "alone", "joined", "standings"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -81,7 +81,7 @@ class Candidates:
         """These and newer ones of the same model: where it looked again, the newer ones alone."""
         kept = self.nuclei.select(~self.inside(newer.boxes))
         boxes = [box for box in self.boxes if not any(box.intersection(new) == box for new in newer.boxes)]
-        return replace(newer, nuclei=_joined(kept, newer.nuclei), boxes=(*boxes, *newer.boxes))
+        return replace(newer, nuclei=joined([kept, newer.nuclei]), boxes=(*boxes, *newer.boxes))
 
 
 def alone(candidates: Candidates, apart_um: float) -> Mask:
@@ -141,8 +141,9 @@ def _by_frame(frames: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.int64]]
     return {int(t): rows for t, rows in zip(values, np.split(order, first[1:]), strict=True)}
 
 
-def _joined(first: Annotations, second: Annotations) -> Annotations:
-    """Both tables as one, numbered anew; links are not kept."""
+def joined(tables: Sequence[Annotations]) -> Annotations:
+    """Several tables as one, numbered anew; links are not kept."""
     names = ("positions", "radius_um", "label", "probability", "state", "origin")
-    columns = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in names}
+    given = tables or [Annotations.of([])]
+    columns = {name: np.concatenate([getattr(table, name) for table in given]) for name in names}
     return Annotations.of(columns.pop("positions"), **columns)

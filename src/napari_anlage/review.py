@@ -20,9 +20,12 @@ from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
 if TYPE_CHECKING:
-    from anlage import Change, Document
+    from anlage import Change
 
-__all__ = ["Review"]
+__all__ = ["Review", "Rows"]
+
+Rows = npt.NDArray[np.int64]
+"""Row numbers of candidates."""
 
 _REVIEWS: weakref.WeakKeyDictionary[Session, Review] = weakref.WeakKeyDictionary()
 _SAME = 0.5
@@ -49,9 +52,9 @@ class Review:
         self._image_layer: Any = None
         self._layer: Any = None
         self._drawn: Candidates | None = None
-        self._removed: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        if hasattr(session, "document_changed"):  # INTERIM
-            session.document_changed.connect(self._on_document)
+        self._visited = -1
+        self._removed: Rows = np.zeros(0, dtype=np.int64)
+        session.document_changed.connect(self._on_document)
         session.project_changed.connect(self._on_other_document)
         session.image_changed.connect(self._on_image)
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
@@ -126,7 +129,7 @@ class Review:
         open_ones: Mask = likely & self._alone & (self._standing == Standing.OPEN)
         return open_ones
 
-    def inside(self, boxes: Iterable[Box] | None = None) -> npt.NDArray[np.int64]:
+    def inside(self, boxes: Iterable[Box] | None = None) -> Rows:
         """Rows of the proposals in these boxes; of all of them by default."""
         if self.candidates is None:
             return np.zeros(0, dtype=np.int64)
@@ -137,7 +140,7 @@ class Review:
         judged = [int(np.sum((self._standing == one) & self._alone)) for one in (Standing.ANNOTATED, Standing.REJECTED)]
         return int(self.shown.sum()), judged[0], judged[1]
 
-    def under_cursor(self) -> npt.NDArray[np.int64]:
+    def under_cursor(self) -> Rows:
         """Row of the proposal that the mouse is over; else of the selected ones; else none."""
         layer, viewer = self._layer, self.session.viewer
         if layer is None or self.candidates is None or not layer.visible:
@@ -146,44 +149,93 @@ class Review:
         there = layer.get_value(viewer.cursor.position, view_direction=None, dims_displayed=shown, world=True)
         return self._rows(sorted(layer.selected_data) if there is None else [int(there)])
 
-    def selected(self) -> npt.NDArray[np.int64]:
+    def selected(self) -> Rows:
         """Rows of the proposals that are selected in their layer."""
         return self._rows([] if self._layer is None else sorted(self._layer.selected_data))
 
-    def _rows(self, points: list[int]) -> npt.NDArray[np.int64]:
+    def _rows(self, points: list[int]) -> Rows:
         """Rows of points of the layer, which holds every candidate once for each channel."""
         n = 0 if self.candidates is None else len(self.candidates)
         rows = np.unique(np.array(points, dtype=np.int64) % max(n, 1))
         return rows[self.shown[rows]] if n else rows
 
+    def looked_at(self, frame: int) -> Box:
+        """The part of a frame that was predicted.
+
+        Raises
+        ------
+        AnlageError
+            If none of it was.
+        """
+        found = [box for box in self.candidates.boxes if box.t[0] <= frame < box.t[1]] if self.candidates else []
+        if not found:
+            raise AnlageError(f"Frame {frame} was not predicted; preview it first.")
+        whole = found[0]
+        for box in found[1:]:
+            whole = whole.union(box)
+        return Box((frame, frame + 1), *whole.ranges[1:])
+
+    def next_open(self, frame: int) -> tuple[float, float, float, float]:
+        """Where the next proposal to judge is: the least likely of this frame, else of the frames after it, and around.
+
+        The same one is not given twice in a row.
+
+        Raises
+        ------
+        AnlageError
+            If none is left.
+        """
+        rows = self.inside()
+        if self.candidates is None or not len(rows):
+            raise AnlageError("No proposal is left to judge; lower the threshold, or preview another place.")
+        nuclei = self.candidates.nuclei
+        n_frames = int(nuclei.frames.max()) + 1
+        order = rows[np.lexsort((nuclei.probability[rows], (nuclei.frames[rows] - frame) % n_frames))]
+        place = np.flatnonzero(order == self._visited)
+        self._visited = int(order[(place[0] + 1) % len(order)]) if len(place) else int(order[0])
+        t, z, y, x = nuclei.positions[self._visited]
+        return float(t), float(z), float(y), float(x)
+
+    def outside_regions(self) -> int:
+        """How many nuclei of the document that this model proposed lie in no region: they are not learnt from."""
+        if self.candidates is None or not len(self.candidates):
+            return 0
+        ours = np.isin(self._annotated.origin, np.unique(self.candidates.nuclei.origin))
+        for region in self.session.regions:
+            ours &= ~region.box.contains(self._annotated.positions)
+        return int(ours.sum())
+
     # ---- judging ----
 
-    def accept(self, rows: npt.NDArray[np.int64]) -> int:
+    def accept(self, rows: Rows) -> int:
         """Put these proposals into the document as nuclei; gives their number."""
         return self._judge(rows, State.ACCEPTED, "accept")
 
-    def reject(self, rows: npt.NDArray[np.int64]) -> int:
+    def reject(self, rows: Rows) -> int:
         """Put them into the document as rejected: explicit background in the next training; gives their number."""
         return self._judge(rows, State.REJECTED, "reject")
 
-    def _judge(self, rows: npt.NDArray[np.int64], state: State, verb: str) -> int:
+    def _judge(self, rows: Rows, state: State, verb: str) -> int:
         if self.candidates is None or not len(rows):
             raise AnlageError(f"There is no proposal to {verb} there; lower the threshold, or preview another place.")
         from anlage import AddNuclei, Several
 
-        nuclei, document = self.candidates.nuclei.select(rows), self._document()
+        was_open = self.session.document is not None
+        document = self.session.need_document()
+        if not was_open:  # it was there already, and may say something of these
+            self._look_anew()
+            rows = rows[self.shown[rows]]
+        nuclei = self.candidates.nuclei.select(rows)
         edit = AddNuclei(
             document.new_ids(len(rows)), nuclei.positions, radius_um=self.size_um / 2, probability=nuclei.probability,
             state=int(state), origin=nuclei.origin,
         )  # fmt: skip
-        document.apply(Several((edit,), f"{verb} {plural(len(rows), 'proposal')}"))
+        if len(rows):
+            document.apply(Several((edit,), f"{verb} {plural(len(rows), 'proposal')}"))
         return len(rows)
 
-    def _document(self) -> Document:
-        return self.session.need_document()
-
     def _marked(self) -> Annotations:
-        document = getattr(self.session, "document", None)  # INTERIM
+        document = self.session.document
         return Annotations.of([]) if document is None else document.nuclei
 
     # ---- the overlay ----

@@ -9,16 +9,21 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
 from anlage import AnlageError, Box
-from napari_anlage import overlay
+from napari_anlage import overlay, preferences
 from napari_anlage.handover import Handover
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.parts import ActionButton, Tab, heading, note
 from napari_anlage.preview import Preview, Request, prepare, receive
+from napari_anlage.proposals import Candidates
+from napari_anlage.results import Order
 from napari_anlage.review import Review
+from napari_anlage.review_panel import ReviewPanel
+from napari_anlage.runall import RunAll
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
 from napari_anlage.sliders import Tuner
@@ -37,6 +42,8 @@ class PredictTab(Tab):
     """Preview, sliders, review, the whole movie, and where to annotate next."""
 
     title = "Predict"
+    train_again = Signal(object)
+    """The user wants to train with what was corrected, starting from this model (a path; None: from scratch)."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -67,6 +74,8 @@ class PredictTab(Tab):
         )  # fmt: skip
         self.heatmap = QCheckBox("Heat-map")
         self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
+        self.judging = ReviewPanel(session, self.review)
+        self.whole = RunAll(session, self._order)
         self._build()
         self._connect()
         self.refresh()
@@ -75,7 +84,7 @@ class PredictTab(Tab):
     def _build(self) -> None:
         self.heatmap.setChecked(True)
         self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes)
-        self.add(self.threshold, self.size, self.heatmap)
+        self.add(self.threshold, self.size, self.heatmap, self.judging, self.whole)
         self.cancel.hide()
 
     def _connect(self) -> None:
@@ -93,6 +102,8 @@ class PredictTab(Tab):
         self._child.failed.connect(self._on_failed)
         self._child.said.connect(self._on_said)
         self.review.changed.connect(self._on_review)
+        self.judging.train_again.connect(self._on_train_again)
+        self.whole.loaded.connect(self._on_loaded)
         session.image_changed.connect(self.refresh)
         application = QApplication.instance()
         if application is not None:
@@ -103,6 +114,7 @@ class PredictTab(Tab):
         busy = self._thread.busy or self._child.busy
         self.cancel.setVisible(busy)
         self.preview.allow("Predicting …" if busy else self._missing(), show=not busy)
+        self.whole.refresh_buttons()
 
     def refresh_models(self) -> None:
         """Offer the models that there are now."""
@@ -139,7 +151,16 @@ class PredictTab(Tab):
             diameter_um=self._diameter_um(),
             heatmap=self.heatmap.isChecked(),
             file=session.file,
+            device=preferences.read().device,
         )
+
+    def _order(self, frames: tuple[int, int]) -> Order:
+        """What is to be predicted of the whole movie."""
+        self._session.scaled_image()
+        choice = self.models.choice
+        if choice.problem:
+            raise AnlageError(choice.problem)
+        return Order(choice, frames, self._channels(), self._diameter_um(), preferences.read().device)
 
     def _box(self) -> Box:
         session = self._session
@@ -224,6 +245,14 @@ class PredictTab(Tab):
             home = found.diameter_um
             self.size.show_value(review.size_um, home, _SMALLEST * home, _LARGEST * home)
 
+    def _on_loaded(self, candidates: Candidates) -> None:
+        overlay.remove(self._session.viewer, "preview heat-map")
+        self.attempt(lambda: self.review.take(candidates))
+
+    def _on_train_again(self) -> None:
+        choice = self.models.choice
+        self.train_again.emit(None if choice.card is None else Path(choice.argument))
+
     def _on_failed(self, problem: Problem) -> None:
         self._clean()
         self.report(problem)
@@ -238,8 +267,10 @@ class PredictTab(Tab):
         self.refresh()
 
     def retire(self) -> None:
-        """The dock is closed: the preview under way ends with it."""
+        """The dock is closed: what is under way ends with it."""
         self.stop()
+        self.judging.retire()
+        self.whole.retire()
 
     def _clean(self) -> None:
         folder, self._folder = self._folder, None

@@ -1,0 +1,341 @@
+"""Predicting the whole movie: frame by frame to disk, broken off and gone on with, or taken to another computer."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QProgressBar, QPushButton, QSpinBox
+
+from anlage import AnlageError, TimeLapse
+from napari_anlage.handover import Handover, hand_over_all
+from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.jobs import Job
+from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.proposals import Candidates
+from napari_anlage.results import FOLDER, Order, Result, command_line, load, place, results
+from napari_anlage.session import Session
+from napari_anlage.wording import plural, remaining
+
+__all__ = ["RunAll"]
+
+_PATIENCE_MS = 3000
+_LIST_HEIGHT = 76
+
+
+class RunAll(Tab):
+    """Frames, *Run all*, its progress, and the project's predictions.
+
+    Parameters
+    ----------
+    session
+        What is shared about the viewer.
+    order
+        What the rest of the tab says is to be predicted, for a range of frames; raises AnlageError where something is
+        missing.
+    """
+
+    loaded = Signal(object)
+    """Candidates of a result to be shown."""
+
+    def __init__(self, session: Session, order: Callable[[tuple[int, int]], Order]) -> None:
+        super().__init__()
+        self._session, self._order = session, order
+        self._thread, self._child, self._loading = Thread(self), Child(self), Thread(self)
+        self._job: Job | None = None
+        self._result: Result | None = None
+        self._then: Callable[[Handover], None] | None = None
+        self._stopping = False
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.run = ActionButton(
+            "Run all",
+            tooltip="Predicts these frames one after the other, into the project folder. Can be stopped and resumed.",
+        )
+        self.copy = ActionButton(
+            "Copy as command line",
+            tooltip="Puts the same job on the clipboard, to be pasted into a shell of this computer or sent to a cluster.",
+        )  # fmt: skip
+        self.stop = QPushButton("Stop")
+        self.progress = QProgressBar()
+        self.list = QListWidget()
+        self.show_button = ActionButton(
+            "Show", tooltip="Shows the chosen prediction as proposals, to be tuned and judged."
+        )
+        self.resume = ActionButton("Resume", tooltip="Goes on with the chosen prediction where it was broken off.")
+        self._build()
+        self._connect()
+        self.refresh()
+
+    def _build(self) -> None:
+        self.column.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Frames"))
+        for box, tip in ((self.first, "First frame"), (self.last, "Last frame")):
+            box.setToolTip(tip)
+            box.setKeyboardTracking(False)
+        row.addWidget(self.first, 1)
+        row.addWidget(QLabel("to"))
+        row.addWidget(self.last, 1)
+        self.add(heading("Whole movie"))
+        self.column.addLayout(row)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run, 1)
+        buttons.addWidget(self.copy, 1)
+        self.column.addLayout(buttons)
+        self.add(self.progress, self.stop, self.status, self.list)
+        below = QHBoxLayout()
+        below.addWidget(self.show_button)
+        below.addWidget(self.resume)
+        self.column.addLayout(below)
+        self.list.setFixedHeight(_LIST_HEIGHT)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.progress.hide()
+        self.stop.hide()
+
+    def _connect(self) -> None:
+        session = self._session
+        self.run.clicked.connect(lambda: self.hand_over(self._begin))
+        self.copy.clicked.connect(lambda: self.hand_over(self._copy))
+        self.stop.clicked.connect(self.request_stop)
+        self.show_button.clicked.connect(lambda: self._load(self.chosen))
+        self.resume.clicked.connect(lambda: self.attempt(self._resume))
+        self.list.itemDoubleClicked.connect(lambda _: self._load(self.chosen))
+        self.list.currentRowChanged.connect(lambda _: self.refresh_buttons())
+        self.first.valueChanged.connect(lambda first: self.last.setValue(max(self.last.value(), first)))
+        self.last.valueChanged.connect(lambda last: self.first.setValue(min(self.first.value(), last)))
+        self._thread.done.connect(self._on_handed)
+        self._thread.failed.connect(self._on_failed)
+        self._thread.progressed.connect(self._on_copying)
+        self._loading.done.connect(self._on_loaded)
+        self._loading.failed.connect(self._on_failed)
+        self._child.said.connect(self._on_said)
+        self._child.finished.connect(self._on_finished)
+        self._child.failed.connect(self._on_ended)
+        session.image_changed.connect(self._on_image)
+        session.project_changed.connect(self.refresh)
+        self._on_image()
+
+    # ---- what is there ----
+
+    @property
+    def chosen(self) -> Result | None:
+        """The chosen prediction."""
+        item = self.list.currentItem()
+        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+
+    @property
+    def busy(self) -> bool:
+        return self._thread.busy or self._child.busy
+
+    def refresh(self) -> None:
+        """List the project's predictions."""
+        kept = self._result if self.busy else self.chosen
+        found = results(self._session.folder)
+        self.list.blockSignals(True)
+        self.list.clear()
+        for result in found:
+            item = QListWidgetItem(result.title)
+            item.setData(Qt.ItemDataRole.UserRole, result)
+            item.setToolTip(str(result.path))
+            self.list.addItem(item)
+        paths = [result.path for result in found]
+        self.list.setCurrentRow(paths.index(kept.path) if kept and kept.path in paths else 0)
+        self.list.blockSignals(False)
+        for widget in (self.list, self.show_button, self.resume):
+            widget.setVisible(bool(found))
+        self.refresh_buttons()
+
+    def refresh_buttons(self) -> None:
+        """Buttons, and why they are grey."""
+        busy = self.busy
+        reason = self._missing()
+        self.run.allow("A movie is being predicted." if busy else reason, show=False)
+        self.copy.allow("The image is being handed over." if self._thread.busy else reason, show=False)
+        self.stop.setVisible(busy)
+        self.stop.setEnabled(not self._stopping)
+        self.progress.setVisible(busy)
+        result = self.chosen
+        state = "new" if result is None else result.state
+        none_yet = "No frame of it is finished yet."
+        self.show_button.allow(None if result and (result.parts.done or state == "finished") else none_yet, show=False)
+        why = {"finished": "It is finished.", "running": "It is being predicted.", "new": "None is chosen."}.get(state)
+        self.resume.allow("A movie is being predicted." if busy else why, show=False)
+
+    def _missing(self) -> str | None:
+        try:
+            self._order(self.frames())
+        except AnlageError as error:
+            return str(error)
+        return None
+
+    def frames(self) -> tuple[int, int]:
+        """First frame, and the one after the last."""
+        return self.first.value(), self.last.value() + 1
+
+    def _on_image(self) -> None:
+        n = 1
+        if self._session.image_layer is not None:
+            n = self._n_frames()
+        whole = self.first.value() == 0 and self.last.value() == self.last.maximum()
+        for box in (self.first, self.last):
+            box.setRange(0, n - 1)
+        if whole or self.last.value() == 0:
+            self.last.setValue(n - 1)
+        self.refresh()
+
+    def _n_frames(self) -> int:
+        try:
+            return int(self._session.image().n_frames)
+        except AnlageError:
+            return 1
+
+    # ---- beginning ----
+
+    def hand_over(self, then: Callable[[Handover], None]) -> None:
+        """See to it that a child can open the image, in a thread; `then` goes on."""
+        self.attempt(lambda: self._hand_over(then))
+        self.refresh_buttons()
+
+    def _hand_over(self, then: Callable[[Handover], None]) -> None:
+        session = self._session
+        self._order(self.frames())
+        copy = session.folder / FOLDER / "image.ome.zarr"
+        self._then = then
+        self.status.say("Handing over the image …", "info")
+        self.progress.setRange(0, 0)
+        self._thread.run(_hand_over, session.scaled_image(), session.file, copy, self._thread.report)
+
+    def _on_copying(self, fraction: float, text: str) -> None:
+        self.progress.setRange(0, 100)
+        self.progress.setValue(round(100 * fraction))
+        self.progress.setFormat("writing the image: %p %")
+
+    def _on_handed(self, given: Handover) -> None:
+        then, self._then = self._then, None
+        if then is not None:
+            self.attempt(lambda: then(given))
+        self.refresh_buttons()
+
+    def _begin(self, given: Handover) -> None:
+        self._start(place(self._session.folder, self._order(self.frames()), given), resume=False)
+
+    def _copy(self, given: Handover) -> None:
+        result = place(self._session.folder, self._order(self.frames()), given)
+        line = command_line(result.record.arguments)
+        QGuiApplication.clipboard().setText(line)
+        self.status.say("Copied. Its result will be listed here.", "good", line)
+
+    def _resume(self) -> None:
+        result = self.chosen
+        if result is None:
+            raise AnlageError("There is no prediction to go on with.")
+        self._start(result, resume=True)
+
+    def _start(self, result: Result, *, resume: bool) -> None:
+        self._result, self._stopping = result, False
+        self.progress.setRange(0, 0)
+        self.status.say("Starting …", "info")
+        arguments = [*result.record.arguments, "--progress", "json", *(["--resume"] if resume else [])]
+        self._child.start(arguments, result.path.with_suffix(".log"))
+        self._job = self._session.jobs.begin(f"Predicting {plural(result.n_frames, 'frame')}", self.request_stop)
+        self.refresh()
+
+    # ---- going on and ending ----
+
+    def _on_said(self, line: str) -> None:
+        event = _event(line)
+        total, done = int(event.get("total", 0)), int(event.get("done", 0))
+        if total and self._child.busy:
+            self.progress.setRange(0, total)
+            self.progress.setValue(done)
+            self.progress.setFormat("frame %v of %m")
+            left = event.get("seconds_left")
+            text = f"{done} of {plural(total, 'frame')}" + ("" if left is None else f", {remaining(left)}")
+            if not self._stopping:
+                self.status.say(f"Predicting: {text}.", "info")
+            if self._job is not None:
+                self._job.update(done / total, text)
+            if done == 1:
+                self.refresh()
+
+    def request_stop(self) -> None:
+        """Ask for an end; finished frames are kept."""
+        self._then = None
+        if self._child.busy and self._result is not None and not self._stopping:
+            self._stopping = True
+            self.status.say("Stopping; finished frames are kept …", "info")
+            self._result.parts.request_stop()
+            QTimer.singleShot(_PATIENCE_MS, self._insist)
+        elif self._thread.busy:
+            self.status.say("Stopped.", "idle")
+        self.refresh_buttons()
+
+    def _insist(self) -> None:
+        if self._stopping and self._child.busy:  # it has not begun to look for the stop file yet
+            self._child.stop()
+            self._on_ended(Problem(""))
+
+    def _on_ended(self, problem: Problem) -> None:
+        result, stopped, self._stopping = self._result, self._stopping, False
+        self._end_job()
+        if stopped and result is not None:
+            self.status.say(
+                f"Stopped; {len(result.parts.done)} of {plural(result.n_frames, 'frame')} are kept.", "warning"
+            )
+        else:
+            said = _event(problem.sentence).get("text")
+            self.report(Problem(str(said), problem.details) if said else problem)
+        self.refresh()
+
+    def _on_finished(self) -> None:
+        self._end_job()
+        self._stopping = False
+        result, self._result = self._result, None
+        self.refresh()
+        self._load(result)
+
+    def _end_job(self) -> None:
+        if self._job is not None:
+            self._job.end()
+            self._job = None
+
+    def _on_failed(self, problem: Problem) -> None:
+        self.report(problem)
+        self.refresh_buttons()
+
+    def retire(self) -> None:
+        """The window closes: what is finished is kept, and can be gone on with."""
+        self._then = None
+        self._child.stop()
+        self._end_job()
+
+    # ---- showing ----
+
+    def _load(self, result: Result | None) -> None:
+        if result is not None and not self._loading.busy:
+            self.status.say("Reading the prediction …", "info")
+            self.attempt(lambda: self._loading.run(load, result, self._session.scaled_image()))
+
+    def _on_loaded(self, candidates: Candidates) -> None:
+        n = int((candidates.nuclei.probability >= candidates.threshold).sum())
+        self.status.say(f"{plural(n, 'proposal')} in {plural(len(candidates.frames), 'frame')}.", "good")
+        self.loaded.emit(candidates)
+
+
+def _hand_over(image: TimeLapse, file: Path | None, copy: Path, report: Callable[[float, str], None]) -> Handover:
+    return hand_over_all(image, file, copy, lambda done, total: report(done / total, ""))
+
+
+def _event(line: str) -> dict[str, Any]:
+    """A line of ``--progress json``; empty for anything else."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
