@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ __all__ = ["DiameterField", "Ruler"]
 
 _ROLE = "ruler"
 _AUTOMATIC = "measured by itself"
-_NO_IMAGE = "Choose an image first."
+_CLICK_PX = 4.0
+"""Drags shorter than this are clicks."""
 
 
 class Ruler(QObject):
@@ -76,22 +78,24 @@ class Ruler(QObject):
         self.ended.emit()
 
     def _on_drag(self, layer: Any, event: Any) -> Iterator[None]:
+        start, reach = np.array(event.pos), 0.0
         yield
         while event.type == "mouse_move":
+            reach = max(reach, float(np.linalg.norm(np.array(event.pos) - start)))
             yield
-        QTimer.singleShot(0, self._read)  # napari finishes the shape in this same event
+        QTimer.singleShot(0, partial(self._read, drawn=reach >= _CLICK_PX))  # napari finishes the shape in this event
 
-    def _read(self) -> None:
+    def _read(self, *, drawn: bool) -> None:
         if self._layer is None or not len(self._layer.data):
+            return
+        if not drawn:
+            self._layer.selected_data = {len(self._layer.data) - 1}
+            self._layer.remove_selected()
             return
         grid, spacing = self._session.grid(), self._session.scaled_image().spacing
         steps = dict(zip("zyx", spacing.zyx, strict=True)) if spacing is not None else {}
         corners_um = np.asarray(self._layer.data[-1]) * [steps.get(axis, 0.0) for axis in grid.axes]
         length = diameter_of(corners_um, str(self._layer.shape_type[-1]))
-        if length <= 0:  # a click, not a stroke
-            self._layer.selected_data = {len(self._layer.data) - 1}
-            self._layer.remove_selected()
-            return
         self.cancel()
         self.measured.emit(length)
 

@@ -1,0 +1,123 @@
+"""Names, roles and thumbnails of channels, for every way in which channels come into napari."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from anlage import TimeLapse
+from napari_anlage.channels import Role, guessed, nuclei_channels, rename, roles, set_role
+from napari_anlage.session import Session
+from napari_anlage.thumbnails import SIDE, coarse_image, thumbnail
+
+
+class Counting:
+    """An array that counts what is read of it."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data, self.shape, self.dtype, self.n_read = data, data.shape, data.dtype, 0
+
+    def __getitem__(self, index):
+        piece = np.asarray(self._data[index])
+        self.n_read += piece.size
+        return piece
+
+
+@pytest.mark.parametrize(
+    ("names", "nuclear"),
+    [
+        (("channel 0", "channel 1"), (0,)),
+        (("membrane", "H2B-mCherry"), (1,)),
+        (("DAPI", "GFP", "Hoechst 33342"), (0, 2)),
+        (("red", "green", "blue"), (0,)),
+        (("Nuclei",), (0,)),
+    ],
+)
+def test_a_nuclear_stain_is_known_by_its_name(names, nuclear) -> None:
+    assert [i for i, role in enumerate(guessed(names)) if role is Role.NUCLEI] == list(nuclear)
+
+
+def test_channels_along_an_axis_are_named_and_given_roles() -> None:
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    session.choose_image(viewer.add_image(np.zeros((3, 4, 5, 6)), axis_labels=tuple("czyx")))
+    heard = []
+    session.image_changed.connect(lambda: heard.append(1))
+    rename(session, 1, " lamin ")
+    assert session.channel_names() == ["channel 0", "lamin", "channel 2"]
+    assert session.image().channels == ("channel 0", "lamin", "channel 2")
+    set_role(session, 2, Role.NUCLEI)
+    set_role(session, 0, Role.OTHER)
+    assert roles(session) == (Role.OTHER, Role.OTHER, Role.NUCLEI)
+    assert nuclei_channels(session) == (2,)
+    assert len(heard) == 3
+    session.choose_channels([0, 1], "separate")
+    assert nuclei_channels(session) == (0, 1)  # none of these is said to show nuclei, so all are taken to
+    rename(session, 1, "")
+    assert session.channel_names()[1] == "channel 1"
+
+
+def test_separate_layers_are_renamed_themselves() -> None:
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    one, two = (viewer.add_image(np.zeros((4, 5, 6)), name=name) for name in ("one", "two"))
+    session.choose_image(two)
+    rename(session, 1, "membrane")
+    assert one.name == "membrane"
+    assert session.channel_names() == ["two", "membrane"]
+    set_role(session, 1, Role.NUCLEI)
+    set_role(session, 0, Role.OTHER)
+    session.choose_channels([0, 1], "separate")
+    assert nuclei_channels(session) == (1,)  # its place in the joined image
+    session.choose_image(one)
+    assert roles(session) == (Role.NUCLEI, Role.OTHER)  # the role belongs to the layer, whatever it is joined to
+
+
+def test_colours_of_a_picture_are_its_channels() -> None:
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    session.choose_image(viewer.add_image(np.zeros((2, 8, 9, 3), np.uint8), rgb=True))
+    rename(session, 2, "DAPI")
+    assert session.channel_names() == ["red", "green", "DAPI"]
+    assert nuclei_channels(session) == (2,)
+
+
+# ---- thumbnails ----
+
+
+def test_a_thumbnail_shows_the_middle_frame() -> None:
+    movie = np.zeros((5, 2, 3, 80, 160), np.uint16)
+    movie[2, 1, :, :40, 80:] = 900
+    small = thumbnail(TimeLapse.of(movie), 1)
+    assert small.shape == (SIDE // 2, SIDE)
+    assert small.dtype == np.uint8
+    assert small[:10, 20:].min() == 255
+    assert small[10:].max() == 0
+    assert thumbnail(TimeLapse.of(movie), 0).max() == 0
+
+
+def test_a_thumbnail_reads_a_few_planes_of_the_middle_at_most() -> None:
+    lazy = Counting(np.broadcast_to(np.arange(3000, dtype=np.uint16), (4, 2, 30, 3000, 3000)))
+    assert max(thumbnail(TimeLapse.of(lazy), 1).shape) <= SIDE
+    assert lazy.n_read == 3 * 1024 * 1024
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (300, 3), (41, 41), (1, 1)])
+def test_a_thumbnail_of_any_shape_is_small(shape) -> None:
+    small = thumbnail(TimeLapse.of(np.random.default_rng(0).random(shape)), 0)
+    assert max(small.shape) <= SIDE
+    assert min(small.shape) >= 1
+
+
+def test_dead_pixels_do_not_spoil_a_thumbnail() -> None:
+    plane = np.zeros((40, 40), np.float32)
+    plane[10:20, 10:20] = 5
+    plane[0, 0] = np.nan
+    assert thumbnail(TimeLapse.of(plane), 0)[15, 15] == 255
+
+
+def test_the_coarsest_useful_level_of_a_multiscale_layer_is_read() -> None:
+    levels = [np.zeros((2, 800 // k, 800 // k)) for k in (1, 2, 4, 8, 16)]
+    layer = ViewerModel().add_image(levels, multiscale=True)
+    assert coarse_image(layer, "zyx").shape == (1, 1, 2, 100, 100)
