@@ -38,6 +38,8 @@ class Choice:
         Why it cannot be used, as a sentence; empty if it can.
     training
         Whether it is still being trained.
+    path
+        Its file; None for the blob detector.
     """
 
     argument: str
@@ -45,6 +47,7 @@ class Choice:
     card: Card | None = None
     problem: str = ""
     training: bool = False
+    path: Path | None = None
 
     @classmethod
     def of(cls, path: Path, *, name: str = "", training: bool = False) -> Choice:
@@ -53,10 +56,10 @@ class Choice:
         try:
             card = read_card(path)
         except AnlageError as error:
-            return cls(str(path), name, problem=str(error), training=training)
+            return cls(str(path), name, problem=str(error), training=training, path=path)
         wanted = (card.task, card.head) == ("nuclei", "centres")
         problem = "" if wanted else f"The model '{name}' is for {card.task} {card.head}; choose one that finds centres."
-        return cls(str(path), name, card, problem, training)
+        return cls(str(path), name, card, problem, training, path)
 
     @property
     def is_classical(self) -> bool:

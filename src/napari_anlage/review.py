@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.utils import Colormap
 from psygnal import Signal
 
 from anlage import AnlageError, Annotations, Box, State
@@ -28,6 +29,8 @@ Rows = npt.NDArray[np.int64]
 """Row numbers of candidates."""
 
 _REVIEWS: weakref.WeakKeyDictionary[Session, Review] = weakref.WeakKeyDictionary()
+_RAMP = ("#d13c9a", "#ff7b45", "#ffe65a")
+"""Unlikely to likely. Warm: annotated nuclei are blue."""
 _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
@@ -125,9 +128,14 @@ class Review:
         """(N,) which candidates are proposed: likely enough, the likeliest of their place, and not judged yet."""
         if self.candidates is None:
             return np.zeros(0, dtype=bool)
-        likely = self.candidates.nuclei.probability >= self.threshold
-        open_ones: Mask = likely & self._alone & (self._standing == Standing.OPEN)
-        return open_ones
+        likely: Mask = self.candidates.nuclei.probability >= self.threshold
+        return likely & self.unjudged
+
+    @property
+    def unjudged(self) -> Mask:
+        """(N,) which candidates, faint ones too, nobody has judged and no likelier one covers."""
+        free: Mask = self._alone & (self._standing == Standing.OPEN)
+        return free
 
     def inside(self, boxes: Iterable[Box] | None = None) -> Rows:
         """Rows of the proposals in these boxes; of all of them by default."""
@@ -265,6 +273,8 @@ class Review:
         former, self._layer, self._drawn = self._layer, None, candidates
         visible = former is None or former.visible
         layer = overlay.show_centres(viewer, session.grid(), candidates.nuclei, size, n_channels, candidates.model)
+        layer.border_colormap = Colormap([*_RAMP], name="proposals")
+        layer.refresh_colors(update_color_mapping=False)
         layer.visible = visible
         layer.events.data.connect(self._on_points)
         self._layer = layer

@@ -3,22 +3,22 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
 from anlage import AnlageError, Box
 from napari_anlage import overlay, preferences
-from napari_anlage.handover import Handover
-from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.checks import ImageCheck, Question
+from napari_anlage.job import Problem
 from napari_anlage.model_panel import ModelPanel
-from napari_anlage.parts import ActionButton, Tab, heading, note
-from napari_anlage.preview import Preview, Request, prepare, receive
+from napari_anlage.next_panel import NextPanel
+from napari_anlage.parts import ActionButton, StatusLine, Tab, heading, note
+from napari_anlage.preview import Preview, Request
+from napari_anlage.previewer import Previewer
 from napari_anlage.proposals import Candidates
 from napari_anlage.results import Order
 from napari_anlage.review import Review
@@ -36,10 +36,11 @@ _MOST_VOXELS = 12_000_000
 _FEWEST_PLANES = 8
 _SMALLEST, _LARGEST = 0.4, 2.5
 """Ends of the size slider, as parts of the diameter that the model looked for."""
+_HEATMAP = "preview heat-map"
 
 
 class PredictTab(Tab):
-    """Preview, sliders, review, the whole movie, and where to annotate next."""
+    """Preview, sliders, review, where to annotate next, and the whole movie."""
 
     title = "Predict"
     train_again = Signal(object)
@@ -48,13 +49,12 @@ class PredictTab(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._thread, self._child = Thread(self), Child(self)
-        self._folder: Path | None = None
-        self._request: Request | None = None
-        self._given: Handover | None = None
         self._began = 0.0
         self.review = Review.of(session)
+        self.previewer = Previewer(session.jobs, self)
+        self._check = ImageCheck(self)
         self.models = ModelPanel(session)
+        self.warnings = StatusLine()
         self.preview = ActionButton(
             "Preview here", primary=True,
             tooltip="Finds the nuclei of this frame in the part of the image that is in view, within seconds.",
@@ -75,6 +75,7 @@ class PredictTab(Tab):
         self.heatmap = QCheckBox("Heat-map")
         self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
         self.judging = ReviewPanel(session, self.review)
+        self.next = NextPanel(session, self.review, self._why_not)
         self.whole = RunAll(session, self._order)
         self._build()
         self._connect()
@@ -83,76 +84,101 @@ class PredictTab(Tab):
 
     def _build(self) -> None:
         self.heatmap.setChecked(True)
-        self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes)
-        self.add(self.threshold, self.size, self.heatmap, self.judging, self.whole)
+        self.add(heading("Model"), self.models, self.warnings, self.preview, self.cancel, self.status, self.notes)
+        self.add(self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
         self.cancel.hide()
 
     def _connect(self) -> None:
-        session = self._session
+        session, previewer = self._session, self.previewer
         self.models.changed.connect(self.refresh)
         self.models.failed.connect(self.report)
+        self._check.answered.connect(lambda said: self.warnings.say("\n".join(said), "warning"))
         self.preview.clicked.connect(self.preview_here)
-        self.cancel.clicked.connect(self.stop)
+        self.cancel.clicked.connect(previewer.stop)
         self.threshold.tuned.connect(self.review.set_threshold)
         self.size.tuned.connect(self.review.set_size)
         self.heatmap.toggled.connect(self._on_heatmap)
-        self._thread.done.connect(self._on_thread)
-        self._thread.failed.connect(self._on_failed)
-        self._child.finished.connect(self._on_predicted)
-        self._child.failed.connect(self._on_failed)
-        self._child.said.connect(self._on_said)
+        previewer.said.connect(lambda text: self.status.say(text, "info"))
+        previewer.done.connect(lambda preview: self.attempt(lambda: self._show(preview)))
+        previewer.ended.connect(self._on_ended)
+        previewer.failed.connect(self._on_failed)
+        previewer.stopped.connect(self._on_stopped)
         self.review.changed.connect(self._on_review)
         self.judging.train_again.connect(self._on_train_again)
+        self.next.wanted.connect(self.preview_frames)
         self.whole.loaded.connect(self._on_loaded)
-        session.image_changed.connect(self.refresh)
+        for signal in (session.image_changed, session.diameter_changed):
+            signal.connect(self.refresh)
         application = QApplication.instance()
         if application is not None:
-            application.aboutToQuit.connect(self.stop)
+            application.aboutToQuit.connect(previewer.stop)
+
+    # ---- what is there ----
 
     def refresh(self) -> None:
-        """The button, and why it is grey."""
-        busy = self._thread.busy or self._child.busy
+        """The buttons, and why they are grey; what is unlike the images that the model saw."""
+        busy = self.previewer.busy
         self.cancel.setVisible(busy)
-        self.preview.allow("Predicting …" if busy else self._missing(), show=not busy)
+        self.preview.allow(self._why_not(), show=not busy)
         self.whole.refresh_buttons()
+        self.next.refresh()
+        if self.isVisible() and not busy:
+            self._check.ask(self._question())
 
     def refresh_models(self) -> None:
         """Offer the models that there are now."""
         self.models.refresh()
 
-    def _missing(self) -> str | None:
+    def showEvent(self, event: Any) -> None:
+        """Newer weights may have come meanwhile, and the image is held against the card."""
+        super().showEvent(event)
+        self.models.refresh()
+
+    def _why_not(self) -> str | None:
+        """What keeps a prediction from beginning."""
+        if self.previewer.busy:
+            return "Predicting …"
         try:
             self._session.scaled_image()
         except AnlageError as error:
             return str(error)
         return self.models.choice.problem or None
 
+    def _question(self) -> Question | None:
+        try:
+            image = self._session.scaled_image()
+        except AnlageError:
+            return None
+        return Question(image, self.models.choice, self._channels(), self._session.diameter_um)
+
     # ---- preview ----
 
     def preview_here(self) -> None:
-        """Predict what is in view: hand it over in a thread, then start the child."""
-        request = self.attempt(self._make_request)
-        if request is None:
-            return
-        self._request, self._began = request, time.monotonic()
-        self._folder = Path(tempfile.mkdtemp(prefix="anlage-preview-"))
-        self.status.say("Handing over the frame …", "info")
+        """Predict what is in view."""
+        self.attempt(lambda: self._begin([self._request(self._box(), heatmap=self.heatmap.isChecked())]))
+
+    def preview_frames(self, frames: Sequence[int]) -> None:
+        """Predict some whole frames."""
+        _, *shape = self._session.image().shape_tzyx
+        boxes = [Box.of((t, 0, 0, 0), (t + 1, *shape)) for t in frames]
+        self.attempt(lambda: self._begin([self._request(box, heatmap=False) for box in boxes]))
+
+    def stop(self) -> None:
+        """Give up the preview that is under way."""
+        self.previewer.stop()
+
+    def _begin(self, requests: Sequence[Request]) -> None:
+        self._began = time.monotonic()
         self.notes.setText("")
-        self._thread.run(prepare, request, self._folder)
+        self.previewer.begin(requests)
         self.refresh()
 
-    def _make_request(self) -> Request:
-        session, choice = self._session, self.models.choice
+    def _request(self, box: Box, *, heatmap: bool) -> Request:
+        session = self._session
         return Request(
-            image=session.scaled_image(),
-            box=self._box(),
-            model=choice,
-            channels=self._channels(),
-            diameter_um=self._diameter_um(),
-            heatmap=self.heatmap.isChecked(),
-            file=session.file,
-            device=preferences.read().device,
-        )
+            session.scaled_image(), box, self.models.choice, self._channels(), self._diameter_um(), heatmap, session.file,
+            preferences.read().device,
+        )  # fmt: skip
 
     def _order(self, frames: tuple[int, int]) -> Order:
         """What is to be predicted of the whole movie."""
@@ -186,38 +212,13 @@ class PredictTab(Tab):
             return self.review.size_um
         return self._session.diameter_um
 
-    def _on_thread(self, result: object) -> None:
-        if self._folder is None:  # cancelled meanwhile
-            return
-        if isinstance(result, Preview):
-            self.attempt(lambda: self._show(result))
-            self._clean()
-        elif isinstance(result, tuple):
-            arguments, self._given = result
-            self.status.say("Predicting …", "info")
-            self.attempt(lambda: self._start(arguments))
-        self.refresh()
-
-    def _start(self, arguments: Sequence[str]) -> None:
-        if self._folder is not None:
-            self._child.start(arguments, self._folder / "log.txt", niceness=0)
-
-    def _on_said(self, text: str) -> None:
-        if self._child.busy:
-            self.status.say("Predicting …", "info", text)
-
-    def _on_predicted(self) -> None:
-        if self._request is not None and self._folder is not None and self._given is not None:
-            self._thread.run(receive, self._request, self._given, self._folder)
-        self.refresh()
-
     def _show(self, preview: Preview) -> None:
         session, found = self._session, preview.candidates
         if session.image_layer is None:
             return
         viewer, grid, n = session.viewer, session.grid(), session.n_layer_channels
         active = viewer.layers.selection.active
-        overlay.remove(viewer, "preview heat-map")
+        overlay.remove(viewer, _HEATMAP)
         if preview.heatmap is not None:
             overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
         viewer.layers.selection.active = active
@@ -226,15 +227,28 @@ class PredictTab(Tab):
         seconds = time.monotonic() - self._began
         n_here = len(self.review.inside(found.boxes))
         advice = "" if n_here else " Lower the threshold, or train longer."
+        _, (z0, z1), _, _ = found.boxes[0].ranges
+        depth = "" if z1 - z0 == session.image().shape_tzyx[1] else f", planes {z0} to {z1 - 1}"
         self.status.say(
-            f"{plural(n_here, 'proposal')} in frame {preview.frame} ({seconds:.0f} s).{advice}",
+            f"{plural(n_here, 'proposal')} in frame {preview.frame}{depth} ({seconds:.0f} s).{advice}",
             "warning" if advice else "good",
         )
 
-    def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
-        for layer in self._session.viewer.layers:
-            if overlay.role_of(layer) == "preview heat-map":
-                layer.visible = on
+    def _on_ended(self) -> None:
+        found = self.review.candidates
+        if found is not None and len(found.frames) > 1 and self.next.list.isVisibleTo(self):
+            self.attempt(self.next.look)
+        self.refresh()
+
+    def _on_failed(self, problem: Problem) -> None:
+        self.report(problem)
+        self.refresh()
+
+    def _on_stopped(self) -> None:
+        self.status.say("Cancelled.", "idle")
+        self.refresh()
+
+    # ---- what came back ----
 
     def _on_review(self) -> None:
         review, found = self.review, self.review.candidates
@@ -245,34 +259,20 @@ class PredictTab(Tab):
             home = found.diameter_um
             self.size.show_value(review.size_um, home, _SMALLEST * home, _LARGEST * home)
 
+    def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
+        for layer in self._session.viewer.layers:
+            if overlay.role_of(layer) == _HEATMAP:
+                layer.visible = on
+
     def _on_loaded(self, candidates: Candidates) -> None:
-        overlay.remove(self._session.viewer, "preview heat-map")
+        overlay.remove(self._session.viewer, _HEATMAP)
         self.attempt(lambda: self.review.take(candidates))
 
     def _on_train_again(self) -> None:
-        choice = self.models.choice
-        self.train_again.emit(None if choice.card is None else Path(choice.argument))
-
-    def _on_failed(self, problem: Problem) -> None:
-        self._clean()
-        self.report(problem)
-        self.refresh()
-
-    def stop(self) -> None:
-        """Give up the preview that is under way."""
-        if self._child.busy or self._thread.busy:
-            self._child.stop()
-            self.status.say("Cancelled.", "idle")
-        self._clean()
-        self.refresh()
+        self.train_again.emit(self.models.choice.path)
 
     def retire(self) -> None:
         """The dock is closed: what is under way ends with it."""
-        self.stop()
+        self.previewer.stop()
         self.judging.retire()
         self.whole.retire()
-
-    def _clean(self) -> None:
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
