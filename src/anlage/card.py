@@ -55,6 +55,12 @@ class TrainedOn(Frozen):
     """Frames in it that hold annotations."""
     sparse: bool = False
     """Whether only some of the nuclei were marked."""
+    spacing_um_zyx: tuple[float, float, float] | None = None
+    """Voxel size in µm (z, y, x)."""
+    diameter_um: Annotated[float, Field(gt=0)] | None = None
+    """Typical diameter of its nuclei in µm."""
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Noise from voxel to voxel, as a part of the brightness range."""
 
 
 class Card(Frozen):

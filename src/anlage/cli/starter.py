@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 N_EMBRYOS = 48
-SETTINGS = ("width=24", "steps=1800", "patience=none")
+SETTINGS = ("width=16", "steps=900", "patience=none")
 """A small network: it must run on any computer, and synthetic embryos teach a larger one nothing more."""
 LIMITS = (
     "Anything that counts: it was trained on synthetic embryos only and has never seen a real image. It is for first "

@@ -10,28 +10,9 @@ from collections.abc import Iterator
 from typing import Any, Literal, TextIO
 
 from anlage.cli.bars import bar, say
-from anlage.frozen import Frozen
+from anlage.inference.events import PredictEvent
 
-__all__ = ["PredictEvent", "Teller", "telling"]
-
-
-class PredictEvent(Frozen):
-    """One line of ``anlage predict … --progress json``."""
-
-    kind: Literal["note", "started", "frame", "writing", "finished", "stopped"]
-    """note: a sentence; started; frame: one more is finished; writing: the output is made; finished; stopped: on request."""
-    text: str = ""
-    """What a person would be told."""
-    done: int = 0
-    """Frames that are finished, those of an earlier process included."""
-    total: int = 0
-    """Frames in all."""
-    frame: int | None = None
-    """The frame that was finished."""
-    nuclei: int | None = None
-    """Nuclei found: in this frame, or (finished) in all."""
-    seconds_left: float | None = None
-    """Expected, in seconds; None while nothing is known."""
+__all__ = ["Teller", "telling"]
 
 
 class Teller:

@@ -224,6 +224,14 @@ class Store:
 
         return hash_store(self.path)
 
+    @cached_property
+    def noise(self) -> float:
+        """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.grain.grain`."""
+        from anlage.dataset.grain import grain
+
+        frames = self.frames
+        return grain(self.frame(frames[len(frames) // 2])) if frames else 0.0
+
     def frame(self, t: int, box: Box | None = None) -> npt.NDArray[np.float32]:
         """One frame, normalised, as the network sees it: float32 (C, Z, Y, X); or the part of it inside a box.
 

@@ -14,9 +14,18 @@ import numpy.typing as npt
 from anlage.axes import Box, Spacing
 from anlage.blobs import match_diameter
 from anlage.calibration import Calibration
+from anlage.card import Card
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
+from anlage.inference.part import (
+    CONTEXT_DIAMETERS,
+    Part,
+    Progress,
+    apparent_diameter,
+    chosen_frames,
+    comparable_diameter,
+    knows_many_sizes,
+)
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
 from anlage.prediction import DenseMap, Prediction
@@ -60,7 +69,8 @@ def predict(  # noqa: PLR0913 - the command line's options
     channels
         Channels of the image that the model's inputs are taken from, in its order; by default the numbers in its card.
     diameter_um
-        Typical nucleus diameter in the image in µm; by default the model's, unless the image clearly shows others.
+        Typical nucleus diameter in the image in µm; by default the model's, unless the image clearly shows others, or the
+        model knows nuclei of many sizes: then as measured.
     threshold
         Report nuclei from this probability (0 to 1) on; by default the model's own.
     device
@@ -172,7 +182,9 @@ def _prepare(
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.intensity.combine, card.intensity.percentiles)
     if diameter_um is None:
-        diameter_um, note = _diameter(plan, image, intensity, spacing, chosen_frames(image, frames))
+        diameter_um, note = _diameter(
+            card, plan, apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
+        )
         notes.append(note)
     part = Part(image, region)
     context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
@@ -246,11 +258,11 @@ def _floor(calibration: Calibration, threshold: float) -> float:
     return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))
 
 
-def _diameter(
-    plan: NucleiPlan, image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: list[int]
-) -> tuple[float, str]:
-    """Which nucleus diameter to predict with: like is compared with like, so a bias of the measurement cancels."""
-    measured = apparent_diameter(image, intensity, spacing, frames)
-    if measured is not None and plan.apparent_um is not None:
-        measured *= plan.diameter_um / plan.apparent_um
-    return match_diameter(measured, plan.diameter_um)
+def _diameter(card: Card, plan: NucleiPlan, measured: float | None) -> tuple[float, str]:
+    """Which nucleus diameter to predict with, in µm, and a sentence that says so."""
+    if measured is None or not knows_many_sizes(card):
+        return match_diameter(None if measured is None else comparable_diameter(card, measured), plan.diameter_um)
+    return measured, (
+        f"The nuclei were taken to be {measured:.1f} µm across, as measured in the image (--diameter-um sets another "
+        "diameter)."
+    )

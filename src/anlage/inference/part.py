@@ -11,11 +11,22 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.blobs import estimate_diameter
+from anlage.blobs.diameter import MATCH_FACTOR
+from anlage.card import Card
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
-__all__ = ["CONTEXT_DIAMETERS", "FAINTEST", "Part", "Progress", "apparent_diameter", "chosen_frames"]
+__all__ = [
+    "CONTEXT_DIAMETERS",
+    "FAINTEST",
+    "Part",
+    "Progress",
+    "apparent_diameter",
+    "chosen_frames",
+    "comparable_diameter",
+    "knows_many_sizes",
+]
 
 CONTEXT_DIAMETERS = 2.0
 """Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
@@ -81,3 +92,19 @@ def apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, 
     found = [estimate_diameter(intensity.frame(image, t).mean(axis=0), spacing) for t in few]
     sizes = [size for size in found if size is not None]
     return float(np.median(sizes)) if sizes else None
+
+
+def comparable_diameter(card: Card, measured_um: float) -> float:
+    """A measured diameter (µm), corrected so that like is compared with like.
+
+    What the measurement gave for the training images, whose diameter is known, tells its bias. A model of nuclei of many
+    sizes knows no such thing.
+    """
+    apparent, true = card.plan.get("apparent_um"), card.plan.get("diameter_um")
+    return measured_um if knows_many_sizes(card) or not apparent or not true else measured_um * true / apparent
+
+
+def knows_many_sizes(card: Card) -> bool:
+    """Whether a model was trained on nuclei so different in size that its own diameter in µm means nothing."""
+    sizes = [store.diameter_um for store in card.trained_on if store.diameter_um is not None]
+    return bool(sizes) and max(sizes) > MATCH_FACTOR * min(sizes)

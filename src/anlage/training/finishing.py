@@ -96,6 +96,9 @@ def _remembered(store: Store) -> TrainedOn:
         n_nuclei=len(store.positives),
         n_frames=len(store.frames),
         sparse=store.meta.sparse,
+        spacing_um_zyx=store.meta.spacing_um_zyx,
+        diameter_um=store.meta.diameter_um,
+        noise=round(store.noise, 4),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from anlage.cli.telling import PredictEvent
+from anlage.inference.events import PredictEvent
 from anlage.inference.parts import PredictionParts
 
 SLOW = Path(__file__).with_name("slow_predict.py")
@@ -115,8 +115,6 @@ def test_signals_end_it_and_keep_what_is_finished(folder, command, undisturbed, 
     code, _, err = command(*WORDS)  # also without --resume
     assert code == 0, err
     assert (folder / "found.csv").read_bytes() == undisturbed
-
-
 
 
 @pytest.fixture
