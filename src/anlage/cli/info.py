@@ -86,7 +86,7 @@ def _run(path: Path) -> int:
     ends = [event for event in events if isinstance(event, Finished | Stopped)]
     for event in [*(e for e in validated[-1:] if not ends), *ends[-1:]]:
         print(f"  {describe(event)}")
-    if state == "failed":
-        print(f"  Why it broke off: {run.last_words()}")
+    if (failure := run.failure) is not None:
+        print(f"  Why it broke off: {failure.sentence}")
     print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
     return 0

@@ -15,9 +15,13 @@ import torch
 from anlage.networks.device import precision
 from anlage.training.config import TrainingConfig
 
-__all__ = ["Purpose", "arithmetic", "free_memory", "is_out_of_memory", "number_type", "reseed"]
+__all__ = ["Purpose", "arithmetic", "free_memory", "is_lost_device", "is_out_of_memory", "number_type", "reseed"]
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+
+_LOST = re.compile(
+    r"CUDA (driver )?error|HIP error|cuDNN error|CUDNN_STATUS|CUBLAS_STATUS|MPS .*(lost|hang)", re.IGNORECASE
+)
 
 
 class Purpose(IntEnum):
@@ -69,6 +73,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     return isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
+
+
+def is_lost_device(error: BaseException) -> bool:
+    """Whether an error says that a graphics card or its driver no longer does what it is told."""
+    return isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
 
 
 def free_memory() -> None:

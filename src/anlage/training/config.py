@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
@@ -13,7 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 
-__all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "task_named"]
+__all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "read_config", "task_named"]
 
 RUN_SCHEMA = 1
 
@@ -91,6 +92,26 @@ class RunConfig(Frozen):
         return self.training.freeze_encoder
 
 
+def read_config(folder: Path) -> RunConfig:
+    """Read what a run folder begins with.
+
+    Raises
+    ------
+    AnlageError
+        If the folder is no run, or it was made by a newer version.
+    """
+    try:
+        text = (folder / "run.json").read_bytes()
+    except OSError:
+        raise AnlageError(
+            f"{folder} is no run: it has no run.json. Give the folder that `anlage train … -o RUN` made, or train anew."
+        ) from None
+    try:
+        return RunConfig.model_validate_json(text)
+    except ValidationError as error:
+        raise AnlageError(_unreadable(folder, text, error)) from error
+
+
 def assign(
     task: str,
     assignments: Sequence[str] = (),
@@ -148,6 +169,19 @@ def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
     if name not in tasks:
         raise AnlageError(f"There is no task '{name}'; there is {', '.join(tasks)}.")
     return tasks[name]
+
+
+def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:
+    with contextlib.suppress(ValueError):
+        version = json.loads(text).get("schema_version", 0)
+        if isinstance(version, int) and version > RUN_SCHEMA:
+            return (
+                f"The run {folder} was made by a newer anlage (schema {version}; this one reads up to {RUN_SCHEMA}); "
+                "install the newer version."
+            )
+    item = error.errors()[0]
+    where = ".".join(str(part) for part in item["loc"]) or "run.json"
+    return f"The run {folder} cannot be read: {where}: {item['msg']}. Make a new run."
 
 
 def _inherited(config: type[Frozen], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def write_whole(path: Path, data: bytes) -> None:
             if not is_full(error):
                 raise
             raise AnlageError(
-                f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; free some space there, then "
-                "continue with `anlage resume`. What was saved before is intact."
+                f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; what was saved before "
+                f"is intact: free some space there, then continue with `anlage resume {path.parent}`."
             ) from error
 
 

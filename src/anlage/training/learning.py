@@ -310,7 +310,8 @@ class _Training:
             if not is_out_of_memory(error):
                 raise
             raise AnlageError(
-                "Memory ran out while calibrating on held-out data; free some, then continue with `anlage resume`."
+                "Memory ran out while calibrating on held-out data; free some, then continue with `anlage resume "
+                f"{self._job.run.path}`."
             ) from error
 
     def _quick_evidence(self) -> Evidence:

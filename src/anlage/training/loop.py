@@ -75,17 +75,27 @@ def train(
 
 def _learn(job: Job) -> Path | None:
     # here, after the first event: torch takes seconds to load, and whoever watches should know that something happens
+    from anlage.training.arithmetic import is_lost_device, is_out_of_memory
     from anlage.training.learning import learn
 
+    on = f"continue with `anlage resume {job.run.path}`"
     try:
         return learn(job)
     except OSError as error:
         if not is_full(error):
             raise
         raise AnlageError(
-            f"The disk is full ({error.filename or job.run.path}); free some space, then continue with "
-            f"`anlage resume {job.run.path}`."
+            f"The disk is full ({error.filename or job.run.path}); free some space, then {on}."
         ) from error
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise AnlageError(f"Memory ran out ({_first_line(error)}); close other programs, then {on}.") from error
+        if is_lost_device(error):
+            raise AnlageError(
+                f"The graphics card stopped answering ({_first_line(error)}); what was saved is intact: {on}, and if it "
+                "happens again restart the computer, see what `anlage doctor` says, or train on the processor with --device cpu in a new run."
+            ) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -116,7 +126,7 @@ class _LastWords:
         with contextlib.suppress(OSError):
             self._job.tell(self._words(error))
         if isinstance(error, AnlageError):
-            _log.error(str(error))
+            _log.error(str(error), exc_info=error.__cause__)  # where it happened, for whoever looks closer
         elif not isinstance(error, KeyboardInterrupt):
             _log.error("The training broke off.", exc_info=error)
 
@@ -127,7 +137,20 @@ class _LastWords:
             model = self._job.run.model_path
             step = self._job.run.saved_step()
             return Stopped(step=step, model=None if model is None else model.name, seconds=self._job.seconds)
-        return Failed(text=f"{type(error).__name__}: {error}")
+        on = f"continue with `anlage resume {self._job.run.path}`"
+        if isinstance(error, OSError) and error.strerror:
+            named = error.filename or self._job.run.path
+            return Failed(
+                text=f"{named} could not be read or written ({error.strerror}); see that its disk is there, then {on}."
+            )
+        return Failed(
+            text=f"The training broke off by a mistake in the program ({type(error).__name__}: {_first_line(error)}); report it with "
+            f"{self._job.run.log_path}, and {on}."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
 
 
 class _LogFile(logging.FileHandler):

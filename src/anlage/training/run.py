@@ -29,11 +29,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import ValidationError
-
 import anlage
 from anlage.errors import AnlageError
-from anlage.training.config import RUN_SCHEMA, RunConfig, StoreRef, assign, task_named
+from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
+from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
 from anlage.training.fitting import card_of, check_together
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
@@ -144,16 +143,7 @@ class Run:
             If there is none, or it was made by a newer version.
         """
         folder = Path(path).resolve()
-        try:
-            text = (folder / "run.json").read_bytes()
-        except OSError:
-            raise AnlageError(
-                f"{folder} is no run: it has no run.json. Give the folder that `anlage train … -o RUN` made, or train anew."
-            ) from None
-        try:
-            return cls(folder, RunConfig.model_validate_json(text))
-        except ValidationError as error:
-            raise AnlageError(_unreadable(folder, text, error)) from error
+        return cls(folder, read_config(folder))
 
     @property
     def name(self) -> str:
@@ -211,7 +201,7 @@ class Run:
         """What the run is doing; ``failed`` if its trainer is gone without having said finished or stopped."""
         if self.is_locked() or (self._child is not None and self._child.poll() is None):
             return "running"
-        last = self._last_event()
+        last = self.last_event
         if last is None:
             # a child that died before its first event has failed too
             died = self._child is not None and self._child.poll() != 0
@@ -219,6 +209,13 @@ class Run:
         if isinstance(last, Finished):
             return "stopped" if self.model_path is None else "finished"
         return "stopped" if isinstance(last, Stopped) else "failed"
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the run failed and what to do; None unless its state is ``failed``. It reads the run's files: ask it once."""
+        if self.state != "failed":
+            return None
+        return explain(self, None if self._child is None else self._child.poll())
 
     @property
     def came_to_nothing(self) -> bool:
@@ -237,7 +234,7 @@ class Run:
     @property
     def is_finished(self) -> bool:
         """Whether the training is complete and its model is there."""
-        return isinstance(self._last_event(), Finished) and self.model_path is not None
+        return isinstance(self.last_event, Finished) and self.model_path is not None
 
     def saved_step(self) -> int:
         """Optimiser steps in the newest checkpoint, as far as the events tell."""
@@ -275,18 +272,12 @@ class Run:
         return self._child
 
     def last_words(self, lines: int = 5) -> str:
-        """Why the run failed, as far as is known: its own words, else the last lines of its log."""
-        last = self._last_event()
+        """What the trainer said last: its own words on why it failed, else the last lines of its log."""
+        last = self.last_event
         if isinstance(last, Failed):
             return last.text
-        try:
-            text = self.log_path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            text = ""
-        said = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
-        return (
-            "\n".join(said[-lines:]) or "The trainer ended without a word; the computer or a user may have killed it."
-        )
+        said = log_tail(self.log_path, lines)
+        return said or "The trainer ended without a word; the computer or a user may have killed it."
 
     def is_locked(self) -> bool:
         """Whether a trainer is at work on this run, in whatever process."""
@@ -333,7 +324,9 @@ class Run:
             who = "another process"
         return f"The run {self.path} is being trained by {who}; wait for it, or stop it with `anlage stop {self.path}`."
 
-    def _last_event(self) -> Event | None:
+    @property
+    def last_event(self) -> Event | None:
+        """What the trainer said last; None if nothing yet."""
         # the end of the file is enough; a whole one may be large
         try:
             size = self.events_path.stat().st_size
@@ -386,18 +379,3 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[package] = importlib.metadata.version(package)
     return versions
-
-
-def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:
-    import json
-
-    with contextlib.suppress(ValueError):
-        version = json.loads(text).get("schema_version", 0)
-        if isinstance(version, int) and version > RUN_SCHEMA:
-            return (
-                f"The run {folder} was made by a newer anlage (schema {version}; this one reads up to {RUN_SCHEMA}); "
-                "install the newer version."
-            )
-    item = error.errors()[0]
-    where = ".".join(str(part) for part in item["loc"]) or "run.json"
-    return f"The run {folder} cannot be read: {where}: {item['msg']}. Make a new run."

@@ -1,4 +1,4 @@
-"""Kills trainers: ``python crash_toy.py moments|points FOLDER STORE``. Prints one JSON line of what came of it.
+"""Ends trainers: ``python crash_toy.py moments|points FOLDER STORE`` or ``… failures FOLDER,… STORE``. Prints one JSON line of what came of it.
 
 One process loads torch and then forks a child for each attempt, so that a kill costs milliseconds. The children are
 real processes and the kills are real SIGKILLs.
@@ -22,6 +22,7 @@ import pandas  # noqa: F401
 import torch
 import torch._dynamo  # loaded by the first optimiser
 
+from anlage.errors import AnlageError
 from anlage.model import load_model
 from anlage.training import learning, progress  # noqa: F401  (loaded before the forks)
 from anlage.training.loop import train
@@ -138,8 +139,43 @@ def at_moments(folder: Path, store: str) -> dict[str, Any]:
     return {"kills": kills, "resumed": resumed, "saved": saved, "same": same, "state": run.state}
 
 
+FAILURES = {"memory": ("most_examples=3",), "lost": ("lost_at=3",), "full": ("step_ms=20", "steps=100000")}
+
+
+def failures(places: str, store: str) -> dict[str, Any]:
+    """Let trainers fail, each as its folder is called: of memory, of the graphics driver, of a small disk that is filled up."""
+    codes = {}
+    for path in map(Path, places.split(",")):
+        run = new_run(path, store, "checkpoint_seconds=0", *FAILURES[path.name])
+        pid = forked(lambda run=run: fail(run))
+        if path.name == "full":
+            while run.saved_step() < 3:
+                time.sleep(0.01)
+            fill(path.with_name("filler"), until=lambda run=run: run.state != "running")
+        codes[path.name] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return codes
+
+
+def fail(run: Run) -> None:
+    """Train to a sentence; anything else is no failure that the user can mend."""
+    try:
+        resume(run)
+    except AnlageError:
+        os._exit(2)
+
+
+def fill(filler: Path, until: Callable[[], bool]) -> None:
+    with filler.open("wb", buffering=0) as file:
+        while not until():
+            try:
+                file.write(b"x" * 4096)
+            except OSError:
+                time.sleep(0.01)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    kind, folder, store = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
-    report = (at_points if kind == "points" else at_moments)(folder, store)
+    kind, place, store = sys.argv[1:]
+    kinds = {"points": lambda: at_points(Path(place), store), "moments": lambda: at_moments(Path(place), store)}
+    report = kinds[kind]() if kind in kinds else failures(place, store)
     sys.stdout.write(json.dumps(report) + "\n")

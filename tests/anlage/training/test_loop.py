@@ -266,7 +266,12 @@ def test_a_failure_of_ours_is_in_the_log_with_its_place(
     with pytest.raises(ZeroDivisionError):
         trained(run)
     assert run.state == "failed"
-    assert run.last_words() == "ZeroDivisionError: a bug"
+    assert run.failure is not None
+    assert run.failure.sentence == (
+        f"The training broke off by a mistake in the program (ZeroDivisionError: a bug); report it with {run.log_path}, and "
+        f"continue with `anlage resume {run.path}`."
+    )
+    assert run.failure.details.endswith("ZeroDivisionError: a bug")
     assert "in broken" in run.log_path.read_text()
 
 

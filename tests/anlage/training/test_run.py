@@ -28,11 +28,18 @@ TOY = Path(__file__).with_name("toy.py")
 Make = Callable[..., Run]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def end(run: Run) -> None:
+    """Leave no trainer behind, whatever became of the test."""
+    if run._child is not None:
+        run._child.kill()
+        run._child.wait()
 
 
 def test_what_the_window_uses_loads_no_torch() -> None:
@@ -163,9 +170,10 @@ def test_last_words_are_the_logs_last_lines_if_the_trainer_had_none(make_run: Ma
 
 
 def test_the_child_trains_apart_at_low_priority_and_dies_alone(
-    make_run: Make, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+    make_run: Make, toy: ModuleType, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     run = make_run("r", "steps=100000", "validate_every=50000", "step_ms=5")
+    request.addfinalizer(lambda: end(run))
     real = subprocess.Popen
 
     def toy_instead(command: list[str], **options: object) -> subprocess.Popen[bytes]:
@@ -187,7 +195,18 @@ def test_the_child_trains_apart_at_low_priority_and_dies_alone(
     child.kill()
     child.wait()
     assert run.state == "failed"
+    said, saved = run.failure, f"after step {run.saved_step()}"
+    assert said is not None
+    assert said.sentence.startswith(
+        f"The training was killed from outside (signal 9) {saved}, mostly because the computer's"
+    )
+    assert f"GB are free now): close other programs, then continue with `anlage resume {run.path}`, or" in said.sentence
     assert Run.open(run.path).state == "failed"
+    said = Run.open(run.path).failure  # as after napari was closed: nobody knows the signal
+    assert said is not None
+    assert said.sentence.startswith(
+        f"The training ended {saved} without a word; the computer's memory may have run out"
+    )
 
     child = run.start()
     wait_for(lambda: any(event.event == "resumed" for event in run.events()[0]))

@@ -41,6 +41,8 @@ class ToyConfig(Frozen):
     nan_until: int | None = None
     most_examples: int | None = None
     """More examples than this in a batch: memory runs out."""
+    lost_at: int | None = None
+    """Step at which the graphics driver is lost."""
     scores: tuple[float, ...] = ()
     """Scores of the looks, in order, the last one for ever; none: minus the loss."""
 
@@ -71,6 +73,11 @@ class ToyExamples:
         time.sleep(self.config.step_ms / 1000)
         if self.config.most_examples is not None and batch_size > self.config.most_examples:
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        if step == self.config.lost_at:
+            raise RuntimeError(
+                "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported at some other "
+                "API call, so the stacktrace below might be incorrect."
+            )
         batch = self.draw(step, batch_size)
         start, stop = self.config.nan_from, self.config.nan_until
         if start is not None and start <= step < (stop if stop is not None else 10**9):
