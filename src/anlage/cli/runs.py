@@ -174,10 +174,9 @@ def run_watch(options: argparse.Namespace) -> int:
                 raise AnlageError(f"Nothing trains in {options.run}; start it with `anlage resume {options.run}`.")
             time.sleep(_POLL_S)
         follower.look()
-    state = run.state
-    if state == "failed":
-        raise AnlageError(f"The training in {options.run} broke off: {run.last_words()}")
-    print(f"The run is {state}.")
+    if (failure := run.failure) is not None:
+        raise AnlageError(f"The training in {options.run} broke off: {failure.sentence}")
+    print(f"The run is {run.state}.")
     return 0
 
 
