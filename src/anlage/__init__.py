@@ -29,6 +29,7 @@ _HOME = {
     "Device": "devices",
     "Document": "document",
     "Doubt": "cuboid",
+    "Failure": "training.failure",
     "Edit": "document",
     "FAINTEST": "inference.part",
     "Finding": "document",
