@@ -112,6 +112,11 @@ class TaskCards(QWidget):
             card.show_readiness(ready[name])
 
     @property
+    def known(self) -> bool:
+        """Whether it was looked at what there is."""
+        return bool(self._ready)
+
+    @property
     def lack(self) -> str | None:
         """Why the chosen kind cannot be trained; None if it can, or nobody knows yet."""
         ready = self._ready.get(self.task)

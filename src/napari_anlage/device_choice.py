@@ -84,7 +84,7 @@ class DeviceChoice(QWidget):
         """Offer these; the choice stays."""
         chosen = self.value
         self.combo.clear()
-        first = f" – {devices[0].title}" if devices else ""
+        first = f" – {devices[0].name}, {devices[0].free_gb:.1f} GB free" if devices else ""
         self.combo.addItem(f"automatic{first}", AUTO)
         for device in devices:
             self.combo.addItem(device_line(device), device.name)

@@ -21,6 +21,7 @@ __all__ = ["DARK", "LIGHT", "ComparisonPlot", "Inks", "LearningPlot", "inks_for"
 _HEIGHT = 256
 _MOST_TICKS = 5
 _GREY_MIDDLE = 128
+_FAINT = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,8 @@ class ComparisonPlot(_Panels):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._curves: list[tuple[int, Curve]] = []
+        # a run's lines stay once they are made: taking items out of a scene that is being painted can crash Qt
+        self._lines: dict[int, tuple[Any, Any, Any, Any]] = {}
         self.set_log(on=True)
 
     def colour_of(self, index: int) -> str:
@@ -204,25 +206,49 @@ class ComparisonPlot(_Panels):
         return self.inks.runs[index % len(self.inks.runs)]
 
     def show_curves(self, curves: Sequence[tuple[int, Curve]]) -> None:
-        """Draw runs, each with the number that gives its colour."""
-        self._curves = list(curves)
-        for plot in (self._losses, self._scores):
-            plot.clear()
-        for index, curve in self._curves:
-            colour = pg.mkColor(self.colour_of(index))
-            faint = pg.mkColor(colour)
-            faint.setAlpha(110)
-            dots = {"symbol": "o", "symbolSize": 4, "symbolPen": None, "symbolBrush": colour}
-            self._losses.plot(*_columns(curve.train), pen=pg.mkPen(faint, width=1))
-            self._losses.plot(*_columns(curve.validation), pen=pg.mkPen(colour, width=2), **dots)
-            self._scores.plot(*_columns(curve.score), pen=pg.mkPen(colour, width=2), **dots)
+        """Draw runs, each with the number that gives its colour, and no others."""
+        shown = dict(curves)
+        for index, lines in self._lines.items():
+            if index not in shown:
+                for line in lines:
+                    line.setData([], [])
+        for index, curve in curves:
+            if index not in self._lines:
+                self._lines[index] = self._new_lines()
+                self._colour(index)
             best = [(step, score) for step, score in curve.score if step == curve.best_step]
-            self._scores.plot(
-                *_columns(best[-1:]), pen=None, symbol="star", symbolSize=14, symbolPen=None, symbolBrush=colour
-            )
+            for line, points in zip(
+                self._lines[index], (curve.train, curve.validation, curve.score, best[-1:]), strict=True
+            ):
+                line.setData(*_columns(points))
+
+    def shown(self) -> list[int]:
+        """Numbers of the runs that are drawn."""
+        return [
+            index
+            for index, lines in self._lines.items()
+            if any(line.xData is not None and len(line.xData) for line in lines)
+        ]
+
+    def _new_lines(self) -> tuple[Any, Any, Any, Any]:
+        dots = {"symbol": "o", "symbolSize": 4, "symbolPen": None}
+        star = self._scores.plot(pen=None, symbol="star", symbolSize=14, symbolPen=None)
+        return self._losses.plot(), self._losses.plot(**dots), self._scores.plot(**dots), star
+
+    def _colour(self, index: int) -> None:
+        colour = pg.mkColor(self.colour_of(index))
+        faint = pg.mkColor(colour)
+        faint.setAlpha(_FAINT)
+        train, held_out, score, best = self._lines[index]
+        train.setPen(pg.mkPen(faint, width=1))
+        for line in (held_out, score):
+            line.setPen(pg.mkPen(colour, width=2))
+            line.setSymbolBrush(colour)
+        best.setSymbolBrush(colour)
 
     def _recolour(self) -> None:
-        self.show_curves(self._curves)
+        for index in self._lines:
+            self._colour(index)
 
     def sizeHint(self) -> QSize:
         return QSize(620, 320)
