@@ -15,9 +15,14 @@ from anlage import Annotations, Box, DenseMap, TimeLapse
 from napari_anlage.grid import Grid
 
 __all__ = [
+    "LINKS",
+    "NUCLEI",
+    "PAINTED",
+    "REGIONS",
     "box_edges",
     "current_frame",
     "go_to",
+    "is_managed",
     "keep_sharp",
     "new_labels",
     "new_points",
@@ -32,6 +37,8 @@ __all__ = [
 ]
 
 _KEY = "anlage"
+NUCLEI, LINKS, PAINTED, REGIONS = "nuclei", "links", "painted labels", "cuboid"
+"""Roles of the layers that are views of the project's document."""
 _FLAT = 0.2
 ANNOTATED = "#4dd8ff"
 """Colour of the rings around annotated nuclei; predicted ones are coloured by probability."""
@@ -42,6 +49,11 @@ def role_of(layer: Any) -> str | None:
     """What anlage made a layer for ('cuboid', 'preview centres', …); None for the user's own."""
     role = layer.metadata.get(_KEY, {})
     return role.get("role") if isinstance(role, dict) else None
+
+
+def is_managed(layer: Any) -> bool:
+    """Whether a layer is a view of the project's document."""
+    return role_of(layer) in (NUCLEI, LINKS, PAINTED, REGIONS)
 
 
 def remove(viewer: Any, prefix: str) -> None:

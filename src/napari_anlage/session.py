@@ -3,67 +3,62 @@
 from __future__ import annotations
 
 import datetime
-import os
-import re
 import secrets
 import weakref
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.notifications import show_warning
 from psygnal import Signal
 
-from anlage import AnlageError, Annotations, Box, Spacing, TimeLapse
+from anlage import AnlageError, Annotations
 from napari_anlage import overlay
-from napari_anlage.grid import Grid
+from napari_anlage.image_choice import ImageChoice, default_folder
 from napari_anlage.jobs import Jobs
-from napari_anlage.layers import annotations_of, axes_of, image_of, kind_of, may_join
+from napari_anlage.layers import annotations_of, kind_of
 
 if TYPE_CHECKING:
-    from anlage import Cuboid, Run
+    from anlage import Box, Change, Cuboid, Document, Project, Region, Run
+    from napari_anlage.editor import Editor
+    from napari_anlage.workbench import Workbench
 
 __all__ = ["Session"]
 
 _SESSIONS: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
 
 
-class Session:
-    """Image, annotation, cuboids and run that one viewer works on.
+class Session(ImageChoice):
+    """Image, project, annotation, regions and run that one viewer works on.
 
     Use `Session.of`; there is one for each viewer, and it ends with it.
     """
 
     layers_changed = Signal()
     """Layers came, went or were renamed."""
-    image_changed = Signal()
-    """Another image, axes, voxel size or choice of channels."""
     nuclei_changed = Signal()
-    """Another annotation layer, or other nuclei in it."""
+    """Another annotation, or other nuclei in it."""
+    document_changed = Signal(object)
+    """The project's document changed: a `Change`. `nuclei_changed` and `cuboids_changed` follow where they apply."""
     cuboids_changed = Signal()
-    """Cuboids were found, changed or selected."""
+    """Regions were found, changed or selected."""
     project_changed = Signal()
-    """Another project folder."""
+    """Another project folder, or a project was opened or closed."""
+    said = Signal(str, str)
+    """A sentence for the user, and its kind: info, good or warning."""
     run_changed = Signal()
     """Another run, or its state changed."""
-    diameter_changed = Signal()
-    """Another nucleus diameter was measured, typed or forgotten."""
 
     def __init__(self, viewer: Any) -> None:
-        self._viewer = weakref.ref(viewer)
-        self._image_layer: Any = None
+        super().__init__(viewer)
         self._nuclei_layer: Any = None
-        self._joined: tuple[Any, ...] = ()
-        self._channels: tuple[int, ...] | None = None
-        self._axes: str | None = None
-        self._spacing: Spacing | None = None
-        self._interval_s: float | None = None
         self._folder: Path | None = None
-        self.combine = "separate"
-        self.cuboids: tuple[Cuboid, ...] = ()
-        self.selected = 0
+        self._bench: Workbench | None = None
+        self._counted: Annotations | None = None
+        self.selected: int | None = None
+        """Id of the selected region."""
+        self._draft: tuple[int, Box] | None = None
         self.run: Run | None = None
         self.jobs = Jobs()
-        self.diameter_um: float | None = None
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._on_layers)
         viewer.dims.events.ndisplay.connect(self._on_ndisplay)
@@ -76,181 +71,165 @@ class Session:
             _SESSIONS[bare] = cls(bare)
         return _SESSIONS[bare]
 
-    @property
-    def viewer(self) -> Any:
-        viewer = self._viewer()
-        if viewer is None:
-            raise AnlageError("The viewer is closed.")
-        return viewer
-
-    # ---- image ----
-
-    def image_layers(self) -> list[Any]:
-        """Layers that can be the image, in the viewer's order."""
-        return [layer for layer in self.viewer.layers if kind_of(layer) == "image" and overlay.role_of(layer) is None]
+    # ---- project and document ----
 
     @property
-    def image_layer(self) -> Any:
-        return self._image_layer
+    def bench(self) -> Workbench:
+        """Where the project is opened and its document shown; loaded when it is first wanted."""
+        if self._bench is None:
+            from napari_anlage.workbench import Workbench
 
-    def choose_image(self, layer: Any) -> None:
-        """Work on this image layer; what was overridden for another one is forgotten."""
-        if layer is self._image_layer:
-            return
-        self._image_layer, self._joined, self._channels = layer, () if layer is None else (layer,), None
-        self._axes = self._spacing = self._interval_s = None
-        self.set_diameter(None)
-        self._forget_cuboids()
-        self.image_changed.emit()
-        self.nuclei_changed.emit()
-
-    def set_axes(self, axes: str | None) -> None:
-        """Read the image's axes so; None goes back to what the layer says."""
-        if self._image_layer is not None and axes is not None:
-            Grid.of(self._image_layer, axes)
-        self._axes, self._channels = axes, None
-        self._forget_cuboids()
-        self.image_changed.emit()
-        self.nuclei_changed.emit()
-
-    def set_scale(self, spacing: Spacing | None, interval_s: float | None = None) -> None:
-        """Voxel size (µm) and time step (s) where the layer does not say them."""
-        self._spacing, self._interval_s = spacing, interval_s
-        self.image_changed.emit()
-
-    def set_diameter(self, diameter_um: float | None) -> None:
-        """Diameter (µm) of a nucleus as the user measured it; None leaves it to be measured by the program."""
-        self.diameter_um = diameter_um
-        self.diameter_changed.emit()
-
-    def joinable(self) -> list[Any]:
-        """Layers that can be channels beside the image layer, itself first; only itself if it has channels of its own."""
-        first = self._image_layer
-        if first is None:
-            return []
-        return [first] + [other for other in self.image_layers() if other is not first and may_join(first, other)]
-
-    def choose_channels(self, picked: Sequence[int], combine: str) -> None:
-        """Use these channels, by their place in `channel_names`, as separate inputs or as their sum."""
-        self.combine = combine
-        if self.has_channel_axis:
-            self._channels = tuple(picked)
-        else:
-            options = self.joinable()
-            self._joined = tuple(options[i] for i in picked)
-        self.image_changed.emit()
+            self._bench = Workbench(self)
+            self._bench.changed.connect(self._on_document)
+        return self._bench
 
     @property
-    def has_channel_axis(self) -> bool:
-        layer = self._image_layer
-        return layer is not None and (bool(getattr(layer, "rgb", False)) or "c" in (self._axes or axes_of(layer)))
-
-    def channel_names(self) -> list[str]:
-        """What can be ticked."""
-        if self._image_layer is None:
-            return []
-        if self.has_channel_axis:
-            return list(image_of([self._image_layer], axes=self._axes).channels)
-        return [str(layer.name) for layer in self.joinable()]
+    def project(self) -> Project | None:
+        """The open project; None until something is annotated, or a project is opened."""
+        return None if self._bench is None else self._bench.project
 
     @property
-    def picked(self) -> tuple[int, ...]:
-        """Ticked channels, by their place in `channel_names`."""
-        if self.has_channel_axis:
-            return tuple(range(len(self.channel_names()))) if self._channels is None else self._channels
-        options = self.joinable()
-        return tuple(i for i, layer in enumerate(options) if any(layer is joined for joined in self._joined))
+    def document(self) -> Document | None:
+        """The document of the open project."""
+        return None if self._bench is None else self._bench.document
 
     @property
-    def channels(self) -> tuple[int, ...] | None:
-        """Channels of `image` to use; None for all."""
-        return self._channels if self.has_channel_axis else None
+    def editor(self) -> Editor | None:
+        """What turns the user's hands into edits of the document; None where no document is shown."""
+        return None if self._bench is None else self._bench.editor
 
-    def grid(self) -> Grid:
-        """Where the image's voxels lie. Raises AnlageError if there is no image or it cannot be followed."""
-        if self._image_layer is None:
-            raise AnlageError("No image is chosen; open one in napari and choose it on the Data tab.")
-        return Grid.of(self._image_layer, self._axes or axes_of(self._image_layer))
+    def need_document(self) -> Document:
+        """The document, to annotate in; its project is opened or made in `folder` if there is none yet.
 
-    def image(self) -> TimeLapse:
-        """The chosen image, lazily. Raises AnlageError with what is in the way."""
-        self.grid()
-        if not self.picked:
-            raise AnlageError("No channel is ticked; tick at least one on the Data tab.")
-        layers = [self._image_layer] if self.has_channel_axis else list(self._joined)
-        return image_of(layers, axes=self._axes, spacing=self._spacing, interval_s=self._interval_s)
+        Nuclei that were marked in a Points or Tracks layer of the user's own are taken over first.
 
-    def scaled_image(self) -> TimeLapse:
-        """The chosen image, with its voxel size known."""
-        image = self.image()
-        if image.spacing is None:
-            raise AnlageError(f"The voxel size of '{image.source}' is unknown; type it in µm on the Data tab.")
-        return image
+        Raises
+        ------
+        AnlageError
+            If there is no image with a known voxel size, or the folder holds the project of another image.
+        """
+        editor, layer = self.bench.need(), self._nuclei_layer
+        if layer is not None and not overlay.is_managed(layer) and not len(editor.document.nuclei):
+            found = self.read(layer)
+            if len(found) and found.labels is None:  # what was marked and what comes now are one annotation
+                self.bench.take_over(layer, found)
+        return editor.document
 
-    @property
-    def file(self) -> Path | None:
-        """The file behind the image, where it is a single layer that was opened from one."""
-        if self._image_layer is None or (not self.has_channel_axis and len(self._joined) != 1):
-            return None
-        return _path_of(self._image_layer)
+    def need_editor(self) -> Editor:
+        """The editor of `need_document`."""
+        self.need_document()
+        return self.bench.need()
+
+    def open_project(self, folder: str | Path) -> None:
+        """Open a project, with its image; another one is saved and closed.
+
+        Raises
+        ------
+        AnlageError
+            If it is no project, is open elsewhere, or is damaged.
+        """
+        self.bench.open(Path(folder).expanduser().resolve())
+
+    def close(self) -> None:
+        """Save the project and close it."""
+        if self._bench is not None:
+            self._bench.close()
 
     # ---- annotation ----
 
     def nuclei_layers(self) -> list[Any]:
-        """Layers that nuclei can be read from, in the viewer's order."""
+        """Layers that nuclei can be read from, in the viewer's order; the project's own comes first."""
         kinds = {"points", "labels", "tracks"}
-        return [layer for layer in self.viewer.layers if kind_of(layer) in kinds and overlay.role_of(layer) is None]
+        foreign = [layer for layer in self.viewer.layers if kind_of(layer) in kinds and overlay.role_of(layer) is None]
+        return [layer for layer in self.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI] + foreign
 
     @property
     def nuclei_layer(self) -> Any:
         return self._nuclei_layer
 
     def choose_nuclei(self, layer: Any) -> None:
-        """Take the annotated nuclei from this layer."""
-        if layer is self._nuclei_layer:
+        """Take the annotated nuclei from this layer; the project's own stands for its document."""
+        former = self._nuclei_layer
+        if layer is former:
             return
-        if self._nuclei_layer is not None:
-            self._nuclei_layer.events.data.disconnect(self._on_nuclei)
+        if former is not None and not overlay.is_managed(former):
+            former.events.data.disconnect(self._on_nuclei)
         self._nuclei_layer = layer
-        if layer is not None:
+        if layer is not None and not overlay.is_managed(layer):
             layer.events.data.connect(self._on_nuclei)
             if kind_of(layer) == "points":
                 overlay.show_depth(self.viewer, layer)
-        self._forget_cuboids()
+        self._counted = None
         self.nuclei_changed.emit()
+
+    @property
+    def uses_document(self) -> bool:
+        """Whether the annotation is the project's document, and no layer of the user's own."""
+        layer = self._nuclei_layer
+        return self.document is not None and (layer is None or overlay.is_managed(layer))
 
     def annotations(self) -> Annotations:
         """The annotated nuclei in voxels of the image. Raises AnlageError with what is in the way."""
+        document = self.document
+        if document is not None and self.uses_document:
+            return document.nuclei
         if self._nuclei_layer is None:
-            raise AnlageError("No annotation is chosen; choose or make a Points or Labels layer on the Annotate tab.")
-        return annotations_of(self._nuclei_layer, self.grid(), self.image())
+            raise AnlageError("No annotation yet: mark nuclei on the Annotate tab, or choose a layer there.")
+        return self.read(self._nuclei_layer)
 
-    # ---- cuboids ----
+    def read(self, layer: Any) -> Annotations:
+        """The nuclei of a layer, in voxels of the image."""
+        return annotations_of(layer, self.grid(), self.image())
 
-    def set_cuboids(self, cuboids: Sequence[Cuboid], selected: int = 0) -> None:
-        """Keep these cuboids and draw them."""
-        self.cuboids, self.selected = tuple(cuboids), selected
+    def count_in(self, nuclei: Annotations) -> None:
+        """Count these in `cuboids`: what was read of a layer that takes long to read."""
+        self._counted = nuclei
+
+    # ---- regions ----
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The project's regions."""
+        document = self.document
+        return () if document is None else document.regions
+
+    @property
+    def cuboids(self) -> tuple[Cuboid, ...]:
+        """The regions with what they hold, counted."""
+        if not self.regions:
+            return ()
+        return self.bench.counted(self.counted())
+
+    def counted(self) -> Annotations:
+        """The nuclei that `cuboids` counts; of a layer that takes long to read, what was read last."""
+        if self.uses_document or self._counted is None:
+            self._counted = self.annotations()
+        return self._counted
+
+    def draft_region(self, number: int | None, box: Box | None) -> None:
+        """Draw this region with another box while it is dragged; None: as the document has it."""
+        self._draft = None if number is None or box is None else (number, box)
         self.draw_cuboids()
-        self.cuboids_changed.emit()
+
+    def select_region(self, number: int | None) -> None:
+        """Draw the region of this id bright and show it on the Annotate tab."""
+        self.selected = number
+        self._on_regions()
 
     def draw_cuboids(self) -> None:
         """Bring the wireframes in the viewer up to date."""
         if self._image_layer is not None:
-            overlay.show_boxes(self.viewer, self.grid(), self._boxes(), self.selected, self.n_layer_channels)
+            place = next((i for i, region in enumerate(self.regions) if region.id == self.selected), -1)
+            drafts = dict([self._draft] if self._draft is not None else [])
+            boxes = [drafts.get(region.id, region.box) for region in self.regions]
+            overlay.show_boxes(self.viewer, self.grid(), boxes, place, self.n_layer_channels)
 
-    @property
-    def n_layer_channels(self) -> int:
-        """Length of the image layer's own channel axis, 1 without one."""
-        return 1 if "c" not in self.grid().axes else image_of([self._image_layer], axes=self._axes).n_channels
-
-    def _boxes(self) -> list[Box]:
-        return [cuboid.box for cuboid in self.cuboids]
-
-    def _forget_cuboids(self) -> None:
-        if self.cuboids:
-            self.cuboids, self.selected = (), 0
-            overlay.remove(self.viewer, "cuboid")
-            self.cuboids_changed.emit()
+    def _on_regions(self) -> None:
+        numbers = [region.id for region in self.regions]
+        if self.selected not in numbers:
+            self.selected = numbers[-1] if numbers else None
+        self.draw_cuboids()
+        self.cuboids_changed.emit()
 
     # ---- project and run ----
 
@@ -260,7 +239,11 @@ class Session:
         return self._folder or default_folder(self._image_layer)
 
     def set_folder(self, folder: Path | None) -> None:
-        """Keep stores and runs here."""
+        """Keep the project here; one that is open elsewhere is saved and closed, one that is there is opened."""
+        if folder is not None and (Path(folder) / "project.json").is_file():
+            self.open_project(folder)
+            return
+        self.close()
         self._folder = folder
         self.project_changed.emit()
 
@@ -273,6 +256,64 @@ class Session:
         """Watch this run."""
         self.run = run
         self.run_changed.emit()
+
+    # ---- what the workbench tells ----
+
+    def say(self, text: str, kind: str = "info") -> None:
+        """Tell the user something, wherever they look: info, good or warning."""
+        self.viewer.status = text
+        if kind == "warning":
+            show_warning(text)
+        self.said.emit(text, kind)
+
+    def on_editor(self) -> None:
+        """The document is shown over the image."""
+        if self.editor is not None and self.editor.nuclei is not None:
+            self.choose_nuclei(self.editor.nuclei.layer)
+        self._on_regions()
+
+    def on_project(self, folder: Path | None) -> None:
+        """A project was opened in this folder, or closed (None)."""
+        self._counted = None
+        if folder is not None:
+            self._folder = folder
+        if self._image_layer is not None:
+            self._on_regions()
+        self.project_changed.emit()
+        self.nuclei_changed.emit()
+
+    def take_settings(self, project: Project) -> None:
+        """Read the image as the project says."""
+        settings = project.settings
+        if self._image_layer is None:
+            return
+        if self.grid().spacing is None and settings.spacing is not None:
+            self.set_scale(settings.spacing, settings.interval_s)
+        if settings.channels is not None and max(settings.channels, default=-1) < len(self.channel_names()):
+            self.choose_channels(settings.channels, settings.combine)
+        if settings.diameter_um is not None:
+            self.set_diameter(settings.diameter_um)
+
+    def _remember(self, **settings: Any) -> None:
+        if self._bench is not None:
+            self._bench.remember(**settings)
+
+    def _on_document(self, change: Change) -> None:
+        editor = self.editor
+        if self.uses_document and editor is not None and editor.nuclei is not None:
+            self.choose_nuclei(editor.nuclei.layer)
+        self.document_changed.emit(change)
+        if change.kinds - {"regions"} and self.uses_document:
+            self.nuclei_changed.emit()
+        if "regions" in change.kinds:
+            self._on_regions()
+
+    def _on_image(self) -> None:
+        self._counted = None
+        if self._bench is not None:
+            self._bench.follow_image()
+        super()._on_image()
+        self.nuclei_changed.emit()
 
     # ---- events of the viewer ----
 
@@ -302,27 +343,9 @@ class Session:
 
     def _on_nuclei(self, event: Any = None) -> None:
         if str(getattr(event, "action", "")) not in ("adding", "removing", "changing"):
+            self._counted = None
             self.nuclei_changed.emit()
 
     def _on_ndisplay(self, event: Any = None) -> None:
-        if self._viewer() is not None and self.cuboids:
+        if self._viewer() is not None and self.regions:
             self.draw_cuboids()
-
-
-def default_folder(layer: Any) -> Path:
-    """A project folder beside the image's file where one can be made, else under ``~/anlage``."""
-    path = _path_of(layer)
-    if path is not None and path.parent.is_dir() and os.access(path.parent, os.W_OK):
-        return path.parent / f"{_stem(path.name)}.anlage"
-    name = "untitled" if layer is None else _stem(str(layer.name))
-    return Path.home() / "anlage" / f"{name}.anlage"
-
-
-def _path_of(layer: Any) -> Path | None:
-    source = getattr(getattr(layer, "source", None), "path", None)
-    return Path(source) if source and "://" not in str(source) and Path(source).exists() else None
-
-
-def _stem(name: str) -> str:
-    bare = re.sub(r"(\.ome)?\.(zarr|tiff?|h5|npy)$", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[^\w.-]+", "-", bare).strip("-.") or "untitled"

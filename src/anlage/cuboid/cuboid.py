@@ -16,7 +16,7 @@ from anlage.cuboid.regions import find_regions
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Cuboid", "detect_cuboid"]
+__all__ = ["Cuboid", "detect_cuboid", "examine_cuboid"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,39 @@ def detect_cuboid(
         first = (*doubt_lost(n_lost), *doubt_few(nuclei)) if not cuboids else ()
         cuboids.append(Cuboid(box, core, len(rows), frames, cut, (*first, *doubts)))
     return tuple(cuboids)
+
+
+def examine_cuboid(
+    box: Box, core: Box, annotations: Annotations, image: TimeLapse, *, spacing: Spacing | None = None
+) -> Cuboid:
+    """Look at a cuboid whose walls somebody chose: what it holds, and what is doubtful about it.
+
+    Parameters
+    ----------
+    box, core
+        The cuboid with and without its margin.
+    annotations, image, spacing
+        As in `detect_cuboid`.
+
+    Raises
+    ------
+    AnlageError
+        If it holds no nucleus, or the voxel size is unknown.
+    """
+    spacing = spacing or image.spacing
+    if spacing is None:
+        raise AnlageError("The voxel size is unknown, so the cuboid cannot be examined; give it in µm (z, y, x).")
+    every, _ = _inside(annotations, image.shape_tzyx)
+    rows = np.flatnonzero(box.contains(every.positions))
+    if not len(rows):
+        raise AnlageError(f"The cuboid {box} (t, z, y, x) holds no nucleus; move its walls around some.")
+    nuclei = every.select(rows)
+    extents = measure_extents(nuclei, image, spacing, image.shape_tzyx)
+    rejected = annotations.positions[annotations.state == State.REJECTED]
+    doubts = find_doubts(nuclei, rejected, box, core, image, extents)
+    frames = tuple(int(t) for t in np.unique(nuclei.frames))
+    _, _, cut = extents.core_of(np.arange(len(nuclei)))
+    return Cuboid(box, core, len(nuclei), frames, cut, (*doubt_few(nuclei), *doubts))
 
 
 def _shape(

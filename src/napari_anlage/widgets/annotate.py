@@ -1,44 +1,31 @@
-"""Step 2, Annotate: which layer holds the nuclei, and in which cuboid they are complete."""
+"""Step 2, Annotate: mark nuclei, paint them, link them; and say in which regions they are complete."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QListWidget,
-    QListWidgetItem,
-    QPushButton,
-    QWidget,
-)
-from superqt import QLabeledRangeSlider
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from superqt import QCollapsible, QElidingLabel
 
-from anlage import AnlageError, Annotations, Box, State
+from anlage import AnlageError, State
 from napari_anlage import overlay
+from napari_anlage.bindings import KEYS
+from napari_anlage.frame_bars import FrameBars
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
-from napari_anlage.parts import ActionButton, LayerChoice, Tab, counted, heading, note
+from napari_anlage.parts import LayerChoice, Tab, counted, heading, note
+from napari_anlage.problem_list import ProblemList
+from napari_anlage.region_panel import RegionPanel, frames_in_words
 from napari_anlage.session import Session
-
-if TYPE_CHECKING:
-    from anlage import Cuboid
+from napari_anlage.tracks import colour_of
 
 __all__ = ["AnnotateTab"]
 
-_WALLS = {
-    "z0": "first plane", "z1": "last plane", "y0": "first row", "y1": "last row", "x0": "first column", "x1": "last column"
-}  # fmt: skip
-
 
 class AnnotateTab(Tab):
-    """Pick or make the annotation layer; find, see and change the cuboid."""
+    """Mark, paint, link, undo; problems and regions."""
 
     title = "Annotate"
 
@@ -46,274 +33,244 @@ class AnnotateTab(Tab):
         super().__init__()
         self._session = session
         self._thread = Thread(self)
-        self._found: Annotations | None = None
-        self._detected: tuple[Cuboid, ...] = ()
-        self.nuclei = LayerChoice("no Points, Labels or Tracks layer yet")
-        self.nuclei.setToolTip("The layer in which you marked the nuclei.")
-        self.new_points = QPushButton("New points")
-        self.new_points.setToolTip("A Points layer over the image: click the centre of each nucleus.")
-        self.new_labels = QPushButton("New labels")
-        self.new_labels.setToolTip("A Labels layer over the image: paint each nucleus with a number of its own.")
-        self.find = ActionButton(
-            "Find cuboid", primary=True, tooltip="Finds the part of the movie in which your annotation is complete."
-        )
-        self.choice = QComboBox()
-        self.sliders = BoxSliders()
-        self.evidence = QLabel()
-        self.evidence.setWordWrap(True)
-        self.doubts = QListWidget()
-        self.doubts.setToolTip("Click to go there.")
-        self._cuboid_part = QWidget()
+        self._editor: Any = None
+        self.mark = QPushButton("Mark nuclei")
+        self.paint = QPushButton("Paint labels")
+        self.nuclei = LayerChoice("the project's own annotation")
+        self.take = QPushButton("Take over")
+        self.bars = FrameBars()
+        self.swatch = QLabel()
+        self.track = QElidingLabel()
+        self.new_track = QPushButton("New track")
+        self.undo, self.redo = _history_button("↶"), _history_button("↷")
+        self.problems = ProblemList(session)
+        self.regions = RegionPanel(session)
+        self.find = self.regions.find
+        self._source = QWidget()
         self._build()
         self._connect()
+        self._follow_editor()
         self.refresh_layers()
 
     def _build(self) -> None:
-        self.add(heading("Annotated nuclei"), self.nuclei)
+        self.mark.setToolTip("Click the centre of each nucleus; every click is saved at once.")
+        self.paint.setToolTip(
+            "Paint each nucleus with a number of its own, in 2D or 3D; every stroke is saved at once."
+        )
+        self.take.setToolTip("Copies what this layer holds into the project's annotation; it can be undone.")
+        self.nuclei.setToolTip("Where the nuclei are read from.")
+        tools = QHBoxLayout()
+        tools.addWidget(self.mark)
+        tools.addWidget(self.paint)
+        self.add(heading("Nuclei"))
+        self.column.addLayout(tools)
+        source = QHBoxLayout(self._source)
+        source.setContentsMargins(0, 0, 0, 0)
+        source.addWidget(QLabel("From"))
+        source.addWidget(self.nuclei, 1)
+        source.addWidget(self.take)
+        self.add(self._source, self.status, self.bars)
+        self.swatch.setFixedSize(14, 14)
+        self.track.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.new_track.setToolTip("The next nucleus begins a track (N).")
         row = QHBoxLayout()
-        row.addWidget(self.new_points)
-        row.addWidget(self.new_labels)
+        row.addWidget(self.swatch)
+        row.addWidget(self.track, 1)
+        row.addWidget(self.new_track)
         self.column.addLayout(row)
-        self.add(heading("Cuboid"))
-        self.add(note("Inside it every nucleus is marked, outside nothing is assumed. Time counts like z, y and x."))
-        self.add(self.find, self.status)
-        tab = Tab()
-        tab.column.setContentsMargins(0, 0, 0, 0)
-        tab.add(self.choice, self.sliders, self.evidence, self.doubts)
-        tab.status.hide()
-        self._cuboid_part = tab
-        self.doubts.setFixedHeight(96)
-        self.doubts.setWordWrap(True)
-        self.doubts.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.add(self._cuboid_part)
+        history = QHBoxLayout()
+        history.addWidget(self.undo, 1)
+        history.addWidget(self.redo, 1)
+        self.column.addLayout(history)
+        keys = QCollapsible("Keys")
+        keys.setDuration(0)
+        keys.addWidget(note("<table>" + "".join(_row(key.shown, key.does) for key in KEYS) + "</table>"))
+        self.keys = keys
+        self.add(keys, self.problems, self.regions)
 
     def _connect(self) -> None:
         session = self._session
+        self.mark.clicked.connect(lambda: self.attempt(self._mark))
+        self.paint.clicked.connect(lambda: self.attempt(self._paint))
         self.nuclei.chosen.connect(session.choose_nuclei)
-        self.new_points.clicked.connect(lambda: self.attempt(self._make_points))
-        self.new_labels.clicked.connect(lambda: self.attempt(self._make_labels))
-        self.find.clicked.connect(self.find_cuboid)
-        self._thread.done.connect(self._on_found)
+        self.take.clicked.connect(lambda: self.attempt(self._take_over))
+        self.bars.chosen.connect(self._go_to_frame)
+        self.new_track.clicked.connect(lambda: self._do("leave"))
+        self.undo.clicked.connect(lambda: self._do("undo"))
+        self.redo.clicked.connect(lambda: self._do("redo"))
+        self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
-        self.choice.currentIndexChanged.connect(self._on_select)
-        self.sliders.moved.connect(self._on_moved)
-        self.doubts.itemClicked.connect(self._on_doubt)
         session.layers_changed.connect(self.refresh_layers)
-        session.image_changed.connect(self.refresh)
-        session.nuclei_changed.connect(self._on_nuclei)
-        session.cuboids_changed.connect(self.refresh_cuboid)
+        session.image_changed.connect(self._on_image)
+        session.project_changed.connect(self._on_image)
+        session.nuclei_changed.connect(self.refresh)
+        session.said.connect(self._on_said)
+        session.viewer.dims.events.point.connect(self._on_point)
+
+    def retire(self) -> None:
+        """Listen to the viewer no more."""
+        self.regions.retire()
+        self.problems.retire()
+        session = self._session
+        session.viewer.dims.events.point.disconnect(self._on_point)
 
     # ---- layers ----
 
     def refresh_layers(self) -> None:
         """Offer the layers that there are; a first one is chosen by itself."""
-        layers = self._session.nuclei_layers()
-        if self._session.nuclei_layer is None and layers:
-            self._session.choose_nuclei(layers[0])
-        self.nuclei.offer(layers, self._session.nuclei_layer)
+        session = self._session
+        layers = session.nuclei_layers()
+        if session.nuclei_layer is None and layers:
+            session.choose_nuclei(layers[0])
+        self.nuclei.offer(layers, session.nuclei_layer)
+        foreign = [layer for layer in layers if not overlay.is_managed(layer)]
+        self._source.setVisible(bool(foreign))
+        self.take.setVisible(session.nuclei_layer in foreign)
         self.refresh()
 
     def refresh(self) -> None:
         """Say what is there and what is missing."""
-        reason = self._missing()
-        has_image = self._session.image_layer is not None
-        self.new_points.setEnabled(has_image)
-        self.new_labels.setEnabled(has_image)
-        self.find.allow(reason or ("Looking for the cuboid …" if self._thread.busy else None))
-        self.refresh_cuboid()
-        layer = self._session.nuclei_layer
-        if reason or self._session.cuboids:
-            return
-        if kind_of(layer) == "labels":
-            self.status.say(f"Nuclei are read from the painted labels of '{layer.name}'.", "good")
-        else:
-            found = self._session.annotations()
-            self.status.say(f"{counted(len(found))} in {_frames(found.annotated_frames)}.", "good")
-
-    def _missing(self) -> str | None:
+        session = self._session
+        self._follow_editor()
+        ready = session.image_layer is not None
+        for button in (self.mark, self.paint):
+            button.setEnabled(ready)
+        self._show_history()
+        self._show_track()
+        layer = session.nuclei_layer
         try:
-            self._session.scaled_image()
-            if self._session.nuclei_layer is None:
-                return "No annotation yet: make a Points or Labels layer, or choose one."
-            if kind_of(self._session.nuclei_layer) != "labels" and len(self._session.annotations()) == 0:
-                return f"The layer '{self._session.nuclei_layer.name}' has no nucleus yet; click some."
+            image = session.image()
+            if layer is not None and kind_of(layer) == "labels" and not session.uses_document:
+                self.status.say(f"Nuclei are read from the painted labels of '{layer.name}'.", "good")
+                self.bars.hide()
+                return
+            found = session.annotations()
         except AnlageError as error:
-            return str(error)
-        return None
+            self.status.say(str(error), "idle" if session.image_layer is None else "info")
+            self.bars.hide()
+            return
+        counts = found.frames[found.state != State.REJECTED]
+        self.bars.setVisible(image.n_frames > 1 and len(counts) > 0)
+        self.bars.show_counts(counts, image.n_frames)
+        self._on_point()
+        if len(counts):
+            self.status.say(f"{counted(len(counts))} in {frames_in_words(found.annotated_frames)}.", "good")
+        else:
+            self.status.say("No nucleus yet: click the centre of each, or paint them.", "info")
 
-    def _make_points(self) -> None:
+    def _mark(self) -> None:
+        """Mark nuclei in the project's own layer; what a layer of points held before comes along."""
         session = self._session
-        layer = overlay.new_points(session.viewer, session.grid(), session.scaled_image(), "nuclei")
+        editor = session.need_editor()
+        layer = editor.show_nuclei()
         session.choose_nuclei(layer)
+        session.viewer.layers.selection.active = layer
+        layer.mode = "add"
         self.refresh_layers()
 
-    def _make_labels(self) -> None:
+    def _paint(self) -> None:
         session = self._session
-        layer = overlay.new_labels(session.viewer, session.grid(), session.image(), session.n_layer_channels, "nuclei")
-        session.choose_nuclei(layer)
+        editor = session.need_editor()
+        layer = editor.show_labels()
+        session.choose_nuclei(layer if editor.nuclei is None else editor.nuclei.layer)
+        session.viewer.layers.selection.active = layer
+        layer.mode = "paint"
         self.refresh_layers()
 
-    # ---- the cuboid ----
+    # ---- taking over ----
 
-    def find_cuboid(self) -> None:
-        """Detect the cuboid in a thread."""
-        self.status.say("Looking for the cuboid …", "info")
-        if self.attempt(lambda: self._thread.run(_detect, self._session)) is None:
-            self.find.allow("Looking for the cuboid …" if self._thread.busy else None, show=False)
+    def _take_over(self) -> None:
+        """Copy a layer into the document; it is read in a thread, for labels may be large."""
+        session = self._session
+        session.bench.need()
+        self.take.setEnabled(False)
+        self.status.say(f"Reading '{session.nuclei_layer.name}' …", "info")
+        self._thread.run(lambda layer: (layer, session.read(layer)), session.nuclei_layer)
 
-    def _on_found(self, result: tuple[Annotations, tuple[Cuboid, ...]]) -> None:
-        self._found, self._detected = result
-        self._session.set_cuboids(self._detected)
-        n = len(self._detected)
-        doubts = sum(len(cuboid.doubts) for cuboid in self._detected)
-        text = f"{'The cuboid' if n == 1 else f'{n} cuboids'} found: {counted(sum(c.n_nuclei for c in self._detected))}"
-        self.status.say(
-            f"{text}, {doubts} doubt{'s' * (doubts != 1)}." if doubts else f"{text}, no doubts.",
-            "warning" if doubts else "good",
-        )
-        self.find.allow(self._missing())
+    def _on_read(self, result: Any) -> None:
+        layer, found = result
+        self.take.setEnabled(True)
+        self.attempt(lambda: self._session.bench.take_over(layer, found))
+        self.refresh_layers()
 
     def _on_failed(self, problem: Problem) -> None:
+        self.take.setEnabled(True)
         self.report(problem)
-        self.find.allow(self._missing())
 
-    def refresh_cuboid(self) -> None:
-        """Show the selected cuboid."""
-        cuboids = self._session.cuboids
-        self._cuboid_part.setVisible(bool(cuboids))
-        if not cuboids:
+    # ---- history and track ----
+
+    def _follow_editor(self) -> None:
+        editor = self._session.editor
+        if editor is self._editor:
             return
-        selected = self._session.selected
-        self.choice.blockSignals(True)
-        self.choice.clear()
-        self.choice.addItems(
-            [f"Cuboid {i + 1} of {len(cuboids)} – {counted(c.n_nuclei)}" for i, c in enumerate(cuboids)]
+        self._editor = editor
+        if editor is not None:
+            editor.history_changed.connect(self._show_history)
+            editor.track_changed.connect(self._show_track)
+            editor.next_problem.connect(self.problems.go_to_next)
+            self.problems.wait()
+
+    def _do(self, action: str) -> None:
+        keys = self._session.bench.keys
+        if keys is not None:
+            target = keys.gestures if action == "leave" else keys.gestures.actions
+            self.attempt(getattr(target, action))
+
+    def _show_history(self) -> None:
+        document = self._session.document
+        for button, arrow, text, what, key in (
+            (self.undo, "↶", document and document.undo_text, "undo", "Ctrl+Z"),
+            (self.redo, "↷", document and document.redo_text, "redo", "Ctrl+Shift+Z"),
+        ):
+            button.setEnabled(bool(text))
+            button.setText(f"{arrow} {text}" if text else f"{arrow} {what.capitalize()}")
+            button.setToolTip(f"{what.capitalize()}: {text} ({key})." if text else f"There is nothing to {what}.")
+
+    def _show_track(self) -> None:
+        editor = self._session.editor
+        track = None if editor is None else editor.track
+        self.new_track.setEnabled(track is not None)
+        self.new_track.setToolTip(
+            "The next nucleus begins a track (N)." if track is not None else "No track is followed."
         )
-        self.choice.setCurrentIndex(selected)
-        self.choice.blockSignals(False)
-        self.choice.setVisible(len(cuboids) > 1)
-        cuboid = cuboids[selected]
-        self.sliders.show_box(cuboid.box, self._session.image().shape_tzyx)
-        self.evidence.setText(evidence(cuboid))
-        self.doubts.clear()
-        for doubt in cuboid.doubts:
-            item = QListWidgetItem(doubt.text)
-            item.setData(Qt.ItemDataRole.UserRole, None if doubt.position is None else tuple(doubt.position))
-            item.setToolTip(doubt.text)
-            self.doubts.addItem(item)
-        self.doubts.setVisible(bool(cuboid.doubts))
+        if track is None:
+            self.track.setText("No track is followed (T, A)")
+            self.swatch.setStyleSheet("border:1px solid rgba(128,128,128,120);border-radius:7px")
+            return
+        r, g, b = (int(255 * v) for v in colour_of(track)[:3])
+        self.swatch.setStyleSheet(f"background:rgb({r},{g},{b});border-radius:7px")
+        self.track.setText(f"Track {track}: the next click continues it")
 
-    def _on_select(self, index: int) -> None:
-        if index >= 0:
-            self._session.set_cuboids(self._session.cuboids, index)
+    # ---- events ----
 
-    def _on_nuclei(self) -> None:
-        self._found = None
-        self.refresh()
-        if self._session.cuboids:
-            self.status.say("The annotation changed since the cuboid was found; find it again.", "warning")
+    def _on_image(self) -> None:
+        self._follow_editor()
+        self.refresh_layers()
 
-    def _on_moved(self, box: Box) -> None:
+    def _on_said(self, text: str, kind: str) -> None:
+        self.status.say(text, kind)
+
+    def _on_point(self, event: Any = None) -> None:
         session = self._session
-        if self._found is None:
-            self._found = self.attempt(session.annotations)
-        cuboids, i = list(session.cuboids), session.selected
-        cuboids[i] = edited(cuboids[i], box, self._found)
-        session.set_cuboids(cuboids, i)
+        if session.image_layer is not None and self.bars.isVisibleTo(self):
+            self.bars.show_frame(overlay.current_frame(session.viewer, session.grid(), len(self.bars.counts)))
 
-    def _on_doubt(self, item: QListWidgetItem) -> None:
-        position = item.data(Qt.ItemDataRole.UserRole)
-        if position is not None:
-            self.attempt(lambda: overlay.go_to(self._session.viewer, self._session.grid(), position))
-
-
-class BoxSliders(QWidget):
-    """Four range sliders: first and last frame and voxel of a box."""
-
-    moved = Signal(object)
-
-    def __init__(self) -> None:
-        super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 14, 0, 0)
-        grid.setVerticalSpacing(16)
-        grid.setColumnStretch(1, 1)
-        self.sliders: dict[str, Any] = {}
-        for row, (axis, text) in enumerate(zip("tzyx", ("frames", "z", "y", "x"), strict=True)):
-            slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
-            slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
-            slider.setHandleLabelPosition(QLabeledRangeSlider.LabelPosition.LabelsAbove)
-            slider.setToolTip(f"First and last {'frame' if axis == 't' else 'voxel along ' + axis} of the cuboid.")
-            slider.valueChanged.connect(self._on_value)
-            self.sliders[axis] = slider
-            grid.addWidget(QLabel(text), row, 0)
-            grid.addWidget(slider, row, 1)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(60)  # while a handle is dragged, at most one redraw in so many ms
-        self._timer.timeout.connect(lambda: self.moved.emit(self.box()))
-
-    def show_box(self, box: Box, shape_tzyx: tuple[int, int, int, int]) -> None:
-        """Set the handles; emits nothing."""
-        for axis, (low, high), length in zip("tzyx", box.ranges, shape_tzyx, strict=True):
-            slider = self.sliders[axis]
-            slider.blockSignals(True)
-            slider.setRange(0, max(length - 1, 1))
-            if tuple(slider.value()) != (low, high - 1):
-                slider.setValue((low, high - 1))
-            slider.setEnabled(length > 1)
-            slider.blockSignals(False)
-
-    def box(self) -> Box:
-        """What the handles say."""
-        ends = [self.sliders[axis].value() for axis in "tzyx"]
-        return Box.of([int(low) for low, _ in ends], [int(high) + 1 for _, high in ends])
-
-    def _on_value(self, *_: Any) -> None:
-        self._timer.start()
+    def _go_to_frame(self, frame: int) -> None:
+        session = self._session
+        axis = session.grid().index("t")
+        if axis is not None:
+            grid, viewer = session.grid(), session.viewer
+            world = (grid.offset[axis] + grid.scale[axis] * frame) / overlay.world_unit(viewer, grid, axis)
+            viewer.dims.set_point(viewer.dims.ndim - len(grid.axes) + axis, world)
 
 
-def _detect(session: Session) -> tuple[Annotations, tuple[Cuboid, ...]]:
-    from anlage import detect_cuboid  # loads scipy: not before it is wanted
-
-    image = session.scaled_image()
-    found = session.annotations()
-    return found, detect_cuboid(found, image, spacing=image.spacing)
-
-
-def edited(cuboid: Cuboid, box: Box, annotations: Annotations | None) -> Cuboid:
-    """A cuboid whose box the user changed.
-
-    A wall that was moved is where the user says that annotation is complete, so the core reaches it; at a wall that
-    stayed, the unknown margin stays.
-    """
-    start, stop = list(box.start), list(box.stop)
-    for i in range(4):
-        if box.start[i] == cuboid.box.start[i]:
-            start[i] = min(cuboid.core.start[i], stop[i] - 1)
-        if box.stop[i] == cuboid.box.stop[i]:
-            stop[i] = max(cuboid.core.stop[i], start[i] + 1)
-    changed: dict[str, Any] = {"box": box, "core": Box.of(start, stop)}
-    if annotations is not None:
-        inside = box.contains(annotations.positions) & (annotations.state != State.REJECTED)
-        changed["n_nuclei"] = int(inside.sum())
-        changed["frames"] = tuple(int(t) for t in np.unique(annotations.frames[inside]))
-    return dataclasses.replace(cuboid, **changed)
+def _history_button(text: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    return button
 
 
-def evidence(cuboid: Cuboid) -> str:
-    """What a cuboid holds, as a sentence."""
-    walls = " and ".join(_WALLS.get(wall, wall) for wall in cuboid.cut_walls)
-    cut = f" Nuclei are cut by the image's {walls}." if walls else ""
-    return f"Holds {counted(cuboid.n_nuclei)} in {_frames(cuboid.frames)}.{cut}"
-
-
-def _frames(frames: tuple[int, ...]) -> str:
-    if not frames:
-        return "no frame"
-    if len(frames) == 1:
-        return f"frame {frames[0]}"
-    gapless = frames[-1] - frames[0] + 1 == len(frames)
-    return (
-        f"frames {frames[0]}–{frames[-1]}" if gapless else f"{len(frames)} frames between {frames[0]} and {frames[-1]}"
-    )
+def _row(key: str, does: str) -> str:
+    return f"<tr><td style='padding-right:8px'><b>{key}</b></td><td>{does}</td></tr>"
