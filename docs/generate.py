@@ -1,7 +1,7 @@
 """Write what comes from the code into docs/: ``make docs``.
 
 command-line.md and parameters.md are written whole; in other pages, what stands between
-``<!-- table MODULE.CLASS -->`` and ``<!-- end -->`` is replaced by the fields of that class.
+``<!-- table MODULE.NAME -->`` and ``<!-- end -->`` is replaced by the fields of that class, or the keys of that table.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import importlib
 import re
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -135,9 +136,19 @@ def table(model: type[BaseModel]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows) + "\n"
 
 
+def keys(bound: Sequence[Any]) -> str:
+    """Keys as a Markdown table; each is a record with `shown` and `does`, or (key, shown, does)."""
+    rows = [key[1:3] if isinstance(key, tuple) else (key.shown, key.does) for key in bound]
+    return (
+        "\n".join(["| key | what it does |", "| --- | --- |", *(f"| **{k}** | {_cell(does)} |" for k, does in rows)])
+        + "\n"
+    )
+
+
 def _replacement(match: re.Match[str]) -> str:
     module, _, name = match["name"].rpartition(".")
-    return f"{match[1]}\n{table(getattr(importlib.import_module(module), name))}\n{match[3]}"
+    found = getattr(importlib.import_module(module), name)
+    return f"{match[1]}\n{keys(found) if isinstance(found, tuple) else table(found)}\n{match[3]}"
 
 
 def _default(field: FieldInfo) -> str:
