@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qtpy.QtCore import Qt, QTimer
@@ -70,7 +71,9 @@ class Dock(Host):
     def predict(self) -> PredictTab:
         from napari_anlage.widgets.predict import PredictTab
 
-        return self._placed("predict", PredictTab(self.session))
+        tab = self._placed("predict", PredictTab(self.session))
+        tab.train_again.connect(self.train_from)
+        return tab
 
     def go_to(self, step: str) -> None:
         """Show a step: data, annotate, train or predict."""
@@ -80,6 +83,12 @@ class Dock(Host):
         """Watch a run, wherever it lies."""
         self.train.watch(run)
         self.train.refresh_runs()
+
+    def train_from(self, model: Path | None) -> None:
+        """Go to the Train tab, to start from this model's weights; None: from fresh ones."""
+        if model is not None:
+            self.train.begin_with.add(model)
+        self.go_to("train")
 
     def wake(self) -> None:
         """Make the other steps, one at a time."""
