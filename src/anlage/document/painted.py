@@ -302,13 +302,21 @@ class PaintedLabels:
 
     def _parts(self, box: Box) -> Iterator[tuple[Key, tuple[slice, ...], tuple[slice, ...]]]:
         """Chunks that a box overlaps: their key, and the common part as seen from the box and from the chunk."""
-        spans = [range(low // c, -(-high // c)) for (low, high), c in zip(box.ranges[1:], self._chunk, strict=True)]
-        for t, z, y, x in itertools.product(range(*box.t), *spans):
-            key = (t, z, y, x)
-            chunk = self._box(key)
-            both = box.intersection(chunk)
-            if both is not None:
-                yield key, both.shifted(-np.array(box.start)).slices, both.shifted(-np.array(chunk.start)).slices
+        axes = [_pieces(span, size) for span, size in zip(box.ranges, (1, *self._chunk), strict=True)]
+        for (t, t_here, t_there), (z, z_here, z_there), (y, y_here, y_there), (x, x_here, x_there) in itertools.product(
+            *axes
+        ):
+            yield (t, z, y, x), (t_here, z_here, y_here, x_here), (t_there, z_there, y_there, x_there)
+
+
+def _pieces(span: tuple[int, int], size: int) -> list[tuple[int, slice, slice]]:
+    """How chunks of one size cut a range along an axis: the chunk's number, its part of the range, the range's part of it."""
+    low, high = span
+    pieces = []
+    for i in range(low // size, -(-high // size)):
+        start, stop = max(low, i * size), min(high, (i + 1) * size)
+        pieces.append((i, slice(start - low, stop - low), slice(start - i * size, stop - i * size)))
+    return pieces
 
 
 def _opened(folder: Path) -> Any:
