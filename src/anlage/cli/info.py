@@ -81,6 +81,8 @@ def _run(path: Path) -> int:
     print(f"Run {run.name}: training {run.config.task}, {state}; begun {run.config.created}.")
     for store in run.config.stores:
         print(f"  on {store.path}")
+    if settings := run.summary().settings:
+        print(f"  with {', '.join(f'{name}={value}' for name, value in settings.items())}")
     events, _ = run.events()
     validated = [event for event in events if isinstance(event, Validated)]
     ends = [event for event in events if isinstance(event, Finished | Stopped)]

@@ -36,6 +36,7 @@ from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
 from anlage.training.fitting import card_of, check_together
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
+from anlage.training.summary import RunSummary, summarise
 
 if TYPE_CHECKING:
     from anlage.dataset.store import Store
@@ -216,6 +217,10 @@ class Run:
         if self.state != "failed":
             return None
         return explain(self, None if self._child is None else self._child.poll())
+
+    def summary(self, tasks: Mapping[str, Any] | None = None) -> RunSummary:
+        """The run in a few numbers, to compare it with others; see `anlage.training.summary.summarise`."""
+        return summarise(self, tasks)
 
     @property
     def came_to_nothing(self) -> bool:
