@@ -50,6 +50,7 @@ _HOME = {
     "RemoveNuclei": "document",
     "RemoveRegion": "document",
     "Run": "training.run",
+    "RunSummary": "training.summary",
     "STARTER": "inference.starter",
     "SetDivision": "document",
     "Several": "document",
