@@ -197,12 +197,12 @@ def test_thumbnails_are_read_when_the_tab_is_looked_at(tab, qtbot) -> None:
     show(tab, pixels, axis_labels=tuple("tczyx"), units=("s", "pixel", "µm", "µm", "µm"))
     assert tab.channels.rows[0].picture.pixmap().isNull()
     tab.show()
-    qtbot.waitUntil(lambda: not tab.channels.rows[1].picture.pixmap().isNull(), timeout=10000)
+    qtbot.waitUntil(lambda: not tab.channels.rows[1].picture.pixmap().isNull(), timeout=60000)
     image = tab.channels.rows[1].picture.pixmap().toImage()
     assert image.pixelColor(20, 5).red() > 200
     assert image.pixelColor(20, 35).red() < 50
     show(tab, pixels[:, :1] * 0, axis_labels=tuple("tczyx"))
-    qtbot.waitUntil(lambda: len(tab.channels.rows) == 1 and not tab.channels._thread.busy, timeout=10000)
+    qtbot.waitUntil(lambda: len(tab.channels.rows) == 1 and not tab.channels._thread.busy, timeout=60000)
 
 
 def test_an_image_that_cannot_be_read_is_one_sentence(tab, qtbot, monkeypatch) -> None:
@@ -215,7 +215,7 @@ def test_an_image_that_cannot_be_read_is_one_sentence(tab, qtbot, monkeypatch) -
     monkeypatch.setattr("napari_anlage.channel_list.thumbnail", broken)
     show(tab, np.zeros((3, 8, 8)), units=("µm",) * 3)
     tab.show()
-    qtbot.waitUntil(lambda: bool(told), timeout=10000)
+    qtbot.waitUntil(lambda: bool(told), timeout=60000)
     assert told == ["A file cannot be read or written (movie.tif): Input/output error."]
 
 
@@ -257,7 +257,7 @@ def test_layers_of_every_sort_work(tab, qtbot, tmp_path, kind) -> None:
     expected = whole[1, ..., 0] if kind == "rgb" else whole[1, 0] if kind == "channel axis" else whole[1]
     np.testing.assert_array_equal(image.frame(1)[0], expected)
     tab.show()
-    qtbot.waitUntil(lambda: not tab.channels.rows[-1].picture.pixmap().isNull(), timeout=10000)
+    qtbot.waitUntil(lambda: not tab.channels.rows[-1].picture.pixmap().isNull(), timeout=60000)
 
 
 @pytest.mark.parametrize(
