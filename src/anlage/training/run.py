@@ -256,20 +256,26 @@ class Run:
         Raises
         ------
         AnlageError
-            If a trainer is at work on this run already.
+            If a trainer is at work on this run already, or the system starts no process.
         """
         if self.state == "running":
             raise AnlageError(self._busy())
-        self.stop_path.unlink(missing_ok=True)
-        with self.log_path.open("ab") as log:
-            self._child = subprocess.Popen(
-                [sys.executable, "-u", "-m", "anlage", "resume", str(self.path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=os.name == "posix",
-                creationflags=_WINDOWS_FLAGS,
-            )
+        try:
+            self.stop_path.unlink(missing_ok=True)
+            with self.log_path.open("ab") as log:
+                self._child = subprocess.Popen(
+                    [sys.executable, "-u", "-m", "anlage", "resume", str(self.path)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=os.name == "posix",
+                    creationflags=_WINDOWS_FLAGS,
+                )
+        except OSError as error:
+            raise AnlageError(
+                f"The training in {self.path} could not be started ({error.filename or sys.executable}: {error.strerror}); "
+                "see that the folder can be written to and memory is free, then try again."
+            ) from error
         if os.name == "posix":
             # here, not by a function run between fork and exec, which can deadlock in a process with threads
             with contextlib.suppress(OSError):

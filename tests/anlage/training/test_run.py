@@ -229,6 +229,14 @@ def test_a_child_that_dies_at_once_is_a_failure(make_run: Make, monkeypatch: pyt
     assert run.state == "failed"
 
 
+def test_a_child_that_cannot_be_started_is_a_sentence(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run("r")
+    monkeypatch.setattr(sys, "executable", "/there/is/no/python")
+    with pytest.raises(AnlageError, match=r"r could not be started \(/there/is/no/python: No such file.*try again"):
+        run.start()
+    assert run.state == "new"
+
+
 def test_a_stop_during_the_childs_start_is_obeyed(make_run: Make, toy: ModuleType) -> None:
     run = make_run("r", "steps=5")
     run.request_stop()
