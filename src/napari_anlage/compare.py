@@ -104,7 +104,7 @@ class CompareDialog(QDialog):
 
     def refresh(self) -> None:
         """Read again the runs that are under way."""
-        moving = [i for i, one in enumerate(self.summaries) if "running" in (one.state, one.run.state)]
+        moving = [i for i, one in enumerate(self.summaries) if "running" in (one.told.state, one.run.state)]
         for i in moving:
             self.summaries[i] = summary(self.summaries[i].run)
         if moving:
@@ -160,15 +160,16 @@ class CompareDialog(QDialog):
 
 
 def _cells(one: Summary) -> list[str]:
-    best, seconds = one.best_score, one.seconds
+    told = one.told
+    f1 = told.metrics.get("f1")
     return [
-        one.state,
-        "–" if best is None else f"{best:.3f}",
-        "–" if one.f1 is None else f"{one.f1:.3f}",
-        str(one.steps),
-        "–" if seconds is None else duration(seconds),
+        told.state,
+        "–" if told.best_score is None else f"{told.best_score:.3f}",
+        "–" if f1 is None else f"{f1:.3f}",
+        str(told.step),
+        duration(told.seconds),
         one.data,
-        one.run.config.created.replace("T", " ")[:16] + " UTC",
+        told.created.replace("T", " ")[:16] + " UTC",
     ]
 
 

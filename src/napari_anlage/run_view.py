@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class RunView(QWidget):
         self._dialog: CompareDialog | None = None
         self._runs: dict[Path, Run] = {}
         self._stopping = self._switching = False
-        self._told: str | None = None
+        self._seen_running: Path | None = None
         self._build()
         self._connect()
 
@@ -197,7 +198,7 @@ class RunView(QWidget):
 
     def watch(self, run: Run | None) -> None:
         """Follow this run, and show it on the other tabs."""
-        self._stopping, self._told = False, None
+        self._stopping = False
         for line in (self.notes, self.status, self.preview_line):
             line.say("")
         self.details.show_text("")
@@ -299,6 +300,8 @@ class RunView(QWidget):
             return
         CloseGuard.around(self, self._session, self.running)
         if state == "running":
+            self._seen_running = run.path
+            self.details.show_text("")
             if self.watcher.curve.last is None:
                 self.progress.setRange(0, 0)
                 self.progress.setFormat("preparing")
@@ -316,6 +319,19 @@ class RunView(QWidget):
         self._session.run_changed.emit()
         self.moved.emit()
 
+    def _say_failure(self, run: Run) -> None:
+        failure = run.failure
+        if failure is None:  # resumed in this very moment
+            return
+        sentence = _for_the_dock(failure.sentence)
+        problem = Problem(sentence, failure.details or f"The log {run.log_path} is empty.")
+        if self._seen_running == run.path:
+            self._seen_running = None
+            self.failed.emit(problem)
+        else:  # an old story: no notification
+            self.status.say(sentence, "error", problem.details)
+            self.details.show_text(problem.details)
+
     def _say_end(self, run: Run, state: str) -> None:
         if state == "finished":
             self.status.say(f"Finished{how_good(run)}. Preview it on the Predict tab.", "good")
@@ -323,14 +339,14 @@ class RunView(QWidget):
             kept = " The best weights so far are a model." if run.model_path is not None else ""
             self.status.say(f"Stopped.{kept} Resume goes on exactly here.", "warning")
         elif state == "failed":
-            words = run.last_words()
-            sentence = words.strip().splitlines()[-1] if words.strip() else "The training failed."
-            self.details.show_text(words)
-            if self._told != sentence:
-                self._told = sentence
-                self.failed.emit(Problem(sentence, words))
+            self._say_failure(run)
         elif state == "new":
             self.status.say("This run was not started yet.", "idle")
+
+
+def _for_the_dock(sentence: str) -> str:
+    """What the command line advises, as the dock has it: a button."""
+    return re.sub(r"`anlage resume [^`]*`", "Resume", sentence)
 
 
 def _belongs_elsewhere(run: Run, folder: Path) -> bool:

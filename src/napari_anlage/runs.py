@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anlage import AnlageError, Curve, Run, Store, read_card
+from anlage import AnlageError, Curve, Run, RunSummary, Store
 from napari_anlage.wording import in_words, short
 
 __all__ = ["Summary", "differences", "project_runs", "summary"]
@@ -21,14 +21,10 @@ class Summary:
     ----------
     run
         The run.
-    state
-        What it is doing.
+    told
+        Where it stands, in a few numbers.
     curve
         What it reported so far.
-    seconds
-        Time spent on it so far.
-    f1
-        What its finished model achieved on held-out data; None without a model.
     data
         What it learns from, in words.
     settings
@@ -36,21 +32,10 @@ class Summary:
     """
 
     run: Run
-    state: str
+    told: RunSummary
     curve: Curve
-    seconds: float | None
-    f1: float | None
     data: str
     settings: dict[str, str]
-
-    @property
-    def best_score(self) -> float | None:
-        """Score of the best look at held-out data."""
-        return next((score for step, score in self.curve.score if step == self.curve.best_step), None)
-
-    @property
-    def steps(self) -> int:
-        return 0 if self.curve.last is None else self.curve.last.step
 
 
 def project_runs(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
@@ -68,12 +53,11 @@ def project_runs(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
 
 def summary(run: Run) -> Summary:
     """Read a run's folder."""
-    state = run.state
-    curve, seconds = Curve(), None
+    told, curve = run.summary(), Curve()
     for event in run.events()[0]:
         curve.add(event)
-        seconds = getattr(event, "seconds", seconds)
-    return Summary(run, state, curve, seconds, _f1(run), _data(run), _settings(run))
+    data = _data(run)
+    return Summary(run, told, curve, data, _settings(run, data))
 
 
 def differences(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
@@ -83,12 +67,12 @@ def differences(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
     return [(name, values) for name, values in rows if len(set(values)) > 1]
 
 
-def _settings(run: Run) -> dict[str, str]:
+def _settings(run: Run, data: str) -> dict[str, str]:
     config = run.config
     told: dict[str, Any] = config.training.model_dump(mode="json") | dict(config.settings)
-    values = {in_words(name): _value(value) for name, value in told.items()}
     start = config.start_from
-    return {"data": _data(run), "started from": short(Path(start).stem) if start else "scratch"} | values
+    first = {"data": data, "started from": short(Path(start).stem) if start else "fresh weights"}
+    return first | {in_words(name): _value(value) for name, value in told.items()}
 
 
 def _value(value: Any) -> str:
@@ -113,13 +97,3 @@ def _data(run: Run) -> str:
             return f"{len(run.config.stores)} stores, not all readable"
         names.append(short(path.stem))
     return f"{n} nuclei ({', '.join(names)})"
-
-
-def _f1(run: Run) -> float | None:
-    if run.model_path is None:
-        return None
-    try:
-        f1: float | None = read_card(run.model_path).evidence.metrics.get("f1")
-        return f1
-    except AnlageError:
-        return None
