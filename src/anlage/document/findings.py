@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,8 @@ from anlage.problems import problems
 
 __all__ = ["Finding", "findings"]
 
+# how `problems` names a row, here called by its id: "row 7 (id 7)"
+_ROW = re.compile(r"\brow (\d+)(?: \(id \1\))?")
 CLOSE = 0.3
 """Two nuclei of a frame nearer than so many diameters are one nucleus, marked twice."""
 
@@ -80,15 +83,12 @@ def findings(
 
 
 def _contradictions(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Iterator[Finding]:
-    # rows are called by what the user knows them by
-    names = np.array([f"nucleus {i}" for i in annotations.ids]) if len(annotations) else np.zeros(0, dtype=str)
-    for problem in problems(annotations, shape_tzyx, rows=names):
-        text = problem.text.removeprefix("row ")
+    for problem in problems(annotations, shape_tzyx, rows=annotations.ids):
+        text = _ROW.sub(r"nucleus \1", problem.text)
         ids: tuple[int, ...] = ()
         position = None
         if problem.row is not None:
             ids = (int(annotations.ids[problem.row]),)
-            text = text.replace(f" (id {ids[0]})", "", 1)
             position = _place(annotations.positions[problem.row])
         yield Finding("contradiction", text[0].upper() + text[1:], position, ids)
 
@@ -125,9 +125,9 @@ def _duplicates(annotations: Annotations, spacing: Spacing | None, diameter_um: 
         known = annotations.radius_um[np.isfinite(annotations.radius_um)]
         diameter_um = 2 * float(np.median(known)) if len(known) else None
     if spacing is not None and diameter_um is not None:
-        scale, reach = spacing.um, CLOSE * diameter_um
+        scale, reach, unit = spacing.um, CLOSE * diameter_um, "µm"
     else:
-        scale, reach = np.ones(3), 1.0
+        scale, reach, unit = np.ones(3), 1.0, "voxels"
     # frames are set so far apart that one tree serves all: nothing reaches over
     at = annotations.positions[shown, 1:] * scale
     apart = np.column_stack([frames * (10.0 * reach + 1.0), at])
@@ -138,7 +138,7 @@ def _duplicates(annotations: Annotations, spacing: Spacing | None, diameter_um: 
     for a, b in sorted(cKDTree(apart).query_pairs(reach * (1 - 1e-9))):
         ids = (int(annotations.ids[shown[a]]), int(annotations.ids[shown[b]]))
         distance = float(np.linalg.norm(at[a] - at[b]))
-        far = f"{distance:.1f} µm" if spacing is not None else f"{distance:.1f} voxels"
+        far = f"{distance:.1f} {unit}"
         yield Finding(
             "duplicate",
             f"Nuclei {ids[0]} and {ids[1]} of frame {annotations.frames[shown[a]]} are only {far} apart; remove one of them if "
