@@ -5,6 +5,7 @@ The candidates come from a model, what became of them stands in the document; th
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from psygnal import Signal
 
 from anlage import AnlageError, Annotations, Box, State
 from napari_anlage import overlay
+from napari_anlage.layers import kind_of
 from napari_anlage.proposals import Candidates, Mask, Standing, alone, standings
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
@@ -59,6 +61,7 @@ class Review:
         self._removed: Rows = np.zeros(0, dtype=np.int64)
         session.document_changed.connect(self._on_document)
         session.project_changed.connect(self._on_other_document)
+        session.nuclei_changed.connect(self._on_nuclei)
         session.image_changed.connect(self._on_image)
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
 
@@ -153,8 +156,13 @@ class Review:
         layer, viewer = self._layer, self.session.viewer
         if layer is None or self.candidates is None or not layer.visible:
             return np.zeros(0, dtype=np.int64)
-        shown = list(viewer.dims.displayed)
-        there = layer.get_value(viewer.cursor.position, view_direction=None, dims_displayed=shown, world=True)
+        shown, hidden = list(viewer.dims.displayed), list(viewer.dims.not_displayed)
+        position = np.array(viewer.cursor.position, dtype=float)
+        position[hidden] = np.array(viewer.dims.point, dtype=float)[
+            hidden
+        ]  # the sliders may have moved since the mouse did
+        direction = viewer.cursor.view_direction if len(shown) == 3 else None
+        there = layer.get_value(tuple(position), view_direction=direction, dims_displayed=shown, world=True)
         return self._rows(sorted(layer.selected_data) if there is None else [int(there)])
 
     def selected(self) -> Rows:
@@ -232,7 +240,7 @@ class Review:
         document = self.session.need_document()
         if not was_open:  # it was there already, and may say something of these
             self._look_anew()
-            rows = rows[self.shown[rows]]
+        rows = rows[self.shown[rows]]
         nuclei = self.candidates.nuclei.select(rows)
         edit = AddNuclei(
             document.new_ids(len(rows)), nuclei.positions, radius_um=self.size_um / 2, probability=nuclei.probability,
@@ -243,8 +251,14 @@ class Review:
         return len(rows)
 
     def _marked(self) -> Annotations:
-        document = self.session.document
-        return Annotations.of([]) if document is None else document.nuclei
+        """The annotation: the document's, else that of a layer of the user's own which is quickly read."""
+        session = self.session
+        if session.document is not None:
+            return session.document.nuclei
+        if session.nuclei_layer is not None and kind_of(session.nuclei_layer) in ("points", "tracks"):
+            with contextlib.suppress(AnlageError):  # it does not lie on this image
+                return session.annotations()
+        return Annotations.of([])
 
     # ---- the overlay ----
 
@@ -298,6 +312,12 @@ class Review:
 
     def _on_other_document(self) -> None:
         if self._session() is not None:
+            self._look_anew()
+
+    def _on_nuclei(self) -> None:
+        """Nuclei changed in a layer of the user's own; of the document's each change is told by itself."""
+        session = self._session()
+        if session is not None and self.candidates is not None and session.document is None:
             self._look_anew()
 
     def _on_image(self) -> None:

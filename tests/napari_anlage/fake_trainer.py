@@ -8,6 +8,8 @@ each frame, and a faint one beside it.
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -73,12 +75,17 @@ def predict(arguments: list[str]) -> None:
     parts = PredictionParts.beside(options["-o"])
     with parts.locked():
         for t in range(low, high):
-            time.sleep(0.02)
+            if t in parts.done:
+                continue
+            time.sleep(float(os.environ.get("FAKE_FRAME_SECONDS", "0.02")))
+            if parts.stop_path.exists():
+                parts.stop_path.unlink()
+                sys.exit(3)
             heat = image.frame(t)[0][z, y, x].astype(np.float32)
             dense = DenseMap(heat / heat.max(), (1.0, 1.0, 1.0), tuple(float(a) for a in start))
-            parts.keep(
-                Prediction(t, found.select(found.frames == t), "fake", dense, ("A sentence (--with advice).",), 5.0)
-            )
+            parts.keep(Prediction(t, found.select(found.frames == t), "fake", dense, ("A sentence (--with advice).",), 5.0))
+            sys.stdout.write(json.dumps({"kind": "frame", "done": len(parts.done), "total": high - low}) + "\n")
+            sys.stdout.flush()
     if "--parts-only" not in arguments:
         write_annotations(options["-o"], found)
         parts.discard()

@@ -118,6 +118,19 @@ def test_a_nucleus_marked_by_hand_is_not_proposed(scene) -> None:
     assert shown(session) == worlds(session, 0, 1, 3)
 
 
+def test_a_layer_of_the_users_own_counts_and_is_taken_over_with_the_first_verdict(scene, odd) -> None:
+    session, review = scene
+    review.take(SOME)
+    world = session.image_layer.data_to_world((1, 5, 31, 31))
+    points = session.viewer.add_points([world], name="mine", units=odd["units"], axis_labels=odd["axis_labels"])
+    session.choose_nuclei(points)
+    assert shown(session) == worlds(session, 0, 3)
+    points.data = np.concatenate([points.data, [session.image_layer.data_to_world((1, 5, 10, 10))]])
+    assert shown(session) == worlds(session, 3)
+    review.accept(np.array([3]))
+    assert len(session.annotations()) == 3
+
+
 def test_a_project_that_lay_there_already_is_asked_before_anything_is_added(scene) -> None:
     session, review = scene
     review.take(SOME)
@@ -162,7 +175,7 @@ def test_the_one_under_the_mouse_else_the_selected_ones(scene) -> None:
 
 
 def test_the_least_likely_comes_first_and_none_twice(scene) -> None:
-    session, review = scene
+    _, review = scene
     review.take(SOME)
     assert [review.next_open(1)[2:] for _ in range(4)] == [(30, 30), (10, 10), (10, 10), (30, 30)]
     assert review.next_open(2)[0] == 1  # goes on from where it was
