@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
-from anlage import Annotations, Box, Run, Spacing, TimeLapse, build_store
+from anlage import Annotations, Box, Document, Run, Spacing, TimeLapse, build_store
+from napari_anlage.actions import Actions
+from napari_anlage.bindings import KEYS, Bound
+from napari_anlage.editor import Editor
+from napari_anlage.grid import Grid
+from napari_anlage.place import Place
 
 ODD = {
     "scale": (60.0, 2.0, 0.53, 0.47),
@@ -63,3 +71,104 @@ def run(blobs: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> Run:
         tmp_path / "s.zarr", image, Annotations.of(blobs[1]), cuboid=Box.whole(image.shape_tzyx), diameter_um=5.0
     )
     return Run.create(tmp_path / "runs" / "first", "nuclei", [store.path])
+
+
+DESK_SHAPE = {"t": 5, "c": 2, "z": 8, "y": 40, "x": 44}
+DESK_SCALE = {"t": 60.0, "c": 1.0, "z": 2.0, "y": 0.5, "x": 0.4}
+DESK_OFFSET = {"t": 120.0, "c": 0.0, "z": -11.0, "y": 33.0, "x": 100.0}
+DESK_UNITS = {"t": "s", "c": "pixel", "z": "µm", "y": "µm", "x": "µm"}
+
+
+def key_map(target: Any) -> dict[str, Any]:
+    """What is bound on a viewer or layer, by the names that the table of keys uses."""
+    return {str(key).lower().replace("ctrl", "control").replace("+", "-"): done for key, done in target.keymap.items()}
+
+
+@dataclass
+class Desk:
+    """What a user has before them."""
+
+    viewer: Any
+    image: Any
+    document: Document
+    editor: Editor
+    keys: Bound
+    told: list[tuple[str, str]]
+
+    @property
+    def actions(self) -> Actions:
+        return self.keys.gestures.actions
+
+    @property
+    def layer(self) -> Any:
+        return self.editor.show_nuclei()
+
+    def show(self, t: int, z: int = 0) -> None:
+        """Go to a frame and a plane."""
+        self.editor.place.show_frame(self.viewer, t)
+        if "z" in self.editor.place.grid.axes:
+            axis = self.editor.place.grid.axes.index("z")
+            self.viewer.dims.set_point(axis, DESK_OFFSET["z"] + DESK_SCALE["z"] * z)
+
+    def point_at(self, t: int, z: float, y: float, x: float) -> None:
+        """Put the mouse over a voxel, in its frame and plane."""
+        self.show(t, round(z))
+        self.viewer.cursor.position = tuple(self.editor.place.grid.world((t, z, y, x)))
+
+    def click(self, t: int, z: float, y: float, x: float) -> None:
+        """Add a point as napari does when somebody clicks in its add mode."""
+        self.show(t, round(z))
+        self.layer.add(self.editor.place.to_points(np.array([t, z, y, x], dtype=float)))
+
+    def press(self, name: str) -> Any:
+        """Press a key; the result of a key that is held is let go with `next`."""
+        key = next(key for key in KEYS if name in key.keys)
+        held = key_map(self.layer)[name.lower()](self.layer)
+        if key.release is None:
+            return None
+        next(held)
+        return held
+
+    def keys_of(self, target: Any) -> set[str]:
+        """The keys that are bound on a viewer or layer."""
+        return set(key_map(target))
+
+    def let_go(self, held: Any) -> None:
+        """Release a held key."""
+        for _ in held:
+            pass
+
+    @property
+    def positions(self) -> list[list[float]]:
+        return self.document.nuclei.positions.round(6).tolist()
+
+    @property
+    def links(self) -> list[list[int]]:
+        return self.document.nuclei.links.tolist()
+
+    @property
+    def last(self) -> str:
+        """The last sentence for the user."""
+        return self.told[-1][0]
+
+
+def lay_out(axes: str = "tzyx", document: Document | None = None) -> Desk:
+    """Lay everything out over an image with these axes."""
+    viewer = ViewerModel()
+    image = viewer.add_image(
+        np.zeros([DESK_SHAPE[a] for a in axes], np.uint8), axis_labels=tuple(axes), scale=[DESK_SCALE[a] for a in axes],
+        translate=[DESK_OFFSET[a] for a in axes], units=[DESK_UNITS[a] for a in axes], name="movie",
+    )  # fmt: skip
+    shape = tuple(DESK_SHAPE[a] if a in axes else 1 for a in "tzyx")
+    place = Place(Grid.of(image, axes), shape, 1.0, DESK_SHAPE["c"] if "c" in axes else 1)
+    document = Document(shape_tzyx=shape) if document is None else document
+    editor = Editor(viewer, document, place)
+    told: list[tuple[str, str]] = []
+    editor.told.connect(lambda text, kind: told.append((text, kind)))
+    return Desk(viewer, image, document, editor, Bound(viewer, editor), told)
+
+
+@pytest.fixture
+def desk() -> Callable[..., Desk]:
+    """A viewer without a window, an image in it, and the editor of a new document."""
+    return lay_out
