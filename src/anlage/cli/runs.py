@@ -52,7 +52,7 @@ def configure_train(parser: Parser) -> None:
     parser.add_argument(
         "--from", dest="start_from", metavar="MODEL",
         help="start from the weights of this model (a file, a run, or `starter`); its settings that shape the network are taken "
-        "over",
+        "over. `none`: fresh weights. By default the starter, where it fits the data and the settings",
     )  # fmt: skip
     device_option(parser)
     parser.epilog = f"{parser.epilog}\n\n{_CODES}\n\n{_settings()}"
@@ -81,19 +81,29 @@ def _settings() -> str:
     return "\n".join(lines).rstrip()
 
 
+def _start(options: argparse.Namespace, settings: list[str]) -> Path | None:
+    """The model to start from."""
+    from anlage.training.fitting import usual_start
+
+    if options.start_from is None:
+        return usual_start(options.task, options.stores, settings)
+    if options.start_from == "none":
+        return None
+    return model_of(options.start_from, flat=_is_flat(options.stores[0]))
+
+
 def run_train(options: argparse.Namespace) -> int:
     from anlage.training.config import assign
     from anlage.training.run import Run
 
     device = [] if options.device == "auto" else [f"device={options.device}"]
-    start_from = None if options.start_from is None else model_of(options.start_from, flat=_is_flat(options.stores[0]))
     settings = [*options.settings, *device]
     chosen, _ = assign(options.task, settings)
     if chosen.device != "auto":  # before there is a run; torch, which knows, is needed in any case
         from anlage.networks.device import choose_device
 
         choose_device(chosen.device)
-    run = Run.create(options.output, options.task, options.stores, settings, start_from=start_from)
+    run = Run.create(options.output, options.task, options.stores, settings, start_from=_start(options, settings))
     if run.replaced:
         print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"

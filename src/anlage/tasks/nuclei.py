@@ -37,7 +37,7 @@ class NucleiConfig(Frozen):
     sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
     """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
     patch_um: Annotated[float, Gt(0)] | None = None
-    """Edge length of a training patch in µm; by default 7 nucleus diameters, or the whole image where it is smaller."""
+    """Edge length of a training patch in µm; by default 5 nucleus diameters, or the whole image where it is smaller."""
     width: Annotated[int, Ge(8), Le(256)] = 32
     """Channels of the network's finest level; each coarser level has twice as many."""
     levels: Annotated[int, Ge(1), Le(5)] = 3

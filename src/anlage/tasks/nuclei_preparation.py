@@ -24,7 +24,7 @@ from anlage.tasks.task import Setting
 
 __all__ = ["prepare"]
 
-PATCH_DIAMETERS = 7.0
+PATCH_DIAMETERS = 5.0
 """Edge of a training patch: a nucleus with its neighbours on all sides, several times over."""
 MATCH_DIAMETERS = 0.35
 """A candidate nearer to a centre than this part of a diameter is right."""

@@ -17,6 +17,7 @@ from anlage.frozen import Frozen
 __all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "read_config", "task_named"]
 
 RUN_SCHEMA = 1
+_LEARNING_RATE = 4e-3
 
 
 class TrainingConfig(Frozen):
@@ -28,8 +29,8 @@ class TrainingConfig(Frozen):
     """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` is given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 4e-3
-    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights, half of it from a model's."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
@@ -86,6 +87,12 @@ class RunConfig(Frozen):
     """The task's own configuration."""
     start_from: str | None = None
     """Path of the model whose weights the training starts from; None: fresh weights."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Highest learning rate: as set, else gentler where a model's weights are to be kept in mind."""
+        fresh = self.start_from is None
+        return self.training.learning_rate or (_LEARNING_RATE if fresh else _LEARNING_RATE / 2)
 
     @property
     def freeze(self) -> bool:

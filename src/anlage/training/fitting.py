@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anlage.card import Card
     from anlage.dataset.store import Store
 
-__all__ = ["card_of", "check_together"]
+__all__ = ["card_of", "check_together", "usual_start"]
 
 
 def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
@@ -41,6 +41,44 @@ def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
             f"The model {model} was planned by another version of anlage ({card.version}); train without starting from it."
         ) from error
     return card
+
+
+def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[str] = ()) -> Path | None:
+    """The model that a training starts from unless the user says otherwise: the starter, where it fits.
+
+    It fits where it is of the task, the data have its channels and dimensions, and no setting asks for another network.
+    It has learnt from synthetic embryos what nuclei look like, so that few annotations and minutes suffice.
+
+    Parameters
+    ----------
+    task
+        Name of the task.
+    stores
+        Training data.
+    assignments
+        Settings, each ``name=value``.
+
+    Returns
+    -------
+    path
+        None: fresh weights.
+    """
+    from anlage.dataset.store import Store
+    from anlage.inference.starter import starter_path
+    from anlage.model import read_card
+    from anlage.training.config import assign, task_named
+
+    first = Store.open(Path(stores[0]).resolve())
+    path = starter_path(flat=first.shape_tzyx[1] == 1)
+    if not path.exists():
+        return None
+    card = read_card(path)
+    if card.task != task or _n_inputs(card) != first.shape[1]:
+        return None
+    _, wanted = assign(task, assignments)
+    asked = wanted.model_dump(mode="json")
+    same = all(asked[name] == card.config.get(name, asked[name]) for name in task_named(task).inherited)
+    return path if same else None
 
 
 def check_together(stores: Sequence[Store], card: Card | None) -> None:

@@ -179,7 +179,9 @@ def _optimiser(network: nn.Module, config: TrainingConfig, device: str) -> torch
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, fused=device != "mps"
+        [group for group in groups if group["params"]],
+        lr=0.0,
+        fused=device != "mps",  # each step brings its rate
     )
     # made now, not in the first step: running out of memory in the middle of a step would leave half of them behind
     for parameter in parameters:
