@@ -60,10 +60,11 @@ class TaskCard(QFrame):
         self.setStyleSheet(_CHOSEN if chosen else _FRAME)
         self.setAccessibleName(f"{self.title.text()}{', chosen' if chosen else ''}")
 
-    def show_readiness(self, ready: Readiness) -> None:
-        """Say what there is, and what is missing."""
+    def show_readiness(self, ready: Readiness, *, chosen: bool) -> None:
+        """Say what there is, and what is missing; for the chosen one the button says why it cannot be trained."""
         kind = "idle" if ready.lack else "warning" if ready.wish else "good"
-        self.line.say(ready.lack or f"{ready}.", kind)
+        text = ready.lack if ready.lack and not chosen else f"{ready}."
+        self.line.say(text[:1].upper() + text[1:], kind, ready.lack)
 
     def mousePressEvent(self, event: Any) -> None:
         """Choose it."""
@@ -103,13 +104,15 @@ class TaskCards(QWidget):
         self.task = task
         for name, card in self.cards.items():
             card.choose(chosen=name == task)
+        if self._ready:
+            self.show_readiness(self._ready)
         self.chosen.emit(task)
 
     def show_readiness(self, ready: Mapping[str, Readiness]) -> None:
         """What each kind has to learn from."""
         self._ready = dict(ready)
         for name, card in self.cards.items():
-            card.show_readiness(ready[name])
+            card.show_readiness(ready[name], chosen=name == self.task)
 
     @property
     def known(self) -> bool:

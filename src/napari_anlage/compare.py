@@ -74,7 +74,6 @@ class CompareDialog(QDialog):
             table.verticalHeader().hide()
             table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             table.horizontalHeader().setStretchLastSection(True)
-            table.setAlternatingRowColors(True)
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         row = QHBoxLayout()
         row.addWidget(QLabel("thick: held-out loss · thin: training loss · ★ best so far"), 1)

@@ -22,7 +22,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from anlage import AnlageError
-from napari_anlage.wording import in_words
+from napari_anlage.wording import in_words, none_in_words
 
 __all__ = ["Form", "form_for", "read"]
 
@@ -101,7 +101,7 @@ class Form(QWidget):
 
 
 class _Row(QWidget):
-    """Editor of one field; a field that may be None has a box to tick before it."""
+    """Editor of one field; before one that may be None, a box that is ticked while it is left to the program."""
 
     changed = Signal()
 
@@ -113,9 +113,9 @@ class _Row(QWidget):
         self.setToolTip(_tooltip(field, bounds))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self._tick = QCheckBox("set")
+        self._tick = QCheckBox(none_in_words(field.description or ""))
         self._tick.setVisible(self._optional)
-        self._tick.setToolTip("Unticked: chosen automatically.\n" + self.toolTip())
+        self._tick.setToolTip(self.toolTip())
         self._nested = isinstance(kind, type) and issubclass(kind, BaseModel)
         self._editor: Any = Form(value) if self._nested else _editor(kind, value, bounds)
         native = self._editor if self._nested else self._editor.native
@@ -133,7 +133,7 @@ class _Row(QWidget):
         self._editor.changed.connect(self._on_edit)
 
     def value(self) -> Any:
-        if self._optional and not self._tick.isChecked():
+        if self._optional and self._tick.isChecked():
             return None
         if self._shown is not None and self._seen() == self._at_show:
             return self._shown  # untouched: exactly what was given, whatever the editor can show of it
@@ -146,7 +146,7 @@ class _Row(QWidget):
     def set_value(self, value: Any) -> None:
         self._shown = value
         if self._optional:
-            self._tick.setChecked(value is not None)
+            self._tick.setChecked(value is None)
             self._native.setVisible(value is not None)
         if value is not None and not self._nested:
             self._editor.value = _as_text(value) if self._is_text else value
@@ -156,7 +156,7 @@ class _Row(QWidget):
         return self._editor.read() if self._nested else self._editor.value
 
     def _on_tick(self, ticked: bool) -> None:  # noqa: FBT001 - Qt's signal
-        self._native.setVisible(ticked)
+        self._native.setVisible(not ticked)
         self.changed.emit()
 
     def _on_edit(self, *_: Any) -> None:

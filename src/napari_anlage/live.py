@@ -52,7 +52,7 @@ class LearningPreview(QObject):
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_MS)
         self._run: Run | None = None
-        self._on = False
+        self._on = self._last = False
         self._folder: Path | None = None
         self._request: Request | None = None
         self._given: Handover | None = None
@@ -74,12 +74,16 @@ class LearningPreview(QObject):
         if run is not self._run:
             self.stop()
             self._shown = None
-        self._run, self._on = run, on
+        self._run, self._on, self._last = run, on, False
         if on and run is not None:
             self._timer.start()
             self.look()
         else:
             self.stop()
+
+    def finish(self) -> None:
+        """The training has ended: show what came of it, and then no more."""
+        self._last = True
 
     def stop(self) -> None:
         """End a prediction under way and begin none; the layers stay."""
@@ -99,6 +103,9 @@ class LearningPreview(QObject):
             return
         newest = self._run.newest_model_path
         if newest is None:
+            if self._last:
+                self.stop()
+                return
             self.said.emit("The preview begins with the first look at held-out data.", "idle")
             return
         try:
@@ -106,7 +113,9 @@ class LearningPreview(QObject):
             key = (newest.stat().st_mtime_ns, box)
             moving = self._seen is not None and box != self._seen
             self._seen = box
-            if key == self._shown or moving:  # while the view moves, wait until it rests
+            if self._last and self._shown is not None and self._shown[0] == key[0]:
+                self.stop()
+            if key == self._shown or moving or not self._timer.isActive():  # while the view moves, wait until it rests
                 return
             self._begin(newest, box)
             self._shown = key
@@ -179,7 +188,8 @@ class LearningPreview(QObject):
         if active is None or active in viewer.layers:
             viewer.layers.selection.active = active
         self.said.emit(
-            f"{plural(len(nuclei), 'nucleus', 'nuclei')} in view with the weights of step {name.split()[-1]}.", "good"
+            f"{plural(len(nuclei), 'nucleus', 'nuclei')} in view with the weights of step {name.split()[-1]}.",
+            "good" if len(nuclei) else "idle",
         )
 
     def _rest(self) -> None:

@@ -31,7 +31,7 @@ from napari_anlage.parts import ActionButton, StatusLine, heading
 from napari_anlage.plots import LearningPlot
 from napari_anlage.runs import project_runs
 from napari_anlage.session import Session
-from napari_anlage.wording import remaining, short
+from napari_anlage.wording import in_words, remaining, short
 
 __all__ = ["RunView", "how_good"]
 
@@ -312,8 +312,10 @@ class RunView(QWidget):
             self.progress.setValue(1 if state == "finished" else 0)
             self.progress.setFormat(state)
             self._say_end(run, state)
-        self.live.follow(run, on=self.preview.isChecked() and state == "running")
-        if state != "running" and self.preview_line.plain.endswith("."):
+        if state == "running":
+            self.live.follow(run, on=self.preview.isChecked())
+        else:
+            self.live.finish()
             self.preview_line.say("")
         self._fill()
         self._session.run_changed.emit()
@@ -345,8 +347,10 @@ class RunView(QWidget):
 
 
 def _for_the_dock(sentence: str) -> str:
-    """What the command line advises, as the dock has it: a button."""
-    return re.sub(r"`anlage resume [^`]*`", "Resume", sentence)
+    """What the command line advises, as the dock has it: a button or a field."""
+    text = re.sub(r"`anlage resume [^`]*`", "Resume", sentence)
+    text = re.sub(r"with --set (\w+)=…", lambda option: f"({in_words(option[1])}, under Advanced)", text)
+    return re.sub(r"with --device (\w+)", r"with the device \1", text)
 
 
 def _belongs_elsewhere(run: Run, folder: Path) -> bool:

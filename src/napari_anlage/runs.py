@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anlage import AnlageError, Curve, Run, RunSummary, Store
-from napari_anlage.wording import in_words, short
+from anlage import TASKS, AnlageError, Curve, Run, RunSummary, Store
+from napari_anlage.wording import in_words, none_in_words, short
 
 __all__ = ["Summary", "differences", "project_runs", "summary"]
 
@@ -69,19 +69,21 @@ def differences(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
 
 def _settings(run: Run, data: str) -> dict[str, str]:
     config = run.config
+    kinds = [type(config.training)] + ([TASKS[config.task].config] if config.task in TASKS else [])
+    about = {name: field.description or "" for kind in kinds for name, field in kind.model_fields.items()}
     told: dict[str, Any] = config.training.model_dump(mode="json") | dict(config.settings)
     start = config.start_from
     first = {"data": data, "started from": short(Path(start).stem) if start else "fresh weights"}
-    return first | {in_words(name): _value(value) for name, value in told.items()}
+    return first | {in_words(name): _value(value, about.get(name, "")) for name, value in told.items()}
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, description: str) -> str:
     if value is None:
-        return "automatic"
+        return none_in_words(description)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
-        return ", ".join(_value(item) for item in value)
+        return ", ".join(_value(item, "") for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["duration", "in_words", "plural", "remaining", "short"]
+__all__ = ["duration", "in_words", "none_in_words", "plural", "remaining", "short"]
 
 _UNITS = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
 _LONG_S, _VERY_LONG_S = 90.0, 5400.0
@@ -14,6 +14,12 @@ def in_words(name: str) -> str:
     """A parameter's name for people: its unit, which it carries as its last word, in brackets."""
     *words, last = name.split("_")
     return f"{' '.join(words)} ({_UNITS[last]})" if words and last in _UNITS else name.replace("_", " ")
+
+
+def none_in_words(description: str) -> str:
+    """What a parameter is called that is left unset: the single word that its description has for it, else automatic."""
+    found = re.search(r"None: (\w+)\.", description)
+    return found[1] if found else "automatic"
 
 
 def short(name: str) -> str:

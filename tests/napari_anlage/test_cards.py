@@ -38,6 +38,7 @@ def test_each_card_says_what_there_is_and_what_is_missing(cards) -> None:
     assert cards.lack is None
     cards.choose("divisions")
     assert cards.lack == "No division is annotated; mark one."
+    assert cards.cards["divisions"].line.plain == "No division."  # why it is grey now stands below the button
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])
