@@ -1,6 +1,6 @@
 """Centres in mouse embryos (BBBC050), leave one embryo out: the tables of benchmarks.md, from the command line only.
 
-    python docs/benchmark_bbbc050.py ../shared/data/bbbc050-mouse-embryo /tmp/bbbc050 [--minutes 5] [--only loo|one|classical]
+    python docs/benchmark_bbbc050.py ../shared/data/bbbc050-mouse-embryo /tmp/bbbc050 [--minutes 5 | --steps 500] [--only loo|one|starter|classical]
 
 Each embryo is a movie of five stacks, the truth the centroids of its labels. Writes WORK/results.json as it goes; what is
 there already is not run again.
@@ -29,7 +29,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
     parser.add_argument("--minutes", type=float, default=5.0)
-    parser.add_argument("--only", choices=("loo", "one", "classical"))
+    parser.add_argument(
+        "--steps", type=int, help="steps of each training, instead of minutes: for a machine that is busy"
+    )
+    parser.add_argument("--only", choices=("loo", "one", "starter", "classical"))
     parser.add_argument("--threads", type=int, help="CPU threads of each training (default: all cores)")
     parser.add_argument("--embryos", default=",".join(EMBRYOS))
     options = parser.parse_args()
@@ -37,13 +40,19 @@ def main() -> None:
     for embryo in EMBRYOS:
         lay_out(options.data, options.work, embryo)
     for embryo in options.embryos.split(","):
-        if options.only in (None, "classical"):
-            record(options.work, f"classical {embryo}", lambda e=embryo: score(options.work, "classical", [e]))
+        for untrained in ("classical", "starter"):
+            if options.only in (None, untrained):
+                record(options.work, f"{untrained} {embryo}", lambda e=embryo, u=untrained: score(options.work, u, [e]))
         if options.only in (None, "loo"):
-            record(options.work, f"left out {embryo}, {options.minutes:g} min", lambda e=embryo: left_out(options, e))
+            record(options.work, f"left out {embryo}, {length(options)}", lambda e=embryo: left_out(options, e))
         if options.only in (None, "one"):
-            record(options.work, f"one cuboid of {embryo}", lambda e=embryo: one_cuboid(options, e))
+            record(options.work, f"one cuboid of {embryo}, {length(options)}", lambda e=embryo: one_cuboid(options, e))
     print((options.work / "results.json").read_text())
+
+
+def length(options: argparse.Namespace) -> str:
+    """How long a training takes, in words."""
+    return f"{options.minutes:g} min" if options.steps is None else f"{options.steps} steps"
 
 
 def lay_out(data: Path, work: Path, embryo: str) -> None:
@@ -71,20 +80,20 @@ def lay_out(data: Path, work: Path, embryo: str) -> None:
 def left_out(options: argparse.Namespace, embryo: str) -> dict:
     """Train on the other four, score on this one."""
     stores = [whole_store(options.work, other) for other in EMBRYOS if other != embryo]
-    run = options.work / f"run-without-{embryo}-{options.minutes:g}"
-    seconds = train(stores, run, options.minutes, options.threads)
+    run = options.work / f"run-without-{embryo}-{length(options).replace(' ', '-')}"
+    seconds = train(stores, run, options)
     return {**score(options.work, str(run), [embryo]), "seconds": seconds}
 
 
 def one_cuboid(options: argparse.Namespace, embryo: str) -> dict:
-    """Train on two frames of one embryo for three minutes, score on the other four."""
+    """Train on two frames of one embryo, score on the other four."""
     low, high = ONE_CUBOID
     z, y, x = tifffile.imread(next((options.work / f"Emb{embryo}").iterdir())).shape
     store = options.work / f"cuboid-{embryo}.zarr"
     if not store.exists():
         build(options.work, embryo, store, f"{low}:{high},0:{z},0:{y},0:{x}")
-    run = options.work / f"run-cuboid-{embryo}"
-    seconds = train([store], run, 3, options.threads)
+    run = options.work / f"run-cuboid-{embryo}-{length(options).replace(' ', '-')}"
+    seconds = train([store], run, options)
     return {**score(options.work, str(run), [e for e in EMBRYOS if e != embryo]), "seconds": seconds}
 
 
@@ -102,11 +111,12 @@ def build(work: Path, embryo: str, store: Path, cuboid: str) -> None:
     )
 
 
-def train(stores: list[Path], run: Path, minutes: float, threads: int | None) -> float:
+def train(stores: list[Path], run: Path, options: argparse.Namespace) -> float:
     start = time.perf_counter()
     if not list(run.glob("*.anlage")):
-        extra = [] if threads is None else [f"threads={threads}"]
-        anlage("train", "nuclei", *stores, "-o", run, "--set", f"minutes={minutes:g}", *extra)
+        settings = [f"minutes={options.minutes:g}" if options.steps is None else f"steps={options.steps}"]
+        settings += [] if options.threads is None else [f"threads={options.threads}"]
+        anlage("train", "nuclei", *stores, "-o", run, *(word for s in settings for word in ("--set", s)))
     return round(time.perf_counter() - start, 1)
 
 
