@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.footer import Footer
-from napari_anlage.preferences import limit_memory
+from napari_anlage.preferences import limit_memory, prefer_reader
 from napari_anlage.saving import Autosave
 from napari_anlage.session import Session
 
@@ -27,8 +27,8 @@ class Host(QWidget):
         super().__init__()
         self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the widget
         self.session = Session.of(napari_viewer)
-        self.session.layers_changed.connect(self._choose_image)
-        self._choose_image()
+        self.session.layers_changed.connect(self._choose_layers)
+        self._choose_layers()
         self.footer = Footer(self.session)
         self.autosave = Autosave(self.session, self)
         self._awake = False
@@ -58,6 +58,7 @@ class Host(QWidget):
     def wake(self) -> None:
         """Do what can wait until the widget was painted: it opens at once."""
         limit_memory()
+        prefer_reader()
         self.autosave.start()
         self.footer.wake()
 
@@ -67,11 +68,14 @@ class Host(QWidget):
         self.autosave.stop()
         super().closeEvent(event)
 
-    def _choose_image(self) -> None:
-        """The first image is chosen by itself."""
-        layers = self.session.image_layers()
-        if self.session.image_layer is None and layers:
-            self.session.choose_image(layers[0])
+    def _choose_layers(self) -> None:
+        """The first image, and the first layer with nuclei, are chosen by themselves."""
+        session = self.session
+        images, nuclei = session.image_layers(), session.nuclei_layers()
+        if session.image_layer is None and images:
+            session.choose_image(images[0])
+        if session.nuclei_layer is None and nuclei:
+            session.choose_nuclei(nuclei[0])
 
 
 def scrolling(content: QWidget | None = None) -> QScrollArea:

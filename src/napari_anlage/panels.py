@@ -17,6 +17,7 @@ class Panel(Host):
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.tab = self.make()
+        self.tab.column.setContentsMargins(8, 8, 8, 8)  # parts of a step have none of their own
         self.hold(scrolling(self.tab))
 
     def make(self) -> Tab:
@@ -42,9 +43,9 @@ class FindCuboid(Panel):
     """Find the cuboid in which the annotation is complete, see it and change it."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.annotate import AnnotateTab
+        from napari_anlage.region_panel import RegionPanel
 
-        return AnnotateTab(self.session)
+        return RegionPanel(self.session)
 
 
 class ChooseChannels(Panel):

@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from napari.settings import get_plugin_settings
+from napari.settings import get_plugin_settings, get_settings
 
-__all__ = ["Preferences", "follow", "limit_memory", "read"]
+__all__ = ["Preferences", "follow", "limit_memory", "prefer_reader", "read"]
 
 _PLUGIN = "anlage"
 _LIMIT = "ANLAGE_MEMORY_GB"
+_PROJECTS = ("*.anlage", f"*.anlage{os.sep}")
+"""Files and folders, as napari writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,14 @@ def limit_memory() -> None:
         os.environ.pop(_LIMIT, None)
     else:
         os.environ[_LIMIT] = f"{limit:g}"
+
+
+def prefer_reader() -> None:
+    """Let napari open project folders that are dropped on it without asking which plugin shall read them.
+
+    Otherwise it asks for every folder that more than one plugin may read. A choice that the user made stays.
+    """
+    plugins = get_settings().plugins
+    missing = {pattern: _PLUGIN for pattern in _PROJECTS if pattern not in plugins.extension2reader}
+    if missing:
+        plugins.extension2reader = {**plugins.extension2reader, **missing}

@@ -48,26 +48,21 @@ def _refuse_model(path: str | Sequence[str]) -> list[Layer]:
 def _layers(folder: Path) -> list[Layer]:
     """Image and annotated nuclei of a project, as layers that nobody manages."""
     from anlage import Project
+    from napari_anlage.opening import layer_of
 
     project = Project.open(folder)
     try:
-        nuclei = project.document.nuclei
-        movie = project.open_image()
+        nuclei, movie, path = project.document.nuclei, project.open_image(), project.image_path
     finally:
         project.abandon()
-    spacing = (1.0, 1.0, 1.0) if movie.spacing is None else movie.spacing.zyx
-    unit = "pixel" if movie.spacing is None else "µm"
-    sizes = dict(zip("tczyx", (movie.interval_s or 1.0, 1.0, *spacing), strict=True))
-    units = dict(zip("tczyx", ("s" if movie.interval_s else "pixel", "pixel", unit, unit, unit), strict=True))
-    image = {
-        "name": Path(movie.source).name, "scale": [sizes[axis] for axis in movie.axes],
-        "units": [units[axis] for axis in movie.axes], "axis_labels": tuple(movie.axes),
-    }  # fmt: skip
+    pixels, about = layer_of(movie, path or folder)
+    at = dict(zip(movie.axes, zip(about["scale"], about["units"], strict=True), strict=True))
+    axes = [axis for axis in "tzyx" if axis in at]
     points = {
-        "name": "nuclei", "scale": [sizes[axis] for axis in "tzyx"], "units": [units[axis] for axis in "tzyx"],
-        "axis_labels": tuple("tzyx"), "face_color": "transparent", "features": {"id": nuclei.ids},
+        "name": "nuclei", "scale": [at[axis][0] for axis in axes], "units": [at[axis][1] for axis in axes],
+        "axis_labels": tuple(axes), "face_color": "transparent", "features": {"id": nuclei.ids},
     }  # fmt: skip
-    return [(movie.data, image, "image"), (nuclei.positions, points, "points")]
+    return [(pixels, about, "image"), (nuclei.positions[:, ["tzyx".index(axis) for axis in axes]], points, "points")]
 
 
 def _single(path: str | Sequence[str]) -> Path | None:

@@ -11,6 +11,7 @@ from napari_anlage.channels import Role, roles
 from napari_anlage.chips import AxisChips, ScaleChips
 from napari_anlage.diameter import DiameterField
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading
+from napari_anlage.project_row import ProjectRow
 from napari_anlage.session import Session
 
 __all__ = ["DataTab"]
@@ -32,13 +33,16 @@ class DataTab(Tab):
         self.scale = ScaleChips()
         self.channels = ChannelList(session)
         self.diameter = DiameterField(session)
+        self.project = ProjectRow(session)
         self.next = ActionButton("Next: annotate nuclei", primary=True, tooltip="Goes to the next step.")
         self._of_image = (heading("Channels"), self.channels, heading("Nucleus diameter"), self.diameter)
-        self.add(heading("Image"), self.image, self.axes, self.scale, *self._of_image, self.status, self.next)
+        self.add(heading("Image"), self.image, self.axes, self.scale, *self._of_image)
+        self.add(heading("Project"), self.project, self.status, self.next)
         self.image.chosen.connect(session.choose_image)
         self.axes.chosen.connect(self._on_axes)
         self.scale.edited.connect(lambda spacing, seconds: self.attempt(lambda: session.set_scale(spacing, seconds)))
         self.channels.failed.connect(self.report)
+        self.project.failed.connect(self.report)
         self.next.clicked.connect(self.proceed)
         session.layers_changed.connect(self.refresh_layers)
         session.image_changed.connect(self.refresh)
