@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,12 @@ class ModelPanel(QWidget):
             "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
         )
         self.about = note("")
-        self.card = QCollapsible("Card")
+        self.card = QCollapsible("Card", expandedIcon="▾", collapsedIcon="▸")
         self.card.setDuration(0)
         self.text = QTextBrowser()
         self.text.setOpenLinks(False)
         self.text.setFixedHeight(_CARD_HEIGHT)
+        self.text.setStyleSheet("font-size:11px")
         self._build()
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)
@@ -133,7 +135,8 @@ class ModelPanel(QWidget):
         self.about.setText("\n".join(choice.lines()))
         self.card.setVisible(choice.card is not None)
         if choice.card is not None:
-            self.text.setMarkdown(choice.card.to_markdown())
+            # headings as large as suits so narrow a page
+            self.text.setMarkdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
         self.changed.emit()
 
     def _on_open(self) -> None:

@@ -89,7 +89,8 @@ class Choice:
             return [
                 "Finds bright blobs of one size: a first proposal at once, nothing is learnt. Its probabilities only rank."
             ]
-        return [_learnt(card, self.training), _how_good(card, self.training), _probabilities(card), _looks_at(card)]
+        said = [_learnt(card, self.training), _how_good(card, self.training), _probabilities(card)]
+        return ["Comes with the program, for first proposals.", *said] if self.argument == STARTER else said
 
 
 def classical() -> Choice:
@@ -102,7 +103,7 @@ def starter(*, flat: bool) -> list[Choice]:
     path = starter_path(flat=flat)
     if not path.is_file():
         return []
-    found = Choice.of(path, name="starter (first proposals)")
+    found = Choice.of(path, name=STARTER)
     return [replace(found, argument=STARTER)]
 
 
@@ -139,10 +140,3 @@ def _probabilities(card: Card) -> str:
     if ece is None:
         return "Its probabilities are not calibrated: take them as a ranking."
     return f"Its probabilities are off by {100 * ece:.0f} percentage points on average."
-
-
-def _looks_at(card: Card) -> str:
-    z, y, x = card.spacing_um_zyx
-    size = "" if card.diameter_um is None else f", nuclei of {card.diameter_um:.1f} µm"
-    channels = "channel" if len(card.channels) == 1 else "channels"
-    return f"Knows {channels} {', '.join(card.channels)}, voxels of {z:g} × {y:g} × {x:g} µm (z, y, x){size}."

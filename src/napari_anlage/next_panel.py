@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
 from napari_anlage import overlay
 from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.proposals import Candidates
 from napari_anlage.review import Review
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
@@ -43,7 +44,8 @@ class NextPanel(Tab):
     def __init__(self, session: Session, review: Review, busy: Callable[[], str | None]) -> None:
         super().__init__()
         self._session, self._review, self._busy = session, review, busy
-        self._looked: tuple[int, ...] = ()
+        self._of: Candidates | None = None
+        self._waiting = False
         self.find = ActionButton(
             "Find the least sure places",
             tooltip="Among what was predicted: cuboids with most candidates near the threshold. Correcting these teaches most.",
@@ -70,7 +72,7 @@ class NextPanel(Tab):
 
     def _connect(self) -> None:
         self.find.clicked.connect(lambda: self.attempt(self.look))
-        self.more.clicked.connect(lambda: self.attempt(lambda: self.wanted.emit(self.frames_to_see())))
+        self.more.clicked.connect(lambda: self.attempt(self._want_more))
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self._go(item)))
         self.list.currentRowChanged.connect(lambda _: self.refresh())
         self.here.clicked.connect(lambda: self.attempt(self.add_region))
@@ -84,11 +86,12 @@ class NextPanel(Tab):
         self.find.allow(missing, show=False)
         self.here.allow(None if self.list.currentItem() else "Choose one of the places.", show=False)
         self.more.allow(busy, show=False)
-        if found is None:
+        if found is not self._of and not self._waiting:
             self.forget()
 
     def forget(self) -> None:
         """The places are of no account any more."""
+        self._of = self._review.candidates
         self.list.clear()
         self.status.say("")
         for widget in (self.list, self.here, self.more):
@@ -101,6 +104,7 @@ class NextPanel(Tab):
         session, review, found = self._session, self._review, self._review.candidates
         if found is None:
             raise AnlageError("Nothing was predicted yet; preview something, or run all frames.")
+        self._of = found
         shape = session.image().shape_tzyx
         places = least_sure(
             found.nuclei.select(np.flatnonzero(review.unjudged)), shape, found.spacing, found.threshold, n=_PROPOSALS,
@@ -129,6 +133,16 @@ class NextPanel(Tab):
             self.list.setCurrentRow(0)
             self._go(self.list.item(0))
         self.refresh()
+
+    def arrived(self) -> None:
+        """The frames that were asked for are there, or as many of them as there will be."""
+        waited, self._waiting = self._waiting, False
+        if waited and self._review.candidates is not None:
+            self.attempt(self.look)
+
+    def _want_more(self) -> None:
+        self._waiting = True
+        self.wanted.emit(self.frames_to_see())
 
     def frames_to_see(self) -> list[int]:
         """Frames all over the movie that were not predicted yet."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari.utils import Colormap
 from psygnal import Signal
 
-from anlage import AnlageError, Annotations, Box, State
+from anlage import HUMAN, AnlageError, Annotations, Box, State
 from napari_anlage import overlay
 from napari_anlage.layers import kind_of
 from napari_anlage.proposals import Candidates, Mask, Standing, alone, standings
@@ -213,13 +213,11 @@ class Review:
         return float(t), float(z), float(y), float(x)
 
     def outside_regions(self) -> int:
-        """How many nuclei of the document that this model proposed lie in no region: they are not learnt from."""
-        if self.candidates is None or not len(self.candidates):
-            return 0
-        ours = np.isin(self._annotated.origin, np.unique(self.candidates.nuclei.origin))
+        """How many judged nuclei, whichever model proposed them, lie in no region: they are not learnt from."""
+        judged: Mask = self._annotated.origin != HUMAN
         for region in self.session.regions:
-            ours &= ~region.box.contains(self._annotated.positions)
-        return int(ours.sum())
+            judged = judged & ~region.box.contains(self._annotated.positions)
+        return int(judged.sum())
 
     # ---- judging ----
 

@@ -46,7 +46,7 @@ class ReviewPanel(Tab):
             "Reject",
             tooltip="They are kept as wrong: background that the next training learns from. Ctrl+Z takes it back.",
         )
-        self.keys = note("Under the mouse: C accepts, X rejects. K goes to the next.")
+        self.keys = note("Under the mouse: C accepts, X rejects; K: the next.")
         self.keys.setToolTip("\n".join(f"{shown}: {does}" for _, shown, does in KEYS))
         self.region = ActionButton(
             "Region around what I judged",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qtpy.QtCore import Signal
@@ -84,15 +85,17 @@ class PredictTab(Tab):
 
     def _build(self) -> None:
         self.heatmap.setChecked(True)
-        self.add(heading("Model"), self.models, self.warnings, self.preview, self.cancel, self.status, self.notes)
+        self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes, self.warnings)
         self.add(self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
+        self.warnings.setStyleSheet("font-size:11px")
         self.cancel.hide()
+        self._say_notes(())
 
     def _connect(self) -> None:
         session, previewer = self._session, self.previewer
         self.models.changed.connect(self.refresh)
         self.models.failed.connect(self.report)
-        self._check.answered.connect(lambda said: self.warnings.say("\n".join(said), "warning"))
+        self._check.answered.connect(self._on_answer)
         self.preview.clicked.connect(self.preview_here)
         self.cancel.clicked.connect(previewer.stop)
         self.threshold.tuned.connect(self.review.set_threshold)
@@ -149,7 +152,16 @@ class PredictTab(Tab):
             image = self._session.scaled_image()
         except AnlageError:
             return None
+        if image.n_channels == 1:  # its only name is that of the layer, which says nothing of a stain
+            image = replace(image, channels=("channel 0",))
         return Question(image, self.models.choice, self._channels(), self._session.diameter_um)
+
+    def _on_answer(self, said: tuple[str, ...]) -> None:
+        self.warnings.say("\n".join(f"• {one}" for one in said) if len(said) > 1 else "".join(said), "warning")
+
+    def _say_notes(self, notes: Sequence[str]) -> None:
+        self.notes.setText("\n".join(notes))
+        self.notes.setVisible(bool(notes))
 
     # ---- preview ----
 
@@ -169,7 +181,7 @@ class PredictTab(Tab):
 
     def _begin(self, requests: Sequence[Request]) -> None:
         self._began = time.monotonic()
-        self.notes.setText("")
+        self._say_notes(())
         self.previewer.begin(requests)
         self.refresh()
 
@@ -223,7 +235,7 @@ class PredictTab(Tab):
             overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
         viewer.layers.selection.active = active
         self.review.take(found)
-        self.notes.setText("\n".join(preview.notes))
+        self._say_notes(preview.notes)
         seconds = time.monotonic() - self._began
         n_here = len(self.review.inside(found.boxes))
         advice = "" if n_here else " Lower the threshold, or train longer."
@@ -235,18 +247,16 @@ class PredictTab(Tab):
         )
 
     def _on_ended(self) -> None:
-        found = self.review.candidates
-        if found is not None and len(found.frames) > 1 and self.next.list.isVisibleTo(self):
-            self.attempt(self.next.look)
+        self.next.arrived()
         self.refresh()
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)
-        self.refresh()
+        self._on_ended()
 
     def _on_stopped(self) -> None:
         self.status.say("Cancelled.", "idle")
-        self.refresh()
+        self._on_ended()
 
     # ---- what came back ----
 
