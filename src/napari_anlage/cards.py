@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from anlage import Readiness
+from anlage import USUAL, Readiness
 from napari_anlage.parts import StatusLine
 from napari_anlage.wording import short
 
@@ -176,7 +176,8 @@ class StartChoice(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(10)
         self.setToolTip(
-            "Fresh weights know nothing. Starting from a model that already finds nuclei needs fewer annotations and less time."
+            "Fresh weights know nothing. Starting from a model that already finds nuclei needs fewer annotations and less time.\n"
+            "Automatic: from the starter that comes with anlage, where it fits the channels and the settings; else afresh."
         )
         self._more: list[Path] = []
         self._last = 0
@@ -184,11 +185,12 @@ class StartChoice(QComboBox):
         self.activated.connect(self._on_activated)
 
     def offer(self, models: Sequence[tuple[str, Path]]) -> None:
-        """Offer these models (name, file) after the fresh weights; the choice stays where it can."""
-        chosen = self.model
+        """Offer these models (name, file) after the usual start and fresh weights; the choice stays where it can."""
+        chosen = self.model if self.count() else USUAL
         listed = [path for _, path in models]
         self.blockSignals(True)
         self.clear()
+        self.addItem("automatic", USUAL)
         self.addItem("fresh weights", None)
         for name, path in [*models, *((short(path.stem), path) for path in self._more if path not in listed)]:
             self.addItem(name, path)
@@ -198,13 +200,13 @@ class StartChoice(QComboBox):
         self.choose(chosen)
 
     @property
-    def model(self) -> Path | None:
-        """The model to start from; None for fresh weights."""
+    def model(self) -> str | Path | None:
+        """The model to start from, or ``"usual"``; None for fresh weights."""
         data = self.currentData()
-        return data if isinstance(data, Path) else None
+        return data if isinstance(data, Path) or data == USUAL else None
 
-    def choose(self, model: Path | None) -> None:
-        """Start from this model if it is offered, else afresh."""
+    def choose(self, model: str | Path | None) -> None:
+        """Start from this model if it is offered, else as usual."""
         places = [i for i in range(self.count()) if self.itemData(i) == model]
         self._last = places[0] if places else 0
         self.setCurrentIndex(self._last)
@@ -213,7 +215,7 @@ class StartChoice(QComboBox):
         """Offer one more model, and choose it."""
         if path not in self._more:
             self._more.append(path)
-        listed = [(self.itemText(i), self.itemData(i)) for i in range(1, self.count() - 1)]
+        listed = [(self.itemText(i), self.itemData(i)) for i in range(2, self.count() - 1)]
         self.offer(listed)
         self.choose(path)
 

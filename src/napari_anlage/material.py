@@ -31,7 +31,7 @@ class Order:
     nuclei
         The annotation as it was at that moment; None if it is still to be read from its layer, which may take long.
     start_from
-        Model whose weights to begin with; None for fresh ones.
+        Model whose weights to begin with, or ``"usual"``; None for fresh ones. See `Run.create`.
     context
         Frames to keep before and after the annotated ones, for networks that look at neighbouring frames.
     """
@@ -40,11 +40,13 @@ class Order:
     settings: tuple[str, ...]
     regions: tuple[Region, ...]
     nuclei: Annotations | None = None
-    start_from: Path | None = None
+    start_from: str | Path | None = None
     context: int = 0
 
     @classmethod
-    def of(cls, session: Session, task: str, settings: Sequence[str], start_from: Path | None, context: int) -> Self:
+    def of(
+        cls, session: Session, task: str, settings: Sequence[str], start_from: str | Path | None, context: int
+    ) -> Self:
         """To learn from what the session holds now; called on the GUI thread."""
         nuclei = session.annotations() if session.uses_document else None
         return cls(task, tuple(settings), session.regions, nuclei, start_from, context)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
-from anlage import TASKS, Device, Readiness
+from anlage import TASKS, USUAL, Device, Readiness
 from napari_anlage.cards import Lengths, StartChoice, TaskCards
 from napari_anlage.details import Details
 from napari_anlage.device_choice import DeviceChoice
@@ -74,7 +74,7 @@ def test_the_lengths_follow_from_the_tasks_own(qtbot) -> None:
 def test_a_model_to_start_from_stays_chosen_while_others_come(qtbot) -> None:
     choice = StartChoice()
     qtbot.addWidget(choice)
-    assert choice.model is None
+    assert choice.model == USUAL, "nobody has to choose"
     choice.offer([("a", Path("/x/a.anlage"))])
     choice.choose(Path("/x/a.anlage"))
     choice.offer([("b", Path("/x/b.anlage")), ("a", Path("/x/a.anlage"))])
@@ -85,7 +85,11 @@ def test_a_model_to_start_from_stays_chosen_while_others_come(qtbot) -> None:
     choice.offer([])
     assert choice.model == Path("/elsewhere/2026-01-01-c.anlage")  # it was opened by hand
     choice.choose(Path("/x/a.anlage"))
-    assert choice.model is None  # gone: fresh weights
+    assert choice.model == USUAL  # gone
+    choice.choose(None)
+    choice.offer([])
+    assert choice.model is None
+    assert choice.currentText() == "fresh weights"
 
 
 GPU, CPU = Device("cuda:0", "NVIDIA RTX 4090", 24.0, 21.3), Device("cpu", "EPYC, 8 cores", 64.0, 40.0)

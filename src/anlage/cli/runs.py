@@ -35,6 +35,8 @@ exit codes:
 
 
 def configure_train(parser: Parser) -> None:
+    from anlage.training.fitting import USUAL
+
     parser.explain(
         "The training ends by itself (nuclei: within 5 minutes on two cores) and leaves RUN/NAME.anlage, one file with "
         "the\nnetwork and what is known about it. Ctrl-C or `anlage stop RUN` stops it within 3 s; `anlage resume RUN` "
@@ -50,7 +52,7 @@ def configure_train(parser: Parser) -> None:
         help="a setting, for example minutes=3 (time limit), steps=2000 or seed=1; may be given several times",
     )  # fmt: skip
     parser.add_argument(
-        "--from", dest="start_from", metavar="MODEL",
+        "--from", dest="start_from", metavar="MODEL", default=USUAL,
         help="start from the weights of this model (a file, a run, or `starter`); its settings that shape the network are taken "
         "over. `none`: fresh weights. By default the starter, where it fits the data and the settings",
     )  # fmt: skip
@@ -81,14 +83,12 @@ def _settings() -> str:
     return "\n".join(lines).rstrip()
 
 
-def _start(options: argparse.Namespace, settings: list[str]) -> Path | None:
-    """The model to start from."""
-    from anlage.training.fitting import usual_start
+def _start(options: argparse.Namespace) -> str | Path | None:
+    """The model to start from, or what stands for it."""
+    from anlage.training.fitting import USUAL
 
-    if options.start_from is None:
-        return usual_start(options.task, options.stores, settings)
-    if options.start_from == "none":
-        return None
+    if options.start_from in (USUAL, "none"):
+        return None if options.start_from == "none" else USUAL
     return model_of(options.start_from, flat=_is_flat(options.stores[0]))
 
 
@@ -98,12 +98,13 @@ def run_train(options: argparse.Namespace) -> int:
 
     device = [] if options.device == "auto" else [f"device={options.device}"]
     settings = [*options.settings, *device]
+    start_from = _start(options)
     chosen, _ = assign(options.task, settings)
     if chosen.device != "auto":  # before there is a run; torch, which knows, is needed in any case
         from anlage.networks.device import choose_device
 
         choose_device(chosen.device)
-    run = Run.create(options.output, options.task, options.stores, settings, start_from=_start(options, settings))
+    run = Run.create(options.output, options.task, options.stores, settings, start_from=start_from)
     if run.replaced:
         print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from anlage.card import Card
     from anlage.dataset.store import Store
 
-__all__ = ["card_of", "check_together", "usual_start"]
+__all__ = ["USUAL", "card_of", "check_together", "usual_start"]
+
+USUAL = "usual"
+"""Stands for what `usual_start` gives, wherever a model to start from is named."""
 
 
 def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:

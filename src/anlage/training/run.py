@@ -34,7 +34,7 @@ from anlage.errors import AnlageError
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
-from anlage.training.fitting import card_of, check_together
+from anlage.training.fitting import USUAL, card_of, check_together, usual_start
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
 from anlage.training.summary import RunSummary, summarise
 
@@ -88,7 +88,9 @@ class Run:
         assignments
             Settings, each ``name=value``; see `anlage.training.config.assign`.
         start_from
-            A model whose weights to start from; settings that shape the network are taken over from it.
+            A model whose weights to start from; settings that shape the network are taken over from it. ``"usual"``: the
+            starter that comes with the program, where it fits (see `anlage.training.fitting.usual_start`); None: fresh
+            weights.
         tasks
             The tasks there are, by name; None: those of `anlage.tasks`.
 
@@ -103,6 +105,8 @@ class Run:
         folder = Path(path).resolve()
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")
+        if start_from == USUAL:
+            start_from = usual_start(task, stores, assignments)
         card = None if start_from is None else card_of(start_from, task, task_named(task, tasks).plan)
         training, settings = assign(task, assignments, tasks, None if card is None else card.config)
         if training.freeze_encoder and start_from is None:

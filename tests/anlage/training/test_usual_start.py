@@ -12,7 +12,7 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.inference.starter import starter_path
 from anlage.timelapse import TimeLapse
-from anlage.training.fitting import usual_start
+from anlage.training.fitting import USUAL, usual_start
 from anlage.training.run import Run
 
 
@@ -28,7 +28,8 @@ def test_a_single_channel_starts_from_the_starter_and_learns_gently(tmp_path: Pa
     store = a_store(tmp_path / "s.zarr")
     start = usual_start("nuclei", [store])
     assert start == starter_path()
-    gentle = Run.create(tmp_path / "a", "nuclei", [store], start_from=start)
+    gentle = Run.create(tmp_path / "a", "nuclei", [store], start_from=USUAL)
+    assert gentle.config.start_from == str(start)
     fresh = Run.create(tmp_path / "b", "nuclei", [store])
     asked = Run.create(tmp_path / "c", "nuclei", [store], ["learning_rate=0.01"], start_from=start)
     assert gentle.config.learning_rate == fresh.config.learning_rate / 2
