@@ -1,4 +1,4 @@
-"""An image from the disk as a layer of napari: lazy, in its place, and with its brightness known from a few planes."""
+"""A movie from the disk as image layers, lazily: one for each channel, in its place, its brightness known from a plane."""
 
 from __future__ import annotations
 
@@ -9,37 +9,50 @@ import numpy as np
 
 from anlage import Box, TimeLapse
 
-__all__ = ["layer_of"]
+__all__ = ["add_image", "layers_of"]
 
+_COLOURS = ("green", "magenta", "cyan", "yellow", "red", "blue")
 _WINDOW = 1024
 """Of a larger plane only the middle is read for the brightness, so many voxels wide."""
 
 
-def layer_of(movie: TimeLapse, path: Path) -> tuple[Any, dict[str, Any]]:
-    """Pixels and arguments of an image layer that shows a movie, with its voxel size and time step.
+def add_image(viewer: Any, movie: TimeLapse, path: Path) -> Any:
+    """Add a movie to the viewer; returns the layer of its first channel."""
+    return [viewer.add_image(pixels, **about) for pixels, about in layers_of(movie, path)][0]
 
-    `path` is the file behind it; it stands in the layer's metadata.
+
+def layers_of(movie: TimeLapse, path: Path) -> list[tuple[Any, dict[str, Any]]]:
+    """Pixels and arguments of an image layer for each channel of a movie, with its voxel size and time step.
+
+    `path` is the file behind it; it stands in the layers' metadata.
     """
-    import dask.array as da
+    import dask.array as da  # napari asks more of an array than its shape and pieces: size, arithmetic, …
 
     spacing = (1.0, 1.0, 1.0) if movie.spacing is None else movie.spacing.zyx
     length = "pixel" if movie.spacing is None else "µm"
-    sizes = dict(zip("tczyx", (movie.interval_s or 1.0, 1.0, *spacing), strict=True))
-    units = dict(zip("tczyx", ("s" if movie.interval_s else "pixel", "pixel", length, length, length), strict=True))
-    planes = tuple(n if axis in "yx" else 1 for axis, n in zip(movie.axes, movie.data.shape, strict=True))
-    about = {
-        "name": path.name.split(".")[0], "scale": [sizes[axis] for axis in movie.axes],
-        "units": [units[axis] for axis in movie.axes], "axis_labels": tuple(movie.axes), "projection_mode": "none",
-        "multiscale": False, "rgb": False, "contrast_limits": _brightness(movie), "metadata": {"anlage": {"path": str(path)}},
-    }  # fmt: skip
-    # napari asks more of an array than shape and pieces: its size, arithmetic, …
-    return da.from_array(movie.data, chunks=planes, name=False, meta=np.empty(0, movie.dtype)), about
+    sizes = dict(zip("tzyx", (movie.interval_s or 1.0, *spacing), strict=True))
+    units = dict(zip("tzyx", ("s" if movie.interval_s else "pixel", length, length, length), strict=True))
+    axes, name, n = movie.axes.replace("c", ""), path.name.split(".")[0], movie.n_channels
+    planes = tuple(k if axis in "yx" else 1 for axis, k in zip(movie.axes, movie.data.shape, strict=True))
+    pixels = da.from_array(movie.data, chunks=planes, name=False, meta=np.empty(0, movie.dtype))
+    found = []
+    for c in range(n):
+        looks = {} if n == 1 else {"colormap": _COLOURS[c % len(_COLOURS)], "blending": "additive"}
+        about = {
+            "name": name if n == 1 else f"{name} {movie.channels[c]}", "scale": [sizes[axis] for axis in axes],
+            "units": [units[axis] for axis in axes], "axis_labels": tuple(axes), "contrast_limits": _brightness(movie, c),
+            "projection_mode": "none", "multiscale": False, "rgb": False, "metadata": {"anlage": {"path": str(path)}},
+        }  # fmt: skip
+        channel = pixels[tuple(c if axis == "c" else slice(None) for axis in movie.axes)]
+        found.append((channel, {**about, **looks}))
+    return found
 
 
-def _brightness(movie: TimeLapse) -> tuple[float, float]:
+def _brightness(movie: TimeLapse, channel: int) -> tuple[float, float]:
     """Grey values of black and white, from the middle of the movie."""
     t, z, y, x = movie.shape_tzyx
     window = [(max(0, (n - _WINDOW) // 2), min(n, (n + _WINDOW) // 2)) for n in (y, x)]
-    seen = movie.read(Box((t // 2, t // 2 + 1), (z // 2, z // 2 + 1), *window)).astype(np.float64)
+    middle = Box((t // 2, t // 2 + 1), (z // 2, z // 2 + 1), *window)
+    seen = movie.read(middle, [channel]).astype(np.float64)
     low, high = np.nanpercentile(seen, (0.5, 99.8)) if np.isfinite(seen).any() else (0.0, 1.0)
     return float(low), float(high) if high > low else float(low) + 1.0

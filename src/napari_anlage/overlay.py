@@ -84,7 +84,7 @@ def box_edges(box: Box, *, solid: bool) -> npt.NDArray[np.float64]:
 def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_channels: int) -> None:
     """Draw boxes as wireframes, the selected one bright; none take the layer away."""
     if not boxes:
-        remove(viewer, "cuboid")
+        remove(viewer, REGIONS)
         return
     solid = viewer.dims.ndisplay == 3
     parts = [box_edges(box, solid=solid) for box in boxes]
@@ -93,18 +93,19 @@ def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_c
     colour = np.tile(colour, (len(data) // len(colour), 1))
     extent = max(max(box.shape[2:]) for box in boxes)
     width = max(0.4, 0.008 * extent)
-    layer = next((layer for layer in viewer.layers if role_of(layer) == "cuboid"), None)
+    layer = next((layer for layer in viewer.layers if role_of(layer) == REGIONS), None)
     if layer is not None and layer.ndim == len(grid.axes):
         layer.edge_color = _BRIGHT  # one colour fits any number of edges while their count changes
         layer.data, layer.edge_width, layer.edge_color = data, width, colour
         return
-    remove(viewer, "cuboid")
+    remove(viewer, REGIONS)
     active = viewer.layers.selection.active
-    viewer.add_vectors(
-        data, name="cuboid", vector_style="line", edge_width=width, edge_color=colour, opacity=0.9,
+    layer = viewer.add_vectors(
+        data, name="regions", vector_style="line", edge_width=width, edge_color=colour, opacity=0.9,
         projection_mode="none",
-        metadata={_KEY: {"role": "cuboid"}}, **grid.placed(grid.axes),
+        metadata={_KEY: {"role": REGIONS}}, **grid.placed(grid.axes),
     )  # fmt: skip
+    layer.locked = True
     viewer.layers.selection.active = active
 
 

@@ -63,7 +63,7 @@ class RegionPanel(Tab):
         self.complete = QComboBox()
         self.use = QComboBox()
         self.sliders = BoxSliders()
-        self.mouse = QPushButton("Move walls with the mouse")
+        self.mouse = QPushButton("Move with the mouse")
         self.delete = QPushButton("Delete")
         self.evidence = QLabel()
         self.examine = QPushButton("Look for doubts")
@@ -80,12 +80,17 @@ class RegionPanel(Tab):
         self.add(note("Where your annotation is complete. Outside nothing is learnt, neither nucleus nor background."))
         self.add(self.find, self.status)
         self.list.setFixedHeight(76)
+        for widget in (self.list, self.doubts, self.name, self.sliders, self.mouse, self.delete):
+            widget.setMinimumWidth(40)
         self.list.setToolTip("The regions of the project; click one to see and change it.")
         self.add(self.list)
         self._build_details()
 
     def _build_details(self) -> None:
         """What can be changed about the chosen region."""
+        for combo in (self.complete, self.use):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(5)
         for value, text in _COMPLETE:
             self.complete.addItem(value)
             self.complete.setItemData(self.complete.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
@@ -213,7 +218,8 @@ class RegionPanel(Tab):
     def refresh_regions(self) -> None:
         """Show the regions, and the selected one in detail."""
         session = self._session
-        regions, selected = session.regions, session.selected
+        regions = () if session.image_layer is None else session.regions
+        selected = session.selected
         self.list.setVisible(bool(regions))
         self._details.setVisible(bool(regions))
         if not regions:

@@ -110,7 +110,7 @@ class LinksView:
         return tuple(i for i in range(n) if dims.ndim - n + i in dims.not_displayed)
 
     def _width(self) -> float:
-        """Lines as wide as a hundredth of the shorter side of a plane, at most."""
+        """Lines as wide as is seen well when a plane fills the canvas."""
         grid = self._place.grid
         sides = [abs(grid.scale[grid.axes.index(a)]) * self._place.shape_tzyx["tzyx".index(a)] for a in "yx"]
-        return 0.004 * min(sides)
+        return 0.007 * min(sides)

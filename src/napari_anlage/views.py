@@ -24,7 +24,7 @@ MOST = 50_000
 WINDOW = 15_000
 """About so many nuclei are in it then."""
 _PROPOSED, _REJECTED = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
-_THIN, _BOLD = 0.12, 0.3
+_THIN, _BOLD = 0.09, 0.25
 _COLUMNS = ("id", "track", "radius_um", "state", "origin", "probability", "label")
 
 Ids = npt.NDArray[np.int64]

@@ -28,6 +28,7 @@ from anlage import (
 from napari_anlage.bindings import Bound
 from napari_anlage.editor import Editor
 from napari_anlage.image_choice import path_of
+from napari_anlage.opening import add_image
 from napari_anlage.place import Place
 from napari_anlage.takeover import taken_over
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from anlage import Annotations
     from napari_anlage.session import Session
 
-__all__ = ["Workbench", "add_image", "cuboid_of"]
+__all__ = ["Workbench", "cuboid_of"]
 
 _SAME_REGION = 0.3
 """A found cuboid that shares at least this part (intersection over union) with a region is that region, found anew."""
@@ -140,8 +141,8 @@ class Workbench:
 
     def _take(self, project: Project) -> None:
         self.project = project
-        # a viewer that is thrown away, or a program that ends, must not leave the project locked
-        self._finish = weakref.finalize(self.session, project.close)
+        # a viewer that is thrown away must not leave the project locked; its journal has everything
+        self._finish = weakref.finalize(self.session, project.abandon)
         self._stop = project.document.listen(self._on_change)
         self.session.on_project(project.folder)
 
@@ -308,20 +309,6 @@ def cuboid_of(region: Region, nuclei: Annotations, found: Cuboid | None = None) 
     frames = tuple(int(t) for t in np.unique(nuclei.frames[inside]))
     more = {} if found is None else {"cut_walls": found.cut_walls, "doubts": found.doubts}
     return Cuboid(box=region.box, core=region.core, n_nuclei=int(inside.sum()), frames=frames, **more)
-
-
-def add_image(viewer: Any, movie: TimeLapse, path: Path) -> Any:
-    """Open a movie from the disk as one image layer, lazily, with its voxel size and time step."""
-    spacing = (1.0, 1.0, 1.0) if movie.spacing is None else movie.spacing.zyx
-    unit = "pixel" if movie.spacing is None else "µm"
-    sizes = dict(zip("tczyx", (movie.interval_s or 1.0, 1.0, *spacing), strict=True))
-    units = dict(zip("tczyx", ("s" if movie.interval_s else "pixel", "pixel", unit, unit, unit), strict=True))
-    layer = viewer.add_image(
-        movie.data, name=path.name.split(".")[0], scale=[sizes[axis] for axis in movie.axes],
-        units=[units[axis] for axis in movie.axes], axis_labels=tuple(movie.axes), projection_mode="none",
-    )  # fmt: skip
-    layer.metadata["anlage"] = {"path": str(path)}
-    return layer
 
 
 def _overlap(one: Box, other: Box) -> float:

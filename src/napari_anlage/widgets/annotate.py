@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible, QElidingLabel
 
 from anlage import AnlageError, State
@@ -42,7 +42,8 @@ class AnnotateTab(Tab):
         self.swatch = QLabel()
         self.track = QElidingLabel()
         self.new_track = QPushButton("New track")
-        self.undo, self.redo = _history_button("↶"), _history_button("↷")
+        self.undo = _HistoryButton("↶", "undo", "Ctrl+Z")
+        self.redo = _HistoryButton("↷", "redo", "Ctrl+Shift+Z")
         self.problems = ProblemList(session)
         self.regions = RegionPanel(session)
         self.find = self.regions.find
@@ -218,13 +219,8 @@ class AnnotateTab(Tab):
 
     def _show_history(self) -> None:
         document = self._session.document
-        for button, arrow, text, what, key in (
-            (self.undo, "↶", document and document.undo_text, "undo", "Ctrl+Z"),
-            (self.redo, "↷", document and document.redo_text, "redo", "Ctrl+Shift+Z"),
-        ):
-            button.setEnabled(bool(text))
-            button.setText(f"{arrow} {text}" if text else f"{arrow} {what.capitalize()}")
-            button.setToolTip(f"{what.capitalize()}: {text} ({key})." if text else f"There is nothing to {what}.")
+        self.undo.say(None if document is None else document.undo_text)
+        self.redo.say(None if document is None else document.redo_text)
 
     def _show_track(self) -> None:
         editor = self._session.editor
@@ -264,12 +260,33 @@ class AnnotateTab(Tab):
             viewer.dims.set_point(viewer.dims.ndim - len(grid.axes) + axis, world)
 
 
-def _history_button(text: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
-    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-    button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return button
+class _HistoryButton(QPushButton):
+    """Says what it takes back or does again, as far as there is room."""
+
+    def __init__(self, arrow: str, what: str, key: str) -> None:
+        super().__init__()
+        self._arrow, self._what, self._key = arrow, what, key
+        self._text: str | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.say(None)
+
+    def say(self, text: str | None) -> None:
+        """Name the step; None: there is none."""
+        self._text = text
+        self.setEnabled(text is not None)
+        what = self._what.capitalize()
+        self.setToolTip(f"{what}: {text} ({self._key})." if text else f"There is nothing to {self._what}.")
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:
+        """Shorten the text to the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        words = f"{self._arrow} {self._text or self._what.capitalize()}"
+        room = max(self.width() - 16, 20)
+        self.setText(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room))
 
 
 def _row(key: str, does: str) -> str:
