@@ -18,7 +18,8 @@ _WINDOW = 1024
 
 def add_image(viewer: Any, movie: TimeLapse, path: Path) -> Any:
     """Add a movie to the viewer; returns the layer of its first channel."""
-    return [viewer.add_image(pixels, **about) for pixels, about in layers_of(movie, path)][0]
+    added = [viewer.add_image(pixels, **about) for pixels, about in layers_of(movie, path)]
+    return added[0]
 
 
 def layers_of(movie: TimeLapse, path: Path) -> list[tuple[Any, dict[str, Any]]]:

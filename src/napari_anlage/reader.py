@@ -48,21 +48,18 @@ def _refuse_model(path: str | Sequence[str]) -> list[Layer]:
 def _layers(folder: Path) -> list[Layer]:
     """Image and annotated nuclei of a project, as layers that nobody manages."""
     from anlage import Project
-    from napari_anlage.opening import layer_of
+    from napari_anlage.opening import layers_of
 
     project = Project.open(folder)
     try:
         nuclei, movie, path = project.document.nuclei, project.open_image(), project.image_path
     finally:
         project.abandon()
-    pixels, about = layer_of(movie, path or folder)
-    at = dict(zip(movie.axes, zip(about["scale"], about["units"], strict=True), strict=True))
-    axes = [axis for axis in "tzyx" if axis in at]
-    points = {
-        "name": "nuclei", "scale": [at[axis][0] for axis in axes], "units": [at[axis][1] for axis in axes],
-        "axis_labels": tuple(axes), "face_color": "transparent", "features": {"id": nuclei.ids},
-    }  # fmt: skip
-    return [(pixels, about, "image"), (nuclei.positions[:, ["tzyx".index(axis) for axis in axes]], points, "points")]
+    images = layers_of(movie, path or folder)
+    place = {name: images[0][1][name] for name in ("scale", "units", "axis_labels")}
+    columns = ["tzyx".index(axis) for axis in place["axis_labels"]]
+    points = {**place, "name": "nuclei", "face_color": "transparent", "features": {"id": nuclei.ids}}
+    return [*((pixels, about, "image") for pixels, about in images), (nuclei.positions[:, columns], points, "points")]
 
 
 def _single(path: str | Sequence[str]) -> Path | None:
