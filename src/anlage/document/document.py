@@ -5,6 +5,7 @@ It is the truth that layers show. Everything is changed by `apply`, `undo` and `
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.edits import Several, decode, encode
 from anlage.document.findings import Finding, findings
-from anlage.document.following import follow
+from anlage.document.following import erase, follow
 from anlage.document.history import History, Way
 from anlage.document.journal import Journal
 from anlage.document.moments import stained
@@ -166,7 +167,7 @@ class Document:
     def apply(self, edit: Edit) -> None:
         """Do something: it is in the journal, can be undone, and listeners know of it when this returns.
 
-        Nuclei follow what is painted; see `anlage.document.following`.
+        Nuclei follow what is painted, and labels go with their nuclei; see `anlage.document.following`.
 
         Raises
         ------
@@ -178,6 +179,8 @@ class Document:
             return
         if outcome.paints:
             edit, outcome = self._with_followers(edit, outcome)
+        elif self._painted is not None:
+            edit, outcome = self._with_erasures(edit, outcome, self._painted)
         self._commit("do", edit, outcome, edit.text)
 
     def undo(self) -> str | None:
@@ -269,6 +272,13 @@ class Document:
             return edit, outcome
         return Several((edit, *steps), edit.text), together([outcome, *outcomes], self._content, edit.text)
 
+    def _with_erasures(self, edit: Edit, outcome: Outcome, painted: PaintedLabels) -> tuple[Edit, Outcome]:
+        strokes = erase(self._content.nuclei, outcome.content.nuclei, outcome.ids, painted)
+        if not strokes:
+            return edit, outcome
+        content, outcomes = outcome.content, [outcome, *(stroke.done(outcome.content) for stroke in strokes)]
+        return Several((edit, *strokes), edit.text), together(outcomes, content, edit.text)
+
     def _commit(self, way: Way, edit: Edit, outcome: Outcome, text: str) -> None:
         if outcome.paints and self._painted is not None:
             self._painted.make_room()
@@ -285,6 +295,8 @@ class Document:
         if self._painted is not None:
             for paint in outcome.paints:
                 self._painted.commit(paint)
+                with contextlib.suppress(AnlageError):  # the disk is full: saving, or the next stroke, says so
+                    self._painted.make_room()
         self.history.take(way, outcome.inverse, text)
         self.revision += 1
 

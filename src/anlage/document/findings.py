@@ -96,7 +96,8 @@ def _contradictions(annotations: Annotations, shape_tzyx: Sequence[int] | None) 
 def _gaps(annotations: Annotations) -> Iterator[Finding]:
     """Links that leave out a frame."""
     order = np.argsort(annotations.ids)
-    rows = order[np.searchsorted(annotations.ids, annotations.links, sorter=order)].reshape(-1, 2)
+    links = annotations.links[np.isin(annotations.links, annotations.ids).all(axis=1)]
+    rows = order[np.searchsorted(annotations.ids, links, sorter=order)].reshape(-1, 2)
     frames = annotations.frames
     first, last = frames[rows[:, 0]], frames[rows[:, 1]]
     for i in np.flatnonzero(last - first > 1):

@@ -1,4 +1,4 @@
-"""Nuclei that follow painted labels.
+"""Nuclei that follow painted labels, and labels that go with their nuclei.
 
 A painted label and a nucleus with the same number in `label` are the same thing seen twice. When labels are painted:
 
@@ -10,6 +10,8 @@ A painted label and a nucleus with the same number in `label` are the same thing
 - when all voxels of a value take a new value, the nucleus only changes its label;
 - when the last voxel of a value goes, a nucleus that came from painting goes with it, any other keeps its place and
   loses its label.
+
+When a nucleus is removed, its label is erased, unless another nucleus of the frame has the same.
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from anlage.document.moments import Moments, Stained
 from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, MoveNuclei, RemoveNuclei
 from anlage.document.outcome import Content, Edit, Outcome
 from anlage.document.paint import Paint
+from anlage.document.painted import PaintedLabels
 from anlage.document.table import Table
 from anlage.labels import radius
 
-__all__ = ["follow"]
+__all__ = ["erase", "follow"]
 
 
 def follow(
@@ -73,6 +76,30 @@ def follow(
             for edit in _steps(table, one, paints, _measure(one.after, spacing, flat=flat), new_ids):
                 take(edit)
     return edits, outcomes
+
+
+def erase(before: Table, after: Table, ids: npt.NDArray[np.int64], painted: PaintedLabels) -> list[Paint]:
+    """Strokes that take away the labels of nuclei that went.
+
+    Parameters
+    ----------
+    before, after
+        The nuclei.
+    ids
+        Those that were touched.
+    painted
+        The labels.
+    """
+    gone = before.rows(ids[before.has(ids) & ~after.has(ids)])
+    gone = gone[before.columns["label"][gone] > 0]
+    strokes: list[Paint] = []
+    frames, left = before.frames, after.frames
+    for t in np.unique(frames[gone]).tolist():
+        values = np.unique(before.columns["label"][gone[frames[gone] == t]])
+        values = np.setdiff1d(values, after.columns["label"][left == t])
+        stroke = painted.erasing(t, values.tolist()) if len(values) else None
+        strokes += [] if stroke is None else [stroke]
+    return strokes
 
 
 def _renamed(table: Table, stained: Sequence[Stained]) -> dict[tuple[int, int], tuple[npt.NDArray[np.int64], int]]:

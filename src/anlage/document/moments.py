@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.document.paint import Paint
+from anlage.labels import measure
 
 __all__ = ["Moments", "Stained", "add", "stained"]
 
@@ -35,14 +36,10 @@ def add(
     moments: dict[int, Moments], labels_ZYX: npt.NDArray[np.uint32], start_zyx: Sequence[int], sign: int = 1
 ) -> None:
     """Add (or with sign -1 take away) the voxels of a piece of a frame, whose first voxel is given."""
-    places = np.argwhere(labels_ZYX)
-    if not len(places):
-        return
-    values, index = np.unique(labels_ZYX[tuple(places.T)], return_inverse=True)
-    n = len(values)
-    sums = [np.bincount(index, minlength=n)]
-    sums += [np.bincount(index, weights=p, minlength=n) for p in (places + np.array(start_zyx)).T]
-    for value, row in zip(values.tolist(), np.rint(np.column_stack(sums)).astype(np.int64), strict=True):
+    values, counts, centres = measure(labels_ZYX)
+    # the sums are whole numbers, which rounding brings back from their means
+    sums = np.rint((centres + np.array(start_zyx)) * counts[:, None])
+    for value, row in zip(values.tolist(), np.column_stack([counts, sums.astype(np.int64)]), strict=True):
         total = moments.get(value, NOTHING) + sign * row
         if total[0]:
             moments[value] = total

@@ -23,6 +23,7 @@ from anlage.document.indexing import around, basic, is_fancy
 from anlage.document.moments import Moments, add, replace
 from anlage.document.paint import Paint
 from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
 
 __all__ = ["PaintedLabels"]
 
@@ -78,11 +79,12 @@ class PaintedLabels:
         from zarr.codecs import BloscCodec
 
         chunks = (1, *(min(n, c) for n, c in zip(tuple(shape_tzyx)[1:], CHUNK_ZYX, strict=True)))
-        zarr.create_array(
-            folder, shape=tuple(shape_tzyx), dtype=cls.dtype, chunks=chunks, fill_value=0, zarr_format=3,
-            compressors=[BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")], dimension_names=("t", "z", "y", "x"),
-            config={"write_empty_chunks": False},
-        )  # fmt: skip
+        with replacing(folder) as temporary:  # whoever is killed here leaves no half of it
+            zarr.create_array(
+                temporary, shape=tuple(shape_tzyx), dtype=cls.dtype, chunks=chunks, fill_value=0, zarr_format=3,
+                compressors=[BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")], dimension_names=("t", "z", "y", "x"),
+                config={"write_empty_chunks": False},
+            )  # fmt: skip
         return cls(shape_tzyx, folder)
 
     @classmethod
@@ -160,6 +162,21 @@ class PaintedLabels:
         """Drop what was painted since the last commit."""
         with self._lock:
             self._stroke.clear()
+
+    def erasing(self, t: int, values: Sequence[int]) -> Paint | None:
+        """The stroke that takes these values away from a frame; None where there are none. Reads the frame chunk by chunk."""
+        with self._lock:
+            around: Box | None = None
+            for key in self._keys(t):
+                place = np.argwhere(np.isin(self._chunk_at(key)[0], values))
+                if len(place):
+                    start = np.array(self._box(key).start)[1:]
+                    box = Box.of((t, *(place.min(axis=0) + start)), (t + 1, *(place.max(axis=0) + start + 1)))
+                    around = box if around is None else around.union(box)
+            if around is None:
+                return None
+            before = self._read(around, with_stroke=False)[0]
+            return Paint(t, around.start[1:], before, np.where(np.isin(before, values), 0, before))
 
     def check(self, paints: Iterable[Paint]) -> None:
         """Refuse strokes that did not start from what is painted.
@@ -239,7 +256,7 @@ class PaintedLabels:
         with self._lock:
             if t not in self._moments:
                 found: dict[int, Moments] = {}
-                for key in sorted(self._present(t) | {key for key in self._changed if key[0] == t}):
+                for key in self._keys(t):
                     add(found, self._chunk_at(key)[0], self._box(key).start[1:])
                 self._moments[t] = found
                 while len(self._moments) > 64:
@@ -281,6 +298,10 @@ class PaintedLabels:
         while len(self._kept) * chunk.nbytes > KEPT_BYTES:
             self._kept.popitem(last=False)
 
+    def _keys(self, t: int) -> list[Key]:
+        """Chunks of a frame that hold anything."""
+        return sorted(self._present(t) | {key for key in self._changed if key[0] == t})
+
     def _present(self, t: int) -> set[Key]:
         """Chunks of a frame that the disk has."""
         if t not in self._on_disk:
@@ -292,6 +313,9 @@ class PaintedLabels:
                     if len(levels) == 2:
                         z, y = (int(level) for level in levels)
                         found |= {(t, z, y, int(name)) for name in names if name.isdigit()}
+                        for name in names:
+                            if name.endswith(".partial"):  # of a program that was killed while writing
+                                Path(place, name).unlink(missing_ok=True)
             self._on_disk[t] = found
         return self._on_disk[t]
 

@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 import zarr
 
-from anlage import AddLinks, AddNuclei, AnlageError, ChangeNuclei, Document, MoveNuclei, PaintedLabels, Spacing, State
+from anlage import (
+    AddLinks,
+    AddNuclei,
+    AnlageError,
+    ChangeNuclei,
+    Document,
+    MoveNuclei,
+    Paint,
+    PaintedLabels,
+    RemoveNuclei,
+    Several,
+    Spacing,
+    State,
+)
 from anlage.document import painted as module
 
 SHAPE = (3, 20, 200, 200)
@@ -210,8 +223,6 @@ def test_a_nucleus_moved_by_hand_follows_no_longer(document: Document) -> None:
 
 
 def test_accepted_instances_bring_their_own_nuclei(document: Document) -> None:
-    from anlage import Paint, Several
-
     after = np.zeros((3, 3, 6), int)
     after[:, :, :3], after[:, :, 3:] = 1, 2
     stroke = Paint(0, (0, 0, 0), np.zeros_like(after), after)
@@ -239,3 +250,30 @@ def test_a_label_given_by_hand_is_not_painted_twice(document: Document) -> None:
     paint(document, 0, 7, slice(4, 9), slice(20, 41), slice(100, 121))
     assert document.nuclei.label.tolist() == [7, 0]
     assert len(document.nuclei) == 2
+
+
+def test_a_removed_nucleus_takes_its_label_with_it(document: Document) -> None:
+    paint(document, 0, 7, slice(4, 9), slice(110, 141), slice(100, 141))
+    paint(document, 0, 8, slice(4, 9), slice(110, 141), slice(141, 150))
+    document.apply(AddNuclei([5], [(0, 6, 120, 120)], label=7))
+    assert document.painted is not None
+    document.apply(RemoveNuclei([5]))
+    assert (document.painted[0] == 7).any(), "another nucleus of the frame has this label"
+    document.apply(RemoveNuclei([1]))
+    assert np.unique(document.painted[0]).tolist() == [0, 8]
+    assert document.undo() == "remove 1 nucleus"
+    assert (document.painted[0] == 7).sum() == 5 * 31 * 41
+    assert document.nuclei.ids.tolist() == [1, 2]
+
+
+def test_labels_of_a_whole_movie_do_not_stay_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAITING", 8)
+    document = Document(shape_tzyx=(30, 8, 64, 64), labels_folder=tmp_path / "labels.zarr")
+    nothing, one = np.zeros((8, 64, 64), int), np.ones((8, 64, 64), int)
+    document.apply(Several([Paint(t, (0, 0, 0), nothing, one) for t in range(30)], "take over 30 nuclei"))
+    assert document.painted is not None
+    assert len(document.painted._changed) <= 9
+    assert len(document.nuclei) == 30
+    assert len(document.nuclei.links) == 29
+    document.undo()
+    assert not document.painted[25].any()
