@@ -7,6 +7,7 @@ command-line.md and parameters.md are written whole; in other pages, what stands
 from __future__ import annotations
 
 import argparse
+import enum
 import importlib
 import re
 import types
@@ -193,6 +194,8 @@ def _kind(annotation: Any, metadata: Any = ()) -> str:
 
 
 def _class_word(annotation: Any) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, enum.StrEnum):
+        return " or ".join(f"`{value}`" for value in annotation)
     name = getattr(annotation, "__name__", str(annotation))
     return {"Box": "`t0:t1,z0:z1,y0:y1,x0:x1`", "JsonValue": "anything", "Any": "anything"}.get(name, f"*{name}*")
 

@@ -51,7 +51,7 @@ class ProjectFile(Frozen):
     """When the project was made, ISO 8601 in UTC."""
     version: str
     """Version of anlage that wrote it."""
-    settings: ProjectSettings = ProjectSettings()
+    settings: ProjectSettings
     """The image, and how it is read."""
     regions: tuple[Region, ...] = ()
     """The annotated cuboids when the project was last saved; later changes stand in the journal."""
