@@ -21,6 +21,7 @@ from napari_anlage.wording import short
 __all__ = ["ModelPanel"]
 
 _CARD_HEIGHT = 240
+_INDENT = 12
 
 
 class ModelPanel(QWidget):
@@ -51,6 +52,7 @@ class ModelPanel(QWidget):
         self.text.setOpenLinks(False)
         self.text.setFixedHeight(_CARD_HEIGHT)
         self.text.setStyleSheet("font-size:11px")
+        self.text.document().setIndentWidth(_INDENT)
         self._build()
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)

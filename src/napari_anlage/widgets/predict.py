@@ -232,7 +232,8 @@ class PredictTab(Tab):
         active = viewer.layers.selection.active
         overlay.remove(viewer, _HEATMAP)
         if preview.heatmap is not None:
-            overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
+            heat = overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
+            heat.interpolation2d = "linear"  # the network's cells are much larger than voxels
         viewer.layers.selection.active = active
         self.review.take(found)
         self._say_notes(preview.notes)
