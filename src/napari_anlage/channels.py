@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
+
+from anlage import Box, TimeLapse
 
 if TYPE_CHECKING:
     from napari_anlage.session import Session
 
-__all__ = ["Role", "given_names", "guessed", "nuclei_channels", "rename", "roles", "set_role"]
+__all__ = ["Role", "given_names", "guessed", "nuclei_channels", "nuclei_image", "rename", "roles", "set_role"]
 
 _KEY = "anlage"
 _NUCLEAR = re.compile(r"nucle|dapi|hoechst|h2[ab]|histone|draq|sytox|\bnls\b|nls[-_]", re.IGNORECASE)
@@ -57,6 +62,20 @@ def nuclei_channels(session: Session) -> tuple[int, ...]:
     return tuple(place[i] for i in picked if every[i] is Role.NUCLEI) or tuple(place.values())
 
 
+def nuclei_image(session: Session) -> TimeLapse:
+    """The image, lazily, with only the ticked channels that show nuclei.
+
+    Raises
+    ------
+    AnlageError
+        If there is no image, or its voxel size is unknown.
+    """
+    image, shown = session.scaled_image(), nuclei_channels(session)
+    if shown == tuple(range(image.n_channels)):
+        return image
+    return replace(image, data=_Some(image, shown), axes="tczyx", channels=tuple(image.channels[c] for c in shown))
+
+
 def rename(session: Session, channel: int, name: str) -> None:
     """Call a channel so; an empty name goes back to what it was called."""
     layer, i = _places(session, len(session.channel_names()))[channel]
@@ -92,3 +111,27 @@ def _notes(layer: Any) -> dict[str, Any]:
 
 def _note(layer: Any, **more: Any) -> None:
     layer.metadata[_KEY] = {**_notes(layer), **more}
+
+
+@dataclass(frozen=True, slots=True)
+class _Some:
+    """Some channels of an image (t, c, z, y, x), read piece by piece."""
+
+    image: TimeLapse
+    shown: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        t, _, z, y, x = self.image.shape
+        return (t, len(self.shown), z, y, x)
+
+    @property
+    def dtype(self) -> Any:
+        return self.image.dtype
+
+    def __getitem__(self, index: Any, /) -> npt.NDArray[Any]:
+        frames, channels, *space = index
+        ranges = [piece.indices(n)[:2] for piece, n in zip((frames, *space), self.image.shape_tzyx, strict=True)]
+        box = Box.of([low for low, _ in ranges], [high for _, high in ranges])
+        pixels: npt.NDArray[Any] = self.image.read(box, self.shown[channels])
+        return pixels

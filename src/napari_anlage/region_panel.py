@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 from anlage import AnlageError, Annotations, Box
 from napari_anlage import overlay
 from napari_anlage.box_sliders import BoxSliders
+from napari_anlage.channels import nuclei_image
 from napari_anlage.handles import BoxHandles, core_for
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
@@ -299,7 +300,7 @@ class RegionPanel(Tab):
 def _detect(session: Session) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
     from anlage import detect_cuboid  # loads scipy: not before it is wanted
 
-    image, nuclei = session.scaled_image(), session.annotations()
+    image, nuclei = nuclei_image(session), session.annotations()
     return nuclei, detect_cuboid(nuclei, image, spacing=image.spacing), None
 
 
@@ -307,7 +308,7 @@ def _examine(session: Session, number: int, box: Box, core: Box) -> tuple[Annota
     from anlage import examine_cuboid
 
     nuclei = session.annotations()
-    return nuclei, (examine_cuboid(box, core, nuclei, session.scaled_image()),), number
+    return nuclei, (examine_cuboid(box, core, nuclei, nuclei_image(session)),), number
 
 
 def evidence(cuboid: Cuboid) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from anlage import TimeLapse
-from napari_anlage.channels import Role, guessed, nuclei_channels, rename, roles, set_role
+from anlage import Box, TimeLapse
+from napari_anlage.channels import Role, guessed, nuclei_channels, nuclei_image, rename, roles, set_role
 from napari_anlage.session import Session
 from napari_anlage.thumbnails import SIDE, coarse_image, thumbnail
 
@@ -81,6 +81,24 @@ def test_colours_of_a_picture_are_its_channels() -> None:
     rename(session, 2, "DAPI")
     assert session.channel_names() == ["red", "green", "DAPI"]
     assert nuclei_channels(session) == (2,)
+
+
+def test_only_the_nuclear_channels_are_looked_at_for_nuclei() -> None:
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    pixels = np.random.default_rng(0).random((2, 3, 4, 5, 6))
+    session.choose_image(viewer.add_image(pixels, axis_labels=tuple("tczyx"), units=("s", "pixel", "µm", "µm", "µm")))
+    set_role(session, 0, Role.OTHER)
+    set_role(session, 2, Role.NUCLEI)
+    shown = nuclei_image(session)
+    assert shown.shape == (2, 1, 4, 5, 6)
+    assert shown.channels == ("channel 2",)
+    assert shown.spacing == session.scaled_image().spacing
+    part = Box((1, 2), (1, 3), (0, 5), (2, 4))
+    np.testing.assert_array_equal(shown.read(part), pixels[1:2, 2:3, 1:3, :, 2:4])
+    for channel in (0, 1):
+        set_role(session, channel, Role.NUCLEI)
+    assert nuclei_image(session).shape == (2, 3, 4, 5, 6)
 
 
 # ---- thumbnails ----
