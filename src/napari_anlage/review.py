@@ -33,6 +33,7 @@ Rows = npt.NDArray[np.int64]
 _REVIEWS: weakref.WeakKeyDictionary[Session, Review] = weakref.WeakKeyDictionary()
 _RAMP = ("#d13c9a", "#ff7b45", "#ffe65a")
 """Unlikely to likely. Warm: annotated nuclei are blue."""
+_SAME_UM = 0.05
 _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
@@ -50,7 +51,10 @@ class Review:
         self._session = weakref.ref(session)
         self.candidates: Candidates | None = None
         self.threshold = 0.5
-        self.size_um = 0.0
+        self.home_um = 0.0
+        """Nucleus diameter in µm that was measured or assumed, and is taken unless the user says otherwise."""
+        self.chosen_um: float | None = None
+        """Nucleus diameter in µm that the user chose."""
         self._alone: Mask = np.zeros(0, dtype=bool)
         self._standing: npt.NDArray[np.int8] = np.zeros(0, dtype=np.int8)
         self._annotated = Annotations.of([])
@@ -85,16 +89,20 @@ class Review:
         """Review these; what the same model said elsewhere stays, and so do the sliders."""
         before = self.candidates
         same = before is not None and before.id == candidates.id and self._image_layer is self.session.image_layer
-        self._image_layer = self.session.image_layer
+        if self._image_layer is not self.session.image_layer:
+            self._image_layer, self.chosen_um = self.session.image_layer, None
         if before is not None and same:
-            moved = self.size_um != before.diameter_um
             self.candidates = before.updated(candidates)
         else:
-            moved = False
             self.candidates, self.threshold = candidates, candidates.threshold
-        if not moved:
-            self.size_um = candidates.diameter_um
+        if self.chosen_um is None or not self.home_um:
+            self.home_um = candidates.diameter_um
         self._look_anew()
+
+    @property
+    def size_um(self) -> float:
+        """Nucleus diameter in µm: the rings, the radius of what is accepted, and twice how near two can be."""
+        return self.home_um if self.chosen_um is None else self.chosen_um
 
     def clear(self) -> None:
         """Review nothing."""
@@ -110,7 +118,7 @@ class Review:
 
     def set_size(self, diameter_um: float) -> None:
         """Take nuclei to be so large: the rings, the radius of what is accepted, and how near two can be."""
-        self.size_um = float(diameter_um)
+        self.chosen_um = None if abs(diameter_um - self.home_um) < _SAME_UM else float(diameter_um)
         self._look_anew()
 
     def _look_anew(self) -> None:

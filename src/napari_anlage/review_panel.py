@@ -9,9 +9,9 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel
 
-from anlage import AddRegion, Box, Region
+from anlage import AddRegion, AnlageError, Box, Region
 from napari_anlage import overlay
-from napari_anlage.parts import ActionButton, Tab, heading, note
+from napari_anlage.parts import ActionButton, Tab, heading, note, tell
 from napari_anlage.review import Review, Rows
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
@@ -81,7 +81,7 @@ class ReviewPanel(Tab):
         actions: tuple[Callable[[Any], None], ...] = (
             lambda _: self.judge_one(self._review.accept),
             lambda _: self.judge_one(self._review.reject),
-            lambda _: self.attempt(self.go_on),
+            lambda _: self.go_on(),
         )
         for (key, _, _), action in zip(KEYS, actions, strict=True):
             session.viewer.bind_key(key, action, overwrite=True)
@@ -151,10 +151,20 @@ class ReviewPanel(Tab):
 
     def judge_one(self, verdict: Callable[[Rows], int]) -> None:
         """Accept or reject the one under the mouse, else those that are selected."""
-        self.attempt(lambda: verdict(self._review.under_cursor()))
+        self._gently(lambda: verdict(self._review.under_cursor()))
 
     def go_on(self) -> None:
         """Show the next proposal to judge."""
+        self._gently(self._go_on)
+
+    def _gently(self, action: Callable[[], Any]) -> None:
+        """What a key does; that there is nothing to do it to is no error."""
+        try:
+            action()
+        except AnlageError as error:
+            tell(str(error), "info")
+
+    def _go_on(self) -> None:
         session, review = self._session, self._review
         t = overlay.current_frame(session.viewer, session.grid(), session.image().n_frames)
         overlay.go_to(session.viewer, session.grid(), review.next_open(t))

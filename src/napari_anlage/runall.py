@@ -123,6 +123,11 @@ class RunAll(Tab):
 
     # ---- what is there ----
 
+    def showEvent(self, event: Any) -> None:
+        """Predictions may have been made meanwhile, by a shell or by a window that is closed."""
+        super().showEvent(event)
+        self.refresh()
+
     @property
     def chosen(self) -> Result | None:
         """The chosen prediction."""

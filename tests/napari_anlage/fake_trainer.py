@@ -74,16 +74,18 @@ def predict(arguments: list[str]) -> None:
     found = found.select(found.probability >= (0.02 if "--all-candidates" in arguments else 0.5))
     parts = PredictionParts.beside(options["-o"])
     with parts.locked():
+        parts.stop_path.unlink(missing_ok=True)
         for t in range(low, high):
             if t in parts.done:
                 continue
             time.sleep(float(os.environ.get("FAKE_FRAME_SECONDS", "0.02")))
             if parts.stop_path.exists():
-                parts.stop_path.unlink()
                 sys.exit(3)
             heat = image.frame(t)[0][z, y, x].astype(np.float32)
             dense = DenseMap(heat / heat.max(), (1.0, 1.0, 1.0), tuple(float(a) for a in start))
-            parts.keep(Prediction(t, found.select(found.frames == t), "fake", dense, ("A sentence (--with advice).",), 5.0))
+            parts.keep(
+                Prediction(t, found.select(found.frames == t), "fake", dense, ("A sentence (--with advice).",), 5.0)
+            )
             sys.stdout.write(json.dumps({"kind": "frame", "done": len(parts.done), "total": high - low}) + "\n")
             sys.stdout.flush()
     if "--parts-only" not in arguments:

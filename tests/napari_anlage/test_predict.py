@@ -82,7 +82,8 @@ def test_preview_tune_judge_and_go_on(docked, odd, blobs, qtbot, tmp_path) -> No
 
     viewer.dims.set_point(1, centres.data_to_world(centres.data[1])[1])
     viewer.cursor.position = tuple(centres.data_to_world(centres.data[1]))
-    tab.judging.judge_one(tab.review.reject)
+    keys = {str(key): action for key, action in viewer.keymap.items()}
+    keys["X"](viewer)
     tab.judging.scope.setCurrentText("in this frame")
     tab.judging.accept.button.click()
     assert tab.judging.counts.text() == "0 proposed · 1 annotated · 1 rejected"

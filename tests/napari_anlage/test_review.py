@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,19 @@ def test_the_size_is_that_of_the_rings_and_of_how_near_two_can_be(scene) -> None
     review.set_size(6.0)
     assert layer.shown.tolist() == [True, False, True]
     np.testing.assert_allclose(layer.size, 6.0)
+
+
+def test_a_size_that_was_chosen_stays_until_it_is_given_back(scene) -> None:
+    _, review = scene
+    review.take(candidates([(1, 5, 10, 10)], [0.9]))
+    review.set_size(7.0)
+    looked_for_7 = replace(candidates([(2, 5, 10, 10)], [0.9]), diameter_um=7.0)
+    review.take(looked_for_7)
+    assert (review.size_um, review.chosen_um, review.home_um) == (7.0, 7.0, 5.0)
+    review.set_size(5.0)
+    assert review.chosen_um is None
+    review.take(replace(looked_for_7, diameter_um=5.5))
+    assert review.size_um == 5.5
 
 
 def test_what_is_accepted_is_a_nucleus_and_undo_proposes_it_again(scene) -> None:

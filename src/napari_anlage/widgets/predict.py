@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 
 from anlage import AnlageError, Box
 from napari_anlage import overlay, preferences
+from napari_anlage.channels import nuclei_channels
 from napari_anlage.checks import ImageCheck, Question
 from napari_anlage.job import Problem
 from napari_anlage.model_panel import ModelPanel
@@ -115,6 +116,7 @@ class PredictTab(Tab):
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(previewer.stop)
+            application.aboutToQuit.connect(self.whole.retire)
 
     # ---- what is there ----
 
@@ -213,16 +215,16 @@ class PredictTab(Tab):
     def _channels(self) -> tuple[int, ...] | None:
         """The ticked channels where they are as many as the model looks at; else those that it learnt from."""
         ticked, card = self._session.channels, self.models.choice.card
-        if card is None or ticked is None:
+        if card is None:  # the classical detector sums what it is shown
+            return nuclei_channels(self._session)
+        if ticked is None:
             return ticked
         return ticked if len(ticked) == len(card.intensity.indices) else None
 
     def _diameter_um(self) -> float | None:
         """What the user says, by the slider or on the Data tab; None lets the predictor measure."""
-        found = self.review.candidates
-        if found is not None and abs(self.review.size_um - found.diameter_um) > 0.05:
-            return self.review.size_um
-        return self._session.diameter_um
+        chosen = self.review.chosen_um
+        return self._session.diameter_um if chosen is None else chosen
 
     def _show(self, preview: Preview) -> None:
         session, found = self._session, preview.candidates
@@ -267,7 +269,7 @@ class PredictTab(Tab):
             widget.setVisible(found is not None)
         if found is not None:
             self.threshold.show_value(review.threshold, found.threshold, 0.02, 0.99)
-            home = found.diameter_um
+            home = review.home_um
             self.size.show_value(review.size_um, home, _SMALLEST * home, _LARGEST * home)
 
     def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
