@@ -20,6 +20,8 @@ import tifffile
 
 EMBRYOS = ("01", "02", "04", "07", "08")
 SPACING = "1.75,0.8,0.8"
+TRUE_UM = 16.0
+"""Median diameter of the labels' volumes."""
 ONE_CUBOID = (2, 4)
 """Frames of the single annotated cuboid: 45 to 63 nuclei."""
 
@@ -43,6 +45,12 @@ def main() -> None:
         for untrained in ("classical", "starter"):
             if options.only in (None, untrained):
                 record(options.work, f"{untrained} {embryo}", lambda e=embryo, u=untrained: score(options.work, u, [e]))
+        if options.only in (None, "starter"):
+            record(
+                options.work,
+                f"starter {embryo}, diameter given",
+                lambda e=embryo: score(options.work, "starter", [e], TRUE_UM),
+            )
         if options.only in (None, "loo"):
             record(options.work, f"left out {embryo}, {length(options)}", lambda e=embryo: left_out(options, e))
         if options.only in (None, "one"):
@@ -120,12 +128,13 @@ def train(stores: list[Path], run: Path, options: argparse.Namespace) -> float:
     return round(time.perf_counter() - start, 1)
 
 
-def score(work: Path, model: str, embryos: list[str]) -> dict:
+def score(work: Path, model: str, embryos: list[str], diameter_um: float | None = None) -> dict:
     """F1 and centre error within 5 µm, over embryos; once with all labels, once without slivers."""
     found = {e: work / f"found-{Path(model).name}-{e}.csv" for e in embryos}
+    size = () if diameter_um is None else ("--diameter-um", diameter_um)
     reports = []
     for embryo, csv in found.items():
-        anlage("predict", model, work / f"Emb{embryo}", "-o", csv, "--spacing", SPACING)
+        anlage("predict", model, work / f"Emb{embryo}", "-o", csv, "--spacing", SPACING, *size)
         common = ("evaluate", csv, work / f"Emb{embryo}-labels", "--spacing", SPACING, "--radius-um", 5, "--json")
         reports.append((json.loads(anlage(*common)), json.loads(anlage(*common, "--ignore-smaller-than", 150))))
     every, without = zip(*reports, strict=True)

@@ -124,3 +124,28 @@ def _nearest(movie: SyntheticMovie, rows) -> np.ndarray:
     radii = movie.truth.radius_um[rows]
     distance, index = cKDTree(places).query(places, 2)
     return distance[:, 1] / (radii + radii[index[:, 1]])
+
+
+def test_a_variety_differs_in_what_matters_and_is_the_same_every_time():
+    from anlage.synthetic.variety import variety
+
+    movies = list(variety(3, seed=4, flat=True))
+    sizes = [2 * float(np.median(movie.truth.radius_um)) for movie in movies]
+    assert max(sizes) > 1.1 * min(sizes)
+    assert len({movie.spacing for movie in movies}) == 3
+    assert all(movie.image.is_flat and len(movie.truth) > 0 for movie in movies)
+    again = next(variety(1, seed=4, flat=True))
+    assert (again.image.read() == movies[0].image.read()).all()
+    deep = next(variety(1, seed=4))
+    assert deep.image.shape_tzyx[1] > 1
+
+
+def test_haze_spreads_light_and_a_wider_spread_of_brightness_is_seen():
+    clear = embryo(1, 1, (12, 72, 72), n_nuclei=8).image.read().astype(float)
+    hazy = embryo(1, 1, (12, 72, 72), n_nuclei=8, optics=Optics(haze=0.5)).image.read().astype(float)
+    assert hazy.std() < clear.std()
+    even, uneven = (
+        embryo(1, 1, (12, 72, 72), n_nuclei=8, optics=Optics(brightness_spread=spread)).image.read().max()
+        for spread in (0, 0.8)
+    )
+    assert uneven > 1.3 * even

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 N_EMBRYOS = 48
-SETTINGS = ("width=16", "steps=900", "patience=none")
-"""A small network: it must run on any computer, and synthetic embryos teach a larger one nothing more."""
+SETTINGS = ("width=32", "steps=1600", "patience=none", "patch_um=50", "average_decay=0.99", "validate_every=200")
+"""The default network, so that a training with default settings can start from it."""
+FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8")
+"""Planes are learnt soon, and so small that several fit into a step."""
 LIMITS = (
     "Anything that counts: it was trained on synthetic embryos only and has never seen a real image. It is for first "
     "proposals; correct some of them and train a network of your own, which can start from this one."
@@ -35,8 +37,12 @@ def configure_starter(parser: Parser) -> None:
     parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
     parser.add_argument("--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many (default: %(default)s)")
     parser.add_argument(
+        "--limits", metavar="TEXT", default="", help="a sentence for the card: where it was found to do badly"
+    )
+    parser.add_argument(
         "--set", dest="settings", metavar="name=value", action="append", default=[],
-        help=f"a setting of the training, as in `anlage train` (here by default {' '.join(SETTINGS)})",
+        help=f"a setting of the training, as in `anlage train` (by default here {' '.join(SETTINGS)}; for planes "
+        f"{' '.join(FLAT_SETTINGS)})",
     )  # fmt: skip
 
 
@@ -54,10 +60,11 @@ def run_starter(options: argparse.Namespace) -> int:
     if (work / "run" / "run.json").exists():
         run = Run.open(work / "run")
     else:
-        run = Run.create(work / "run", "nuclei", stores, [*SETTINGS, *options.settings])
+        settings = FLAT_SETTINGS if options.flat else SETTINGS
+        run = Run.create(work / "run", "nuclei", stores, [*settings, *options.settings])
     if run.state != "finished" and (code := train_here(run)):
         return code
-    _publish(run, output)
+    _publish(run, output, options.limits)
     shutil.rmtree(work)
     print(f"The starter is {output}.")
     return 0
@@ -81,11 +88,11 @@ def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
     return stores
 
 
-def _publish(run: Run, output: Path) -> None:
+def _publish(run: Run, output: Path, limits: str) -> None:
     """The run's model under the starter's name, with what it is not for."""
     from anlage.model import load_model, save_model
 
     assert run.model_path is not None  # noqa: S101 - the run is finished
     model = load_model(run.model_path)
-    card = model.card.model_copy(update={"name": output.stem, "limits": LIMITS})
+    card = model.card.model_copy(update={"name": output.stem, "limits": f"{LIMITS} {limits}".strip()})
     save_model(output, card, model.weights(), model.preview())

@@ -246,3 +246,26 @@ def test_a_plane_is_predicted_and_kept_like_a_volume(tmp_path, command, monkeypa
     code, out, err = command("predict", "classical", "flat.ome.zarr", "-o", "f.geff", "--heatmap", "h.zarr")
     assert code == 0, err
     assert "in 2 frames" in out
+
+
+def test_a_network_goes_on_as_if_nothing_had_happened(folder, command, monkeypatch):
+    """The diameter is measured over all frames: what is left of them would give another."""
+    import anlage.inference as inference
+
+    words = ("predict", "starter", "image.ome.zarr", "--frames", "0:3", "--device", "cpu", "-o")
+    assert command(*words, "whole.csv")[0] == 0
+    real = inference.predict
+
+    def breaking(*arguments, **options):
+        for prediction in real(*arguments, **options):
+            if prediction.frame == 1:
+                raise OSError(5, "Input/output error", "image.ome.zarr")
+            yield prediction
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inference, "predict", breaking)
+        assert command(*words, "found.csv")[0] == 2
+    code, out, err = command(*words, "found.csv", "--resume")
+    assert code == 0, err
+    assert "1 of 3 frames were finished before" in out
+    assert (folder / "found.csv").read_bytes() == (folder / "whole.csv").read_bytes()

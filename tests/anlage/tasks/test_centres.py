@@ -86,3 +86,14 @@ def test_a_perfect_output_costs_least():
     worse = sum(centre_loss(perfect + 0.3, heat, offset, known).values())
     assert best < 0.01
     assert worse > 10 * best
+
+
+def test_looking_lower_adds_faint_centres_and_moves_none():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-3.5, 1.5, (6, 20, 20)).astype(np.float32)
+    offsets = rng.normal(0, 0.4, (3, 6, 20, 20)).astype(np.float32)
+    few = decode_centres(logits, offsets, (0.2, 0.2, 0.2))
+    many = decode_centres(logits, offsets, (0.2, 0.2, 0.2), lowest=0.002)
+    assert len(many.cells) > len(few.cells) > 10
+    np.testing.assert_allclose(many.cells[: len(few.cells)], few.cells)
+    np.testing.assert_array_equal(many.logits[: len(few.logits)], few.logits)
