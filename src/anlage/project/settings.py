@@ -32,6 +32,10 @@ class ProjectSettings(Frozen):
     """Time between frames in seconds; None where unknown."""
     channels: tuple[int, ...] | None = None
     """Numbers of the chosen channels, from 0; None: all."""
+    channel_names: tuple[str, ...] = ()
+    """Names of all channels that can be chosen, as the user gave them; empty: as the image says."""
+    channel_roles: tuple[Literal["nuclei", "other"], ...] = ()
+    """What each of these channels shows; empty: guessed from the names."""
     combine: Literal["separate", "sum"] = "separate"
     """Each channel an input of its own, or their sum."""
     diameter_um: Annotated[float, Gt(0)] | None = None

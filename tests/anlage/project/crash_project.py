@@ -92,7 +92,6 @@ def work(folder: Path, n: int, tell: Callable[[str], None], last: int = 10**9) -
         if n % SAVE_EVERY == 0:
             project.save()
             tell("saved")
-    project.save()
 
 
 def look(folder: Path, truth: Truth, at_least: int) -> int | None:
@@ -209,7 +208,7 @@ if __name__ == "__main__":
     kind, place = sys.argv[1:]
     kinds = {
         "moments": lambda: at_moments(Path(place), 15),
-        "points": lambda: at_points(Path(place), 4),
+        "points": lambda: at_points(Path(place), 5),
         "every-point": lambda: at_points(Path(place), 1),  # minutes
     }
     report = kinds[kind]()
