@@ -42,6 +42,8 @@ def test_the_wheel_holds_both_packages_and_the_manifest_as_text(built: Path) -> 
         assert archive.read("napari_anlage/napari.yaml").decode() == MANIFEST.read_text("utf-8")
         entry_points = next(archive.read(n).decode() for n in names if n.endswith("entry_points.txt"))
     wanted = {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src").rglob("*.py")}
+    wanted |= {str(p.relative_to(ROOT / "src")) for p in (ROOT / "src" / "anlage" / "models").iterdir()}
+    assert "anlage/models/starter.anlage" in wanted
     assert wanted <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"anlage", "napari_anlage"}
