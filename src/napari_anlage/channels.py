@@ -19,7 +19,18 @@ from anlage import Box, TimeLapse
 if TYPE_CHECKING:
     from napari_anlage.session import Session
 
-__all__ = ["Role", "given_names", "guessed", "nuclei_channels", "nuclei_image", "rename", "roles", "set_role"]
+__all__ = [
+    "Role",
+    "given_names",
+    "guessed",
+    "nuclei_channels",
+    "nuclei_image",
+    "rename",
+    "roles",
+    "set_role",
+    "tell",
+    "told",
+]
 
 _KEY = "anlage"
 _NUCLEAR = re.compile(r"nucle|dapi|hoechst|h2[ab]|histone|draq|sytox|\bnls\b|nls[-_]", re.IGNORECASE)
@@ -81,12 +92,14 @@ def rename(session: Session, channel: int, name: str) -> None:
     layer, i = _places(session, len(session.channel_names()))[channel]
     if not session.has_channel_axis:
         layer.name = name.strip() or layer.name
+        session.remember(**told(session))
         return
     given = dict(_notes(layer).get("channel_names", {}))
     given.pop(i, None)
     if name.strip():
         given[i] = name.strip()
     _note(layer, channel_names=given)
+    session.remember(**told(session))
     session.image_changed.emit()
 
 
@@ -94,7 +107,23 @@ def set_role(session: Session, channel: int, role: Role) -> None:
     """Say what a channel shows."""
     layer, i = _places(session, len(session.channel_names()))[channel]
     _note(layer, channel_roles={**_notes(layer).get("channel_roles", {}), i: str(role)})
+    session.remember(**told(session))
     session.image_changed.emit()
+
+
+def told(session: Session) -> dict[str, tuple[str, ...]]:
+    """Names and roles of the channels, as a project keeps them."""
+    return {"channel_names": tuple(session.channel_names()), "channel_roles": tuple(map(str, roles(session)))}
+
+
+def tell(session: Session, names: Sequence[str], shown: Sequence[str]) -> None:
+    """Call the channels so and give them these roles, as a project kept them; none, or another number, changes nothing."""
+    now = session.channel_names()
+    for i, name in enumerate(names if len(names) == len(now) else ()):
+        if name != now[i]:
+            rename(session, i, name)
+    for i, role in enumerate(shown if len(shown) == len(now) else ()):
+        set_role(session, i, Role(role))
 
 
 def _places(session: Session, n: int) -> list[tuple[Any, int]]:

@@ -42,7 +42,7 @@ class ImageChoice:
         """The image is another one, or lies elsewhere."""
         self.image_changed.emit()
 
-    def _remember(self, **settings: Any) -> None:
+    def remember(self, **settings: Any) -> None:
         """A setting that belongs to the project was changed."""
 
     @property
@@ -85,7 +85,7 @@ class ImageChoice:
         """Diameter (µm) of a nucleus as the user measured it; None leaves it to be measured by the program."""
         self.diameter_um = diameter_um
         if diameter_um is not None:
-            self._remember(diameter_um=diameter_um)
+            self.remember(diameter_um=diameter_um)
         self.diameter_changed.emit()
 
     def joinable(self) -> list[Any]:
@@ -103,7 +103,7 @@ class ImageChoice:
         else:
             options = self.joinable()
             self._joined = tuple(options[i] for i in picked)
-        self._remember(channels=tuple(picked), combine=combine)
+        self.remember(channels=tuple(picked), combine=combine)
         self.image_changed.emit()
 
     @property

@@ -13,6 +13,7 @@ from psygnal import Signal
 
 from anlage import AnlageError, Annotations
 from napari_anlage import overlay
+from napari_anlage.channels import tell
 from napari_anlage.image_choice import ImageChoice, default_folder
 from napari_anlage.jobs import Jobs
 from napari_anlage.layers import annotations_of, kind_of
@@ -291,10 +292,12 @@ class Session(ImageChoice):
             self.set_scale(settings.spacing, settings.interval_s)
         if settings.channels is not None and max(settings.channels, default=-1) < len(self.channel_names()):
             self.choose_channels(settings.channels, settings.combine)
+        tell(self, settings.channel_names, settings.channel_roles)
         if settings.diameter_um is not None:
             self.set_diameter(settings.diameter_um)
 
-    def _remember(self, **settings: Any) -> None:
+    def remember(self, **settings: Any) -> None:
+        """Keep settings of the image in the project, if one is open."""
         if self._bench is not None:
             self._bench.remember(**settings)
 

@@ -26,6 +26,7 @@ from anlage import (
     TimeLapse,
 )
 from napari_anlage.bindings import Bound
+from napari_anlage.channels import told
 from napari_anlage.editor import Editor
 from napari_anlage.image_choice import path_of
 from napari_anlage.opening import add_image
@@ -151,7 +152,7 @@ class Workbench:
         return {
             "image": path_of(session.image_layer), "spacing": image.spacing, "interval_s": image.interval_s,
             "shape_tzyx": image.shape_tzyx, "channels": session.picked, "combine": session.combine,
-            "diameter_um": session.diameter_um,
+            "diameter_um": session.diameter_um, **told(session),
         }  # fmt: skip
 
     # ---- the editor ----

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from anlage import Box, TimeLapse
+from anlage import Box, Spacing, TimeLapse, open_image, write_image
 from napari_anlage.channels import Role, guessed, nuclei_channels, nuclei_image, rename, roles, set_role
+from napari_anlage.opening import add_image
 from napari_anlage.session import Session
 from napari_anlage.thumbnails import SIDE, coarse_image, thumbnail
 
@@ -139,3 +140,24 @@ def test_the_coarsest_useful_level_of_a_multiscale_layer_is_read() -> None:
     levels = [np.zeros((2, 800 // k, 800 // k)) for k in (1, 2, 4, 8, 16)]
     layer = ViewerModel().add_image(levels, multiscale=True)
     assert coarse_image(layer, "zyx").shape == (1, 1, 2, 100, 100)
+
+
+def test_names_and_roles_are_kept_with_the_project(tmp_path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 99, (2, 2, 3, 8, 9), dtype=np.uint16)
+    write_image(tmp_path / "m.ome.zarr", pixels, spacing=Spacing(2, 1, 1), interval_s=9.0, channels=("one", "two"))
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    session.choose_image(add_image(viewer, open_image(tmp_path / "m.ome.zarr"), tmp_path / "m.ome.zarr"))
+    session.choose_channels([0, 1], "sum")
+    session.need_document()
+    rename(session, 1, "histone")
+    set_role(session, 0, Role.OTHER)
+    session.close()
+
+    again = Session.of(other := ViewerModel())
+    again.open_project(tmp_path / "m.anlage")
+    assert [layer.name for layer in other.layers][:2] == ["m one", "histone"]
+    assert again.channel_names() == ["m one", "histone"]
+    assert roles(again) == (Role.OTHER, Role.NUCLEI)
+    assert (again.picked, again.combine) == ((0, 1), "sum")
+    again.close()
