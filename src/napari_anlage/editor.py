@@ -120,10 +120,11 @@ class Editor:
     @property
     def tracks(self) -> Tracks:
         """The tracks as they are now."""
-        nuclei = self.document.nuclei
-        if self._tracks is None or self._tracks[0] is not nuclei:
-            self._tracks = nuclei, Tracks.of(nuclei)
-        return self._tracks[1]
+        nuclei, known = self.document.nuclei, self._tracks
+        if known is None or known[0] is not nuclei:
+            same = known is not None and known[1].fits(nuclei)
+            known = self._tracks = nuclei, known[1] if known is not None and same else Tracks.of(nuclei)
+        return known[1]
 
     def default_radius_um(self) -> float:
         """A radius to draw nuclei with whose own is unknown."""
@@ -152,12 +153,14 @@ class Editor:
 
     def follow(self, nucleus: int | None) -> None:
         """Continue the track of this nucleus; None: each new nucleus begins a track."""
+        before = self.track
         if nucleus is None:
             self._followed.clear()
         elif not self._followed or self._followed[-1] != nucleus:
             self._followed.append(nucleus)
             del self._followed[:-1000]
-        self.refresh()
+        if self.track != before:
+            self.refresh()
         self.track_changed.emit()
 
     def continuation(self, frame: int) -> list[tuple[int, int]]:
@@ -200,13 +203,18 @@ class Editor:
     def _add(self, new: int, position: npt.NDArray[np.float64], links: list[tuple[int, int]]) -> int:
         named = [(a or new, b or new) for a, b in links]
         radius = np.nan if self.radius_um is None else self.radius_um
-        edit = AddNuclei([new], [position], radius_um=radius, links=named)
+        edit: Any = AddNuclei([new], [position], radius_um=radius, links=named)
         if named and self.track is not None:
-            self.document.apply(Several((edit,), f"add a nucleus to track {self.track}"))
-        else:
-            self.document.apply(edit)
+            edit = Several((edit,), f"add a nucleus to track {self.track}")
         if named:
-            self.follow(new)
+            self._followed.append(new)  # before it is drawn, so that it is drawn once
+        try:
+            self.document.apply(edit)
+        except AnlageError:
+            self._followed = [nucleus for nucleus in self._followed if nucleus != new]
+            raise
+        if named:
+            self.track_changed.emit()
         return new
 
     def under_cursor(self) -> int | None:
@@ -261,6 +269,8 @@ class Editor:
         try:
             return action()
         except AnlageError as error:
+            if self.nuclei is not None:
+                self.nuclei.forget()
             self.refresh()
             if self.labels is not None:
                 self.labels.layer.refresh()
@@ -285,12 +295,17 @@ class Editor:
 
     def _on_point(self, event: Any = None) -> None:
         frame = self.place.frame(self.viewer)
-        if frame != self._frame:
-            self._frame = frame
+        if frame == self._frame:
+            return
+        self._frame = frame
+        if self.nuclei is not None and self.nuclei.falls_short:
             self.refresh()
+        elif self.links is not None:
+            self.links.refresh(self.document.nuclei, self.tracks)
 
     def _on_dims(self, event: Any = None) -> None:
-        self.refresh()
+        if self.links is not None:
+            self.links.refresh(self.document.nuclei, self.tracks)
 
     def _on_layer_removed(self, event: Any) -> None:
         for name in ("nuclei", "links", "labels"):

@@ -224,7 +224,10 @@ def show_depth(viewer: Any, points: Any) -> None:
     unit, units = points.units[-3], viewer.layers.units
     if units is not None and units[-3].dimensionality == unit.dimensionality:
         reach = float((reach * unit).to(str(units[-3])).magnitude)
-    margin[-3] = max(margin[-3], reach)
+    if margin[-3] >= reach:
+        return
+    # a ball that does not reach the plane is left out anyway; with room to spare not every larger one draws all anew
+    margin[-3] = 1.25 * reach if any(margin) else reach
     viewer.dims.margin_left = viewer.dims.margin_right = tuple(margin)
 
 

@@ -26,6 +26,8 @@ class Tracks:
     ----------
     ids
         (N,) of the nuclei.
+    links
+        (M, 2) that they come from.
     mother
         (N,) row of the nucleus that a link comes from; -1: none.
     n_daughters
@@ -35,6 +37,7 @@ class Tracks:
     """
 
     ids: Rows
+    links: Rows
     mother: Rows
     n_daughters: Rows
     track: Rows
@@ -56,7 +59,11 @@ class Tracks:
             if np.array_equal(further, first):
                 break
             first = further
-        return cls(nuclei.ids, mother, n_daughters, nuclei.ids[first])
+        return cls(nuclei.ids, nuclei.links, mother, n_daughters, nuclei.ids[first])
+
+    def fits(self, nuclei: Annotations) -> bool:
+        """Whether these are the tracks of a table."""
+        return bool(np.array_equal(self.ids, nuclei.ids) and np.array_equal(self.links, nuclei.links))
 
     @property
     def linked(self) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,13 +20,17 @@ from napari_anlage.tracks import Tracks, colours
 
 __all__ = ["Hands", "NucleiView"]
 
-MOST = 50_000
-"""With more nuclei than this, only frames near the one that is shown are in the layer."""
-WINDOW = 15_000
+MOST = 20_000
+"""With more nuclei than this, only frames near the one that is shown are in the layer: napari's cost grows with its rows."""
+WINDOW = 8_000
 """About so many nuclei are in it then."""
 _PROPOSED, _REJECTED = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
 _THIN, _BOLD = 0.09, 0.25
-_COLUMNS = ("id", "track", "radius_um", "state", "origin", "probability", "label")
+_COLUMNS = {
+    "id": "ids", "track": "", "radius_um": "radius_um", "state": "state", "origin": "origin",
+    "probability": "probability", "label": "label",
+}  # fmt: skip
+"""Features of the points, and the columns of the table that they come from."""
 
 Ids = npt.NDArray[np.int64]
 
@@ -46,6 +51,20 @@ class Hands(Protocol):
         """The points of these nuclei got another size."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What the layer shows already."""
+
+    nuclei: Annotations
+    tracks: Tracks | None
+    rows: npt.NDArray[np.int64]
+    current: int | None
+
+    def same(self, column: str, nuclei: Annotations, rows: npt.NDArray[np.int64]) -> bool:
+        """Whether a column and the rows are the very same arrays: then nothing about it has changed."""
+        return rows is self.rows and getattr(nuclei, column) is getattr(self.nuclei, column)
+
+
 class NucleiView:
     """The Points layer of a document's nuclei.
 
@@ -62,6 +81,9 @@ class NucleiView:
         self.default_radius_um = default_radius_um
         self.ids: Ids = np.zeros(0, dtype=np.int64)
         self._quiet = False
+        self._seen = _Seen(Annotations.of([]), None, np.zeros(0, dtype=np.int64), None)
+        self._crossed = np.zeros(0, dtype=bool)
+        self._span: tuple[int, int] | None = None
         self.layer = viewer.add_points(
             ndim=len(place.grid.axes), name="nuclei", size=2 * default_radius_um * place.um, face_color="transparent",
             border_color="white", border_width=_THIN, projection_mode="rescale_spherical", features=_no_features(),
@@ -86,25 +108,40 @@ class NucleiView:
         """The layer's last rows are these nuclei: so a point that the user put there need not be drawn again."""
         self.ids = np.concatenate([self.ids, ids])
 
+    def forget(self) -> None:
+        """Compare everything at the next refresh: somebody changed the layer, and it did not become an edit."""
+        self._seen = _Seen(Annotations.of([]), None, np.zeros(0, dtype=np.int64), None)
+
     # ---- the document → the layer ----
 
     def refresh(self, nuclei: Annotations, tracks: Tracks, current: int | None) -> None:
         """Show these nuclei, the track `current` with bold rings."""
         shown = self._rows_shown(nuclei)
+        largest = float(self.layer.size.max(initial=0.0))
         with self._quietly():
             rows = self._make_rows(nuclei, shown)
             changed = self._show_columns(nuclei, tracks, rows)
             changed |= self._show_looks(nuclei, tracks, rows, current)
             if changed:
                 self.layer.refresh()
-        overlay.show_depth(self._viewer, self.layer)
+        if self.layer.size.max(initial=0.0) > largest:
+            overlay.show_depth(self._viewer, self.layer)
+
+    @property
+    def falls_short(self) -> bool:
+        """Whether the layer holds some frames only, and the one in view or one beside it is not among them."""
+        return self._span is not None and not self._span[0] < self._place.frame(self._viewer) < self._span[1]
 
     def _rows_shown(self, nuclei: Annotations) -> npt.NDArray[np.int64]:
         if len(nuclei) <= MOST:
+            self._span = None
             return np.arange(len(nuclei))
-        distance = np.abs(nuclei.frames - self._place.frame(self._viewer))
-        reach = np.sort(distance)[min(WINDOW, len(nuclei) - 1)] - 1
-        return np.flatnonzero(distance <= max(1, reach))
+        frames, here = nuclei.frames, self._place.frame(self._viewer)
+        if self._span is None or not self._span[0] < here < self._span[1]:
+            distance = np.abs(frames - here)
+            reach = max(2, int(np.partition(distance, WINDOW)[WINDOW]) - 1)
+            self._span = here - reach, here + reach
+        return np.flatnonzero((frames >= self._span[0]) & (frames <= self._span[1]))
 
     def _make_rows(self, nuclei: Annotations, shown: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Give the layer a row for each nucleus that is shown; returns the nucleus of each row."""
@@ -112,7 +149,8 @@ class NucleiView:
         kept = np.isin(self.ids, ids)
         n_rows = len(self.layer.data)
         if len(self.ids) == n_rows and kept.all() and len(ids) == n_rows:
-            return np.searchsorted(nuclei.ids, self.ids)
+            rows = np.searchsorted(nuclei.ids, self.ids)
+            return self._seen.rows if np.array_equal(rows, self._seen.rows) else rows
         selected = self.selected
         order = np.concatenate([self.ids[kept], ids[~np.isin(ids, self.ids)]])
         rows = np.searchsorted(nuclei.ids, order)
@@ -125,17 +163,27 @@ class NucleiView:
         return rows
 
     def _show_columns(self, nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64]) -> bool:
-        layer = self.layer
-        positions = self._place.to_points(nuclei.positions[rows])
-        moved = not np.array_equal(layer.data, positions)
-        if moved:
-            layer.data[:] = positions
-        values = _features(nuclei, tracks, rows)
+        layer, before = self.layer, self._seen
+        if before.same("positions", nuclei, rows):
+            moved = False
+        else:
+            positions = self._place.to_points(nuclei.positions[rows])
+            moved = not np.array_equal(layer.data, positions)
+            if moved:
+                layer.data[:] = positions
         table = layer.features
         told = False
-        for name in _COLUMNS:
-            if not _same(table[name].to_numpy(), values[name]):
-                table[name] = values[name]
+        for name, column in _COLUMNS.items():
+            if name == "track":
+                if tracks is before.tracks and rows is before.rows:
+                    continue
+                values = tracks.track[rows]
+            elif before.same(column, nuclei, rows):
+                continue
+            else:
+                values = _readable(column, getattr(nuclei, column)[rows])
+            if not _same(table[name].to_numpy(), values):
+                table[name] = values
                 told = True
         if told:
             layer.events.features()
@@ -144,20 +192,28 @@ class NucleiView:
     def _show_looks(
         self, nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64], current: int | None
     ) -> bool:
-        layer, state = self.layer, nuclei.state[rows]
-        colour = colours(tracks)[rows]
-        colour[state == State.PROPOSED], colour[state == State.REJECTED] = _PROPOSED, _REJECTED
-        width = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)
-        looks = {"size": self._sizes(nuclei, rows), "border_color": colour, "border_width": width}
+        before = self._seen
+        looks: dict[str, npt.NDArray[np.float64]] = {}
+        if not before.same("radius_um", nuclei, rows):
+            looks["size"] = self._sizes(nuclei, rows)
+        retold = not before.same("state", nuclei, rows)
+        if tracks is not before.tracks or rows is not before.rows or retold:
+            colour, state = colours(tracks)[rows], nuclei.state[rows]
+            colour[state == State.PROPOSED], colour[state == State.REJECTED] = _PROPOSED, _REJECTED
+            looks["border_color"] = colour
+        if tracks is not before.tracks or rows is not before.rows or current != before.current:
+            looks["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)
         changed = False
         for name, wanted in looks.items():
-            have = getattr(layer, name)
+            have = getattr(self.layer, name)
             if have.shape != wanted.shape or not np.allclose(have, wanted, rtol=0, atol=1e-6):
                 have[:] = wanted
                 changed = True
-        crossed = state == State.REJECTED
-        if (np.asarray(layer.symbol, dtype=str) == "x").sum() != crossed.sum():
-            layer.symbol = np.where(crossed, "x", "o") if len(crossed) else "o"
+        crossed = nuclei.state[rows] == State.REJECTED
+        if not np.array_equal(crossed, self._crossed) and (crossed.any() or self._crossed.any()):
+            self.layer.symbol = np.where(crossed, "x", "o") if len(crossed) else "o"
+        self._crossed = crossed
+        self._seen = _Seen(nuclei, tracks, rows, current)
         return changed
 
     def _sizes(self, nuclei: Annotations, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -198,13 +254,12 @@ class NucleiView:
             self._hands.resized(self.ids[rows], self.layer.size[rows] / (2 * self._place.um))
 
 
-def _features(nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-    names = np.array([state.name.lower() for state in State], dtype=object)
-    return {
-        "id": nuclei.ids[rows], "track": tracks.track[rows], "radius_um": nuclei.radius_um[rows],
-        "state": names[nuclei.state[rows]], "origin": nuclei.origin[rows].astype(object),
-        "probability": nuclei.probability[rows], "label": nuclei.label[rows],
-    }  # fmt: skip
+def _readable(column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A column as people read it."""
+    if column == "state":
+        named: npt.NDArray[Any] = np.array([state.name.lower() for state in State], dtype=object)[values]
+        return named
+    return values.astype(object) if column == "origin" else values
 
 
 def _no_features() -> dict[str, npt.NDArray[Any]]:

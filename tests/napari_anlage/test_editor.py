@@ -97,6 +97,11 @@ def test_what_the_document_refuses_is_said_and_the_layer_goes_back(desk) -> None
     assert d.told[-1][1] == "warning"
     assert len(d.layer.data) == 1
     assert len(d.document.nuclei) == 1
+    d.layer.selected_data = {0}
+    d.layer.data[0, 2] += 500
+    d.layer.events.data(value=d.layer.data, action="changed", data_indices=(0,), vertex_indices=((),))
+    assert "cannot lie at" in d.last
+    np.testing.assert_allclose(d.editor.place.from_points(d.layer.data), [[0, 2, 10, 10]])
 
 
 def test_a_followed_track_is_continued_by_clicks_and_never_doubled(desk) -> None:
@@ -228,9 +233,12 @@ def test_many_nuclei_are_shown_around_the_frame_in_view(desk, monkeypatch: pytes
     )
     d.show(0)
     frames = set(d.editor.place.from_points(d.layer.data)[:, 0].tolist())
-    assert frames == {0, 1}
-    d.show(3)
+    assert frames == {0, 1, 2}
+    d.show(1)
+    assert set(d.editor.place.from_points(d.layer.data)[:, 0].tolist()) == frames  # still enough on both sides
+    d.show(4)
     assert set(d.editor.place.from_points(d.layer.data)[:, 0].tolist()) == {2, 3, 4}
+    d.show(3)
     d.click(3, 2, 10, 10)
     assert len(d.document.nuclei) == 201
     d.editor.nuclei.layer.remove([0])
