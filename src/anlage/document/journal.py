@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,22 @@ class Journal:
 
     def __init__(self, path: Path, n_bytes: int | None = None) -> None:
         self.path = path
-        self._handle = os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._handle = _opened(path)
         if n_bytes is not None and os.fstat(self._handle).st_size > n_bytes:
             os.ftruncate(self._handle, n_bytes)
         self._length = os.fstat(self._handle).st_size
+        self._writing = threading.RLock()
+        self._flushing = threading.Lock()
         self._wake = threading.Condition()
         self._dirty = self._closed = False
         self._failure: OSError | None = None
         self._syncing = threading.Thread(target=self._sync, name="anlage journal", daemon=True)
         self._syncing.start()
+
+    @property
+    def length(self) -> int:
+        """Bytes written so far."""
+        return self._length
 
     def append(self, record: Record) -> None:
         """Write a step.
@@ -119,6 +126,57 @@ class Journal:
             If it cannot be written; the journal is as it was then.
         """
         line = _line(record)
+        with self._writing:
+            self._check_writable()
+            try:
+                written = os.write(self._handle, line)
+                while written < len(line):
+                    written += os.write(self._handle, line[written:])
+            except OSError as error:
+                os.ftruncate(self._handle, self._length)
+                raise self._refused(error) from error
+            self._length += len(line)
+        with self._wake:
+            self._dirty = True
+            self._wake.notify()
+
+    def carry_on(self, path: Path, mark: int, decide: Callable[[], Path]) -> None:
+        """Go on in another journal, together with what was appended here since the length `mark`.
+
+        Parameters
+        ----------
+        path
+            The other journal, which `write_journal` made.
+        mark
+            Length of this one when what the other continues was taken.
+        decide
+            Makes the other journal count, and returns where it lies then. If it raises, this journal goes on.
+        """
+        with self._writing:
+            with self.path.open("rb") as here, path.open("ab") as there:
+                here.seek(mark)
+                there.write(here.read())
+                there.flush()
+                os.fsync(there.fileno())
+            with self._flushing:
+                os.close(self._handle)
+                try:
+                    self.path = decide()
+                finally:
+                    self._handle = _opened(self.path)
+                    self._length = os.fstat(self._handle).st_size
+
+    def close(self) -> None:
+        """Wait until the disk has everything, then let go of the file."""
+        with self._wake:
+            if self._closed:
+                return
+            self._closed = True
+            self._wake.notify()
+        self._syncing.join()
+        os.close(self._handle)
+
+    def _check_writable(self) -> None:
         with self._wake:
             failure, self._failure = self._failure, None
             if self._closed:
@@ -130,27 +188,6 @@ class Journal:
                 f"The journal '{self.path}' was deleted while the project was open, so the change was not made; close the "
                 "project and restore its folder from a copy."
             )
-        try:
-            written = os.write(self._handle, line)
-            while written < len(line):
-                written += os.write(self._handle, line[written:])
-        except OSError as error:
-            os.ftruncate(self._handle, self._length)
-            raise self._refused(error) from error
-        self._length += len(line)
-        with self._wake:
-            self._dirty = True
-            self._wake.notify()
-
-    def close(self) -> None:
-        """Wait until the disk has everything, then let go of the file."""
-        with self._wake:
-            if self._closed:
-                return
-            self._closed = True
-            self._wake.notify()
-        self._syncing.join()
-        os.close(self._handle)
 
     def _refused(self, error: OSError) -> AnlageError:
         reason = (error.strerror or str(error)).lower()
@@ -168,10 +205,15 @@ class Journal:
                     return
                 self._dirty = False
             try:
-                os.fsync(self._handle)
+                with self._flushing:
+                    os.fsync(self._handle)
             except OSError as error:
                 with self._wake:
                     self._failure = error
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0))
 
 
 def _line(record: Record) -> bytes:

@@ -66,6 +66,7 @@ class PaintedLabels:
         self.highest = 0
         """The highest value that was painted while this was open; the table of nuclei knows the earlier ones."""
         self._lock = threading.RLock()
+        self._flushing = threading.Lock()
 
     @classmethod
     def in_memory(cls, shape_tzyx: Sequence[int]) -> Self:
@@ -220,11 +221,11 @@ class PaintedLabels:
 
     def make_room(self) -> None:
         """Write changed chunks once many wait. Raises AnlageError if they cannot be written; nothing is lost then."""
-        if len(self._changed) > WAITING:
+        if len(self._changed) > WAITING and not self._flushing.locked():
             self.flush()
 
     def flush(self, *, sync: bool = False) -> None:
-        """Write all changed chunks; with `sync` also wait until the disk has them.
+        """Write all changed chunks; with `sync` also wait until the disk has them. Painting may go on meanwhile.
 
         Raises
         ------
@@ -233,23 +234,29 @@ class PaintedLabels:
         """
         if self._array is None or self.folder is None:
             return
-        with self._lock:
+        with self._flushing:
             try:
-                for key, chunk in list(self._changed.items()):
+                for key in list(self._changed):
+                    chunk = self._changed[key].copy()
                     self._array[self._box(key).slices] = chunk
-                    self._present(key[0]).add(key)
                     self._unsynced.add(key)
-                    del self._changed[key]
-                    self._keep(key, chunk)
-                if sync:
-                    for key in self._unsynced:
-                        _sync(self.folder.joinpath("c", *map(str, key)))
-                    self._unsynced.clear()
+                    self._was_written(key, chunk)
+                while sync and self._unsynced:
+                    key = next(iter(self._unsynced))
+                    _sync(self.folder.joinpath("c", *map(str, key)))
+                    self._unsynced.discard(key)
             except OSError as error:
                 raise AnlageError(
                     f"The painted labels cannot be written to '{self.folder}' ({(error.strerror or str(error)).lower()}); "
                     "free some space or check the disk, then save again. Nothing is lost so far."
                 ) from error
+
+    def _was_written(self, key: Key, chunk: Chunk) -> None:
+        with self._lock:
+            self._present(key[0]).add(key)
+            if np.array_equal(self._changed[key], chunk):  # else it was painted on while it was being written
+                del self._changed[key]
+                self._keep(key, chunk)
 
     def moments(self, t: int) -> Mapping[int, Moments]:
         """Each label of a frame with its moments; the frame is read once, then they are kept up to date."""
@@ -361,7 +368,7 @@ def _opened(folder: Path) -> Any:
 def _sync(path: Path) -> None:
     """Wait until a chunk is on the disk; an empty one has no file."""
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDWR)
     except FileNotFoundError:
         return
     try:

@@ -126,6 +126,11 @@ def current_journal(folder: Path, fold: int) -> Path:
     return _current(folder, JOURNAL, fold, _journal_fold) or folder / JOURNAL
 
 
+def upcoming_journal(folder: Path) -> Path:
+    """Where `prepare` writes the journal of the next fold."""
+    return folder / f"{_NEXT}{JOURNAL}"
+
+
 def settle(folder: Path, fold: int) -> None:
     """Put the files of this fold in place, and remove what a crash left behind."""
     for name, fold_of in ((JOURNAL, _journal_fold), (GRAPH, _graph_fold)):
@@ -229,7 +234,7 @@ def _remove(path: Path) -> None:
 def _sync_below(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
-            handle = os.open(Path(place) / name, os.O_RDONLY)
+            handle = os.open(Path(place) / name, os.O_RDWR)
             try:
                 os.fsync(handle)
             finally:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,9 +25,10 @@ from pydantic import ValidationError
 import anlage
 from anlage.axes import Spacing
 from anlage.document.inputs import RegionInputs, region_inputs
-from anlage.document.journal import Journal, write_journal
+from anlage.document.journal import write_journal
 from anlage.errors import AnlageError
-from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, current_journal, find, prepare, settle, write_file
+from anlage.project.fold import Folder, Snapshot
+from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, write_file
 from anlage.project.lock import Lock
 from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
@@ -46,14 +48,16 @@ class Project:
     def __init__(self, folder: Path, lock: Lock, found: Found) -> None:
         self.folder = folder
         self._lock = lock
-        self._file = found.file
         self.notes = (found.journal.note,) if found.journal.note else ()
         """What was noticed while opening, as sentences."""
-        self._settle()
+        self._files = Folder(folder, found.file)
+        self._files.settle()
         self.document = document_of(folder, found, folder / LABELS)
-        self._journal = Journal(current_journal(folder, found.file.fold), found.journal.n_bytes)
+        self._journal = self._files.open_journal(found.journal.n_bytes)
         self.document.write_to(self._journal)
         self._saved_revision = -1 if self.document.revision else 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._saving: Future[None] | None = None
 
     @classmethod
     def create(
@@ -143,7 +147,7 @@ class Project:
     @property
     def settings(self) -> ProjectSettings:
         """The image, and how it is read."""
-        return self._file.settings
+        return self._files.settings
 
     def change_settings(self, **changes: Any) -> None:
         """Change fields of `ProjectSettings`, and write them at once; ``image`` may be a path and ``spacing`` a `Spacing`.
@@ -155,9 +159,7 @@ class Project:
         """
         made = _settings(self.folder, self.settings, **changes)
         self.document.place(shape_tzyx=made.shape_tzyx, spacing=made.spacing)
-        file = self._file.model_copy(update={"settings": made})
-        write_file(self.folder, file)
-        self._file = file
+        self._files.change({"settings": made})
 
     @property
     def image_path(self) -> Path | None:
@@ -207,48 +209,34 @@ class Project:
         """What the regions give to `build_store`: one group for each use, complete or sparse."""
         return region_inputs(self.document.nuclei, self.document.regions)
 
-    def save(self) -> None:
+    def save(self, *, wait: bool = True) -> None:
         """Fold the journal into the saved state. Nothing is lost if this is interrupted, or never done.
+
+        Parameters
+        ----------
+        wait
+            False: write in a thread while edits go on; what goes wrong there is raised when saving is asked for again.
 
         Raises
         ------
         AnlageError
             If it cannot be written; the journal holds everything then as before.
         """
-        document = self.document
-        if document.revision == self._saved_revision:
+        if self._saving is not None:
+            if not wait and not self._saving.done():
+                return
+            saving, self._saving = self._saving, None
+            error = saving.exception()
+            if error is not None and not wait:
+                raise error
+        if self.document.revision == self._saved_revision:
             return
-        self._settle()
-        if document.painted is not None:
-            document.painted.flush(sync=True)
-        fold = self._file.fold + 1
-        scale = (self.settings.spacing, self.settings.interval_s)
-        prepare(self.folder, fold, document.nuclei, document.history.records(), scale)
-        file = self._file.model_copy(
-            update={
-                "fold": fold,
-                "regions": document.regions,
-                "next_id": document.next_id,
-                "version": anlage.__version__,
-            }
-        )
-        write_file(self.folder, file)  # from here on the new fold counts
-        self._file = file
-        self._journal.close()
-        with contextlib.suppress(OSError):  # somebody looks into a file: the next saving or opening tries again
-            settle(self.folder, fold)
-        self._journal = Journal(current_journal(self.folder, fold))
-        document.write_to(self._journal)
-        self._saved_revision = document.revision
-
-    def _settle(self) -> None:
-        try:
-            settle(self.folder, self._file.fold)
-        except OSError as error:
-            raise AnlageError(
-                f"The project '{self.folder}' cannot be put in order ({(error.strerror or str(error)).lower()}); close what else "
-                "has its files open, then try again. The journal holds every change."
-            ) from error
+        snapshot = Snapshot.of(self.document, self._journal)
+        if wait:
+            self._write(snapshot)
+        else:
+            self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="anlage saving")
+            self._saving = self._thread.submit(self._write, snapshot)
 
     def close(self) -> None:
         """Save, and let others open the project."""
@@ -259,8 +247,14 @@ class Project:
 
     def abandon(self) -> None:
         """Let others open the project, without saving; the journal has everything."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True)
         self._journal.close()
         self._lock.release()
+
+    def _write(self, snapshot: Snapshot) -> None:
+        self._files.save(snapshot, self._journal)
+        self._saved_revision = snapshot.revision
 
 
 def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectSettings:

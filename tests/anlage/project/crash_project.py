@@ -90,8 +90,9 @@ def work(folder: Path, n: int, tell: Callable[[str], None], last: int = 10**9) -
         n += 1
         tell(str(n))
         if n % SAVE_EVERY == 0:
-            project.save()
-            tell("saved")
+            in_between = n // SAVE_EVERY % 2 == 0  # every other time while changes go on
+            project.save(wait=not in_between)
+            tell("saving" if in_between else "saved")
 
 
 def look(folder: Path, truth: Truth, at_least: int) -> int | None:
@@ -116,7 +117,7 @@ def at_moments(folder: Path, kills: int) -> dict[str, Any]:
     saves, lost, report = 0, [], []
     for _ in range(kills):
         pid, pipe = forked(lambda tell, n=n: work(project, n, tell))
-        wanted = rng.choice([b"open", b"open", b"open", b"saved"])
+        wanted = rng.choice([b"open", b"open", b"saving", b"saved"])
         seen = b""
         while wanted not in seen:
             seen += os.read(pipe, 4096)

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -292,6 +294,58 @@ def test_a_full_disk_while_saving_loses_nothing(project: Project, monkeypatch: p
     project.abandon()
     with Project.open(project.folder) as again:
         assert state(again) == changed
+
+
+def test_saving_goes_on_beside_edits_and_keeps_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(project)
+    writing, go_on, write = threading.Event(), threading.Event(), files.write_graph
+
+    def slow(*arguments: Any) -> None:
+        writing.set()
+        assert go_on.wait(60)
+        write(*arguments)
+
+    monkeypatch.setattr(files, "write_graph", slow)
+    project.save(wait=False)
+    assert writing.wait(60)
+    document = project.document
+    document.apply(MoveNuclei([3], [(2, 1, 31, 31)]))
+    assert document.painted is not None
+    document.painted[2, 1:4, 10:20, 15:30] = 9
+    document.commit_stroke()
+    document.undo()
+    document.apply(RemoveNuclei([1]))
+    project.save(wait=False)  # one is going on: nothing more to do
+    go_on.set()
+    project.change_settings(interval_s=12)
+    before = state(project)
+    project.abandon()
+    told = json.loads((project.folder / "project.json").read_text())
+    assert told["fold"] == 1
+    assert open_annotations(project.folder / "annotations.geff").ids.tolist() == [1, 2, 3, 4]
+    with Project.open(project.folder) as again:
+        assert state(again) == before
+        assert again.settings.interval_s == 12
+        assert [again.document.undo() for _ in range(3)] == ["remove 1 nucleus", "move 1 nucleus", "paint in frame 2"]
+
+
+def test_what_goes_wrong_beside_edits_is_told_at_the_next_saving(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    fill(project)
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_graph", full)
+        project.save(wait=False)
+        while project._saving is not None and not project._saving.done():
+            pass
+    with pytest.raises(AnlageError, match=r"cannot be saved \(no space left on device\)"):
+        project.save(wait=False)
+    project.save()
+    assert (project.folder / "annotations.geff").is_dir()
+    project.close()
 
 
 def test_files_that_could_not_be_put_in_place_are_found_and_put_there_later(
