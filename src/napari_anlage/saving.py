@@ -47,7 +47,7 @@ class Autosave(QObject):
             QTimer.singleShot(_RETRY_MS, self.save)
             return
         try:
-            project.save()
+            project.save(wait=False)
             self._said = ""
         except AnlageError as error:
             if str(error) != self._said:
