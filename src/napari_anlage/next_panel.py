@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QListWidget, QListWidgetItem
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
 from napari_anlage import overlay
@@ -63,6 +63,7 @@ class NextPanel(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.list.setWordWrap(True)
         self.list.setFixedHeight(_LIST_HEIGHT)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -116,14 +117,12 @@ class NextPanel(Tab):
             item.setToolTip(one.sentence)
             item.setData(Qt.ItemDataRole.UserRole, one.box)
             self.list.addItem(item)
-        n, here = len(found.frames), plural(len(found.frames), "frame")
-        where = f"frame {found.frames[0]}" if n == 1 else f"{here} of {shape[0]}"
+        n = len(found.frames)
+        looked = f"frame {found.frames[0]} only" if n == 1 < shape[0] else f"{n} of {plural(shape[0], 'frame')}"
+        outcome = "the network is sure of everything outside your regions"
         if places:
-            self.status.say(f"{plural(len(places), 'place')} in {where} that was predicted, least sure first.", "good")
-        else:
-            self.status.say(
-                f"In {where} that was predicted the network is sure of everything outside your regions.", "good"
-            )
+            outcome = f"{plural(len(places), 'place')}, least sure first"
+        self.status.say(f"Looked at {looked}: {outcome}.", "good")
         for widget in (self.list, self.here):
             widget.setVisible(bool(places))
         missing = self.frames_to_see()
@@ -167,6 +166,8 @@ class NextPanel(Tab):
         document.apply(AddRegion(region))
         self._go(item)
         self.list.takeItem(self.list.row(item))
+        for widget in (self.list, self.here):
+            widget.setVisible(self.list.count() > 0)
         self.status.say(
             f"'{region.name}' is drawn. Judge and add its nuclei; mark it complete on the Annotate tab when all are there.",
             "good",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region
 from napari_anlage import overlay
@@ -62,6 +62,7 @@ class ReviewPanel(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.add(heading("Review"), self.counts)
         row = QHBoxLayout()
         row.addWidget(self.scope, 2)

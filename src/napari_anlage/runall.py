@@ -10,7 +10,16 @@ from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QProgressBar, QPushButton, QSpinBox
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+)
 
 from anlage import AnlageError, TimeLapse
 from napari_anlage.handover import Handover, hand_over_all
@@ -73,6 +82,7 @@ class RunAll(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         row = QHBoxLayout()
         row.addWidget(QLabel("Frames"))
         for box, tip in ((self.first, "First frame"), (self.last, "Last frame")):

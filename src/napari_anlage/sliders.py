@@ -46,7 +46,7 @@ class Tuner(QWidget):
         self.back.setText("↺")
         self.back.setAutoRaise(True)
         label = QLabel(name)
-        label.setMinimumWidth(62)
+        label.setMinimumWidth(70)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(6)

@@ -119,7 +119,7 @@ def test_only_what_is_in_view_is_predicted_and_places_are_proposed(docked, odd, 
 
     tab.threshold.spin.setValue(0.2)
     tab.next.find.button.click()
-    assert "frame 1 that was predicted" in tab.next.status.plain
+    assert "Looked at frame 1 only: " in tab.next.status.plain
     assert tab.next.more.button.text() == "Look at 2 more frames"
     tab.next.more.button.click()
     qtbot.waitUntil(lambda: tab.review.candidates.frames == (0, 1, 2) and not tab.previewer.busy, timeout=60000)
@@ -134,7 +134,7 @@ def test_a_proposed_place_is_shown_and_becomes_a_sparse_region(docked, odd, qtbo
     candidates.nuclei.probability[1] = 0.45  # near the threshold
     go_to_frame(viewer, odd, 2)
     tab.next.find.button.click()
-    assert "1 place in frame 0" in tab.next.status.plain
+    assert tab.next.status.plain == "Looked at frame 0 only: 1 place, least sure first."
     assert overlay.current_frame(viewer, session.grid(), 3) == 0
     tab.next.here.button.click()
     (region,) = session.regions
