@@ -37,7 +37,10 @@ __all__ = ["RegionPanel", "evidence", "frames_in_words"]
 _WALLS = {
     "z0": "first plane", "z1": "last plane", "y0": "first row", "y1": "last row", "x0": "first column", "x1": "last column"
 }  # fmt: skip
-_COMPLETE = (("complete", "every nucleus in it is marked"), ("sparse", "only some of its nuclei are marked"))
+_COMPLETE = (
+    ("all nuclei (complete)", "Every nucleus in it is marked."),
+    ("some nuclei (sparse)", "Only some of its nuclei are marked."),
+)
 _USES = (
     ("auto", "automatic", "The training decides which part of it is held out."),
     ("train", "training", "Always learnt from, never held out."),
@@ -105,11 +108,8 @@ class RegionPanel(Tab):
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Name", self.name)
-        both = QHBoxLayout()
-        both.addWidget(self.complete, 1)
-        both.addWidget(QLabel("for"))
-        both.addWidget(self.use, 1)
-        form.addRow("Marked", both)
+        form.addRow("Marked", self.complete)
+        form.addRow("Used for", self.use)
         details.column.addLayout(form)
         details.add(self.sliders)
         self.mouse.setCheckable(True)
@@ -128,6 +128,7 @@ class RegionPanel(Tab):
         details.add(self.evidence, self.examine, self.doubts)
         self._details = details
         self.add(details)
+        self.column.addStretch(1)  # words that wrap ask for more height than they need
 
     def _connect(self) -> None:
         session = self._session

@@ -88,6 +88,7 @@ class AnnotateTab(Tab):
         keys.addWidget(note("<table>" + "".join(_row(key.shown, key.does) for key in KEYS) + "</table>"))
         self.keys = keys
         self.add(keys, self.problems, self.regions)
+        self.column.addStretch(1)
 
     def _connect(self) -> None:
         session = self._session
