@@ -1,0 +1,60 @@
+"""The starter on the command line: used, started from, and trained anew."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from anlage.inference import starter_path
+from anlage.model import load_model
+from anlage.training.run import Run
+
+TINY = ("--set", "width=8", "levels=1", "steps=3", "patch_um=20", "batch_size=1", "threads=1", "device=cpu")
+
+
+def test_starter_is_a_model_like_any_other(folder, command):
+    code, out, err = command(
+        "predict", "starter", "image.ome.zarr", "-o", "f.csv", "--frames", "0", "--diameter-um", "8"
+    )
+    assert code == 0, err
+    assert "Model starter: finds the centre of every nucleus" in out
+    assert len(pd.read_csv("f.csv")) > 8
+
+
+def test_a_training_starts_from_it(store, folder, command):
+    words = (
+        "train",
+        "nuclei",
+        store,
+        "-o",
+        "run",
+        "--from",
+        "starter",
+        "--set",
+        "steps=2",
+        "batch_size=1",
+        "patch_um=20",
+    )
+    code, _, err = command(*words, "threads=1", "device=cpu")
+    assert code == 0, err
+    assert Run.open("run").config.start_from == str(starter_path())
+
+
+def test_it_is_trained_by_one_command(tmp_path, command):
+    out = tmp_path / "models" / "mine.anlage"
+    code, said, err = command("starter", "-o", out, "--embryos", 2, *TINY, "--flat")
+    assert code == 0, err
+    assert f"The starter is {out}" in said
+    card = load_model(out).card
+    assert card.name == "mine"
+    assert "trained on synthetic embryos only" in card.limits
+    assert card.plan["grid"]["flat"] is True
+    assert [path.name for path in out.parent.iterdir()] == ["mine.anlage"], "nothing else is left"
+
+
+def test_what_cannot_be_is_a_sentence(tmp_path, command):
+    code, _, err = command("starter", "-o", tmp_path / "x.pt")
+    assert code == 2
+    assert "choose a name that ends in .anlage" in err
+    code, _, err = command("starter", "-o", tmp_path / "x.anlage", "--embryos", 1)
+    assert code == 2
+    assert "1 embryos are too few" in err
