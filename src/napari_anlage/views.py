@@ -20,9 +20,9 @@ from napari_anlage.tracks import Tracks, colours
 
 __all__ = ["Hands", "NucleiView"]
 
-MOST = 20_000
+MOST = 6_000
 """With more nuclei than this, only frames near the one that is shown are in the layer: napari's cost grows with its rows."""
-WINDOW = 8_000
+WINDOW = 3_000
 """About so many nuclei are in it then."""
 _PROPOSED, _REJECTED = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
 _THIN, _BOLD = 0.09, 0.25
