@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtGui import QGuiApplication
 
-from anlage import PredictionParts, State, open_annotations, write_image
+from anlage import PredictionParts, State, open_annotations, starter_path, write_image
 from napari_anlage import overlay
 from napari_anlage.results import results
 
@@ -97,7 +97,11 @@ def test_preview_tune_judge_and_go_on(docked, odd, blobs, qtbot, tmp_path) -> No
     asked = []
     tab.train_again.connect(asked.append)
     tab.judging.again.button.click()
-    assert asked == [None]
+    assert asked == [None]  # the blob detector has no weights to start from
+    assert dock.tabs.currentWidget().widget() is dock.train
+    assert dock.train.begin_with.model is None
+    tab.train_again.emit(starter_path())
+    assert dock.train.begin_with.model == starter_path()
     session.document.undo()
     session.document.undo()
     assert tab.judging.counts.text() == "1 proposed · 0 annotated · 1 rejected"
