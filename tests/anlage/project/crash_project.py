@@ -119,8 +119,8 @@ def at_moments(folder: Path, kills: int) -> dict[str, Any]:
         pid, pipe = forked(lambda tell, n=n: work(project, n, tell))
         wanted = rng.choice([b"open", b"open", b"saving", b"saved"])
         seen = b""
-        while wanted not in seen:
-            seen += os.read(pipe, 4096)
+        while wanted not in seen and (more := os.read(pipe, 4096)):
+            seen += more
         time.sleep(rng.uniform(0.0, 0.25))
         os.kill(pid, signal.SIGKILL)
         lines, _ = told(pid, pipe, seen)
@@ -208,7 +208,7 @@ def at_points(folder: Path, stride: int) -> dict[str, Any]:
 if __name__ == "__main__":
     kind, place = sys.argv[1:]
     kinds = {
-        "moments": lambda: at_moments(Path(place), 15),
+        "moments": lambda: at_moments(Path(place), 12),
         "points": lambda: at_points(Path(place), 5),
         "every-point": lambda: at_points(Path(place), 1),  # minutes
     }

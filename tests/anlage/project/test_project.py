@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 import pytest
 
@@ -267,11 +268,15 @@ def test_a_closed_project_takes_no_change(project: Project) -> None:
         fill(project)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_project_that_cannot_be_written_is_a_sentence(project: Project) -> None:
+def test_a_project_that_cannot_be_written_is_a_sentence(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
     project.close()
-    project.folder.chmod(0o555)
-    with pytest.raises(AnlageError, match="cannot be opened for writing"):
+    monkeypatch.setattr(filelock.FileLock, "acquire", forbidden)
+    with pytest.raises(
+        AnlageError, match=r"cannot be opened for writing \(permission denied\); copy it to a place that you may"
+    ):
         Project.open(project.folder)
 
 
