@@ -85,7 +85,7 @@ class Dock(Host):
         self.train.refresh_runs()
 
     def train_from(self, model: Path | None) -> None:
-        """Go to the Train tab, to start from this model's weights; None: from fresh ones."""
+        """Go to the Train tab, to start from this model's weights; None leaves the choice as it is."""
         if model is not None:
             self.train.begin_with.add(model)
         self.go_to("train")

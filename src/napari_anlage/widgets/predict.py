@@ -46,7 +46,7 @@ class PredictTab(Tab):
 
     title = "Predict"
     train_again = Signal(object)
-    """The user wants to train with what was corrected, starting from this model (a path; None: from scratch)."""
+    """The user wants to train with what was corrected, starting from this model (a path; None: whatever is chosen)."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
