@@ -71,5 +71,5 @@ def test_in_3d_it_is_the_whole_frame(odd) -> None:
 def test_an_image_out_of_view_is_said(odd) -> None:
     viewer, image, grid = scene(odd)
     look_at(viewer, image, (2, 4, 2000, 25), height_um=5.3)
-    with pytest.raises(AnlageError, match="No part of '.*' is in view; bring it back with the Home button"):
+    with pytest.raises(AnlageError, match=r"No part of '.*' is in view; bring it back with the Home button"):
         seen_box(viewer, grid, SHAPE)
