@@ -33,7 +33,7 @@ class BoxSliders(QWidget):
         grid.setVerticalSpacing(16)
         grid.setColumnStretch(1, 1)
         self.sliders: dict[str, Any] = {}
-        for row, (axis, text) in enumerate(zip("tzyx", ("frames", "z", "y", "x"), strict=True)):
+        for row, (axis, text) in enumerate(zip("tzyx", ("frames", "z, voxels", "y, voxels", "x, voxels"), strict=True)):
             slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
             slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
             slider.setHandleLabelPosition(QLabeledRangeSlider.LabelPosition.LabelsAbove)

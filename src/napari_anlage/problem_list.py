@@ -12,6 +12,7 @@ from anlage import Document, Finding
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
 from napari_anlage.session import Session
+from napari_anlage.wording import plural
 
 __all__ = ["ProblemList"]
 
@@ -19,11 +20,11 @@ _WAIT_MS = 700
 """The annotation must rest so long before it is looked through."""
 _MOST = 200
 _TITLES = {
-    "contradiction": "contradiction",
-    "gap": "gap",
-    "duplicate": "possible duplicate",
-    "region": "region to look at",
-}
+    "contradiction": ("contradiction", "contradictions"), "gap": ("gap", "gaps"),
+    "duplicate": ("possible duplicate", "possible duplicates"), "region": ("region to look at", "regions to look at"),
+    "label": ("shared label", "shared labels"), "jump": ("long link", "long links"), "size": ("odd size", "odd sizes"),
+    "end": ("loose end", "loose ends"),
+}  # fmt: skip
 
 
 class ProblemList(QWidget):
@@ -139,9 +140,4 @@ def _counted(findings: tuple[Finding, ...]) -> str:
     kinds: dict[str, int] = {}
     for finding in findings:
         kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
-    words = []
-    for kind, n in kinds.items():
-        title = _TITLES.get(kind, kind)
-        first, _, rest = title.partition(" to ")
-        words.append(f"{n} {title}" if n == 1 else f"{n} {first}s{f' to {rest}' if rest else ''}")
-    return ", ".join(words)
+    return ", ".join(plural(n, *_TITLES.get(kind, (kind, kind))) for kind, n in kinds.items())

@@ -1,4 +1,4 @@
-"""What in a document looks wrong: contradictions, gaps in tracks, duplicates, regions that get in each other's way."""
+"""What in a document looks wrong: contradictions, gaps in tracks, duplicates, regions that get in each other's way, oddities."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
+from anlage.document.oddities import oddities
 from anlage.document.regions import Region, Use
 from anlage.problems import problems
 
@@ -44,7 +45,7 @@ class Finding:
         The regions concerned.
     """
 
-    kind: Literal["contradiction", "gap", "duplicate", "region"]
+    kind: Literal["contradiction", "gap", "duplicate", "region", "label", "jump", "size", "end"]
     text: str
     position: Position | None = None
     ids: tuple[int, ...] = ()
@@ -79,6 +80,7 @@ def findings(
         *_gaps(annotations),
         *_duplicates(annotations, spacing, diameter_um),
         *_regions(regions, annotations),
+        *_oddities(annotations, spacing),
     )
 
 
@@ -169,6 +171,11 @@ def _regions(regions: Sequence[Region], annotations: Annotations) -> Iterator[Fi
                 _middle(both.start, both.stop),
                 regions=(one.id, other.id),
             )
+
+
+def _oddities(annotations: Annotations, spacing: Spacing | None) -> Iterator[Finding]:
+    for oddity in oddities(annotations, spacing):
+        yield Finding(oddity.kind, oddity.text, _place(annotations.positions[oddity.row]), oddity.ids)
 
 
 def _place(position: npt.NDArray[np.float64]) -> Position | None:
