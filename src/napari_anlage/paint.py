@@ -67,10 +67,12 @@ class Seen:
         parts += [slice(None)] * (self.ndim - len(parts))
         ranges, rest = {"t": (0, 1), "z": (0, 1), "y": (0, 1), "x": (0, 1)}, []
         for axis, length, part in zip(self.axes, self.shape, parts, strict=True):
+            if axis == "c":
+                rest.append(part)
+                continue
             low, high, inner = _around(part, length)
             rest.append(inner)
-            if axis != "c":
-                ranges[axis] = (low, high)
+            ranges[axis] = (low, high)
         return tuple(slice(*ranges[axis]) for axis in "tzyx"), self.axes, tuple(rest)
 
     def _from_tzyx(self, block: npt.NDArray[Any], order: str) -> npt.NDArray[Any]:
