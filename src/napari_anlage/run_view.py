@@ -308,6 +308,7 @@ class RunView(QWidget):
                 self.status.say("Preparing the examples …", "info")
         else:
             self._stopping = False
+            self.plot.show_curve(self.watcher.curve)
             self.progress.setRange(0, 1)
             self.progress.setValue(1 if state == "finished" else 0)
             self.progress.setFormat(state)

@@ -1,7 +1,7 @@
 """Stands in for ``python -m anlage``: speaks the same event file and writes the same outputs, without torch.
 
-``resume RUN`` reports 40 steps in about a second, obeys ``stop``, goes on where it was, and dies without a word if
-``die`` lies in the folder. ``predict … -o OUT --frames a:b`` finds one nucleus in
+``resume RUN`` reports 40 steps in about a second, obeys ``stop``, goes on where it was, dies without a word if
+``die`` lies in the folder, and takes its time while ``slow`` does. ``predict … -o OUT --frames a:b`` finds one nucleus in
 each frame, and a faint one beside it.
 """
 
@@ -32,7 +32,7 @@ def resume(path: Path) -> None:
             journal.write(Resumed(step=first))
         journal.write(Note(text="A sentence for the user."))
         for step in range(first + 1, STEPS + 1):
-            time.sleep(0.03)
+            time.sleep(0.5 if (path / "slow").exists() else 0.03)
             journal.write(
                 Step(step=step, steps=STEPS, loss=1 / step, parts={}, learning_rate=1e-3, steps_per_s=30.0,
                      seconds=step / 30, eta_s=(STEPS - step) / 30)

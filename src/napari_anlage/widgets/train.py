@@ -130,7 +130,7 @@ class TrainTab(Tab):
 
     def count(self) -> None:
         """Say what there is to learn from; in a thread where a layer has to be read for it."""
-        if self._session.uses_document:
+        if self._session.uses_document or self._session.nuclei_layer is None:
             self._stale = False
             self._on_counted(self.attempt(lambda: readiness(self._session)))
             return
@@ -168,12 +168,10 @@ class TrainTab(Tab):
     def _missing(self) -> str | None:
         if self._thread.busy:
             return "The training data are being written …"
-        if not self.cards.known:
-            return "Looking at what there is to learn from …"
         running = self.view.running()
         if running:
             return f"{short(running[0].name)} is being trained; stop it to start another."
-        return self.cards.lack
+        return self.cards.lack if self.cards.known else "Looking at what there is to learn from …"
 
     def refresh_runs(self) -> None:
         """Offer the project's runs and models."""
