@@ -126,6 +126,14 @@ class Editor:
             known = self._tracks = nuclei, known[1] if known is not None and same else Tracks.of(nuclei)
         return known[1]
 
+    def take_radius(self, radius_um: float) -> None:
+        """The typical radius was measured: new nuclei have it, and those of unknown radius are drawn so."""
+        self.radius_um = radius_um
+        if self.nuclei is not None:
+            self.nuclei.default_radius_um = self.default_radius_um()
+            self.nuclei.forget()
+            self.refresh()
+
     def default_radius_um(self) -> float:
         """A radius to draw nuclei with whose own is unknown."""
         known = self.document.nuclei.radius_um

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations, Box, DenseMap, TimeLapse
-from napari_anlage.grid import Grid
+from napari_anlage.grid import Grid, axes_named, default_axes
 
 __all__ = [
     "LINKS",
@@ -210,24 +210,26 @@ def _isotropic(grid: Grid) -> dict[str, Any]:
 def show_depth(viewer: Any, points: Any) -> None:
     """Let balls be seen in every plane that cuts them; napari shows points in a single plane otherwise.
 
-    Nothing changes for layers that do not draw their points as balls.
+    Nothing changes for layers that do not draw their points as balls, or have no z.
     """
-    if str(points.projection_mode) not in ("rescale_spherical", "rescale_linear") or not points.ndim >= 3:
+    axes = axes_named(points) or default_axes(int(points.ndim))
+    if str(points.projection_mode) not in ("rescale_spherical", "rescale_linear") or "z" not in axes:
         return
+    z = axes.index("z") - len(axes)
     largest = float(np.max(points.size)) if len(points.data) else float(points.current_size)
     margin = list(viewer.dims.margin_left)
     if not any(margin):
         for layer in viewer.layers:
             if layer is not points:
                 keep_sharp(layer)
-    reach = largest / 2 * abs(float(points.scale[-3]))
-    unit, units = points.units[-3], viewer.layers.units
-    if units is not None and units[-3].dimensionality == unit.dimensionality:
-        reach = float((reach * unit).to(str(units[-3])).magnitude)
-    if margin[-3] >= reach:
+    reach = largest / 2 * abs(float(points.scale[z]))
+    unit, units = points.units[z], viewer.layers.units
+    if units is not None and units[z].dimensionality == unit.dimensionality:
+        reach = float((reach * unit).to(str(units[z])).magnitude)
+    if margin[z] >= reach:
         return
     # a ball that does not reach the plane is left out anyway; with room to spare not every larger one draws all anew
-    margin[-3] = 1.25 * reach if any(margin) else reach
+    margin[z] = 1.25 * reach if any(margin) else reach
     viewer.dims.margin_left = viewer.dims.margin_right = tuple(margin)
 
 

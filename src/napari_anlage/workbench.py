@@ -182,6 +182,7 @@ class Workbench:
         radius = None if session.diameter_um is None else session.diameter_um / 2
         self.editor = Editor(session.viewer, project.document, self._place(image), radius)
         self.editor.told.connect(session.say)
+        session.diameter_changed.connect(self._on_diameter)
         self.keys = Bound(session.viewer, self.editor)
         session.on_editor()
         return self.editor
@@ -192,8 +193,15 @@ class Workbench:
         um = 1.0 if spacing is None else abs(grid.scale[grid.axes.index("x")]) / spacing.x
         return Place(grid, image.shape_tzyx, float(um), session.n_layer_channels)
 
+    def _on_diameter(self) -> None:
+        diameter = self.session.diameter_um
+        if self.editor is not None and diameter is not None:
+            self.editor.take_radius(diameter / 2)
+
     def _leave(self) -> None:
         """Take the document's layers away."""
+        if self.editor is not None:
+            self.session.diameter_changed.disconnect(self._on_diameter)
         if self.editor is not None:
             if self.keys is not None:
                 self.keys.release()

@@ -35,6 +35,17 @@ def test_a_nucleus_is_seen_in_every_channel_and_once(desk) -> None:
         assert d.editor.under_cursor() == 1
 
 
+def test_in_a_flat_movie_the_nuclei_of_other_frames_stay_there(desk) -> None:
+    """The depth in which balls are seen is one along z, never along time."""
+    d = desk("tyx")
+    d.document.apply(AddNuclei([1, 2], [(0, 0, 10, 10), (1, 0, 30, 30)], radius_um=5.0))
+    assert d.viewer.dims.margin_left == (0, 0, 0)
+    d.point_at(1, 0, 10, 10)
+    assert d.editor.under_cursor() is None
+    d.point_at(1, 0, 30, 30)
+    assert d.editor.under_cursor() == 2
+
+
 def test_dragging_and_deleting_points_are_edits(desk) -> None:
     d = desk()
     for x in (5, 20, 35):

@@ -80,6 +80,31 @@ def test_an_opened_project_brings_image_layers_regions_and_history(movie: Path) 
     second.close()
 
 
+def test_a_measured_diameter_is_that_of_new_nuclei(movie: Path) -> None:
+    session = work_on(movie)
+    editor = session.need_editor()
+    layer = editor.show_nuclei()
+    layer.add(editor.place.to_points(np.array([1.0, 2, 10, 11])))
+    session.set_diameter(7.0)
+    assert layer.size.tolist() == [7.0]
+    layer.add(editor.place.to_points(np.array([1.0, 2, 30, 30])))
+    assert np.isnan(session.document.nuclei.radius_um[0])
+    assert session.document.nuclei.radius_um[1] == 3.5
+    session.close()
+
+
+def test_emptying_the_viewer_keeps_the_project(movie: Path) -> None:
+    session = work_on(movie)
+    session.need_document().apply(AddNuclei([1], [(0, 1, 2, 3)]))
+    session.need_editor().show_labels()
+    session.bench.add_region(Box.of((0, 0, 0, 0), (1, 2, 3, 4)))
+    session.viewer.layers.clear()
+    assert session.editor is None
+    session.choose_image(add_image(session.viewer, open_image(movie), movie))
+    assert roles(session) == {None, "nuclei", "links", "painted labels", "cuboid"}
+    session.close()
+
+
 def test_a_second_napari_is_told_that_the_project_is_in_use(movie: Path) -> None:
     first = work_on(movie)
     first.need_document()
