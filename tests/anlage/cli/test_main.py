@@ -46,7 +46,7 @@ def test_version(capsys):
 def test_train_help_lists_the_settings_of_the_configs(capsys):
     main(["train", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "learning_rate=0.004 Highest learning rate" in shown
+    assert "learning_rate=none Highest learning rate" in shown
     assert "head=centres" in shown
 
 
