@@ -27,6 +27,7 @@ from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab, counted, heading, note
 from napari_anlage.session import Session
+from napari_anlage.sight import seen_box
 from napari_anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -62,12 +63,13 @@ class RegionPanel(Tab):
             "Box around my annotations", primary=True,
             tooltip="Finds the parts of the movie in which your annotation is complete, over time too.",
         )  # fmt: skip
+        self.here = QPushButton("New box around the view")
         self.list = QListWidget()
         self.name = QLineEdit()
         self.complete = QComboBox()
         self.use = QComboBox()
         self.sliders = BoxSliders()
-        self.mouse = QPushButton("Move with the mouse")
+        self.mouse = QPushButton("Move walls with the mouse")
         self.delete = QPushButton("Delete")
         self.evidence = QLabel()
         self.examine = QPushButton("Look for doubts")
@@ -82,9 +84,10 @@ class RegionPanel(Tab):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.add(heading("Regions"))
         self.add(note("Where your annotation is complete. Outside nothing is learnt, neither nucleus nor background."))
-        self.add(self.find, self.status)
+        self.here.setToolTip("A region by hand: what is in view, in the frame that is shown and over the whole depth.")
+        self.add(self.find, self.here, self.status)
         self.list.setFixedHeight(76)
-        for widget in (self.list, self.doubts, self.name, self.sliders, self.mouse, self.delete):
+        for widget in (self.list, self.doubts, self.name, self.sliders, self.mouse, self.delete, self.here):
             widget.setMinimumWidth(40)
         self.list.setToolTip("The regions of the project; click one to see and change it.")
         self.add(self.list)
@@ -133,6 +136,7 @@ class RegionPanel(Tab):
     def _connect(self) -> None:
         session = self._session
         self.find.clicked.connect(self.find_regions)
+        self.here.clicked.connect(lambda: self.attempt(self._box_here))
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
         self.list.currentRowChanged.connect(self._on_row)
@@ -161,6 +165,7 @@ class RegionPanel(Tab):
     def refresh(self) -> None:
         """Say what is there and what is missing."""
         self.find.allow(self._missing() or ("Looking for regions …" if self._thread.busy else None))
+        self.here.setEnabled(self._session.image_layer is not None)
         self.refresh_regions()
 
     def _missing(self) -> str | None:
@@ -180,6 +185,11 @@ class RegionPanel(Tab):
         self.status.say("Looking for regions …", "info")
         if self.attempt(lambda: self._thread.run(_detect, self._session)) is None:
             self.find.allow("Looking for regions …" if self._thread.busy else None, show=False)
+
+    def _box_here(self) -> None:
+        session = self._session
+        box = seen_box(session.viewer, session.grid(), session.scaled_image().shape_tzyx)
+        session.select_region(session.bench.add_region(box))
 
     def _on_found(self, result: tuple[Annotations, tuple[Cuboid, ...], int | None]) -> None:
         nuclei, cuboids, number = result

@@ -196,6 +196,17 @@ def test_several_regions_and_the_one_that_is_clicked(made) -> None:
     assert not tab.regions.mouse.isChecked()
 
 
+def test_a_box_by_hand_is_what_is_in_view(made) -> None:
+    tab, session, viewer = made
+    viewer.canvas.size = (400, 400)
+    viewer.scene.camera.zoom = 20.0
+    viewer.dims.set_point(0, session.image_layer.data_to_world((1, 0, 0, 0))[0])
+    tab.regions.here.click()
+    (region,) = session.regions
+    assert (region.box.t, region.box.z) == ((1, 2), (0, 12))
+    assert region.box.shape[2] in (37, 38, 39)  # 20 µm of 0.53 µm
+
+
 def test_what_cannot_be_done_says_why(made) -> None:
     tab, session, viewer = made
     mark(session, (0, 3, 10, 11))
