@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import sys
 import time
 
@@ -26,5 +27,6 @@ def _slow(*arguments, **options):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and hand that down
     inference.predict_classical = _slow
     sys.exit(main(sys.argv[1:]))
