@@ -303,16 +303,10 @@ class User:
         self.picture("preview")
 
     def judge(self) -> None:
-        """Reject the least likely with a key, accept the others, and make them a region."""
+        """Reject what is no nucleus with a key, accept the others, and make them a region."""
         tab, judging = self.dock.predict, self.dock.predict.judging
-        if not len(tab.review.inside()):
-            likely = np.sort(tab.review.candidates.nuclei.probability)[::-1]
-            tab.threshold.tuned.emit(float(likely[min(20, len(likely) - 1)]))
         self.scroll_to("predict", judging)
-        self.hand.press(Qt.Key.Key_K, "k")  # the least likely one, in the middle of the view
-        worst = self._looked_at()
-        self.hand.point(worst)
-        self.hand.press(Qt.Key.Key_X, "x")
+        self.rejected = self._reject_one()
         self.viewer.reset_view()
         self.hand.show(FAR, self._showy[1])
         judging.scope.setCurrentText("in this frame")
@@ -321,6 +315,33 @@ class User:
         if judging.region.isVisibleTo(judging):
             judging.region.button.click()
         self.picture("judged")
+
+    def _reject_one(self) -> bool:
+        """Pull the threshold down until something wrong is proposed, and reject it; False if nothing is wrong."""
+        tab, review = self.dock.predict, self.dock.predict.review
+        found = review.candidates.nuclei
+        wrong = [row for row in np.flatnonzero(review.unjudged) if self._is_wrong(found.positions[row])]
+        if not wrong:
+            return False
+        likeliest = max(wrong, key=lambda row: found.probability[row])
+        tab.threshold.spin.setValue(np.floor(100 * found.probability[likeliest]) / 100)
+        settle(0.2)
+        for _ in review.inside():
+            self.hand.press(Qt.Key.Key_K, "k")  # to the least likely one, then to the next
+            here = self._looked_at()
+            if np.abs(np.array(here) - found.positions[likeliest]).max() < 1:
+                self.hand.point(here)
+                self.hand.press(Qt.Key.Key_X, "x")
+                break
+        tab.threshold.back.click()
+        settle(0.2)
+        return bool(review.counts()[2])
+
+    def _is_wrong(self, position: Any) -> bool:
+        """Whether a human sees no nucleus there."""
+        um = np.array(self.session.scaled_image().spacing.zyx)
+        there = self.truth.positions[self.truth.frames == round(position[0]), 1:]
+        return bool(np.linalg.norm((there - position[1:]) * um, axis=1).min() > 4)
 
     def _looked_at(self) -> Position:
         """The voxel in the middle of the view."""

@@ -12,7 +12,7 @@ import pytest
 from anlage import Project, State, Store, Use, load_model
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "screenshots.py"
-STEPS = 4
+STEPS = 2
 PART = 42
 
 
@@ -30,7 +30,7 @@ def script() -> ModuleType:
 @pytest.mark.timeout(900)
 def test_a_user_goes_the_whole_way(make_napari_viewer_proxy, script, tmp_path) -> None:
     viewer = make_napari_viewer_proxy(show=True)
-    viewer.window.resize(1000, 640)
+    viewer.window.resize(800, 560)  # a software renderer takes long for a large one
     pictures: list[str] = []
 
     def picture(name: str) -> None:
@@ -68,7 +68,7 @@ def test_a_user_goes_the_whole_way(make_napari_viewer_proxy, script, tmp_path) -
     n_accepted = int((proposed.state == State.ACCEPTED).sum())
     n_rejected = int((proposed.state == State.REJECTED).sum())
     assert n_accepted > 0
-    assert n_rejected == 1
+    assert n_rejected == int(user.rejected)
     learnt = Store.open(second_run.config.stores[0].path).meta
     assert learnt.n_nuclei == len(marked) + n_accepted
     assert learnt.n_rejected == n_rejected
