@@ -216,8 +216,9 @@ def test_the_child_trains_apart_at_low_priority_and_dies_alone(
         child.send_signal(signal.SIGTERM)  # as a cluster does before it kills
     else:
         run.request_stop()
-    assert child.wait(timeout=20) == 0
-    assert time.monotonic() - asked < 3
+    assert child.wait(timeout=30) == 0
+    is_busy = os.name == "posix" and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
+    assert time.monotonic() - asked < (20 if is_busy else 3), "at low priority it waits for whatever else computes"
     assert run.state == "stopped"
     assert run.model_path is not None
 
