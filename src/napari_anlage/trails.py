@@ -72,8 +72,10 @@ class LinksView:
         every = np.concatenate([lines, filler])
         paint = np.concatenate([colour, np.zeros((len(filler), 4))])
         if len(layer.data) == room:
-            layer.edge_color[:] = paint
-            layer.data = every
+            if np.array_equal(layer.data, every) and np.array_equal(layer.edge_color, paint):
+                return
+            layer.data[:], layer.edge_color[:] = every, paint
+            layer.refresh(extent=False, thumbnail=False)  # the lines stay within the image
         else:
             layer.edge_color = "white"  # one colour fits any number of lines while their count changes
             layer.data = every

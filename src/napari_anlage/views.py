@@ -123,7 +123,7 @@ class NucleiView:
             changed = self._show_columns(nuclei, tracks, rows)
             changed |= self._show_looks(nuclei, tracks, rows, current)
             if changed:
-                self.layer.refresh()
+                self.layer.refresh(extent=False, thumbnail=False)  # nuclei stay within the image
         if self.layer.size.max(initial=0.0) > largest:
             overlay.show_depth(self._viewer, self.layer)
 
@@ -154,7 +154,7 @@ class NucleiView:
         selected = self.selected
         order = np.concatenate([self.ids[kept], ids[~np.isin(ids, self.ids)]])
         rows = np.searchsorted(nuclei.ids, order)
-        if n_rows:
+        if len(selected):
             self.layer.selected_data = set()
         self.ids = order
         self.layer.data = self._place.to_points(nuclei.positions[rows])
