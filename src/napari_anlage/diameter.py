@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from anlage import AnlageError
-from napari_anlage.parts import note
+from napari_anlage.parts import note, small_button
 from napari_anlage.session import Session
 
 __all__ = ["DiameterField", "Ruler"]
@@ -121,7 +121,7 @@ class DiameterField(QWidget):
             "Diameter of a typical nucleus in µm. It sets the scale at which networks see the image; at zero it is "
             "measured from the annotation or the image."
         )
-        self.draw = QPushButton("Draw on one")
+        self.draw = small_button("Draw on one")
         self.draw.setCheckable(True)
         self.draw.setToolTip("Then drag a line across one nucleus in the viewer, from edge to edge.")
         self.hint = note("")

@@ -7,11 +7,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_anlage import preferences
 from napari_anlage.job import RunWatcher, Thread
+from napari_anlage.parts import COLOURS, small_button
 from napari_anlage.session import Session
 from napari_anlage.wording import remaining, short
 
@@ -22,6 +23,10 @@ __all__ = ["Footer", "JobBar"]
 
 _DEVICES_EVERY_MS = 15_000
 _RUN_EVERY_MS = 500
+_BAR = (
+    "QProgressBar{background:rgba(128,128,128,70);border:none;border-radius:3px}"
+    f"QProgressBar::chunk{{background:{COLOURS['good']};border-radius:3px}}"
+)
 
 
 class JobBar(QWidget):
@@ -36,7 +41,8 @@ class JobBar(QWidget):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(6)
         self.bar.setTextVisible(False)
-        self.stop = QPushButton("Stop")
+        self.bar.setStyleSheet(_BAR)
+        self.stop = small_button("Stop")
         self.stop.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         words = QVBoxLayout()
         words.setSpacing(2)

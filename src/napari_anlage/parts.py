@@ -12,7 +12,18 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLay
 
 from napari_anlage.job import Problem
 
-__all__ = ["COLOURS", "ActionButton", "LayerChoice", "StatusLine", "Tab", "counted", "heading", "note", "tell"]
+__all__ = [
+    "COLOURS",
+    "ActionButton",
+    "LayerChoice",
+    "StatusLine",
+    "Tab",
+    "counted",
+    "heading",
+    "note",
+    "small_button",
+    "tell",
+]
 
 COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
 _PRIMARY = (
@@ -136,6 +147,14 @@ class Tab(QWidget):
         except Exception as error:  # noqa: BLE001 - whatever a click sets off must end in a sentence
             self.report(Problem.of(error))
             return None
+
+
+def small_button(text: str, tooltip: str = "") -> QPushButton:
+    """A button beside something else, with air around its words."""
+    button = QPushButton(text)
+    button.setStyleSheet("QPushButton{padding:4px 9px}")
+    button.setToolTip(tooltip)
+    return button
 
 
 def heading(text: str) -> QLabel:

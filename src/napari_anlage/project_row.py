@@ -6,11 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
 from anlage import AnlageError
 from napari_anlage.job import Problem
+from napari_anlage.parts import small_button
 from napari_anlage.session import Session
 
 __all__ = ["ProjectRow"]
@@ -30,11 +31,11 @@ class ProjectRow(QWidget):
         self.name = QElidingLabel()
         self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.open = QPushButton("Open …")
+        self.open = small_button("Open …")
         self.open.setToolTip(
             "Opens a project folder, with its image and annotation. Dropping it on napari does the same."
         )
-        self.elsewhere = QPushButton("Elsewhere …")
+        self.elsewhere = small_button("Elsewhere …")
         self.elsewhere.setToolTip("Keeps annotation, training data and runs of this image in another folder.")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
