@@ -124,6 +124,7 @@ class RunView(QWidget):
         self.watcher.noted.connect(lambda text: self.notes.say(text, "info"))
         self.watcher.state_changed.connect(self._on_state)
         self._session.run_changed.connect(self._on_session)
+        self.moved.connect(self.refresh)
 
     # ---- which runs there are ----
 

@@ -155,7 +155,6 @@ class TrainTab(Tab):
         """The buttons, and what there is to say before anything was trained."""
         missing = self._missing()
         self.start.allow(missing)
-        self.view.refresh()
         training = bool(self.view.running())  # then its curves come first
         self.unfold.setVisible(training)
         self.setup.setVisible(self.unfold.isChecked() or not training)
