@@ -263,6 +263,7 @@ class User:
         """Correct → train again, from the first network."""
         self.dock.predict.judging.again.button.click()
         wait(lambda: self.dock.train.start.button.isEnabled())
+        self.scroll_to("train", self.dock.train.cards)
         self.picture("again")
         self._set(steps)
         self._run("")
@@ -393,10 +394,12 @@ def _truth() -> Any:
 
 
 def save(picture: Any, path: Path) -> None:
-    """Write a picture as small as it gets without a loss."""
+    """Write a picture with the 256 colours that suit it: a third of the size, and no eye sees the difference."""
     from PIL import Image
 
-    Image.fromarray(picture[..., :3]).save(path, optimize=True)
+    colours = Image.fromarray(picture[..., :3])
+    few = colours.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def settle(seconds: float = 0.6) -> None:
