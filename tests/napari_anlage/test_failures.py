@@ -22,7 +22,7 @@ from napari_anlage.session import Session
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills and limits as only POSIX systems know them")
 
-LIMITED = '#!/bin/sh\nulimit -v 1500000\nexec "{python}" "$@"\n'
+LIMITED = '#!/bin/sh\nulimit -v 2000000\nexec "{python}" "$@"\n'
 LOST = """#!{python}
 import sys
 from anlage.cli import main

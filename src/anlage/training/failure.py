@@ -6,6 +6,7 @@ disk, a power cut) is concluded here from what it left behind. Nothing here impo
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _REACH = 65536
 """Bytes at the end of the log in which they are looked for."""
 _FULL_B = 2**20
 """With fewer bytes free, a disk is full."""
+_REFUSED = re.compile(r"memory allocation of \d+ bytes failed")
+"""What a library says before it ends the process because it got no memory."""
 _CRASHES = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE"}
 
 
@@ -85,6 +88,11 @@ def _concluded(run: Run, exit_code: int | None, details: str) -> str:
         )
     if 0 < began < _booted() - 60:
         return f"The computer was switched off or restarted while the training was under way, {where}; {on}."
+    if name == "SIGABRT" and (refused := _REFUSED.search(details)):
+        return (
+            f"Memory ran out {where} ({refused[0]}, {_free_memory_gb():.1f} GB are free now): close other programs, then {on}, or "
+            "train anew with a smaller batch_size."
+        )
     if name == "SIGKILL":
         return (
             f"The training was killed from outside (signal 9) {where}, mostly because the computer's memory ran out "

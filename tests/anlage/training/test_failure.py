@@ -91,6 +91,8 @@ def heal(run: Run) -> None:
 def test_a_crash_in_a_library_and_other_ends(make_run: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = {
         "kill -SEGV $$": "The training crashed in one of its libraries (SIGSEGV) before its first checkpoint; continue with",
+        "echo 'memory allocation of 27707660 bytes failed'; kill -ABRT $$": "Memory ran out before its first checkpoint (memory "
+        "allocation of 27707660 bytes failed, ",
         "echo 'anlage: The store is gone; build it.' ; exit 2": "The store is gone; build it.",
         "exit 7": "The training ended before its first checkpoint without a word (exit code 7); the computer's memory may",
     }
