@@ -22,8 +22,8 @@ from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtWidgets import QApplication, QMainWindow, QScrollArea, QWidget
 
 IMG = Path(__file__).with_name("img")
-SIZE = (1366, 768)
-"""A small laptop's screen."""
+SIZE = (1180, 768)
+"""A little narrower than a small laptop's screen, so that the text can be read in a page."""
 ANNOTATED = (0, 1)
 """Frames that the user annotates ..."""
 PART = 76
