@@ -181,6 +181,7 @@ class User:
         self.session.set_folder(self.folder)
         self.hand = Hand(self.viewer, self.session, self.dock)
         settle()
+        self.viewer.reset_view()  # the dock takes room from the canvas
         self.hand.show(0, self._showy[1])
         self.picture("data")
 

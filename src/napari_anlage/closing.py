@@ -58,7 +58,8 @@ class CloseGuard(QObject):
 
     def eventFilter(self, watched: Any, event: Any) -> bool:
         """Ask before the window closes; True keeps the event from it."""
-        if watched is self._window and event.type() == QEvent.Type.Close and self._is_users(event):
+        # the type first: a window that is torn down still sends events when this object's own fields are gone
+        if event.type() == QEvent.Type.Close and watched is self._window and self._is_users(event):
             runs = self._running()
             if runs and not self._may_close(runs):
                 event.ignore()

@@ -78,6 +78,7 @@ class RegionPanel(Tab):
         self._details = QWidget()
         self._build()
         self._connect()
+        session.choose_any_nuclei()
         self.refresh()
 
     def _build(self) -> None:
@@ -152,6 +153,7 @@ class RegionPanel(Tab):
         self.delete.clicked.connect(lambda: self.attempt(lambda: session.bench.remove_region(self._region().id)))
         self.examine.clicked.connect(self._on_examine)
         self.doubts.itemClicked.connect(self._on_doubt)
+        session.layers_changed.connect(session.choose_any_nuclei)
         session.image_changed.connect(self.refresh)
         session.nuclei_changed.connect(self._on_nuclei)
         session.cuboids_changed.connect(self.refresh_regions)

@@ -163,6 +163,12 @@ class Session(ImageChoice):
         self._counted = None
         self.nuclei_changed.emit()
 
+    def choose_any_nuclei(self) -> None:
+        """Where no annotation is chosen, take the first there is."""
+        layers = self.nuclei_layers()
+        if self._nuclei_layer is None and layers:
+            self.choose_nuclei(layers[0])
+
     @property
     def uses_document(self) -> bool:
         """Whether the annotation is the project's document, and no layer of the user's own."""

@@ -9,6 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 
 from anlage import AddLinks, AddNuclei, Box, Cuboid, Doubt, RemoveNuclei, Use
 from napari_anlage import overlay
+from napari_anlage.region_panel import RegionPanel
 from napari_anlage.session import Session
 from napari_anlage.widgets.annotate import AnnotateTab
 
@@ -164,6 +165,16 @@ def test_regions_are_found_changed_and_doubted(made, blobs, qtbot) -> None:
     panel.delete.click()
     assert session.regions == ()
     assert not panel.list.isVisibleTo(panel)
+
+
+def test_regions_alone_take_the_annotation_that_is_there(made, odd, blobs, qtbot) -> None:
+    """The panel can be a widget of its own."""
+    _, session, viewer = made
+    world = np.array([viewer.layers[0].data_to_world(c) for c in blobs[1]])
+    viewer.add_points(world, name="mine", units=odd["units"], axis_labels=odd["axis_labels"])
+    panel = RegionPanel(session)
+    qtbot.addWidget(panel)
+    assert panel.find.button.isEnabled()
 
 
 def test_a_region_that_was_changed_is_looked_at_again(made, blobs, qtbot) -> None:

@@ -34,6 +34,7 @@ class AnnotateTab(Tab):
         self._session = session
         self._thread = Thread(self)
         self._editor: Any = None
+        self._track: int | None = 0  # nobody's: the first look shows that none is followed
         self.mark = QPushButton("Mark nuclei")
         self.paint = QPushButton("Paint labels")
         self.nuclei = LayerChoice("the project's own annotation")
@@ -121,9 +122,8 @@ class AnnotateTab(Tab):
     def refresh_layers(self) -> None:
         """Offer the layers that there are; a first one is chosen by itself."""
         session = self._session
+        session.choose_any_nuclei()
         layers = session.nuclei_layers()
-        if session.nuclei_layer is None and layers:
-            session.choose_nuclei(layers[0])
         self.nuclei.offer(layers, session.nuclei_layer)
         foreign = [layer for layer in layers if not overlay.is_managed(layer)]
         self._source.setVisible(bool(foreign))
@@ -226,6 +226,9 @@ class AnnotateTab(Tab):
     def _show_track(self) -> None:
         editor = self._session.editor
         track = None if editor is None else editor.track
+        if track == self._track:
+            return
+        self._track = track
         self.new_track.setEnabled(track is not None)
         self.new_track.setToolTip(
             "The next nucleus begins a track (N)." if track is not None else "No track is followed."
