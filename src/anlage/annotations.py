@@ -55,6 +55,9 @@ class Annotations:
         (N,) str: ``"human"`` or the id of the model that proposed it.
     properties
         Further columns, (N,) each, kept from file to file.
+    link_properties
+        Columns of the links, (M,) each; ``probability`` is the calibrated probability that the link is right, NaN for a
+        human's.
     labels
         Painted labels as a lazy image (t, 1, z, y, x), 0 = background; None where nothing was painted.
     """
@@ -68,6 +71,7 @@ class Annotations:
     state: npt.NDArray[np.int8]
     origin: npt.NDArray[np.str_]
     properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    link_properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     labels: TimeLapse | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +87,11 @@ class Annotations:
             raise AnlageError(
                 f"Positions must be (N, 4) and links (M, 2), not {self.positions.shape} and {self.links.shape}."
             )
+        for name, column in self.link_properties.items():
+            if len(column) != len(self.links):
+                raise AnlageError(
+                    f"The links' column '{name}' has {len(column)} rows but there are {len(self.links)} links."
+                )
 
     @classmethod
     def of(
@@ -93,6 +102,7 @@ class Annotations:
         links: npt.ArrayLike | None = None,
         labels: TimeLapse | None = None,
         properties: Mapping[str, npt.NDArray[Any]] | None = None,
+        link_properties: Mapping[str, npt.NDArray[Any]] | None = None,
         **columns: Any,
     ) -> Self:
         """Build from positions (N, 4) in voxels (t, z, y, x); what is not given takes its default.
@@ -120,6 +130,7 @@ class Annotations:
             positions=p,
             links=np.zeros((0, 2), dtype=np.int64) if links is None else np.array(links, dtype=np.int64).reshape(-1, 2),
             properties=dict(properties or {}),
+            link_properties=dict(link_properties or {}),
             labels=labels,
             **made,
         )
@@ -214,7 +225,14 @@ class Annotations:
             self, ids=ids, positions=self.positions[rows], links=self.links[kept], radius_um=self.radius_um[rows],
             label=self.label[rows], probability=self.probability[rows], state=self.state[rows], origin=self.origin[rows],
             properties={name: column[rows] for name, column in self.properties.items()},
+            link_properties={name: column[kept] for name, column in self.link_properties.items()},
         )  # fmt: skip
+
+    def linked(
+        self, links: npt.NDArray[np.int64], link_properties: Mapping[str, npt.NDArray[Any]] | None = None
+    ) -> Self:
+        """The same nuclei with other links (M, 2) and the columns of these."""
+        return replace(self, links=links, link_properties=dict(link_properties or {}))
 
     def shifted(self, offset_tzyx: npt.ArrayLike) -> Self:
         """The same nuclei seen from another origin: positions plus an offset (t, z, y, x) in voxels; no labels."""

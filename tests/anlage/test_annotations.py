@@ -173,3 +173,15 @@ def test_a_single_nucleus_with_a_slip_of_the_brush_and_one_in_pieces_beside_othe
     labels[0, 1:3, 12:16, 12:16] = 7
     labels[1, 1:3, 12:16, 12:16] = 8
     assert len(Annotations.from_labels(TimeLapse.of(labels, "tzyx"))) == 3
+
+
+def test_columns_of_links_go_with_their_links() -> None:
+    made = Annotations.of(
+        [(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 0, 0)],
+        links=[(1, 2), (2, 3)],
+        link_properties={"probability": np.array([0.9, 0.4])},
+    )
+    assert made.select(np.array([1, 2])).link_properties["probability"].tolist() == [0.4]
+    assert not made.linked(made.links[:1]).link_properties
+    with pytest.raises(AnlageError, match="'probability' has 2 rows but there are 1 links"):
+        made.linked(made.links[:1], made.link_properties)

@@ -50,7 +50,7 @@ def write_graph(
     group_path
         The folder; may lie inside another zarr.
     annotations
-        Positions in voxels. Properties of one value a nucleus are kept; painted labels are not written.
+        Positions in voxels. Properties of one value a nucleus or link are kept; painted labels are not written.
     spacing, interval_s
         Voxel size in µm and time step in s, kept as the scale of the axes.
     """
@@ -74,8 +74,8 @@ def write_graph(
     metadata = GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={})
     with _quiet():
         write_arrays(
-            str(group_path), annotations.ids.astype(np.uint64), properties, annotations.links.astype(np.uint64), {},
-            metadata, zarr_format=3,
+            str(group_path), annotations.ids.astype(np.uint64), properties, annotations.links.astype(np.uint64),
+            {name: _column(values) for name, values in annotations.link_properties.items()}, metadata, zarr_format=3,
         )  # fmt: skip
 
 
@@ -113,9 +113,10 @@ def read_graph(
     ids, links = _ids(geff)
     if not geff["metadata"].directed:
         links = _forward(links, ids, positions[:, 0])
+    of_links = {name: _values(p) for name, p in geff["edge_props"].items()}
     return Annotations.of(
         positions, ids=ids, links=links, properties={k: v for k, v in columns.items() if k not in _COLUMNS},
-        **_ours(columns, n),
+        link_properties={k: v for k, v in of_links.items() if v.shape == (len(links),)}, **_ours(columns, n),
     )  # fmt: skip
 
 

@@ -183,3 +183,14 @@ def test_a_real_lineage(shared_data: Callable[[str], Path], tmp_path: Path) -> N
     np.testing.assert_allclose(again.positions, found.positions, atol=1e-4)
     assert set(map(tuple, again.links.tolist())) == set(map(tuple, found.links.tolist()))
     np.testing.assert_array_equal(again.properties["tracklet_id"], found.properties["tracklet_id"])
+
+
+def test_probabilities_of_links_come_back(tmp_path: Path) -> None:
+    probability = np.array([0.75, np.nan])
+    made = Annotations.of(
+        [(0, 0, 1, 1), (1, 0, 1, 1), (2, 0, 1, 1)], links=[(1, 2), (2, 3)], link_properties={"probability": probability}
+    )
+    write_annotations(tmp_path / "tracks.geff", made)
+    geff.validate_structure(tmp_path / "tracks.geff")
+    read = open_annotations(tmp_path / "tracks.geff")
+    np.testing.assert_array_equal(read.link_properties["probability"], probability)
