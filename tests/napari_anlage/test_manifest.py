@@ -354,8 +354,8 @@ def test_the_project_is_saved_by_itself(settings, viewer, project_folder, qtbot)
     saved = (project_folder / "project.json").read_text()
     session.project.document.apply(RemoveNuclei(ids=[1]))
     assert (project_folder / "project.json").read_text() == saved
-    dock.autosave.timer.setInterval(50)
-    dock.autosave.timer.start()
+    qtbot.waitUntil(dock.autosave.timer.isActive, timeout=20000)  # the first paint starts it, whenever that comes
+    dock.autosave.timer.start(50)
     qtbot.waitUntil(lambda: (project_folder / "project.json").read_text() != saved, timeout=20000)
     session.close()
     assert len(Project.open(project_folder).document.nuclei) == 1
