@@ -24,14 +24,25 @@ def stores(tmp_path_factory):
     made = []
     for i in range(2):
         image = rng.integers(90, 110, (6, 6, 40, 40)).astype(np.uint16)
-        rows = []
+        rows, links = [], []
+        latest: dict[str, int] = {}
         for t in range(6):
-            for y, x in ((10, 10), (10, 28), (28, 20)):
+            # one of three squares divides after the second frame, the next after the fourth
+            squares = {"a": (10, 10), "b": (10, 28), "c": (28, 20)}
+            mother = {2: "c", 4: "b"}.get(t)
+            for name in "cb"[: t // 2]:
+                y, x = squares.pop(name)
+                squares |= {f"{name}1": (y, x - 6), f"{name}2": (y, x + 6)}
+            for name, (y, x) in squares.items():
                 image[t, 2:5, y - 4 : y + 5, x - 4 : x + 5] += 150
                 rows.append((t, 3, y, x))
+                before = latest.get(name) or (latest[mother] if mother and name[0] == mother else None)
+                links += [] if before is None else [(before, len(rows))]
+                latest[name] = len(rows)
         movie = TimeLapse.of(image, "tzyx", spacing=Spacing(2, 1, 1), source=f"squares {i}")
         folder = tmp_path_factory.mktemp("stores") / f"{i}.zarr"
-        truth = Annotations.of(rows, radius_um=4.5)
+        truth = Annotations.of(rows, radius_um=4.5, links=links)
+        assert len(truth.divisions) == 2
         made.append(build_store(folder, movie, truth, cuboid=Box.whole(movie.shape_tzyx)))
     return made
 
@@ -57,6 +68,12 @@ def test_its_parameters_are_written_once_with_their_meaning(task):
 def test_it_has_a_title_and_a_time_limit(task):
     assert task.title
     assert task.minutes > 0
+
+
+@every_task
+def test_it_says_how_its_model_is_used(task):
+    assert task.use.format(model="run/m.anlage").startswith("anlage ")
+    assert "run/m.anlage" in task.use.format(model="run/m.anlage")
 
 
 @every_task

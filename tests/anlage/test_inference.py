@@ -167,9 +167,9 @@ def test_an_unknown_voxel_size_is_assumed_and_said(model, image):
 
 
 def test_tiles_find_what_the_whole_finds(model, image):
-    from anlage.inference.network import _network
+    from anlage.inference.loading import network_of
 
-    network, plan = _network(model, "cpu")
+    network, plan = network_of(model, "cpu")
     placement = plan.grid.place(SPACING, DIAMETER_UM, SHAPE)
     pixels = placement.resample(torch.from_numpy(measure_intensity(image, (0,)).frame(image, 0)))
     whole = network_output(network, pixels, plan.grid, "cpu")

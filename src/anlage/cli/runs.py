@@ -35,16 +35,18 @@ exit codes:
 
 
 def configure_train(parser: Parser) -> None:
+    from anlage.tasks import TASKS
     from anlage.training.fitting import USUAL
 
+    limits = ", ".join(f"{name}: within {task.minutes:g} minutes" for name, task in TASKS.items())
     parser.explain(
-        "The training ends by itself (nuclei: within 5 minutes on two cores) and leaves RUN/NAME.anlage, one file with "
+        f"The training ends by itself ({limits}, on two cores) and leaves RUN/NAME.anlage, one file with "
         "the\nnetwork and what is known about it. Ctrl-C or `anlage stop RUN` stops it within 3 s; `anlage resume RUN` "
         "goes on.",
         "anlage train nuclei nuclei.zarr -o run",
         "anlage train nuclei embryo1.zarr embryo2.zarr -o run --set minutes=3 seed=1 --device cpu",
     )
-    parser.add_argument("task", metavar="TASK", help="what to learn: nuclei")
+    parser.add_argument("task", metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
     parser.add_argument("stores", metavar="STORE", nargs="+", help="training data made by `anlage build`")
     parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run, a new one")
     parser.add_argument(
@@ -194,12 +196,14 @@ def run_watch(options: argparse.Namespace) -> int:
 def train_here(run: Run) -> int:
     """Train in this process, showing progress, and say what came of it."""
     from anlage.cli.follow import Follower
+    from anlage.tasks import task_named
     from anlage.training.loop import train
 
     with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
         model = train(run, on_event=follower.show)
     if run.state == "finished" and model is not None:
-        print(f"Finished. The model is {model}\nUse it: anlage predict {model} IMAGE -o found.csv")
+        use = task_named(run.config.task).use.format(model=model)
+        print(f"Finished. The model is {model}\nUse it: {use}")
         return 0
     print(f"Stopped; go on with `anlage resume {run.path}`." + (f"\nThe best so far is {model}" if model else ""))
     if caught:

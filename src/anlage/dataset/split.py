@@ -15,7 +15,7 @@ from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
 
-__all__ = ["Part", "Split", "check_uses", "split_stores"]
+__all__ = ["NUCLEI", "Kind", "Part", "Split", "check_uses", "split_stores"]
 
 DRAWS = 200
 """Random choices of movies from which the one nearest to the wanted share is taken."""
@@ -97,6 +97,34 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Kind:
+    """What a network learns from, and so what is counted where data are parted.
+
+    Parameters
+    ----------
+    one, many
+        Its name.
+    positions
+        Where it is in a store: (N, 4) voxels of the store (t, z, y, x).
+    """
+
+    one: str
+    many: str
+    positions: Callable[[Store], npt.NDArray[np.float64]]
+
+    def count(self, n: int) -> str:
+        """So many of them, in words."""
+        return f"{n} {self.one if n == 1 else self.many}"
+
+    def inside(self, part: Part) -> int:
+        """How many of them belong to a part."""
+        return int(part.contains(self.positions(part.store)).sum())
+
+
+NUCLEI = Kind("nucleus", "nuclei", lambda store: store.positives.positions)
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """What to train on and what to validate on."""
 
@@ -111,7 +139,12 @@ class Split:
 
 
 def split_stores(
-    stores: Sequence[Store], *, fraction: float = FRACTION, seed: int = 0, context_frames: int = 1
+    stores: Sequence[Store],
+    *,
+    fraction: float = FRACTION,
+    seed: int = 0,
+    context_frames: int = 1,
+    kind: Kind = NUCLEI,
 ) -> Split:
     """Part stores into training and validation.
 
@@ -125,28 +158,30 @@ def split_stores(
     stores
         The stores to train on.
     fraction
-        Part of the nuclei to hold out.
+        Part of the nuclei (or whatever `kind` says) to hold out.
     seed
         Decides between movies that would do equally well.
     context_frames
         How many frames before and after its own the network sees.
+    kind
+        What the network learns from: what is counted and parted.
 
     Raises
     ------
     AnlageError
-        If the stores hold no nucleus, or those for validation leave none to train on.
+        If the stores hold none of the kind, or those for validation leave none to train on.
     """
-    counts = [len(store.positives) for store in stores]
+    counts = [len(kind.positions(store)) for store in stores]
     if sum(counts) == 0:
-        raise AnlageError("The stores hold no annotated nucleus: annotate some and build the stores again.")
+        raise AnlageError(f"The stores hold no annotated {kind.one}: annotate some and build the stores again.")
     if not 0 < fraction < 1:
         raise AnlageError(f"The part held out for validation must lie between 0 and 1, not {fraction}.")
     check_uses(stores)
     uses = [store.meta.use for store in stores]
     if "validation" in uses:
-        return _as_chosen(stores, counts, context_frames)
+        return _as_chosen(stores, counts, context_frames, kind)
     every, free = set(range(len(stores))), {i for i, use in enumerate(uses) if use == "auto"}
-    wanted = _Wanted(fraction, seed, context_frames)
+    wanted = _Wanted(fraction, seed, context_frames, kind)
     found = _held_out(stores, counts, free, wanted)
     if found is None and free != every:
         found = _held_out(stores, counts, every, wanted)
@@ -155,7 +190,7 @@ def split_stores(
     return found or Split(
         tuple(Part(store) for store in stores), tuple(Part(store) for store in stores),
         "nothing: the training data themselves",
-        ("There are too few nuclei to hold some out: the network is validated on what it was trained on.",),
+        (f"There are too few {kind.many} to hold some out: the network is validated on what it was trained on.",),
     )  # fmt: skip
 
 
@@ -182,24 +217,33 @@ class _Wanted:
     fraction: float
     seed: int
     context_frames: int
+    kind: Kind
 
 
-def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int) -> Split:
+def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int, kind: Kind) -> Split:
     """Validate on the stores that were built for it; train on what of the others does not lie in them or close by."""
     held = [store for store in stores if store.meta.use == "validation"]
-    n = sum(len(store.positives) for store in held)
+    n = sum(len(kind.positions(store)) for store in held)
     blocks = [(store, cuboid.box) for store in held for cuboid in store.meta.cuboids]
     others = [store for store in stores if store.meta.use != "validation"]
-    held_out = f"{n} of {sum(counts)} nuclei, in {len(held)} store{'s' if len(held) > 1 else ''} chosen for validation"
-    notes = () if n >= FEW else (f"Only {n} nuclei were chosen for validation: what is measured on them is rough.",)
+    held_out = (
+        f"{n} of {kind.count(sum(counts))}, in {len(held)} store{'s' if len(held) > 1 else ''} chosen for validation"
+    )
+    notes = (
+        ()
+        if n >= FEW
+        else (
+            f"Only {kind.count(n)} {'was' if n == 1 else 'were'} chosen for validation: what is measured on them is rough.",
+        )
+    )
     for part_of_gap in _GAPS:
         train = [_train_part(store, blocks, part_of_gap, context_frames) for store in others]
-        kept = tuple(part for part in train if len(part.nuclei))
+        kept = tuple(part for part in train if kind.inside(part))
         if kept:
             validation = tuple(Part(store) for store in held)
-            return Split(kept, validation, held_out, (*notes, *_closeness(part_of_gap)), chosen=True)
+            return Split(kept, validation, held_out, (*notes, *_closeness(part_of_gap, kind)), chosen=True)
     raise AnlageError(
-        f"There is nothing to train on: all {sum(counts) - n} other nuclei lie inside what was chosen for validation; choose a "
+        f"There is nothing to train on: all {sum(counts) - n} other {kind.many} lie inside what was chosen for validation; choose a "
         "smaller region for it, or annotate elsewhere."
     )
 
@@ -213,7 +257,7 @@ def _held_out(stores: Sequence[Store], counts: list[int], free: set[int], wanted
     if by_movie and sum(counts[i] for i in by_movie) >= min(FEW, wanted.fraction / 2 * sum(counts)):
         n = sum(counts[i] for i in by_movie)
         held = len({stores[i].meta.source.movie for i in by_movie})
-        return _whole(stores, by_movie, f"{n} nuclei in {held} of {len(movies)} movies")
+        return _whole(stores, by_movie, f"{wanted.kind.count(n)} in {held} of {len(movies)} movies")
     return _by_block(stores, free, wanted) or _by_store(stores, counts, free, wanted)
 
 
@@ -242,49 +286,57 @@ def _by_store(stores: Sequence[Store], counts: list[int], free: set[int], wanted
     if not held:
         return None
     n = sum(counts[i] for i in held)
-    note = "Training and validation come from the same movie, whose stores hold too few nuclei to be parted."
-    return _whole(stores, held, f"{n} nuclei in {len(held)} of {len(stores)} stores", (note,))
+    note = (
+        f"Training and validation come from the same movie, whose stores hold too few {wanted.kind.many} to be parted."
+    )
+    return _whole(stores, held, f"{wanted.kind.count(n)} in {len(held)} of {len(stores)} stores", (note,))
 
 
 def _by_block(stores: Sequence[Store], free: set[int], wanted: _Wanted) -> Split | None:
-    blocks = [(stores[i], box) for i in sorted(free) for box in _validation_boxes(stores[i], wanted.fraction)]
+    kind = wanted.kind
+    blocks = [(stores[i], box) for i in sorted(free) for box in _validation_boxes(stores[i], wanted)]
     validation = [
         Part(stores[i], box)
         for i in sorted(free)
         for other, held in blocks
         if (box := _seen_from(stores[i], other, held)) is not None
     ]
-    validation = [part for part in validation if len(part.nuclei)]
+    validation = [part for part in validation if kind.inside(part)]
     if not validation:
         return None
-    n = sum(len(part.nuclei) for part in validation)
-    total = sum(len(store.positives) for store in stores)
-    held_out = f"{n} of {total} nuclei, in {_where(validation)} of the same movie"
+    n = sum(kind.inside(part) for part in validation)
+    total = sum(len(kind.positions(store)) for store in stores)
+    held_out = f"{n} of {kind.count(total)}, in {_where(validation)} of the same movie"
     for part_of_gap in _GAPS:
         train = [_train_part(store, blocks, part_of_gap, wanted.context_frames) for store in stores]
-        kept = [part for part in train if len(part.nuclei)]
+        kept = [part for part in train if kind.inside(part)]
         if kept:
-            return Split(tuple(kept), tuple(validation), held_out, _closeness(part_of_gap))
+            return Split(tuple(kept), tuple(validation), held_out, _closeness(part_of_gap, kind))
     return None
 
 
-def _closeness(part_of_gap: float) -> tuple[str, ...]:
+def _closeness(part_of_gap: float, kind: Kind) -> tuple[str, ...]:
     """What the user should know of a gap."""
     if part_of_gap == 1:
         return ()
-    return ("Training and validation lie closer together than one nucleus diameter, since there are so few nuclei.",)
+    return (
+        f"Training and validation lie closer together than one nucleus diameter, since there are so few {kind.many}.",
+    )
 
 
-def _validation_boxes(store: Store, fraction: float) -> tuple[Box, ...]:
-    """The store's own validation boxes where they part its nuclei, else a block chosen now."""
-    positions = store.positives.positions
-    boxes = store.meta.validation
+def _validation_boxes(store: Store, wanted: _Wanted) -> tuple[Box, ...]:
+    """The store's own validation boxes where they part its nuclei, else a block chosen now.
+
+    The store's own were chosen for its nuclei: of anything else a block is always chosen now.
+    """
+    positions = wanted.kind.positions(store)
+    boxes = store.meta.validation if wanted.kind is NUCLEI else ()
     inside = np.zeros(len(positions), dtype=bool)
     for box in boxes:
         inside |= box.contains(positions)
     if inside.any() and not inside.all():
         return boxes
-    block = choose_block(positions, store.shape_tzyx, store.spacing, store.meta.diameter_um, fraction)
+    block = choose_block(positions, store.shape_tzyx, store.spacing, store.meta.diameter_um, wanted.fraction)
     return () if block is None else (block,)
 
 

@@ -12,19 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
-from anlage.blobs import match_diameter
 from anlage.calibration import Calibration
-from anlage.card import Card
 from anlage.dataset.intensity import Intensity, measure_intensity
-from anlage.errors import AnlageError
+from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
 from anlage.inference.part import (
     CONTEXT_DIAMETERS,
     Part,
     Progress,
     apparent_diameter,
     chosen_frames,
-    comparable_diameter,
-    knows_many_sizes,
 )
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
@@ -172,18 +168,18 @@ def _prepare(
     from anlage.networks.device import choose_device
 
     card = model.card
-    inputs, notes = _channels(model, image, channels)
+    inputs, notes = channels_of(model, image, channels)
     chosen = choose_device(device)
-    network, plan = _network(model, chosen)
-    notes += _check_depth(plan, image)
+    network, plan = network_of(model, chosen)
+    notes += check_depth(plan.grid, image)
     spacing = image.spacing
     if spacing is None:
         spacing = Spacing(*card.spacing_um_zyx)
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.intensity.combine, card.intensity.percentiles)
     if diameter_um is None:
-        diameter_um, note = _diameter(
-            card, plan, apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
+        diameter_um, note = diameter_for(
+            card, plan.diameter_um, apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
         )
         notes.append(note)
     part = Part(image, region)
@@ -195,60 +191,6 @@ def _prepare(
     )  # fmt: skip
 
 
-def _network(model: Model, device: str) -> tuple[torch.nn.Module, NucleiPlan]:
-    """Build the card's network and fill it with the model's weights."""
-    import torch
-
-    from anlage.tasks import task_named
-
-    task = task_named(model.card.task)
-    plan = task.plan.model_validate(model.card.plan)
-    network = task.network(plan, task.config.model_validate(model.card.config))
-    weights = {name: torch.from_numpy(array) for name, array in model.weights().items()}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as problem:
-        raise AnlageError(
-            f"The weights of '{model.path.name}' do not fit the network that its card describes: the file is damaged "
-            "or was made by another version; train it again."
-        ) from problem
-    return network.to(device).eval(), plan
-
-
-def _channels(model: Model, image: TimeLapse, chosen: Sequence[int] | None) -> tuple[tuple[int, ...], list[str]]:
-    """Which channels of the image the model looks at, and a note where that was not obvious."""
-    card = model.card
-    learnt = card.intensity.indices
-    wanted = learnt if chosen is None else tuple(int(c) for c in chosen)
-    if len(wanted) != len(learnt):
-        raise AnlageError(
-            f"The model '{card.name}' looks at {len(learnt)} channels ({', '.join(card.channels)}), but {len(wanted)} were "
-            "chosen: name one channel of the image for each, in this order."
-        )
-    if max(wanted) >= image.n_channels:
-        raise AnlageError(
-            f"The model '{card.name}' looks at channel {', '.join(map(str, wanted))}, but '{image.source}' has "
-            f"{image.n_channels} (0 to {image.n_channels - 1}): choose channels of the image with --channels."
-        )
-    if chosen is None and image.n_channels > len(wanted):
-        shown = ", ".join(f"{c} ({image.channels[c]})" for c in wanted)
-        return wanted, [
-            f"Of {image.n_channels} channels the model looks at {shown}, as in training; --channels chooses."
-        ]
-    return wanted, []
-
-
-def _check_depth(plan: NucleiPlan, image: TimeLapse) -> list[str]:
-    if plan.grid.flat and not image.is_flat:
-        raise AnlageError(
-            f"The model was trained on single planes, but '{image.source}' has {image.shape_tzyx[1]}: train one on volumes, "
-            "or predict a projection."
-        )
-    if image.is_flat and not plan.grid.flat:
-        return ["The model was trained on volumes, and the image is a single plane: expect it to do worse."]
-    return []
-
-
 def _floor(calibration: Calibration, threshold: float) -> float:
     """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
     from anlage.tasks.centres import LOWEST
@@ -256,13 +198,3 @@ def _floor(calibration: Calibration, threshold: float) -> float:
     p = min(max(threshold, 1e-4), 1 - 1e-4)
     logit = (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope
     return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))
-
-
-def _diameter(card: Card, plan: NucleiPlan, measured: float | None) -> tuple[float, str]:
-    """Which nucleus diameter to predict with, in µm, and a sentence that says so."""
-    if measured is None or not knows_many_sizes(card):
-        return match_diameter(None if measured is None else comparable_diameter(card, measured), plan.diameter_um)
-    return measured, (
-        f"The nuclei were taken to be {measured:.1f} µm across, as measured in the image (--diameter-um sets another "
-        "diameter)."
-    )

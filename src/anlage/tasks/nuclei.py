@@ -75,6 +75,7 @@ class NucleiTask:
     name: ClassVar[str] = "nuclei"
     title: ClassVar[str] = "Nuclei"
     minutes: ClassVar[float] = 5.0
+    use: ClassVar[str] = "anlage predict {model} IMAGE -o found.csv"
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
     inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from anlage.dataset.split import Part, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.networks.device import free_gb
-from anlage.tasks.grid import Grid, Placement, Zyx, plan_grid
+from anlage.tasks.decoding import decoded, lacks_context
+from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.task import Setting
@@ -57,7 +57,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         notes.append(
             "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
         )
-    if reach and _lacks_context(stores, reach):
+    if reach and lacks_context(stores, reach):
         notes.append(
             "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
             f"build with --context {reach} to keep them."
@@ -174,10 +174,7 @@ def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None
 def _work_box(part: Part, box: Box, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
     store = part.store
     placement = grid.place(store.spacing, unit_um, box.shape[1:])
-    step = "-".join(f"{s:.6g}" for s in placement.step_zyx)
-    path = cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {step}.npy"
-    if not path.exists():
-        _decode(store, box, placement, path)
+    image = decoded(store, box, placement, cache)
     mask, space = part.mask(), box.slices[1:]
     nuclei = store.positives
     nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
@@ -189,37 +186,7 @@ def _work_box(part: Part, box: Box, grid: Grid, unit_um: float, cache: Path) -> 
             weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
             known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
     frames = tuple(i for i, frame in enumerate(known) if frame.any())
-    return WorkingFrames(store, box, np.load(path, mmap_mode="r"), known, tuple(centres), frames, placement, unit_um)
-
-
-def _decode(store: Store, box: Box, placement: Placement, path: Path) -> None:
-    """Normalise and resample the pixels of a box, once for the whole training."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    shape = (box.shape[0], store.shape[1], *placement.shape_zyx)
-    need, free = 2 * float(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if need > 0.95 * free:
-        raise AnlageError(
-            f"The decoded training data need {need / 2**30:.1f} GiB in '{path.parent}', where {free / 2**30:.1f} GiB are "
-            "free: free some space, or put the run on another disk."
-        )
-    unfinished = path.with_suffix(".tmp.npy")
-    target = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
-    for i, t in enumerate(range(*box.t)):
-        pixels = store.frame(t, box)
-        target[i] = placement.resample(torch.from_numpy(pixels)).numpy()
-    target.flush()
-    del target
-    unfinished.replace(path)
-
-
-def _lacks_context(stores: Sequence[Store], reach: int) -> bool:
-    """Whether a neighbour of an annotated frame is in the movie but not in the store."""
-    for store in stores:
-        first, movie = store.meta.origin_tzyx[0], store.meta.source.shape_tczyx[0]
-        low, high = first + min(store.frames) - reach, first + max(store.frames) + reach
-        if max(low, 0) < first or min(high, movie - 1) >= first + store.shape_tzyx[0]:
-            return True
-    return False
+    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um)
 
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:

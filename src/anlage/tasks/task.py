@@ -84,6 +84,8 @@ class Task(Protocol):
     title: ClassVar[str]
     minutes: ClassVar[float]
     """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
+    use: ClassVar[str]
+    """How a trained model is used: the command to type, with ``{model}`` for its file."""
     config: ClassVar[type[Frozen]]
     """Parameters of this task, beside those that every training has."""
     plan: ClassVar[type[Frozen]]

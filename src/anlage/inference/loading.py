@@ -1,0 +1,122 @@
+"""What every kind of network needs before it looks at an image: its weights, its channels, the size of nuclei."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from anlage.blobs import match_diameter
+from anlage.card import Card
+from anlage.errors import AnlageError
+from anlage.inference.part import comparable_diameter, knows_many_sizes
+from anlage.model import Model
+from anlage.timelapse import TimeLapse
+
+if TYPE_CHECKING:
+    import torch
+
+    from anlage.tasks.grid import Grid
+
+__all__ = ["channels_of", "check_depth", "diameter_for", "network_of"]
+
+
+def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:
+    """The card's network, filled with the model's weights and ready to answer, and its task's plan.
+
+    Raises
+    ------
+    AnlageError
+        If the weights do not fit the network that the card describes.
+    """
+    import torch
+
+    from anlage.tasks import task_named
+
+    task = task_named(model.card.task)
+    plan = task.plan.model_validate(model.card.plan)
+    network = task.network(plan, task.config.model_validate(model.card.config))
+    weights = {name: torch.from_numpy(array) for name, array in model.weights().items()}
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as problem:
+        raise AnlageError(
+            f"The weights of '{model.path.name}' do not fit the network that its card describes: the file is damaged "
+            "or was made by another version; train it again."
+        ) from problem
+    return network.to(device).eval(), plan
+
+
+def channels_of(model: Model, image: TimeLapse, chosen: Sequence[int] | None) -> tuple[tuple[int, ...], list[str]]:
+    """Which channels of the image the model looks at, and a note where that was not obvious.
+
+    Parameters
+    ----------
+    model
+        Its card says which channels it learnt from.
+    image
+        The movie.
+    chosen
+        Channels of the image, one for each input; None: those of the card.
+
+    Raises
+    ------
+    AnlageError
+        If their number does not fit, or the image lacks one.
+    """
+    card = model.card
+    learnt = card.intensity.indices
+    wanted = learnt if chosen is None else tuple(int(c) for c in chosen)
+    if len(wanted) != len(learnt):
+        raise AnlageError(
+            f"The model '{card.name}' looks at {len(learnt)} channels ({', '.join(card.channels)}), but {len(wanted)} were "
+            "chosen: name one channel of the image for each, in this order."
+        )
+    if max(wanted) >= image.n_channels:
+        raise AnlageError(
+            f"The model '{card.name}' looks at channel {', '.join(map(str, wanted))}, but '{image.source}' has "
+            f"{image.n_channels} (0 to {image.n_channels - 1}): choose channels of the image with --channels."
+        )
+    if chosen is None and image.n_channels > len(wanted):
+        shown = ", ".join(f"{c} ({image.channels[c]})" for c in wanted)
+        return wanted, [
+            f"Of {image.n_channels} channels the model looks at {shown}, as in training; --channels chooses."
+        ]
+    return wanted, []
+
+
+def check_depth(grid: Grid, image: TimeLapse) -> list[str]:
+    """Refuse volumes for a model of single planes; what to say of the contrary.
+
+    Raises
+    ------
+    AnlageError
+        If the model knows single planes only, and the image has more.
+    """
+    if grid.flat and not image.is_flat:
+        raise AnlageError(
+            f"The model was trained on single planes, but '{image.source}' has {image.shape_tzyx[1]}: train one on volumes, "
+            "or predict a projection."
+        )
+    if image.is_flat and not grid.flat:
+        return ["The model was trained on volumes, and the image is a single plane: expect it to do worse."]
+    return []
+
+
+def diameter_for(card: Card, own_um: float, measured: float | None) -> tuple[float, str]:
+    """Which nucleus diameter to predict with, in µm, and a sentence that says so.
+
+    Parameters
+    ----------
+    card
+        The model's.
+    own_um
+        Diameter of the nuclei that it was trained on, in µm.
+    measured
+        As measured in the image, in µm; None where that failed.
+    """
+    if measured is None or not knows_many_sizes(card):
+        return match_diameter(None if measured is None else comparable_diameter(card, measured), own_um)
+    return measured, (
+        f"The nuclei were taken to be {measured:.1f} µm across, as measured in the image (--diameter-um sets another "
+        "diameter)."
+    )
