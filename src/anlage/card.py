@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from anlage.calibration import f1_interval
 from anlage.dataset.intensity import Intensity
+from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.tasks.task import Evidence
 
@@ -53,6 +54,10 @@ class TrainedOn(Frozen):
     """Annotated nuclei in it."""
     n_frames: Annotated[int, Field(ge=0)] = 0
     """Frames in it that hold annotations."""
+    holds: str = ""
+    """What else than nuclei there was to learn from, in words: '299 windows of 13 recordings'."""
+    n_examples: Annotated[int, Field(ge=0)] | None = None
+    """Examples in it, where these are not its nuclei."""
     sparse: bool = False
     """Whether only some of the nuclei were marked."""
     spacing_um_zyx: tuple[float, float, float] | None = None
@@ -82,12 +87,12 @@ class Card(Frozen):
     """Names of the image channels that it looks at, in order."""
     combine: str = "separate"
     """'separate': each channel is an input of its own; 'sum': their sum is the only input."""
-    spacing_um_zyx: tuple[float, float, float]
-    """Voxel size of the training images in µm (z, y, x)."""
+    spacing_um_zyx: tuple[float, float, float] | None = None
+    """Voxel size of the training images in µm (z, y, x); None where it looks at signals, not at images."""
     interval_s: float | None = None
     """Time between frames of the training images in seconds; None where unknown."""
-    intensity: Intensity
-    """How brightness was normalised, with the values of the training images."""
+    intensity: Intensity | None = None
+    """How brightness was normalised, with the values of the training images; None where it looks at signals."""
     diameter_um: Annotated[float, Field(gt=0)] | None = None
     """Typical diameter of a nucleus in the training images in µm."""
     plan: dict[str, Any]
@@ -121,6 +126,31 @@ class Card(Frozen):
         return f"{self.name}-{self.weights_sha256[:8]}" if self.weights_sha256 else self.name
 
     @property
+    def voxel_um_zyx(self) -> tuple[float, float, float]:
+        """Voxel size of the training images in µm. Raises AnlageError if it looks at signals, not at images."""
+        if self.spacing_um_zyx is None:
+            raise self._of_signals()
+        return self.spacing_um_zyx
+
+    @property
+    def brightness(self) -> Intensity:
+        """How brightness was normalised. Raises AnlageError if it looks at signals, not at images."""
+        if self.intensity is None:
+            raise self._of_signals()
+        return self.intensity
+
+    @property
+    def n_inputs(self) -> int:
+        """Channels that the network sees of each frame."""
+        return 1 if self.combine == "sum" else len(self.channels)
+
+    def _of_signals(self) -> AnlageError:
+        return AnlageError(
+            f"The model '{self.name}' looks at signals over time, not at images; give it a table of signals, as "
+            "`anlage signals` writes it."
+        )
+
+    @property
     def finds(self) -> str:
         """What it finds, in words."""
         return _FINDS.get((self.task, self.head)) or _FINDS.get((self.task, ""), f"{self.task} {self.head}".strip())
@@ -144,12 +174,15 @@ class Card(Frozen):
 
 
 def _input(card: Card) -> list[str]:
-    z, y, x = card.spacing_um_zyx
     names = ", ".join(_plain(name) for name in card.channels)
+    if card.spacing_um_zyx is None:
+        rows = [f"- Signals: {names}"]
+        return rows if card.interval_s is None else [*rows, f"- Time between samples: {_duration(card.interval_s)}"]
+    z, y, x = card.spacing_um_zyx
     summed = ", added up" if card.combine == "sum" and len(card.channels) > 1 else ""
     rows = [f"- Channels: {names}{summed}", f"- Voxel size: {z:g} × {y:g} × {x:g} µm (z, y, x)"]
     if card.diameter_um is not None:
-        voxels = " × ".join(f"{card.diameter_um / step:.1f}" for step in card.spacing_um_zyx)
+        voxels = " × ".join(f"{card.diameter_um / step:.1f}" for step in card.voxel_um_zyx)
         rows.append(f"- Nucleus diameter: {card.diameter_um:.1f} µm, that is {voxels} voxels (z, y, x)")
     if card.interval_s is not None:
         rows.append(f"- Time between frames: {_duration(card.interval_s)}")
@@ -161,6 +194,9 @@ def _training(card: Card) -> list[str]:
     for store in card.trained_on:
         source = f" (from {_plain(store.source)})" if store.source else ""
         sparse = "; only some of the nuclei there were marked" if store.sparse else ""
+        if store.holds:
+            rows.append(f"- {_plain(store.name)}{source}: {_plain(store.holds)}")
+            continue
         rows.append(
             f"- {_plain(store.name)}{source}: {_count(store.n_nuclei, 'nucleus', 'nuclei')} in "
             f"{_count(store.n_frames, 'frame', 'frames')}{sparse}"
@@ -222,11 +258,14 @@ def _limits(card: Card) -> list[str]:
             f"- Nuclei of a very different size without saying so: images are rescaled so that a nucleus is as large as the "
             f"{card.diameter_um:.1f} µm it knows; check the diameter that the prediction reports, or give it."
         )
-    rows += [
-        "- Other stains, tissues or microscopes without looking at the result: it has seen only the images above.",
-        "- Counts or measurements that nobody checked on a part of the same movie.",
-    ]
-    if sum(store.n_nuclei for store in card.trained_on) < 100:
+    if card.spacing_um_zyx is None:
+        rows.append("- Signals that were recorded or measured in another way without looking at the result.")
+    else:
+        rows.append(
+            "- Other stains, tissues or microscopes without looking at the result: it has seen only the images above."
+        )
+    rows.append("- Counts or measurements that nobody checked on a part of the same movie.")
+    if sum(store.n_nuclei if store.n_examples is None else store.n_examples for store in card.trained_on) < 100:
         rows.append("- Anything final: it learnt from fewer than 100 examples. Correct its proposals and train again.")
     if card.limits:
         rows.append(f"- {_plain(card.limits)}")

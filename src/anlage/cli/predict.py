@@ -213,7 +213,7 @@ def _with_spacing(image: TimeLapse, model: Model) -> TimeLapse:
 
     if image.spacing is not None:
         return image
-    assumed = Spacing(*model.card.spacing_um_zyx)
+    assumed = Spacing(*model.card.voxel_um_zyx)
     print(
         f"The image's voxel size is unknown; the model's is assumed: {assumed}. If it is wrong, give --spacing Z,Y,X."
     )

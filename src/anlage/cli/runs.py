@@ -87,11 +87,14 @@ def _settings() -> str:
 
 def _start(options: argparse.Namespace) -> str | Path | None:
     """The model to start from, or what stands for it."""
+    from anlage.inference.starter import STARTER
     from anlage.training.fitting import USUAL
 
     if options.start_from in (USUAL, "none"):
         return None if options.start_from == "none" else USUAL
-    return model_of(options.start_from, flat=_is_flat(options.stores[0]))
+    # only the starter comes in two dimensions; other training data than stores have none
+    flat = options.start_from == STARTER and _is_flat(options.stores[0])
+    return model_of(options.start_from, flat=flat)
 
 
 def run_train(options: argparse.Namespace) -> int:

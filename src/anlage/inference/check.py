@@ -58,20 +58,20 @@ def check_image(
         Each what is unlike, the value here and in training, and what to do; none where nothing is.
     """
     said = [*_channels(card, image, channels), *_depth(card, image), *_time(card, image)]
-    indices = tuple(card.intensity.indices if channels is None else channels)
+    indices = tuple(card.brightness.indices if channels is None else channels)
     if any(not 0 <= c < image.n_channels for c in indices):
         return tuple(said)
     todo = chosen_frames(image, frames)
     few = sorted({todo[0], todo[len(todo) // 2], todo[-1]})[:_FEW]
     try:
-        intensity = measure_intensity(image, indices, card.intensity.combine, card.intensity.percentiles)
+        intensity = measure_intensity(image, indices, card.brightness.combine, card.brightness.percentiles)
         pixels = [intensity.frame(image, t) for t in few]
         said += _saturation(image, indices, few)
     except AnlageError as problem:  # pixels that are not numbers: nothing can be predicted either
         return (*said, str(problem))
     said += _ground(pixels)
     if image.spacing is None:
-        assumed = Spacing(*card.spacing_um_zyx)
+        assumed = Spacing(*card.voxel_um_zyx)
         said.append(
             f"The voxel size of the image is unknown; the model's would be assumed, {assumed}: give the true one."
         )
@@ -113,7 +113,7 @@ class _Seen:
             if store.spacing_um_zyx is not None and store.diameter_um is not None
         ]
         if not rows and card.diameter_um is not None:
-            rows = [(*card.spacing_um_zyx, card.diameter_um, np.nan)]
+            rows = [(*card.voxel_um_zyx, card.diameter_um, np.nan)]
         if not rows:
             return None
         table = np.array(rows, dtype=np.float64)
@@ -121,8 +121,8 @@ class _Seen:
 
 
 def _channels(card: Card, image: TimeLapse, chosen: Sequence[int] | None) -> list[str]:
-    learnt = card.intensity.channels
-    wanted = card.intensity.indices if chosen is None else tuple(chosen)
+    learnt = card.brightness.channels
+    wanted = card.brightness.indices if chosen is None else tuple(chosen)
     if len(wanted) != len(learnt):
         names = ", ".join(channel.name for channel in learnt)
         return [f"The model looks at {len(learnt)} channels ({names}), but {len(wanted)} are chosen: choose as many."]

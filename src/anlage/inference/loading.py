@@ -64,7 +64,7 @@ def channels_of(model: Model, image: TimeLapse, chosen: Sequence[int] | None) ->
         If their number does not fit, or the image lacks one.
     """
     card = model.card
-    learnt = card.intensity.indices
+    learnt = card.brightness.indices
     wanted = learnt if chosen is None else tuple(int(c) for c in chosen)
     if len(wanted) != len(learnt):
         raise AnlageError(

@@ -1,4 +1,4 @@
-"""What can be said of a run before there is one: whether its stores and the model to start from fit together.
+"""What can be said of a run before there is one: the model to start from.
 
 Nothing here imports torch: this is what the napari plugin uses.
 """
@@ -16,9 +16,8 @@ from anlage.frozen import Frozen
 
 if TYPE_CHECKING:
     from anlage.card import Card
-    from anlage.dataset.store import Store
 
-__all__ = ["USUAL", "card_of", "check_together", "usual_start"]
+__all__ = ["USUAL", "card_of", "usual_start"]
 
 USUAL = "usual"
 """Stands for what `usual_start` gives, wherever a model to start from is named."""
@@ -69,51 +68,20 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     from anlage.dataset.store import Store
     from anlage.inference.starter import starter_path
     from anlage.model import read_card
+    from anlage.tasks.material import material_of
     from anlage.training.config import assign, task_named
 
+    about = task_named(task)
+    if not material_of(about).has_starter:
+        return None
     first = Store.open(Path(stores[0]).resolve())
     path = starter_path(flat=first.shape_tzyx[1] == 1)
     if not path.exists():
         return None
     card = read_card(path)
-    if card.task != task or _n_inputs(card) != first.shape[1]:
+    if card.task != task or card.n_inputs != first.shape[1]:
         return None
     _, wanted = assign(task, assignments)
     asked = wanted.model_dump(mode="json")
-    same = all(asked[name] == card.config.get(name, asked[name]) for name in task_named(task).inherited)
+    same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited)
     return path if same else None
-
-
-def check_together(stores: Sequence[Store], card: Card | None) -> None:
-    """Refuse stores that no single network can learn from, and a model that does not see as many channels.
-
-    Also refused are stores that are all meant for validation.
-
-    Raises
-    ------
-    AnlageError
-        If it is so.
-    """
-    from anlage.dataset.split import check_uses
-
-    check_uses(stores)
-    for store in stores[1:]:
-        if store.shape[1] != stores[0].shape[1]:
-            raise AnlageError(
-                f"The store '{store.path}' has {store.shape[1]} channels but '{stores[0].path}' has {stores[0].shape[1]}: "
-                "build both with the same choice of channels."
-            )
-        if (store.shape_tzyx[1] == 1) != (stores[0].shape_tzyx[1] == 1):
-            raise AnlageError(
-                f"'{store.path}' and '{stores[0].path}' cannot train one network: one is a single plane, the other is not."
-            )
-    if card is not None and _n_inputs(card) != stores[0].shape[1]:
-        raise AnlageError(
-            f"The model to start from sees {_n_inputs(card)} channels ({', '.join(card.channels)}), but the store "
-            f"'{stores[0].path}' has {stores[0].shape[1]}: choose the same channels, or train without --from."
-        )
-
-
-def _n_inputs(card: Card) -> int:
-    """Channels of a store that the model sees."""
-    return 1 if card.combine == "sum" else len(card.channels)

@@ -7,10 +7,10 @@ import shutil
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
@@ -42,7 +42,7 @@ def learn(job: Job) -> Path | None:
     earlier = decided(job)
     threads = earlier.threads if earlier is not None else config.threads or torch.get_num_threads()
     with job.world.joined(device), arithmetic(device, threads):
-        stores = open_stores(job.run.config, job.run.path)
+        stores = open_stores(job.run.config, job.run.path, job.task)
         try:
             with job.stopping.breaking_off():
                 examples = prepare(job, stores, device)
@@ -68,7 +68,7 @@ def learn(job: Job) -> Path | None:
 class _Training:
     """A training under way: the learner, the record of where it stands, and the clock."""
 
-    def __init__(self, job: Job, stores: list[Store], examples: Examples, device: str) -> None:
+    def __init__(self, job: Job, stores: list[Any], examples: Examples, device: str) -> None:
         self._job, self._stores, self._examples, self._device = job, stores, examples, device
         self._config = job.run.config.training
         self._number = number_type(self._config, device)

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, JsonValue, ValidationError
 
-from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.model import Model, load_model
+from anlage.tasks.material import Material, material_of
 from anlage.tasks.task import Examples, Setting
 from anlage.training.arithmetic import Purpose, reseed
 from anlage.training.config import RunConfig, StoreRef
@@ -44,12 +44,12 @@ def decided(job: Job) -> Decisions | None:
         ) from error
 
 
-def open_stores(config: RunConfig, folder: Path) -> list[Store]:
-    """Open the stores of a run and check that they are those it was made for."""
-    return [_opened(reference, folder) for reference in config.stores]
+def open_stores(config: RunConfig, folder: Path, task: Any) -> list[Any]:
+    """Open the training data of a run and check that they are those it was made for."""
+    return [_opened(reference, folder, material_of(task)) for reference in config.stores]
 
 
-def prepare(job: Job, stores: list[Store], device: str) -> Examples:
+def prepare(job: Job, stores: list[Any], device: str) -> Examples:
     """Let the task decode, plan and split; on a resumed run with the plan that it made then."""
     training, task = job.run.config.training, job.task
     earlier = decided(job)
@@ -97,17 +97,17 @@ def task_config(job: Job) -> Any:
     return job.task.config.model_validate(job.run.config.settings)
 
 
-def _opened(reference: StoreRef, folder: Path) -> Store:
+def _opened(reference: StoreRef, folder: Path, material: Material) -> Any:
     path = Path(reference.path)
     if not path.exists() and reference.relative and (folder / reference.relative).exists():
         path = (folder / reference.relative).resolve()
-    store = Store.open(path)
-    if store.hash != reference.hash:
+    source = material.open(path)
+    if source.hash != reference.hash:
         raise AnlageError(
-            f"The store {path} has changed since this run was made (hash {reference.hash[:12]} then, {store.hash[:12]} now); "
+            f"The {material.noun} {path} has changed since this run was made (hash {reference.hash[:12]} then, {source.hash[:12]} now); "
             "start a new run with it."
         )
-    return store
+    return source
 
 
 def _start_model(job: Job) -> Model | None:

@@ -34,12 +34,12 @@ from anlage.errors import AnlageError
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
-from anlage.training.fitting import USUAL, card_of, check_together, usual_start
+from anlage.training.fitting import USUAL, card_of, usual_start
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
 from anlage.training.summary import RunSummary, summarise
 
 if TYPE_CHECKING:
-    from anlage.dataset.store import Store
+    from anlage.tasks.material import Source
 
 __all__ = ["Run", "RunState"]
 
@@ -100,21 +100,23 @@ class Run:
             If the folder holds something already, a store cannot be read, stores or the model to start from do not fit
             together, or a setting is not possible. Nothing was made or replaced then.
         """
-        from anlage.dataset.store import Store
+        from anlage.tasks.material import material_of
 
         folder = Path(path).resolve()
+        about = task_named(task, tasks)
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")
         if start_from == USUAL:
             start_from = usual_start(task, stores, assignments)
-        card = None if start_from is None else card_of(start_from, task, task_named(task, tasks).plan)
+        card = None if start_from is None else card_of(start_from, task, about.plan)
         training, settings = assign(task, assignments, tasks, None if card is None else card.config)
         if training.freeze_encoder and start_from is None:
             raise AnlageError(
                 "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
             )
-        opened = [Store.open(Path(store).resolve()) for store in stores]
-        check_together(opened, card)
+        material = material_of(about)
+        opened = [material.open(Path(store).resolve()) for store in stores]
+        material.check(opened, card)
         earlier = _earlier(folder)
         config = RunConfig(
             name=folder.name,
@@ -380,7 +382,7 @@ def _earlier(folder: Path) -> Run | None:
     return None
 
 
-def _reference(store: Store, folder: Path) -> StoreRef:
+def _reference(store: Source, folder: Path) -> StoreRef:
     try:
         relative = os.path.relpath(store.path, folder)
     except ValueError:  # another drive

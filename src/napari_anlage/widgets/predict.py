@@ -219,7 +219,7 @@ class PredictTab(Tab):
             return nuclei_channels(self._session)
         if ticked is None:
             return ticked
-        return ticked if len(ticked) == len(card.intensity.indices) else None
+        return ticked if len(ticked) == len(card.brightness.indices) else None
 
     def _diameter_um(self) -> float | None:
         """What the user says, by the slider or on the Data tab; None lets the predictor measure."""
