@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["check_painted", "measure", "n_pieces", "radius"]
+__all__ = ["are_classes", "check_painted", "measure", "n_pieces", "radius"]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
@@ -92,6 +92,16 @@ def n_pieces(labels_ZYX: npt.NDArray[Any]) -> int:
     pieces = np.asarray(ndimage.label(painted[box], structure=np.ones((3, 3, 3)))[0])
     sizes = np.bincount(pieces.reshape(-1))[1:]
     return int((sizes >= _CRUMB * sizes.max()).sum())
+
+
+def are_classes(labels_ZYX: npt.NDArray[Any]) -> bool:
+    """Whether the values of a frame look like classes of voxels: they are few, and most lie in several pieces."""
+    values = np.unique(labels_ZYX)
+    values = values[values != 0]
+    if not 0 < len(values) < _ENOUGH_VALUES:
+        return False
+    several = sum(n_pieces(labels_ZYX == value) > 1 for value in values)
+    return 2 * several > len(values)
 
 
 def radius(sizes: npt.NDArray[Any], spacing: Spacing, *, is_flat: bool) -> npt.NDArray[np.float64]:

@@ -183,6 +183,8 @@ def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
 
     report = evaluate(folder / name, folder / "truth_unseen.csv", spacing=movie.spacing, radius_um=RADIUS_UM)
     print(f"{report.to_text()}\n")
+    if report.detection is None:  # points against points always have one
+        raise AnlageError(f"'{name}' holds no points to score; run the demo again.")
     return report.detection
 
 

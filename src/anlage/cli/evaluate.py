@@ -12,7 +12,8 @@ __all__: list[str] = []
 def configure_evaluate(parser: Parser) -> None:
     parser.explain(
         "Pairs the nuclei of both one-to-one within a radius and counts what was found, missed and wrong. Only frames\n"
-        "that hold truth are scored.",
+        "that hold truth are scored. Of label images on both sides the outlines are scored, too: AP at IoU 0.5, 0.75 and\n"
+        "the mean of 0.5 to 0.9 (tp / (tp + fp + fn)), panoptic quality, SEG and Dice; of classes Dice of each.",
         "anlage evaluate found.csv truth.csv --spacing 2,0.5,0.5",
         "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
     )
@@ -25,6 +26,10 @@ def configure_evaluate(parser: Parser) -> None:
         "--ignore-smaller-than", type=int, metavar="N",
         help="nuclei whose label in the truth has fewer voxels than this are neither wanted nor wrong",
     )  # fmt: skip
+    parser.add_argument(
+        "--kind", choices=["auto", "instances", "classes"], default="auto",
+        help="what the values of label images are: objects, classes of voxels, or as they look (default: auto)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON, for other programs")
     add_reading(parser, "a file")
 
@@ -34,7 +39,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
-        ignore_smaller_than=options.ignore_smaller_than, axes=options.axes, interval_s=options.interval,
+        ignore_smaller_than=options.ignore_smaller_than, kind=options.kind, axes=options.axes, interval_s=options.interval,
     )  # fmt: skip
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0

@@ -11,10 +11,20 @@ from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.detection import DetectionScore, FrameScore, score_detection
+from anlage.evaluation.painted import (
+    Kind,
+    check_same_shape,
+    open_classes,
+    score_objects,
+    score_painted_classes,
+    segmentation_text,
+)
+from anlage.evaluation.segmentation import SegmentationScore
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.graphs import find_graph, graph_scale
 from anlage.io.lazy import present_frames
+from anlage.timelapse import TimeLapse
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
 
@@ -22,6 +32,9 @@ DEFAULT_RADIUS_UM = 5.0
 """About half a nucleus: far enough for an uncertain centre, too near for a neighbour to stand in."""
 
 _MOST_ROWS = 50
+_NO_DISTANCES = (
+    "The voxel size is unknown, so only outlines were scored; for distances between centres give it as --spacing Z,Y,X."
+)
 
 
 class Report(Frozen):
@@ -31,44 +44,42 @@ class Report(Frozen):
     """What was scored."""
     truth: str
     """Against what."""
-    spacing_um_zyx: tuple[float, float, float]
-    """Voxel size in µm that positions were measured with."""
+    spacing_um_zyx: tuple[float, float, float] | None
+    """Voxel size in µm that positions were measured with; None where it is unknown and no position was."""
     ignored_smaller_than: int | None
     """Labels of the truth below this many voxels were neither wanted nor wrong; None where all counted."""
-    detection: DetectionScore
-    """How well nuclei were found."""
+    detection: DetectionScore | None
+    """How well nuclei were found; None where the values are classes, or label images have no voxel size."""
+    segmentation: SegmentationScore | None = None
+    """How well they were outlined, or classes painted; None unless both sides are label images."""
     notes: tuple[str, ...]
     """What was assumed or left out, as sentences."""
 
     def to_text(self) -> str:
         """The report for people to read, with a line for every frame where there are 2 to 50."""
-        d = self.detection
-        lines = [
-            f"{self.result} against {self.truth}, pairs within {d.radius_um:g} µm",
-            f"nuclei in the truth  {d.n_truth}",
-            f"predicted            {d.n_predicted}",
-            f"found                {d.tp}   missed {d.fn}   wrong {d.fp}",
-            f"precision            {_share(d.precision)}",
-            f"recall               {_share(d.recall)}",
-            f"F1                   {_number(d.f1, 3)}{_interval(d)}",
-            f"centre error         median {_number(d.median_error_um, 2)} µm, mean {_number(d.mean_error_um, 2)} µm",
-        ]
-        if 1 < len(d.frames) <= _MOST_ROWS:
+        lines = [f"{self.result} against {self.truth}"]
+        if (d := self.detection) is not None:
+            lines[0] += f", pairs within {d.radius_um:g} µm"
+            lines += _detection_text(d)
+        if self.segmentation is not None:
+            lines += segmentation_text(self.segmentation)
+        if d is not None and 1 < len(d.frames) <= _MOST_ROWS:
             lines += ["", *_table(d.frames)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - all that a user may say
     result: str | Path,
     truth: str | Path,
     *,
     spacing: Spacing | None = None,
     radius_um: float | None = None,
     ignore_smaller_than: int | None = None,
+    kind: Kind = "auto",
     axes: str | None = None,
     interval_s: float | None = None,
 ) -> Report:
-    """Score predicted nuclei against a truth.
+    """Score predicted nuclei, outlines or classes against a truth: whatever both sides have.
 
     Of a truth of points only the frames that hold some are scored, since elsewhere perhaps nobody looked; of a label
     image or a CTC folder every frame is.
@@ -83,6 +94,9 @@ def evaluate(
         Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm.
     ignore_smaller_than
         Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong.
+    kind
+        What the values of label images stand for: ``instances``, ``classes``, or ``auto``, as the file says or, failing
+        that, as they look: a few values that lie in several pieces each are classes.
     axes, interval_s
         Axes of label images, and time step in s, where the files do not say them or say them wrongly.
 
@@ -91,6 +105,9 @@ def evaluate(
     AnlageError
         If a file cannot be read, frames were taken for planes, one table lacks z, the voxel size is known from nowhere, or sizes are asked of a truth without labels.
     """
+    classes = open_classes(result, truth, kind, axes=axes, spacing=spacing)
+    if classes is not None:
+        return _report_of_classes(result, truth, *classes)
     marked = open_annotations(truth, axes=axes, spacing=spacing, interval_s=interval_s)
     known = spacing or _own_spacing(truth, marked)
     # both are voxels of one image, so what the truth says of it also helps to read the result
@@ -102,6 +119,17 @@ def evaluate(
     _check_depth(marked, proposed, str(truth), str(result))
     claimed = _own_spacing(result, proposed)
     known = known or claimed
+    outlines = score_objects(proposed, marked, ignore_smaller_than)
+    if known is None and outlines is not None:
+        return Report(
+            result=str(result),
+            truth=str(truth),
+            spacing_um_zyx=None,
+            ignored_smaller_than=ignore_smaller_than,
+            detection=None,
+            segmentation=outlines,
+            notes=(*_readings(proposed, marked), _NO_DISTANCES),
+        )
     if known is None:
         raise AnlageError(
             f"The voxel size is known neither from '{truth}' nor from '{result}'; give it in µm as --spacing Z,Y,X, "
@@ -117,6 +145,7 @@ def evaluate(
         spacing_um_zyx=known.zyx,
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
+        segmentation=outlines,
         notes=(*_readings(proposed, marked), *_spacing_notes(known, claimed), *_notes(score, is_painted=bool(painted))),
     )
 
@@ -143,6 +172,21 @@ def small_labels(truth: Annotations, fewer_than: int) -> npt.NDArray[np.bool_]:
         size = dict(zip(values.tolist(), counts.tolist(), strict=True))
         small[here] = [size.get(label, 0) < fewer_than for label in truth.label[here].tolist()]
     return small
+
+
+def _report_of_classes(
+    result: str | Path, truth: str | Path, found: TimeLapse, painted: TimeLapse, note: str
+) -> Report:
+    known = painted.spacing or found.spacing
+    return Report(
+        result=str(result),
+        truth=str(truth),
+        spacing_um_zyx=None if known is None else known.zyx,
+        ignored_smaller_than=None,
+        detection=None,
+        segmentation=score_painted_classes(found, painted),
+        notes=(reading(found), reading(painted), note),
+    )
 
 
 def _own_spacing(path: str | Path, table: Annotations) -> Spacing | None:
@@ -177,13 +221,8 @@ def _check_planes(labelled: Annotations, other: Annotations) -> None:
 
 
 def _check_labels(result: Annotations, truth: Annotations) -> None:
-    if result.labels is None or truth.labels is None:
-        return
-    a, b = result.labels.shape_tzyx, truth.labels.shape_tzyx
-    if a[1:] != b[1:]:
-        raise AnlageError(
-            f"The result's labels have the shape {a} (t, z, y, x) but the truth's {b}; they must show the same image."
-        )
+    if result.labels is not None and truth.labels is not None:
+        check_same_shape(result.labels, truth.labels)
 
 
 def _check_depth(flat: Annotations, deep: Annotations, flat_path: str, deep_path: str) -> None:
@@ -221,6 +260,18 @@ def _notes(score: DetectionScore, *, is_painted: bool) -> list[str]:
             "check that both are in voxels of the same image and that the voxel size is right."
         )
     return notes
+
+
+def _detection_text(d: DetectionScore) -> list[str]:
+    return [
+        f"nuclei in the truth  {d.n_truth}",
+        f"predicted            {d.n_predicted}",
+        f"found                {d.tp}   missed {d.fn}   wrong {d.fp}",
+        f"precision            {_share(d.precision)}",
+        f"recall               {_share(d.recall)}",
+        f"F1                   {_number(d.f1, 3)}{_interval(d)}",
+        f"centre error         median {_number(d.median_error_um, 2)} µm, mean {_number(d.mean_error_um, 2)} µm",
+    ]
 
 
 def _table(frames: tuple[FrameScore, ...]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
 from anlage.io.ifds import is_tiff
 from anlage.io.lazy import WholeNumbers
@@ -18,7 +19,10 @@ from anlage.io.ome_zarr import is_zarr, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
 
-__all__ = ["ctc_folder", "open_labels", "read_ctc"]
+__all__ = ["CLASSES", "ctc_folder", "kind_of_labels", "open_labels", "read_ctc"]
+
+CLASSES = "classes"
+"""Kind of a label image whose values are classes of voxels, as `write_image` marks it."""
 
 _TABLES = ("man_track.txt", "res_track.txt")
 
@@ -55,6 +59,13 @@ def open_labels(
             interval_s=image.interval_s or labels.interval_s,
         )
     return labels.with_scale(spacing)
+
+
+def kind_of_labels(path: Path) -> str | None:
+    """What a zarr of ours says its labels are, for example ``classes``; None where nothing says it."""
+    mark = root_attributes(path).get("anlage") if path.is_dir() else None
+    kind = mark.get("kind") if isinstance(mark, dict) else None
+    return kind if isinstance(kind, str) else None
 
 
 def ctc_folder(path: Path) -> Path | None:

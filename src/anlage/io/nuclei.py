@@ -18,7 +18,7 @@ from anlage.io.label_images import ctc_folder, open_labels, read_ctc
 from anlage.io.tables import read_table, write_table
 from anlage.timelapse import TimeLapse
 
-__all__ = ["is_bare_geff", "open_annotations", "write_annotations"]
+__all__ = ["are_label_images", "is_bare_geff", "open_annotations", "write_annotations"]
 
 _TABLES = (".csv", ".tsv", ".txt")
 
@@ -71,6 +71,14 @@ def open_annotations(
         annotations = Annotations.from_labels(open_labels(place, image=image, axes=letters, spacing=spacing), spacing)
     check(annotations, shape, source=str(place))
     return _on_voxels(annotations, shape)
+
+
+def are_label_images(path: str | Path) -> bool:
+    """Whether annotations are label images, and neither a table, a graph nor a folder of the Cell Tracking Challenge."""
+    place = existing(path)
+    if place.is_file():
+        return place.suffix.lower() not in _TABLES
+    return find_graph(place) is None and ctc_folder(place) is None
 
 
 def write_annotations(

@@ -230,3 +230,59 @@ def test_positions_without_z_beside_positions_with_z_are_refused(tmp_path, resul
     volume[0, 9:12, 9:12] = 1
     tifffile.imwrite(tmp_path / "volume.tif", volume, photometric="minisblack")
     assert evaluate(deep, tmp_path / "volume.tif", spacing=SPACING).detection.tp == 1, "z is known, and is 0"
+
+
+def test_label_images_on_both_sides_are_scored_as_outlines_too(tmp_path, labels):
+    image = tifffile.imread(labels)
+    image[2:6, 4:8, 4:8] = 77  # another name
+    image[image == 2] = 0
+    image[2:5, 20:23, 20:25] = 9  # 45 voxels around the 27
+    tifffile.imwrite(tmp_path / "found.tif", image, photometric="minisblack")
+    report = evaluate(tmp_path / "found.tif", labels, spacing=SPACING)
+    assert report.detection.f1 == 1
+    assert report.segmentation.ap50 == 1
+    assert report.segmentation.ap75 == 0.5
+    assert report.segmentation.seg == pytest.approx((1 + 27 / 45 + 1) / 3)
+    assert "SEG                  0.867" in report.to_text()
+    assert Report.model_validate_json(report.model_dump_json()) == report
+
+
+def test_outlines_need_no_voxel_size(tmp_path, labels):
+    report = evaluate(labels, labels)
+    assert report.detection is None
+    assert report.segmentation.mean_ap == 1
+    assert "give it as --spacing" in report.notes[-1]
+
+
+def test_points_have_no_outlines(tmp_path, labels):
+    found = csv(tmp_path / "found.csv", ["1,0,3.5,5.5,5.5"])
+    assert evaluate(found, labels, spacing=SPACING).segmentation is None
+
+
+def test_values_in_pieces_are_classes(tmp_path, labels):
+    painted = np.zeros((60, 60), np.uint8)
+    painted[5:25, 5:25] = painted[35:55, 35:55] = 1
+    painted[5:25, 35:55] = painted[35:55, 5:25] = 2
+    found = painted.copy()
+    found[5:15, 5:25] = 0
+    tifffile.imwrite(tmp_path / "truth.tif", painted, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "found.tif", found, photometric="minisblack")
+    report = evaluate(tmp_path / "found.tif", tmp_path / "truth.tif")
+    assert report.detection is None
+    assert [c.dice for c in report.segmentation.classes] == pytest.approx([2 * 600 / 1400, 1])
+    assert report.segmentation.dice == pytest.approx((2 * 600 / 1400 + 1) / 2)
+    assert "--kind instances" in report.notes[-1]
+    assert "mean Dice            0.929" in report.to_text()
+    told = evaluate(tmp_path / "found.tif", tmp_path / "truth.tif", kind="instances")
+    assert told.segmentation.n_truth == 2
+    with pytest.raises(AnlageError, match="Classes are scored on label images"):
+        evaluate(csv(tmp_path / "a.csv", ["1,0,1,1,1"]), labels, kind="classes")
+
+
+def test_a_mask_is_scored_as_one_class(tmp_path):
+    truth = np.zeros((60, 60), np.uint8)
+    truth[5:25, 5:25] = truth[35:55, 35:55] = 255
+    tifffile.imwrite(tmp_path / "truth.tif", truth, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "found.tif", truth, photometric="minisblack")
+    (score,) = evaluate(tmp_path / "found.tif", tmp_path / "truth.tif").segmentation.classes
+    assert (score.value, score.dice) == (255, 1)
