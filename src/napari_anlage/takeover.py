@@ -41,6 +41,7 @@ def taken_over(document: Document, found: Annotations, source: str) -> Several:
         AddNuclei(
             new, found.positions, radius_um=found.radius_um, label=label, probability=found.probability, state=found.state,
             origin=found.origin, properties=dict(found.properties), links=links,
+            link_probability=found.link_properties.get("probability", np.nan),
         )
     ]  # fmt: skip
     edits += _paints(document, found, shift)

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from anlage.document.link_edits import AddLinks, RemoveLinks, SetDivision
-from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, MoveNuclei, RemoveNuclei
+from anlage.document.link_edits import AddLinks, ChangeLinks, RemoveLinks, SetDivision
+from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, DescribeNuclei, MoveNuclei, RemoveNuclei
 from anlage.document.outcome import Edit
 from anlage.document.paint import Paint
 from anlage.document.region_edits import AddRegion, ChangeRegion, RemoveRegion
@@ -23,8 +23,10 @@ __all__ = [
     "AddLinks",
     "AddNuclei",
     "AddRegion",
+    "ChangeLinks",
     "ChangeNuclei",
     "ChangeRegion",
+    "DescribeNuclei",
     "MoveNuclei",
     "Paint",
     "RemoveLinks",
@@ -38,6 +40,7 @@ __all__ = [
 
 _KINDS: Mapping[str, type[Any]] = {
     "add_nuclei": AddNuclei, "remove_nuclei": RemoveNuclei, "move_nuclei": MoveNuclei, "change_nuclei": ChangeNuclei,
+    "describe_nuclei": DescribeNuclei, "change_links": ChangeLinks,
     "add_links": AddLinks, "remove_links": RemoveLinks, "set_division": SetDivision,
     "add_region": AddRegion, "change_region": ChangeRegion, "remove_region": RemoveRegion,
     "paint": Paint, "several": Several,

@@ -24,10 +24,10 @@ from anlage.document.fields import (
     count,
 )
 from anlage.document.outcome import Content, Kind, Outcome
-from anlage.document.table import COLUMNS, Table, spread
+from anlage.document.table import COLUMNS, LINK_PROBABILITY, Table, spread, typed
 from anlage.errors import AnlageError
 
-__all__ = ["AddNuclei", "ChangeNuclei", "MoveNuclei", "RemoveNuclei"]
+__all__ = ["AddNuclei", "ChangeNuclei", "DescribeNuclei", "MoveNuclei", "RemoveNuclei"]
 
 _CHANGES = {
     "radius_um": "radius", "state": "state", "label": "label", "probability": "probability", "origin": "origin",
@@ -51,6 +51,8 @@ class AddNuclei:
         Further columns by name: numbers or text; None where a nucleus has no value.
     links
         (M, 2) mother, daughter.
+    link_probability
+        That the links are right, one value or (M,); NaN: a human says so.
     """
 
     ids: Ids
@@ -62,16 +64,21 @@ class AddNuclei:
     origin: Column = HUMAN
     properties: Properties = Field(default_factory=dict)
     links: Pairs = ()
+    link_probability: Column = np.nan
 
     @classmethod
     def of(cls, annotations: Annotations) -> Self:
         """All nuclei and links of a table; its painted labels are left out."""
-        return cls.rows(Table.from_annotations(replace(annotations, links=as_pairs(()))), annotations.links)
+        table = Table.from_annotations(annotations.linked(as_pairs(())))
+        return cls.rows(table, annotations.links, annotations.link_properties.get("probability", np.nan))
 
     @classmethod
-    def rows(cls, table: Table, links: npt.ArrayLike = ()) -> Self:
-        """The nuclei of a table, with these links."""
-        return cls(table.ids, table.positions, **table.columns, properties=table.properties, links=links)
+    def rows(cls, table: Table, links: npt.ArrayLike = (), probability: npt.ArrayLike = np.nan) -> Self:
+        """The nuclei of a table, with these links and their probabilities."""
+        return cls(
+            table.ids, table.positions, **table.columns, properties=table.properties, links=links,
+            link_probability=probability,
+        )  # fmt: skip
 
     @property
     def text(self) -> str:
@@ -87,7 +94,8 @@ class AddNuclei:
             raise AnlageError(
                 f"The link {strange[0, 0]} → {strange[0, 1]} touches none of the added nuclei; add it alone."
             )
-        table = content.nuclei.merged(new).linked(links)
+        chance = spread(self.link_probability, len(links), np.float64, "link_probability")
+        table = content.nuclei.merged(new).linked(links, chance)
         kinds: frozenset[Kind] = frozenset({"nuclei", "links"} if len(links) else {"nuclei"})
         touched = np.union1d(new.ids, links)
         return Outcome(replace(content, nuclei=table), RemoveNuclei(new.ids), kinds, touched)
@@ -110,7 +118,7 @@ class RemoveNuclei:
         with_mother = np.union1d(ids[content.nuclei.mother[rows] > 0], daughters)
         links = np.column_stack([content.nuclei.mother[content.nuclei.rows(with_mother)], with_mother])
         kinds: frozenset[Kind] = frozenset({"nuclei", "links"} if len(links) else {"nuclei"})
-        back = AddNuclei.rows(content.nuclei.taken(rows), links)
+        back = AddNuclei.rows(content.nuclei.taken(rows), links, content.nuclei.link_probability(with_mother))
         touched = np.union1d(ids, links)
         return Outcome(replace(content, nuclei=content.nuclei.without(rows)), back, kinds, touched)
 
@@ -173,3 +181,41 @@ class ChangeNuclei:
         table = content.nuclei.changed(self.ids, values)
         back = ChangeNuclei(self.ids, **before)
         return Outcome(replace(content, nuclei=table), back, frozenset({"nuclei"}), self.ids)
+
+
+@dataclass(frozen=True, config=STRICT)
+class DescribeNuclei:
+    """Give nuclei other values in further columns, as of `Annotations.properties`.
+
+    Parameters
+    ----------
+    ids
+        (N,).
+    properties
+        By name, one value or (N,): numbers or text; None where a nucleus has no value.
+    """
+
+    ids: Ids
+    properties: Properties
+
+    @property
+    def text(self) -> str:
+        return f"describe {count(len(self.ids))}"
+
+    def done(self, content: Content) -> Outcome:
+        check_once(self.ids)
+        table = content.nuclei
+        rows = table.rows(self.ids)
+        values = {name: typed(column, len(self.ids), name) for name, column in self.properties.items()}
+        if LINK_PROBABILITY in values:
+            raise AnlageError("The probability of a link is changed with ChangeLinks, not as a property of a nucleus.")
+        before = {
+            name: table.properties[name][rows]
+            if name in table.properties
+            else np.full(len(rows), "" if column.dtype.kind == "U" else np.nan)
+            for name, column in values.items()
+        }
+        back = DescribeNuclei(self.ids, before)
+        return Outcome(
+            replace(content, nuclei=table.described(self.ids, values)), back, frozenset({"nuclei"}), self.ids
+        )

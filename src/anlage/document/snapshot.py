@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.painted import PaintedLabels
-from anlage.document.table import Table
+from anlage.document.table import LINK_PROBABILITY, Table
 from anlage.timelapse import TimeLapse
 
 __all__ = ["annotations_of"]
@@ -20,12 +20,15 @@ def annotations_of(table: Table, painted: PaintedLabels | None, spacing: Spacing
     """The nuclei as the rest of the package takes them; arrays are shared and cannot be written to."""
     links = table.links
     links.flags.writeable = False
+    properties = {name: _told(column) for name, column in table.properties.items() if name != LINK_PROBABILITY}
+    chance = table.properties.get(LINK_PROBABILITY)
     return Annotations(
         table.ids,
         table.positions,
         links,
         **table.columns,
-        properties={name: _told(column) for name, column in table.properties.items()},
+        properties=properties,
+        link_properties={} if chance is None else {"probability": chance[table.mother > 0]},
         labels=None if painted is None else TimeLapse.of(painted, "tzyx", spacing=spacing, source="painted labels"),
     )
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.errors import AnlageError
 
-__all__ = ["COLUMNS", "Ids", "Table"]
+__all__ = ["COLUMNS", "LINK_PROBABILITY", "Ids", "Table"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -25,6 +25,8 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
     "state": (State.ACCEPTED, np.int8), "origin": (HUMAN, np.str_),
 }  # fmt: skip
 """One value a nucleus: what it is where nothing is said, and its type."""
+LINK_PROBABILITY = "link_probability"
+"""Property of a daughter: the probability of the link to her mother. Links of a human have none: they are certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,10 @@ class Table:
         """The nuclei and links of a table without contradictions."""
         columns = {name: getattr(annotations, name) for name in COLUMNS}
         one_each = {name: v for name, v in annotations.properties.items() if v.ndim == 1}
+        one_each.pop(LINK_PROBABILITY, None)
         table = cls.of(annotations.ids, annotations.positions, columns, one_each)
-        return table.linked(annotations.links) if len(annotations.links) else table
+        probability = annotations.link_properties.get("probability")
+        return table.linked(annotations.links, probability) if len(annotations.links) else table
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -110,6 +114,12 @@ class Table:
         """(M, 2) mother, daughter; sorted by daughter."""
         rows = np.flatnonzero(self.mother)
         return np.column_stack([self.mother[rows], self.ids[rows]])
+
+    def link_probability(self, daughters: Ids) -> npt.NDArray[np.float64]:
+        """Probability of the link to each of these nuclei; NaN where a human made it, or there is none."""
+        column = self.properties.get(LINK_PROBABILITY)
+        rows = self.rows(daughters)
+        return np.full(len(rows), np.nan) if column is None else np.array(column[rows], dtype=np.float64)
 
     def has(self, ids: Ids) -> npt.NDArray[np.bool_]:
         """Which ids there are."""
@@ -142,7 +152,9 @@ class Table:
         return replace(
             self, ids=self.ids[rows], positions=self.positions[rows], mother=np.zeros(len(self.ids[rows]), np.int64),
             columns={name: column[rows] for name, column in self.columns.items()},
-            properties=_filled({name: column[rows] for name, column in self.properties.items()}),
+            properties=_filled(
+                {name: column[rows] for name, column in self.properties.items() if name != LINK_PROBABILITY}
+            ),
         )  # fmt: skip
 
     def merged(self, new: Table) -> Self:
@@ -174,10 +186,11 @@ class Table:
         mother = np.where(np.isin(self.mother, self.ids[rows]), 0, self.mother)
         columns = {name: np.delete(column, rows) for name, column in self.columns.items()}
         columns["origin"] = narrow(columns["origin"])
+        properties = self._with_probability(np.flatnonzero(mother != self.mother), None)
         return replace(
             self, ids=np.delete(self.ids, rows), positions=np.delete(self.positions, rows, axis=0),
             mother=np.delete(mother, rows), columns=columns,
-            properties=_filled({name: np.delete(column, rows) for name, column in self.properties.items()}),
+            properties=_filled({name: np.delete(column, rows) for name, column in properties.items()}),
         )  # fmt: skip
 
     def moved(self, ids: Ids, positions: npt.NDArray[np.float64]) -> Self:
@@ -208,8 +221,36 @@ class Table:
             columns[name] = narrow(column) if name == "origin" else column
         return replace(self, columns=columns)
 
-    def linked(self, pairs: Ids) -> Self:
-        """With these links (M, 2), mother and daughter.
+    def described(self, ids: Ids, values: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """With other values in some properties, which are made where there are none."""
+        rows = self.rows(ids)
+        properties = dict(self.properties)
+        for name, new in values.items():
+            column = properties.get(name, np.full(len(self), "" if new.dtype.kind == "U" else np.nan))
+            if column.dtype.kind != new.dtype.kind:
+                raise AnlageError(f"The property '{name}' holds {'text' if column.dtype.kind == 'U' else 'numbers'}.")
+            column = np.array(column, dtype=np.result_type(column, new))
+            column[rows] = new
+            properties[name] = column
+        return replace(self, properties=_filled(properties))
+
+    def weighed(self, daughters: Ids, probability: npt.NDArray[np.float64]) -> Self:
+        """With other probabilities of the links to these nuclei; NaN is certain."""
+        return replace(self, properties=self._with_probability(self.rows(daughters), probability))
+
+    def _with_probability(
+        self, rows: npt.NDArray[np.int64], probability: npt.NDArray[np.float64] | None
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        """The properties, with this probability of the links to these rows; None: there is nothing to say of them."""
+        column = self.properties.get(LINK_PROBABILITY)
+        if column is None and (probability is None or not np.isfinite(probability).any()):
+            return self.properties
+        changed = np.full(len(self), np.nan) if column is None else np.array(column, dtype=np.float64)
+        changed[rows] = np.nan if probability is None else probability
+        return _filled({**self.properties, LINK_PROBABILITY: changed})
+
+    def linked(self, pairs: Ids, probability: npt.NDArray[np.float64] | None = None) -> Self:
+        """With these links (M, 2), mother and daughter, and their probabilities; None: a human's.
 
         Raises
         ------
@@ -230,7 +271,7 @@ class Table:
             raise AnlageError(f"Nucleus {values[counts > 1][0]} would get two mothers; a nucleus has one at most.")
         linked = self.mother.copy()
         linked[rows] = mothers
-        table = replace(self, mother=linked)
+        table = replace(self, mother=linked, properties=self._with_probability(rows, probability))
         _check_daughters(table, mothers)
         return table
 
@@ -251,7 +292,7 @@ class Table:
             )
         mothers = self.mother.copy()
         mothers[rows] = 0
-        return replace(self, mother=mothers)
+        return replace(self, mother=mothers, properties=self._with_probability(rows, None))
 
 
 def spread(value: Any, n: int, dtype: Any, name: str) -> npt.NDArray[Any]:

@@ -17,8 +17,10 @@ from anlage import (
     AddRegion,
     AnlageError,
     Box,
+    ChangeLinks,
     ChangeNuclei,
     ChangeRegion,
+    DescribeNuclei,
     Document,
     MoveNuclei,
     Region,
@@ -133,7 +135,17 @@ def change(document: Document, rng: random.Random) -> None:
 
 
 def link(document: Document, rng: random.Random) -> None:
-    document.apply(AddLinks([rng.sample(document.nuclei.ids.tolist(), 2)]))
+    document.apply(AddLinks([rng.sample(document.nuclei.ids.tolist(), 2)], rng.choice([0.25, float("nan")])))
+
+
+def weigh(document: Document, rng: random.Random) -> None:
+    links = document.nuclei.links.tolist()
+    document.apply(ChangeLinks(rng.sample(links, min(len(links), 2)), rng.choice([0.5, float("nan")])))
+
+
+def describe(document: Document, rng: random.Random) -> None:
+    ids = some_ids(document, rng, 3)
+    document.apply(DescribeNuclei(ids, {"division_probability": [rng.choice([None, rng.random()]) for _ in ids]}))
 
 
 def unlink(document: Document, rng: random.Random) -> None:
@@ -191,6 +203,6 @@ def several(document: Document, rng: random.Random) -> None:
 
 
 KINDS: list[Callable[[Document, random.Random], None]] = [
-    add, add, remove, move, change, change, link, link, unlink, divide, divide, add_region, change_region, remove_region, paint,
+    add, add, remove, move, change, change, link, link, unlink, weigh, describe, divide, divide, add_region, change_region, remove_region, paint,
     paint, paint, several,
 ]  # fmt: skip

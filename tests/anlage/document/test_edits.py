@@ -17,6 +17,7 @@ from anlage import (
     Annotations,
     Box,
     Change,
+    ChangeLinks,
     ChangeNuclei,
     ChangeRegion,
     Document,
@@ -265,3 +266,36 @@ def test_an_edit_survives_json(make: Callable[[], Any], document: Document) -> N
 def test_a_region_whose_core_leaves_its_box_is_refused() -> None:
     with pytest.raises(AnlageError, match="The core 0:4,0:10,0:50,0:51 of the region 'A' reaches outside its box"):
         Region.around(1, "A", WHOLE, core=Box((0, 4), (0, 10), (0, 50), (0, 51)))
+
+
+def test_a_link_keeps_its_probability_until_a_human_says_that_it_is_right() -> None:
+    document = Document(shape_tzyx=(5, 5, 20, 20))
+    at = [(t, 2, 5, 5 + t) for t in range(3)]
+    document.apply(AddNuclei([1, 2, 3], at, state=0, links=[(1, 2), (2, 3)], link_probability=[0.9, 0.4]))
+    assert document.nuclei.link_properties["probability"].tolist() == [0.9, 0.4]
+    assert "link_probability" not in document.nuclei.properties
+    document.apply(ChangeLinks([(2, 3)]))
+    assert document.undo_text == "accept 1 link"
+    np.testing.assert_array_equal(document.nuclei.link_properties["probability"], [0.9, np.nan])
+    document.undo()
+    document.apply(RemoveNuclei([2]))
+    assert document.nuclei.link_properties == {}
+    document.undo()
+    assert document.nuclei.link_properties["probability"].tolist() == [0.9, 0.4]
+    document.apply(RemoveLinks([(1, 2)]))
+    document.apply(AddLinks([(1, 2)]))
+    np.testing.assert_array_equal(document.nuclei.link_properties["probability"], [np.nan, 0.4])
+    with pytest.raises(AnlageError, match=r"There is no link from nucleus 1 to nucleus 3"):
+        document.apply(ChangeLinks([(1, 3)]))
+    with pytest.raises(AnlageError, match=r"A link's probability is 1\.5; it must lie between 0 and 1"):
+        document.apply(ChangeLinks([(1, 2)], 1.5))
+
+
+def test_a_table_with_probabilities_of_links_is_added_with_them() -> None:
+    found = Annotations.of(
+        [(0, 1, 1, 1), (1, 1, 1, 1)], links=[(1, 2)], link_properties={"probability": np.array([0.7])}
+    )
+    document = Document()
+    document.apply(AddNuclei.of(found))
+    assert document.nuclei.link_properties["probability"].tolist() == [0.7]
+    assert Document(nuclei=document.nuclei).nuclei.link_properties["probability"].tolist() == [0.7]
