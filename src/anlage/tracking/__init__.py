@@ -1,0 +1,1 @@
+"""From nuclei and probabilities to tracks, and what in them is to be looked at."""

@@ -1,0 +1,209 @@
+"""Where tracks are probably wrong, the worst first: what a human looks at instead of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
+from anlage.tracking.scenery import Scenery
+
+__all__ = ["REVIEWED", "Kind", "TrackWarning", "find_warnings"]
+
+REVIEWED = "reviewed"
+"""Property of a nucleus: what a human looked at and found right, words of `Aspect` with spaces between them."""
+
+Aspect = Literal["link", "start", "end", "division", "size"]
+Kind = Literal["link", "jump", "swap", "end", "start", "gap", "division", "missed division", "cycle", "size"]
+About = tuple[tuple[int, Aspect], ...]
+Pair = tuple[int, int]
+Position = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackWarning:
+    """One place that is probably wrong.
+
+    Parameters
+    ----------
+    kind
+        What sort of thing it is.
+    score
+        How probably something is wrong, 0 to 1. Link and division probabilities count as what they are, geometry as a
+        rank.
+    text
+        One sentence with the numbers.
+    position
+        (t, z, y, x) in voxels: where to look.
+    ids
+        The nuclei concerned, the one that is looked at first.
+    links
+        The links that are doubted, mother and daughter.
+    instead
+        Links that would take their place.
+    missing
+        (t, z, y, x) in voxels where a nucleus is probably missing.
+    about
+        What is settled when a human says that all is right: nuclei, and what of each.
+    """
+
+    kind: Kind
+    score: float
+    text: str
+    position: Position
+    ids: tuple[int, ...]
+    links: tuple[Pair, ...] = ()
+    instead: tuple[Pair, ...] = ()
+    missing: Position | None = None
+    about: About = ()
+
+
+def find_warnings(
+    tracks: Annotations, shape_tzyx: Sequence[int], spacing: Spacing, *, at_least: float = 0.1
+) -> tuple[TrackWarning, ...]:
+    """Look through tracks for what is probably wrong, the worst first.
+
+    Each nucleus is in one warning at most, the worst: when that is settled, looking again shows what is left. What a
+    human found right (the property `REVIEWED`) is passed over, and so are the links of a human among a network's.
+
+    Parameters
+    ----------
+    tracks
+        Nuclei and links without contradictions; the links' ``probability`` and the nuclei's ``division_probability``
+        are used where they are there.
+    shape_tzyx
+        Shape of the image: tracks may begin and end at its border, and in its first and last annotated frame.
+    spacing
+        Voxel size in µm.
+    at_least
+        Warnings below this score are left out.
+    """
+    from anlage.tracking.ends import end_warnings
+    from anlage.tracking.shapes import division_warnings, size_warnings
+
+    scenery = Scenery.of(tracks, spacing)
+    if not len(scenery.nuclei.links):
+        return ()
+    found: list[TrackWarning] = []
+    for part in (_unlikely(scenery), _jumps(scenery), _swaps(scenery)):
+        found += part
+    found += end_warnings(scenery, shape_tzyx, spacing)
+    found += division_warnings(scenery)
+    found += size_warnings(scenery)
+    return _worst(_open(found, tracks), at_least)
+
+
+def _open(found: Iterable[TrackWarning], tracks: Annotations) -> list[TrackWarning]:
+    """Those that no human has settled."""
+    words = tracks.properties.get(REVIEWED)
+    seen: set[tuple[int, str]] = set()
+    if words is not None and words.dtype.kind == "U":
+        for row in np.flatnonzero(words != ""):
+            seen |= {(int(tracks.ids[row]), word) for word in str(words[row]).split()}
+    if "probability" in tracks.link_properties:
+        sure = tracks.links[np.isnan(tracks.link_properties["probability"])]
+        seen |= {(int(daughter), "link") for daughter in sure[:, 1]}
+    return [one for one in found if not one.about or not seen.issuperset(one.about)]
+
+
+def _worst(found: Iterable[TrackWarning], at_least: float) -> tuple[TrackWarning, ...]:
+    """The worst first, and each nucleus once."""
+    taken: set[int] = set()
+    kept = []
+    for one in sorted(found, key=lambda one: (-one.score, one.position, one.kind)):
+        if one.score >= at_least and not taken.intersection(one.ids):
+            kept.append(one)
+            taken.update(one.ids)
+    return tuple(kept)
+
+
+def rise(value: npt.ArrayLike, low: float, high: float) -> npt.NDArray[np.float64]:
+    """0 up to `low`, 1 from `high` on, a straight line between."""
+    risen: npt.NDArray[np.float64] = np.clip((np.asarray(value, dtype=np.float64) - low) / (high - low), 0.0, 1.0)
+    return risen
+
+
+def place(scenery: Scenery, row: int) -> Position:
+    """(t, z, y, x) of a row."""
+    t, z, y, x = (float(v) for v in scenery.nuclei.positions[row])
+    return (t, z, y, x)
+
+
+def _unlikely(scenery: Scenery) -> Iterable[TrackWarning]:
+    """Links whose own probability is low."""
+    ids, frames = scenery.nuclei.ids, scenery.frames
+    for row in np.flatnonzero(scenery.probability < 1.0):
+        pair = (int(ids[scenery.mother[row]]), int(ids[row]))
+        p = float(scenery.probability[row])
+        yield TrackWarning(
+            "link", 1.0 - p,
+            f"The link from nucleus {pair[0]} to nucleus {pair[1]} (frames {frames[scenery.mother[row]]} to {frames[row]}) is "
+            f"right with a probability of {_percent(p)}.",
+            place(scenery, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
+        )  # fmt: skip
+
+
+def _percent(p: float) -> str:
+    return f"{100 * p:.0f} %" if p < 0.995 else f"{100 * p:.1f} %"
+
+
+JUMP = (3.5, 9.0)
+"""Between so many times the usual surprise a jump rises from nothing to certain."""
+RARE = 7.0
+"""Log-odds against two links being swapped, before anything is known of them: 1 in 1,000."""
+
+
+def _jumps(scenery: Scenery) -> Iterable[TrackWarning]:
+    """Links that leave the motion of the neighbours and of their own past."""
+    ids, usual = scenery.nuclei.ids, scenery.usual_um
+    score = rise(np.nan_to_num(scenery.surprise_um) / usual, *JUMP)
+    score *= rise(np.nan_to_num(scenery.surprise_um) / scenery.near_um, 0.1, 0.4)
+    for row in np.flatnonzero(score > 0):
+        pair = (int(ids[scenery.mother[row]]), int(ids[row]))
+        far, t = float(scenery.surprise_um[row]), int(scenery.frames[row])
+        yield TrackWarning(
+            "jump", 0.95 * float(score[row]),
+            f"Nucleus {pair[1]} (frame {t}) lies {far:.1f} µm from where its past and its neighbours let expect it; "
+            f"{usual:.1f} µm is usual.",
+            place(scenery, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
+        )  # fmt: skip
+
+
+def _swaps(scenery: Scenery) -> Iterable[TrackWarning]:
+    """Pairs of links that fit the motion much better with their ends exchanged."""
+    from scipy.spatial import cKDTree
+
+    ids, frames = scenery.nuclei.ids, scenery.frames
+    usual = np.flatnonzero(np.isfinite(scenery.surprise_um))
+    for t, rows in scenery.by_frame(usual).items():
+        odd = np.flatnonzero(scenery.surprise_um[rows] > 1.5 * scenery.usual_um)
+        if len(odd) < 2:
+            continue
+        rows = rows[odd]
+        foretold = scenery.at_um[scenery.mother[rows]] + scenery.drift_um[rows]
+        i, j = cKDTree(scenery.at_um[rows]).query_pairs(3.0 * scenery.near_um, output_type="ndarray").T
+        now = scenery.surprise_um[rows[i]] ** 2 + scenery.surprise_um[rows[j]] ** 2
+        then = _squared(foretold[i], scenery.at_um[rows[j]]) + _squared(foretold[j], scenery.at_um[rows[i]])
+        # the median length of a 3D Gaussian is 1.54 of its standard deviation
+        odds = (now - then) / (2 * (scenery.usual_um / 1.54) ** 2) - RARE
+        for k in np.flatnonzero(odds > -3):
+            a, b = int(rows[i[k]]), int(rows[j[k]])
+            one, two = (int(ids[scenery.mother[a]]), int(ids[a])), (int(ids[scenery.mother[b]]), int(ids[b]))
+            yield TrackWarning(
+                "swap", float(0.98 / (1 + np.exp(-np.clip(odds[k], -50, 50) / 2))),
+                f"The tracks of nuclei {one[1]} and {two[1]} seem to be swapped between frames {frames[scenery.mother[a]]} and "
+                f"{t}: exchanged, they lie {np.sqrt(then[k] / 2):.1f} µm from where they are expected, instead of "
+                f"{np.sqrt(now[k] / 2):.1f} µm.",
+                place(scenery, a), (one[1], two[1], one[0], two[0]), (one, two), ((one[0], two[1]), (two[0], one[1])),
+                about=((one[1], "link"), (two[1], "link")),
+            )  # fmt: skip
+
+
+def _squared(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    found: npt.NDArray[np.float64] = ((a - b) ** 2).sum(axis=1)
+    return found
