@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from anlage.cuboid import Cuboid
     from anlage.timelapse import TimeLapse
 
+WITHOUT = "-"
+"""Stands for an image where there is none."""
+
 __all__ = ["require_spacing", "tell_annotations", "tell_cuboids"]
 
 
@@ -24,8 +27,13 @@ def configure_build(parser: Parser) -> None:
         "learnt,\nneither nucleus nor background. Your files are only read.",
         "anlage build movie.ome.zarr nuclei.csv -o nuclei.zarr",
         "anlage build movie.tif nuclei.csv -o nuclei.zarr --spacing 2,0.5,0.5 --channels 0 --cuboid 0:5,0:32,0:256,0:256",
+        "anlage build - tracks.geff -o links.zarr --spacing 2,0.5,0.5",
     )
-    parser.add_argument("image", metavar="IMAGE", help="OME-Zarr, TIFF, or a folder with one TIFF a frame")
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="OME-Zarr, TIFF, or a folder with one TIFF a frame; - for tracks without an image",
+    )
     parser.add_argument(
         "annotations", metavar="ANNOTATIONS", help="CSV (id,t,z,y,x in voxels), GEFF, CTC folder or label images"
     )
@@ -72,6 +80,8 @@ def run_build(options: argparse.Namespace) -> int:
 
     if Path(options.output).exists() and not options.overwrite:
         raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
+    if options.image == WITHOUT:
+        return _build_points(options)
     image = open_as_told(options.image, options)
     require_spacing(image, options.image)
     annotations = open_annotations(options.annotations, image=image, spacing=image.spacing)
@@ -102,6 +112,32 @@ def run_build(options: argparse.Namespace) -> int:
         print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
     others = "OTHER.zarr " if options.use == "validation" else ""
     print(f"Next: anlage train nuclei {others}{options.output} -o run")
+    return 0
+
+
+def _build_points(options: argparse.Namespace) -> int:
+    """A store from tracks alone."""
+    from anlage.dataset.points import build_points
+    from anlage.io import open_annotations
+
+    if options.spacing is None:
+        raise AnlageError(
+            "Without an image the voxel size is known from nowhere; give it in µm as --spacing Z,Y,X (1,1,1 if the "
+            "positions are in µm)."
+        )
+    if options.channels or options.sum_channels or options.cuboid != "auto" or options.context:
+        raise AnlageError(
+            "--channels, --sum-channels, --cuboid and --context need an image; without one, leave them out."
+        )
+    tracks = open_annotations(options.annotations, spacing=options.spacing)
+    tell_annotations(tracks)
+    store = build_points(
+        options.output, tracks, options.spacing, interval_s=options.interval, sparse=options.sparse, use=options.use,
+        diameter_um=options.diameter_um, tracks_source=options.annotations, overwrite=options.overwrite,
+    )  # fmt: skip
+    print(store.summary())
+    others = "OTHER.zarr " if options.use == "validation" else ""
+    print(f"Next: anlage train links {others}{options.output} -o run")
     return 0
 
 

@@ -28,7 +28,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     from anlage.cuboid import Cuboid
 
-__all__ = ["Progress", "build_store"]
+__all__ = ["Progress", "build_store", "check_place", "describe"]
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames there are."""
@@ -95,7 +95,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     out = Path(out).expanduser()
     if use not in get_args(Use):
         raise AnlageError(f"A store cannot be for '{use}'; it is for {', '.join(get_args(Use))}.")
-    _check_place(out, overwrite)
+    check_place(out, overwrite=overwrite)
     spacing = _check_input(image, annotations, cuboid, annotations_source)
     intensity = measure_intensity(image, channels, combine)
     accepted = annotations.select(annotations.state != State.REJECTED)
@@ -137,11 +137,12 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             versions={name: version(name) for name in ("anlage", "numpy", "zarr")},
         )
-        _describe(temporary, meta)
+        describe(temporary, meta)
     return Store.open(out)
 
 
-def _check_place(out: Path, overwrite: bool) -> None:  # noqa: FBT001  private
+def check_place(out: Path, *, overwrite: bool) -> None:
+    """Refuse to write a store where something else lies, or a store that may not be replaced."""
     if not out.exists():
         return
     if not overwrite:
@@ -226,7 +227,7 @@ def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progr
     return n_known / cutter.n_voxels
 
 
-def _describe(path: Path, meta: StoreMeta) -> None:
+def describe(path: Path, meta: StoreMeta) -> None:
     """Write the description last: what has none is no store."""
     import zarr
 

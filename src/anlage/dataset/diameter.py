@@ -29,7 +29,11 @@ SURROUNDINGS = (32, 128, 128)
 
 
 def find_diameter(
-    nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, given_um: float | None
+    nuclei: Annotations,
+    image: TimeLapse | None,
+    intensity: Intensity | None,
+    spacing: Spacing,
+    given_um: float | None,
 ) -> tuple[float, Origin, str | None]:
     """Typical diameter in µm, how it is known, and a sentence where it was assumed.
 
@@ -38,9 +42,9 @@ def find_diameter(
     nuclei
         Nuclei that are true, in voxels of the image.
     image
-        The movie.
+        The movie; None where there are points alone.
     intensity
-        Its normalisation.
+        Its normalisation; None without a movie.
     spacing
         Voxel size in µm.
     given_um
@@ -59,8 +63,10 @@ def find_diameter(
     from_labels = _from_labels(nuclei, spacing, fullest)
     if from_labels is not None:
         return from_labels, "labels", None
-    measured = [_from_image(nuclei, image, intensity, spacing, t) for t in fullest]
-    found = [one for one in measured if one is not None]
+    found = []
+    if image is not None and intensity is not None:
+        measured = [_from_image(nuclei, image, intensity, spacing, t) for t in fullest]
+        found = [one for one in measured if one is not None]
     if found:
         return float(np.median(found)), "image", None
     assumed = _from_neighbours(nuclei, spacing, fullest)

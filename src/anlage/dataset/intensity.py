@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, MinLen
+from annotated_types import Ge
 from pydantic import model_validator
 
 from anlage.axes import Box
@@ -52,8 +52,8 @@ class ChannelIntensity(Frozen):
 class Intensity(Frozen):
     """How grey values become a network's input; the same for building a store and for predicting."""
 
-    channels: Annotated[tuple[ChannelIntensity, ...], MinLen(1)]
-    """The chosen channels, in the order in which the network sees them."""
+    channels: tuple[ChannelIntensity, ...]
+    """The chosen channels, in the order in which the network sees them; none where there are points alone."""
     combine: Combine = "separate"
     """Each channel its own input, or their sum (of the normalised channels, divided by their number)."""
     percentiles: tuple[float, float] = PERCENTILES

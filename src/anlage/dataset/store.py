@@ -4,7 +4,8 @@
 
     NAME.zarr/
       zarr.json      attributes: {"anlage_store": StoreMeta}
-      image          (t, c, z, y, x), the source's own type; float32 and normalised where channels were summed
+      image          (t, c, z, y, x), the source's own type; float32 and normalised where channels were summed; absent,
+                     like weight, where the store was made from points alone (no channels)
       weight         (t, z, y, x) uint8: 1 where the annotation is known, 0 where nothing is known
       labels         (t, z, y, x) unsigned integers, where labels were given; 0 = background
       graph/         GEFF layout: nuclei and links
@@ -64,7 +65,7 @@ class Source(Frozen):
     """Where a store came from."""
 
     image: str
-    """Path or layer name of the image."""
+    """Path or layer name of the image; empty where there is none."""
     axes: str
     """Axes of the image as it was read."""
     shape_tczyx: tuple[int, int, int, int, int]
@@ -201,6 +202,11 @@ class Store:
         return (t, z, y, x)
 
     @property
+    def has_image(self) -> bool:
+        """Whether it holds pixels; else it holds points alone."""
+        return self.shape[1] > 0
+
+    @property
     def frames(self) -> tuple[int, ...]:
         """Annotated frames of the store, in order."""
         return tuple(sorted({t for cuboid in self.meta.cuboids for t in cuboid.frames}))
@@ -229,7 +235,7 @@ class Store:
         """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.grain.grain`."""
         from anlage.dataset.grain import grain
 
-        frames = self.frames
+        frames = self.frames if self.has_image else ()
         return grain(self.frame(frames[len(frames) // 2])) if frames else 0.0
 
     def frame(self, t: int, box: Box | None = None) -> npt.NDArray[np.float32]:
@@ -254,18 +260,23 @@ class Store:
         """What the store holds, in a few lines for the user."""
         meta = self.meta
         t, c, z, y, x = self.shape
+        if self.has_image:
+            pixels = f"{_count(c, 'channel')} ({', '.join(meta.channels)}), {z} × {y} × {x} voxels (z, y, x)"
+            known = f"; known: {100 * meta.known:.0f} % of the voxels"
+            kind = "Only some nuclei marked (sparse)" if meta.sparse else "Complete inside the cuboid"
+        else:
+            pixels, known = "points alone, without an image", ""
+            kind = "Only some nuclei marked (sparse)" if meta.sparse else "All nuclei marked"
         interval = f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"
         rejected = f", {meta.n_rejected} rejected" if meta.n_rejected else ""
         uses = {"auto": "", "train": "; for training", "validation": "; for validation, nothing is learnt from it"}
-        kind = "Only some nuclei marked (sparse)" if meta.sparse else "Complete inside the cuboid"
         lines = [
-            f"Store {self.path.name}: {_count(t, 'frame')}, {_count(c, 'channel')} ({', '.join(meta.channels)}), "
-            f"{z} × {y} × {x} voxels (z, y, x)",
+            f"Store {self.path.name}: {_count(t, 'frame')}, {pixels}",
             f"Voxel {self.spacing}; {interval}",
             f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected} in {_count(len(self.frames), 'annotated frame')}, "
             f"{_count(meta.n_links, 'link')}; nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
-            f"{kind}; known: {100 * meta.known:.0f} % of the voxels{uses[meta.use]}",
-            f"From {meta.source.image or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
+            f"{kind}{known}{uses[meta.use]}",
+            f"From {meta.source.image or meta.source.annotations or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
             *(f"Note: {note}" for note in meta.notes),
         ]
         return "\n".join(lines)

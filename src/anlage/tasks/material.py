@@ -66,6 +66,12 @@ class Stores:
     def check(self, sources: Sequence[Store], card: Any | None) -> None:
         check_uses(sources)
         first = sources[0]
+        without = next((store for store in sources if not store.has_image), None)
+        if without is not None:
+            raise AnlageError(
+                f"The store '{without.path}' holds points without an image, from which only links can be learnt: train links "
+                "on it, or build a store with the image."
+            )
         for store in sources[1:]:
             if store.shape[1] != first.shape[1]:
                 raise AnlageError(
