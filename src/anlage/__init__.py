@@ -37,6 +37,7 @@ _HOME = {
     "Finding": "document",
     "HUMAN": "annotations",
     "MoveNuclei": "document",
+    "ObjectTable": "measure",
     "Optics": "synthetic",
     "Paint": "document",
     "PaintedLabels": "document",
@@ -79,12 +80,15 @@ _HOME = {
     "least_sure": "inference.least_sure",
     "load_model": "model",
     "open_annotations": "io",
+    "measure_objects": "measure",
     "open_image": "io",
+    "open_label_image": "io",
     "read_card": "model",
     "region_inputs": "document",
     "starter_path": "inference.starter",
     "write_annotations": "io",
     "write_image": "io",
+    "write_objects": "io",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -1,7 +1,18 @@
 """Each file format is read and written here, and nowhere else."""
 
 from anlage.io.images import open_image, reading
+from anlage.io.label_images import open_label_image
+from anlage.io.measurements import write_objects
 from anlage.io.nuclei import open_annotations, write_annotations
 from anlage.io.writing import write_image, write_tiff
 
-__all__ = ["open_annotations", "open_image", "reading", "write_annotations", "write_image", "write_tiff"]
+__all__ = [
+    "open_annotations",
+    "open_image",
+    "open_label_image",
+    "reading",
+    "write_annotations",
+    "write_image",
+    "write_objects",
+    "write_tiff",
+]

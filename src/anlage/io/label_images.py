@@ -14,12 +14,13 @@ from anlage.errors import AnlageError
 from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
 from anlage.io.ifds import is_tiff
+from anlage.io.images import checked_axes, existing
 from anlage.io.lazy import WholeNumbers
 from anlage.io.ome_zarr import is_zarr, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
 
-__all__ = ["CLASSES", "ctc_folder", "kind_of_labels", "open_labels", "read_ctc"]
+__all__ = ["CLASSES", "ctc_folder", "kind_of_labels", "open_label_image", "open_labels", "read_ctc"]
 
 CLASSES = "classes"
 """Kind of a label image whose values are classes of voxels, as `write_image` marks it."""
@@ -59,6 +60,42 @@ def open_labels(
             interval_s=image.interval_s or labels.interval_s,
         )
     return labels.with_scale(spacing)
+
+
+def open_label_image(
+    path: str | Path,
+    *,
+    image: TimeLapse | None = None,
+    axes: str | None = None,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+) -> TimeLapse:
+    """Open a label image lazily, whatever its format: TIFF, zarr, a folder of TIFFs, the masks of a CTC folder.
+
+    Parameters
+    ----------
+    path
+        File or folder.
+    image
+        The image that it belongs to: gives axes, voxel size and time step, and its shape is checked.
+    axes, spacing, interval_s
+        Override what file and image say: axes in their order, voxel size in µm, time step in s.
+
+    Returns
+    -------
+    TimeLapse
+        (t, 1, z, y, x), whole numbers ≥ 0, checked whenever a piece is read.
+
+    Raises
+    ------
+    AnlageError
+        If there is no such file, it holds points, its values are no numbers, or its shape is not that of the image.
+    """
+    place = existing(path)
+    if place.suffix.lower() in (".csv", ".geff"):
+        raise AnlageError(f"'{place}' holds points, not painted objects; give label images, as TIFF or zarr.")
+    found = open_labels(ctc_folder(place) or place, image=image, axes=checked_axes(axes), spacing=spacing)
+    return found.with_scale(interval_s=interval_s)
 
 
 def kind_of_labels(path: Path) -> str | None:
