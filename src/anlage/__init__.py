@@ -37,6 +37,8 @@ _HOME = {
     "Finding": "document",
     "HUMAN": "annotations",
     "MoveNuclei": "document",
+    "MeshSettings": "meshes",
+    "ObjectMesh": "meshes",
     "ObjectTable": "measure",
     "Optics": "synthetic",
     "Paint": "document",
@@ -79,6 +81,8 @@ _HOME = {
     "find_warnings": "tracking.warnings",
     "least_sure": "inference.least_sure",
     "load_model": "model",
+    "mesh_objects": "meshes",
+    "object_points": "meshes",
     "open_annotations": "io",
     "measure_objects": "measure",
     "open_image": "io",
@@ -88,7 +92,9 @@ _HOME = {
     "starter_path": "inference.starter",
     "write_annotations": "io",
     "write_image": "io",
+    "write_mesh": "io",
     "write_objects": "io",
+    "write_points": "io",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -44,6 +44,10 @@ class Objects:
     def __len__(self) -> int:
         return len(self.values)
 
+    def select(self, rows: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Objects:
+        """Some of the objects, by rows or a mask."""
+        return Objects(self.values[rows], self.sizes[rows], self.start[rows], self.stop[rows])
+
     def box(self, row: int, t: int = 0) -> Box:
         """The bounding box of one object, at a frame."""
         return Box.of((t, *self.start[row]), (t + 1, *self.stop[row]))

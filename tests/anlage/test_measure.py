@@ -97,7 +97,7 @@ def test_a_flat_image_has_areas_and_outlines() -> None:
     assert table["cut_by_border"].tolist() == [0, 1]
     assert not {"volume_um3", "surface_um2", "axis_middle_um"} & set(table)
     disc = measure((y**2 + x**2 <= 100).astype(np.uint8), spacing=Spacing(1, 0.5, 0.5)).columns
-    assert disc["circularity"][0] == pytest.approx(1, abs=0.03)
+    assert disc["circularity"][0] == pytest.approx(1, abs=0.04)
 
 
 def test_single_voxels_planes_and_rods_have_finite_numbers() -> None:

@@ -3,6 +3,7 @@
 from anlage.io.images import open_image, reading
 from anlage.io.label_images import open_label_image
 from anlage.io.measurements import write_objects
+from anlage.io.mesh_files import write_mesh, write_points
 from anlage.io.nuclei import open_annotations, write_annotations
 from anlage.io.writing import write_image, write_tiff
 
@@ -13,6 +14,8 @@ __all__ = [
     "reading",
     "write_annotations",
     "write_image",
+    "write_mesh",
     "write_objects",
+    "write_points",
     "write_tiff",
 ]
