@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from anlage import AnlageError
+from napari_anlage.hearing import hear
 from napari_anlage.parts import note, small_button
 from napari_anlage.session import Session
 
@@ -138,8 +139,8 @@ class DiameterField(QWidget):
         self.draw.clicked.connect(self._on_draw)
         self.ruler.measured.connect(lambda length: session.set_diameter(round(length, 2)))
         self.ruler.ended.connect(lambda: self._say_drawing(""))
-        session.diameter_changed.connect(self.refresh)
-        session.image_changed.connect(self.refresh)
+        hear(session.diameter_changed, self.refresh)
+        hear(session.image_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, 
 from superqt import QElidingLabel
 
 from napari_anlage import preferences
+from napari_anlage.hearing import hear
 from napari_anlage.job import RunWatcher, Thread
 from napari_anlage.parts import COLOURS, small_button
 from napari_anlage.session import Session
@@ -95,10 +96,10 @@ class Footer(QWidget):
         self._timer.setInterval(_DEVICES_EVERY_MS)
         self._timer.timeout.connect(self.ask_devices)
         self._thread.done.connect(self._on_devices)
-        session.project_changed.connect(self.refresh)
-        session.image_changed.connect(self.refresh)
-        session.run_changed.connect(self._on_run)
-        session.jobs.changed.connect(self._refresh_jobs)
+        hear(session.project_changed, self.refresh)
+        hear(session.image_changed, self.refresh)
+        hear(session.run_changed, self._on_run)
+        hear(session.jobs.changed, self._refresh_jobs)
         self.refresh()
         self._on_run()
         self._refresh_jobs()

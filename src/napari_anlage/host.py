@@ -9,6 +9,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.footer import Footer
+from napari_anlage.hearing import hear
 from napari_anlage.preferences import limit_memory, prefer_reader
 from napari_anlage.saving import Autosave
 from napari_anlage.session import Session
@@ -27,7 +28,7 @@ class Host(QWidget):
         super().__init__()
         self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the widget
         self.session = Session.of(napari_viewer)
-        self.session.layers_changed.connect(self._choose_layers)
+        hear(self.session.layers_changed, self._choose_layers)
         self._choose_layers()
         self.footer = Footer(self.session)
         self.autosave = Autosave(self.session, self)

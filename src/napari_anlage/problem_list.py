@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from anlage import Document, Finding
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
 from napari_anlage.session import Session
@@ -57,9 +58,9 @@ class ProblemList(QWidget):
         self.list.itemClicked.connect(lambda item: self.go_to(self.list.row(item)))
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
-        session.document_changed.connect(self.wait)
-        session.project_changed.connect(self.wait)
-        session.diameter_changed.connect(self.wait)
+        hear(session.document_changed, self.wait)
+        hear(session.project_changed, self.wait)
+        hear(session.diameter_changed, self.wait)
         self._show(())
 
     def retire(self) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 from superqt import QElidingLabel
 
 from anlage import AnlageError
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem
 from napari_anlage.parts import small_button
 from napari_anlage.session import Session
@@ -44,8 +45,8 @@ class ProjectRow(QWidget):
         row.addWidget(self.elsewhere)
         self.open.clicked.connect(self._on_open)
         self.elsewhere.clicked.connect(self._on_elsewhere)
-        session.project_changed.connect(self.refresh)
-        session.image_changed.connect(self.refresh)
+        hear(session.project_changed, self.refresh)
+        hear(session.image_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

@@ -23,6 +23,7 @@ from napari_anlage import overlay
 from napari_anlage.box_sliders import BoxSliders
 from napari_anlage.channels import nuclei_image
 from napari_anlage.handles import BoxHandles, core_for
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab, counted, heading, note
@@ -154,9 +155,9 @@ class RegionPanel(Tab):
         self.examine.clicked.connect(self._on_examine)
         self.doubts.itemClicked.connect(self._on_doubt)
         session.layers_changed.connect(session.choose_any_nuclei)
-        session.image_changed.connect(self.refresh)
-        session.nuclei_changed.connect(self._on_nuclei)
-        session.cuboids_changed.connect(self.refresh_regions)
+        hear(session.image_changed, self.refresh)
+        hear(session.nuclei_changed, self._on_nuclei)
+        hear(session.cuboids_changed, self.refresh_regions)
 
     def retire(self) -> None:
         """Let the mouse go."""

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region
 from napari_anlage import overlay
+from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, Tab, heading, note, tell
 from napari_anlage.review import Review, Rows
 from napari_anlage.session import Session
@@ -78,7 +79,7 @@ class ReviewPanel(Tab):
         self.region.clicked.connect(lambda: self.attempt(self.add_region))
         self.again.clicked.connect(self.train_again)
         self._review.changed.connect(self.refresh)
-        session.cuboids_changed.connect(self.refresh)
+        hear(session.cuboids_changed, self.refresh)
         actions: tuple[Callable[[Any], None], ...] = (
             lambda _: self.judge_one(self._review.accept),
             lambda _: self.judge_one(self._review.reject),

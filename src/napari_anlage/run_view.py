@@ -25,6 +25,7 @@ from anlage import AnlageError, Run, read_card
 from napari_anlage.closing import CloseGuard
 from napari_anlage.compare import CompareDialog
 from napari_anlage.details import Details
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, RunWatcher
 from napari_anlage.live import LearningPreview
 from napari_anlage.parts import ActionButton, StatusLine, heading
@@ -123,7 +124,7 @@ class RunView(QWidget):
         self.watcher.advanced.connect(self._on_advanced)
         self.watcher.noted.connect(lambda text: self.notes.say(text, "info"))
         self.watcher.state_changed.connect(self._on_state)
-        self._session.run_changed.connect(self._on_session)
+        hear(self._session.run_changed, self._on_session)
         self.moved.connect(self.refresh)
 
     # ---- which runs there are ----

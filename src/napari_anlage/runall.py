@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from anlage import AnlageError, TimeLapse
 from napari_anlage.handover import Handover, hand_over_all
+from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.jobs import Job
 from napari_anlage.parts import ActionButton, Tab, heading
@@ -127,8 +128,8 @@ class RunAll(Tab):
         self._child.said.connect(self._on_said)
         self._child.finished.connect(self._on_finished)
         self._child.failed.connect(self._on_ended)
-        session.image_changed.connect(self._on_image)
-        session.project_changed.connect(self.refresh)
+        hear(session.image_changed, self._on_image)
+        hear(session.project_changed, self.refresh)
         self._on_image()
 
     # ---- what is there ----

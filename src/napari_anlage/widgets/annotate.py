@@ -13,6 +13,7 @@ from anlage import AnlageError, State
 from napari_anlage import overlay
 from napari_anlage.bindings import KEYS
 from napari_anlage.frame_bars import FrameBars
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import LayerChoice, Tab, counted, heading, note
@@ -103,12 +104,12 @@ class AnnotateTab(Tab):
         self.redo.clicked.connect(lambda: self._do("redo"))
         self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
-        session.layers_changed.connect(self.refresh_layers)
-        session.image_changed.connect(self._on_image)
-        session.project_changed.connect(self._on_image)
-        session.nuclei_changed.connect(self.refresh)
-        session.said.connect(self._on_said)
-        session.viewer.dims.events.point.connect(self._on_point)
+        hear(session.layers_changed, self.refresh_layers)
+        hear(session.image_changed, self._on_image)
+        hear(session.project_changed, self._on_image)
+        hear(session.nuclei_changed, self.refresh)
+        hear(session.said, self._on_said)
+        hear(session.viewer.dims.events.point, self._on_point)
 
     def retire(self) -> None:
         """Listen to the viewer no more."""

@@ -10,6 +10,7 @@ from napari_anlage.channel_list import ChannelList
 from napari_anlage.channels import Role, roles
 from napari_anlage.chips import AxisChips, ScaleChips
 from napari_anlage.diameter import DiameterField
+from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading
 from napari_anlage.project_row import ProjectRow
 from napari_anlage.session import Session
@@ -44,8 +45,8 @@ class DataTab(Tab):
         self.channels.failed.connect(self.report)
         self.project.failed.connect(self.report)
         self.next.clicked.connect(self.proceed)
-        session.layers_changed.connect(self.refresh_layers)
-        session.image_changed.connect(self.refresh)
+        hear(session.layers_changed, self.refresh_layers)
+        hear(session.image_changed, self.refresh)
         self.refresh_layers()
 
     def refresh_layers(self) -> None:

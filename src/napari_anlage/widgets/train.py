@@ -15,6 +15,7 @@ from napari_anlage import preferences
 from napari_anlage.cards import Lengths, StartChoice, TaskCards
 from napari_anlage.device_choice import AUTO, DeviceChoice
 from napari_anlage.form import Form, form_for
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.material import Order, carry_out, readiness
 from napari_anlage.models import project_models
@@ -111,7 +112,7 @@ class TrainTab(Tab):
             signal.connect(self._on_material)
         for signal in (session.image_changed, session.project_changed):
             signal.connect(self.refresh_runs)
-        session.run_changed.connect(self._offer_models)
+        hear(session.run_changed, self._offer_models)
         preferences.follow(self._on_preferences)
 
     # ---- what is there ----
