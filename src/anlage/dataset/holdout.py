@@ -15,6 +15,8 @@ __all__ = ["FRACTION", "choose_block"]
 FRACTION = 0.2
 ENOUGH_FRAMES = 5
 """With so many annotated frames a block of time is kept, else a slab of space."""
+WORTH_IT = 6
+"""Nuclei below which a score says next to nothing: a slab with fewer, though it costs little, is hardly worth keeping."""
 
 
 def choose_block(
@@ -87,8 +89,9 @@ def _in_space(
     gap: float,
     fraction: float,
 ) -> Iterator[tuple[float, Box]]:
-    """Slabs at both ends of an axis; penalty: distance from the wanted share, plus the share lost in the gap."""
+    """Slabs at both ends of an axis; penalty: distance from the wanted share, the share lost in the gap, and too few nuclei."""
     length, n = shape_tzyx[axis], len(positions)
+    enough = min(WORTH_IT, n * fraction)
     for mirrored in (False, True):
         # measured from the far end, so that one piece of arithmetic serves both
         at = positions[:, axis] if mirrored else length - 1 - positions[:, axis]
@@ -101,7 +104,8 @@ def _in_space(
             inside = at < wall - 0.5
             beyond = at >= wall - 0.5 + np.ceil(gap)
             if inside.any() and beyond.any():
-                penalty = abs(float(inside.mean()) - fraction) + float(n - inside.sum() - beyond.sum()) / n
+                off, lost = abs(float(inside.mean()) - fraction), float(n - inside.sum() - beyond.sum()) / n
+                penalty = off + lost + max(0.0, 1 - float(inside.sum()) / enough)
                 yield penalty, _slab(shape_tzyx, axis, (0, wall) if mirrored else (length - wall, length))
 
 

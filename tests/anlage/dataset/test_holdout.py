@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from anlage.axes import Box, Spacing
 from anlage.dataset.holdout import choose_block
@@ -49,3 +50,14 @@ def test_frames_with_more_nuclei_decide_which_end_is_kept() -> None:
 def test_one_nucleus_cannot_be_parted() -> None:
     assert choose_block(np.array([[0, 5, 10, 50.0]]), SHAPE, SPACING, 8.0) is None
     assert choose_block(np.array([[0, 5, 10, 50.0]] * 2), SHAPE, SPACING, 8.0) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_small_crowd_enough_are_kept_to_say_something(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    z, y, x = np.meshgrid(*3 * [np.arange(5, 45, 10.0)], indexing="ij")
+    crowd = np.column_stack([np.zeros(z.size), z.ravel(), y.ravel(), x.ravel()])[:56]
+    crowd[:, 1:] += rng.uniform(-4, 4, (56, 3))
+    box = choose_block(crowd, (1, 50, 50, 50), Spacing(1, 1, 1), 10.0)
+    assert box is not None
+    assert 6 <= box.contains(crowd).sum() <= 20
