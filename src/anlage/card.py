@@ -180,7 +180,7 @@ def _input(card: Card) -> list[str]:
         return rows if card.interval_s is None else [*rows, f"- Time between samples: {_duration(card.interval_s)}"]
     z, y, x = card.spacing_um_zyx
     summed = ", added up" if card.combine == "sum" and len(card.channels) > 1 else ""
-    rows = [f"- Channels: {names}{summed}", f"- Voxel size: {z:g} × {y:g} × {x:g} µm (z, y, x)"]
+    rows = [f"- Channels: {names}{summed}", f"- Voxel size: {z:.4g} × {y:.4g} × {x:.4g} µm (z, y, x)"]
     if card.diameter_um is not None:
         voxels = " × ".join(f"{card.diameter_um / step:.1f}" for step in card.voxel_um_zyx)
         rows.append(f"- Nucleus diameter: {card.diameter_um:.1f} µm, that is {voxels} voxels (z, y, x)")

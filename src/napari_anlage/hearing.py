@@ -23,7 +23,7 @@ def hear(signal: Any, slot: Callable[..., Any]) -> None:
     """
     signal.connect(slot)
     owner: Any = slot.__self__  # type: ignore[attr-defined]
-    method = weakref.WeakMethod(slot)  # type: ignore[arg-type]
+    method = weakref.WeakMethod(slot)
 
     def forget() -> None:
         if (still := method()) is not None:

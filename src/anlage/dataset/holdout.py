@@ -18,6 +18,9 @@ ENOUGH_FRAMES = 5
 WORTH_IT = 6
 """Nuclei below which a score says next to nothing: a slab with fewer, though it costs little, is hardly worth keeping."""
 
+LEAST_LEFT = 0.5
+"""Part of the nuclei that must be left to learn from; where the gap would leave fewer, a narrower one is taken."""
+
 
 def choose_block(
     positions: npt.NDArray[np.float64],
@@ -59,7 +62,8 @@ def choose_block(
     for part in (1.0, 0.5, 0.0):
         for axis in axes:
             gap = part * diameter_um / spacing.um[axis - 1]
-            box = _best(_in_space(positions, axis, shape_tzyx, gap, fraction))
+            slabs = list(_in_space(positions, axis, shape_tzyx, gap, fraction))
+            box = _best((penalty, slab) for penalty, left, slab in slabs if left >= LEAST_LEFT or part == 0)
             if box is not None:
                 return box
     return _best(_in_time(positions, shape_tzyx, fraction)) if n_frames > 1 else None
@@ -88,8 +92,11 @@ def _in_space(
     shape_tzyx: tuple[int, int, int, int],
     gap: float,
     fraction: float,
-) -> Iterator[tuple[float, Box]]:
-    """Slabs at both ends of an axis; penalty: distance from the wanted share, the share lost in the gap, and too few nuclei."""
+) -> Iterator[tuple[float, float, Box]]:
+    """Slabs at both ends of an axis, with the share left beyond the gap.
+
+    Penalty: distance from the wanted share, the share lost in the gap, and too few nuclei.
+    """
     length, n = shape_tzyx[axis], len(positions)
     enough = min(WORTH_IT, n * fraction)
     for mirrored in (False, True):
@@ -106,7 +113,8 @@ def _in_space(
             if inside.any() and beyond.any():
                 off, lost = abs(float(inside.mean()) - fraction), float(n - inside.sum() - beyond.sum()) / n
                 penalty = off + lost + max(0.0, 1 - float(inside.sum()) / enough)
-                yield penalty, _slab(shape_tzyx, axis, (0, wall) if mirrored else (length - wall, length))
+                slab = _slab(shape_tzyx, axis, (0, wall) if mirrored else (length - wall, length))
+                yield penalty, float(beyond.mean()), slab
 
 
 def _slab(shape_tzyx: tuple[int, int, int, int], axis: int, along: tuple[int, int]) -> Box:

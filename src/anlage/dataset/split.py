@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
-from anlage.dataset.holdout import FRACTION, choose_block
+from anlage.dataset.holdout import FRACTION, LEAST_LEFT, choose_block
 from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
@@ -310,7 +310,8 @@ def _by_block(stores: Sequence[Store], free: set[int], wanted: _Wanted) -> Split
     for part_of_gap in _GAPS:
         train = [_train_part(store, blocks, part_of_gap, wanted.context_frames) for store in stores]
         kept = [part for part in train if kind.inside(part)]
-        if kept:
+        left = sum(kind.inside(part) for part in kept)
+        if left >= LEAST_LEFT * total or (kept and part_of_gap == _GAPS[-1]):
             return Split(tuple(kept), tuple(validation), held_out, _closeness(part_of_gap, kind))
     return None
 
