@@ -13,15 +13,21 @@ def configure_evaluate(parser: Parser) -> None:
     parser.explain(
         "Pairs the nuclei of both one-to-one within a radius and counts what was found, missed and wrong. Only frames\n"
         "that hold truth are scored. Of label images on both sides the outlines are scored, too: AP at IoU 0.5, 0.75 and\n"
-        "the mean of 0.5 to 0.9 (tp / (tp + fp + fn)), panoptic quality, SEG and Dice; of classes Dice of each.",
+        "the mean of 0.5 to 0.9 (tp / (tp + fp + fn)), panoptic quality, SEG and Dice; of classes Dice of each. Where\n"
+        "both have links, tracks and divisions are scored as well: DET, TRA, LNK, CT and BC of the Cell Tracking Challenge.",
         "anlage evaluate found.csv truth.csv --spacing 2,0.5,0.5",
         "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
+        "anlage evaluate tracks.geff truth.geff --expected-nuclei 30000",
     )
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
     parser.add_argument("truth", metavar="TRUTH", help="what is there, in the same voxels and any of these formats")
     parser.add_argument(
         "--radius-um", type=positive, metavar="R", help="greatest distance of a pair in µm (default: 5, half a nucleus)"
     )
+    parser.add_argument(
+        "--expected-nuclei", type=int, metavar="N",
+        help="about how many nuclei the movie holds in all frames together, if only some were followed in the truth",
+    )  # fmt: skip
     parser.add_argument(
         "--ignore-smaller-than", type=int, metavar="N",
         help="nuclei whose label in the truth has fewer voxels than this are neither wanted nor wrong",
@@ -39,7 +45,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
 
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
-        ignore_smaller_than=options.ignore_smaller_than, kind=options.kind, axes=options.axes, interval_s=options.interval,
+        ignore_smaller_than=options.ignore_smaller_than, expected_nuclei=options.expected_nuclei,
+        kind=options.kind, axes=options.axes, interval_s=options.interval,
     )  # fmt: skip
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.evaluation.detection import DetectionScore, FrameScore, score_detection
+from anlage.evaluation.detection import DetectionScore, score_detection
 from anlage.evaluation.painted import (
     Kind,
     check_same_shape,
@@ -19,7 +19,11 @@ from anlage.evaluation.painted import (
     score_painted_classes,
     segmentation_text,
 )
+from anlage.evaluation.pairing import can_pair_by_masks
 from anlage.evaluation.segmentation import SegmentationScore
+from anlage.evaluation.sparse import SPARSE_RADIUS_UM, SparseScore, score_sparse
+from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lines, track_lines
+from anlage.evaluation.tracks import TrackScore, score_tracks
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.graphs import find_graph, graph_scale
@@ -32,6 +36,8 @@ DEFAULT_RADIUS_UM = 5.0
 """About half a nucleus: far enough for an uncertain centre, too near for a neighbour to stand in."""
 
 _MOST_ROWS = 50
+_ANY = Spacing(1, 1, 1)
+"""Where masks are compared, no distance is measured."""
 _NO_DISTANCES = (
     "The voxel size is unknown, so only outlines were scored; for distances between centres give it as --spacing Z,Y,X."
 )
@@ -52,6 +58,10 @@ class Report(Frozen):
     """How well nuclei were found; None where the values are classes, or label images have no voxel size."""
     segmentation: SegmentationScore | None = None
     """How well they were outlined, or classes painted; None unless both sides are label images."""
+    tracking: TrackScore | None = None
+    """How well nuclei were followed; None unless both have links, or masks for all nuclei."""
+    sparse: SparseScore | None = None
+    """The same, should only some nuclei have been followed in the truth; None unless both have links."""
     notes: tuple[str, ...]
     """What was assumed or left out, as sentences."""
 
@@ -60,11 +70,15 @@ class Report(Frozen):
         lines = [f"{self.result} against {self.truth}"]
         if (d := self.detection) is not None:
             lines[0] += f", pairs within {d.radius_um:g} µm"
-            lines += _detection_text(d)
+            lines += detection_lines(d)
         if self.segmentation is not None:
             lines += segmentation_text(self.segmentation)
         if d is not None and 1 < len(d.frames) <= _MOST_ROWS:
-            lines += ["", *_table(d.frames)]
+            lines += ["", *frame_lines(d.frames)]
+        if self.tracking is not None:
+            lines += ["", *track_lines(self.tracking)]
+        if self.sparse is not None:
+            lines += ["", *sparse_lines(self.sparse)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
 
@@ -75,11 +89,12 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     spacing: Spacing | None = None,
     radius_um: float | None = None,
     ignore_smaller_than: int | None = None,
+    expected_nuclei: int | None = None,
     kind: Kind = "auto",
     axes: str | None = None,
     interval_s: float | None = None,
 ) -> Report:
-    """Score predicted nuclei, outlines or classes against a truth: whatever both sides have.
+    """Score predicted nuclei, links, outlines or classes against a truth: whatever both sides have.
 
     Of a truth of points only the frames that hold some are scored, since elsewhere perhaps nobody looked; of a label
     image or a CTC folder every frame is.
@@ -91,9 +106,12 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     spacing
         Voxel size in µm; None takes what the files say, the truth's first.
     radius_um
-        Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm.
+        Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm, and 7 µm for the
+        score of a sparse truth.
     ignore_smaller_than
-        Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong.
+        Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong; tracks are scored with all.
+    expected_nuclei
+        About how many nuclei the movie holds in all frames together, marked or not, for the score of a sparse truth.
     kind
         What the values of label images stand for: ``instances``, ``classes``, or ``auto``, as the file says or, failing
         that, as they look: a few values that lie in several pieces each are classes.
@@ -120,6 +138,13 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     claimed = _own_spacing(result, proposed)
     known = known or claimed
     outlines = score_objects(proposed, marked, ignore_smaller_than)
+    radius = DEFAULT_RADIUS_UM if radius_um is None else radius_um
+    painted = () if marked.labels is None else present_frames(marked.labels)
+    masks = can_pair_by_masks(proposed, marked)
+    linked = len(proposed.links) > 0 and len(marked.links) > 0
+    tracking = sparse = None
+    if masks or (linked and known is not None):
+        tracking = score_tracks(proposed, marked, known or _ANY, radius, frames=painted, by_centres=not masks)
     if known is None and outlines is not None:
         return Report(
             result=str(result),
@@ -128,6 +153,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             ignored_smaller_than=ignore_smaller_than,
             detection=None,
             segmentation=outlines,
+            tracking=tracking,
             notes=(*_readings(proposed, marked), _NO_DISTANCES),
         )
     if known is None:
@@ -135,10 +161,11 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             f"The voxel size is known neither from '{truth}' nor from '{result}'; give it in µm as --spacing Z,Y,X, "
             "for example --spacing 2,0.5,0.5."
         )
-    radius = DEFAULT_RADIUS_UM if radius_um is None else radius_um
     ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
-    painted = () if marked.labels is None else present_frames(marked.labels)
     score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
+    if linked:
+        near = SPARSE_RADIUS_UM if radius_um is None else radius_um
+        sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
     return Report(
         result=str(result),
         truth=str(truth),
@@ -146,7 +173,14 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
         segmentation=outlines,
-        notes=(*_readings(proposed, marked), *_spacing_notes(known, claimed), *_notes(score, is_painted=bool(painted))),
+        tracking=tracking,
+        sparse=sparse,
+        notes=(
+            *_readings(proposed, marked),
+            *_spacing_notes(known, claimed),
+            *_notes(score, is_painted=bool(painted)),
+            *_link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None),
+        ),
     )
 
 
@@ -203,6 +237,15 @@ def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:
     return [f"The result says that a voxel is {of_result}, but {used} was used, as given or as the truth says."]
 
 
+def _link_notes(result: Annotations, truth: Annotations, ignored_smaller_than: int | None) -> list[str]:
+    notes = []
+    if len(truth.links) and not len(result.links):
+        notes.append("The truth has links but the result has none, so links and divisions are not scored.")
+    if ignored_smaller_than is not None:
+        notes.append(f"Tracks are scored with all nuclei, those of fewer than {ignored_smaller_than} voxels too.")
+    return notes
+
+
 def _readings(*tables: Annotations) -> list[str]:
     """How label images were read."""
     return [reading(table.labels) for table in tables if table.labels is not None]
@@ -242,17 +285,17 @@ def _notes(score: DetectionScore, *, is_painted: bool) -> list[str]:
     notes = []
     empty = [frame for frame in score.frames if frame.fp and not frame.n_truth]
     if is_painted and empty:
-        shown = _are(len(empty), "frame of the truth's label image holds", "frames of the truth's label image hold")
+        shown = are(len(empty), "frame of the truth's label image holds", "frames of the truth's label image hold")
         notes.append(f"{shown} no nucleus: the {sum(f.fp for f in empty)} predicted there count as wrong.")
     if score.n_truth + score.n_ignored == 0:
         notes.append("The truth holds no nuclei, so there is nothing to score against.")
     elif score.n_predicted_elsewhere:
-        left_out = _are(score.n_predicted_elsewhere, "prediction is", "predictions are")
+        left_out = are(score.n_predicted_elsewhere, "prediction is", "predictions are")
         kind = ("of the label image", "of the label image") if is_painted else ("that holds truth", "that hold truth")
-        frames = _are(len(score.frames), f"frame {kind[0]} is", f"frames {kind[1]} are")
+        frames = are(len(score.frames), f"frame {kind[0]} is", f"frames {kind[1]} are")
         notes.append(f"{left_out} left out: only the {frames} scored.")
     if score.n_ignored:
-        small = _are(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")
+        small = are(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")
         notes.append(f"{small} neither wanted nor wrong.")
     if score.n_truth and score.n_predicted and not score.tp:
         notes.append(
@@ -260,43 +303,3 @@ def _notes(score: DetectionScore, *, is_painted: bool) -> list[str]:
             "check that both are in voxels of the same image and that the voxel size is right."
         )
     return notes
-
-
-def _detection_text(d: DetectionScore) -> list[str]:
-    return [
-        f"nuclei in the truth  {d.n_truth}",
-        f"predicted            {d.n_predicted}",
-        f"found                {d.tp}   missed {d.fn}   wrong {d.fp}",
-        f"precision            {_share(d.precision)}",
-        f"recall               {_share(d.recall)}",
-        f"F1                   {_number(d.f1, 3)}{_interval(d)}",
-        f"centre error         median {_number(d.median_error_um, 2)} µm, mean {_number(d.mean_error_um, 2)} µm",
-    ]
-
-
-def _table(frames: tuple[FrameScore, ...]) -> list[str]:
-    rows = [f"{'frame':>6} {'truth':>6} {'found':>6} {'missed':>7} {'wrong':>6} {'F1':>6} {'error µm':>9}"]
-    rows += [
-        f"{f.frame:>6} {f.n_truth:>6} {f.tp:>6} {f.fn:>7} {f.fp:>6} {_number(f.f1, 3):>6} "
-        f"{_number(f.median_error_um, 2):>9}"
-        for f in frames
-    ]
-    return rows
-
-
-def _interval(score: DetectionScore) -> str:
-    if score.f1_low is None or score.f1_high is None:
-        return ""
-    return f" (95 % interval {score.f1_low:.3f} to {score.f1_high:.3f} from the counts alone)"
-
-
-def _are(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"
-
-
-def _share(value: float | None) -> str:
-    return "not defined" if value is None else f"{value:.1%}"
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"

@@ -9,7 +9,7 @@ import tifffile
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.evaluation import Report, evaluate
+from anlage.evaluation import Report, evaluate, score_tracks
 from anlage.io import write_annotations
 
 SPACING = Spacing(2, 0.5, 0.5)
@@ -286,3 +286,48 @@ def test_a_mask_is_scored_as_one_class(tmp_path):
     tifffile.imwrite(tmp_path / "found.tif", truth, photometric="minisblack")
     (score,) = evaluate(tmp_path / "found.tif", tmp_path / "truth.tif").segmentation.classes
     assert (score.value, score.dice) == (255, 1)
+
+
+class TestTracks:
+    @pytest.fixture
+    def lineage(self, tmp_path):
+        rows = ["1,0,2,10,10,", "2,1,2,10,10,1", "3,2,2,10,10,2", "4,2,2,10,50,2", "5,3,2,10,50,4"]
+        return csv(tmp_path / "lineage.csv", rows, "id,t,z,y,x,parent_id")
+
+    @pytest.fixture
+    def late(self, tmp_path):
+        rows = ["1,0,2,10,10,", "2,1,2,10,10,1", "3,2,2,10,10,2", "4,3,2,10,10,3", "5,3,2,10,50,3"]
+        return csv(tmp_path / "late.csv", rows, "id,t,z,y,x,parent_id")
+
+    def test_links_on_both_sides_are_scored(self, late, lineage):
+        report = evaluate(late, lineage, spacing=SPACING, expected_nuclei=5)
+        assert report.tracking.link_recall == 2 / 4
+        assert (report.tracking.errors.false, report.tracking.errors.missed) == (1, 1)
+        assert report.tracking.division_f1 == 0  # the late mother's other daughter is there, but not in the truth
+        assert report.sparse.division_tp == 1  # one lineage with a division touches the mother and both lines
+        assert report.sparse.score is not None
+        text = report.to_text()
+        assert "DET, TRA, LNK" in text
+        assert "divisions ± 1 frame" in text
+
+    def test_without_links_tracks_are_not_scored_and_that_is_said(self, truth, lineage):
+        report = evaluate(truth, lineage, spacing=SPACING)
+        assert report.tracking is report.sparse is None
+        assert any("result has none" in note for note in report.notes)
+
+    def test_a_result_without_the_number_of_nuclei_says_how_to_give_it(self, lineage):
+        report = evaluate(lineage, lineage, spacing=SPACING)
+        assert report.sparse.score is None
+        assert "--expected-nuclei" in report.to_text()
+
+    def test_masks_need_no_voxel_size(self, pair_of_movies, ctc_writer, tmp_path):
+        result, truth = pair_of_movies(3)
+        ctc_writer(tmp_path / "01_RES", result, is_truth=False)
+        ctc_writer(tmp_path / "01_GT", truth, is_truth=True)
+        report = evaluate(tmp_path / "01_RES", tmp_path / "01_GT")
+        assert report.detection is None
+        expected = score_tracks(result, truth, SPACING)
+        assert report.tracking.model_dump() == expected.model_dump()
+        named = evaluate(tmp_path / "01_RES", tmp_path / "01_GT", spacing=SPACING)
+        assert named.tracking.paired_by == "masks"
+        assert named.detection.n_truth == expected.n_truth
