@@ -99,7 +99,8 @@ def _same_daughters(
         both = np.maximum(begin, other_begin)
         row, other_row = truth.at(a, both), result.at(b, both)
         paired: npt.NDArray[np.bool_] = (row >= 0) & (other_row >= 0) & (to_result[row] == other_row)
-        return paired & (np.abs(begin - other_begin) <= tolerance)
+        paired &= np.abs(begin - other_begin) <= tolerance
+        return paired
 
     straight: npt.NDArray[np.bool_] = same(0, 0) & same(1, 1)
     return straight | (same(0, 1) & same(1, 0))
