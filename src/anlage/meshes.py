@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.installed import install
 from anlage.objects import batches, check_labels, find_objects
-from anlage.surfaces import mesh_volume, scaled_to_volume, surface_mesh
+from anlage.surfaces import SMOOTHING, mesh_volume, scaled_to_volume, surface_mesh
 from anlage.timelapse import TimeLapse
 
 __all__ = ["MeshSettings", "ObjectMesh", "mesh_objects", "object_points", "require_mesh_packages"]
@@ -30,8 +30,9 @@ _FEWEST_FACES = 200
 class MeshSettings(Frozen):
     """How meshes are made of voxels."""
 
-    smoothing: Annotated[int, Field(ge=0, le=200)] = 10
-    """Rounds of smoothing (Taubin's, which keeps the volume); 0 leaves the surface as marching cubes found it."""
+    smoothing: Annotated[float, Field(ge=0, le=5)] = SMOOTHING
+    """How far the surface is smoothed, in edges of the longest side of a voxel; 0 leaves the steps of the voxels.
+    The volume is kept."""
     simplify: Annotated[float, Field(ge=0, lt=1)] = 0.7
     """Part of the triangles that is taken away where the surface is flattest; 0 keeps all."""
     smallest_voxels: Annotated[int, Field(ge=1)] = 1
@@ -103,7 +104,7 @@ def mesh_objects(
             f"'{labels.source}' has a single plane, and a surface needs several; points can be had of it."
         )
     for t, label, mask, origin_um in _masks(labels, known, only, frames, chosen.smallest_voxels, on_progress):
-        vertices, faces = _light(*surface_mesh(mask, known), chosen)
+        vertices, faces = _light(*surface_mesh(mask, known, chosen.smoothing), chosen.simplify)
         volume = float(mask.sum()) * float(known.um.prod())
         yield ObjectMesh(t, label, scaled_to_volume(vertices, faces, volume) + origin_um, faces)
 
@@ -181,19 +182,19 @@ def _masks(
                     on_progress(done, total)
 
 
-def _light(vertices: Floats, faces: npt.NDArray[np.int64], settings: MeshSettings) -> tuple[Floats, Any]:
-    """Smoothed and with fewer triangles; still closed."""
+def _light(vertices: Floats, faces: npt.NDArray[np.int64], simplify: float) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """With fewer triangles, by quadrics (Garland and Heckbert, 1997), and still closed; as it was where that fails."""
     import fast_simplification
     import trimesh
 
-    if settings.smoothing:
-        body = trimesh.Trimesh(vertices, faces, process=False)
-        trimesh.smoothing.filter_taubin(body, lamb=0.5, nu=0.53, iterations=settings.smoothing)
-        vertices = np.asarray(body.vertices, dtype=np.float64)
-    reduction = min(settings.simplify, 1 - _FEWEST_FACES / len(faces))
-    if reduction > 0:
-        points, triangles = fast_simplification.simplify(vertices.astype(np.float32), faces, reduction)
-        lighter = trimesh.Trimesh(points.astype(np.float64), triangles, process=False)
+    reduction = min(simplify, 1 - _FEWEST_FACES / len(faces))
+    if reduction <= 0:
+        return vertices, faces
+    points = vertices.astype(np.float32)
+    for part in (reduction, 0.8 * reduction, 0.5 * reduction):
+        lighter = trimesh.Trimesh(*fast_simplification.simplify(points, faces, part), process=False)
+        # corners that fall together are one in an STL, which must stay closed, too
+        lighter.merge_vertices()
         if lighter.is_watertight and lighter.is_winding_consistent:
             return np.asarray(lighter.vertices, dtype=np.float64), np.asarray(lighter.faces, dtype=np.int64)
     return vertices, faces

@@ -51,7 +51,7 @@ def test_simplifying_and_smoothing_act(labels: TimeLapse) -> None:
         (mesh,) = mesh_objects(labels, only=[7], settings=MeshSettings(**settings))
         return trimesh.Trimesh(mesh.vertices_um[:, ::-1], mesh.faces, process=False)
 
-    full, light = body(simplify=0, smoothing=0), body(simplify=0.9, smoothing=0)
+    full, light = body(simplify=0), body(simplify=0.9)
     assert len(light.faces) == pytest.approx(0.1 * len(full.faces), rel=0.05)
     assert light.is_watertight
     assert light.volume == pytest.approx(full.volume, rel=1e-5)
@@ -59,9 +59,9 @@ def test_simplifying_and_smoothing_act(labels: TimeLapse) -> None:
     rough &= np.random.default_rng(0).random(rough.shape) > 0.1  # holes and dents
     noisy = TimeLapse.of(rough.astype(np.uint8), spacing=SPACING)
     (before,) = mesh_objects(noisy, settings=MeshSettings(simplify=0, smoothing=0))
-    (after,) = mesh_objects(noisy, settings=MeshSettings(simplify=0, smoothing=60))
+    (after,) = mesh_objects(noisy, settings=MeshSettings(simplify=0, smoothing=1))
     areas = [trimesh.Trimesh(m.vertices_um, m.faces, process=False).area for m in (before, after)]
-    assert areas[1] < 0.95 * areas[0]
+    assert areas[1] < 0.8 * areas[0]
     assert after.volume_um3 == pytest.approx(before.volume_um3, rel=1e-5)
 
 

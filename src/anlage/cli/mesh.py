@@ -35,7 +35,10 @@ def configure_mesh(parser: Parser) -> None:
     )
     parser.add_argument("--label", type=int, action="append", metavar="N", help="only this object; may be repeated")
     parser.add_argument("--frames", type=span, metavar="a:b", help="only these frames (default: all)")
-    parser.add_argument("--smoothing", type=int, default=10, metavar="N", help="rounds of smoothing (default: 10)")
+    parser.add_argument(
+        "--smoothing", type=float, default=0.7, metavar="N",
+        help="how far to smooth, in edges of the longest side of a voxel (default: 0.7; 0 keeps the steps)",
+    )  # fmt: skip
     parser.add_argument(
         "--simplify", type=float, default=0.7, metavar="PART", help="part of the triangles to take away (default: 0.7)"
     )
