@@ -1,0 +1,252 @@
+"""Signals in files: what comes back is what was written, and nothing in a stranger's file is run."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from anlage.errors import AnlageError
+from anlage.io.npy import read_npy
+from anlage.io.signals import open_signals, write_signals
+from anlage.signals import Signals
+
+
+@pytest.fixture
+def tracks():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4, 2, 12))
+    values[0, :, :3] = np.nan  # begins late
+    values[1, 0, 5] = np.nan  # a gap in one signal
+    values[2, :, 8:] = np.nan  # ends early
+    return Signals.of(
+        values, ("mean_0", "volume_um3"), interval_s=300.0, ids=[7, 8, 9, 12], group=["a", "a", "b", "b"],
+        scores=[0, 1, 2, -1], times=[6.25, np.nan, np.nan, np.nan],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.tsv", "s.npy"])
+def test_tracks_come_back_as_they_were_written(tracks, tmp_path, name):
+    write_signals(tmp_path / name, tracks)
+    again = open_signals(tmp_path / name, interval_s=300.0 if name == "s.npy" else None)
+    np.testing.assert_allclose(again.values, tracks.values)
+    assert again.names == tracks.names
+    assert again.units == ("", "µm³")
+    assert again.ids.tolist() == [7, 8, 9, 12]
+    assert again.interval_s == pytest.approx(300.0)
+    assert again.scores.tolist() == [0, 1, 2, -1]
+    assert again.group.tolist() == ["a", "a", "b", "b"]
+    np.testing.assert_array_equal(again.times, tracks.times)
+
+
+def test_windows_come_back_from_hdf5(tmp_path):
+    windows = Signals.of(
+        np.arange(12.0).reshape(3, 4), kind="repeated", scores=[0, 1, 2], group=["3", "3", "11"], interval_s=2e-5
+    )
+    write_signals(tmp_path / "w.h5", windows)
+    with h5py.File(tmp_path / "w.h5") as file:
+        assert file["recording"][:].tolist() == [3, 3, 11]
+    again = open_signals(tmp_path / "w.h5")
+    np.testing.assert_array_equal(again.values, windows.values)
+    assert (again.kind, again.scores.tolist(), again.group.tolist()) == ("repeated", [0, 1, 2], ["3", "3", "11"])
+    assert again.interval_s == pytest.approx(2e-5)
+
+
+@pytest.mark.data
+def test_the_scored_windows_of_a_real_recording(shared_data):
+    folder = shared_data("miniml") / "human_L23_scored"
+    windows = open_signals(next((folder / "nice_events").glob("2_*.h5")))
+    assert windows.values.shape == (46, 1, 750)
+    assert windows.kind == "repeated"
+    assert windows.scores.tolist() == [1] * 46
+    unscored = open_signals(shared_data("miniml") / "gc_example" / "B_2020-06-09_002_example_training_data.h5")
+    assert np.bincount(unscored.scores).tolist() == [86, 86, 358]
+
+
+def test_a_trace_of_samples_has_no_image_and_an_interval(tmp_path):
+    (tmp_path / "trace.csv").write_text("time_ms,current_pA\n" + "".join(f"{i * 0.02:.2f},{-i}\n" for i in range(50)))
+    trace = open_signals(tmp_path / "trace.csv")
+    assert (len(trace), trace.n_frames, trace.names) == (1, 50, ("current_pA",))
+    assert trace.interval_s == pytest.approx(2e-5)
+    np.save(tmp_path / "trace.npy", np.arange(9.0))
+    assert open_signals(tmp_path / "trace.npy", interval_s=0.5).values.shape == (1, 1, 9)
+    with h5py.File(tmp_path / "trace.h5", "w") as file:
+        file["mini_data"] = np.zeros(20)
+    assert open_signals(tmp_path / "trace.h5").names == ("mini_data",)
+
+
+def test_a_row_for_each_track(tmp_path):
+    (tmp_path / "wide.csv").write_text("track_id,class,t_event,0,1,2,3\n4,0,1.5,1,2,,4\n9,1,,5,6,7,8\n")
+    wide = open_signals(tmp_path / "wide.csv")
+    np.testing.assert_array_equal(wide.values[:, 0], [[1, 2, np.nan, 4], [5, 6, 7, 8]])
+    assert (wide.ids.tolist(), wide.scores.tolist()) == ([4, 9], [0, 1])
+    (tmp_path / "two.csv").write_text("track_id,area [µm²]@5,area [µm²]@6,red@5,red@6\n1,10,11,2,3\n")
+    two = open_signals(tmp_path / "two.csv")
+    assert (two.names, two.units, two.first_frame) == (("area", "red"), ("µm²", ""), 5)
+
+
+def test_odd_tables_are_mended_and_said(tmp_path):
+    (tmp_path / "odd.csv").write_text(
+        "TRACK_ID,FRAME,area [µm²],nothing,name\n1,2,5,,a\n1,0,3,nan,b\n1,2,5,,a\n2,0,,,c\n2,1,7,,d\n\n"
+    )
+    odd = open_signals(tmp_path / "odd.csv")
+    assert (odd.names, odd.units) == (("area",), ("µm²",))
+    np.testing.assert_array_equal(odd.values[:, 0], [[3, np.nan, 5], [np.nan, 7, np.nan]])
+    assert odd.notes == (
+        "Without any value, so left out: nothing.", "1 rows say the same twice; each is taken once."
+    )  # fmt: skip
+
+
+def test_the_same_number_in_two_movies_is_two_tracks(tmp_path):
+    (tmp_path / "m.csv").write_text("movie,track_id,t,v\na,1,0,5\na,1,1,5\nb,1,0,6\nb,1,1,6\n")
+    movies = open_signals(tmp_path / "m.csv")
+    assert (len(movies), movies.group.tolist()) == (2, ["a", "b"])
+    assert "counted anew" in movies.notes[0]
+
+
+def test_of_several_events_one_is_chosen(tmp_path):
+    (tmp_path / "e.csv").write_text(
+        "track_id,t,v,class_death,t_death,class_split,t_split\n1,0,5,0,3,1,\n1,1,5,0,3,1,\n"
+    )
+    death = open_signals(tmp_path / "e.csv", event="death")
+    assert (death.scores.tolist(), death.times.tolist(), death.names) == ([0], [3.0], ("v",))
+    with pytest.raises(AnlageError, match=r"holds several events \(death, split\); choose one with --set event=…"):
+        open_signals(tmp_path / "e.csv")
+    with pytest.raises(AnlageError, match=r"no classes of the event 'mitosis' .*; it has death, split\."):
+        open_signals(tmp_path / "e.csv", event="mitosis")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("track_id,t,v\n1,0,5\n1,0,6\n", r"rows 2 and 3 tell different values of the same track in frame 0; keep one of them\."),
+        ("track_id,t,v,class\n1,0,5,dead\n", r"row 2 has 'dead' for class, which is no number\."),
+        ("track_id,t,v,class\n1,0,5,0.5\n", r"row 2 has '0.5' for class, which is none of 0 \(event\), 1 \(no event\), 2 \(other\)"),
+        ("track_id,t,v,score\n1,0,5,3\n", r"row 2 has '3' for score, which is none of 0 \(no event\), 1 \(event\) and 2 \(unclear\)\."),
+        ("track_id,t,v,class\n1,0,5,0\n1,1,5,1\n", r"row 2 has '0' for class, which contradicts another row of its track\."),
+        ("track_id,t,v\n1,0.5,5\n", r"row 2 has '0.5' for t, which is no whole number\."),
+        ("track_id,t,v\n1,-1,5\n", r"row 2 has '-1' for t, which is below 0\."),
+        ("track_id,t,name\n1,0,a\n", r"holds no signal: it has the columns track_id, t, name"),
+        ("track_id,v\n1,0\n", r"has no column for the frame \(t\) or the time \(time_s\); it has track_id, v\."),
+        ("time_s,v\n0,1\n1,2\n2.4,3\n3,4\n", r"row 4 has '2.4' for time_s, which is no multiple of the 1 s between samples"),
+        ("", r"is empty; a table of signals has track_id, t and a column for each signal\."),
+        ("track_id,t,v\n", r"has no rows below its line of names"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_is_one_sentence(tmp_path, text, sentence):
+    (tmp_path / "bad.csv").write_text(text)
+    with pytest.raises(AnlageError, match=sentence):
+        open_signals(tmp_path / "bad.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"events": np.zeros((3, 5)), "scores": np.array([0, 1, 3])}, r"Window 2 in '.*' has the score 3; scores are 0"),
+        ({"events": np.zeros((3, 5)), "scores": np.zeros(2)}, r"`scores` in '.*' has the shape \(2,\), but there are 3 windows"),
+        ({"events": np.zeros(5)}, r"`events` in '.*' is float64 of shape \(5,\); windows are numbers \(N, T\)\."),
+        ({"a": np.zeros(5), "b": np.zeros(5)}, r"holds a \(5,\), b \(5,\); windows need `events`"),
+    ],
+)  # fmt: skip
+def test_an_hdf5_that_cannot_be_is_one_sentence(tmp_path, content, sentence):
+    with h5py.File(tmp_path / "bad.h5", "w") as file:
+        for name, array in content.items():
+            file[name] = array
+    with pytest.raises(AnlageError, match=sentence):
+        open_signals(tmp_path / "bad.h5")
+
+
+# --- lists of tracks as Celldetective writes them --------------------------------------------------------------------
+
+
+def celldetective(path: Path, protocol: int) -> None:
+    """A list of dicts with columns of several kinds, and numpy scalars as pandas gives them."""
+    tracks = [
+        {
+            "TRACK_ID": np.full(3, i), "FRAME": np.array([0, 1, 3], dtype=">i4"), "area": np.array([1.0, 2.0, np.nan]) + i,
+            "red": np.array([5, 6, 7], dtype=np.float32), "well_name": np.array(["W1"] * 3, dtype=object),
+            "POSITION_X": np.arange(3.0), "POSITION_Y": np.arange(3.0), "class": np.int64(0 if i == 1 else 1),
+            "time_of_interest": np.float64(1.75 if i == 1 else -1.0), "cclass": 0, "ok": True, "nothing": None,
+        }
+        for i in (1, 2)
+    ]  # fmt: skip
+    array = np.empty(2, dtype=object)
+    array[:] = tracks
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (2,)})
+        file.write(pickle.dumps(array, protocol=protocol))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_list_of_tracks_is_read_whatever_wrote_it(tmp_path, protocol):
+    path = tmp_path / "tracks.npy"
+    celldetective(path, protocol)
+    tracks = open_signals(path, interval_s=60)
+    assert tracks.names == ("area", "red")
+    np.testing.assert_array_equal(tracks.values[0, 0], [2, 3, np.nan, np.nan])
+    np.testing.assert_array_equal(tracks.values[1, 1], [5, 6, np.nan, 7])
+    assert (tracks.scores.tolist(), tracks.ids.tolist()) == ([0, 1], [1, 2])
+    np.testing.assert_array_equal(tracks.times, [1.75, np.nan])
+    assert tracks.group.tolist() == ["W1", "W1"]
+    assert tracks.places is not None
+
+
+class Harm:
+    """Unpickled, it would run a command."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.mark}",)
+
+
+class HarmByState(dict):
+    def __reduce__(self):
+        return eval, ("open('/dev/null')",)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4, 5])
+def test_a_file_that_would_run_a_program_is_refused_and_nothing_runs(tmp_path, protocol):
+    mark = tmp_path / "ran"
+    for i, harm in enumerate((Harm(mark), [{"FRAME": np.arange(2)}, Harm(mark)], HarmByState(a=1))):
+        path = tmp_path / f"{i}.npy"
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+            file.write(pickle.dumps(harm, protocol=protocol))
+        with pytest.raises(AnlageError, match=r"is refused: it holds .*(system|eval).*nothing was run"):
+            open_signals(path)
+    assert not mark.exists()
+    np.load(tmp_path / "0.npy", allow_pickle=True)  # and this is what would have happened
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    "instructions",
+    [
+        b"cnumpy\nload\n(S'x'\ntR.",  # a function of numpy that is not needed
+        b"cnumpy.core.multiarray\n_reconstruct\n(cos\nsystem\ntR.",
+        b"ibuiltins\neval\n.",
+        b"(cnumpy\nndarray\no.",
+        b"]cnumpy\nndarray\n}b.",
+    ],
+)
+def test_no_other_instruction_is_carried_out(tmp_path, instructions):
+    path = tmp_path / "x.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+        file.write(instructions)
+    with pytest.raises(AnlageError, match=r"is refused|is damaged"):
+        read_npy(path)
+
+
+def test_a_cut_off_file_is_damaged(tmp_path):
+    path = tmp_path / "tracks.npy"
+    celldetective(path, 4)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(AnlageError, match="is damaged or no list of tracks"):
+        open_signals(path)
