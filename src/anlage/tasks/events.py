@@ -1,0 +1,162 @@
+"""The events task: what happens on a signal over time, once per track or again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le, MinLen
+
+from anlage.annotations import Annotations
+from anlage.axes import Box
+from anlage.frozen import Frozen
+from anlage.tasks.events_material import SignalFiles
+from anlage.tasks.readiness import Readiness
+from anlage.tasks.signal_scale import Normalise, SignalScale
+from anlage.tasks.task import Evidence, Setting, Validation
+
+if TYPE_CHECKING:
+    import torch
+
+    from anlage.tasks.events_examples import EventsExamples
+    from anlage.tasks.events_material import SignalFile
+
+__all__ = ["EventsConfig", "EventsPlan", "EventsTask"]
+
+
+class EventsConfig(Frozen):
+    """Parameters of the events task."""
+
+    kind: Literal["auto", "once", "repeated"] = "auto"
+    """What can happen: 'once' per track, with a time; 'repeated' in a trace, learnt from windows. auto: as the files were scored."""
+    event: str = ""
+    """Name of the event, where the files hold the classes and times of several."""
+    signals: tuple[str, ...] = ()
+    """Names of the signals to look at; none: all that the files have in common."""
+    normalise: Annotated[tuple[Normalise, ...], MinLen(1)] = ("auto",)
+    """How each signal is brought to one scale: percentile, absolute, window (smallest to largest of each), noise or none; one for all, or one for each. auto: percentile for tracks, noise for windows."""
+    limits: tuple[tuple[float, float], ...] = ()
+    """Percentiles, or absolute values, that become 0 and 1: [[0.1, 99.9]] for all, or a pair for each signal."""
+    clip: bool = False
+    """Cut off what lies outside the limits."""
+    window: Annotated[int, Ge(8)] | None = None
+    """Samples of a window; of longer ones the end is left out. None: as in the file."""
+    resolution: Annotated[int, Ge(16), Le(1000)] = 75
+    """Positions across a window at which the network looks: more are finer and slower."""
+    width: Annotated[int, Ge(4), Le(256)] = 32
+    """Channels of the network."""
+    depth: Annotated[int, Ge(1), Le(10)] = 6
+    """Convolutions of the network, one after the other; each sees twice as far as the one before, and then anew."""
+    kernel: Annotated[int, Ge(3), Le(15)] = 5
+    """Positions that each of them sees."""
+    crop: Annotated[float, Ge(0), Le(1)] = 0.5
+    """Share of the tracks that are shown cut to a random piece: one that ends before the event then shows none, one that begins after it shows that it has been (kind once, with augment)."""
+    shift: Annotated[float, Ge(0), Le(0.45)] = 0.1
+    """Largest shift of a window, in parts of it (kind repeated, with augment)."""
+    stretch: Annotated[float, Ge(0), Le(0.5)] = 0.1
+    """Largest change of the speed, as a part of it (with augment)."""
+    gain: Annotated[float, Ge(0), Le(2)] = 0.2
+    """Typical change of the size of a signal, as a part of it (with augment)."""
+    noise: Annotated[float, Ge(0), Le(2)] = 0.1
+    """Most noise that is added, in parts of a signal's spread (with augment)."""
+    flip_sign: bool = False
+    """Show every second example upside down: for events of either direction (with augment)."""
+
+
+class EventsPlan(Frozen):
+    """What the training data decided."""
+
+    kind: Literal["once", "repeated"]
+    """Once per track, or repeated in a trace."""
+    event: str
+    """Name of the event; empty if it has none."""
+    scales: tuple[SignalScale, ...]
+    """How each signal becomes an input, in the order in which the network sees them."""
+    window: int
+    """Samples of a window; 0 for tracks, which may be of any length."""
+    stride: int
+    """Samples between two positions of the network's grid."""
+    dilations: tuple[int, ...]
+    """Reach of the network's convolutions, in positions."""
+    longest: int
+    """Frames of the longest track, or window, that was learnt from."""
+    interval_s: float | None
+    """Time between two samples in seconds; None where unknown."""
+    onset: float
+    """Where in a window events begin, as a part of it: the median over those that were scored."""
+    direction: int
+    """1 where events rise, -1 where they fall, 0 where it is not known."""
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Names of the signals that the network sees."""
+        return tuple(scale.name for scale in self.scales)
+
+    @property
+    def n_classes(self) -> int:
+        """Logits of the whole track or window."""
+        return 3 if self.kind == "once" else 1
+
+    @property
+    def positions(self) -> int:
+        """Positions of the network's grid across a window."""
+        return -(-self.window // self.stride)
+
+
+class EventsTask:
+    """Events on signals, with one network over time for both kinds."""
+
+    name: ClassVar[str] = "events"
+    title: ClassVar[str] = "Events"
+    minutes: ClassVar[float] = 1.0
+    most_steps: ClassVar[int] = 600
+    use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"
+    config: ClassVar[type[Frozen]] = EventsConfig
+    plan: ClassVar[type[Frozen]] = EventsPlan
+    inherited: ClassVar[tuple[str, ...]] = (
+        "kind", "signals", "normalise", "limits", "clip", "resolution", "width", "depth", "kernel",
+    )  # fmt: skip
+    material: ClassVar[SignalFiles] = SignalFiles()
+
+    def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        return Readiness(
+            "signals are scored on the Signals tab",
+            lack="Events are learnt from signals, not from the image: measure or open them on the Signals tab and score some.",
+        )
+
+    def prepare(self, stores: Sequence[SignalFile], config: EventsConfig, setting: Setting) -> EventsExamples:
+        from anlage.tasks.events_preparation import prepare
+
+        return prepare(stores, config, setting)
+
+    def network(self, plan: EventsPlan, config: EventsConfig) -> torch.nn.Module:
+        from anlage.networks.temporal import TemporalNetwork
+
+        return TemporalNetwork(
+            len(plan.scales),
+            plan.n_classes,
+            stride=plan.stride,
+            width=config.width,
+            dilations=plan.dilations,
+            kernel=config.kernel,
+            ends=plan.kind == "once",
+        )
+
+    def loss(
+        self, network: torch.nn.Module, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        from anlage.tasks.events_loss import events_loss
+
+        parts = events_loss(network(batch["signals"], batch["known"]), batch)
+        total: Any = sum(parts.values())
+        return total, {name: part.detach() for name, part in parts.items()}
+
+    def validate(self, network: torch.nn.Module, examples: EventsExamples) -> Validation:
+        from anlage.tasks.events_validation import validate
+
+        return validate(network, examples)
+
+    def finish(self, network: torch.nn.Module, examples: EventsExamples) -> Evidence:
+        from anlage.tasks.events_validation import finish
+
+        return finish(network, examples)
