@@ -122,7 +122,7 @@ class Signals:
             given = columns.pop(name, None)
             return np.array(np.broadcast_to(np.asarray(default if given is None else given, dtype=dtype), (n,)))
 
-        made = {
+        made: dict[str, Any] = {
             "ids": column("ids", np.arange(1, n + 1), np.int64),
             "group": column("group", "", np.str_),
             "scores": column("scores", UNSCORED, np.int64),
@@ -151,7 +151,8 @@ class Signals:
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """(N, T) whether anything was measured."""
-        return np.isfinite(self.values).any(axis=1)
+        found: npt.NDArray[np.bool_] = np.isfinite(self.values).any(axis=1)
+        return found
 
     @property
     def spans(self) -> npt.NDArray[np.int64]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
+from anlage.io.text_columns import EMPTY, FIRST_ROW, TextColumns
 from anlage.signals import UNSCORED, Kind, Signals, unit_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["read_signal_table", "write_signal_table"]
 
@@ -28,8 +25,6 @@ _NUCLEUS = ("nucleus_id", "id")
 _SCORE = ("score", "scores")
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$")
 _WIDE = re.compile(r"^(?:(?P<name>.+)@)?(?P<frame>\d+)$")
-_FIRST_ROW = 2
-_EMPTY = ("", "nan", "na", "none", "null", "n/a", "-")
 _TOP_SCORE = 2
 _REGULAR = 0.05
 """Part of an interval by which sampling times may stray."""
@@ -73,12 +68,12 @@ def write_signal_table(path: Path, signals: Signals, *, event: str = "") -> None
         pd.DataFrame(table).to_csv(temporary, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",")
 
 
-class _Table:
-    """Columns of a CSV with what they mean; a value that cannot be is refused with its row."""
+class _Table(TextColumns):
+    """Columns of a table of signals with what they mean."""
 
     def __init__(self, path: Path, event: str) -> None:
-        self.path, self.notes = path, list[str]()
-        self.frame = _frame(path)
+        super().__init__(path, "a table of signals has track_id, t and a column for each signal")
+        self.notes = list[str]()
         self.lower = {str(name).strip().lower(): name for name in reversed(self.frame.columns)}
         self.track, self.at = self._first(_TRACK), self._first(_FRAME)
         self.seconds, self.group = self._first(tuple(_SECONDS)), self._first(_GROUP)
@@ -124,7 +119,7 @@ class _Table:
         found, empty = [], []
         for name in names:
             text = self.frame[name].str.strip().str.lower()
-            blank = text.isin(_EMPTY)
+            blank = text.isin(EMPTY)
             if blank.all():
                 empty.append(str(name))
             elif np.isfinite(self.numbers(name, strict=False)[~blank.to_numpy()]).any():
@@ -137,33 +132,6 @@ class _Table:
                 "has track_id, t and a column for each signal."
             )
         return found
-
-    def numbers(self, name: Any, *, strict: bool = True) -> npt.NDArray[np.float64]:
-        """A column as numbers, NaN where the cell is empty; other text is refused if `strict`."""
-        import pandas as pd
-
-        text = self.frame[name].str.strip()
-        values = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
-        wrong = ~np.isfinite(values) & ~text.str.lower().isin(_EMPTY).to_numpy()
-        values[~np.isfinite(values)] = np.nan
-        if strict and wrong.any():
-            self.refuse(name, wrong, "is no number")
-        return values
-
-    def whole(self, name: Any, *, least: int = 0) -> npt.NDArray[np.int64]:
-        values = self.numbers(name)
-        self.refuse(name, ~(values == np.rint(values)), "is no whole number")
-        self.refuse(name, values < least, f"is below {least}")
-        return values.astype(np.int64)
-
-    def refuse(self, name: Any, bad: npt.NDArray[np.bool_], why: str) -> None:
-        if bad.any():
-            first = int(np.flatnonzero(bad)[0])
-            row = self.frame.index[first] + _FIRST_ROW
-            more = f" ({int(bad.sum()) - 1} more rows like it)" if bad.sum() > 1 else ""
-            raise AnlageError(
-                f"'{self.path}': row {row} has '{self.frame[name].iloc[first]}' for {name}, which {why}{more}."
-            )
 
     def scores(self) -> npt.NDArray[np.float64]:
         """Class or score of each row; NaN where there is none."""
@@ -265,7 +233,7 @@ def _without_duplicates(
     same = ((columns == columns[original]) | (np.isnan(columns) & np.isnan(columns[original]))).all(axis=1)
     if not same.all():
         bad = int(np.flatnonzero(~same)[0])
-        here, there = (int(table.frame.index[i]) + _FIRST_ROW for i in (bad, original[bad]))
+        here, there = (int(table.frame.index[i]) + FIRST_ROW for i in (bad, original[bad]))
         raise AnlageError(
             f"'{table.path}': rows {there} and {here} tell different values of the same track in frame {frames[bad]}; "
             "keep one of them."
@@ -334,27 +302,3 @@ def _wide(table: _Table, interval_s: float | None) -> Signals:
         values, names, kind=table.kind, units=units, first_frame=low, interval_s=interval_s, ids=ids,
         group=table.groups(), scores=scores, times=times, notes=tuple(table.notes),
     )  # fmt: skip
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            separator = max(",;\t", key=header.count)
-            file.seek(0)
-            frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    except UnicodeDecodeError:
-        raise AnlageError(f"'{path}' is no text; save the table as CSV (UTF-8).") from None
-    except pd.errors.EmptyDataError:
-        raise AnlageError(
-            f"'{path}' is empty; a table of signals has track_id, t and a column for each signal."
-        ) from None
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise AnlageError(f"'{path}' is no regular table ({str(error).strip()}).") from error
-    frame = frame.fillna("")
-    frame = frame[(frame != "").any(axis=1)]
-    if frame.empty:
-        raise AnlageError(f"'{path}' has no rows below its line of names; a table of signals needs some.")
-    return frame

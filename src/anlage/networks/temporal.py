@@ -169,7 +169,8 @@ class _Scale(nn.Module):
 
 def _taken(features: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     """(N, C) features of one position of each track."""
-    return features.gather(2, at[:, None, None].expand(-1, features.shape[1], 1))[..., 0]
+    taken: torch.Tensor = features.gather(2, at[:, None, None].expand(-1, features.shape[1], 1))[..., 0]
+    return taken
 
 
 def _sliding_max(x: torch.Tensor, window: int) -> torch.Tensor:

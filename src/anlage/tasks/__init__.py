@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from anlage.errors import AnlageError
+from anlage.tasks.events import EventsTask
 from anlage.tasks.nuclei import NucleiTask
 
 __all__ = ["TASKS", "task_named"]
 
-TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(),)}
+TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), EventsTask())}
 """By name; each fulfils `anlage.tasks.task.Task`. Loads no torch."""
 
 

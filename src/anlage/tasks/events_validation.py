@@ -116,12 +116,12 @@ def finish(network: torch.nn.Module, examples: EventsExamples) -> Evidence:
 
 def area_under_roc(score: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:
     """Chance that a random event scores above a random other one; 0.5 where one of the kinds is absent."""
-    from scipy.stats import rankdata
-
     n, m = int(truth.sum()), int((~truth).sum())
     if not n or not m:
         return 0.5
-    return float((rankdata(score)[truth].sum() - n * (n + 1) / 2) / (n * m))
+    _, at, counts = np.unique(score, return_inverse=True, return_counts=True)
+    rank = np.cumsum(counts) - (counts - 1) / 2  # equal scores share their ranks
+    return float((rank[at][truth].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def _best_f1(score: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:

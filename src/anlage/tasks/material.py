@@ -37,8 +37,8 @@ class Material(Protocol):
     has_starter: ClassVar[bool]
     """Whether the network that comes with the program may have seen the like."""
 
-    def open(self, path: Path) -> Any:
-        """Open one `Source`. Raises AnlageError if it is none."""
+    def open(self, path: Path, config: Any) -> Any:
+        """Open one `Source`, with the task's configuration. Raises AnlageError if it is none."""
         ...
 
     def check(self, sources: Sequence[Any], card: Any | None) -> None:
@@ -60,7 +60,7 @@ class Stores:
     noun: ClassVar[str] = "store"
     has_starter: ClassVar[bool] = True
 
-    def open(self, path: Path) -> Store:
+    def open(self, path: Path, config: Any) -> Store:
         return Store.open(path)
 
     def check(self, sources: Sequence[Store], card: Any | None) -> None:

@@ -42,7 +42,7 @@ def learn(job: Job) -> Path | None:
     earlier = decided(job)
     threads = earlier.threads if earlier is not None else config.threads or torch.get_num_threads()
     with job.world.joined(device), arithmetic(device, threads):
-        stores = open_stores(job.run.config, job.run.path, job.task)
+        stores = open_stores(job)
         try:
             with job.stopping.breaking_off():
                 examples = prepare(job, stores, device)
@@ -73,7 +73,7 @@ class _Training:
         self._config = job.run.config.training
         self._number = number_type(self._config, device)
         self._pace = Pace()
-        self._budget = Budget(_limit_s(job), self._config.steps, self._config.validate_every, self._pace)
+        self._budget = Budget(_limit_s(job), _most_steps(job), self._config.validate_every, self._pace)
         self._meter = Meter(self._budget)
         saved = load_checkpoint(job.run.checkpoint_path)
         self._learner = make_learner(job, examples, device, fresh=saved is None)
@@ -333,6 +333,15 @@ class _Training:
         save_checkpoint(self._job.run.checkpoint_path, self._learner.tensors(), self._record)
         self._saved_at = time.monotonic()
         self._job.tell(Saved(step=self._record.step))
+
+
+def _most_steps(job: Job) -> int | None:
+    """Steps that are enough: as set, else what the task says where the user set no time either."""
+    config = job.run.config.training
+    if config.steps is not None or config.minutes is not None:
+        return config.steps
+    most: int | None = getattr(job.task, "most_steps", None)
+    return most
 
 
 def _limit_s(job: Job) -> float:

@@ -14,7 +14,7 @@ from anlage.model import Model, load_model
 from anlage.tasks.material import Material, material_of
 from anlage.tasks.task import Examples, Setting
 from anlage.training.arithmetic import Purpose, reseed
-from anlage.training.config import RunConfig, StoreRef
+from anlage.training.config import StoreRef
 from anlage.training.files import write_whole
 from anlage.training.job import Job
 from anlage.training.learner import Learner
@@ -44,9 +44,10 @@ def decided(job: Job) -> Decisions | None:
         ) from error
 
 
-def open_stores(config: RunConfig, folder: Path, task: Any) -> list[Any]:
+def open_stores(job: Job) -> list[Any]:
     """Open the training data of a run and check that they are those it was made for."""
-    return [_opened(reference, folder, material_of(task)) for reference in config.stores]
+    config, material = task_config(job), material_of(job.task)
+    return [_opened(reference, job.run.path, material, config) for reference in job.run.config.stores]
 
 
 def prepare(job: Job, stores: list[Any], device: str) -> Examples:
@@ -97,11 +98,11 @@ def task_config(job: Job) -> Any:
     return job.task.config.model_validate(job.run.config.settings)
 
 
-def _opened(reference: StoreRef, folder: Path, material: Material) -> Any:
+def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) -> Any:
     path = Path(reference.path)
     if not path.exists() and reference.relative and (folder / reference.relative).exists():
         path = (folder / reference.relative).resolve()
-    source = material.open(path)
+    source = material.open(path, config)
     if source.hash != reference.hash:
         raise AnlageError(
             f"The {material.noun} {path} has changed since this run was made (hash {reference.hash[:12]} then, {source.hash[:12]} now); "

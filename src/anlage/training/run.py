@@ -115,7 +115,7 @@ class Run:
                 "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
             )
         material = material_of(about)
-        opened = [material.open(Path(store).resolve()) for store in stores]
+        opened = [material.open(Path(store).resolve(), settings) for store in stores]
         material.check(opened, card)
         earlier = _earlier(folder)
         config = RunConfig(

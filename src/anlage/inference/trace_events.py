@@ -1,0 +1,195 @@
+"""Events that repeat in a trace: where they begin, and their size and shape."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from anlage.events import Events
+from anlage.frozen import Frozen
+from anlage.inference.signal_events import Along, probability_along
+from anlage.model import Model
+from anlage.signals import Signals
+
+__all__ = ["TraceSettings", "find_events", "measure_events", "trace_events"]
+
+
+class TraceSettings(Frozen):
+    """How events are told in a trace."""
+
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Calibrated probability from which a place is looked at."""
+    smoothing: Annotated[float, Field(gt=0, le=0.2)] = 0.015
+    """Width (standard deviation) of the smoothing before the steepest rise is sought, in windows."""
+    steepness: Annotated[float, Field(ge=0)] = 4.0
+    """A rise is steeper than so many standard deviations of the smoothed trace's slope without events."""
+    overlap: Annotated[float, Field(ge=0, le=1)] = 0.25
+    """A second rise in the same place is an event of its own if it is at least so steep as this part of the steepest."""
+    apart: Annotated[float, Field(ge=0, le=1)] = 0.03
+    """Two events are at least so far apart, in windows."""
+
+
+def trace_events(
+    model: Model, signals: Signals, settings: TraceSettings | None = None, *, device: str = "cpu", direction: int | None = None
+) -> Events:
+    """Every event of every trace, with its size and shape.
+
+    Parameters
+    ----------
+    model
+        Of the kind *repeated*.
+    signals
+        Traces as `anlage.inference.signal_events.signals_for` gives them; the first signal is measured.
+    settings
+        How they are told; None: as usual.
+    device
+        Where to compute.
+    direction
+        1 where events rise, -1 where they fall; None: as in the training data.
+    """
+    settings = settings or TraceSettings()
+    way = direction or int(model.card.plan["direction"]) or 1
+    parts = []
+    for i in range(len(signals)):
+        along = probability_along(model, signals.values[i], device)
+        trace = way * _filled(signals.values[i, 0])
+        onsets, probability = find_events(trace, along, settings)
+        parts.append(measure_events(trace, onsets, probability, signals, i, along.window, way))
+    return _joined(parts, signals)
+
+
+def find_events(
+    trace: npt.NDArray[np.float64], along: Along, settings: TraceSettings
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Samples at which events rise most steeply, and their probabilities.
+
+    Parameters
+    ----------
+    trace
+        (T,) with events upwards, nothing missing.
+    along
+        What the network says of it.
+    settings
+        How events are told.
+    """
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import find_peaks
+
+    slope = gaussian_filter1d(trace, settings.smoothing * along.window, order=1)
+    quiet = 1.4826 * float(np.median(np.abs(slope - np.median(slope))))
+    peaks, _ = find_peaks(slope, height=settings.steepness * quiet, distance=max(1, round(settings.apart * along.window)))
+    # the window around a position holds an event that begins `lead` samples before it
+    at = np.clip(np.rint((peaks + along.lead) / along.stride).astype(int), 0, len(along.probability) - 1)
+    probability = along.probability[at]
+    likely = probability >= settings.threshold
+    peaks, probability, height = peaks[likely], probability[likely], slope[peaks[likely]]
+    # beside a much steeper rise a small one is its noise, not an event of its own
+    reach = along.window / 4
+    order = np.argsort(-height)
+    kept = np.ones(len(peaks), dtype=bool)
+    for i in order:
+        if kept[i]:
+            near = np.abs(peaks - peaks[i]) < reach
+            kept &= ~(near & (height < settings.overlap * height[i]))
+    return peaks[kept].astype(np.int64), probability[kept]
+
+
+def measure_events(  # noqa: PLR0913
+    trace: npt.NDArray[np.float64],
+    rises: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float64],
+    signals: Signals,
+    row: int,
+    window: int,
+    direction: int,
+) -> Events:
+    """Size and shape of events in one trace.
+
+    Each is measured against the median just before it; where the one before has not decayed yet, that baseline already
+    holds its tail. Rise is from 10 to 90 %, half-width and half-decay are at half of the amplitude; what the next event
+    cuts off is unknown (NaN). Areas of overlapping events are split where the next one begins.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = gaussian_filter1d(trace, max(1.0, 0.004 * window))
+    rows = []
+    for e, rise in enumerate(rises):
+        before = int(rises[e - 1]) if e else 0
+        after = int(rises[e + 1]) if e + 1 < len(rises) else len(trace)
+        rows.append(_shape(trace, smooth, int(rise), (before, after), window))
+    table = np.array(rows, dtype=np.float64).reshape(-1, 7)
+    onset, peak, amplitude, rise_time, half_width, half_decay, area = table.T
+    step = signals.interval_s or 1.0
+    unit = "s" if signals.interval_s is not None else "frames"
+    return Events(
+        tracks=np.full(len(rises), signals.ids[row]),
+        kind="repeated",
+        classes=np.zeros(len(rises), dtype=np.int64),
+        frames=onset + signals.first_frame,
+        probability=probability,
+        interval_s=signals.interval_s,
+        properties={
+            "peak": peak + signals.first_frame, "amplitude": direction * amplitude, f"rise_{unit}": rise_time * step,
+            f"half_width_{unit}": half_width * step, f"half_decay_{unit}": half_decay * step, "area": direction * area * step,
+            "overlaps": np.isnan(half_decay).astype(np.int64),
+        },
+    )  # fmt: skip
+
+
+def _shape(
+    trace: npt.NDArray[np.float64], smooth: npt.NDArray[np.float64], rise: int, between: tuple[int, int], window: int
+) -> tuple[float, ...]:
+    """Onset, peak, amplitude, 10–90 % rise, half-width, half-decay and area of one event, in samples."""
+    before, after = between
+    begin = max(before, rise - window // 8)
+    end = min(after, rise + window)
+    top = min(end, rise + max(2, window // 4))
+    peak = rise + int(smooth[rise:top].argmax()) if top > rise else rise
+    foot = rise - int(np.argmin(smooth[max(begin, rise - window // 20) : rise + 1][::-1]))
+    quiet = trace[begin:foot] if foot - begin >= 4 else trace[max(before, foot - 4) : foot + 1]
+    level = float(np.median(quiet)) if len(quiet) else float(trace[foot])
+    height = float(smooth[peak] - level)
+    if height <= 0:
+        return (float(foot), float(peak), height, np.nan, np.nan, np.nan, np.nan)
+    up = [_crossing(smooth, peak, foot, level + part * height, -1) for part in (0.1, 0.5, 0.9)]
+    down = _crossing(smooth, peak, end - 1, level + 0.5 * height, 1)
+    stop = end if not np.isfinite(down) else min(end, int(peak + 4 * (down - peak)) + 1)
+    area = float((trace[foot:stop] - level).sum())
+    onset = up[0] if np.isfinite(up[0]) else float(foot)
+    return (onset, float(peak), height, up[2] - up[0], down - up[1], down - peak, area)
+
+
+def _crossing(trace: npt.NDArray[np.float64], start: int, end: int, level: float, step: int) -> float:
+    """Where a trace first falls below a level between two samples, drawn straight between samples; NaN if nowhere."""
+    part = trace[start : end + 1] if step > 0 else trace[end : start + 1][::-1]
+    below = np.flatnonzero(part < level)
+    if not len(below) or below[0] == 0:
+        return float("nan")
+    i = int(below[0])
+    return start + step * (i - 1 + float((part[i - 1] - level) / (part[i - 1] - part[i])))
+
+
+def _filled(trace: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The trace with straight lines over what is missing."""
+    known = np.isfinite(trace)
+    if known.all() or not known.any():
+        return np.nan_to_num(trace)
+    at = np.arange(len(trace))
+    found: npt.NDArray[np.float64] = np.interp(at, at[known], trace[known])
+    return found
+
+
+def _joined(parts: list[Events], signals: Signals) -> Events:
+    names = parts[0].properties if parts else {}
+    return Events(
+        tracks=np.concatenate([p.tracks for p in parts]),
+        kind="repeated",
+        classes=np.concatenate([p.classes for p in parts]),
+        frames=np.concatenate([p.frames for p in parts]),
+        probability=np.concatenate([p.probability for p in parts]),
+        interval_s=signals.interval_s,
+        properties={name: np.concatenate([p.properties[name] for p in parts]) for name in names},
+    )

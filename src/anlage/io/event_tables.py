@@ -1,0 +1,86 @@
+"""Events as a CSV table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.errors import AnlageError
+from anlage.events import Events
+from anlage.io.atomic import replacing
+from anlage.io.text_columns import TextColumns
+
+__all__ = ["is_event_table", "read_events", "write_events"]
+
+_OURS = ("track_id", "class", "frame", "time_s", "probability")
+_NEEDED = ("track_id", "frame")
+
+
+def is_event_table(path: str | Path) -> bool:
+    """Whether a CSV holds events: it has the columns track_id and frame, and no row for each frame of a signal."""
+    path = Path(path)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        names = [name.strip().lower() for name in file.readline().strip().split(",")]
+    return all(name in names for name in _NEEDED)
+
+
+def read_events(path: str | Path) -> Events:
+    """Read what `write_events` writes; `class` may be missing where events repeat.
+
+    Raises
+    ------
+    AnlageError
+        If a column is missing or a value cannot be: with the row and the value.
+    """
+    path = Path(path)
+    needs = "a table of events needs track_id and frame (and class, of events that happen once)"
+    table = TextColumns(path, needs)
+    names = [str(name) for name in table.frame.columns]
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise AnlageError(f"'{path}' lacks the column {missing[0]}; {needs}.")
+
+    def numbers(name: str) -> npt.NDArray[np.float64]:
+        return table.numbers(name) if name in names else np.full(len(table.frame), np.nan)
+
+    classes = table.whole("class") if "class" in names else np.zeros(len(table.frame), dtype=np.int64)
+    frames, seconds = numbers("frame"), numbers("time_s")
+    both = np.isfinite(frames) & np.isfinite(seconds) & (frames > 0)
+    return Events(
+        tracks=table.whole("track_id"),
+        kind="once" if "class" in names else "repeated",
+        classes=classes,
+        frames=frames,
+        probability=numbers("probability"),
+        interval_s=float(np.median(seconds[both] / frames[both])) if both.any() else None,
+        properties={name: table.numbers(name, strict=False) for name in names if name not in _OURS},
+    )
+
+
+def write_events(path: str | Path, events: Events) -> None:
+    """Write a row for each event: track_id, class (of events that happen once), frame, time_s, probability and the rest."""
+    import pandas as pd
+
+    table: dict[str, Any] = {"track_id": events.tracks}
+    if events.kind == "once":
+        table["class"] = events.classes
+    table["frame"] = events.frames.round(4)
+    if events.interval_s is not None:
+        table["time_s"] = events.seconds.round(9)
+    if np.isfinite(events.probability).any() or not len(events):
+        table["probability"] = events.probability.round(6)
+    table |= {name: _rounded(column) for name, column in events.properties.items()}
+    with replacing(Path(path)) as temporary:
+        pd.DataFrame(table).to_csv(temporary, index=False)
+
+
+def _rounded(column: Any) -> Any:
+    """Numbers to six significant digits."""
+    if column.dtype.kind != "f":
+        return column
+    return np.array([float(f"{value:.6g}") for value in column])
