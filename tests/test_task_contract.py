@@ -10,7 +10,10 @@ from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.frozen import Frozen
+from anlage.io.signals import write_signals
+from anlage.synthetic.signals import stepped_tracks
 from anlage.tasks import TASKS
+from anlage.tasks.material import Stores, material_of
 from anlage.tasks.task import Evidence, Setting, Validation
 from anlage.timelapse import TimeLapse
 from anlage.training.config import TrainingConfig
@@ -47,11 +50,24 @@ def stores(tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory):
+    file = tmp_path_factory.mktemp("signals") / "tracks.csv"
+    write_signals(file, stepped_tracks(40, n_movies=3))
+    return [file]
+
+
 @pytest.fixture
-def prepared(task, stores, tmp_path):
+def prepared(task, request, tmp_path):
     config = task.config()
     setting = Setting(cache=tmp_path, seed=3, device="cpu", batch_size=2, augment=True)
-    return config, task.prepare(stores, config, setting)
+    material = material_of(task)
+    if isinstance(material, Stores):
+        sources = request.getfixturevalue("stores")
+    else:
+        sources = [material.open(path, config) for path in request.getfixturevalue("signals")]
+    material.check(sources, None)
+    return config, task.prepare(sources, config, setting)
 
 
 @every_task

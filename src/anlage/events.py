@@ -53,7 +53,9 @@ class Events:
         columns = {"classes": self.classes, "frames": self.frames, "probability": self.probability, **self.properties}
         for name, column in columns.items():
             if len(column) != n:
-                raise AnlageError(f"The column '{name}' of the events has {len(column)} rows, but there are {n} events.")
+                raise AnlageError(
+                    f"The column '{name}' of the events has {len(column)} rows, but there are {n} events."
+                )
         if self.kind == "once" and len(np.unique(self.tracks)) < n:
             twice = self.tracks[np.flatnonzero(np.diff(np.sort(self.tracks)) == 0)[0]]
             raise AnlageError(f"Track {twice} has two rows; an event that happens once has one for each track.")

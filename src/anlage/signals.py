@@ -151,8 +151,7 @@ class Signals:
     @property
     def present(self) -> npt.NDArray[np.bool_]:
         """(N, T) whether anything was measured."""
-        found: npt.NDArray[np.bool_] = np.isfinite(self.values).any(axis=1)
-        return found
+        return np.asarray(np.isfinite(self.values).any(axis=1))
 
     @property
     def spans(self) -> npt.NDArray[np.int64]:

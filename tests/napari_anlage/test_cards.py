@@ -17,7 +17,7 @@ from napari_anlage.device_choice import DeviceChoice
 @pytest.fixture
 def cards(qtbot):
     """Those of two kinds of network, one of which does not exist yet."""
-    made = TaskCards({**TASKS, "divisions": SimpleNamespace(title="Divisions")})
+    made = TaskCards({"nuclei": TASKS["nuclei"], "divisions": SimpleNamespace(title="Divisions")})
     qtbot.addWidget(made)
     return made
 

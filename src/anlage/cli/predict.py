@@ -23,6 +23,7 @@ from anlage.cli.arguments import (
 )
 from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.halting import HaltError, halting
+from anlage.cli.predict_events import add_events
 from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
 
@@ -66,7 +67,11 @@ def configure_predict(parser: Parser) -> None:
         help="a model file, the run folder that holds it, `starter` (the network that comes with the program, for first "
         "proposals) or `classical` (no network)",
     )  # fmt: skip
-    parser.add_argument("image", metavar="IMAGE", help="OME-Zarr, TIFF, or a folder with one TIFF a frame")
+    parser.add_argument(
+        "image",
+        metavar="IMAGE",
+        help="OME-Zarr, TIFF, or a folder with one TIFF a frame; of a model of events, a file of signals",
+    )
     parser.add_argument(
         "-o", "--output", type=table_path, metavar="OUT", required=True, help="table to write, .csv or .geff"
     )
@@ -106,9 +111,14 @@ def configure_predict(parser: Parser) -> None:
     )  # fmt: skip
     device_option(parser)
     add_reading(parser)
+    add_events(parser)
 
 
 def run_predict(options: argparse.Namespace) -> int:
+    from anlage.cli.predict_events import looks_at_signals, predict_events
+
+    if looks_at_signals(options.model):
+        return predict_events(options)
     from anlage.inference.parts import PredictionParts
 
     with telling(options.progress) as teller:

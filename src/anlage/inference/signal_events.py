@@ -15,8 +15,6 @@ from anlage.model import Model
 from anlage.signals import Signals
 
 if TYPE_CHECKING:
-    import torch
-
     from anlage.tasks.events import EventsPlan
 
 __all__ = ["are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
@@ -74,8 +72,8 @@ def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:
     from anlage.tasks.events_preparation import as_seen
     from anlage.tasks.events_validation import class_probabilities, read_tracks
 
-    network, plan = _opened(model, device, "once")
-    measured = signals.select(signals.present.any(axis=1))
+    network, plan, device = _opened(model, device, "once")
+    measured = signals.select(np.asarray(signals.present.any(axis=1)))
     tracks = as_seen(measured, plan)
     read = read_tracks(network, tracks, device)
     chances = class_probabilities(read.logits, model.card.evidence.calibration)
@@ -117,7 +115,7 @@ def score_windows(model: Model, signals: Signals, device: str = "cpu") -> npt.ND
     from anlage.tasks.events_preparation import as_seen
     from anlage.tasks.events_validation import read_tracks
 
-    network, plan = _opened(model, device, "repeated")
+    network, plan, device = _opened(model, device, "repeated")
     if signals.n_frames < plan.window:
         raise AnlageError(
             f"The model '{model.card.name}' looks at windows of {plan.window} samples, but these have {signals.n_frames}; "
@@ -172,7 +170,7 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
 
     from anlage.tasks.signal_scale import lag_of
 
-    network, plan = _opened(model, device, "repeated")
+    network, plan, device = _opened(model, device, "repeated")
     scaled = [s.apply_along(row, plan.window, lag_of(plan.window)) for s, row in zip(plan.scales, trace, strict=True)]
     values = np.stack(scaled).astype(np.float32)
     known = np.isfinite(values)
@@ -185,7 +183,9 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
             low, high = max(0, start - context), min(x.shape[2], start + chunk + context)
             logits = network.slide(x[..., low:high].to(device), k[..., low:high].to(device), plan.positions)[0, 0]
             first = (start - low) // plan.stride
-            parts.append(logits[first : first + -(-min(chunk, x.shape[2] - start) // plan.stride)].float().cpu().numpy())
+            parts.append(
+                logits[first : first + -(-min(chunk, x.shape[2] - start) // plan.stride)].float().cpu().numpy()
+            )
     probability = model.card.evidence.calibration.apply(np.concatenate(parts))
     return Along(probability, plan.stride, plan.window, plan.onset)
 
@@ -195,11 +195,14 @@ def _reach(plan: EventsPlan, config: dict[str, Any]) -> int:
     return 2 + int(config.get("kernel", 5)) // 2 * sum(plan.dilations)
 
 
-def _opened(model: Model, device: str, kind: str) -> tuple[torch.nn.Module, EventsPlan]:
+def _opened(model: Model, device: str, kind: str) -> tuple[Any, EventsPlan, str]:
     from anlage.networks.device import choose_device
 
-    network, plan = network_of(model, choose_device(device))
+    chosen = choose_device(device)
+    network, plan = network_of(model, chosen)
     if plan.kind != kind:
         words = {"once": "events that happen once per track", "repeated": "events that repeat in a trace"}
-        raise AnlageError(f"The model '{model.card.name}' is for {words[plan.kind]}, not for {words[kind]}; choose another.")
-    return network, plan
+        raise AnlageError(
+            f"The model '{model.card.name}' is for {words[plan.kind]}, not for {words[kind]}; choose another."
+        )
+    return network, plan, chosen

@@ -33,7 +33,12 @@ class TraceSettings(Frozen):
 
 
 def trace_events(
-    model: Model, signals: Signals, settings: TraceSettings | None = None, *, device: str = "cpu", direction: int | None = None
+    model: Model,
+    signals: Signals,
+    settings: TraceSettings | None = None,
+    *,
+    device: str = "cpu",
+    direction: int | None = None,
 ) -> Events:
     """Every event of every trace, with its size and shape.
 
@@ -80,7 +85,9 @@ def find_events(
 
     slope = gaussian_filter1d(trace, settings.smoothing * along.window, order=1)
     quiet = 1.4826 * float(np.median(np.abs(slope - np.median(slope))))
-    peaks, _ = find_peaks(slope, height=settings.steepness * quiet, distance=max(1, round(settings.apart * along.window)))
+    peaks, _ = find_peaks(
+        slope, height=settings.steepness * quiet, distance=max(1, round(settings.apart * along.window))
+    )
     # the window around a position holds an event that begins `lead` samples before it
     at = np.clip(np.rint((peaks + along.lead) / along.stride).astype(int), 0, len(along.probability) - 1)
     probability = along.probability[at]
@@ -97,7 +104,7 @@ def find_events(
     return peaks[kept].astype(np.int64), probability[kept]
 
 
-def measure_events(  # noqa: PLR0913
+def measure_events(
     trace: npt.NDArray[np.float64],
     rises: npt.NDArray[np.int64],
     probability: npt.NDArray[np.float64],

@@ -77,9 +77,7 @@ def _frame(path: Path, needs: str) -> pd.DataFrame:
     except UnicodeDecodeError:
         raise AnlageError(f"'{path}' is no text; save the table as CSV (UTF-8).") from None
     except pd.errors.EmptyDataError:
-        raise AnlageError(
-            f"'{path}' is empty; {needs}."
-        ) from None
+        raise AnlageError(f"'{path}' is empty; {needs}.") from None
     except (pd.errors.ParserError, csv.Error) as error:
         raise AnlageError(f"'{path}' is no regular table ({str(error).strip()}).") from error
     frame = frame.fillna("")

@@ -152,7 +152,8 @@ class _Block(nn.Module):
         self.mix = nn.Conv2d(width, width, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + self.mix(functional.silu(self.scale(self.look(x))))
+        found: torch.Tensor = x + self.mix(functional.silu(self.scale(self.look(x))))
+        return found
 
 
 class _Scale(nn.Module):
@@ -180,4 +181,5 @@ def _sliding_max(x: torch.Tensor, window: int) -> torch.Tensor:
         x = torch.maximum(x[..., :-width], x[..., width:])
         width *= 2
     rest = window - width
-    return torch.maximum(x[..., : x.shape[-1] - rest], x[..., rest:]) if rest else x
+    found: torch.Tensor = torch.maximum(x[..., : x.shape[-1] - rest], x[..., rest:]) if rest else x
+    return found

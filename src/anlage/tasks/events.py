@@ -37,7 +37,7 @@ class EventsConfig(Frozen):
     """How each signal is brought to one scale: percentile, absolute, window (smallest to largest of each), noise or none; one for all, or one for each. auto: percentile for tracks, noise for windows."""
     limits: tuple[tuple[float, float], ...] = ()
     """Percentiles, or absolute values, that become 0 and 1: [[0.1, 99.9]] for all, or a pair for each signal."""
-    clip: bool = False
+    clip_signals: bool = False
     """Cut off what lies outside the limits."""
     window: Annotated[int, Ge(8)] | None = None
     """Samples of a window; of longer ones the end is left out. None: as in the file."""
@@ -114,7 +114,7 @@ class EventsTask:
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan
     inherited: ClassVar[tuple[str, ...]] = (
-        "kind", "signals", "normalise", "limits", "clip", "resolution", "width", "depth", "kernel",
+        "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "kernel",
     )  # fmt: skip
     material: ClassVar[SignalFiles] = SignalFiles()
 

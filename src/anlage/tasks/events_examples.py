@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +52,7 @@ class Tracks:
 
     def select(self, rows: npt.NDArray[np.bool_]) -> Tracks:
         """Some of them."""
-        return Tracks(
-            self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows]
-        )
+        return Tracks(self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows])
 
 
 @dataclass(frozen=True)
@@ -119,15 +117,20 @@ class EventsExamples:
         spread = values.std(axis=2, keepdims=True)
         noise = config.noise * rng.random((n, c, 1)) * spread * rng.standard_normal(values.shape, dtype=np.float32)
         sign = np.where(config.flip_sign & (rng.random((n, 1, 1)) < 0.5), -1.0, 1.0)
-        return ((sign * gain * values + noise) * known).astype(np.float32)
+        louder: npt.NDArray[np.float32] = ((sign * gain * values + noise) * known).astype(np.float32)
+        return louder
 
     # --- tracks -----------------------------------------------------------------------------------------------------
 
-    def _tracks(self, rng: np.random.Generator, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:
+    def _tracks(self, rng: np.random.Generator, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         longest = self.train.values.shape[2]
         n, c = len(rows), self.train.values.shape[1]
         values, known = np.zeros((n, c, longest), np.float32), np.zeros((n, c, longest), np.float32)
-        score, state, weight = np.zeros(n, np.int64), np.zeros((n, longest), np.float32), np.zeros((n, longest), np.float32)
+        score, state, weight = (
+            np.zeros(n, np.int64),
+            np.zeros((n, longest), np.float32),
+            np.zeros((n, longest), np.float32),
+        )
         for i, row in enumerate(rows):
             low, high, score[i] = self._piece(rng, int(row)) if self.setting.augment else self._whole(int(row))
             length = high - low

@@ -139,16 +139,16 @@ def _in_words(signals: Signals, held: npt.NDArray[np.bool_]) -> str:
     return f"{int(held.sum())} {noun} of {n} of {of} {where}"
 
 
-def _plan(
-    signals: Signals, held: npt.NDArray[np.bool_], config: EventsConfig, base: EventsPlan | None
-) -> EventsPlan:
+def _plan(signals: Signals, held: npt.NDArray[np.bool_], config: EventsConfig, base: EventsPlan | None) -> EventsPlan:
     repeated = signals.kind == "repeated"
     window = _window(signals, config, base) if repeated else 0
     if base is not None:
-        return base.model_copy(update={"longest": signals.n_frames, "interval_s": signals.interval_s, "event": config.event})
+        return base.model_copy(
+            update={"longest": signals.n_frames, "interval_s": signals.interval_s, "event": config.event}
+        )
     learnt = signals.select(~held)
     how: list[Normalise] = [("noise" if repeated else "percentile") if h == "auto" else h for h in config.normalise]
-    scales = plan_scales(learnt.values, signals.names, how, config.limits, clip=config.clip)
+    scales = plan_scales(learnt.values, signals.names, how, config.limits, clip=config.clip_signals)
     stride = max(1, round(window / config.resolution)) if repeated else 1
     positions = -(-window // stride) if repeated else int(np.diff(learnt.spans, axis=1).max())
     onset, direction = _shape_of(learnt, scales, window) if repeated else (0.0, 0)

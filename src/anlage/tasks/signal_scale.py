@@ -51,7 +51,7 @@ class SignalScale(Frozen):
             Samples between the two whose difference tells the noise.
         """
         if self.how == "none":
-            found = values
+            found: npt.NDArray[np.float64] = values
         elif self.how == "noise":
             found = (values - _median(values)) / (_SPREAD * noise_of(values, lag))
         elif self.how == "window":
@@ -59,12 +59,14 @@ class SignalScale(Frozen):
             found = (values - low) / np.maximum(high - low, _TINY)
         else:
             found = (values - self.low) / (self.high - self.low)
-        return np.clip(found, 0.0, 1.0) if self.clip else found
+        return found.clip(0.0, 1.0) if self.clip else found
 
     def apply_along(self, trace: npt.NDArray[np.float64], window: int, lag: int) -> npt.NDArray[np.float64]:
         """A long trace (T,), every part of it as the window around it would be; see `apply`."""
         if self.how == "noise":
-            found = (trace - baseline_of(trace, window)) / (_SPREAD * noise_of(trace[None], lag)[0])
+            found: npt.NDArray[np.float64] = (trace - baseline_of(trace, window)) / (
+                _SPREAD * noise_of(trace[None], lag)[0]
+            )
         elif self.how == "window":
             from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
@@ -72,8 +74,8 @@ class SignalScale(Frozen):
             low, high = minimum_filter1d(filled, window), maximum_filter1d(filled, window)
             found = (trace - low) / np.maximum(high - low, _TINY)
         else:
-            return self.apply(trace[None], lag)[0]
-        return np.clip(found, 0.0, 1.0) if self.clip else found
+            return np.asarray(self.apply(trace[None], lag)[0])
+        return found.clip(0.0, 1.0) if self.clip else found
 
 
 def lag_of(window: int) -> int:
@@ -110,7 +112,9 @@ def plan_scales(
     n = len(names)
     for what, given in (("normalise", how), ("limits", limits)):
         if len(given) not in (0, 1, n):
-            raise AnlageError(f"The setting {what} has {len(given)} entries for {n} signals ({', '.join(names)}); give 1 or {n}.")
+            raise AnlageError(
+                f"The setting {what} has {len(given)} entries for {n} signals ({', '.join(names)}); give 1 or {n}."
+            )
     scales = []
     for c, name in enumerate(names):
         kind = how[c] if len(how) == n else how[0]
@@ -169,10 +173,14 @@ def _scale(
         return SignalScale(name=name, how=how, clip=clip)
     measured = values[np.isfinite(values)]
     if not len(measured):
-        raise AnlageError(f"The signal '{name}' has no value in any track to learn from; leave it out with --set signals=…")
+        raise AnlageError(
+            f"The signal '{name}' has no value in any track to learn from; leave it out with --set signals=…"
+        )
     low, high = limits or (_PERCENTILES if how == "percentile" else _ABSOLUTE)
     if not low < high or (how == "percentile" and not 0 <= low < high <= 100):
-        raise AnlageError(f"The limits {low:g} and {high:g} of '{name}' are not in order; percentiles lie from 0 to 100.")
+        raise AnlageError(
+            f"The limits {low:g} and {high:g} of '{name}' are not in order; percentiles lie from 0 to 100."
+        )
     if how == "percentile":
         low, high = (float(v) for v in np.percentile(measured, (low, high)))
         if high - low <= _TINY * max(1.0, abs(low)):
@@ -182,7 +190,7 @@ def _scale(
 
 def _median(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(N, 1) median of the measured values of each row; 0 where there are none."""
-    empty = ~np.isfinite(values).any(axis=1)
+    empty = np.asarray(~np.isfinite(values).any(axis=1))
     filled = np.where(empty[:, None], 0.0, values)
     fast = np.median if np.isfinite(filled).all() else np.nanmedian
     found: npt.NDArray[np.float64] = fast(filled, axis=1, keepdims=True)
@@ -190,6 +198,6 @@ def _median(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _extremes(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    empty = ~np.isfinite(values).any(axis=1)
+    empty = np.asarray(~np.isfinite(values).any(axis=1))
     filled = np.where(empty[:, None], 0.0, values)
     return np.nanmin(filled, axis=1, keepdims=True), np.nanmax(filled, axis=1, keepdims=True)

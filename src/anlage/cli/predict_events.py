@@ -1,0 +1,127 @@
+"""``predict`` with a model of events: signals in, a table of events out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.cli.arguments import Parser
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.model import Model
+    from anlage.signals import Signals
+
+__all__ = ["add_events", "looks_at_signals", "predict_events"]
+
+
+def add_events(parser: Parser) -> None:
+    """The options that only events have."""
+    group = parser.add_argument_group("events (a model of signals, with a file of signals in place of IMAGE)")
+    group.add_argument(
+        "--invert",
+        action="store_true",
+        help="turn the signals upside down: events here go the other way than those learnt from",
+    )
+
+
+def looks_at_signals(name: str) -> bool:
+    """Whether what is to be predicted are events: the model is one of signals, or a file of miniML's weights."""
+    from anlage.cli.runs import model_of
+    from anlage.inference import CLASSICAL, STARTER
+    from anlage.inference.keras_model import is_keras
+    from anlage.model import SUFFIX, read_card
+
+    if name in (CLASSICAL, STARTER):
+        return False
+    path = model_of(name)
+    if is_keras(path):
+        return True
+    return path.suffix == SUFFIX and path.is_file() and read_card(path).task == "events"
+
+
+def predict_events(options: argparse.Namespace) -> int:
+    """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
+    from anlage.cli.runs import model_of
+    from anlage.inference.keras_model import is_keras, open_keras
+    from anlage.inference.signal_events import are_traces, signals_for
+    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.signals import open_signals
+    from anlage.model import load_model
+
+    output: Path = options.output
+    if output.suffix.lower() != ".csv":
+        raise AnlageError(f"'{output}' cannot hold events; choose a name that ends in .csv.")
+    check_apart(output, options.image)
+    check_replaceable(output, None)
+    path = model_of(options.model)
+    signals = open_signals(options.image, interval_s=options.interval)
+    for note in signals.notes:
+        print(note)
+    _describe(signals)
+    if is_keras(path):
+        return _windows(open_keras(path).score(signals, invert=options.invert), signals, output, options.threshold)
+    model = load_model(path, task="events")
+    print(f"Model {model.card.name}: finds {model.card.finds}.")
+    signals = signals_for(model, signals, invert=options.invert)
+    if model.card.plan["kind"] == "once":
+        return _tracks(model, signals, output, options)
+    if are_traces(model, signals):
+        return _traces(model, signals, output, options)
+    from anlage.inference.signal_events import score_windows
+
+    return _windows(score_windows(model, signals, options.device), signals, output, options.threshold)
+
+
+def _describe(signals: Signals) -> None:
+    n, frames = len(signals), signals.n_frames
+    step = (
+        "time between samples unknown: times are told in frames"
+        if signals.interval_s is None
+        else f"{signals.interval_s:g} s between samples"
+    )
+    print(
+        f"{n} signal{'s' * (n > 1)} of up to {frames} samples ({', '.join(signals.names[:6])}{' …' * (len(signals.names) > 6)}); {step}."
+    )
+
+
+def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Namespace) -> int:
+    from anlage.inference.signal_events import track_events
+    from anlage.io.event_tables import write_events
+
+    events = track_events(model, signals, options.device)
+    write_events(output, events)
+    counts = np.bincount(events.classes, minlength=3)
+    print(f"{counts[0]} tracks with an event, {counts[1]} without, {counts[2]} other; written to {output}.")
+    return 0
+
+
+def _traces(model: Model, signals: Signals, output: Path, options: argparse.Namespace) -> int:
+    from anlage.inference.trace_events import TraceSettings, trace_events
+    from anlage.io.event_tables import write_events
+
+    settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
+    events = trace_events(model, signals, settings, device=options.device)
+    write_events(output, events)
+    print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {output}.")
+    return 0
+
+
+def _windows(probability: npt.NDArray[np.float64], signals: Signals, output: Path, threshold: float | None) -> int:
+    import pandas as pd
+
+    from anlage.io.atomic import replacing
+
+    told = probability >= (0.5 if threshold is None else threshold)
+    table: dict[str, Any] = {"window": np.arange(len(signals))}
+    if (signals.group != "").any():
+        table["recording"] = signals.group
+    table |= {"probability": probability.round(6), "score": told.astype(np.int64)}
+    with replacing(output) as temporary:
+        pd.DataFrame(table).to_csv(temporary, index=False)
+    print(f"{int(told.sum())} of {len(signals)} windows hold an event; written to {output}.")
+    return 0
