@@ -10,13 +10,15 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["are_classes", "check_painted", "measure", "n_pieces", "radius"]
+__all__ = ["are_classes", "check_painted", "look_painted", "measure", "n_pieces", "radius"]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
 _PIECES = 3
 _CRUMB = 0.1
 """A piece smaller than this part of the largest is a slip of the brush."""
+_EVEN = 0.7
+"""Part of painted voxels whose neighbour has the same value, in labels at least; in an image noise sees to it."""
 _MIDDLE = (32, 256, 256)
 """Voxels (z, y, x) of a frame that are enough to tell."""
 
@@ -102,6 +104,15 @@ def are_classes(labels_ZYX: npt.NDArray[Any]) -> bool:
         return False
     several = sum(n_pieces(labels_ZYX == value) > 1 for value in values)
     return 2 * several > len(values)
+
+
+def look_painted(plane_YX: npt.NDArray[Any]) -> bool:
+    """Whether a plane looks like labels: whole numbers with background, where neighbours mostly have the same value."""
+    if plane_YX.dtype.kind not in "bui" or plane_YX.all() or not plane_YX.any():
+        return False
+    painted = plane_YX[:, 1:] != 0
+    same = (plane_YX[:, 1:] == plane_YX[:, :-1]) & painted
+    return bool(same.sum() > _EVEN * painted.sum())
 
 
 def radius(sizes: npt.NDArray[Any], spacing: Spacing, *, is_flat: bool) -> npt.NDArray[np.float64]:

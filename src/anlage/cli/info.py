@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_as_told
 from anlage.errors import AnlageError
 
+if TYPE_CHECKING:
+    from anlage.timelapse import TimeLapse
+
 __all__: list[str] = []
+
+_MOST_FAULTS = 10
+"""Of each kind so many are printed."""
 
 
 def configure_info(parser: Parser) -> None:
     parser.explain(
-        "Recognises projects, stores, runs, models, tables of nuclei and images, and says what is in them.",
+        "Recognises projects, stores, runs, models, tables of nuclei, images and label images, and says what is in them;\n"
+        "of labels also what looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
         "anlage info run",
     )
     parser.add_argument("path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF or CTC folder")
@@ -40,12 +49,16 @@ def run_info(options: argparse.Namespace) -> int:
     if "anlage_store" in attributes:
         from anlage.dataset.store import Store
 
-        print(Store.open(path).summary())
+        store = Store.open(path)
+        print(store.summary())
+        if store.labels is not None:
+            from anlage.timelapse import TimeLapse
+
+            tell_faults(TimeLapse.of(store.labels, "tzyx", source=f"{path}/labels"))
         return 0
     if "geff" in attributes or path.suffix == ".geff" or ctc_folder(path) is not None:
         return _annotations(path, options)
-    open_as_told(options.path, options)
-    return 0
+    return _image(options)
 
 
 def _file(path: Path, options: argparse.Namespace) -> int:
@@ -56,8 +69,40 @@ def _file(path: Path, options: argparse.Namespace) -> int:
     elif path.suffix.lower() == ".csv":
         _annotations(path, options)
     else:
-        open_as_told(options.path, options)
+        return _image(options)
     return 0
+
+
+def _image(options: argparse.Namespace) -> int:
+    from anlage.io.label_images import kind_of_labels, open_label_image
+    from anlage.labels import look_painted
+
+    image = open_as_told(options.path, options)
+    kind = kind_of_labels(Path(options.path))
+    _, z, y, x = image.shape_tzyx
+    middle = image.read(Box((0, 1), (z // 2, z // 2 + 1), (0, y), (0, x)), [0])[0, 0, 0]
+    if image.n_channels == 1 and (kind in ("labels", "classes") or look_painted(middle)):
+        tell_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing))
+    return 0
+
+
+def tell_faults(labels: TimeLapse) -> None:
+    """Print what is painted, and what looks wrong with its place."""
+    from anlage.cli.bars import counting
+    from anlage.faults import find_faults
+
+    with counting("looking through the labels") as progress:
+        report = find_faults(labels, on_progress=progress)
+    print(f"Painted: {report}.")
+    if not report.faults:
+        print("Nothing looks wrong.")
+    for kind, n in report.counts.items():
+        shown = [fault for fault in report.faults if fault.kind == kind]
+        for fault in shown[:_MOST_FAULTS]:
+            place = "" if fault.position is None else " (at t {}, z {}, y {}, x {})".format(*fault.position)
+            print(f"  {fault.text}{place}")
+        if n > _MOST_FAULTS:
+            print(f"  … and {n - _MOST_FAULTS} more like the last.")
 
 
 def _annotations(path: Path, options: argparse.Namespace) -> int:
