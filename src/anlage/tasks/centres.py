@@ -19,11 +19,7 @@ from torch.nn import functional
 
 from anlage.blobs import suppress
 
-__all__ = ["LOWEST", "N_OUT", "Candidates", "centre_loss", "centre_target", "decode_centres"]
-
-N_OUT = 4
-"""Outputs per cell: heat logit, and offset to the centre along z, y, x in cells."""
-
+__all__ = ["LOWEST", "Candidates", "centre_loss", "centre_target", "decode_centres"]
 
 LOWEST = 0.05
 """Cells less probable than this, before calibration, are usually not looked at."""
@@ -109,6 +105,8 @@ class Candidates:
     """(N, 3) positions (z, y, x) in cells."""
     logits: npt.NDArray[np.float64]
     """(N,) uncalibrated logit of being a centre."""
+    peaks: npt.NDArray[np.int64]
+    """(N, 3) the warmest cell (z, y, x) of each: where a tile and its neighbour agree to the last digit."""
 
 
 def decode_centres(
@@ -139,13 +137,13 @@ def decode_centres(
     cells = np.stack(warm, axis=1).astype(np.float64)
     logits = heat_logits[warm].astype(np.float64)
     if len(cells) == 0:
-        return Candidates(cells, logits)
+        return Candidates(cells, logits, cells.astype(np.int64))
     votes = cells + np.stack([offset[warm] for offset in offsets], axis=1)
     scale = np.asarray(cell_diameters, dtype=float)
     kept = suppress(votes * scale, logits, distance)
     centres = _refined(votes, logits, kept, scale, distance)
     upper = np.array(heat_logits.shape) - 0.5
-    return Candidates(np.clip(centres, -0.5, upper - 1e-6), logits[kept])
+    return Candidates(np.clip(centres, -0.5, upper - 1e-6), logits[kept], cells[kept].astype(np.int64))
 
 
 def _nearest(cells: torch.Tensor, points: torch.Tensor, cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

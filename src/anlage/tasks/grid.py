@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,14 @@ class Placement:
         from anlage.networks.resample import resample
 
         return resample(image, self.step_zyx, self.shape_zyx)
+
+    def nearest(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Bring an image (Z, Y, X) onto the working grid: each working voxel takes the value of the voxel at its centre."""
+        at = [
+            np.clip(np.rint((np.arange(n) + 0.5) * step - 0.5).astype(int), 0, size - 1)
+            for n, step, size in zip(self.shape_zyx, self.step_zyx, image.shape, strict=True)
+        ]
+        return image[np.ix_(*at)]
 
 
 def plan_grid(spacing: Spacing, diameter_um: float, *, flat: bool, cells: float, n_levels: int = 3) -> Grid:

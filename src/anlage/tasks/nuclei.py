@@ -1,9 +1,9 @@
-"""The nuclei task: find every nucleus in an image, from centres marked in a part of it."""
+"""The nuclei task: find, outline or classify what was marked or painted in a part of an image, in all of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
 
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
     from anlage.dataset.store import Store
     from anlage.tasks.nuclei_examples import NucleiExamples
 
-__all__ = ["NucleiConfig", "NucleiPlan", "NucleiTask"]
+__all__ = ["N_CENTRE", "N_FINE", "NucleiConfig", "NucleiPlan", "NucleiTask"]
+
+N_CENTRE = 4
+"""Outputs for each cell that find centres: heat logit, and offset to the centre along z, y, x in cells."""
+N_FINE = 4
+"""Outputs for each working voxel that outline objects: logit of being inside, and the vote along z, y, x in cells."""
 
 
 class NucleiConfig(Frozen):
     """Parameters of the nuclei task."""
 
-    head: Literal["centres"] = "centres"
-    """What the network says: 'centres', one point for each nucleus."""
+    head: Literal["centres", "instances", "classes"] = "centres"
+    """What the network says: 'centres', one point for each nucleus; 'instances', an outline for each; 'classes', the class of every voxel."""
+    classes: tuple[Annotated[int, Ge(0)], ...] | None = None
+    """Label values that are classes, for head=classes: 0 is what was left unpainted. By default all that were painted, and 0 where the annotation is complete."""
     diameter_um: Annotated[float, Gt(0)] | None = None
     """Typical diameter of a nucleus in µm; by default measured in the training data."""
     frames: Annotated[tuple[int, ...], MinLen(1)] = (0,)
@@ -63,6 +70,18 @@ class NucleiPlan(Frozen):
     """Width of the heat-map's spots in nucleus diameters."""
     match_radius_um: float
     """A candidate nearer than this to a true centre is right, in validation."""
+    head: str = "centres"
+    """What the network says."""
+    classes: tuple[int, ...] = ()
+    """Label values of the classes, in the order of the network's outputs."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs for each cell."""
+        voxels = self.grid.stem[0] * self.grid.stem[1] * self.grid.stem[2]
+        if self.head == "classes":
+            return len(self.classes) * voxels
+        return N_CENTRE + (N_FINE * voxels if self.head == "instances" else 0)
 
     @property
     def sigma_um(self) -> float:
@@ -70,7 +89,7 @@ class NucleiPlan(Frozen):
 
 
 class NucleiTask:
-    """Centres of nuclei, in 2D and 3D."""
+    """Centres, outlines or classes, in 2D and 3D."""
 
     name: ClassVar[str] = "nuclei"
     title: ClassVar[str] = "Nuclei"
@@ -79,6 +98,13 @@ class NucleiTask:
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
     inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")
+    adapted: ClassVar[tuple[str, ...]] = ("head",)
+
+    def minutes_for(self, config: NucleiConfig) -> float:
+        return self.minutes if config.head == "centres" else 2 * self.minutes
+
+    def has_usual_start(self, config: NucleiConfig) -> bool:
+        return config.head != "classes"  # what is painted may look like anything
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return nuclei_readiness(nuclei, boxes)
@@ -92,33 +118,43 @@ class NucleiTask:
         import torch
 
         from anlage.networks.unet import UNet
-        from anlage.tasks.centres import N_OUT
 
         network = UNet(
             plan.n_channels * len(plan.frames),
-            N_OUT,
+            plan.n_outputs,
             stem=plan.grid.stem,
             strides=plan.grid.strides,
             widths=[config.width * 2**level for level in range(config.levels)],
             kernels=plan.grid.kernels,
         )
-        network.begin_with(torch.tensor([-4.0, 0.0, 0.0, 0.0]))  # nothing anywhere: most cells are background
+        begin = torch.zeros(plan.n_outputs)
+        if plan.head != "classes":
+            begin[0] = -4.0  # nothing anywhere: most cells are background
+        network.begin_with(begin)
         return network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload, no-any-return]
 
     def loss(
         self, network: torch.nn.Module, batch: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        from anlage.tasks.centres import centre_loss
+        from anlage.tasks.heads import loss
 
-        parts = centre_loss(network(batch["image"]), batch["heat"], batch["offset"], batch["known"])
-        return parts["heat"] + parts["offset"], {name: part.detach() for name, part in parts.items()}
+        return loss(network(batch["image"]), batch)
+
+    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Weights of a model with another head, as this network can take them: all but the last layer's, of which centres."""
+        shared = {name: array for name, array in theirs.items() if name in own and array.shape == own[name].shape}
+        for name in ("leave.weight", "leave.bias"):
+            if name not in shared and name in theirs and len(own[name]) > len(theirs[name]) == N_CENTRE:
+                shared[name] = own[name].clone()
+                shared[name][:N_CENTRE] = theirs[name]
+        return shared
 
     def validate(self, network: torch.nn.Module, examples: NucleiExamples) -> Validation:
-        from anlage.tasks.nuclei_validation import validate
+        from anlage.tasks.heads import validate
 
         return validate(network, examples)
 
     def finish(self, network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
-        from anlage.tasks.nuclei_validation import finish
+        from anlage.tasks.heads import finish
 
         return finish(network, examples)

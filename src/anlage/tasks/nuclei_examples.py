@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,22 @@ from anlage.dataset.augment import Augmentation, draw, shade, warp, warp_image
 from anlage.dataset.store import Store
 from anlage.tasks.centres import centre_target
 from anlage.tasks.grid import Placement, Zyx
+from anlage.tasks.masks import vote_target
 from anlage.tasks.nuclei import NucleiPlan
+from anlage.tasks.paint import UNSURE, Paint
 from anlage.tasks.task import Setting
 
 __all__ = ["NucleiExamples", "WorkingFrames"]
 
 NUCLEI_SHARE = 0.75
 """Share of patches drawn around a nucleus; the others lie anywhere in the known part."""
+
+_FINE: tuple[tuple[str, Literal["bilinear", "nearest"]], ...] = (
+    ("values", "nearest"),
+    ("inside", "bilinear"),
+    ("painted", "nearest"),
+)
+"""What a patch has of paint, and how it is warped."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class WorkingFrames:
     frames: tuple[int, ...]
     placement: Placement
     unit_um: float
+    paint: Paint | None = None
+    """What is painted, where the network learns that."""
 
     @property
     def shape_zyx(self) -> Zyx:
@@ -101,34 +112,56 @@ class NucleiExamples:
         ]
         object.__setattr__(self, "_nuclei", np.array(rows, dtype=np.int64).reshape(-1, 3))
 
+    @property
+    def n_examples(self) -> int:
+        """Nuclei to learn from: so many examples are an epoch."""
+        return len(self._nuclei)
+
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([self.setting.seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         device, plan = self.setting.device, self.plan
         large = self._source_shape()
         drawn = [self._patch(rng, large) for _ in range(batch_size)]
-        pixels = torch.from_numpy(np.stack([d[0] for d in drawn])).to(device, torch.float32)
-        known = torch.from_numpy(np.stack([d[1] for d in drawn])[:, None]).to(device, torch.float32)
-        points = torch.from_numpy(np.concatenate([d[2] for d in drawn]).astype(np.float32))
-        owner = torch.from_numpy(np.repeat(np.arange(batch_size), [len(d[2]) for d in drawn]))
+        pixels = torch.from_numpy(np.stack([d.image for d in drawn])).to(device, torch.float32)
+        known = torch.from_numpy(np.stack([d.known for d in drawn])[:, None]).to(device, torch.float32)
+        points = torch.from_numpy(np.concatenate([d.centres for d in drawn]).astype(np.float32))
+        owner = torch.from_numpy(np.repeat(np.arange(batch_size), [len(d.centres) for d in drawn]))
         voxel = plan.grid.voxel_diameters_zyx
         by = draw(generator, batch_size, self.augmentation, spacing_yx=(voxel[1], voxel[2]))
         shape_yx = plan.patch_zyx[1:]
         warped, points = warp(pixels, points, owner, by, shape_yx)
-        image = shade(warped, generator, self.augmentation)
+        image = shade(warped, generator, self.augmentation).contiguous(memory_format=torch.channels_last_3d)
         known = warp_image(known, by, shape_yx, outside="zeros")
+        per_image = [points[owner == b] for b in range(batch_size)]
+        if plan.head == "centres":
+            return {"image": image, **self._centres(per_image, known)}
+        values, inside, painted = (
+            warp_image(
+                torch.from_numpy(np.stack([getattr(d, name) for d in drawn])[:, None]).to(device, torch.float32),
+                by, shape_yx, mode=mode, outside="zeros",
+            )
+            for name, mode in _FINE
+        )  # fmt: skip
+        painted = (painted > 0.5).float() * (known > 0.5)
+        if plan.head == "classes":
+            return {"image": image, "class": values.round().long(), "painted": painted}
+        # where an object lies whose centre is unknown, nothing is known of centres
+        known = known * (values != UNSURE)
+        fine = {
+            "inside": inside, "painted": painted,
+            "vote": vote_target(values, per_image, plan.grid.stem), "voted": painted * (values > 0),
+        }  # fmt: skip
+        return {"image": image, **self._centres(per_image, known), **fine}
+
+    def _centres(self, points: Sequence[torch.Tensor], known: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Target of the centres: points (N, 3) and what is known, in working voxels."""
+        plan = self.plan
         stem = plan.grid.stem
         cells = [n // s for n, s in zip(plan.patch_zyx, stem, strict=True)]
-        in_cells = (points + 0.5) / torch.tensor(stem) - 0.5
-        heat, offset = centre_target(
-            [in_cells[owner == b].to(device) for b in range(batch_size)],
-            cells,
-            plan.grid.cell_diameters.tolist(),
-            plan.sigma,
-        )
-        known = (functional.avg_pool3d(known, stem) > 0.5).float()
-        image = image.contiguous(memory_format=torch.channels_last_3d)
-        return {"image": image, "heat": heat, "offset": offset, "known": known}
+        in_cells = [((one + 0.5) / torch.tensor(stem) - 0.5).to(self.setting.device) for one in points]
+        heat, offset = centre_target(in_cells, cells, plan.grid.cell_diameters.tolist(), plan.sigma)
+        return {"heat": heat, "offset": offset, "known": (functional.avg_pool3d(known, stem) > 0.5).float()}
 
     def _source_shape(self) -> Zyx:
         """Patch to read so that a turned and scaled one still finds pixels in most of its corners."""
@@ -137,10 +170,7 @@ class NucleiExamples:
         z, y, x = self.plan.patch_zyx
         return (z, int(np.ceil(y * factor / 2) * 2), int(np.ceil(x * factor / 2) * 2))
 
-    def _patch(
-        self, rng: np.random.Generator, shape: Zyx
-    ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-        """Pixels, what is known, and centres in voxels of the patch."""
+    def _patch(self, rng: np.random.Generator, shape: Zyx) -> _Patch:
         at_nucleus = rng.random() < NUCLEI_SHARE and len(self._nuclei) > 0
         if at_nucleus:
             part, t, n = self._nuclei[rng.integers(len(self._nuclei))]
@@ -159,7 +189,26 @@ class NucleiExamples:
         start = np.clip(start + border, 0, room) - border
         image = _crop(frames.stack(t, self.plan.frames), start, shape, fill="edge")
         known = _crop(frames.known[t][None], start, shape, fill="constant")[0]
-        return image, known, frames.centres[t] - start
+        patch = _Patch(image, known, frames.centres[t] - start)
+        if frames.paint is None:
+            return patch
+        paint = frames.paint
+        values = _crop(paint.values[t][None], start, shape, fill="constant")[0]
+        painted = _crop(paint.known[t][None], start, shape, fill="constant")[0]
+        inside = _crop(paint.inside[t][None], start, shape, fill="constant")[0] if len(paint.inside) else painted
+        return replace(patch, values=values, inside=inside, painted=painted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    """What was cut out for one example; centres in voxels of the patch."""
+
+    image: npt.NDArray[np.float16]
+    known: npt.NDArray[np.uint8]
+    centres: npt.NDArray[np.float64]
+    values: npt.NDArray[Any] | None = None
+    inside: npt.NDArray[Any] | None = None
+    painted: npt.NDArray[Any] | None = None
 
 
 def _somewhere(known_zyx: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ from anlage.tasks.decoding import decoded, lacks_context
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
+from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
 from anlage.tasks.task import Setting
 
 __all__ = ["prepare"]
@@ -32,9 +35,21 @@ BYTES_PER_VOXEL = 1400
 """Memory of a training step per working voxel and unit of width/32: about 550 measured in bfloat16, up to 1460 in float32."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Working:
+    """How parts of stores are brought onto the grid."""
+
+    grid: Grid
+    reach: int
+    cache: Path
+    head: str
+    classes: tuple[int, ...]
+
+
 def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
     """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores)
+    classes = check_painted_stores(stores, config)
     reach = max(abs(offset) for offset in config.frames)
     # two frames whose contexts share a frame are not independent
     split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
@@ -43,11 +58,10 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     notes = [*(note for _, note in units.values() if note), *split.notes]
     earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
     grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
+    working = _Working(grid, reach, setting.cache, config.head, classes)
 
     def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
-        return tuple(
-            frames for part in parts for frames in _work(part, grid, units[part.store.path][0], reach, setting.cache)
-        )
+        return tuple(frames for part in parts for frames in _work(part, working, units[part.store.path][0]))
 
     train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
     if not sum(frames.n_known for frames in train):
@@ -56,6 +70,13 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         validation, held_out = train, "nothing: the training data themselves"
         notes.append(
             "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
+        )
+    if classes and (absent := absent_classes(train, classes)):
+        train = validation = on_grid([Part(store) for store in stores])
+        held_out = "nothing: the training data themselves"
+        notes.append(
+            f"Class {', '.join(map(str, absent))} is painted only in what would be held out, so nothing is: paint it elsewhere "
+            "too, to learn how well it is told apart."
         )
     if reach and lacks_context(stores, reach):
         notes.append(
@@ -71,6 +92,8 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         patch_zyx=_patch_shape(config, grid, pooled, train),
         sigma=config.sigma,
         match_radius_um=MATCH_DIAMETERS * pooled,
+        head=config.head,
+        classes=classes,
     )
     augmentation = Augmentation() if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
@@ -152,10 +175,13 @@ def _unit(store: Store, pooled: float, config: NucleiConfig) -> tuple[float, str
     )
 
 
-def _work(part: Part, grid: Grid, unit_um: float, reach: int, cache: Path) -> list[WorkingFrames]:
+def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:
     """Bring a part of a store onto the grid, cuboid by cuboid: what lies between cuboids costs nothing."""
-    boxes = [_read_box(part, cuboid.box, unit_um, reach) for cuboid in part.store.meta.cuboids]
-    pieces = [_work_box(part, box, grid, unit_um, cache) for box in boxes if box is not None]
+    pieces = []
+    for cuboid in part.store.meta.cuboids:
+        box = _read_box(part, cuboid.box, unit_um, working.reach)
+        if box is not None:
+            pieces.append(_work_box(part, box, cuboid.box, working, unit_um))
     return [piece for piece in pieces if piece.frames]
 
 
@@ -171,22 +197,30 @@ def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None
     return Box((max(0, t0 - reach), min(store.shape_tzyx[0], t1 + reach)), z, y, x)
 
 
-def _work_box(part: Part, box: Box, grid: Grid, unit_um: float, cache: Path) -> WorkingFrames:
+def _work_box(part: Part, box: Box, cuboid: Box, working: _Working, unit_um: float) -> WorkingFrames:
     store = part.store
-    placement = grid.place(store.spacing, unit_um, box.shape[1:])
-    image = decoded(store, box, placement, cache)
+    placement = working.grid.place(store.spacing, unit_um, box.shape[1:])
+    image = decoded(store, box, placement, working.cache)
     mask, space = part.mask(), box.slices[1:]
     nuclei = store.positives
     nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
     known = np.zeros((box.shape[0], *placement.shape_zyx), dtype=np.uint8)
     centres: list[npt.NDArray[np.float64]] = []
+    per_frame = [nuclei.select(nuclei.frames == t) for t in range(*box.t)]
     for i, t in enumerate(range(*box.t)):
-        centres.append(placement.to_working(nuclei.positions[nuclei.frames == t, 1:] - box.start[1:]))
+        centres.append(placement.to_working(per_frame[i].positions[:, 1:] - box.start[1:]))
         if t in part.frames:
             weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
             known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
     frames = tuple(i for i, frame in enumerate(known) if frame.any())
-    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um)
+    paint = None
+    share = hashlib.sha256(repr((part.box, part.exclude, working.classes)).encode()).hexdigest()[:12]
+    cache = working.cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {share}"
+    if working.head == "instances":
+        paint = objects_on_grid(store, box, cuboid, per_frame, placement, cache)
+    elif working.head == "classes":
+        paint = classes_on_grid(store, box, working.classes, placement, cache)
+    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um, paint)
 
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:

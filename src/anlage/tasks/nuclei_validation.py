@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,27 @@ import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.matching import match, match_in_order
-from anlage.tasks.centres import LOWEST, centre_loss, centre_target, decode_centres
+from anlage.tasks.centres import LOWEST, Candidates, centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
-from anlage.tasks.nuclei import NucleiPlan
+from anlage.tasks.nuclei import N_CENTRE, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.task import Evidence, Validation
 
-__all__ = ["finish", "validate"]
+__all__ = [
+    "FAINTEST",
+    "FEW",
+    "MOST_VOXELS",
+    "FrameMatch",
+    "Matched",
+    "average_precision",
+    "best_f1",
+    "calibration_error",
+    "chosen",
+    "finish",
+    "match_output",
+    "together",
+    "validate",
+]
 
 FAINTEST = 0.005
 """Calibration also looks at candidates as faint as this: they are the background that it tells nuclei from."""
@@ -44,9 +59,9 @@ class Matched:
 def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
     """Average precision of the candidates; ties are decided by the loss."""
     matched = _match_frames(network, examples, examples.validation, every=MOST_VOXELS)
-    precision = _average_precision(matched)
+    precision = average_precision(matched)
     error = float(np.median(matched.error_um[matched.right])) if matched.right.any() else float("nan")
-    f1 = _best_f1(matched)
+    f1 = best_f1(matched)
     return Validation(
         loss=matched.loss,
         score=precision - 0.05 * min(matched.loss, 1.0),
@@ -64,7 +79,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     seen = matched
     if matched.n_truth < FEW:
         trained_on = _match_frames(network, examples, examples.train, every=4 * MOST_VOXELS, lowest=FAINTEST)
-        seen = _together([matched, trained_on])
+        seen = together([matched, trained_on])
     calibration = fit_platt(seen.logits, seen.right) if len(seen.logits) else Calibration()
     threshold = choose_threshold(calibration.apply(seen.logits), seen.right, seen.n_truth)
     probability = calibration.apply(matched.logits)
@@ -77,7 +92,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         "precision": tp / max(tp + fp, 1),
         "recall": tp / max(tp + fn, 1),
         "tp": float(tp), "fp": float(fp), "fn": float(fn),
-        "average_precision": _average_precision(matched),
+        "average_precision": average_precision(matched),
         "match_radius_um": examples.plan.match_radius_um,
     }  # fmt: skip
     if len(errors):
@@ -89,11 +104,11 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         metrics=metrics,
         threshold=threshold,
         calibration=calibration,
-        ece=_calibration_error(probability[plausible], matched.right[plausible]),
+        ece=calibration_error(probability[plausible], matched.right[plausible]),
     )
 
 
-def _calibration_error(probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float | None:
+def calibration_error(probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float | None:
     """Expected calibration error; None of too few candidates."""
     return expected_calibration_error(probability, right) if len(probability) >= MANY else None
 
@@ -106,11 +121,11 @@ def _match_frames(
     every: int,
     lowest: float = LOWEST,
 ) -> Matched:
-    chosen = _chosen(parts, every)
-    return _together([_match_frame(network, frames, t, examples, lowest) for frames, t in chosen])
+    return together([_match_frame(network, frames, t, examples, lowest) for frames, t in chosen(parts, every)])
 
 
-def _together(parts: list[Matched]) -> Matched:
+def together(parts: Sequence[Matched]) -> Matched:
+    """The candidates of several frames."""
     return Matched(
         np.concatenate([p.logits for p in parts]),
         np.concatenate([p.right for p in parts]),
@@ -120,7 +135,7 @@ def _together(parts: list[Matched]) -> Matched:
     )
 
 
-def _chosen(parts: tuple[WorkingFrames, ...], most: int) -> list[tuple[WorkingFrames, int]]:
+def chosen(parts: tuple[WorkingFrames, ...], most: int) -> list[tuple[WorkingFrames, int]]:
     """Frames to look at, evenly spaced if there are more than fit."""
     every = [(frames, t) for frames in parts for t in frames.frames]
     voxels = sum(float(np.prod(frames.shape_zyx)) for frames, _ in every)
@@ -132,9 +147,33 @@ def _match_frame(
     network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float
 ) -> Matched:
     plan: NucleiPlan = examples.plan
-    device = examples.setting.device
     image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
-    output = network_output(network, image, plan.grid, device)
+    output = network_output(network, image, plan.grid, examples.setting.device)
+    return match_output(output, frames, t, plan, lowest).counted
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMatch:
+    """All candidates of one frame, and which of them are right and count."""
+
+    found: Candidates
+    right: npt.NDArray[np.bool_]
+    counts: npt.NDArray[np.bool_]
+    error_um: npt.NDArray[np.float64]
+    n_truth: int
+    loss: float
+
+    @property
+    def counted(self) -> Matched:
+        """Those that count."""
+        kept = self.counts
+        return Matched(self.found.logits[kept], self.right[kept], self.error_um[kept], self.n_truth, self.loss)
+
+
+def match_output(
+    output: npt.NDArray[np.float32], frames: WorkingFrames, t: int, plan: NucleiPlan, lowest: float
+) -> FrameMatch:
+    """Candidates in a network's output (K, Z, Y, X) for one frame, matched with the truth."""
     stem = np.array(plan.grid.stem)
     truth = (frames.centres[t] + 0.5) / stem - 0.5
     known = _known_cells(frames.known[t], output.shape[1:], stem)
@@ -148,7 +187,7 @@ def _match_frame(
     counts = right | _at(known, found.cells)
     missed = np.setdiff1d(np.arange(len(truth)), pairs[:, 1])
     n_truth = int(right.sum() + _at(known, truth[missed]).sum())
-    return Matched(found.logits[counts], right[counts], error[counts], n_truth, _loss(output, truth, known, plan))
+    return FrameMatch(found, right, counts, error, n_truth, _loss(output[:N_CENTRE], truth, known, plan))
 
 
 def _known_cells(
@@ -183,13 +222,14 @@ def _curve(matched: Matched) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.fl
     return hits / np.arange(1, len(hits) + 1), hits / max(matched.n_truth, 1)
 
 
-def _average_precision(matched: Matched) -> float:
+def average_precision(matched: Matched) -> float:
+    """Average precision over all thresholds."""
     precision, recall = _curve(matched)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float((np.diff(recall, prepend=0.0) * envelope).sum())
 
 
-def _best_f1(matched: Matched) -> float:
+def best_f1(matched: Matched) -> float:
     """Best F1 over all thresholds."""
     precision, recall = _curve(matched)
     if len(precision) == 0 or not matched.right.any():

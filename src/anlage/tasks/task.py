@@ -58,6 +58,8 @@ class Evidence(Frozen):
     """Scores on held-out data at the chosen threshold, by name."""
     threshold: float
     """Calibrated probability above which a prediction is reported."""
+    thresholds: dict[str, float] = {}
+    """Further thresholds that were chosen with it, by name: 'inside', the probability from which a voxel is part of an object."""
     calibration: Calibration
     ece: float | None
     """Expected calibration error on held-out data; None where they were too few."""
@@ -91,6 +93,20 @@ class Task(Protocol):
     plan: ClassVar[type[Frozen]]
     inherited: ClassVar[tuple[str, ...]]
     """Parameters of `config` that shape the network: a training that starts from a model takes them from its card."""
+    adapted: ClassVar[tuple[str, ...]]
+    """Those of `inherited` that may be set otherwise all the same: the weights that fit are taken over (`adopt`)."""
+
+    def minutes_for(self, config: Any) -> float:
+        """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
+        ...
+
+    def has_usual_start(self, config: Any) -> bool:
+        """Whether a training with these parameters usually starts from the starter; where there is no such method, it does."""
+        ...
+
+    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
+        ...
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         """What there is to learn from in these regions of an image, and what is missing, before any store is built."""

@@ -157,7 +157,9 @@ def assign(
     training = {k: v for k, v in values.items() if k in TrainingConfig.model_fields}
     rest = {k: v for k, v in values.items() if k not in training}
     if base is not None:
-        rest |= _inherited(config, {name: base[name] for name in getattr(about, "inherited", ()) if name in base}, rest)
+        own = set(getattr(about, "adapted", ())) & set(rest)
+        taken = {n: base[n] for n in getattr(about, "inherited", ()) if n in base and n not in own}
+        rest |= _inherited(config, taken, rest)
     return TrainingConfig(**training), _validated(config, rest)
 
 

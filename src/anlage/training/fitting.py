@@ -83,5 +83,7 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
         return None
     _, wanted = assign(task, assignments)
     asked = wanted.model_dump(mode="json")
-    same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited)
-    return path if same else None
+    adapted = getattr(about, "adapted", ())
+    same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited if name not in adapted)
+    usual = getattr(about, "has_usual_start", None)
+    return path if same and (usual is None or usual(wanted)) else None

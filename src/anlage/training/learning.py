@@ -20,7 +20,7 @@ from anlage.training.finishing import show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
-from anlage.training.preparation import decided, make_learner, open_stores, prepare
+from anlage.training.preparation import decided, make_learner, open_stores, prepare, task_config
 from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
 from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
@@ -349,7 +349,10 @@ def _limit_s(job: Job) -> float:
     config = job.run.config.training
     if config.minutes is not None:
         return 60 * config.minutes
-    return math.inf if config.steps is not None else 60 * float(job.task.minutes)
+    if config.steps is not None:
+        return math.inf
+    minutes_for = getattr(job.task, "minutes_for", None)
+    return 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))
 
 
 def _stopped_early(job: Job) -> Path | None:

@@ -88,7 +88,7 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
     learner = Learner(network, training, job.world, device)
     model = _start_model(job) if fresh else None
     if model is not None:
-        learner.start_from(model.weights(), str(model.path))
+        learner.start_from(_weights(job, model, network), str(model.path))
         job.note(f"Starting from the weights of {model.card.name}.")
     return learner
 
@@ -109,6 +109,19 @@ def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) 
             "start a new run with it."
         )
     return source
+
+
+def _weights(job: Job, model: Model, network: torch.nn.Module) -> dict[str, Any]:
+    """The model's weights; where the run chose another kind of output, those that fit, and the others fresh."""
+    weights: dict[str, Any] = model.weights()
+    mine = job.run.config.settings
+    other = [n for n in getattr(job.task, "adapted", ()) if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
+    if not other:
+        return weights
+    own = network.state_dict()
+    taken = job.task.adopt({name: torch.as_tensor(array) for name, array in weights.items()}, own)
+    job.note(f"The model has {other[0]}={model.card.config[other[0]]}: its last layer is learnt anew.")
+    return {**own, **taken}
 
 
 def _start_model(job: Job) -> Model | None:

@@ -1,0 +1,54 @@
+"""What each head of the nuclei task learns, and how it is judged."""
+
+from __future__ import annotations
+
+import torch
+
+from anlage.tasks.centres import centre_loss
+from anlage.tasks.nuclei_examples import NucleiExamples
+from anlage.tasks.task import Evidence, Validation
+
+__all__ = ["finish", "loss", "validate"]
+
+
+def loss(output: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Loss of a network's output, by what the batch holds; and its parts, detached."""
+    from anlage.tasks.masks import mask_loss, unfold
+    from anlage.tasks.nuclei import N_CENTRE
+
+    if "class" in batch:
+        from anlage.tasks.classes import class_loss
+
+        parts = class_loss(output, batch)
+    else:
+        parts = centre_loss(output[:, :N_CENTRE], batch["heat"], batch["offset"], batch["known"])
+        if "inside" in batch:
+            shape = batch["inside"].shape[2:]
+            stem = [n // m for n, m in zip(shape, output.shape[2:], strict=True)]
+            parts |= mask_loss(unfold(output[:, N_CENTRE:], stem), batch)
+    total = torch.stack(list(parts.values())).sum()
+    return total, {name: part.detach() for name, part in parts.items()}
+
+
+def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
+    """A look at held-out data."""
+    head = examples.plan.head
+    if head == "instances":
+        from anlage.tasks.instance_validation import validate as look
+    elif head == "classes":
+        from anlage.tasks.classes import validate as look
+    else:
+        from anlage.tasks.nuclei_validation import validate as look
+    return look(network, examples)
+
+
+def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
+    """Calibration, thresholds and scores on held-out data."""
+    head = examples.plan.head
+    if head == "instances":
+        from anlage.tasks.instance_validation import finish as judge
+    elif head == "classes":
+        from anlage.tasks.classes import finish as judge
+    else:
+        from anlage.tasks.nuclei_validation import finish as judge
+    return judge(network, examples)
