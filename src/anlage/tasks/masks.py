@@ -86,10 +86,8 @@ def mask_loss(fine: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, t
     inside, painted = batch["inside"], batch["painted"]
     logit = fine[:, :1].float()
     error = functional.binary_cross_entropy_with_logits(logit, inside, reduction="none")
-    # as much weight for all that is inside as for all that is not, but never more than tenfold
-    share = ((inside * painted).sum() / painted.sum().clamp(min=1.0)).clamp(0.05, 0.5)
-    weight = painted * (inside * (1 - share) + (1 - inside) * share)
-    cross = (weight * error).sum() / weight.sum().clamp(min=1.0)
+    # per unit of what is inside, as the heat-map's; no weights by class: they would move the outline outwards
+    cross = (painted * error).sum() / (inside * painted).sum().clamp(min=1.0)
     probability = torch.sigmoid(logit) * painted
     overlap = 2 * (probability * inside).sum() + 1
     dice = 1 - overlap / (probability.sum() + (inside * painted).sum() + 1)
