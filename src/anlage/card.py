@@ -38,6 +38,12 @@ _METRICS = {
     "best_f1": "F1 at the threshold that is best for it",
     "centre_error_um": "Median distance to the true centre, µm",
     "average_precision": "Average precision (over all thresholds)",
+    "mean_f1": "Mean F1 over overlaps (IoU) of 0.5 to 0.9",
+    "ap50": "AP at an overlap (IoU) of 0.5: right, of all that is there or reported",
+    "ap75": "AP at an overlap (IoU) of 0.75",
+    "seg": "SEG (mean overlap of what is there with what was found)",
+    "dice": "Dice, mean over the classes",
+    "accuracy": "Voxels whose class is right",
 }
 
 

@@ -182,6 +182,19 @@ def table_path(text: str) -> Any:
     return path
 
 
+def found_path(text: str) -> Any:
+    """A path that ends in .csv or .geff (a table) or in .zarr, .tif or .tiff (labels)."""
+    from pathlib import Path
+
+    path = Path(text)
+    if path.suffix.lower() not in (".csv", ".geff", ".zarr", ".tif", ".tiff"):
+        raise AnlageError(
+            f"'{text}' can hold neither a table of nuclei nor labels; choose a name that ends in .csv or .geff, or for labels "
+            "in .zarr or .tif."
+        )
+    return path
+
+
 def heatmap_path(text: str) -> Any:
     """A path that ends in .zarr."""
     from pathlib import Path

@@ -13,13 +13,13 @@ from anlage.cli.arguments import (
     add_reading,
     channel_list,
     device_option,
+    found_path,
     heatmap_path,
     open_as_told,
     positive,
     probability,
     span,
     spans_zyx,
-    table_path,
 )
 from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.halting import HaltError, halting
@@ -73,7 +73,12 @@ def configure_predict(parser: Parser) -> None:
         help="OME-Zarr, TIFF, or a folder with one TIFF a frame; of a model of events, a file of signals",
     )
     parser.add_argument(
-        "-o", "--output", type=table_path, metavar="OUT", required=True, help="table to write, .csv or .geff"
+        "-o",
+        "--output",
+        type=found_path,
+        metavar="OUT",
+        required=True,
+        help="what to write: a table, .csv or .geff; of models that outline or classify also labels, .zarr or .tif",
     )
     parser.add_argument(
         "--frames", type=span, metavar="a:b", help="from frame a up to, not including, b (default: all)"
@@ -109,22 +114,52 @@ def configure_predict(parser: Parser) -> None:
         help="leave the finished frames, the maps with them, in OUT.parts and write neither table nor heat-map: for a program "
         "that reads them there",
     )  # fmt: skip
+    _configure_labels(parser)
     device_option(parser)
     add_reading(parser)
     add_events(parser)
 
 
+def _configure_labels(parser: Parser) -> None:
+    group = parser.add_argument_group("labels (.zarr or .tif)")
+    group.add_argument(
+        "--inside", type=probability, metavar="P",
+        help="a voxel belongs to an object from this probability on (default: the model's own)",
+    )  # fmt: skip
+    group.add_argument(
+        "--turns",
+        type=int,
+        choices=(1, 4, 8, 16),
+        default=1,
+        help="average over so many mirrored and turned copies: a little better, as many times slower (default: 1)",
+    )
+    group.add_argument(
+        "--smallest", type=positive, metavar="V",
+        help="leave out objects smaller than this, in µm³ (single planes: µm²; default: 3 %% of a typical one)",
+    )  # fmt: skip
+    group.add_argument(
+        "--memory-gb",
+        type=positive,
+        metavar="GB",
+        help="memory that may be taken: less makes smaller tiles (default: 1.6)",
+    )
+
+
 def run_predict(options: argparse.Namespace) -> int:
+    from anlage.cli.labels import is_labels, predict_labels
     from anlage.cli.predict_events import looks_at_signals, predict_events
+    from anlage.inference.parts import PredictionParts
 
     if looks_at_signals(options.model):
         return predict_events(options)
-    from anlage.inference.parts import PredictionParts
 
     with telling(options.progress) as teller:
         _check_places(options)
         image = open_as_told(options.image, options)
         frames, region = _part(image, options)
+        if is_labels(options.output):
+            model = _model(image, options)
+            return predict_labels(options, model, _with_spacing(image, model), frames, region, teller)
         image, name, predictor = _predictor(image, region, options)
         parts = PredictionParts.beside(options.output)
         with parts.locked():
@@ -155,12 +190,13 @@ def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
     from anlage.io.atomic import check_apart, check_replaceable
     from anlage.io.nuclei import is_bare_geff
-    from anlage.io.writing import image_of_ours
+    from anlage.io.writing import LABELS, image_of_ours
 
     outputs = [options.output, *([] if options.heatmap is None else [options.heatmap])]
     for output in outputs:
         check_apart(output, options.image)
-    check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
+    recognisers = {".geff": is_bare_geff, ".zarr": image_of_ours(LABELS)}
+    check_replaceable(options.output, recognisers.get(options.output.suffix.lower()))
     if options.heatmap is not None:
         check_apart(options.heatmap, options.output)
         check_replaceable(options.heatmap, image_of_ours(HEATMAP))
@@ -199,7 +235,7 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
         require_spacing(image, options.image)
         print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
         return image, CLASSICAL, lambda frames, um: predict_classical(image, frames=frames, diameter_um=um, **common)
-    model = _model(image, options.model)
+    model = _model(image, options)
     image = _with_spacing(image, model)
     return (
         image,
@@ -208,11 +244,19 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
     )
 
 
-def _model(image: TimeLapse, name: str) -> Model:
+def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
+    from anlage.cli.labels import check_model
     from anlage.cli.runs import model_of
+    from anlage.inference import CLASSICAL
     from anlage.model import load_model
 
-    model = load_model(model_of(name, flat=image.is_flat), task="nuclei", head="centres")
+    if options.model == CLASSICAL:
+        raise AnlageError(
+            "The classical detector finds centres and paints no labels: write a table (.csv or .geff), or train with "
+            "head=instances."
+        )
+    model = load_model(model_of(options.model, flat=image.is_flat), task="nuclei")
+    check_model(model, options.output)
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     return model
 

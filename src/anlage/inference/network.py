@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from anlage.tasks.grid import Placement
     from anlage.tasks.nuclei import NucleiPlan
 
-__all__ = ["predict"]
+__all__ = ["lowest_probability", "predict"]
 
 
 def predict(  # noqa: PLR0913 - the command line's options
@@ -141,7 +141,9 @@ class _Runner:
         calibration = self.model.card.evidence.calibration
         grid = self.plan.grid
         output = self._tiles.output(self.network, pixels, grid, self.device)
-        found = decode_centres(output[0], output[1:4], grid.cell_diameters, lowest=_floor(calibration, threshold))
+        found = decode_centres(
+            output[0], output[1:4], grid.cell_diameters, lowest=lowest_probability(calibration, threshold)
+        )
         working = (found.cells + 0.5) * grid.stem - 0.5
         positions = self.placement.to_image(working) + self.context.start[1:]
         probability = calibration.apply(found.logits)
@@ -191,7 +193,7 @@ def _prepare(
     )  # fmt: skip
 
 
-def _floor(calibration: Calibration, threshold: float) -> float:
+def lowest_probability(calibration: Calibration, threshold: float) -> float:
     """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
     from anlage.tasks.centres import LOWEST
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,10 @@ CONTEXT_DIAMETERS = 2.0
 
 FAINTEST = 0.02
 """Probability down to which candidates are told apart: lower ones are background."""
+
+_WHOLE_FRAME = 1 << 25
+"""Voxels of a frame up to which all of it is measured."""
+_MIDDLE = (64, 512, 512)
 
 Progress = Callable[[int, int], None]
 
@@ -89,7 +94,12 @@ def chosen_frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
 def apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int]) -> float | None:
     """Median of the diameters measured in a few frames, µm; None if nothing could be measured."""
     few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
-    found = [estimate_diameter(intensity.frame(image, t).mean(axis=0), spacing) for t in few]
+    _, *shape = image.shape_tzyx
+    box = None
+    if math.prod(shape) > _WHOLE_FRAME:  # the middle of it, as much as fits the memory
+        middle = [(max(0, (n - most) // 2), min(n, (n + most) // 2)) for n, most in zip(shape, _MIDDLE, strict=True)]
+        box = Box((0, 1), middle[0], middle[1], middle[2])
+    found = [estimate_diameter(intensity.frame(image, t, box).mean(axis=0), spacing) for t in few]
     sizes = [size for size in found if size is not None]
     return float(np.median(sizes)) if sizes else None
 

@@ -65,6 +65,14 @@ class PredictionJob(Frozen):
     """Lowest probability that is reported; None: the model's own."""
     heatmap: bool = False
     """Whether maps are kept."""
+    labels: bool = False
+    """Whether label images are made, of tiles."""
+    inside: float | None = None
+    """Probability from which a voxel belongs to an object; None: the model's own."""
+    turns: int = 1
+    """Mirrored and turned copies that are averaged."""
+    tiles: int | None = None
+    """Tiles of a frame."""
 
     def differs(self, earlier: PredictionJob) -> str | None:
         """What is not the same in another job, in words; None if nothing that matters is."""
@@ -177,7 +185,7 @@ class PredictionParts:
             yield
         finally:
             lock.release()
-            if not self.done:
+            if not any(self.folder.glob("frame-*.npz")):
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def begin(self, job: PredictionJob, *, insist: bool = False) -> tuple[int, ...]:

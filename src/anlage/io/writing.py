@@ -14,7 +14,10 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.atomic import Recogniser, replacing, root_attributes
 
-__all__ = ["image_of_ours", "write_image", "write_tiff"]
+__all__ = ["LABELS", "image_of_ours", "tiff_about", "write_image", "write_tiff", "zarr_about"]
+
+LABELS = "labels"
+"""Kind of the images that hold labels."""
 
 _MARK = "anlage"
 """Attribute that says what kind of image of ours it is."""
@@ -116,12 +119,7 @@ def write_tiff(
     if first is None or n_frames is None:
         raise AnlageError(f"There is no frame to write to '{path}', or their number is unknown.")
     shape = (n_frames, *first.shape)
-    about: dict[str, Any] = {"axes": axes.upper()}
-    if spacing:
-        about |= {f"PhysicalSize{a.upper()}": getattr(spacing, a) for a in "zyx"}
-        about |= {f"PhysicalSize{a}Unit": "µm" for a in "ZYX"}
-    if interval_s:
-        about |= {"TimeIncrement": interval_s, "TimeIncrementUnit": "s"}
+    about = tiff_about(axes, spacing, interval_s)
     if channels and "c" in axes:
         about["Channel"] = {"Name": list(channels)}
     with replacing(path) as temporary:
@@ -130,6 +128,24 @@ def write_tiff(
             bigtiff=int(np.prod(shape)) * first.dtype.itemsize > 1 << 31, photometric="minisblack", compression="zlib",
             metadata=about,
         )  # fmt: skip
+
+
+def tiff_about(axes: str, spacing: Spacing | None, interval_s: float | None) -> dict[str, Any]:
+    """What an OME-TIFF says of itself, as tifffile takes it."""
+    about: dict[str, Any] = {"axes": axes.upper()}
+    if spacing:
+        about |= {f"PhysicalSize{a.upper()}": getattr(spacing, a) for a in "zyx"}
+        about |= {f"PhysicalSize{a}Unit": "µm" for a in "ZYX"}
+    if interval_s:
+        about |= {"TimeIncrement": interval_s, "TimeIncrementUnit": "s"}
+    return about
+
+
+def zarr_about(
+    name: str, axes: str, spacing: Spacing | None, interval_s: float | None, dtype: np.dtype[Any], kind: str = LABELS
+) -> dict[str, Any]:
+    """Attributes of an OME-Zarr of ours with one level, ``0``, and no channels."""
+    return {"ome": _metadata(name, axes, spacing, interval_s, [], dtype), _MARK: {"kind": kind}}
 
 
 def _frames(

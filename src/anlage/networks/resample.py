@@ -10,10 +10,15 @@ import torch
 __all__ = ["resample"]
 
 
-def resample(image: torch.Tensor, step_zyx: Sequence[float], shape_zyx: Sequence[int]) -> torch.Tensor:
+def resample(
+    image: torch.Tensor,
+    step_zyx: Sequence[float],
+    shape_zyx: Sequence[int],
+    shift_zyx: Sequence[float] = (0.0, 0.0, 0.0),
+) -> torch.Tensor:
     """Resample the last three axes (…, Z, Y, X).
 
-    Output voxel i has its centre at input position (i + ½)·step − ½. Each axis is filtered on its own; where the step is
+    Output voxel i has its centre at input position (i + ½)·step − ½ + shift. Each axis is filtered on its own; where the step is
     larger than 1 the triangle widens with it, so that nothing aliases (as in antialiased image scaling).
 
     Parameters
@@ -24,18 +29,20 @@ def resample(image: torch.Tensor, step_zyx: Sequence[float], shape_zyx: Sequence
         Input voxels per output voxel.
     shape_zyx
         Voxels of the result.
+    shift_zyx
+        Where the result begins, in input voxels: a piece is resampled as the whole would be.
     """
-    for offset, (step, n_out) in enumerate(zip(step_zyx, shape_zyx, strict=True)):
+    for offset, (step, n_out, shift) in enumerate(zip(step_zyx, shape_zyx, shift_zyx, strict=True)):
         axis = image.ndim - 3 + offset
-        if step != 1 or n_out != image.shape[axis]:
-            image = _along(image, axis, float(step), int(n_out))
+        if step != 1 or n_out != image.shape[axis] or shift != 0:
+            image = _along(image, axis, float(step), int(n_out), float(shift))
     return image
 
 
-def _along(image: torch.Tensor, axis: int, step: float, n_out: int) -> torch.Tensor:
+def _along(image: torch.Tensor, axis: int, step: float, n_out: int, shift: float) -> torch.Tensor:
     n_in = image.shape[axis]
     reach = max(step, 1.0)
-    centre = (torch.arange(n_out, dtype=torch.float64, device=image.device) + 0.5) * step - 0.5
+    centre = (torch.arange(n_out, dtype=torch.float64, device=image.device) + 0.5) * step - 0.5 + shift
     first = torch.ceil(centre - reach)
     taps = [(first + k, 1 - (first + k - centre).abs() / reach) for k in range(math.ceil(2 * reach) + 1)]
     total = sum(weight.clamp(min=0) for _, weight in taps)

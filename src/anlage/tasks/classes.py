@@ -115,9 +115,7 @@ class _Tally:
         self.both, self.truth, self.said = (np.zeros(n_classes) for _ in range(3))
         self._loss, self._n = 0.0, 0
 
-    def add(
-        self, logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32], known: npt.NDArray[np.bool_]
-    ) -> None:
+    def add(self, logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32], known: npt.NDArray[np.bool_]) -> None:
         """Count one frame, (K, Z, Y, X) and (Z, Y, X)."""
         if not known.any():
             return

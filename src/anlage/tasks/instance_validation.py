@@ -132,9 +132,7 @@ def _looks(
     return [_look(network, frames, t, examples, lowest) for frames, t in chosen(parts, most)]
 
 
-def _look(
-    network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float
-) -> _Look:
+def _look(network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float) -> _Look:
     plan: NucleiPlan = examples.plan
     image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
     output = network_output(network, image, plan.grid, examples.setting.device)

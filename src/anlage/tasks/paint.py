@@ -98,12 +98,18 @@ def objects_on_grid(
 def classes_on_grid(store: Store, box: Box, classes: Sequence[int], placement: Placement, cache: Path) -> Paint:
     """Bring painted classes onto the grid; what is not painted is unknown unless 0 is one of the classes.
 
-    Parameters are those of `objects_on_grid`.
-
     Parameters
     ----------
+    store
+        The training data.
+    box
+        The piece, in voxels of the store.
     classes
         Label values in the order of their numbers.
+    placement
+        How the grid lies in the box.
+    cache
+        Path (without suffix) under which the decoded arrays are kept.
     """
     shape = (box.shape[0], *placement.shape_zyx)
     values = _kept(cache, ".classes.npy", np.int32, shape)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pydantic import Field
+
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.calibration import Calibration
@@ -58,7 +60,7 @@ class Evidence(Frozen):
     """Scores on held-out data at the chosen threshold, by name."""
     threshold: float
     """Calibrated probability above which a prediction is reported."""
-    thresholds: dict[str, float] = {}
+    thresholds: dict[str, float] = Field(default_factory=dict)
     """Further thresholds that were chosen with it, by name: 'inside', the probability from which a voxel is part of an object."""
     calibration: Calibration
     ece: float | None

@@ -32,7 +32,7 @@ def painted(seed=0, n_frames=2, shape=(16, 64, 64), radius=6.0):
         for y in (14, 46):
             for x in (12, 42):
                 middle = np.array([8, y, x]) + rng.uniform(-1, 1, 3)
-                for centre in (middle, middle + [0, 0, 1.8 * radius]):
+                for centre in (middle, middle + np.array([0, 0, 1.8 * radius])):
                     value += 1
                     ball = ((where - centre) ** 2).sum(-1) <= radius**2
                     labels[t][ball & (labels[t] == 0)] = value
@@ -88,7 +88,7 @@ def test_a_nucleus_that_is_marked_but_not_painted_is_unknown(tmp_path):
         radius_um=6.0, labels=rest.labels,
     )  # fmt: skip
     made = TASK.prepare([store(tmp_path / "s.zarr", image, both)], CONFIG, setting(tmp_path)).train[0]
-    was = made.placement.nearest((np.array(labels.data)[made.frames[0]] == 3))
+    was = made.placement.nearest(np.array(labels.data)[made.frames[0]] == 3)
     assert was.any()
     assert not made.paint.known[made.frames[0]][was].any()
     assert (made.paint.known[made.frames[0]] > 0).mean() > 0.7

@@ -1,0 +1,363 @@
+"""Outlines and classes of images of any size: tile by tile, each answering for its core, joined without seams.
+
+A tile reads its core and a halo, on a working grid that is the same for all tiles. An object is named by the cell where
+its centre's peak lies, which every tile that sees the object calls the same; so each tile paints its own core and nothing
+else, in any order, and objects that reach over a border have one name on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.axes import Box, Spacing
+from anlage.dataset.intensity import Intensity, measure_intensity
+from anlage.errors import AnlageError
+from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
+from anlage.inference.network import lowest_probability
+from anlage.inference.part import CONTEXT_DIAMETERS, Part, apparent_diameter, chosen_frames
+from anlage.inference.turns import Turns, turned_output
+from anlage.model import Model
+from anlage.tiling import Tile, tiles
+from anlage.timelapse import TimeLapse
+
+if TYPE_CHECKING:
+    import torch
+
+    from anlage.tasks.grid import Placement
+    from anlage.tasks.nuclei import NucleiPlan
+
+__all__ = ["Labeller", "Piece", "Settings", "prepare_labeller"]
+
+HALO_DIAMETERS = 2.0
+"""Surroundings that a tile sees of its core."""
+BYTES_PER_VOXEL = 330.0
+"""Memory that a tile takes per working voxel that it reads, at a width of 32: measured, in float32."""
+BYTES_PER_IMAGE_VOXEL = 60.0
+"""The same per voxel of the image in its core."""
+PROGRAM_GB = 0.5
+"""What the program takes before the first tile."""
+MEMORY_GB = 1.6
+"""Memory that a prediction may take where nothing else is said."""
+_CORES = (384, 320, 256, 192, 160, 128, 96, 64, 48, 32)
+"""Edges of a core in the plane, in working voxels, among which the largest is taken that the memory holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How labels are predicted.
+
+    Parameters
+    ----------
+    threshold
+        Calibrated probability from which an object is reported; None: the model's own.
+    inside
+        Probability from which a voxel belongs to an object; None: the model's own.
+    turns
+        Mirrored and turned copies that are averaged: 1 (none), 4, 8 or 16.
+    memory_gb
+        Memory (GiB) that the prediction may take.
+    diameter_um
+        Nucleus diameter in the image in µm; None: the model's, unless the image clearly shows another.
+    channels
+        Channels of the image; None: as in training.
+    """
+
+    threshold: float | None = None
+    inside: float | None = None
+    turns: Turns = 1
+    memory_gb: float = MEMORY_GB
+    diameter_um: float | None = None
+    channels: Sequence[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one tile says of one frame.
+
+    Parameters
+    ----------
+    box
+        Its core, in voxels of the image.
+    labels
+        (Z, Y, X) of the core. Objects: 1 + row in `names`, 0 for background. Classes: label values.
+    names
+        (N,) int64: the objects that are seen here, by the cell of their peak.
+    owned
+        (N,) whether the peak lies in this core.
+    sizes
+        (N,) voxels of each in this core.
+    centres
+        (N, 3) in voxels of the image.
+    probability
+        (N,) calibrated.
+    """
+
+    box: Box
+    labels: npt.NDArray[np.int32]
+    names: npt.NDArray[np.int64]
+    owned: npt.NDArray[np.bool_]
+    sizes: npt.NDArray[np.int64]
+    centres: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A network with all that it needs to label one image, tile by tile."""
+
+    model: Model
+    network: torch.nn.Module
+    plan: NucleiPlan
+    device: str
+    image: TimeLapse
+    intensity: Intensity
+    placement: Placement
+    part: Part
+    context: Box
+    diameter_um: float
+    spacing: Spacing
+    settings: Settings
+    tiles: tuple[Tile, ...]
+    memory_gb: float
+    """Memory that it will take, in GiB."""
+    notes: tuple[str, ...]
+
+    @property
+    def is_classes(self) -> bool:
+        return self.plan.head == "classes"
+
+    @property
+    def threshold(self) -> float:
+        """Calibrated probability from which an object is reported."""
+        chosen = self.settings.threshold
+        return self.model.card.evidence.threshold if chosen is None else chosen
+
+    @property
+    def inside(self) -> float:
+        """Probability from which a voxel belongs to an object."""
+        chosen = self.settings.inside
+        return self.model.card.evidence.thresholds.get("inside", 0.5) if chosen is None else chosen
+
+    def core(self, tile: Tile) -> Box:
+        """The voxels of the image that a tile answers for: those whose middle lies in its core."""
+        return self._image_box(tile.core)
+
+    def piece(self, t: int, tile: Tile) -> Piece:
+        """Label the core of one tile in frame `t`."""
+        coarse, fine = self._output(t, tile)
+        box = self.core(tile)
+        if self.is_classes:
+            values = np.array(self.plan.classes, dtype=np.int32)
+            labels = values[self._on_image(fine, tile, box).argmax(axis=0)]
+            nothing = np.zeros(0, dtype=np.int64)
+            return Piece(box, labels, nothing, nothing > 0, nothing, np.zeros((0, 3)), np.zeros(0))
+        return self._objects(coarse, fine, tile, box)
+
+    def _objects(self, coarse: npt.NDArray[np.float32], fine: npt.NDArray[np.float32], tile: Tile, box: Box) -> Piece:
+        from anlage.tasks.centres import decode_centres
+        from anlage.tasks.masks import assign
+
+        grid, calibration = self.plan.grid, self.model.card.evidence.calibration
+        stem = np.array(grid.stem)
+        lowest = lowest_probability(calibration, self.threshold)
+        found = decode_centres(coarse[0], coarse[1:4], grid.cell_diameters, lowest=lowest)
+        probability = calibration.apply(found.logits)
+        kept = probability >= self.threshold
+        first = np.array(tile.offset_zyx) / stem
+        seeds, peaks = found.cells[kept] + first, found.peaks[kept] + first.astype(np.int64)
+        maps = self._on_image(fine, tile, box)
+        logit = float(np.log(self.inside / (1 - self.inside)))
+        at = [
+            ((np.arange(low, high) - origin + 0.5) / step) / s - 0.5
+            for (low, high), origin, step, s in zip(
+                box.ranges[1:], self.context.start[1:], self.placement.step_zyx, stem, strict=True
+            )
+        ]
+        rows = assign(maps[0] >= logit, maps[1:4], at, seeds, grid.cell_diameters)
+        sizes = np.bincount(rows.reshape(-1), minlength=len(seeds) + 1)[1:]
+        low, high = (np.array([getattr(s, end) for s in tile.core]) for end in ("start", "stop"))
+        owned = np.all((peaks >= low // stem) & (peaks < -(-high // stem)), axis=1)
+        cells = -(-np.array(self.placement.shape_zyx) // stem)
+        names = np.ravel_multi_index(tuple(np.minimum(peaks, cells - 1).T), tuple(cells)).astype(np.int64) + 1
+        centres = self.placement.to_image((seeds + 0.5) * stem - 0.5) + self.context.start[1:]
+        seen = owned | (sizes > 0)
+        number = np.concatenate([[0], np.cumsum(seen)]).astype(np.int32)
+        number[1:][~seen] = 0
+        labels = number[rows]
+        return Piece(box, labels, names[seen], owned[seen], sizes[seen], centres[seen], probability[kept][seen])
+
+    def _output(self, t: int, tile: Tile) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """What the network says of a tile: of its cells, and of its working voxels."""
+        import torch
+
+        pixels = self._read(t, tile)
+        skip = 0 if self.is_classes else 4
+        try:
+            return turned_output(
+                self.network, pixels, self.plan.grid, self.device, skip=skip, turns=self.settings.turns
+            )
+        except (RuntimeError, MemoryError) as problem:
+            if isinstance(problem, RuntimeError) and "memory" not in str(problem).lower():
+                raise
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+            raise AnlageError(
+                f"Memory ran out in a tile of {' × '.join(map(str, tile.read_shape))} working voxels: close other programs, or "
+                f"give less than the {self.settings.memory_gb:g} GB of --memory-gb, so that tiles are smaller."
+            ) from problem
+
+    def _read(self, t: int, tile: Tile) -> torch.Tensor:
+        """The tile with its temporal context on the working grid, (C, Z, Y, X)."""
+        import torch
+
+        from anlage.networks.resample import resample
+
+        steps = np.array(self.placement.step_zyx)
+        reach = np.maximum(steps, 1.0) + 1
+        start, stop = (np.array([getattr(s, end) for s in tile.read]) for end in ("start", "stop"))
+        low = np.maximum(0, np.floor((start + 0.5) * steps - 0.5 - reach)).astype(int)
+        high = np.minimum(self.context.shape[1:], np.ceil((stop - 0.5) * steps + 0.5 + reach)).astype(int)
+        origin = np.array(self.context.start[1:])
+        z, y, x = ((int(a), int(b)) for a, b in zip(low + origin, high + origin, strict=True))
+        shift = start * steps - low
+        last = self.image.n_frames - 1
+        stack = []
+        for offset in self.plan.frames:
+            at = min(max(t + offset, 0), last)
+            raw = self.intensity.frame(self.image, at, Box((at, at + 1), z, y, x))
+            stack.append(resample(torch.from_numpy(raw), steps.tolist(), tile.read_shape, shift.tolist()))
+        return torch.cat(stack)
+
+    def _on_image(self, fine: npt.NDArray[np.float32], tile: Tile, box: Box) -> npt.NDArray[np.float32]:
+        """Maps of working voxels on the image's own voxels in a box, by linear interpolation."""
+        import torch
+
+        from anlage.networks.resample import resample
+
+        steps = np.array(self.placement.step_zyx)
+        local = np.array(box.start[1:]) - self.context.start[1:]
+        margin = np.ceil(np.maximum(1 / steps, 1)).astype(int) + 1
+        low = np.maximum(0, [s.start for s in tile.core_in_read] - margin)
+        high = [s.stop for s in tile.core_in_read] + margin
+        near = fine[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]]
+        shift = local / steps - (np.array(tile.offset_zyx) + low)
+        shape = box.shape[1:]
+        return resample(torch.from_numpy(near), (1 / steps).tolist(), shape, shift.tolist()).numpy()
+
+    def _image_box(self, core: tuple[slice, slice, slice]) -> Box:
+        ranges = []
+        inside = zip(core, self.placement.step_zyx, self.placement.shape_zyx, self.context.ranges[1:], strict=True)
+        wanted = self.part.box.ranges[1:]
+        for (span, step, n, (start, stop)), (least, most) in zip(inside, wanted, strict=True):
+            low = start + int(np.ceil(span.start * step - 0.5))
+            high = stop if span.stop == n else start + int(np.ceil(span.stop * step - 0.5))
+            low, high = max(low, least), min(high, most)
+            ranges.append((low, max(low, high)))
+        z, y, x = ranges
+        return Box((0, 1), z, y, x)
+
+
+def prepare_labeller(
+    model: Model,
+    image: TimeLapse,
+    *,
+    frames: Sequence[int] | None = None,
+    region: Box | None = None,
+    device: str = "auto",
+    settings: Settings | None = None,
+) -> Labeller:
+    """Make ready to label an image.
+
+    Parameters
+    ----------
+    model
+        A nuclei model with head instances or classes.
+    image
+        The movie. If its voxel size is unknown, the model's is assumed, with a note.
+    frames
+        Frames that will be asked for; all by default.
+    region
+        Part of each frame, in voxels.
+    device
+        Where to compute.
+    settings
+        How.
+
+    Raises
+    ------
+    AnlageError
+        If the model finds only centres, the image lacks a channel that it needs, or the memory is too small.
+    """
+    from anlage.networks.device import choose_device
+
+    settings = settings or Settings()
+    card = model.card
+    if card.head not in ("instances", "classes"):
+        raise AnlageError(
+            f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
+            "head=instances."
+        )
+    inputs, notes = channels_of(model, image, settings.channels)
+    chosen = choose_device(device)
+    network, plan = network_of(model, chosen)
+    notes += check_depth(plan.grid, image)
+    spacing = image.spacing
+    if spacing is None:
+        spacing = Spacing(*card.voxel_um_zyx)
+        notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
+    intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
+    diameter_um = settings.diameter_um
+    if diameter_um is None and plan.head == "classes":
+        diameter_um = plan.diameter_um  # what was painted has no size that could be measured
+    if diameter_um is None:
+        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
+        diameter_um, note = diameter_for(card, plan.diameter_um, measured)
+        notes.append(note)
+    part = Part(image, region)
+    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
+    placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
+    cut, memory_gb = _tiles(plan, placement, settings, network)
+    labeller = Labeller(
+        model, network, plan, chosen, image, intensity, placement, part, context, diameter_um, spacing, settings, (),
+        memory_gb, tuple(notes),
+    )  # fmt: skip
+    filled = tuple(tile for tile in cut if min(labeller.core(tile).shape) > 0)
+    return replace(labeller, tiles=filled)
+
+
+def _tiles(
+    plan: NucleiPlan, placement: Placement, settings: Settings, network: torch.nn.Module
+) -> tuple[list[Tile], float]:
+    """The largest tiles that the memory holds, and the memory (GiB) that they will take."""
+    grid = plan.grid
+    multiple = (np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)).tolist()
+    halo = np.ceil(HALO_DIAMETERS / np.array(grid.voxel_diameters_zyx)).astype(int).tolist()
+    widest = max((p.shape[0] for name, p in network.named_parameters() if name == "enter.weight"), default=32)
+    voxel_bytes = BYTES_PER_VOXEL * widest / 32 * (1.1 if settings.turns > 1 else 1.0)
+    channels = 4 if plan.head == "instances" else len(plan.classes)
+    image_bytes = BYTES_PER_IMAGE_VOXEL + 8 * channels
+    need = 0.0
+    for core in _CORES:
+        cut = tiles(placement.shape_zyx, [max(core // 2, 1), core, core], halo, multiple_zyx=multiple)
+        most = max(float(np.prod(tile.read_shape)) for tile in cut)
+        cores = max(float(np.prod([s.stop - s.start for s in tile.core])) for tile in cut)
+        image_voxels = cores * float(np.prod(placement.step_zyx))
+        need = PROGRAM_GB + (most * voxel_bytes + image_voxels * image_bytes) / 2**30
+        if need <= settings.memory_gb:
+            return cut, need
+    raise AnlageError(
+        f"A memory of {settings.memory_gb:g} GB is too small: even the smallest tiles need {need:.1f} GB; give more with "
+        "--memory-gb."
+    )
+
+
+def in_order(labeller: Labeller, frames: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Frame and number of the tile, of all that is to be done."""
+    for t in frames:
+        for i in range(len(labeller.tiles)):
+            yield t, i
