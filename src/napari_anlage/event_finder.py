@@ -1,0 +1,181 @@
+"""A network for the scored event: trained on the answers, and applied to every track."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
+
+from anlage import AnlageError, Events, Run, read_card, read_events, write_signals
+from napari_anlage.hearing import hear
+from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.jobs import Job
+from napari_anlage.models import project_models
+from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.scoring import Scoring
+from napari_anlage.session import Session
+from napari_anlage.wording import plural, short
+
+__all__ = ["EventFinder"]
+
+_TASK = "events"
+_FEWEST = 3
+"""Tracks of each kind that a training needs to hold some out."""
+
+
+class EventFinder(Tab):
+    """Train on the scored tracks, then find the event on all of them."""
+
+    started = Signal(object)
+    """A training: its `Run`."""
+    found = Signal(object)
+    """`Events` of a network."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._scoring: Scoring | None = None
+        self._source: Path | None = None
+        self._event = "event"
+        self._thread, self._child = Thread(self), Child(self)
+        self._job: Job | None = None
+        self._target: Path | None = None
+        self.train = ActionButton(
+            "Train on the scored tracks", primary=True,
+            tooltip="Trains a small network on your answers, in about a minute; watch it on the Train tab.",
+        )  # fmt: skip
+        self.model = QComboBox()
+        self.model.setToolTip("Networks for events that were trained in this project.")
+        self.find = ActionButton("Find", tooltip="Applies the network to every track.")
+        self._build()
+        self._connect()
+        self.refresh()
+
+    def offer(self, scoring: Scoring | None, source: Path | None, event: str) -> None:
+        """Learn from these answers, and find on the signals of this file."""
+        if self._scoring is not None:
+            self._scoring.changed.disconnect(self.refresh)
+        self._scoring, self._source, self._event = scoring, source, event
+        if scoring is not None:
+            scoring.changed.connect(self.refresh)
+        self.refresh_models()
+
+    def refresh(self) -> None:
+        """Say what is missing."""
+        self.setVisible(self._scoring is not None)
+        self.train.allow(self._lack())
+        nothing = None if self.model.count() else "No network for events was trained in this project yet."
+        self.find.allow("Finding …" if self._child.busy else nothing)
+        self.model.setEnabled(self.model.count() > 0)
+
+    def refresh_models(self) -> None:
+        """Offer the project's networks for events."""
+        chosen = self.model.currentData()
+        self.model.clear()
+        for path in project_models(self._session.folder):
+            if self.attempt(lambda path=path: read_card(path).task) == _TASK:
+                self.model.addItem(short(path.stem), path)
+        at = self.model.findData(chosen)
+        self.model.setCurrentIndex(max(at, 0) if self.model.count() else -1)
+        self.refresh()
+
+    def retire(self) -> None:
+        """End what belongs to the window."""
+        self._child.stop()
+        self._end_job()
+
+    def _build(self) -> None:
+        self.column.setContentsMargins(0, 0, 0, 0)
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.model, 1)
+        layout.addWidget(self.find)
+        self.add(heading("Network"), self.train, row, self.status)
+        self.status.hide()
+
+    def _connect(self) -> None:
+        self.train.clicked.connect(lambda: self.attempt(self._train))
+        self.find.clicked.connect(lambda: self.attempt(self._find))
+        self._thread.done.connect(self._on_made)
+        self._thread.failed.connect(self._on_failed)
+        self._child.finished.connect(lambda: self.attempt(self._on_found))
+        self._child.failed.connect(self._on_failed)
+        for signal in (self._session.run_changed, self._session.project_changed):
+            hear(signal, self.refresh_models)
+
+    def _lack(self) -> str | None:
+        if self._thread.busy:
+            return "Writing the training data …"
+        scoring = self._scoring
+        if scoring is None:
+            return "Open signals first."
+        balance = scoring.balance
+        for n, words in ((balance.event, "with an event"), (balance.no_event, "without one")):
+            if n < _FEWEST:
+                return f"Score at least {_FEWEST} tracks {words}; there {'is' if n == 1 else 'are'} {n or 'none'}."
+        return None
+
+    def _train(self) -> None:
+        scoring = self._scoring
+        if scoring is None:
+            raise AnlageError("Open signals first.")
+        store, run = self._session.new_paths(_TASK)
+        signals, path, event = scoring.scored, store.with_suffix(".csv"), self._event
+
+        def make() -> Run:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_signals(path, signals, event=event)
+            return Run.create(run, _TASK, [path], [f"event={event}"])
+
+        self._thread.run(make)
+        self.refresh()
+
+    def _on_made(self, run: Run) -> None:
+        run.start()
+        self.started.emit(run)
+        self.status.say(f"{short(run.name)} is being trained; watch it on the Train tab.", "info")
+        self.refresh()
+
+    def _find(self) -> None:
+        if self._source is None:
+            raise AnlageError("Open signals first.")
+        folder = self._session.folder / "signals"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._target = folder / f"found-{self._event}.csv"
+        model: Any = self.model.currentData()
+        self._job = self._session.jobs.begin("Finding events", self._stop)
+        self._child.start(
+            ["predict", str(model), str(self._source), "-o", str(self._target)], self._target.with_suffix(".log")
+        )
+        self.status.say("Finding events …", "info")
+        self.refresh()
+
+    def _on_found(self) -> None:
+        self._end_job()
+        self.refresh()
+        if self._target is None:
+            return
+        events: Events = read_events(self._target)
+        n = int(events.happened.sum())
+        self.status.say(f"{plural(n, 'event')} found on {plural(len(events), 'track')}.", "good")
+        self.found.emit(events)
+
+    def _on_failed(self, problem: Problem) -> None:
+        self._end_job()
+        self.report(problem)
+        self.refresh()
+
+    def _stop(self) -> None:
+        self._child.stop()
+        self._end_job()
+        self.status.say("Stopped.", "idle")
+        self.refresh()
+
+    def _end_job(self) -> None:
+        if self._job is not None:
+            self._job.end()
+            self._job = None

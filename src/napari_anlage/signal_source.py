@@ -1,0 +1,152 @@
+"""Where signals come from: measured along the project's tracks by a child process, or a file."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
+
+from anlage import AnlageError, write_annotations
+from napari_anlage.handover import Handover, hand_over_all
+from napari_anlage.hearing import hear
+from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.jobs import Job
+from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
+from napari_anlage.session import Session
+
+__all__ = ["FOLDER", "SignalSource"]
+
+FOLDER = "signals"
+"""Folder of a project in which signals and their scores lie."""
+_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5)"
+
+
+class SignalSource(Tab):
+    """Measure along tracks, or open a file; and the name of the event that is scored."""
+
+    opened = Signal(object)
+    """The path of a file of signals."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._thread, self._child = Thread(self), Child(self)
+        self._job: Job | None = None
+        self._target: Path | None = None
+        self.measure = ActionButton(
+            "Measure along the tracks", primary=True,
+            tooltip="Brightness, size, speed and neighbours of every nucleus in every frame, in physical units.",
+        )  # fmt: skip
+        self.open = small_button("Open file …", "Signals measured elsewhere: CSV, Celldetective's npy, or HDF5.")
+        self.event = QLineEdit("event")
+        self.event.setToolTip("Name of what happens, for example division or death; each event has answers of its own.")
+        self.where = note("")
+        self._build()
+        self._connect()
+        self.refresh()
+
+    @property
+    def event_name(self) -> str:
+        """The event's name as files have it: letters, digits and underscores."""
+        return re.sub(r"\W+", "_", self.event.text().strip()).strip("_").lower() or "event"
+
+    def refresh(self) -> None:
+        """Say what is missing for a measurement."""
+        self.measure.allow(self._missing())
+
+    def retire(self) -> None:
+        """End what belongs to the window."""
+        self._child.stop()
+        self._end_job()
+
+    def _build(self) -> None:
+        self.column.setContentsMargins(0, 0, 0, 0)
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.open)
+        layout.addWidget(note("event"))
+        layout.addWidget(self.event, 1)
+        self.add(heading("Signals"), self.measure, row, self.where, self.status)
+        self.status.hide()
+
+    def _connect(self) -> None:
+        session = self._session
+        self.measure.clicked.connect(lambda: self.attempt(self._measure))
+        self.open.clicked.connect(self._on_open)
+        self._thread.done.connect(self._on_handed)
+        self._thread.failed.connect(self._on_failed)
+        self._child.finished.connect(self._on_measured)
+        self._child.failed.connect(self._on_failed)
+        for signal in (session.image_changed, session.nuclei_changed, session.project_changed):
+            hear(signal, self.refresh)
+
+    def _missing(self) -> str | None:
+        if self._thread.busy or self._child.busy:
+            return "Measuring …"
+        try:
+            self._session.scaled_image()
+            nuclei = self._session.annotations()
+        except AnlageError as error:
+            return str(error)
+        if not len(nuclei.links):
+            return "No nucleus is linked to another frame; link some on the Annotate tab, or track on the Track tab."
+        return None
+
+    def _measure(self) -> None:
+        session = self._session
+        folder = session.folder / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        image, nuclei = session.scaled_image(), session.annotations()
+        tracks, self._target = folder / "tracks.geff", folder / "measured.csv"
+        file, spacing, interval = session.file(), image.spacing, image.interval_s
+        copy = folder / "image.ome.zarr"
+
+        def prepare() -> Handover:
+            write_annotations(tracks, nuclei, spacing=spacing, interval_s=interval)
+            return hand_over_all(image, file, copy)
+
+        self._job = session.jobs.begin("Measuring signals", self._stop)
+        self.status.say("Measuring …", "info")
+        self._thread.run(prepare)
+        self.refresh()
+
+    def _on_handed(self, given: Handover) -> None:
+        if self._job is None or self._target is None:  # stopped meanwhile
+            self.refresh()
+            return
+        tracks = self._target.with_name("tracks.geff")
+        arguments = ["signals", str(given.path), str(tracks), "-o", str(self._target), *given.options]
+        self._child.start(arguments, self._target.with_suffix(".log"))
+        self.refresh()
+
+    def _on_measured(self) -> None:
+        self._end_job()
+        self.status.hide()
+        self.refresh()
+        if self._target is not None:
+            self.opened.emit(self._target)
+
+    def _on_failed(self, problem: Problem) -> None:
+        self._end_job()
+        self.report(problem)
+        self.refresh()
+
+    def _stop(self) -> None:
+        self._child.stop()
+        self._end_job()
+        self.status.say("Stopped; nothing was measured.", "idle")
+        self.refresh()
+
+    def _end_job(self) -> None:
+        if self._job is not None:
+            self._job.end()
+            self._job = None
+
+    def _on_open(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), _FILES)
+        if name:
+            self.opened.emit(Path(name))

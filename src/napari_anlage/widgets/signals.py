@@ -1,0 +1,172 @@
+"""Step 7, Signals: numbers along every track, what happens on them and when, and a network that finds it."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Signal
+
+from anlage import AnlageError, Annotations, Events, open_signals
+from napari_anlage import overlay
+from napari_anlage.event_finder import EventFinder
+from napari_anlage.hearing import hear
+from napari_anlage.job import Thread
+from napari_anlage.parts import Tab
+from napari_anlage.scoring import Scoring
+from napari_anlage.scoring_panel import ScoringPanel
+from napari_anlage.session import Session
+from napari_anlage.signal_source import FOLDER, SignalSource
+from napari_anlage.wording import plural
+
+__all__ = ["SignalsTab"]
+
+_LAYER = "events"
+_COLOUR = "#3fc58a"
+
+
+class SignalsTab(Tab):
+    """Measure or open signals, score tracks by hand, train, find."""
+
+    title = "Signals"
+    trained = Signal(object)
+    """A training was started: its `Run`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._thread = Thread(self)
+        self._path: Path | None = None
+        self.source = SignalSource(session)
+        self.panel = ScoringPanel(self.attempt)
+        self.finder = EventFinder(session)
+        self.add(self.source, self.panel, self.finder, self.status)
+        self._connect()
+        self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
+        last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
+        if last is not None and last.is_file():
+            self.open(last)
+
+    @property
+    def scoring(self) -> Scoring | None:
+        """What is being scored."""
+        return self.panel.scoring
+
+    def open(self, path: Path) -> None:
+        """Read a file of signals, in a thread, and score its tracks."""
+        event = self.source.event_name
+        self._path = path
+        self.status.say(f"Reading {path.name} …", "info")
+        self._thread.run(open_signals, path, event=event)
+
+    def retire(self) -> None:
+        """End what belongs to the window."""
+        self.panel.halt()
+        self.source.retire()
+        self.finder.retire()
+
+    def _connect(self) -> None:
+        session = self._session
+        self.source.opened.connect(self.open)
+        self.source.event.editingFinished.connect(self._on_event)
+        self._thread.done.connect(lambda signals: self.attempt(lambda: self._on_read(signals)))
+        self._thread.failed.connect(self.report)
+        self.panel.frame_wanted.connect(self._show_frame)
+        self.panel.went.connect(lambda _: self._show_frame(self.panel.frame))
+        self.finder.started.connect(self._on_training)
+        self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
+        hear(session.viewer.dims.events.point, self._on_point)
+        hear(session.document_changed, self._on_document)
+
+    def _on_read(self, signals: Any) -> None:
+        if signals.kind != "once":
+            raise AnlageError(
+                f"'{self._path}' holds {plural(len(signals), 'window')} of events that repeat: train on it with `anlage train "
+                "events`; this tab scores events that happen once on a track."
+            )
+        if self._path is None:
+            return
+        kept = self._session.folder / FOLDER / f"{self._path.stem}-{self.source.event_name}.csv"
+        self.panel.show_scoring(Scoring(signals, kept))
+        self.finder.offer(self.scoring, self._path, self.source.event_name)
+        self.source.where.setText(
+            f"{self._path.name}: {plural(len(signals), 'track')}, {plural(signals.n_frames, 'frame')}"
+            + ("" if signals.interval_s is None else f", one every {signals.interval_s:g} s")
+        )
+        self.status.say("; ".join(signals.notes) or "Every answer is kept at once.", "good")
+        self._on_point()
+
+    def _on_event(self) -> None:
+        scoring = self.scoring
+        if scoring is not None and self._path is not None and not self._thread.busy:
+            self.open(self._path)
+
+    # ---- the viewer ----
+
+    def _show_frame(self, frame: int) -> None:
+        """Show a frame, with the track's nucleus in the middle; without an image, only in the plot."""
+        scoring = self.scoring
+        if scoring is None:
+            return
+        place = self._place(scoring, frame)
+        if place is not None:
+            overlay.go_to(self._session.viewer, self._session.grid(), place)
+        self.panel.set_frame(frame)
+
+    def _place(self, scoring: Scoring, frame: int) -> tuple[float, float, float, float] | None:
+        """Where the track is in a frame, or in the nearest in which it is known; None without an image."""
+        places = scoring.signals.places
+        if places is None or self._session.image_layer is None:
+            return None
+        known = np.flatnonzero(np.isfinite(places[scoring.row]).all(axis=0))
+        if not len(known):
+            return None
+        at = known[np.abs(known + scoring.signals.first_frame - frame).argmin()]
+        z, y, x = places[scoring.row, :, at]
+        return float(frame), float(z), float(y), float(x)
+
+    def _on_point(self, event: Any = None) -> None:
+        if self.scoring is None or self._session.image_layer is None:
+            return
+        grid = self._session.grid()
+        frame = overlay.current_frame(self._session.viewer, grid, self._session.image().n_frames)
+        self.panel.set_frame(frame)
+
+    def _on_document(self, change: Any) -> None:
+        if self.scoring is not None and "links" in change.kinds:
+            self.status.say("The tracks have changed since these signals were measured; measure again.", "warning")
+
+    def follow(self, nucleus: int | None) -> None:
+        """Look at the track that holds this nucleus."""
+        scoring = self.scoring
+        row = None if scoring is None or nucleus is None else scoring.row_of_nucleus(nucleus)
+        if scoring is not None and row is not None:
+            scoring.go_to(row)
+
+    # ---- networks ----
+
+    def _on_training(self, run: Any) -> None:
+        self._session.set_run(run)
+        self.trained.emit(run)
+
+    def _on_found(self, events: Events) -> None:
+        scoring = self.scoring
+        if scoring is None:
+            return
+        scoring.predicted = events
+        self.panel.refresh()
+        self._draw(events.placed(scoring.signals))
+
+    def _draw(self, events: Events) -> None:
+        """The events as points in the viewer, at their place and time."""
+        if self._session.image_layer is None or "t" not in events.properties:
+            return
+        at = np.stack([events.properties[axis] for axis in "tzyx"], axis=1)
+        known = np.isfinite(at).all(axis=1)
+        viewer, name = self._session.viewer, f"{_LAYER}: {self.source.event_name}"
+        overlay.remove(viewer, name)
+        if known.any():
+            nuclei = Annotations.of(at[known], probability=events.probability[known])
+            overlay.show_annotations(viewer, self._session.grid(), nuclei, name, _COLOUR)
