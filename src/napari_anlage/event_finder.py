@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox
 
 from anlage import AnlageError, Events, Run, read_card, read_events, write_signals
 from napari_anlage.hearing import hear
@@ -49,7 +49,7 @@ class EventFinder(Tab):
         )  # fmt: skip
         self.model = QComboBox()
         self.model.setToolTip("Networks for events that were trained in this project.")
-        self.find = ActionButton("Find", tooltip="Applies the network to every track.")
+        self.find = ActionButton("Find on every track", tooltip="Applies the network to every track.")
         self._build()
         self._connect()
         self.refresh()
@@ -89,12 +89,7 @@ class EventFinder(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
-        row = QWidget()
-        layout = QHBoxLayout(row)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.model, 1)
-        layout.addWidget(self.find)
-        self.add(heading("Network"), self.train, row, self.status)
+        self.add(heading("Network"), self.train, self.model, self.find, self.status)
         self.status.hide()
 
     def _connect(self) -> None:

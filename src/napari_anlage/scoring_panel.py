@@ -210,7 +210,11 @@ class ScoringPanel(QWidget):
             buttons.addWidget(button, i // 2, i % 2)
         edits = QHBoxLayout()
         self.shift.setRange(-999, 999)
-        self.shift.setSuffix(" frames")
+        self.shift.setSuffix(" fr.")
+        self.shift.setToolTip("How many frames later; earlier below 0.")
+        self.shift.setMinimumWidth(72)
+        self.order.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.order.setMinimumContentsLength(5)
         for widget in (self.undo, self.redo, self.shift, self.shift_all):
             edits.addWidget(widget)
         column.addWidget(self.title)
@@ -223,10 +227,10 @@ class ScoringPanel(QWidget):
 
     def _ways(self) -> tuple[tuple[str, str, Callable[[], None]], ...]:
         return (
-            ("⏮", "First track (Home)", lambda: self._go(lambda s: s.first())),
+            ("|◀", "First track (Home)", lambda: self._go(lambda s: s.first())),
             ("◀", "Track before (Page up)", lambda: self._go(lambda s: s.go(-1))),
             ("▶", "Next track (Page down)", lambda: self._go(lambda s: s.go(1))),
-            ("⏭", "Last track (End)", lambda: self._go(lambda s: s.last())),
+            ("▶|", "Last track (End)", lambda: self._go(lambda s: s.last())),
         )
 
     def _connect(self) -> None:

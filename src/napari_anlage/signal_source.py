@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from anlage import AnlageError, write_annotations
 from napari_anlage.handover import Handover, hand_over_all
@@ -68,7 +68,7 @@ class SignalSource(Tab):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.open)
-        layout.addWidget(note("event"))
+        layout.addWidget(QLabel("event"))
         layout.addWidget(self.event, 1)
         self.add(heading("Signals"), self.measure, row, self.where, self.status)
         self.status.hide()

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Signal
 
-from anlage import AnlageError, Annotations, Events, open_signals
+from anlage import AnlageError, Annotations, Events, Signals, open_signals
 from napari_anlage import overlay
 from napari_anlage.event_finder import EventFinder
 from napari_anlage.hearing import hear
 from napari_anlage.job import Thread
 from napari_anlage.parts import Tab
-from napari_anlage.scoring import Scoring
+from napari_anlage.scoring import NOT_YET, Scoring
 from napari_anlage.scoring_panel import ScoringPanel
 from napari_anlage.session import Session
 from napari_anlage.signal_source import FOLDER, SignalSource
@@ -25,6 +25,9 @@ __all__ = ["SignalsTab"]
 
 _LAYER = "events"
 _COLOUR = "#3fc58a"
+_SHOWN, _SHOWN_COLOUR = "track being scored", "#ffd93d"
+_ANY = "event"
+"""Name of an event that nobody has named."""
 
 
 class SignalsTab(Tab):
@@ -59,7 +62,7 @@ class SignalsTab(Tab):
         event = self.source.event_name
         self._path = path
         self.status.say(f"Reading {path.name} …", "info")
-        self._thread.run(open_signals, path, event=event)
+        self._thread.run(_read, path, event)
 
     def retire(self) -> None:
         """End what belongs to the window."""
@@ -74,7 +77,7 @@ class SignalsTab(Tab):
         self._thread.done.connect(lambda signals: self.attempt(lambda: self._on_read(signals)))
         self._thread.failed.connect(self.report)
         self.panel.frame_wanted.connect(self._show_frame)
-        self.panel.went.connect(lambda _: self._show_frame(self.panel.frame))
+        self.panel.went.connect(lambda _: self.attempt(self._show_track))
         self.finder.started.connect(self._on_training)
         self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
         hear(session.viewer.dims.events.point, self._on_point)
@@ -97,6 +100,7 @@ class SignalsTab(Tab):
         )
         self.status.say("; ".join(signals.notes) or "Every answer is kept at once.", "good")
         self._on_point()
+        self._show_track()
 
     def _on_event(self) -> None:
         scoring = self.scoring
@@ -104,6 +108,25 @@ class SignalsTab(Tab):
             self.open(self._path)
 
     # ---- the viewer ----
+
+    def _show_track(self) -> None:
+        """A ring around the track's nucleus in every frame, and the viewer over it."""
+        scoring = self.scoring
+        if scoring is None or scoring.signals.places is None or self._session.image_layer is None:
+            return
+        signals, viewer = scoring.signals, self._session.viewer
+        zyx = signals.places[scoring.row].T
+        at = np.column_stack([np.arange(len(zyx)) + signals.first_frame, zyx])
+        overlay.remove(viewer, _SHOWN)
+        nuclei = Annotations.of(at[np.isfinite(zyx).all(axis=1)], radius_um=self._radius_um())
+        overlay.show_annotations(viewer, self._session.grid(), nuclei, _SHOWN, _SHOWN_COLOUR)
+        viewer.layers.selection.active = self._session.image_layer
+        low, high = signals.spans[scoring.row] + signals.first_frame
+        self._show_frame(int(np.clip(self.panel.frame, low, high - 1)))
+
+    def _radius_um(self) -> float:
+        diameter = self._session.diameter_um
+        return 5.0 if diameter is None else diameter / 2
 
     def _show_frame(self, frame: int) -> None:
         """Show a frame, with the track's nucleus in the middle; without an image, only in the plot."""
@@ -170,3 +193,14 @@ class SignalsTab(Tab):
         if known.any():
             nuclei = Annotations.of(at[known], probability=events.probability[known])
             overlay.show_annotations(viewer, self._session.grid(), nuclei, name, _COLOUR)
+
+
+def _read(path: Path, event: str) -> Signals:
+    """Signals with the answers that the file has for this event; without, where it has none for it."""
+    if event == _ANY:
+        return open_signals(path)
+    try:
+        return open_signals(path, event=event)
+    except AnlageError:  # no answers for this event; anything else that is wrong is said again below
+        plain = open_signals(path)
+        return plain.scored(np.full(len(plain), NOT_YET), np.full(len(plain), np.nan))
