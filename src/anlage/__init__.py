@@ -98,6 +98,12 @@ _HOME = {
     "write_mesh": "io",
     "write_objects": "io",
     "write_points": "io",
+    "Events": "events",
+    "Signals": "signals",
+    "open_signals": "io.signals",
+    "write_signals": "io.signals",
+    "read_events": "io.event_tables",
+    "write_events": "io.event_tables",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ class EventFinder(Tab):
         chosen = self.model.currentData()
         self.model.clear()
         for path in project_models(self._session.folder):
-            if self.attempt(lambda path=path: read_card(path).task) == _TASK:
+            card = self.attempt(partial(read_card, path))
+            if card is not None and card.task == _TASK:
                 self.model.addItem(short(path.stem), path)
         at = self.model.findData(chosen)
         self.model.setCurrentIndex(max(at, 0) if self.model.count() else -1)

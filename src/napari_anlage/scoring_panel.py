@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -235,8 +236,9 @@ class ScoringPanel(QWidget):
 
     def _connect(self) -> None:
         for answer in ANSWERS:
-            self.answers[answer.kind].clicked.connect(lambda _, kind=answer.kind: self.answer(kind))
-            self._key(answer.key, lambda kind=answer.kind: self.answer(kind))
+            say = partial(self.answer, answer.kind)
+            self.answers[answer.kind].clicked.connect(lambda _, say=say: say())
+            self._key(answer.key, say)
         for key, (_, _, go) in zip(("Home", "PgUp", "PgDown", "End"), self._ways(), strict=True):
             self._key(key, go)
         self._key("P", self._on_play)

@@ -102,7 +102,7 @@ class SignalSource(Tab):
         folder.mkdir(parents=True, exist_ok=True)
         image, nuclei = session.scaled_image(), session.annotations()
         tracks, self._target = folder / "tracks.geff", folder / "measured.csv"
-        file, spacing, interval = session.file(), image.spacing, image.interval_s
+        file, spacing, interval = session.file, image.spacing, image.interval_s
         copy = folder / "image.ome.zarr"
 
         def prepare() -> Handover:
