@@ -25,7 +25,9 @@ def configure_info(parser: Parser) -> None:
         "of labels also what looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
         "anlage info run",
     )
-    parser.add_argument("path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF or CTC folder")
+    parser.add_argument(
+        "path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF, XML, .aut or CTC folder"
+    )
     add_reading(parser)
 
 
@@ -66,7 +68,7 @@ def _file(path: Path, options: argparse.Namespace) -> int:
 
     if path.suffix == SUFFIX:
         print(read_card(path).to_markdown())
-    elif path.suffix.lower() == ".csv":
+    elif path.suffix.lower() in (".csv", ".xml", ".aut"):
         _annotations(path, options)
     else:
         return _image(options)

@@ -26,8 +26,8 @@ from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lin
 from anlage.evaluation.tracks import TrackScore, score_tracks
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
-from anlage.io.graphs import find_graph, graph_scale
 from anlage.io.lazy import present_frames
+from anlage.io.nuclei import own_scale
 from anlage.timelapse import TimeLapse
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
@@ -227,8 +227,7 @@ def _own_spacing(path: str | Path, table: Annotations) -> Spacing | None:
     """The voxel size that a file carries, if any."""
     if table.labels is not None:
         return table.labels.spacing
-    graph = find_graph(Path(path))
-    return None if graph is None else graph_scale(graph)[0]
+    return own_scale(path)[0]
 
 
 def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:

@@ -312,7 +312,12 @@ def _ours(columns: dict[str, npt.NDArray[Any]], n: int) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without zarr's remark that text has no final place in its third version yet; geff chose how it is stored."""
+    """Without remarks on what is not ours to change.
+
+    That text has no final place in zarr's third version yet, as geff chose how it is stored; and on names of units, which
+    we look up ourselves.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification.*")
+        warnings.filterwarnings("ignore", message=".*not in valid OME-Zarr units.*")
         yield

@@ -174,8 +174,8 @@ def _opened(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
     if path.is_dir():
         return _folder(path, axes, image)
     raise AnlageError(
-        f"'{path}' is of a format that cannot be read as annotations ('{path.suffix}'); give a CSV, a GEFF, a CTC folder or "
-        "label images as TIFF or zarr."
+        f"'{path}' is of a format that cannot be read as annotations ('{path.suffix}'); give a CSV, a GEFF, TrackMate's XML, "
+        "an .aut, a CTC folder or label images as TIFF or zarr."
     )
 
 

@@ -11,16 +11,20 @@ import numpy as np
 from anlage.annotations import Annotations, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing, root_attributes
-from anlage.io.graphs import find_graph, read_graph, write_graph
+from anlage.io.atomic import Recogniser, replacing, root_attributes
+from anlage.io.aut import aut_scale, read_aut, write_aut
+from anlage.io.ctc import is_ctc_output, means_ctc, write_ctc
+from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
 from anlage.io.label_images import ctc_folder, open_labels, read_ctc
 from anlage.io.tables import read_table, write_table
+from anlage.io.trackmate import read_trackmate, trackmate_scale, write_trackmate
 from anlage.timelapse import TimeLapse
 
 __all__ = ["are_label_images", "is_bare_geff", "open_annotations", "write_annotations"]
 
 _TABLES = (".csv", ".tsv", ".txt")
+_GRAPHS = (".csv", ".geff", ".xml", ".aut")
 
 
 def open_annotations(
@@ -31,7 +35,7 @@ def open_annotations(
     spacing: Spacing | None = None,
     interval_s: float | None = None,
 ) -> Annotations:
-    """Read nuclei and links: CSV, GEFF, a CTC folder, or label images (TIFF, zarr, folder of TIFFs).
+    """Read nuclei and links: CSV, GEFF, TrackMate XML, OrganoidTracker's .aut, a CTC folder, or label images.
 
     Of label images a nucleus is the centroid of a value in a frame; the same value in consecutive frames is linked.
 
@@ -63,7 +67,11 @@ def open_annotations(
         check(annotations, shape, rows=rows, source=str(place))
         return _on_voxels(annotations, shape)
     graph = find_graph(place)
-    if graph is not None:
+    if place.is_file() and place.suffix.lower() == ".xml":
+        annotations = read_trackmate(place, spacing=spacing)
+    elif place.is_file() and place.suffix.lower() == ".aut":
+        annotations = read_aut(place, n_frames=None if image is None else image.n_frames)
+    elif graph is not None:
         annotations = read_graph(graph, spacing=spacing, interval_s=interval_s)
     elif (tracked := ctc_folder(place)) is not None:
         annotations = read_ctc(tracked, image=image, axes=letters, spacing=spacing)
@@ -82,35 +90,81 @@ def are_label_images(path: str | Path) -> bool:
 
 
 def write_annotations(
-    path: str | Path, annotations: Annotations, *, spacing: Spacing | None = None, interval_s: float | None = None
+    path: str | Path,
+    annotations: Annotations,
+    *,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+    shape_tzyx: Sequence[int] | None = None,
 ) -> None:
-    """Write nuclei and links as ``.csv`` or ``.geff``, positions in voxels of the image.
+    """Write nuclei and links: ``.csv``, ``.geff``, TrackMate's ``.xml``, OrganoidTracker's ``.aut``, or a CTC folder.
 
-    A table or GEFF that was at `path` before is replaced at the end, in one step; any other folder there is refused.
-    Missing parent folders are made.
+    What was written so to `path` before is replaced at the end, in one step; any other folder there is refused. Missing
+    parent folders are made.
 
     Parameters
     ----------
     path
-        Its suffix decides the format.
+        Its suffix decides the format; ``.ctc`` or none means a folder of the Cell Tracking Challenge.
     annotations
-        The nuclei. A CSV keeps one parent of each.
+        The nuclei. What each format keeps of them is in the documentation of the formats.
     spacing, interval_s
-        Voxel size in µm and time step in s, kept in a GEFF.
+        Voxel size in µm and time step in s, kept where the format can.
+    shape_tzyx
+        Shape of the image, for the masks of a CTC folder; None takes that of the painted labels, or what holds all nuclei.
 
     Raises
     ------
     AnlageError
-        If the suffix is neither, something else is at `path`, or the disk is full.
+        If the suffix is none of these, something else is at `path`, the tracks contradict themselves, or the disk is full.
     """
-    suffix = Path(path).suffix.lower()
+    suffix = graph_output(path)
     if suffix == ".csv":
         write_table(path, annotations)
     elif suffix == ".geff":
         with replacing(path, is_bare_geff) as temporary:
             write_graph(temporary, annotations, spacing, interval_s)
+    elif suffix == ".xml":
+        write_trackmate(path, annotations, spacing=spacing, interval_s=interval_s)
+    elif suffix == ".aut":
+        write_aut(path, annotations, spacing=spacing, interval_s=interval_s)
     else:
-        raise AnlageError(f"Nuclei cannot be written as '{suffix}' ('{path}'); end the name in .csv or .geff.")
+        write_ctc(path, annotations, spacing=spacing, shape_tzyx=shape_tzyx)
+
+
+def graph_output(path: str | Path) -> str:
+    """The format in which nuclei and links are written to a path: its suffix, ``.ctc`` where it has none.
+
+    Raises
+    ------
+    AnlageError
+        If nuclei cannot be written so.
+    """
+    suffix = Path(path).suffix.lower()
+    if means_ctc(path):
+        return ".ctc"
+    if suffix in _GRAPHS:
+        return suffix
+    raise AnlageError(
+        f"Nuclei cannot be written as '{suffix}' ('{path}'); end the name in .csv, .geff, .xml (TrackMate), .aut "
+        "(OrganoidTracker), or in .ctc or nothing for a folder of the Cell Tracking Challenge."
+    )
+
+
+def replaceable_output(path: str | Path) -> Recogniser | None:
+    """Recognises what `write_annotations` may replace at a path; for `anlage.io.atomic.check_replaceable`."""
+    return {".geff": is_bare_geff, ".ctc": is_ctc_output}.get(graph_output(path))
+
+
+def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
+    """Voxel size in µm and time step in s that a GEFF, TrackMate XML or .aut carries; None where it carries none."""
+    place = Path(path)
+    if place.is_file():
+        readers = {".xml": trackmate_scale, ".aut": aut_scale}
+        reader = readers.get(place.suffix.lower())
+        return reader(place) if reader is not None else (None, None)
+    graph = find_graph(place)
+    return (None, None) if graph is None else graph_scale(graph)
 
 
 def is_bare_geff(folder: Path) -> bool:

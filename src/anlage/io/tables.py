@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["read_table", "write_table"]
 
 _NEEDED = ("id", "t", "y", "x")
-_OURS = ("id", "t", "z", "y", "x", "parent_id", "label", "radius_um", "probability", "state", "origin")
+_OURS = (
+    "id", "t", "z", "y", "x", "parent_id", "link_probability", "label", "radius_um", "probability", "state", "origin",
+)  # fmt: skip
 _FIRST_ROW = 2
 """Row of the first nucleus as a spreadsheet counts: the header is row 1."""
 
@@ -28,8 +30,8 @@ _FIRST_ROW = 2
 def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArray[np.int64]]:
     """Read a CSV with the columns ``id,t,z,y,x``.
 
-    Also read are ``parent_id``, ``label``, ``radius_um``, ``probability``, ``state`` and ``origin``; further columns become
-    properties. Rows with a probability and no state are proposals of a network.
+    Also read are ``parent_id``, ``link_probability`` (of the link to the parent), ``label``, ``radius_um``,
+    ``probability``, ``state`` and ``origin``; further columns become properties. Rows with a probability and no state are proposals of a network.
 
     Parameters
     ----------
@@ -56,10 +58,13 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
     ids = columns.whole("id")
     positions = np.column_stack([columns.number(a) if a in frame else np.zeros(len(frame)) for a in "tzyx"])
     probability = columns.number("probability", empty=np.nan)
+    parents = columns.whole("parent_id", empty=0)
+    certainty = columns.number("link_probability", empty=np.nan)[parents != 0]
     annotations = Annotations.of(
         positions,
         ids=ids,
-        links=_parents(columns.whole("parent_id", empty=0), ids),
+        links=_parents(parents, ids),
+        link_properties={"probability": certainty} if "link_probability" in frame else {},
         radius_um=columns.number("radius_um", empty=np.nan),
         label=columns.whole("label", empty=0),
         probability=probability,
@@ -73,12 +78,11 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
 def write_table(path: str | Path, annotations: Annotations) -> None:
     """Write a CSV with ``id,t,z,y,x`` and the columns that hold anything, ``parent_id`` where there are links.
 
-    Positions are in voxels to four decimals. States and origins are written only where they differ from what reading
+    Of the links' columns, their probability is written, as ``link_probability``. Positions are in voxels to four decimals. States and origins are written only where they differ from what reading
     the other columns would give.
     """
     import pandas as pd
 
-    mothers: dict[int, int] = {int(daughter): int(mother) for mother, daughter in annotations.links}
     z, y, x = annotations.positions[:, 1:].T
     columns: dict[str, Any] = {"id": annotations.ids, "t": annotations.frames}
     columns |= {"z": z.round(4), "y": y.round(4), "x": x.round(4)}
@@ -86,14 +90,30 @@ def write_table(path: str | Path, annotations: Annotations) -> None:
         columns["probability"] = annotations.probability.round(6)
     if np.isfinite(annotations.radius_um).any():
         columns["radius_um"] = annotations.radius_um.round(4)
-    if mothers:
-        columns["parent_id"] = [mothers.get(int(i), 0) for i in annotations.ids]
+    columns |= _links(annotations)
     if annotations.label.any():
         columns["label"] = annotations.label
     columns |= _standing(annotations)
     columns |= {name: values for name, values in annotations.properties.items() if values.ndim == 1}
     with replacing(path) as temporary:
         pd.DataFrame(columns).to_csv(temporary, index=False)
+
+
+def _links(annotations: Annotations) -> dict[str, Any]:
+    if not len(annotations.links):
+        return {}
+    order = np.argsort(annotations.ids, kind="stable")
+    place = np.searchsorted(annotations.ids[order], annotations.links[:, 1])
+    known = place < len(order)
+    row, links = order[place[known]], annotations.links[known]
+    parents = np.zeros(len(annotations), dtype=np.int64)
+    parents[row] = links[:, 0]
+    columns: dict[str, Any] = {"parent_id": parents}
+    probability = annotations.link_properties.get("probability")
+    if probability is not None and np.isfinite(probability).any():
+        columns["link_probability"] = np.full(len(annotations), np.nan)
+        columns["link_probability"][row] = np.asarray(probability[known], dtype=np.float64).round(6)
+    return columns
 
 
 def _standing(annotations: Annotations) -> dict[str, Any]:

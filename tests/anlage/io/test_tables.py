@@ -150,3 +150,22 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnlageError, match=r"cannot be written as '\.xlsx'"):
         write_annotations(tmp_path / "a.xlsx", Annotations.of([]))
+
+
+def test_probabilities_of_links_and_divisions_come_back(tmp_path):
+    nuclei = Annotations.of(
+        [(0, 1, 2, 3), (1, 1, 2, 3), (1, 1, 2, 9), (2, 1, 2, 3)], ids=[5, 3, 8, 9], links=[(5, 3), (5, 8), (3, 9)],
+        link_properties={"probability": np.array([0.9, np.nan, 0.25])},
+        properties={"division_probability": np.array([0.75, 0.5, np.nan, np.nan])},
+    )  # fmt: skip
+    write_annotations(tmp_path / "a.csv", nuclei)
+    again = open_annotations(tmp_path / "a.csv")
+    assert again.links.tolist() == [[5, 3], [5, 8], [3, 9]]
+    np.testing.assert_array_equal(again.link_properties["probability"], [0.9, np.nan, 0.25])
+    np.testing.assert_array_equal(again.properties["division_probability"], [0.75, 0.5, np.nan, np.nan])
+
+
+def test_links_without_probabilities_have_no_such_column(tmp_path):
+    write_annotations(tmp_path / "a.csv", Annotations.of([(0, 1, 2, 3), (1, 1, 2, 3)], links=[(1, 2)]))
+    assert "link_probability" not in (tmp_path / "a.csv").read_text()
+    assert not open_annotations(tmp_path / "a.csv").link_properties

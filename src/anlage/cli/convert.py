@@ -1,0 +1,134 @@
+"""``convert``: tracks, nuclei and labels from one format to another."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anlage.cli.arguments import Parser, add_reading
+
+if TYPE_CHECKING:
+    from anlage.annotations import Annotations
+    from anlage.axes import Spacing
+
+__all__: list[str] = []
+
+_LABELS = (".tif", ".tiff", ".zarr")
+"""Suffixes of label images."""
+_TEXT = "text columns and the origin"
+
+
+def configure_convert(parser: Parser) -> None:
+    parser.explain(
+        "Reads nuclei and links in any format and writes them in the one that the name of OUT says: .csv, .geff, .xml\n"
+        "(TrackMate), .aut (OrganoidTracker), .tif or .zarr (labels: the number of its track in each nucleus), or .ctc or no suffix for a folder of\n"
+        "the Cell Tracking Challenge. What the format cannot keep is said.",
+        "anlage convert tracks.geff 01_RES --image movie.ome.zarr",
+        "anlage convert 01_GT truth.geff --spacing 1,0.09,0.09",
+        "anlage convert tracks.aut tracks.xml",
+    )
+    parser.add_argument("input", metavar="IN", help="CSV, GEFF, TrackMate XML, .aut, CTC folder or label images")
+    parser.add_argument("output", metavar="OUT", help="what to write; its name says the format")
+    parser.add_argument(
+        "--image", metavar="IMAGE", help="the image that it belongs to: its shape, voxel size and time step"
+    )
+    parser.add_argument(
+        "--format", choices=["csv", "geff", "xml", "aut", "ctc", "tif", "zarr"], metavar="NAME",
+        help="format of OUT where its name does not say it: csv, geff, xml, aut, ctc, tif or zarr",
+    )  # fmt: skip
+    add_reading(parser, "a file")
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    from anlage.io import open_annotations, open_image, write_annotations
+    from anlage.io.atomic import check_apart
+    from anlage.io.nuclei import graph_output, own_scale
+
+    output = _output(options)
+    suffix = output.suffix.lower() if output.suffix.lower() in _LABELS else graph_output(output)
+    for source in filter(None, (options.input, options.image)):
+        check_apart(output, source)
+    image = None
+    if options.image is not None:
+        image = open_image(options.image, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
+    known, step = own_scale(options.input)
+    spacing = options.spacing or (image.spacing if image else None) or known
+    interval_s = options.interval or (image.interval_s if image else None) or step
+    nuclei = open_annotations(
+        options.input, image=image, axes=None if image else options.axes, spacing=spacing, interval_s=interval_s
+    )
+    if nuclei.labels is not None:
+        spacing = spacing or nuclei.labels.spacing
+        interval_s = interval_s or nuclei.labels.interval_s
+    shape = None if image is None else image.shape_tzyx
+    if suffix in _LABELS:
+        _write_labels(output, nuclei, spacing, interval_s, shape)
+    else:
+        write_annotations(output, nuclei, spacing=spacing, interval_s=interval_s, shape_tzyx=shape)
+    print(f"{len(nuclei)} nuclei and {len(nuclei.links)} links, written to {output}.")
+    for sentence in _lost(nuclei, suffix, spacing, has_image=image is not None):
+        print(sentence)
+    return 0
+
+
+def _output(options: argparse.Namespace) -> Path:
+    """The path to write to, with the suffix of the format where that was said and the name has another."""
+    output = Path(options.output)
+    wanted = f".{options.format}" if options.format else None
+    if wanted is None or output.suffix.lower() == wanted or (wanted == ".ctc" and not output.suffix):
+        return output
+    return output.with_name(output.name + wanted)
+
+
+def _write_labels(
+    output: Path, nuclei: Annotations, spacing: Spacing | None, interval_s: float | None, shape: Any
+) -> None:
+    from anlage.io.ctc import ctc_labels
+    from anlage.io.writing import write_image, write_tiff
+
+    frames, _, n_frames = ctc_labels(nuclei, spacing=spacing, shape_tzyx=shape)
+    if output.suffix.lower() == ".zarr":
+        write_image(output, frames, spacing=spacing, interval_s=interval_s, axes="tzyx", kind="labels")
+    else:
+        write_tiff(output, frames, n_frames=n_frames, spacing=spacing, interval_s=interval_s, axes="tzyx")
+
+
+def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_image: bool) -> list[str]:
+    """What the format does not keep of these nuclei, each as a sentence."""
+    import numpy as np
+
+    from anlage.annotations import State
+
+    has_text = any(c.dtype.kind in "US" for c in nuclei.properties.values()) or len(np.unique(nuclei.origin)) > 1
+    links = sorted(set(nuclei.link_properties) - {"probability"})
+    masks = suffix in (*_LABELS, ".ctc")
+    lost = []
+    if nuclei.labels is not None and not masks:
+        lost.append("The painted labels are not kept, only their centres and radii.")
+    if suffix == ".csv":
+        lost += [f"A CSV does not keep the links' {', '.join(links)}."] if links else []
+        lost += [] if spacing is None else ["A CSV does not keep the voxel size; say --spacing where it is needed."]
+    elif suffix == ".xml":
+        lost += [f"TrackMate's XML does not keep {_TEXT}."] if has_text else []
+        unknown = int((~np.isfinite(nuclei.radius_um)).sum())
+        lost += [f"{unknown} nuclei without a radius were given one of 3.5 µm."] if unknown and spacing else []
+        lost += [] if spacing else ["The voxel size is unknown, so positions are in pixels; say --spacing for µm."]
+    elif suffix == ".aut":
+        lost += [] if spacing else ["The voxel size is unknown and so not written; OrganoidTracker will ask for it."]
+    elif masks:
+        drawn = len(nuclei) if nuclei.labels is None else int((nuclei.label == 0).sum())
+        rejected = int((nuclei.state == State.REJECTED).sum())
+        lost.append("Masks keep tracks and their parents; ids, probabilities and other columns are not kept.")
+        lost += [f"{drawn} nuclei without a painted label are drawn as balls of their radius."] if drawn else []
+        lost += [f"{rejected} rejected nuclei are left out."] if rejected else []
+        if drawn and not has_image and nuclei.labels is None:
+            lost.append("The size of the image is unknown, so the masks just hold all nuclei; say --image IMAGE.")
+        lost += (
+            []
+            if spacing
+            else ["The voxel size is unknown, so radii are 4 voxels; say --spacing Z,Y,X."]
+            if drawn
+            else []
+        )
+    return lost

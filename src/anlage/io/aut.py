@@ -1,0 +1,388 @@
+"""Nuclei and links as OrganoidTracker's ``.aut``: JSON, version 1 (a graph) and 2 (tracks)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import HUMAN, Annotations, State, check
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
+
+__all__ = ["aut_scale", "read_aut", "write_aut"]
+
+_PROBABILITIES = ("marginal_probability", "link_probability", "probability")
+"""Names of a link's probability, the most telling first: given its rivals, by itself, ours of old."""
+_OURS = ("id", "radius_um", "label", "probability", "state", "origin")
+_FILLED = "anlage_filled"
+"""Marks a position that stands only for a gap: a track has one in each of its frames."""
+
+Key = tuple[int, float, float, float]
+"""OrganoidTracker knows a position by where it is: frame, x, y, z."""
+
+
+class _Table:
+    """Positions and links as they are gathered."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.row: dict[Key, int] = {}
+        self.about: list[dict[str, Any]] = []
+        self.links: list[tuple[int, int]] = []
+        self.about_links: list[dict[str, Any]] = []
+
+    def add(self, t: Any, xyz: Any) -> int:
+        """The row of a position; the same place in the same frame is the same position."""
+        try:
+            x, y, z = (float(v) for v in xyz)
+            key = (int(t), x, y, z)
+        except (TypeError, ValueError):
+            raise AnlageError(f"'{self.path}': the position {xyz} in time point {t} is not three numbers.") from None
+        if key not in self.row:
+            self.row[key] = len(self.about)
+            self.about.append({})
+        return self.row[key]
+
+    def known(self, t: Any, xyz: Any) -> int:
+        """The row of a position that must be there.
+
+        Raises
+        ------
+        AnlageError
+            If it is not.
+        """
+        n = len(self.row)
+        found = self.add(t, xyz)
+        if len(self.row) > n:
+            raise AnlageError(f"'{self.path}': a link leads to {list(xyz)} in time point {t}, where no position is.")
+        return found
+
+    def link(self, a: int, b: int, about: Mapping[str, Any]) -> None:
+        self.links.append((a, b))
+        self.about_links.append(dict(about))
+
+
+def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
+    """Read positions (in pixels of the image, its offsets taken off), links and what is known of both.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_frames
+        Frames of the image; where time points count from 1 up to this number, they become frames from 0.
+
+    Raises
+    ------
+    AnlageError
+        If it is no such file, or a link leads to where no position is.
+    """
+    place = Path(path)
+    data = _load(place)
+    table = _Table(place)
+    try:
+        (_read_graph if data.get("version") == "v1" else _read_tracks)(data, table)
+        positions = _positions(table, data)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise AnlageError(
+            f"'{place}' is not laid out as a file of OrganoidTracker ({type(error).__name__}: {error})."
+        ) from error
+    if n_frames is not None and len(positions) and positions[:, 0].min() >= 1 and positions[:, 0].max() == n_frames:
+        positions[:, 0] -= 1
+    return _annotations(table, positions)
+
+
+def aut_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
+    """Voxel size in µm and time step in s that a file carries; None where it carries none."""
+    found = _load(Path(path)).get("image_resolution") or {}
+    sizes = [found.get(name) for name in ("z_um", "y_um", "x_um")]
+    minutes = found.get("t_m")
+    spacing = Spacing(*map(float, sizes)) if all(isinstance(v, int | float) and v > 0 for v in sizes) else None
+    return spacing, float(minutes) * 60 if isinstance(minutes, int | float) and minutes > 0 else None
+
+
+def write_aut(
+    path: str | Path, annotations: Annotations, *, spacing: Spacing | None = None, interval_s: float | None = None
+) -> None:
+    """Write version 2, with the probability of each link as ``link_probability`` and ``marginal_probability``.
+
+    Ids, radii, states, origins and further columns are kept as what is known of a position. A track has a position in each of
+    its frames there, so a gap gets one half-way that is marked as filled, and is none again when read. Rejected nuclei are kept without links, marked
+    by their state. Painted labels are not kept.
+
+    Parameters
+    ----------
+    path
+        The file, ``NAME.aut``.
+    annotations
+        The nuclei.
+    spacing, interval_s
+        Voxel size in µm and time step in s.
+
+    Raises
+    ------
+    AnlageError
+        If the tracks contradict themselves, or two nuclei of a frame are at the same place.
+    """
+    check(annotations)
+    data: dict[str, Any] = {"version": "v2", "name": Path(path).stem, **_tracks(annotations)}
+    if spacing is not None:
+        data["image_resolution"] = {"x_um": spacing.x, "y_um": spacing.y, "z_um": spacing.z}
+        data["image_resolution"]["t_m"] = interval_s / 60 if interval_s else 0.0
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        json.dump(data, file, allow_nan=False)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise AnlageError(f"'{path}' is no whole JSON ({error}); save it in OrganoidTracker again.") from None
+    if not isinstance(data, dict) or data.get("version") not in ("v1", "v2"):
+        version = data.get("version") if isinstance(data, dict) else None
+        raise AnlageError(f"'{path}' is no file of OrganoidTracker of version v1 or v2, but of {version!r}.")
+    return data
+
+
+def _read_graph(data: dict[str, Any], table: _Table) -> None:
+    """Version 1: positions by time point, and a graph of links."""
+    for t, places in data.get("positions", {}).items():
+        for xyz in places:
+            table.add(t, xyz)
+    graph = data.get("links") or {}
+    for node in graph.get("nodes", []):
+        table.about[table.known(*_place(node["id"]))].update({k: v for k, v in node.items() if k != "id"})
+    for link in graph.get("links", []):
+        ends = sorted((_place(link["source"]), _place(link["target"])), key=lambda place: int(place[0]))
+        about = {name: value for name, value in link.items() if name not in ("source", "target")}
+        table.link(table.known(*ends[0]), table.known(*ends[1]), about)
+
+
+def _place(named: dict[str, Any]) -> tuple[int, tuple[float, float, float]]:
+    return named["_time_point_number"], (named["x"], named["y"], named["z"])
+
+
+def _read_tracks(data: dict[str, Any], table: _Table) -> None:
+    """Version 2: positions with columns, and tracks."""
+    for frame in data.get("positions", []):
+        rows = [table.add(frame["time_point"], xyz) for xyz in frame["coords_xyz_px"]]
+        for name, values in (frame.get("position_meta") or {}).items():
+            for row, value in zip(rows, values, strict=False):
+                if value is not None:
+                    table.about[row][name] = value
+    for track in data.get("tracks", []):
+        start = int(track["time_point_start"])
+        rows = [table.known(start + i, xyz) for i, xyz in enumerate(track["coords_xyz_px"])]
+        inner = _spread(track.get("link_meta"), len(rows) - 1)
+        for a, b, about in zip(rows, rows[1:], inner, strict=False):
+            table.link(a, b, about)
+        before = [table.known(start - 1, xyz) for xyz in track.get("coords_xyz_px_before") or []]
+        for a, about in zip(before, _spread(track.get("link_meta_before"), len(before)), strict=True):
+            table.link(a, rows[0], about)
+
+
+def _spread(columns: dict[str, list[Any]] | None, n: int) -> list[dict[str, Any]]:
+    """What is known of each of `n` links, from columns."""
+    spread: list[dict[str, Any]] = [{} for _ in range(n)]
+    for name, values in (columns or {}).items():
+        for about, value in zip(spread, values, strict=False):
+            if value is not None:
+                about[name] = value
+    return spread
+
+
+def _positions(table: _Table, data: dict[str, Any]) -> npt.NDArray[np.float64]:
+    positions = np.array([(t, z, y, x) for t, x, y, z in table.row], dtype=np.float64).reshape(-1, 4)
+    for offset in data.get("image_offsets") or []:
+        here = positions[:, 0] == int(offset["_time_point_number"])
+        positions[here, 1:] -= [float(offset[axis]) for axis in "zyx"]
+    return positions
+
+
+def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotations:
+    _bridge(table)
+    real = np.array([_FILLED not in about for about in table.about], dtype=bool)
+    about = [a for a in table.about if _FILLED not in a]
+    ids = _ids(about)
+    of_row = np.zeros(len(real), dtype=np.int64)
+    of_row[real] = ids
+    links = np.array(table.links, dtype=np.int64).reshape(-1, 2)
+    known = {name: _column([a.get(name) for a in about]) for name in sorted({n for a in about for n in a})}
+    ours = {n: known.pop(n) for n in _OURS if n in known and (n == "origin") == (known[n].dtype.kind == "U")}
+    probability = ours.get("probability", np.full(len(about), np.nan))
+    state = np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)
+    of_links = {name: _column([a.get(name) for a in table.about_links]) for name in _names(table)}
+    for name in _PROBABILITIES:
+        if name in of_links and of_links[name].dtype.kind in "if":
+            of_links["probability"] = of_links[name].astype(np.float64)
+            break
+    return Annotations.of(
+        positions[real], ids=ids, links=of_row[links], radius_um=ours.get("radius_um", np.nan),
+        label=np.nan_to_num(ours.get("label", np.zeros(len(about))).astype(np.float64)), probability=probability,
+        state=np.where(np.isfinite(s := ours.get("state", np.full(len(about), np.nan))), s, state),
+        origin=ours.get("origin", np.where(np.isfinite(probability), "model", HUMAN)),
+        properties={n: c for n, c in known.items() if n not in _OURS},
+        link_properties={n: c for n, c in of_links.items() if n not in ("link_probability", "marginal_probability")},
+    )  # fmt: skip
+
+
+def _names(table: _Table) -> list[str]:
+    return sorted({name for about in table.about_links for name in about})
+
+
+def _bridge(table: _Table) -> None:
+    """Links that lead over filled positions, as one link over the gap with what was known of the last."""
+    before = {b: (a, about) for (a, b), about in zip(table.links, table.about_links, strict=True)}
+    links, abouts = [], []
+    for (a, b), about in zip(table.links, table.about_links, strict=True):
+        if _FILLED in table.about[b]:
+            continue
+        first = a
+        while _FILLED in table.about[first] and first in before:
+            first = before[first][0]
+        links.append((first, b))
+        abouts.append(about)
+    table.links, table.about_links = links, abouts
+
+
+def _ids(about: list[dict[str, Any]]) -> npt.NDArray[np.int64]:
+    """The ids that we wrote, if all are there and differ; else counted."""
+    own = [a.pop("id", None) for a in about]
+    if all(isinstance(i, int) and i > 0 for i in own) and len(set(own)) == len(own):
+        return np.array(own, dtype=np.int64)
+    return np.arange(1, len(own) + 1, dtype=np.int64)
+
+
+def _column(values: list[Any]) -> npt.NDArray[Any]:
+    """Numbers with NaN where there is none, or text."""
+    if values and all(type(value) is int for value in values):
+        return np.array(values, dtype=np.int64)
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return np.array([np.nan if value is None else float(value) for value in values])
+    return np.array(["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values], dtype=np.str_)
+
+
+def _tracks(nuclei: Annotations) -> dict[str, Any]:
+    """The members ``positions`` and ``tracks``."""
+    frames, coords = nuclei.frames, nuclei.positions[:, [3, 2, 1]]
+    _, counts = np.unique(np.column_stack([frames, coords]), axis=0, return_counts=True)
+    if (counts > 1).any():
+        raise AnlageError(_same_place(nuclei))
+    row = {int(i): r for r, i in enumerate(nuclei.ids)}
+    places = [(int(t), xyz) for t, xyz in zip(frames, coords.tolist(), strict=True)]
+    about = _columns(nuclei)
+    link_of = {row[int(b)]: (row[int(a)], k) for k, (a, b) in enumerate(nuclei.links)}
+    n_after = np.bincount([a for a, _ in link_of.values()], minlength=len(places)) if link_of else np.zeros(len(places))
+    after = {a: b for b, (a, _) in link_of.items() if n_after[a] == 1}
+    columns = {n: _plain(c) for n, c in nuclei.link_properties.items() if c.ndim == 1}
+    tracks = []
+    for start in sorted(range(len(places)), key=lambda r: places[r][0]):
+        mother = link_of.get(start)
+        if (mother is not None and n_after[mother[0]] == 1) or (mother is None and n_after[start] == 0):
+            continue  # within a track, or alone
+        tracks.append(_track(start, mother, after, link_of, places, about, columns))
+    return {"positions": _by_frame(places, about), "tracks": tracks}
+
+
+def _track(
+    start: int,
+    mother: tuple[int, int] | None,
+    after: dict[int, int],
+    link_of: dict[int, tuple[int, int]],
+    places: list[tuple[int, list[float]]],
+    about: list[dict[str, Any]],
+    columns: dict[str, list[Any]],
+) -> dict[str, Any]:
+    """One track from its first nucleus on, gaps filled; the filled positions are added to `places` and `about`."""
+
+    def fill(a: int, b: int) -> list[list[float]]:
+        (t0, p), (t1, q) = places[a], places[b]
+        middle = [[u + (v - u) * (t - t0) / (t1 - t0) for u, v in zip(p, q, strict=True)] for t in range(t0 + 1, t1)]
+        for t, xyz in enumerate(middle, start=t0 + 1):
+            places.append((t, xyz))
+            about.append({_FILLED: True})
+        return middle
+
+    lead = [] if mother is None else fill(mother[0], start)
+    track: dict[str, Any] = {
+        "time_point_start": places[start][0] - len(lead), "coords_xyz_px": [*lead, places[start][1]]
+    }  # fmt: skip
+    used: list[int] = [] if mother is None else [mother[1]] * len(lead)
+    row = start
+    while row in after:
+        following = after[row]
+        missing = fill(row, following)
+        track["coords_xyz_px"] += [*missing, places[following][1]]
+        used += [link_of[following][1]] * (len(missing) + 1)
+        row = following
+    if meta := _meta(columns, used):
+        track["link_meta"] = meta
+    if mother is not None:
+        track["coords_xyz_px_before"] = [places[mother[0]][1]]
+        if meta := _meta(columns, [mother[1]]):
+            track["link_meta_before"] = meta
+    return track
+
+
+def _meta(columns: dict[str, list[Any]], links: list[int]) -> dict[str, list[Any]]:
+    found = {name: [values[k] for k in links] for name, values in columns.items()}
+    found = {name: values for name, values in found.items() if any(v is not None for v in values)}
+    if "probability" in found:
+        found["link_probability"] = found["marginal_probability"] = found.pop("probability")
+    return found
+
+
+def _columns(nuclei: Annotations) -> list[dict[str, Any]]:
+    """What is known of each nucleus."""
+    columns = {"id": nuclei.ids, **{n: c for n, c in nuclei.properties.items() if c.ndim == 1 and n not in _OURS}}
+    if nuclei.label.any():
+        columns["label"] = nuclei.label
+    columns |= {"radius_um": nuclei.radius_um, "probability": nuclei.probability}
+    expected = np.where(np.isfinite(nuclei.probability), State.PROPOSED, State.ACCEPTED)
+    if (nuclei.state != expected).any():
+        columns["state"] = nuclei.state
+    if (nuclei.origin != np.where(np.isfinite(nuclei.probability), "model", HUMAN)).any():
+        columns["origin"] = nuclei.origin
+    plain = {name: _plain(column) for name, column in columns.items()}
+    return [{name: values[i] for name, values in plain.items() if values[i] is not None} for i in range(len(nuclei))]
+
+
+def _plain(column: npt.NDArray[Any]) -> list[Any]:
+    """Values as JSON has them: None where there is no number."""
+    if column.dtype.kind == "f":
+        return [float(v) if np.isfinite(v) else None for v in column]
+    values: list[Any] = column.tolist()
+    return values
+
+
+def _by_frame(places: list[tuple[int, list[float]]], about: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    rows: dict[int, list[int]] = {}
+    for row, (t, _) in enumerate(places):
+        rows.setdefault(t, []).append(row)
+    frames = []
+    for t in sorted(rows):
+        frame: dict[str, Any] = {"time_point": t, "coords_xyz_px": [places[r][1] for r in rows[t]]}
+        names = sorted({name for r in rows[t] for name in about[r]})
+        if names:
+            frame["position_meta"] = {name: [about[r].get(name) for r in rows[t]] for name in names}
+        frames.append(frame)
+    return frames
+
+
+def _same_place(nuclei: Annotations) -> str:
+    places = [tuple(p) for p in nuclei.positions.tolist()]
+    seen: dict[tuple[float, ...], int] = {}
+    for i, place in zip(nuclei.ids.tolist(), places, strict=True):
+        if place in seen:
+            return (
+                f"The nuclei {seen[place]} and {i} are at the same place in frame {place[0]:g}, but .aut tells nuclei apart by "
+                "their place; move or remove one."
+            )
+        seen[place] = i
+    raise AssertionError("no two nuclei share a place")

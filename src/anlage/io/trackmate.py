@@ -1,0 +1,369 @@
+"""Nuclei and links as TrackMate XML: spots in physical units, edges, tracks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import HUMAN, Annotations, State
+from anlage.axes import Spacing
+from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
+from anlage.io.units import seconds, um
+
+__all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
+
+RADIUS_UM = 3.5
+"""TrackMate wants a radius of each spot; this is written where none is known."""
+_RADIUS_PIXELS = 4.0
+
+_SPOT = {
+    "QUALITY": ("Quality", "QUALITY", "false"), "POSITION_X": ("X", "POSITION", "false"),
+    "POSITION_Y": ("Y", "POSITION", "false"), "POSITION_Z": ("Z", "POSITION", "false"),
+    "POSITION_T": ("T", "TIME", "false"), "FRAME": ("Frame", "NONE", "true"), "RADIUS": ("Radius", "LENGTH", "false"),
+    "VISIBILITY": ("Visibility", "NONE", "true"),
+}  # fmt: skip
+_EDGE = {"SPOT_SOURCE_ID": ("Source spot ID", "NONE", "true"), "SPOT_TARGET_ID": ("Target spot ID", "NONE", "true")}
+_OURS = ("probability", "label", "state")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
+
+
+@dataclass(slots=True)
+class _Found:
+    """What of a file is looked at: attributes as they stand."""
+
+    model: dict[str, str] | None = None
+    image: dict[str, str] = field(default_factory=dict)
+    spots: list[dict[str, str]] = field(default_factory=list)
+    edges: list[dict[str, str]] = field(default_factory=list)
+    track_of_edge: list[str] = field(default_factory=list)
+    shown: set[str] | None = None
+    """Ids of the tracks that the filters leave; None where nothing says."""
+    began: bool = False
+    _track: str = ""
+
+    def take(self, name: str, attributes: dict[str, str]) -> None:
+        """Keep what an element says."""
+        self.began = True
+        match name:
+            case "Model":
+                self.model = attributes
+            case "ImageData":
+                self.image = attributes
+            case "Spot":
+                self.spots.append(attributes)
+            case "Track":
+                self._track = attributes.get("TRACK_ID", "")
+            case "Edge":
+                self.edges.append(attributes)
+                self.track_of_edge.append(self._track)
+            case "FilteredTracks":
+                self.shown = set()
+            case "TrackID" if self.shown is not None:
+                self.shown.add(attributes.get("TRACK_ID", ""))
+
+
+def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annotations:
+    """Read what TrackMate shows: hidden spots and the spots of hidden tracks are left out.
+
+    Numbers that it keeps of spots and edges become columns of the same names.
+
+    Parameters
+    ----------
+    path
+        The XML that TrackMate saves (not the simple one of "export tracks").
+    spacing
+        Voxel size in µm, needed where the file gives positions in a unit of length but no size of pixels.
+
+    Raises
+    ------
+    AnlageError
+        If it is no such XML, declares a document type, has spots without a position, or needs a voxel size that nobody says.
+    """
+    place = Path(path)
+    found = _parse(place)
+    steps, unit = _steps(found, spacing, place)
+    edges = [e for e, track in zip(found.edges, found.track_of_edge, strict=True) if _is_shown(track, found)]
+    spots = _visible(found, edges)
+    ids = _numbers(spots, "ID", place).astype(np.int64)
+    frame = _numbers(spots, "FRAME", place)
+    z, y, x = (
+        _numbers(spots, f"POSITION_{a}", place, 0.0 if a == "Z" else None) / s
+        for a, s in zip("ZYX", steps, strict=True)
+    )
+    edges = [e for e in edges if {"SPOT_SOURCE_ID", "SPOT_TARGET_ID"} <= e.keys()]
+    ends = [_numbers(edges, name, place).astype(np.int64) for name in ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")]
+    links = _forward(np.column_stack(ends), ids, frame)
+    spare = int(ids.max(initial=0)) + 1  # TrackMate counts from 0
+    probability = _numbers(spots, "probability", place, np.nan)
+    state, known = _numbers(spots, "state", place, np.nan), np.isfinite(probability)
+    return Annotations.of(
+        np.column_stack([frame, z, y, x]),
+        ids=np.where(ids == 0, spare, ids),
+        links=np.where(links == 0, spare, links),
+        radius_um=np.nan if unit is None else _numbers(spots, "RADIUS", place, np.nan) * unit,
+        label=_numbers(spots, "label", place, 0.0),
+        probability=probability,
+        state=np.where(np.isfinite(state), state, np.where(known, State.PROPOSED, State.ACCEPTED)),
+        origin=np.where(known, "model", HUMAN),
+        properties=_properties(spots),
+        link_properties=_further(edges, {*_EDGE}),
+    )
+
+
+def trackmate_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
+    """Voxel size in µm and time step in s that a TrackMate XML carries; None where it carries none."""
+    found = _parse(Path(path))
+    model, image = found.model or {}, found.image
+    z, y, x = (um(image.get(name), model.get("spatialunits")) for name in ("voxeldepth", "pixelheight", "pixelwidth"))
+    spacing = Spacing(z or x, y, x) if y and x else None
+    return spacing, seconds(image.get("timeinterval"), model.get("timeunits"))
+
+
+def write_trackmate(
+    path: str | Path, annotations: Annotations, *, spacing: Spacing | None = None, interval_s: float | None = None
+) -> None:
+    """Write spots in µm (in pixels where the voxel size is unknown), edges, and a track for each lineage.
+
+    Columns of numbers are kept as features; text, ``origin`` above all, and painted labels are not. A nucleus without a radius gets one of
+    3.5 µm; rejected nuclei are hidden.
+
+    Parameters
+    ----------
+    path
+        The file, ``NAME.xml``.
+    annotations
+        The nuclei.
+    spacing, interval_s
+        Voxel size in µm and time step in s.
+    """
+    features = _features(annotations)
+    of_links = {name: column for name, column in annotations.link_properties.items() if _is_feature(name, column)}
+    spots, tracks = _lines(annotations, features, spacing, interval_s), _track_lines(annotations, of_links)
+    units = f'spatialunits="{"micron" if spacing else "pixel"}" timeunits="{"sec" if interval_s else "frame"}"'
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write('<?xml version="1.0" encoding="UTF-8"?>\n<TrackMate version="7.11.1">\n')
+        file.write(f"  <Model {units}>\n    <FeatureDeclarations>\n")
+        for kind, declared in (
+            ("SpotFeatures", _SPOT | {n: (n, "NONE", "false") for n in features}),
+            ("EdgeFeatures", _EDGE | {n: (n, "NONE", "false") for n in of_links}),
+            (
+                "TrackFeatures",
+                {"TRACK_ID": ("Track ID", "NONE", "true"), "TRACK_INDEX": ("Track index", "NONE", "true")},
+            ),
+        ):
+            file.write(f"      <{kind}>\n")
+            for name, (title, dimension, whole) in declared.items():
+                file.write(
+                    f'        <Feature feature="{name}" name="{title}" shortname="{title}" dimension="{dimension}" isint="{whole}" />\n'
+                )
+            file.write(f"      </{kind}>\n")
+        file.write("    </FeatureDeclarations>\n")
+        file.writelines(spots)
+        file.writelines(tracks)
+        file.write("  </Model>\n  <Settings>\n")
+        file.write(_image_line(annotations, spacing, interval_s))
+        file.write("  </Settings>\n</TrackMate>\n")
+
+
+def _parse(path: Path) -> _Found:
+    from xml.parsers import expat
+
+    found = _Found()
+    parser = expat.ParserCreate()
+
+    def refuse(*_: Any) -> None:
+        raise AnlageError(
+            f"'{path}' declares a document type, which no file of TrackMate does and which can hide harm; it is not read."
+        )
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        if not found.began and name != "TrackMate":
+            raise AnlageError(
+                f"'{path}' is XML but not TrackMate's: it begins with <{name}>; save it in TrackMate with Save, which keeps "
+                "spots and edges."
+            )
+        found.take(name, attributes)
+
+    parser.StartElementHandler = start
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    try:
+        with path.open("rb") as file:
+            parser.ParseFile(file)
+    except expat.ExpatError as error:
+        raise AnlageError(f"'{path}' is no whole XML ({error}); save or copy it again.") from error
+    if found.model is None:
+        raise AnlageError(f"'{path}' holds no model of TrackMate, so no spots; save it in TrackMate after detection.")
+    return found
+
+
+def _is_shown(track: str, found: _Found) -> bool:
+    return found.shown is None or track in found.shown
+
+
+def _visible(found: _Found, edges: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Spots that are neither hidden (unless we did, because they are rejected) nor on hidden tracks."""
+    ends = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")
+    on_shown = {edge.get(end) for edge in edges for end in ends}
+    on_any = {edge.get(end) for edge in found.edges for end in ends}
+    return [
+        spot
+        for spot in found.spots
+        if (spot.get("VISIBILITY", "1") != "0" or "state" in spot)
+        and (spot.get("ID") in on_shown or spot.get("ID") not in on_any)
+    ]
+
+
+def _steps(found: _Found, spacing: Spacing | None, path: Path) -> tuple[tuple[float, float, float], float | None]:
+    """Voxel size (z, y, x) in the unit of the positions, and this unit in µm; None where it is the pixel."""
+    unit = um(1.0, (found.model or {}).get("spatialunits"))
+    sizes = []
+    for name in ("voxeldepth", "pixelheight", "pixelwidth"):
+        try:
+            size = float(found.image.get(name, "nan"))
+        except ValueError:
+            size = float("nan")
+        sizes.append(size if size > 0 else float("nan"))
+    z, y, x = sizes
+    if y > 0 and x > 0:
+        return (z if z > 0 else x, y, x), unit
+    if unit is None:
+        return (1.0, 1.0, 1.0), None
+    if spacing is None:
+        raise AnlageError(
+            f"'{path}' gives positions in {(found.model or {}).get('spatialunits')} but no size of pixels; say it with --spacing Z,Y,X."
+        )
+    z, y, x = (length / unit for length in spacing.zyx)
+    return (z, y, x), unit
+
+
+def _numbers(
+    elements: list[dict[str, str]], name: str, path: Path, absent: float | None = None
+) -> npt.NDArray[np.float64]:
+    """An attribute of all elements; `absent` stands where it is missing (None refuses that)."""
+    values = np.empty(len(elements))
+    for i, element in enumerate(elements):
+        text = element.get(name)
+        try:
+            values[i] = absent if text is None and absent is not None else float(text or "")
+        except ValueError:
+            who = f"spot {element['ID']}" if "ID" in element else f"{'spot' if name == 'ID' else 'edge'} {i + 1}"
+            what = f"has no {name}" if text is None else f"has '{text}' for {name}, which is no number"
+            raise AnlageError(f"'{path}': {who} {what}.") from None
+    return values
+
+
+def _properties(spots: list[dict[str, str]]) -> dict[str, npt.NDArray[np.float64]]:
+    """What else is known of spots; a quality of 1 all over, as `write_trackmate` has it, says nothing."""
+    columns = _further(spots, {*_SPOT, "ID", "name", *_OURS} - {"QUALITY"})
+    if "QUALITY" in columns and (columns["QUALITY"] == 1).all():
+        del columns["QUALITY"]
+    return columns
+
+
+def _further(elements: list[dict[str, str]], known: set[str]) -> dict[str, npt.NDArray[np.float64]]:
+    """Other attributes that are numbers wherever they stand."""
+    columns = {}
+    for name in sorted({name for element in elements for name in element} - known):
+        try:
+            columns[name] = np.array([float(element.get(name, "nan")) for element in elements])
+        except ValueError:
+            continue
+    return columns
+
+
+def _forward(
+    links: npt.NDArray[np.int64], ids: npt.NDArray[np.int64], frames: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """Edges turned to run forward in time."""
+    at = dict(zip(ids.tolist(), frames.tolist(), strict=True))
+    backward = np.array([at.get(a, 0.0) > at.get(b, 0.0) for a, b in links.tolist()], dtype=bool)
+    return np.where(backward[:, None], links[:, ::-1], links).reshape(-1, 2)
+
+
+def _is_feature(name: str, column: npt.NDArray[Any]) -> bool:
+    return column.dtype.kind in "buif" and column.ndim == 1 and _NAME.fullmatch(name) is not None
+
+
+def _features(nuclei: Annotations) -> dict[str, npt.NDArray[Any]]:
+    """Columns of numbers that are not TrackMate's own."""
+    ours = {"probability": nuclei.probability, "label": nuclei.label, "state": nuclei.state}
+    known = np.isfinite(nuclei.probability)
+    expected = np.where(known, State.PROPOSED, State.ACCEPTED)
+    used = {"probability": known.any(), "label": nuclei.label.any(), "state": (nuclei.state != expected).any()}
+    further = {n: c for n, c in nuclei.properties.items() if _is_feature(n, c) and n not in {*_SPOT, "ID", "name"}}
+    return {name: column for name, column in ours.items() if used[name]} | further
+
+
+def _attributes(features: dict[str, npt.NDArray[Any]], i: int) -> str:
+    return "".join(f' {name}="{column[i]!s}"' for name, column in features.items() if np.isfinite(column[i]))
+
+
+def _lines(
+    nuclei: Annotations, features: dict[str, npt.NDArray[Any]], spacing: Spacing | None, interval_s: float | None
+) -> Iterator[str]:
+    at = nuclei.positions[:, 1:] * (spacing.um if spacing else 1.0)
+    radius = nuclei.radius_um if spacing else np.full(len(nuclei), np.nan)
+    radius = np.where(np.isfinite(radius), radius, RADIUS_UM if spacing else _RADIUS_PIXELS)
+    quality = nuclei.properties.get("QUALITY", np.ones(len(nuclei)))
+    frames, visible = nuclei.frames, nuclei.state != State.REJECTED
+    yield f'    <AllSpots nspots="{int(visible.sum())}">\n'
+    order = np.argsort(frames, kind="stable")
+    for t, rows in _grouped(frames[order], order):
+        yield f'      <SpotsInFrame frame="{t}">\n'
+        for i in rows.tolist():
+            z, y, x = at[i].tolist()
+            number = nuclei.ids[i]
+            yield (
+                f'        <Spot ID="{number}" name="ID{number}" QUALITY="{quality[i]!s}" POSITION_X="{x!r}" POSITION_Y="{y!r}" '
+                f'POSITION_Z="{z!r}" POSITION_T="{float(t * (interval_s or 1.0))!r}" FRAME="{t}" RADIUS="{float(radius[i])!r}" '
+                f'VISIBILITY="{int(visible[i])}"{_attributes(features, i)} />\n'
+            )
+        yield "      </SpotsInFrame>\n"
+    yield "    </AllSpots>\n"
+
+
+def _track_lines(nuclei: Annotations, features: dict[str, npt.NDArray[Any]]) -> Iterator[str]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    order = np.argsort(nuclei.ids, kind="stable")
+    ends = order[np.searchsorted(nuclei.ids[order], nuclei.links)] if len(nuclei.links) else nuclei.links
+    graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(len(nuclei), len(nuclei)))
+    lineage = connected_components(graph, directed=False)[1] if len(nuclei) else np.zeros(0, np.int64)
+    numbers, of_link = np.unique(lineage[ends[:, 0]], return_inverse=True)
+    by_track = np.argsort(of_link, kind="stable")
+    yield "    <AllTracks>\n"
+    for track, rows in _grouped(of_link[by_track], by_track):
+        yield f'      <Track name="Track_{track}" TRACK_ID="{track}" TRACK_INDEX="{track}">\n'
+        for i in rows.tolist():
+            a, b = nuclei.links[i].tolist()
+            yield f'        <Edge SPOT_SOURCE_ID="{a}" SPOT_TARGET_ID="{b}"{_attributes(features, i)} />\n'
+        yield "      </Track>\n"
+    yield "    </AllTracks>\n    <FilteredTracks>\n"
+    yield from (f'      <TrackID TRACK_ID="{track}" />\n' for track in range(len(numbers)))
+    yield "    </FilteredTracks>\n"
+
+
+def _grouped(keys: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Iterable[tuple[int, npt.NDArray[Any]]]:
+    """Rows by their key; both are in the order of the keys."""
+    values, starts = np.unique(keys, return_index=True)
+    return zip(values.tolist(), np.split(rows, starts[1:]), strict=True) if len(values) else ()
+
+
+def _image_line(nuclei: Annotations, spacing: Spacing | None, interval_s: float | None) -> str:
+    shape = nuclei.labels.shape_tzyx if nuclei.labels is not None else None
+    far = np.floor(nuclei.positions.max(axis=0, initial=0)) + 1
+    t, z, y, x = shape or [int(v) for v in far]
+    dz, dy, dx = spacing.zyx if spacing else (1.0, 1.0, 1.0)
+    return (
+        f'    <ImageData filename="" folder="" width="{x}" height="{y}" nslices="{z}" nframes="{t}" '
+        f'pixelwidth="{dx}" pixelheight="{dy}" voxeldepth="{dz}" timeinterval="{interval_s or 1.0}" />\n'
+    )
