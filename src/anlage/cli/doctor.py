@@ -26,6 +26,7 @@ NEEDED = (
     "matplotlib", "tqdm", "filelock", "psutil",
 )  # fmt: skip
 FOR_THE_VIEWER = ("napari", "magicgui", "npe2", "pyqtgraph", "qtpy", "superqt", "psygnal")
+FOR_TIFFS = ("imagecodecs",)
 QT = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 _SYSTEM_PACKAGES = Path(__file__).with_name("system-packages.txt")
 _TOO_LITTLE_GB = 2.0
@@ -47,7 +48,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 def examine() -> dict[str, Any]:
     """Everything about this computer that matters here, ready for JSON."""
-    found = versions((*NEEDED, *FOR_THE_VIEWER, *QT))
+    found = versions((*NEEDED, *FOR_THE_VIEWER, *FOR_TIFFS, *QT))
     devices, torch_problem = _devices()
     gpus = find_gpus()
     state: dict[str, Any] = {
@@ -62,7 +63,11 @@ def examine() -> dict[str, Any]:
         "nvidia": f"{gpus[0].title}, CUDA {gpus[0].cuda or 'unknown'}" if gpus else None,
         "display": display(),
     }
-    missing = [*_missing_packages(found), *_missing_viewer(found, has_display=bool(state["display"]))]
+    missing = [
+        *_missing_packages(found),
+        *_missing_codecs(found),
+        *_missing_viewer(found, has_display=bool(state["display"])),
+    ]
     missing += (
         _missing_gpu(gpus, devices)
         if torch_problem is None
@@ -114,6 +119,12 @@ def _missing_packages(found: dict[str, str]) -> list[Finding]:
     if not absent:
         return []
     return [Finding(f"Packages that everything needs: {', '.join(absent)}.", install(absent), needed=True)]
+
+
+def _missing_codecs(found: dict[str, str]) -> list[Finding]:
+    absent = [package for package in FOR_TIFFS if package not in found]
+    what = "The package that reads TIFFs compressed with LZW, JPEG and the like; others are read without it."
+    return [Finding(what, install(absent), needed=False)] if absent else []
 
 
 def _missing_viewer(found: dict[str, str], *, has_display: bool) -> list[Finding]:

@@ -102,8 +102,9 @@ def aut_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a file carries; None where it carries none."""
     found = _load(Path(path)).get("image_resolution") or {}
     sizes = [found.get(name) for name in ("z_um", "y_um", "x_um")]
+    z, y, x = (float(v) if isinstance(v, int | float) else 0.0 for v in sizes)
     minutes = found.get("t_m")
-    spacing = Spacing(*map(float, sizes)) if all(isinstance(v, int | float) and v > 0 for v in sizes) else None
+    spacing = Spacing(z, y, x) if min(z, y, x) > 0 else None
     return spacing, float(minutes) * 60 if isinstance(minutes, int | float) and minutes > 0 else None
 
 

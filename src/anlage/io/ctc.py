@@ -160,14 +160,15 @@ def _shape(nuclei: Annotations, spacing: Spacing | None, shape_tzyx: Sequence[in
 def _radii_voxels(nuclei: Annotations, spacing: Spacing | None, *, is_flat: bool) -> npt.NDArray[np.float64]:
     """(N, 3) radius along z, y and x in voxels; where there is none, that of the typical nucleus."""
     if spacing is None:
-        radii = np.full((len(nuclei), 3), _RADIUS_VOXELS)
+        radii: npt.NDArray[np.float64] = np.full((len(nuclei), 3), _RADIUS_VOXELS)
     else:
         known = nuclei.radius_um[np.isfinite(nuclei.radius_um)]
         typical = float(np.median(known)) if len(known) else DEFAULT_RADIUS_UM
         radii = np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, typical)[:, None] / spacing.um
     if is_flat:
         radii[:, 0] = _THICK
-    return np.maximum(radii, 0.5)
+    radii = radii.clip(0.5)
+    return radii
 
 
 def _frames(
@@ -196,7 +197,8 @@ def _keep_painted(
     has &= np.isin(np.arange(len(rows)), once)
     numbers[at[has]] = track[rows[has]]
     mask[...] = numbers[place.reshape(painted_ZYX.shape)]
-    return rows[~has]
+    left: Rows = rows[~has]
+    return left
 
 
 def _draw(

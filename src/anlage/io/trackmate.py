@@ -294,12 +294,16 @@ def _is_feature(name: str, column: npt.NDArray[Any]) -> bool:
 
 def _features(nuclei: Annotations) -> dict[str, npt.NDArray[Any]]:
     """Columns of numbers that are not TrackMate's own."""
-    ours = {"probability": nuclei.probability, "label": nuclei.label, "state": nuclei.state}
+    ours: dict[str, npt.NDArray[Any]] = {
+        "probability": nuclei.probability,
+        "label": nuclei.label,
+        "state": nuclei.state,
+    }
     known = np.isfinite(nuclei.probability)
     expected = np.where(known, State.PROPOSED, State.ACCEPTED)
     used = {"probability": known.any(), "label": nuclei.label.any(), "state": (nuclei.state != expected).any()}
     further = {n: c for n, c in nuclei.properties.items() if _is_feature(n, c) and n not in {*_SPOT, "ID", "name"}}
-    return {name: column for name, column in ours.items() if used[name]} | further
+    return {**{name: column for name, column in ours.items() if used[name]}, **further}
 
 
 def _attributes(features: dict[str, npt.NDArray[Any]], i: int) -> str:

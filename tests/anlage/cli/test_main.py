@@ -159,6 +159,14 @@ def test_doctor_says_what_is_here(capsys):
     assert "torch " in shown
 
 
+def test_doctor_says_what_reads_compressed_tiffs(monkeypatch, capsys):
+    from anlage.cli import doctor
+
+    monkeypatch.setattr(doctor, "FOR_TIFFS", ("no-such-codecs",))
+    assert main(["doctor"]) == 0
+    assert "Could be better: The package that reads TIFFs compressed with LZW" in capsys.readouterr().out
+
+
 def test_doctor_as_json(capsys):
     assert main(["doctor", "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
