@@ -167,8 +167,7 @@ def _radii_voxels(nuclei: Annotations, spacing: Spacing | None, *, is_flat: bool
         radii = np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, typical)[:, None] / spacing.um
     if is_flat:
         radii[:, 0] = _THICK
-    radii = radii.clip(0.5)
-    return radii
+    return radii.clip(0.5)
 
 
 def _frames(
