@@ -111,7 +111,9 @@ def neighbour_distances_um(frames: npt.ArrayLike, points_um: npt.ArrayLike) -> P
     return np.interp(t, list(known), list(known.values()))
 
 
-def local_motion(frames: npt.ArrayLike, points_um: npt.ArrayLike, *, step: int = 1) -> Motion:
+def local_motion(
+    frames: npt.ArrayLike, points_um: npt.ArrayLike, *, step: int = 1, once: Motion | None = None
+) -> Motion:
     """Estimate the common movement of neighbouring nuclei between frames `step` apart.
 
     Nuclei that are each other's nearest are paired, and each nucleus is expected to move as the median of the eight
@@ -125,19 +127,21 @@ def local_motion(frames: npt.ArrayLike, points_um: npt.ArrayLike, *, step: int =
     points_um
         (N, 3) positions (z, y, x) in µm.
     step
-        Frames ahead: 1, or 2, where the search begins at what is expected of the two steps one after the other.
+        Frames ahead: 1; 2, where the search begins at what is expected of the two steps one after the other; or −1, back.
+    once
+        The movement over one frame, if it is known already; needed for two.
     """
     t, p = _table(frames, points_um)
     expected, spread = np.zeros_like(p), np.full(len(p), np.nan)
     groups = _by_frame(t)
-    once = local_motion(t, p).expected_um if step == 2 else expected
+    first = (once or local_motion(t, p)).expected_um if step == 2 else expected
     for frame, rows in groups.items():
         others, between = groups.get(frame + step), groups.get(frame + 1)
         if others is None:
             continue
-        start = once[rows]
+        start = first[rows]
         if step == 2 and between is not None:
-            start = start + once[between[_nearest(p[between], p[rows] + start, 1)[1][:, 0]]]
+            start = start + first[between[_nearest(p[between], p[rows] + start, 1)[1][:, 0]]]
         further, spread[rows] = _movement(p[rows] + start, p[others])
         expected[rows] = start + further
     return Motion(expected, spread)
@@ -162,6 +166,7 @@ def find_candidates(
     most: int = 8,
     gaps: bool = True,
     motion: Motion | None = None,
+    over: Motion | None = None,
 ) -> Candidates:
     """Candidates for links: for each nucleus the nearest ones to where it is expected, one and two frames on.
 
@@ -178,8 +183,8 @@ def find_candidates(
         Candidates of one nucleus in the next frame; three at most two frames on.
     gaps
         Look also two frames on.
-    motion
-        Movement to the next frame, if it is known already; else `local_motion`.
+    motion, over
+        Movement over one frame and over two, if they are known already; else `local_motion`.
     """
     t, p = _table(frames, points_um)
     ahead = motion or local_motion(t, p)
@@ -189,8 +194,16 @@ def find_candidates(
     radius = np.nan_to_num(radius, nan=np.inf)  # nothing is known: a single nucleus in each frame
     parts = [_near(t, p, ahead.expected_um, radius, 1, most)]
     if gaps:
-        over = local_motion(t, p, step=2)
-        parts.append(_near(t, p, over.expected_um, radius * np.sqrt(2.0), 2, min(most, _MOST_OVER_GAP)))
+        parts.append(
+            _near(
+                t,
+                p,
+                (over or local_motion(t, p, step=2, once=ahead)).expected_um,
+                radius * np.sqrt(2.0),
+                2,
+                min(most, _MOST_OVER_GAP),
+            )
+        )
     pairs = np.concatenate(parts)
     steps = np.repeat(np.arange(1, len(parts) + 1), [len(part) for part in parts])
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -267,9 +280,9 @@ def _around(p: Points, mutual: Whole, moved: Points) -> Points:
     """(N, 3) median movement of the paired nuclei around each, itself left out."""
     k = min(_NEIGHBOURS + 1, len(mutual))
     near = _nearest(p[mutual], p, k)[1]
-    shown = moved[near]
-    shown[mutual[near] == np.arange(len(p))[:, None]] = np.nan
-    found: Points = np.nanmedian(shown, axis=1)
+    itself = mutual[near] == np.arange(len(p))[:, None]
+    others = np.take_along_axis(near, np.argsort(itself, axis=1, kind="stable"), axis=1)[:, : k - 1]
+    found: Points = np.median(moved[others], axis=1)
     return found
 
 

@@ -44,6 +44,13 @@ _METRICS = {
     "seg": "SEG (mean overlap of what is there with what was found)",
     "dice": "Dice, mean over the classes",
     "accuracy": "Voxels whose class is right",
+    "auc": "Chance that a right one is held for likelier than a wrong one (AUC)",
+    "link_accuracy": "Candidates for links that it tells right from wrong",
+    "division_average_precision": "Average precision of divisions",
+    "proposal_recall": "True links among the candidates that are looked at",
+    "search_radius": "Search radius around the expected place, in nearest-neighbour distances",
+    "motion_scale": "Motion scale: typical miss of the expected place, in nearest-neighbour distances",
+    "neighbour_distance_um": "Median distance between nearest neighbours in training, µm",
 }
 
 

@@ -15,6 +15,8 @@ __all__ = ["FRACTION", "choose_block"]
 FRACTION = 0.2
 ENOUGH_FRAMES = 5
 """With so many annotated frames a block of time is kept, else a slab of space."""
+MANY_FRAMES = 20
+"""With so many annotated frames the block is measured by its nuclei, else by its frames."""
 WORTH_IT = 6
 """Nuclei below which a score says next to nothing: a slab with fewer, though it costs little, is hardly worth keeping."""
 
@@ -77,11 +79,19 @@ def _best(candidates: Iterator[tuple[float, Box]]) -> Box | None:
 def _in_time(
     positions: npt.NDArray[np.float64], shape_tzyx: tuple[int, int, int, int], fraction: float
 ) -> Iterator[tuple[float, Box]]:
-    """The last and the first annotated frames; penalty: how far their share of the nuclei is from the wanted."""
+    """The last and the first annotated frames; penalty: how far their share of the nuclei is from the wanted.
+
+    In a long film, in which the number of nuclei may grow many times, so many frames are taken as hold the wanted share.
+    """
     at = np.rint(positions[:, 0]).astype(int)
-    frames = np.unique(at)
+    frames, counts = np.unique(at, return_counts=True)
     k = min(max(1, round(fraction * len(frames))), len(frames) - 1)
-    for t in ((int(frames[-k]), shape_tzyx[0]), (0, int(frames[k - 1]) + 1)):
+    last, first = k, k
+    if len(frames) >= MANY_FRAMES:
+        upto = np.cumsum(counts)[:-1] / len(at)
+        first = int(np.argmin(np.abs(upto - fraction))) + 1
+        last = len(frames) - 1 - int(np.argmin(np.abs(1 - upto - fraction)))
+    for t in ((int(frames[-last]), shape_tzyx[0]), (0, int(frames[first - 1]) + 1)):
         share = float(np.mean((at >= t[0]) & (at < t[1])))
         yield abs(share - fraction), _slab(shape_tzyx, 0, t)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from anlage.errors import AnlageError
 from anlage.tasks.events import EventsTask
+from anlage.tasks.links import LinksTask
 from anlage.tasks.nuclei import NucleiTask
 
 __all__ = ["TASKS", "task_named"]
 
-TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), EventsTask())}
+TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), LinksTask(), EventsTask())}
 """By name; each fulfils `anlage.tasks.task.Task`. Loads no torch."""
 
 

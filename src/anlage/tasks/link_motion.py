@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from anlage.candidates import Candidates, Motion, local_motion, neighbour_distances_um
 
-__all__ = ["missed_by", "plausible_links"]
+__all__ = ["Plausible", "missed_by", "plausible_links"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -26,8 +26,6 @@ _SWEEPS = 12
 _TAIL = 0.1
 """Share of nuclei that move like others of three times the spread."""
 _TAIL_WIDTH = 3.0
-_APART = 0.5
-"""Typical distance of a daughter from where her mother was expected, in nearest-neighbour distances."""
 _DENSITY = {2: 0.25, 3: 0.17}
 """Nuclei in a square or cube whose edge is the nearest-neighbour distance, were they thrown at random."""
 _OVER_GAP = 0.03
@@ -36,14 +34,28 @@ _SMALLEST_SPREAD = 0.01
 _FEWEST_CHANCE, _MOST_CHANCE = 0.002, 0.3
 _PRIOR_COUNT = 20.0
 """Nuclei that the assumed rates count as much as, against those of the film."""
+_PRIOR_PAIRS = 5.0
+"""Divisions that the assumed geometry of divisions counts as much as, against those of the film."""
+_MOST_IN_PAIRS = 8
+"""Candidates of a nucleus among which its daughters are looked for, the nearest ones."""
+_APART_VARIES = 0.5
+"""Standard deviation of half the distance between daughters, as a part of its mean. It is not read off the film: that
+would measure the pairs that look most like daughters, and would find them ever more alike."""
+_WIDER = 1.15
+"""… and for the same reason the middle is looked for in a place so many times as wide as was read off."""
 _FLOOR = 1e-6
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class _Rates:
     """What holds for the film as a whole; lengths in nearest-neighbour distances."""
 
     spread: float
+    """How far nuclei miss where they are expected, along each axis."""
+    middle: float
+    """How far the middle between two daughters misses where their mother was expected, along each axis."""
+    apart: float = 0.45
+    """Mean of half the distance between two daughters."""
     appears: float = 0.02
     ends: float = 0.02
     divides: float = 0.01
@@ -73,10 +85,30 @@ def missed_by(
     return missed
 
 
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """What points alone say, without training.
+
+    Parameters
+    ----------
+    links
+        (E,) probability of each candidate.
+    divides
+        (N,) probability that two of a nucleus's candidates are its daughters.
+    """
+
+    links: Numbers
+    divides: Numbers
+
+
 def plausible_links(
-    frames: npt.ArrayLike, points_um: npt.ArrayLike, candidates: Candidates, motion: Motion | None = None
-) -> Numbers:
-    """(E,) probability of each candidate, from distances, the common movement and its competitors alone.
+    frames: npt.ArrayLike,
+    points_um: npt.ArrayLike,
+    candidates: Candidates,
+    motion: Motion | None = None,
+    over: Motion | None = None,
+) -> Plausible:
+    """How likely each candidate is, from distances, the common movement and its competitors alone.
 
     Parameters
     ----------
@@ -86,93 +118,130 @@ def plausible_links(
         (N, 3) positions (z, y, x) in µm.
     candidates
         Candidates among them.
-    motion
-        Movement to the next frame, if it is known already.
+    motion, over
+        Movement over one frame and over two, if they are known already.
     """
     t, p = np.asarray(frames, dtype=np.int64), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
     if not len(candidates):
-        return np.zeros(0)
+        return Plausible(np.zeros(0), np.full(len(t), _FLOOR))
     ahead = motion or local_motion(t, p)
-    over = local_motion(t, p, step=2) if (candidates.steps == 2).any() else None
+    if over is None and (candidates.steps == 2).any():
+        over = local_motion(t, p, step=2, once=ahead)
     scale = np.nan_to_num(neighbour_distances_um(t, p), nan=1.0)
-    squared = np.sum(missed_by(p, candidates, ahead, over, scale) ** 2, axis=1)
+    missed = missed_by(p, candidates, ahead, over, scale)
     flat = len(p) < 2 or float(np.ptp(p[:, 0])) == 0.0
-    graph = _Graph(t, candidates, squared, 2 if flat else 3)
+    graph = _Graph(t, candidates, missed, 2 if flat else 3)
     typical = np.nanmedian(ahead.spread_um / scale) if np.isfinite(ahead.spread_um).any() else 0.2
-    rates = _Rates(max(_SMALLEST_SPREAD, float(typical) / (1.18 if flat else 1.54)))
-    chance, divides = graph.marginals(rates)
+    spread = max(_SMALLEST_SPREAD, float(typical) / (1.18 if flat else 1.54))
+    rates = _Rates(spread=spread, middle=1.5 * spread)
+    chance, pairs = graph.marginals(rates)
     for _ in range(_TURNS):
-        rates = graph.rates(chance, divides, rates)
-        chance, divides = graph.marginals(rates)
-    return np.clip(chance, _FLOOR, 1 - _FLOOR)
+        rates = graph.rates(chance, pairs, rates)
+        chance, pairs = graph.marginals(rates)
+    divides = pairs.sum(axis=(1, 2)) / 2
+    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR))
 
 
 class _Graph:
-    """Candidates as a graph on which messages run."""
+    """Candidates as a graph on which messages run.
 
-    def __init__(
-        self, frames: npt.NDArray[np.int64], candidates: Candidates, squared: Numbers, dimensions: int
-    ) -> None:
-        self.n, self.dimensions, self.squared = len(frames), dimensions, squared
+    Each nucleus has a row of slots for the nearest of its candidates, so that pairs of them stand in a table (N, M, M).
+    """
+
+    def __init__(self, frames: npt.NDArray[np.int64], candidates: Candidates, missed: Numbers, dimensions: int) -> None:
+        self.n, self.dimensions = len(frames), dimensions
         self.earlier, self.later = candidates.pairs.T
-        steps = candidates.steps
-        self.weight = np.where(steps == 2, _OVER_GAP, 1.0)
-        self.widening = np.where(steps == 2, 2.0, 1.0)  # of the variance: two steps, each with its own chance
+        self.squared = np.sum(missed**2, axis=1)
+        over = candidates.steps == 2
+        self.weight = np.where(over, _OVER_GAP, 1.0)
+        self.widening = np.where(over, 2.0, 1.0)  # of the variance: two steps, each with its own chance
         present = np.unique(frames)
         self.has_before = np.isin(frames - 1, present)
         self.has_after = np.isin(frames + 1, present)
+        # daughters appear in the next frame: only candidates over one step stand in slots
+        order = np.lexsort((self.squared, over, self.earlier))
+        place = np.arange(len(order)) - np.searchsorted(self.earlier[order], self.earlier[order])
+        slotted = order[(place < _MOST_IN_PAIRS) & ~over[order]]
+        self.edges, self.slots = slotted, (self.earlier[slotted], place[(place < _MOST_IN_PAIRS) & ~over[order]])
+        table = np.full((self.n, _MOST_IN_PAIRS, missed.shape[1]), np.nan)
+        table[self.slots] = missed[slotted]
+        self.middle = np.sum((table[:, :, None] + table[:, None]) ** 2, axis=3) / 4
+        self.half = np.sqrt(np.sum((table[:, :, None] - table[:, None]) ** 2, axis=3)) / 2
+        self.is_pair = np.isfinite(self.middle) & ~np.eye(_MOST_IN_PAIRS, dtype=bool)
 
     def marginals(self, rates: _Rates) -> tuple[Numbers, Numbers]:
-        """(E,) probability of each candidate; (N,) of each nucleus to divide."""
+        """(E,) probability of each candidate; (N, M, M) of each two to be a nucleus's daughters."""
         moves = self.weight * self._density(rates.spread**2)
-        apart = self.weight * self._normal(rates.spread**2 + _APART**2 / self.dimensions)
+        parts = rates.divides * self._parting(rates)
         appears = rates.appears * _DENSITY[self.dimensions]
         # what each side says of a candidate: its odds, were the other side silent
         from_later = np.full(len(moves), 1 / appears)
         for _ in range(_SWEEPS):
-            from_earlier, divides = self._outgoing(moves * from_later, apart * from_later, rates)
-            with_all = self._sum(self.later, moves * from_earlier)[self.later]
-            new = 1 / (appears + np.maximum(with_all - moves * from_earlier, 0.0))
+            from_earlier, pairs = self._outgoing(moves, parts, from_later, rates.ends)
+            with_all = self._sum(self.later, from_earlier)[self.later]
+            new = 1 / (appears + np.maximum(with_all - from_earlier, 0.0))
             from_later = np.sqrt(from_later * new)  # damped, so that they do not swing
-        odds = moves * from_earlier * from_later
-        return odds / (1 + odds), divides
+        odds = from_earlier * from_later
+        return odds / (1 + odds), pairs
 
-    def rates(self, chance: Numbers, divides: Numbers, before: _Rates) -> _Rates:
+    def rates(self, chance: Numbers, pairs: Numbers, before: _Rates) -> _Rates:
         """What the probabilities say of spread and rates; few nuclei leave them as they were."""
         narrow = self._normal(before.spread**2) * (1 - _TAIL)
         fits = chance * narrow / np.maximum(self._density(before.spread**2), 1e-300)
-        n = float(fits.sum())
-        variance = float((fits * self.squared / self.widening).sum()) / max(n * self.dimensions, 1e-9)
-        variance = (n * variance + _PRIOR_COUNT * before.spread**2) / (n + _PRIOR_COUNT)
         came, went = self._sum(self.later, chance), self._sum(self.earlier, chance)
+        divides = pairs.sum(axis=(1, 2)) / 2
 
         def rate(values: Numbers, prior: float) -> float:
             found = (float(np.clip(values, 0, 1).sum()) + _PRIOR_COUNT * prior) / (len(values) + _PRIOR_COUNT)
             return min(_MOST_CHANCE, max(_FEWEST_CHANCE, found))
 
+        def mean(values: Numbers, weights: Numbers, prior: float, count: float) -> float:
+            return (float((weights * values).sum()) + count * prior) / (float(weights.sum()) + count)
+
+        spread = mean(self.squared / self.widening / self.dimensions, fits, before.spread**2, _PRIOR_COUNT)
+        both, middle, half = pairs[self.is_pair] / 2, self.middle[self.is_pair], self.half[self.is_pair]
+        between = mean(middle / self.dimensions, both, before.middle**2, _PRIOR_PAIRS)
+        apart = mean(half, both, before.apart, _PRIOR_PAIRS)
         return _Rates(
-            spread=max(_SMALLEST_SPREAD, float(np.sqrt(variance))),
+            spread=max(_SMALLEST_SPREAD, float(np.sqrt(spread))),
+            middle=max(_SMALLEST_SPREAD, float(np.sqrt(between))),
+            apart=apart,
             appears=rate(1 - came[self.has_before], 0.02),
             ends=rate(1 - went[self.has_after], 0.02),
             divides=rate(divides[self.has_after], 0.01),
         )
 
-    def _outgoing(self, one: Numbers, of_two: Numbers, rates: _Rates) -> tuple[Numbers, Numbers]:
-        """Odds of each candidate as its earlier nucleus sees it, relative to how it moves; (N,) chance to divide.
+    def _outgoing(self, moves: Numbers, parts: Numbers, from_later: Numbers, ends: float) -> tuple[Numbers, Numbers]:
+        """(E,) odds of each candidate as its earlier nucleus sees it; (N, M, M) chance of each two to be its daughters.
 
-        A nucleus ends, goes on as one, or divides into two of its candidates.
+        A nucleus ends, goes on as one of its candidates, or divides into two of them.
         """
-        ones, twos = self._sum(self.earlier, one), self._sum(self.earlier, of_two)
-        squares = self._sum(self.earlier, of_two**2)
-        pairs = np.maximum(twos**2 - squares, 0.0) / 2
-        at = self.earlier
-        other_ones = np.maximum(ones[at] - one, 0.0)
-        other_twos = np.maximum(twos[at] - of_two, 0.0)
-        other_pairs = np.maximum(other_twos**2 - np.maximum(squares[at] - of_two**2, 0.0), 0.0) / 2
-        with_it = 1 + rates.divides * other_twos * of_two / np.maximum(one, 1e-300)
-        without = rates.ends + other_ones + rates.divides * other_pairs
-        divides = rates.divides * pairs / np.maximum(rates.ends + ones + rates.divides * pairs, 1e-300)
-        return with_it / without, divides
+        one = moves * from_later
+        alone = ends + self._sum(self.earlier, one)
+        said = np.zeros((self.n, _MOST_IN_PAIRS))
+        said[self.slots] = from_later[self.edges]
+        with_sister = np.einsum("nij,nj->ni", parts, said)
+        dividing = np.sum(said * with_sister, axis=1) / 2
+        sister = np.zeros(len(moves))
+        sister[self.edges] = with_sister[self.slots]
+        without = alone[self.earlier] - one + dividing[self.earlier] - from_later * sister
+        odds = (moves + sister) / np.maximum(without, ends)
+        every = np.maximum(alone + dividing, 1e-300)
+        return odds, parts * said[:, :, None] * said[:, None] / every[:, None, None]
+
+    def _parting(self, rates: _Rates) -> Numbers:
+        """(N, M, M) density of two daughters in these places: their middle near the mother, their distance the usual."""
+        half = np.where(self.is_pair, np.maximum(self.half, 1e-3), 1.0)
+        middle = np.where(self.is_pair, self.middle, 0.0)
+        variance, d = (_WIDER * rates.middle) ** 2, self.dimensions
+        of_middle = np.exp(-middle / (2 * variance)) / (2 * np.pi * variance) ** (d / 2)
+        varies = _APART_VARIES * rates.apart
+        off = (half - rates.apart) / varies
+        of_half = np.exp(-(off**2) / 2) / (np.sqrt(2 * np.pi) * varies)
+        around = 2 * np.pi * half if d == 2 else 4 * np.pi * half**2
+        # from middle and half distance to two places, either of which may be the first
+        found: Numbers = np.where(self.is_pair, 2 * of_middle * of_half / around / 2**d, 0.0)
+        return found
 
     def _density(self, variance: float) -> Numbers:
         return (1 - _TAIL) * self._normal(variance) + _TAIL * self._normal(variance * _TAIL_WIDTH**2)

@@ -61,3 +61,12 @@ def test_of_a_small_crowd_enough_are_kept_to_say_something(seed: int) -> None:
     box = choose_block(crowd, (1, 50, 50, 50), Spacing(1, 1, 1), 10.0)
     assert box is not None
     assert 6 <= box.contains(crowd).sum() <= 20
+
+
+def test_of_a_film_whose_nuclei_multiply_as_many_frames_are_kept_as_hold_the_share() -> None:
+    counts = np.round(2 ** np.linspace(2, 7, 40)).astype(int)
+    t = np.repeat(np.arange(40), counts)
+    positions = np.c_[t, np.random.default_rng(0).uniform(0, 9, (len(t), 3))]
+    box = choose_block(positions, (40, 10, 10, 10), SPACING, 8.0, fraction=0.2)
+    assert box is not None
+    assert abs(box.contains(positions).mean() - 0.2) < 0.03
