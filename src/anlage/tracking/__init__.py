@@ -1,1 +1,11 @@
-"""From nuclei and probabilities to tracks, and what in them is to be looked at."""
+"""From nuclei and probabilities to tracks, and what in them is to be looked at.
+
+The most probable tracks are the cheapest choice of one linear programme, solved in windows of frames; messages between
+neighbouring nuclei then tell how probable each link is, given what competes with it.
+"""
+
+from __future__ import annotations
+
+from anlage.tracking.settings import TrackingSettings
+
+__all__ = ["TrackingSettings"]

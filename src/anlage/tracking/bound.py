@@ -51,7 +51,9 @@ class Worth:
         divides = (onwards > 1).astype(np.float64)
         slack = np.where(p.clamp == 0, self.edge * y - np.minimum(self.edge, 0), 0.0)
         slack += self.half * (y - there[earlier])
-        by_node = np.bincount(earlier, slack / 2, minlength=n) + np.bincount(later, slack / 2, minlength=n)
+        by_node = (np.bincount(earlier, slack, minlength=n) + np.bincount(later, slack, minlength=n)).astype(
+            np.float64
+        ) / 2
         by_node += self.begin * begins - np.minimum(self.begin, 0) + self.end * ends - np.minimum(self.end, 0)
         by_node += self.once * (there - 1) + self.there * (ends + divides - there)
         by_node += (self.divide * divides - np.minimum(self.divide, 0)) * self.can_divide

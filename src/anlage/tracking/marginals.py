@@ -127,10 +127,12 @@ class _Graph:
         return np.maximum((self._onwards(went) ** 2 - self._onwards(went**2)) / 2, 0.0)
 
     def _into(self, weight: Floats) -> Floats:
-        return np.bincount(self.later, weight, minlength=self.n)
+        total: Floats = np.bincount(self.later, weight, minlength=self.n).astype(np.float64)
+        return total
 
     def _onwards(self, weight: Floats) -> Floats:
-        return np.bincount(self.earlier, weight, minlength=self.n)
+        total: Floats = np.bincount(self.earlier, weight, minlength=self.n).astype(np.float64)
+        return total
 
 
 def _limited(odds: Floats) -> Floats:

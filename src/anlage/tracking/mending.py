@@ -32,7 +32,7 @@ class Effort:
     n_out_of_time: int = field(default=0, init=False)
 
 
-def mended(  # noqa: PLR0913 - a part, its programme and its solution belong together
+def mended(
     part: Problem, lp: Programme, x: Floats, near: Mask, effort: Effort, should_stop: ShouldStop, *,
     into: Floats,
 ) -> Floats:  # fmt: skip
@@ -63,7 +63,7 @@ def mended(  # noqa: PLR0913 - a part, its programme and its solution belong tog
 
 def _clumps(pairs: Rows, n: int) -> Rows:
     graph = sp.coo_matrix((np.ones(len(pairs)), pairs.T), shape=(n, n))
-    labels: Rows = connected_components(graph, directed=False)[1]
+    labels: Rows = connected_components(graph, directed=False)[1].astype(np.int64)
     return labels
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,9 +21,9 @@ from anlage.tracking.programme import Duals, Loose, ShouldStop, programme, relax
 
 __all__ = ["Sections", "around", "improved", "polished"]
 
-_HOPS = (2, 4, 7)
+_HOPS = (2, 4, 8, 12, 16)
 """Links by which the neighbourhood of a disagreement is taken in, round by round."""
-_NEAR = 2.0
+_NEAR = 4.0
 """Links that cost so much more than they are worth, at the present prices, carry no disagreement further."""
 _BATCH = 4000
 """Nuclei that are solved together."""
@@ -75,7 +76,7 @@ class _Stretch:
     """(E,) what the later nucleus asks for a link, its own price of being there once included."""
 
 
-def polished(  # noqa: PLR0913
+def polished(
     sections: Sections, can_divide: Mask, duals: Duals, choice: Solution, borders: list[int], effort: Effort,
     should_stop: ShouldStop = None,
 ) -> Solution:  # fmt: skip
@@ -94,8 +95,9 @@ def polished(  # noqa: PLR0913
     """
     problem = sections.problem
     nodes, edges, bound = choice.nodes.copy(), choice.edges.copy(), choice.bound
-    chunks = _chunks(borders, sections.n_ranks)
-    for hops in _HOPS:
+    for number, hops in enumerate(_HOPS):
+        # what two rounds have not mended hangs together over more than one border
+        chunks = _chunks(borders, sections.n_ranks, together=1 if number < 2 else 3)
         for parity in (0, 1) if len(chunks) > 1 else (0,):  # neighbours never at once: each needs the other's prices
             prices = worth(problem, can_divide, duals)
             bound = max(bound, prices.bound())
@@ -144,11 +146,12 @@ def improved(
     return found if found.objective < choice.objective - 1e-9 else choice
 
 
-def _chunks(borders: list[int], n_ranks: int) -> list[tuple[int, int]]:
-    """Stretches of frames, each with a border in its middle."""
+def _chunks(borders: list[int], n_ranks: int, *, together: int) -> list[tuple[int, int]]:
+    """Stretches of frames, each with so many borders inside, in the middle where it is one."""
     inner = [b for b in borders if 0 < b < n_ranks]
-    cuts = [0, *((a + b) // 2 for a, b in zip(inner[:-1], inner[1:], strict=True)), n_ranks]
-    return [(low, high) for low, high in zip(cuts[:-1], cuts[1:], strict=True) if high > low]
+    between = [(a + b) // 2 for a, b in pairwise(inner)]
+    cuts = [0, *between[together // 2 :: together], n_ranks]
+    return [(low, high) for low, high in pairwise(cuts) if high > low]
 
 
 def _seeds(short: Floats, negligible: float) -> Mask:

@@ -103,7 +103,7 @@ class Problem:
     def useful_divisions(self) -> Mask:
         """(N,) nuclei for which dividing may be cheaper than letting the second daughter begin a track of her own."""
         gain = self.edge - self.appear[self.pairs[:, 1]]
-        gain = np.where(self.clamp < 0, np.inf, np.where(self.clamp > 0, -np.inf, gain))
+        gain = np.where(self.clamp < 0, np.inf, np.where(self.clamp > 0, -1e12, gain))
         second = _second_smallest(gain, self.pairs[:, 0], len(self))
         useful: Mask = np.isfinite(self.division) & (second + self.division < 0)
         forced = np.bincount(self.pairs[self.clamp > 0, 0], minlength=len(self)) > 1

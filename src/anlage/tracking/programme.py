@@ -158,7 +158,9 @@ def relaxed(lp: Programme, should_stop: ShouldStop = None) -> tuple[Floats, Dual
     StoppedError
         As soon as `should_stop` says so, whatever HiGHS is doing.
     """
-    from scipy.optimize import linprog
+    import scipy.optimize
+
+    linprog: Any = scipy.optimize.linprog  # its types know no sparse matrices
 
     if not len(lp.cost):
         return np.zeros(0), Duals.zero(lp.n_nodes, lp.n_edges)
@@ -196,7 +198,7 @@ def whole(lp: Programme, *, most_nodes: int, seconds: float, should_stop: Should
         constraints.append(LinearConstraint(lp.below, -np.inf, lp.below_to))
     found = _in_thread(
         lambda: milp(
-            lp.cost, integrality=np.ones(len(lp.cost)), bounds=Bounds(lp.low, lp.high), constraints=constraints,
+            lp.cost, integrality=np.ones(len(lp.cost), dtype=np.int64), bounds=Bounds(lp.low, lp.high), constraints=constraints,
             options={"node_limit": most_nodes, "time_limit": seconds, "mip_rel_gap": 0.0},
         ),
         should_stop,

@@ -1,0 +1,44 @@
+"""Parameters of tracking."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+from anlage.calibration import Calibration
+from anlage.frozen import Frozen
+
+__all__ = ["TrackingSettings"]
+
+Chance = Annotated[float, Gt(0), Lt(1)]
+
+
+class TrackingSettings(Frozen):
+    """What tracking may be told; the defaults hold for nuclei that a detector found with few errors."""
+
+    method: Literal["optimal", "greedy"] = "optimal"
+    """optimal: the most probable tracks of all; greedy: the best link first, a preview within seconds."""
+    gaps: bool = True
+    """Whether a track may go on over one frame in which its nucleus was missed."""
+    radius_um: Annotated[float, Gt(0)] | None = None
+    """Greatest distance in µm between where a nucleus is expected and where it is; by default told by the model of links, or by
+    the distances between neighbours."""
+    most_candidates: Annotated[int, Ge(1), Le(50)] = 8
+    """Nuclei of the next frame that are considered for each nucleus."""
+    appear_probability: Chance = 0.02
+    """How probable it is that a track begins with a given nucleus inside the image: it was missed before, or came into focus."""
+    end_probability: Chance = 0.02
+    """How probable it is that a track ends with a given nucleus inside the image."""
+    division_probability: Chance = 0.02
+    """How probable it is that a given nucleus divides before the next frame, where no model of divisions says it."""
+    border_probability: Chance = 0.1
+    """How probable a beginning or an end is right on the image's border, where nuclei come and go."""
+    border_distances: Annotated[float, Ge(0)] = 1.0
+    """Depth of the image's rim, in distances between neighbours, over which these chances fall to those inside."""
+    temperature: Annotated[float, Gt(0), Le(20)] = 1.0
+    """Above 1, probabilities claim to know more than they do: logarithms of odds are divided by it where errors are told."""
+    calibration: Calibration = Calibration()
+    """Scaling of the links' final probabilities, fitted to links whose truth is known."""
+    search_seconds: Annotated[float, Gt(0)] = 30.0
+    """Longest search in seconds around one place where the linear programme gives no whole numbers; it hardly ever takes one."""

@@ -1,0 +1,122 @@
+"""Probabilities given the competitors, and setting them right."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from anlage.calibration import Calibration
+from anlage.tracking.confidence import (
+    confidence,
+    fitted_temperature,
+    link_reliability,
+    recalibrated,
+    track_errors,
+    track_numbers,
+)  # fmt: skip
+from anlage.tracking.marginals import Marginals, marginals
+from anlage.tracking.problem import Problem, solution_of
+from anlage.tracking.settings import TrackingSettings
+
+TREE = [[0, 2], [0, 3], [1, 4], [3, 5], [4, 6]]
+LOOPS = [[0, 2], [0, 3], [1, 3], [1, 4], [2, 5], [3, 5], [3, 6], [4, 6]]
+
+
+def random_problem(pairs: list[list[int]], seed: int = 0) -> Problem:
+    rng = np.random.default_rng(seed)
+    n = 7
+    return Problem(
+        np.array([0, 0, 1, 1, 1, 2, 2]), np.array(pairs), rng.normal(-1, 1, n), rng.normal(-0.5, 1.5, len(pairs)),
+        np.full(n, 1.0), np.full(n, 1.2), np.full(n, 0.7), np.arange(n) == 1, np.zeros(len(pairs), np.int8),
+    )  # fmt: skip
+
+
+def by_counting(problem: Problem) -> Marginals:
+    """All choices, each weighted by its probability."""
+    n, n_edges = len(problem), len(problem.pairs)
+    total, sums = 0.0, [np.zeros(n_edges), *(np.zeros(n) for _ in range(4))]
+    for picked in itertools.product([False, True], repeat=n_edges):
+        edges = np.array(picked)
+        into = np.bincount(problem.pairs[edges, 1], minlength=n)
+        onwards = np.bincount(problem.pairs[edges, 0], minlength=n)
+        if (into > 1).any() or (onwards > 2).any():
+            continue
+        needed = (into > 0) | (onwards > 0) | problem.must
+        for others in itertools.product([False, True], repeat=int((~needed).sum())):
+            nodes = needed.copy()
+            nodes[~needed] = others
+            weight = np.exp(-solution_of(problem, nodes, edges).objective)
+            total += weight
+            states = (edges, nodes, nodes & (into == 0), nodes & (onwards == 0), onwards > 1)
+            for one, state in zip(sums, states, strict=True):
+                one += weight * state
+    return Marginals(*(one / total for one in sums))
+
+
+@pytest.mark.parametrize(("pairs", "within"), [(TREE, 1e-4), (LOOPS, 0.01)])
+def test_marginals_are_those_of_all_choices(pairs: list[list[int]], within: float) -> None:
+    for seed in range(3):
+        problem = random_problem(pairs, seed)
+        found, counted = marginals(problem), by_counting(problem)
+        for name in ("edge", "node", "appear", "end", "division"):
+            assert getattr(found, name) == pytest.approx(getattr(counted, name), abs=within), name
+
+
+def test_a_competitor_makes_a_link_less_sure() -> None:
+    problem = random_problem(LOOPS)
+    rival = int(np.flatnonzero((problem.pairs == [3, 5]).all(axis=1))[0])
+    link = int(np.flatnonzero((problem.pairs == [2, 5]).all(axis=1))[0])
+    alone = marginals(problem.clamped([rival], -1)).edge[link]
+    taken = marginals(problem.clamped([rival], 1)).edge
+    assert marginals(problem).edge[link] < alone
+    assert taken[link] < 1e-6
+    assert taken[rival] > 1 - 1e-6
+
+
+def test_a_higher_temperature_is_less_sure() -> None:
+    problem = random_problem(TREE)
+    cold, warm = marginals(problem, temperature=1.0).edge, marginals(problem, temperature=3.0).edge
+    assert np.abs(warm - 0.5).mean() < np.abs(cold - 0.5).mean()
+
+
+def test_boasting_costs_are_found_out() -> None:
+    rng = np.random.default_rng(1)
+    n = 1500  # nuclei that each have two possible successors of their own, one of them right
+    pairs = np.array([[3 * i, 3 * i + 1 + k] for i in range(n) for k in (0, 1)])
+    logit = rng.normal(0, 1.2, n)
+    right = rng.random(n) < 1 / (1 + np.exp(-2 * logit))
+    problem = Problem(
+        np.tile([0, 1, 1], n), pairs, np.full(3 * n, -5.0), np.column_stack([-3 * logit, 3 * logit]).ravel(),
+        np.full(3 * n, 6.0), np.full(3 * n, 6.0), np.full(3 * n, np.inf), np.ones(3 * n, bool), np.zeros(2 * n, np.int8),
+    )  # fmt: skip
+    truth = np.column_stack([right, ~right]).ravel()
+    assert fitted_temperature(problem, truth) == pytest.approx(3.0, rel=0.25)
+    assert fitted_temperature(problem, np.ones(2 * n, bool)) == 1.0  # one class says nothing
+    raw = confidence(problem).edge
+    settings = recalibrated(TrackingSettings(), raw, truth)
+    assert settings.calibration.slope == pytest.approx(1 / 3, rel=0.25)
+    before, after = link_reliability(raw, truth), link_reliability(confidence(problem, settings).edge, truth)
+    assert after.ece < 0.03 < before.ece
+    assert sum(one.n for one in after.bins) == after.n == 2 * n
+
+
+def test_too_few_corrections_change_nothing() -> None:
+    settings = TrackingSettings()
+    assert recalibrated(settings, [0.9] * 20, [True] * 20) is settings
+    assert recalibrated(settings, [0.9] * 8, [True] * 4 + [False] * 4).calibration == Calibration()
+
+
+def test_errors_add_up_along_tracks_and_lineages() -> None:
+    # 0 → 1 divides into 2 and 3; 4 alone
+    links = np.array([[0, 1], [1, 2], [1, 3]])
+    tracks, lineages = track_numbers(5, links)
+    assert tracks[0] == tracks[1]
+    assert len(set(tracks.tolist())) == 4
+    assert len(set(lineages.tolist())) == 2
+    one = np.ones(5)
+    division = np.array([1, 0.9, 1, 1, 1.0])
+    track, lineage = track_errors(links, np.array([0.8, 0.7, np.nan]), one, np.array([1, 1, 1, 0.5, 1.0]), division)
+    assert track == pytest.approx([1 - 0.8 * 0.9, 1 - 0.8 * 0.9, 1 - 0.7, 0.5, 0.0], abs=1e-9)
+    assert lineage == pytest.approx([1 - 0.8 * 0.9 * 0.7 * 0.5] * 4 + [0.0], abs=1e-9)
