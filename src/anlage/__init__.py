@@ -96,6 +96,7 @@ _HOME = {
     "open_label_image": "io",
     "read_card": "model",
     "region_inputs": "document",
+    "score_divisions": "inference.divisions",
     "starter_path": "inference.starter",
     "resolve_locally": "tracking.local",
     "track": "tracking.track",

@@ -35,8 +35,7 @@ def match(
     distances_um
         (K,) their distances in µm.
     """
-    p = np.asarray(predicted_um, dtype=np.float64).reshape(-1, 3)
-    q = np.asarray(truth_um, dtype=np.float64).reshape(-1, 3)
+    p, q = _points(predicted_um), _points(truth_um)
     rows, columns, distances = _candidates(p, q, radius_um)
     alone, groups = _groups(rows, columns, len(p), len(q))
     chosen = [alone, *(group[_assign(rows[group], columns[group], distances[group], radius_um)] for group in groups)]
@@ -55,9 +54,9 @@ def match_in_order(predicted_um: npt.ArrayLike, truth_um: npt.ArrayLike, radius_
     Parameters
     ----------
     predicted_um
-        (N, 3) positions (z, y, x) in µm, the most likely first.
+        (N, 3) positions (z, y, x) in µm, the most likely first; a further coordinate on the same scale may stand for time.
     truth_um
-        (M, 3) positions in µm.
+        (M, 3) positions in µm, or with as many coordinates.
     radius_um
         Greatest distance of a pair in µm, itself allowed.
 
@@ -66,13 +65,18 @@ def match_in_order(predicted_um: npt.ArrayLike, truth_um: npt.ArrayLike, radius_
     paired
         (N,) whether each prediction is paired.
     """
-    p = np.asarray(predicted_um, dtype=np.float64).reshape(-1, 3)
-    q = np.asarray(truth_um, dtype=np.float64).reshape(-1, 3)
+    p, q = _points(predicted_um), _points(truth_um)
     rows, columns, _ = _candidates(p, q, radius_um)
     near = np.split(columns, np.searchsorted(rows, np.arange(1, len(p))))
     owner: dict[int, int] = {}
     partner: dict[int, int] = {}
     return np.array([_find_partner(i, near, owner, partner) for i in range(len(p))], dtype=bool)
+
+
+def _points(positions: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Positions as a table, also where there are none."""
+    points = np.asarray(positions, dtype=np.float64)
+    return points if points.ndim == 2 else points.reshape(-1, 3)
 
 
 def _find_partner(

@@ -59,6 +59,7 @@ def configure_predict(parser: Parser) -> None:
         "anlage predict run/run.anlage movie.ome.zarr -o found.csv",
         "anlage predict run/run.anlage movie.ome.zarr -o found.csv --frames 0:10 --heatmap heat.zarr",
         "anlage predict starter movie.ome.zarr -o found.csv",
+        "anlage predict divisions/divisions.anlage movie.ome.zarr --nuclei found.csv -o scored.csv",
         "anlage predict classical movie.tif -o found.csv --spacing 2,0.5,0.5 --diameter-um 8",
     )
     parser.epilog = f"{parser.epilog}\n\n{_CODES}"
@@ -80,6 +81,11 @@ def configure_predict(parser: Parser) -> None:
         required=True,
         help="what to write: a table, .csv or .geff; of models that outline or classify also labels, .zarr or .tif",
     )
+    parser.add_argument(
+        "--nuclei", metavar="NUCLEI",
+        help="for a divisions model: where the nuclei are (CSV, GEFF, CTC folder or labels); they are written again with a "
+        "column `division_probability`",
+    )  # fmt: skip
     parser.add_argument(
         "--frames", type=span, metavar="a:b", help="from frame a up to, not including, b (default: all)"
     )
@@ -154,6 +160,11 @@ def run_predict(options: argparse.Namespace) -> int:
         return predict_events(options)
 
     with telling(options.progress) as teller:
+        scoring = _scoring_model(options)
+        if scoring is not None:
+            from anlage.cli.predict_divisions import predict_divisions
+
+            return predict_divisions(scoring, options, teller)
         _check_places(options)
         image = open_as_told(options.image, options)
         frames, region = _part(image, options)
@@ -184,6 +195,24 @@ def run_predict(options: argparse.Namespace) -> int:
                 raise
         parts.discard()
     return 0
+
+
+def _scoring_model(options: argparse.Namespace) -> Model | None:
+    """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
+    from anlage.cli.runs import model_of
+    from anlage.inference import CLASSICAL, STARTER
+    from anlage.model import load_model, read_card
+
+    if options.model not in (CLASSICAL, STARTER):
+        path = model_of(options.model)
+        if path.is_file() and read_card(path).task == "divisions":
+            return load_model(path)
+    if options.nuclei is not None:
+        raise AnlageError(
+            f"--nuclei has no meaning for '{options.model}', which finds nuclei itself: leave it out, or choose a divisions "
+            "model."
+        )
+    return None
 
 
 def _check_places(options: argparse.Namespace) -> None:

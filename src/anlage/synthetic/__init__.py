@@ -70,6 +70,8 @@ def embryo(  # noqa: PLR0913 - what an embryo is
     diameter_um: float = 8.0,
     elongation: float = 0.12,
     optics: Optics = _OPTICS,
+    division_rate: float = 0.03,
+    vivid: bool = False,
 ) -> SyntheticMovie:
     """Render a crowded embryo that moves and divides.
 
@@ -92,13 +94,20 @@ def embryo(  # noqa: PLR0913 - what an embryo is
         How far nuclei are from round: the standard deviation of their semi-axes, as a logarithm.
     optics
         Blur, light, noise and channels.
+    division_rate
+        Chance per frame that a nucleus begins to divide; one that did waits six frames.
+    vivid
+        Divisions as a good microscope shows them: chromosomes condense over two frames into a bright plate a third as thick
+        as the nucleus, and two daughters of half its size, condensed too, move apart and swell over three frames.
 
     Raises
     ------
     AnlageError
         If so many nuclei do not fit into the image.
     """
-    stage = Stage(shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed), elongation)
+    stage = Stage(
+        shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed), elongation, division_rate, vivid
+    )
     stage.check_room(n_nuclei)
     nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
     relax(nuclei, stage, rounds=120)

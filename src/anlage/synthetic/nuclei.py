@@ -12,8 +12,10 @@ from anlage.synthetic.stage import Stage, Vector
 
 __all__ = ["N_WAVES", "Nucleus", "new_fragment", "new_nucleus", "next_frame", "relax"]
 
-_DIVISION_RATE = 0.03
-"""Chance per frame that a nucleus begins to divide."""
+_BEFORE, _AFTER = {1: 0.75, 0: 0.45}, {0: 0.5, 1: 0.75}
+"""How flat the chromosomes lie so many frames before the mother's last, and after the daughters' first."""
+_VIVID_BEFORE, _VIVID_AFTER = {2: 0.9, 1: 0.65, 0: 0.33}, {0: 0.4, 1: 0.6, 2: 0.8}
+_PROPHASE = 2
 _STEP = 0.09
 """Typical displacement from frame to frame, in diameters."""
 _FLOW = 0.02
@@ -48,11 +50,14 @@ class Nucleus:
     """Frames since it was born."""
     mother: int = 0
     """Track of its mother; 0 where it was there from the start."""
+    vivid: bool = False
+    """Whether its division looks as in a good microscope."""
 
     @property
     def condensation(self) -> float:
         """1 in interphase; below, how flat the chromosomes lie across the division axis."""
-        return {1: 0.75, 0: 0.45}.get(self.countdown, {0: 0.5, 1: 0.75}.get(self.age, 1.0))
+        before, after = (_VIVID_BEFORE, _VIVID_AFTER) if self.vivid else (_BEFORE, _AFTER)
+        return before.get(self.countdown, after.get(self.age, 1.0))
 
     @property
     def brightness(self) -> float:
@@ -90,6 +95,7 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
         * float(np.exp(rng.normal(0.0, stage.optics.brightness_spread))),
         waves=waves,
         axis=stage.direction(),
+        vivid=stage.vivid,
     )
 
 
@@ -125,8 +131,8 @@ def next_frame(nuclei: Sequence[Nucleus], stage: Stage) -> list[Nucleus]:
 def _older(nucleus: Nucleus, stage: Stage) -> Nucleus:
     rng = stage.rng
     countdown = max(nucleus.countdown - 1, -1)
-    if countdown < 0 and nucleus.age > 5 and rng.random() < _DIVISION_RATE:
-        countdown = 1
+    if countdown < 0 and nucleus.age > 5 and rng.random() < stage.division_rate:
+        countdown = _PROPHASE if stage.vivid else 1
     velocity = 0.8 * nucleus.velocity + 0.6 * _STEP * stage.diameter_um * stage.direction()
     _, dy, dx = nucleus.centre - stage.middle
     flow = _FLOW * np.array([0.0, dx, -dy])
@@ -140,9 +146,11 @@ def _older(nucleus: Nucleus, stage: Stage) -> Nucleus:
 def _daughter(mother: Nucleus, stage: Stage, track: int, side: float) -> Nucleus:
     """Half of a division: apart along the mother's axis, a little smaller, with a texture of its own."""
     fresh = new_nucleus(stage, track)
-    shift = side * 0.8 * mother.radius * mother.axis
+    # drawn true to size, two balls of half the mother's volume lie just apart
+    distance, size = (1.0, 0.5 ** (1 / 2 if stage.flat else 1 / 3)) if stage.vivid else (0.8, 0.85)
+    shift = side * distance * mother.radius * mother.axis
     return replace(
-        fresh, centre=mother.centre + shift, radius=0.85 * mother.radius, light=mother.light, axis=mother.axis,
+        fresh, centre=mother.centre + shift, radius=size * mother.radius, light=mother.light, axis=mother.axis,
         velocity=0.5 * mother.velocity + 0.5 * _STEP * stage.diameter_um * side * mother.axis, age=0, mother=mother.track,
     )  # fmt: skip
 

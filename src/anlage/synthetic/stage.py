@@ -54,6 +54,10 @@ class Stage:
     rng: np.random.Generator = field(repr=False)
     elongation: float = 0.12
     """Standard deviation of the nuclei's semi-axes, as a logarithm."""
+    division_rate: float = 0.03
+    """Chance per frame that a nucleus begins to divide."""
+    vivid: bool = False
+    """Whether divisions look as in a good microscope; see `anlage.synthetic.embryo`."""
 
     @property
     def flat(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from anlage.errors import AnlageError
+from anlage.tasks.divisions import DivisionsTask
 from anlage.tasks.events import EventsTask
 from anlage.tasks.links import LinksTask
 from anlage.tasks.nuclei import NucleiTask
 
 __all__ = ["TASKS", "task_named"]
 
-TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), LinksTask(), EventsTask())}
+TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), DivisionsTask(), LinksTask(), EventsTask())}
 """By name; each fulfils `anlage.tasks.task.Task`. Loads no torch."""
 
 

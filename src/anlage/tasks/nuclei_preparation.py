@@ -12,7 +12,6 @@ import numpy.typing as npt
 import torch
 
 from anlage.axes import Box
-from anlage.blobs import estimate_diameter, match_diameter
 from anlage.dataset.augment import Augmentation
 from anlage.dataset.split import Part, split_stores
 from anlage.dataset.store import Store
@@ -23,6 +22,7 @@ from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
+from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of
 from anlage.tasks.task import Setting
 
 __all__ = ["prepare"]
@@ -53,8 +53,8 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     reach = max(abs(offset) for offset in config.frames)
     # two frames whose contexts share a frame are not independent
     split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
-    pooled = config.diameter_um or _pooled_diameter(stores)
-    units = {store.path: _unit(store, pooled, config) for store in stores}
+    pooled = config.diameter_um or pooled_diameter(stores)
+    units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
     notes = [*(note for _, note in units.values() if note), *split.notes]
     earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
     grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
@@ -86,7 +86,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     plan = earlier or NucleiPlan(
         grid=grid,
         diameter_um=pooled,
-        apparent_um=_apparent_diameter(stores),
+        apparent_um=apparent_diameter(stores),
         n_channels=stores[0].shape[1],
         frames=config.frames,
         patch_zyx=_patch_shape(config, grid, pooled, train),
@@ -143,36 +143,6 @@ def _check(stores: Sequence[Store]) -> None:
             raise AnlageError(
                 f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
             )
-
-
-def _pooled_diameter(stores: Sequence[Store]) -> float:
-    """Median over stores, each counting as often as it has nuclei."""
-    values = np.concatenate([np.full(len(store.positives), store.meta.diameter_um) for store in stores])
-    # one that some store really has: between two species lies a diameter that suits neither
-    return float(np.quantile(values, 0.5, method="nearest"))
-
-
-def _apparent_diameter(stores: Sequence[Store]) -> float | None:
-    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store."""
-    found = [
-        estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
-        for store in stores
-    ]
-    sizes = [size for size in found if size is not None]
-    return float(np.median(sizes)) if sizes else None
-
-
-def _unit(store: Store, pooled: float, config: NucleiConfig) -> tuple[float, str]:
-    """Nucleus diameter (µm) by which this store is scaled, and a note where it is not the pooled one."""
-    if config.diameter_um is not None:
-        return config.diameter_um, ""
-    diameter, _ = match_diameter(store.meta.diameter_um, pooled)
-    if diameter == pooled:
-        return pooled, ""
-    return (
-        diameter,
-        f"Nuclei of '{store.name}' measure {diameter:.1f} µm, the others {pooled:.1f} µm: it is scaled to match.",
-    )
 
 
 def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:

@@ -9,11 +9,14 @@ import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
+from anlage.tasks.division_truth import Outcome, outcomes
 
-__all__ = ["Readiness", "counted", "nuclei_readiness"]
+__all__ = ["Readiness", "counted", "divisions_readiness", "nuclei_readiness"]
 
 ENOUGH_NUCLEI = 50
 """With about so many nuclei in one cuboid, held-out embryos were found as well as in the benchmarks' single cuboids."""
+ENOUGH_DIVISIONS = 20
+"""With fewer there are hardly any to hold out, and what the network is worth stays unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,36 @@ def nuclei_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
 def counted(n: int, one: str, many: str = "") -> str:
     """So many of something, in words."""
     return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def divisions_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+    """For networks that learn from divisions: how many mothers, linked to both daughters, the regions hold.
+
+    Parameters
+    ----------
+    nuclei
+        All that is annotated, in voxels of the image.
+    boxes
+        The regions, in voxels of the image.
+    """
+    inside = np.zeros(len(nuclei), dtype=bool)
+    for box in boxes:
+        inside |= box.contains(nuclei.positions)
+    outcome = outcomes(nuclei.select(inside) if len(nuclei) else nuclei)
+    n, n_other = int((outcome == Outcome.DIVIDES).sum()), int((outcome == Outcome.GOES_ON).sum())
+    has = f"{counted(n, 'division')} and {counted(n_other, 'nucleus that goes on', 'nuclei that go on')}"
+    has += f" in {counted(len(boxes), 'region')}"
+    if n == 0:
+        n_all = len(nuclei.divisions)
+        if n_all:
+            lack = (
+                f"{counted(n_all, 'division')} marked, but none in a region; put a box around some on the Annotate tab."
+            )
+        else:
+            lack = "No division is annotated; link a mother to her two daughters on the Annotate tab."
+        return Readiness("no division yet" if n_all == 0 else has, lack=lack)
+    if n_other == 0:
+        return Readiness(
+            has, lack="No nucleus is annotated that goes on without dividing; link some to themselves a frame later."
+        )
+    return Readiness(has, wish="" if n >= ENOUGH_DIVISIONS else f"{ENOUGH_DIVISIONS} divisions are better")

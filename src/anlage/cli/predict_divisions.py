@@ -1,0 +1,102 @@
+"""``predict`` with a divisions model: nuclei that somebody found get the probability that they are about to divide."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anlage.cli.arguments import open_as_told
+from anlage.cli.halting import HaltError, halting
+from anlage.cli.telling import Teller
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.model import Model
+
+__all__ = ["predict_divisions"]
+
+_FOREIGN = {
+    "region": "--region", "threshold": "--threshold", "all_candidates": "--all-candidates", "heatmap": "--heatmap",
+    "frames": "--frames", "resume": "--resume", "parts_only": "--parts-only",
+}  # fmt: skip
+"""Options of the search for nuclei, which mean nothing here."""
+
+
+def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller) -> int:
+    """Write the detections once more, with a column `division_probability`."""
+    import numpy as np
+
+    from anlage.inference.divisions import DivisionScorer, with_divisions
+    from anlage.io import open_annotations, write_annotations
+    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.nuclei import is_bare_geff
+
+    _check_options(model, options)
+    for taken in (options.image, options.nuclei):
+        check_apart(options.output, taken)
+    check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
+    image = open_as_told(options.image, options)
+    nuclei = open_annotations(options.nuclei, image=image, spacing=image.spacing)
+    if not len(nuclei):
+        raise AnlageError(f"{options.nuclei} holds no nuclei; find some first, with `anlage predict starter`.")
+    scorer = DivisionScorer.of(
+        model, image, channels=options.channels, diameter_um=options.diameter_um, device=options.device
+    )
+    for note in scorer.notes:
+        teller.note(note)
+    probability = np.full(len(nuclei), np.nan)
+    frames = np.unique(nuclei.frames)
+    teller.start(len(frames), 0)
+    stop = options.output.with_name(f"{options.output.name}.stop")
+
+    def say_where() -> None:
+        teller.end("stopped", "Stopped; nothing was written.")
+
+    try:
+        with halting(stop, say_where):
+            for rows, found in scorer.frames(nuclei):
+                probability[rows] = found
+                teller.frame(int(nuclei.frames[rows[0]]), len(rows))
+            teller.end("writing", f"Writing {options.output}.")
+            scored = with_divisions(nuclei, probability)
+            write_annotations(options.output, scored, spacing=image.spacing, interval_s=image.interval_s)
+    except HaltError as halt:
+        say_where()
+        return halt.code
+    except KeyboardInterrupt:
+        say_where()
+        raise
+    finally:
+        stop.unlink(missing_ok=True)
+    teller.end("finished", _summary(probability, model, options.output), len(nuclei))
+    return 0
+
+
+def _check_options(model: Model, options: argparse.Namespace) -> None:
+    """Refuse what is missing, or has no meaning here."""
+    name = model.card.name
+    if options.nuclei is None:
+        raise AnlageError(
+            f"The model '{name}' says which nuclei divide, and needs to be told where they are: give them with --nuclei, a "
+            "table, GEFF or labels, for example the output of `anlage predict starter`."
+        )
+    given = [option for field, option in _FOREIGN.items() if getattr(options, field) not in (None, False)]
+    if given:
+        raise AnlageError(
+            f"{given[0]} has no meaning for the divisions model '{name}', which scores every nucleus that it is given: "
+            "leave it out."
+        )
+
+
+def _summary(probability: object, model: Model, output: Path) -> str:
+    import numpy as np
+
+    p = np.asarray(probability, dtype=float)
+    threshold = model.card.evidence.threshold
+    likely, unseen = int((p >= threshold).sum()), int(np.isnan(p).sum())
+    rest = f"; {unseen} lie in the last frame, after which nothing is seen, and have none" if unseen else ""
+    return (
+        f"{likely} of {len(p)} nuclei are about to divide with a probability of {threshold:.2f} or more (a division may count "
+        f"in two neighbouring frames){rest}. Written to {output}."
+    )
