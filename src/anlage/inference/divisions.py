@@ -138,9 +138,9 @@ class DivisionScorer:
         notes += check_depth(plan.grid, image)
         spacing = image.spacing
         if spacing is None:
-            spacing = Spacing(*card.spacing_um_zyx)
+            spacing = Spacing(*card.voxel_um_zyx)
             notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
-        intensity = measure_intensity(image, inputs, card.intensity.combine, card.intensity.percentiles)
+        intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
         if diameter_um is None:
             measured = apparent_diameter(image, intensity, spacing, range(image.n_frames))
             diameter_um, note = diameter_for(card, plan.diameter_um, measured)
