@@ -26,6 +26,7 @@ from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lin
 from anlage.evaluation.tracks import TrackScore, score_tracks
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
+from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
 from anlage.io.nuclei import own_scale
 from anlage.timelapse import TimeLapse
@@ -180,6 +181,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             *_spacing_notes(known, claimed),
             *_notes(score, is_painted=bool(painted)),
             *_link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None),
+            *_value_notes(result, proposed, truth, marked),
         ),
     )
 
@@ -243,6 +245,20 @@ def _link_notes(result: Annotations, truth: Annotations, ignored_smaller_than: i
     if ignored_smaller_than is not None:
         notes.append(f"Tracks are scored with all nuclei, those of fewer than {ignored_smaller_than} voxels too.")
     return notes
+
+
+def _value_notes(result: str | Path, proposed: Annotations, truth: str | Path, marked: Annotations) -> list[str]:
+    """Label images that no table of tracks goes with: their values alone say which nuclei are the same."""
+    sides = (("result", result, proposed), ("truth", truth, marked))
+    alone = [
+        side for side, path, table in sides
+        if table.labels is not None and len(table.links) and ctc_folder(Path(path)) is None
+    ]  # fmt: skip
+    if not alone or not (len(proposed.links) and len(marked.links)):
+        return []
+    return [
+        f"Links of the {' and the '.join(alone)}: the same value in consecutive frames was taken as the same nucleus."
+    ]
 
 
 def _readings(*tables: Annotations) -> list[str]:

@@ -26,6 +26,10 @@ CLASSES = "classes"
 """Kind of a label image whose values are classes of voxels, as `write_image` marks it."""
 
 _TABLES = ("man_track.txt", "res_track.txt")
+_OUTLINES = re.compile(r"man_seg_?\d+")
+"""Masks of the challenge's SEG folders: of some frames, without tracks."""
+_SLICES = re.compile(r"man_seg_\d+_\d+")
+"""The same of a single plane each."""
 
 
 def open_labels(
@@ -180,12 +184,22 @@ def _opened(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
 
 
 def _folder(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
+    if not tiff_files(path) and (path / "SEG").is_dir():
+        path = path / "SEG"
     files = tiff_files(path)
+    if any(_SLICES.fullmatch(file.stem) for file in files):
+        raise AnlageError(
+            f"The masks in '{path}' are single planes ('{files[0].name}'), of which no nucleus can be told whole; give the "
+            "folder TRA, or masks of whole frames."
+        )
     if not files:
         raise AnlageError(f"The folder '{path}' holds no TIFF; give a folder with one label image per frame.")
     numbers = [_number(file) for file in files]
-    if ctc_folder(path) == path or (
-        image is not None and len(files) < image.n_frames and all(n is not None for n in numbers)
+    outlines = all(_OUTLINES.fullmatch(file.stem) for file in files)
+    if (
+        outlines
+        or ctc_folder(path) == path
+        or (image is not None and len(files) < image.n_frames and all(n is not None for n in numbers))
     ):
         return _numbered(path, dict(zip(numbers, files, strict=True)), axes, image)
     return open_frames(path, dict(enumerate(files)), axes, is_labels=True)

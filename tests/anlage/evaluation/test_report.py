@@ -331,3 +331,13 @@ class TestTracks:
         named = evaluate(tmp_path / "01_RES", tmp_path / "01_GT", spacing=SPACING)
         assert named.tracking.paired_by == "masks"
         assert named.detection.n_truth == expected.n_truth
+
+    def test_label_images_say_what_their_links_are(self, pair_of_movies, tmp_path):
+        _, truth = pair_of_movies(3)
+        path = tmp_path / "labels.tif"
+        frames = [truth.labels.frame(t)[0, 0] for t in range(truth.labels.n_frames)]
+        frames = [(frame > 0).astype(np.uint16) * frames[0] for frame in frames]  # values that last
+        tifffile.imwrite(path, np.stack(frames), photometric="minisblack")
+        report = evaluate(path, path, spacing=SPACING, axes="tyx")
+        assert any("the same value in consecutive frames" in note for note in report.notes)
+        assert report.tracking.tra == 1

@@ -238,3 +238,25 @@ def test_real_movies_in_2d_and_3d(shared_data: Callable[[str], Path]) -> None:
     folder = shared_data("ctc-hela02")
     movie = open_image(folder / "image.tif", axes="tyx")
     assert len(open_annotations(folder / "lineage.csv", image=movie)) == 1672
+
+
+class TestSEG:
+    def folder(self, place: Path, *names: str) -> Path:
+        place.mkdir(parents=True)
+        for i, name in enumerate(names):
+            mask = np.zeros((20, 20), np.uint16)
+            mask[5:9, 5 + i : 9 + i] = i + 1
+            tifffile.imwrite(place / name, mask)
+        return place
+
+    def test_outlines_of_some_frames_are_of_the_frames_in_their_names(self, tmp_path: Path) -> None:
+        self.folder(tmp_path / "01_GT" / "SEG", "man_seg002.tif", "man_seg013.tif")
+        for path in (tmp_path / "01_GT" / "SEG", tmp_path / "01_GT"):
+            nuclei = open_annotations(path)
+            assert nuclei.frames.tolist() == [2, 13]
+            assert len(nuclei.links) == 0
+
+    def test_outlines_of_single_planes_are_refused(self, tmp_path: Path) -> None:
+        path = self.folder(tmp_path / "SEG", "man_seg_002_011.tif")
+        with pytest.raises(AnlageError, match="single planes"):
+            open_annotations(path)
