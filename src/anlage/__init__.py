@@ -105,6 +105,7 @@ _HOME = {
     "write_mesh": "io",
     "write_objects": "io",
     "write_points": "io",
+    "write_tiff": "io",
     "Events": "events",
     "Signals": "signals",
     "open_signals": "io.signals",

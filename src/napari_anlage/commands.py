@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import napari
 
-__all__ = ["open_annotate", "open_channels", "open_cuboid", "open_dock", "open_train"]
+__all__ = ["open_annotate", "open_channels", "open_cuboid", "open_dock", "open_objects", "open_train"]
 
 
 def open_dock(viewer: napari.Viewer) -> None:
@@ -30,6 +30,11 @@ def open_channels(viewer: napari.Viewer) -> None:
 def open_train(viewer: napari.Viewer) -> None:
     """Open the training alone."""
     _open(viewer, "Train networks")
+
+
+def open_objects(viewer: napari.Viewer) -> None:
+    """Open the measuring of objects alone."""
+    _open(viewer, "Measure objects")
 
 
 def _open(viewer: napari.Viewer, widget: str) -> None:

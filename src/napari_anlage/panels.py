@@ -8,7 +8,7 @@ from typing import Any
 from napari_anlage.host import Host, scrolling
 from napari_anlage.parts import Tab
 
-__all__ = ["AnnotateNuclei", "ChooseChannels", "FindCuboid", "Panel", "TrainNetworks"]
+__all__ = ["AnnotateNuclei", "ChooseChannels", "FindCuboid", "MeasureObjects", "Panel", "TrainNetworks"]
 
 
 class Panel(Host):
@@ -66,3 +66,12 @@ class TrainNetworks(Panel):
         from napari_anlage.widgets.train import TrainTab
 
         return TrainTab(self.session)
+
+
+class MeasureObjects(Panel):
+    """Measure the objects of a Labels layer, go to each, show their surfaces and save them."""
+
+    def make(self) -> Tab:
+        from napari_anlage.objects_panel import ObjectsPanel
+
+        return ObjectsPanel(self.session)

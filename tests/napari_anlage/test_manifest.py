@@ -21,7 +21,7 @@ from anlage import AddNuclei, AnlageError, Project, RemoveNuclei, Spacing, write
 from napari_anlage import preferences
 from napari_anlage.dock import Dock
 from napari_anlage.host import Host
-from napari_anlage.panels import AnnotateNuclei, ChooseChannels, FindCuboid, TrainNetworks
+from napari_anlage.panels import AnnotateNuclei, ChooseChannels, FindCuboid, MeasureObjects, TrainNetworks
 from napari_anlage.reader import project_reader
 from napari_anlage.session import Session
 
@@ -33,6 +33,7 @@ WIDGETS = {
     "Find annotated cuboid": FindCuboid,
     "Choose channels": ChooseChannels,
     "Train networks": TrainNetworks,
+    "Measure objects": MeasureObjects,
 }
 SAMPLES = {
     "embryo": ["embryo", "embryo nuclei", "embryo truth"],

@@ -15,6 +15,7 @@ from napari_anlage.bindings import KEYS
 from napari_anlage.frame_bars import FrameBars
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
+from napari_anlage.label_check import LabelCheck
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import LayerChoice, Tab, counted, heading, note
 from napari_anlage.problem_list import ProblemList
@@ -47,6 +48,7 @@ class AnnotateTab(Tab):
         self.undo = _HistoryButton("↶", "undo", "Ctrl+Z")
         self.redo = _HistoryButton("↷", "redo", "Ctrl+Shift+Z")
         self.problems = ProblemList(session)
+        self.labels = LabelCheck(session)
         self.regions = RegionPanel(session)
         self.find = self.regions.find
         self._source = QWidget()
@@ -89,7 +91,7 @@ class AnnotateTab(Tab):
         keys.setDuration(0)
         keys.addWidget(note("<table>" + "".join(_row(key.shown, key.does) for key in KEYS) + "</table>"))
         self.keys = keys
-        self.add(keys, self.problems, self.regions)
+        self.add(keys, self.problems, self.labels, self.regions)
         self.column.addStretch(1)
 
     def _connect(self) -> None:
@@ -115,6 +117,7 @@ class AnnotateTab(Tab):
         """Listen to the viewer no more."""
         self.regions.retire()
         self.problems.retire()
+        self.labels.retire()
         session = self._session
         session.viewer.dims.events.point.disconnect(self._on_point)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
+from superqt import QCollapsible
 
 from anlage import AnlageError, Box
 from napari_anlage import overlay, preferences
@@ -18,6 +19,7 @@ from napari_anlage.checks import ImageCheck, Question
 from napari_anlage.job import Problem
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.next_panel import NextPanel
+from napari_anlage.objects_panel import ObjectsPanel
 from napari_anlage.parts import ActionButton, StatusLine, Tab, heading, note
 from napari_anlage.preview import Preview, Request
 from napari_anlage.previewer import Previewer
@@ -79,6 +81,7 @@ class PredictTab(Tab):
         self.judging = ReviewPanel(session, self.review)
         self.next = NextPanel(session, self.review, self._why_not)
         self.whole = RunAll(session, self._order)
+        self.objects = ObjectsPanel(session)
         self._build()
         self._connect()
         self.refresh()
@@ -88,6 +91,12 @@ class PredictTab(Tab):
         self.heatmap.setChecked(True)
         self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes, self.warnings)
         self.add(self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
+        folded = QCollapsible("Objects: measure, show, save", expandedIcon="▾", collapsedIcon="▸")
+        folded.setDuration(0)
+        self.objects.column.setContentsMargins(0, 0, 0, 0)
+        folded.addWidget(self.objects)
+        self.folded = folded
+        self.add(folded)
         self.warnings.setStyleSheet("font-size:11px")
         self.cancel.hide()
         self._say_notes(())
@@ -289,3 +298,4 @@ class PredictTab(Tab):
         self.previewer.stop()
         self.judging.retire()
         self.whole.retire()
+        self.objects.retire()
