@@ -26,6 +26,7 @@ COMMANDS = {
     "stop": ("anlage.cli.runs", "ask a running training to stop; the best weights are kept"),
     "watch": ("anlage.cli.runs", "follow a training from another terminal"),
     "predict": ("anlage.cli.predict", "find nuclei in an image with a trained model, or at once without one"),
+    "track": ("anlage.cli.track", "link nuclei to tracks and lineages, each link with its probability"),
     "evaluate": ("anlage.cli.evaluate", "compare a result with the truth"),
     "measure": ("anlage.cli.measure", "measure every object of a label image in µm, with its brightness"),
     "mesh": ("anlage.cli.mesh", "write the surfaces of objects as PLY, OBJ or STL in µm, or as point clouds"),

@@ -115,9 +115,9 @@ def track(  # noqa: PLR0913 - the one call for users
     nuclei = nuclei.select(nuclei.state != State.REJECTED)
     _look(should_stop)
     clamps = clamped_rows(nuclei, accepted, forbidden)
-    candidates, probability = _scored(nuclei, spacing, image, links, settings, clamps[0])
+    candidates, probability, by_links = _scored(nuclei, spacing, image, links, settings, clamps[0])
     _look(should_stop)
-    dividing = _dividing(nuclei, image, divisions)
+    dividing = by_links if divisions is None else _dividing(nuclei, image, divisions, by_links)
     _look(should_stop)
     problem = problem_of(
         nuclei.frames, nuclei.positions[:, 1:] * spacing.um, candidates, probability,
@@ -212,9 +212,9 @@ def _tracks(nuclei: Annotations, problem: Problem, solution: Solution, found: Ma
 def _scored(
     nuclei: Annotations, spacing: Spacing, image: TimeLapse | None, links: Model | None, settings: TrackingSettings,
     accepted: Rows,
-) -> tuple[Candidates, Floats]:  # fmt: skip
-    """Candidates with their probabilities; accepted links that are none join them, certain."""
-    from anlage.inference.links import score_links
+) -> tuple[Candidates, Floats, Floats]:  # fmt: skip
+    """Candidates and their probabilities, accepted ones among them, and how probable a division of each nucleus is."""
+    from anlage.inference.links import link_scores
 
     candidates = None
     plain = TrackingSettings()
@@ -224,8 +224,8 @@ def _scored(
             nuclei.frames, nuclei.positions[:, 1:] * spacing.um, settings.radius_um, most=settings.most_candidates,
             gaps=settings.gaps,
         )  # fmt: skip
-    candidates, probability = score_links(links, nuclei, spacing, image, candidates)
-    return with_links(nuclei.frames, candidates, probability, accepted)
+    scores = link_scores(links, nuclei, spacing, image, candidates)
+    return (*with_links(nuclei.frames, scores.candidates, scores.links, accepted), scores.divides)
 
 
 def with_links(frames: Rows, candidates: Candidates, probability: Floats, links: Rows) -> tuple[Candidates, Floats]:
@@ -242,9 +242,8 @@ def with_links(frames: Rows, candidates: Candidates, probability: Floats, links:
     return Candidates(pairs, np.diff(frames[pairs], axis=1)[:, 0]), p[order]
 
 
-def _dividing(nuclei: Annotations, image: TimeLapse | None, divisions: Model | None) -> Floats | None:
-    if divisions is None:
-        return None
+def _dividing(nuclei: Annotations, image: TimeLapse | None, divisions: Model, by_links: Floats) -> Floats:
+    """What the model of divisions says; what the links say where it says nothing."""
     if image is None:
         raise AnlageError(
             "A model of divisions looks at the image, and there is none; give the image, or leave the model away."
@@ -252,7 +251,7 @@ def _dividing(nuclei: Annotations, image: TimeLapse | None, divisions: Model | N
     from importlib import import_module
 
     scores: Floats = import_module("anlage.inference.divisions").score_divisions(divisions, nuclei, image)
-    return scores
+    return np.where(np.isfinite(scores), scores, by_links)
 
 
 def clamped_rows(

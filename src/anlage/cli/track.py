@@ -1,0 +1,274 @@
+"""``track``: nuclei linked to tracks and lineages."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from anlage.cli.arguments import Parser, add_reading, device_option, open_as_told, positive
+from anlage.cli.halting import HaltError, halting
+from anlage.cli.telling import Teller, telling
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anlage.annotations import Annotations
+    from anlage.axes import Spacing
+    from anlage.model import Model
+    from anlage.timelapse import TimeLapse
+    from anlage.tracking.track import Tracking
+
+__all__: list[str] = []
+
+_POINTS_ALONE = "-"
+_CODES = """\
+The file OUT.parts/stop, SIGTERM and Ctrl-C end it within 3 s; nothing is then written. With --progress json stdout holds one
+JSON object a line: kind (started, note, frame, writing, finished or stopped), text, done, total, and where it applies frame,
+nuclei, seconds_left.
+
+exit codes:
+  0    the output is there
+  2    something is wrong, which is said
+  3    ended by the file OUT.parts/stop
+  130  ended by Ctrl-C (SIGINT), 143 by SIGTERM"""
+
+
+def configure_track(parser: Parser) -> None:
+    parser.explain(
+        "Links nuclei over time, with divisions, and writes with each link how probable it is. The name of OUT says the\n"
+        "format: .geff, .csv (with parent_id and link_probability), .xml (TrackMate), .aut (OrganoidTracker), or a folder (no\n"
+        "suffix, or .ctc) of the Cell Tracking Challenge. Detections keep their ids; those that are rather false are left out,\n"
+        "unless they have no probability.",
+        "anlage track movie.ome.zarr -o tracks.geff --nuclei run/run.anlage",
+        "anlage track movie.ome.zarr -o tracks.csv --nuclei found.csv --links links.anlage --divisions divisions.anlage",
+        "anlage track - -o tracks.csv --nuclei points.csv --spacing 2,0.5,0.5",
+    )
+    parser.epilog = f"{parser.epilog}\n\n{_CODES}"
+    parser.add_argument(
+        "image", metavar="IMAGE", help="OME-Zarr, TIFF, a folder of TIFFs, or - where there are points only"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="OUT", required=True, help="tracks to write: .geff, .csv, .xml, .aut or a folder"
+    )
+    parser.add_argument(
+        "--nuclei", metavar="MODEL|DETECTIONS", required=True,
+        help="a nuclei model (or `starter`, `classical`), or a table of nuclei: CSV, GEFF, CTC folder or label images",
+    )  # fmt: skip
+    parser.add_argument(
+        "--divisions", metavar="MODEL", help="a divisions model (default: divisions are told by the links)"
+    )
+    parser.add_argument(
+        "--links", metavar="MODEL", help="a links model (default: links are judged by distance and common movement)"
+    )
+    parser.add_argument("--greedy", action="store_true", help="the best link first: a preview within seconds")
+    parser.add_argument("--no-gaps", action="store_true", help="no links over a frame in which a nucleus was missed")
+    parser.add_argument(
+        "--radius-um", type=positive, metavar="R", help="greatest distance in µm of a link from where it is expected"
+    )
+    parser.add_argument(
+        "--keep-links", action="store_true", help="links that the detections have already are certain and stay"
+    )
+    parser.add_argument(
+        "--json", metavar="REPORT", help="also write the report of counts and certainty to this JSON file"
+    )
+    parser.add_argument(
+        "--progress", choices=("bar", "json"), default="bar", help="for people, or for a program (default: bar)"
+    )
+    device_option(parser)
+    add_reading(parser, "the image or the detections are")
+
+
+def run_track(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from anlage.inference.parts import PredictionParts
+
+    with telling(options.progress) as teller:
+        output = Path(options.output)
+        _check_place(output, options)
+        parts = PredictionParts.beside(output)
+        with parts.locked():
+
+            def say_where() -> None:
+                teller.end("stopped", "Stopped; nothing was written.")
+
+            try:
+                with halting(parts.stop_path, say_where):
+                    _track(output, options, teller)
+            except HaltError as halt:
+                say_where()
+                return halt.code
+            except KeyboardInterrupt:
+                say_where()
+                raise
+    return 0
+
+
+def _check_place(output: Path, options: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, an output that cannot be or would replace what is not ours."""
+    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.nuclei import replaceable_output
+
+    check_replaceable(output, replaceable_output(output))
+    for source in (options.image, options.nuclei):
+        if source != _POINTS_ALONE:
+            check_apart(output, source)
+
+
+def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
+    from anlage.io import write_annotations
+    from anlage.tracking.settings import TrackingSettings
+    from anlage.tracking.track import track
+
+    image = None if options.image == _POINTS_ALONE else open_as_told(options.image, options)
+    models = {name: _model(getattr(options, name), name) for name in ("links", "divisions")}
+    is_model = _is_model(options.nuclei)
+    if image is None and is_model:
+        raise AnlageError(
+            f"'{options.nuclei}' is a model, which needs an image to find nuclei in; give the image in place of '-', or a "
+            "table of nuclei for --nuclei."
+        )
+    if image is not None and is_model:
+        image = _with_spacing(image, options)
+        teller.start(2 * image.n_frames, 0)
+        nuclei, spacing, interval_s = _found(image, options, teller), image.spacing, image.interval_s
+    else:
+        nuclei, spacing, interval_s = _detections(image, options)
+    if spacing is None:
+        raise AnlageError(
+            f"The voxel size of '{options.nuclei if image is None else options.image}' is unknown, and movement is judged in µm; "
+            "give it with --spacing Z,Y,X."
+        )
+    if not is_model:
+        teller.start(len(nuclei.annotated_frames), 0)
+    settings = TrackingSettings(
+        method="greedy" if options.greedy else "optimal", gaps=not options.no_gaps, radius_um=options.radius_um
+    )
+    result = track(
+        nuclei, spacing, image=image, links=models["links"], divisions=models["divisions"], settings=settings,
+        accepted=nuclei.links if options.keep_links else None, on_progress=_telling(teller, nuclei),
+        should_stop=lambda: False,  # what computes then leaves room for signals
+    )  # fmt: skip
+    for note in result.report.notes:
+        teller.note(note)
+    teller.end("writing", f"Writing {output}.")
+    write_annotations(
+        output,
+        result.tracks,
+        spacing=spacing,
+        interval_s=interval_s,
+        shape_tzyx=None if image is None else image.shape_tzyx,
+    )
+    _write_report(result, options)
+    teller.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
+
+
+def _write_report(result: Tracking, options: argparse.Namespace) -> None:
+    if options.json is None:
+        return
+    from anlage.io.atomic import replacing
+
+    with replacing(options.json) as temporary:
+        temporary.write_text(result.report.model_dump_json(indent=2), encoding="utf-8")
+
+
+def _telling(teller: Teller, nuclei: Annotations) -> Any:
+    """A function of (frames decided, frames in all) that tells each frame once."""
+    import numpy as np
+
+    frames, counts = np.unique(nuclei.frames, return_counts=True)
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        while told < min(done, total, len(frames)):
+            teller.frame(int(frames[told]), int(counts[told]))
+            told += 1
+
+    return tell
+
+
+def _is_model(text: str) -> bool:
+    from pathlib import Path
+
+    from anlage.inference import CLASSICAL, STARTER
+
+    path = Path(text)
+    return text in (CLASSICAL, STARTER) or path.suffix.lower() == ".anlage" or (path / "run.json").is_file()
+
+
+def _model(text: str | None, task: str) -> Model | None:
+    from anlage.cli.runs import model_of
+    from anlage.model import load_model
+
+    return None if text is None else load_model(model_of(text), task=task)
+
+
+def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
+    """The image with a voxel size, if need be the model's, which is said."""
+    from anlage.inference import CLASSICAL
+
+    if image.spacing is not None or options.nuclei == CLASSICAL:
+        return image
+    from anlage.axes import Spacing
+    from anlage.cli.runs import model_of
+    from anlage.model import read_card
+
+    known = read_card(model_of(options.nuclei, flat=image.is_flat)).spacing_um_zyx
+    if known is None:
+        return image
+    assumed = Spacing(*known)
+    print(
+        f"The image's voxel size is unknown; the model's is assumed: {assumed}. If it is wrong, give --spacing Z,Y,X."
+    )
+    return image.with_scale(assumed)
+
+
+def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Annotations:
+    """All candidates for nuclei that a model sees: which of them are nuclei, the tracks decide."""
+    import numpy as np
+
+    from anlage.annotations import Annotations
+    from anlage.inference import CLASSICAL, FAINTEST, predict, predict_classical
+
+    if options.nuclei == CLASSICAL:
+        predictions = predict_classical(image)
+    else:
+        from anlage.cli.runs import model_of
+        from anlage.model import load_model
+
+        model = load_model(model_of(options.nuclei, flat=image.is_flat), task="nuclei", head="centres")
+        predictions = predict(model, image, threshold=FAINTEST, device=options.device)
+    parts = []
+    for prediction in predictions:
+        for note in prediction.notes:
+            teller.note(note)
+        parts.append(prediction.nuclei)
+        teller.frame(prediction.frame, len(prediction.nuclei))
+    names = ("positions", "radius_um", "label", "probability", "state", "origin")
+    columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
+    return Annotations.of(columns.pop("positions"), **columns)
+
+
+def _detections(
+    image: TimeLapse | None, options: argparse.Namespace
+) -> tuple[Annotations, Spacing | None, float | None]:
+    from pathlib import Path
+
+    from anlage.io import open_annotations
+    from anlage.io.nuclei import own_scale
+
+    known, step = own_scale(options.nuclei) if Path(options.nuclei).exists() else (None, None)
+    spacing = options.spacing or (image.spacing if image is not None else None) or known
+    interval_s = options.interval or (image.interval_s if image is not None else None) or step
+    nuclei = open_annotations(
+        options.nuclei,
+        image=image,
+        axes=None if image is not None else options.axes,
+        spacing=spacing,
+        interval_s=interval_s,
+    )
+    if nuclei.labels is not None:
+        spacing, interval_s = spacing or nuclei.labels.spacing, interval_s or nuclei.labels.interval_s
+    return nuclei, spacing, interval_s
