@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import napari
 
-__all__ = ["open_annotate", "open_channels", "open_cuboid", "open_dock", "open_objects", "open_train"]
+__all__ = [
+    "open_annotate",
+    "open_channels",
+    "open_cuboid",
+    "open_dock",
+    "open_lineages",
+    "open_objects",
+    "open_review",
+    "open_track",
+    "open_train",
+]
 
 
 def open_dock(viewer: napari.Viewer) -> None:
@@ -35,6 +45,23 @@ def open_train(viewer: napari.Viewer) -> None:
 def open_objects(viewer: napari.Viewer) -> None:
     """Open the measuring of objects alone."""
     _open(viewer, "Measure objects")
+
+
+def open_track(viewer: napari.Viewer) -> None:
+    """Open the tracking alone."""
+    _open(viewer, "Track nuclei")
+
+
+def open_review(viewer: napari.Viewer) -> None:
+    """Open the review of tracks alone."""
+    _open(viewer, "Review tracks")
+
+
+def open_lineages(viewer: napari.Viewer) -> None:
+    """Open the lineage tree below the image."""
+    from napari_anlage.lineage_panel import open_lineage
+
+    open_lineage(viewer)
 
 
 def _open(viewer: napari.Viewer, widget: str) -> None:

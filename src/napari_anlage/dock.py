@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QScrollArea, QTabWidget
 
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from napari_anlage.widgets.annotate import AnnotateTab
     from napari_anlage.widgets.data import DataTab
     from napari_anlage.widgets.predict import PredictTab
+    from napari_anlage.widgets.review import ReviewTab
+    from napari_anlage.widgets.track import TrackTab
     from napari_anlage.widgets.train import TrainTab
 
 __all__ = ["Dock"]
 
-_STEPS = ("data", "annotate", "train", "predict")
+_STEPS = ("data", "annotate", "train", "predict", "track", "review")
 _DOT = 8
+_NARROW = "QTabBar{font-size:11px}QTabBar::tab{padding:3px 2px;margin:0;min-width:0}"
+"""Six steps side by side in the width of the dock."""
 AnyTab = TypeVar("AnyTab", bound=Tab)
 
 
 class Dock(Host):
-    """Data · Annotate · Train · Predict, in one dock widget.
+    """Data · Annotate · Train · Predict · Track · Review, in one dock widget.
 
     A step is made when it is first wanted, and at the latest after the dock was painted: it opens at once.
     """
@@ -38,6 +42,8 @@ class Dock(Host):
         super().__init__(napari_viewer)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
+        self.tabs.setStyleSheet(_NARROW)
+        self.tabs.setIconSize(QSize(_DOT, _DOT))
         self._areas: dict[str, QScrollArea] = {}
         self._made: list[Tab] = []
         for name in _STEPS:
@@ -75,8 +81,22 @@ class Dock(Host):
         tab.train_again.connect(self.train_from)
         return tab
 
+    @cached_property
+    def track(self) -> TrackTab:
+        from napari_anlage.widgets.track import TrackTab
+
+        tab = self._placed("track", TrackTab(self.session))
+        tab.proceed.connect(lambda: self.go_to("review"))
+        return tab
+
+    @cached_property
+    def review(self) -> ReviewTab:
+        from napari_anlage.widgets.review import ReviewTab
+
+        return self._placed("review", ReviewTab(self.session))
+
     def go_to(self, step: str) -> None:
-        """Show a step: data, annotate, train or predict."""
+        """Show a step: data, annotate, train, predict, track or review."""
         self.tabs.setCurrentIndex(_STEPS.index(step))
 
     def show_run(self, run: Run) -> None:

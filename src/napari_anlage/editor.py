@@ -24,6 +24,7 @@ from anlage import (
     Several,
 )
 from napari_anlage import overlay
+from napari_anlage.colouring import Colouring
 from napari_anlage.paint import LabelsView
 from napari_anlage.place import Place
 from napari_anlage.tracks import Tracks
@@ -57,6 +58,7 @@ class Editor:
         self.links: LinksView | None = None
         self.labels: LabelsView | None = None
         self._tracks: tuple[Annotations, Tracks] | None = None
+        self.colouring = Colouring.TRACK
         self._followed: list[int] = []
         self.touched: Ids = np.zeros(0, dtype=np.int64)
         """The nuclei that the last change was about."""
@@ -96,6 +98,7 @@ class Editor:
         if self.nuclei is None:
             self.links = LinksView(self.viewer, self.place)
             self.nuclei = NucleiView(self.viewer, self.place, self, self.default_radius_um())
+            self.links.colouring = self.nuclei.colouring = self.colouring
             self.refresh()
             self.layer_made.emit(self.links.layer)
             self.layer_made.emit(self.nuclei.layer)
@@ -108,6 +111,16 @@ class Editor:
             self.labels.layer.selected_label = self.document.new_label()
             self.layer_made.emit(self.labels.layer)
         return self.labels.layer
+
+    def colour_by(self, colouring: Colouring) -> None:
+        """Let the colours of nuclei and links say something else."""
+        self.colouring = colouring
+        if self.nuclei is not None:
+            self.nuclei.colouring = colouring
+            self.nuclei.forget()
+        if self.links is not None:
+            self.links.colouring = colouring
+        self.refresh()
 
     def refresh(self) -> None:
         """Bring the layers of nuclei and links up to date."""

@@ -157,6 +157,11 @@ class Child(QObject):
                 process.kill()
                 process.wait()
 
+    def ask_to_stop(self) -> None:
+        """Ask it to end; it ends in `finished` or `failed` like any other way. Who waits in vain calls `stop`."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
     def words(self) -> str:
         """All that it said so far."""
         if self._log is None or not self._log.is_file():

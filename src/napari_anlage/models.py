@@ -16,7 +16,7 @@ from napari_anlage.wording import duration, plural, short
 if TYPE_CHECKING:
     from anlage import Card
 
-__all__ = ["CLASSICAL", "Choice", "classical", "project_models", "starter"]
+__all__ = ["CLASSICAL", "Choice", "classical", "models_of", "project_models", "starter"]
 
 CLASSICAL = "classical"
 _EVEN = 0.5
@@ -91,6 +91,19 @@ class Choice:
             ]
         said = [_learnt(card, self.training), _how_good(card, self.training), _probabilities(card)]
         return ["Comes with the program, for first proposals.", *said] if self.argument == STARTER else said
+
+
+def models_of(task: str, folder: Path, more: Iterable[Path] = ()) -> list[Choice]:
+    """The models of a project, and `more`, that are of one kind of network, newest first."""
+    found = []
+    for path in project_models(folder, more):
+        try:
+            card = read_card(path)
+        except AnlageError:
+            continue  # of no use here, whatever it is
+        if card.task == task:
+            found.append(Choice(str(path), short(path.stem), card, path=path))
+    return found
 
 
 def classical() -> Choice:

@@ -8,7 +8,16 @@ from typing import Any
 from napari_anlage.host import Host, scrolling
 from napari_anlage.parts import Tab
 
-__all__ = ["AnnotateNuclei", "ChooseChannels", "FindCuboid", "MeasureObjects", "Panel", "TrainNetworks"]
+__all__ = [
+    "AnnotateNuclei",
+    "ChooseChannels",
+    "FindCuboid",
+    "MeasureObjects",
+    "Panel",
+    "ReviewTracks",
+    "TrackNuclei",
+    "TrainNetworks",
+]
 
 
 class Panel(Host):
@@ -75,3 +84,21 @@ class MeasureObjects(Panel):
         from napari_anlage.objects_panel import ObjectsPanel
 
         return ObjectsPanel(self.session)
+
+
+class TrackNuclei(Panel):
+    """Link nuclei over time, with divisions."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.track import TrackTab
+
+        return TrackTab(self.session)
+
+
+class ReviewTracks(Panel):
+    """Go through what in the tracks is probably wrong, the worst first."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.review import ReviewTab
+
+        return ReviewTab(self.session)

@@ -14,6 +14,7 @@ from psygnal import Signal
 from anlage import AnlageError, Annotations
 from napari_anlage import overlay
 from napari_anlage.channels import tell
+from napari_anlage.colouring import Colouring
 from napari_anlage.image_choice import ImageChoice, default_folder
 from napari_anlage.jobs import Jobs
 from napari_anlage.layers import annotations_of, kind_of
@@ -46,6 +47,8 @@ class Session(ImageChoice):
     """Another project folder, or a project was opened or closed."""
     said = Signal(str, str)
     """A sentence for the user, and its kind: info, good or warning."""
+    colouring_changed = Signal()
+    """The colours of nuclei and links say something else."""
     run_changed = Signal()
     """Another run, or its state changed."""
 
@@ -59,6 +62,7 @@ class Session(ImageChoice):
         """Id of the selected region."""
         self._draft: tuple[int, Box] | None = None
         self.run: Run | None = None
+        self.colouring = Colouring.TRACK
         self.jobs = Jobs()
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._on_layers)
@@ -264,6 +268,13 @@ class Session(ImageChoice):
         self.run = run
         self.run_changed.emit()
 
+    def colour_by(self, colouring: Colouring) -> None:
+        """Let the colours of nuclei and links say their track, their lineage, or how probably the link is wrong."""
+        self.colouring = Colouring(colouring)
+        if self.editor is not None:
+            self.editor.colour_by(self.colouring)
+        self.colouring_changed.emit()
+
     # ---- what the workbench tells ----
 
     def say(self, text: str, kind: str = "info") -> None:
@@ -275,6 +286,8 @@ class Session(ImageChoice):
 
     def on_editor(self) -> None:
         """The document is shown over the image."""
+        if self.editor is not None and self.editor.colouring != self.colouring:
+            self.editor.colour_by(self.colouring)
         if self.editor is not None and self.editor.nuclei is not None:
             self.choose_nuclei(self.editor.nuclei.layer)
         self._on_regions()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anlage import Annotations
 
-__all__ = ["ALONE", "Tracks", "colour_of", "colours"]
+__all__ = ["ALONE", "Tracks", "colour_of", "colours", "hues"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -82,18 +82,19 @@ class Tracks:
 
 def colour_of(track: int) -> npt.NDArray[np.float64]:
     """(4,) the colour of a track."""
-    colour: npt.NDArray[np.float64] = _hues(np.array([track]))[0]
+    colour: npt.NDArray[np.float64] = hues(np.array([track]))[0]
     return colour
 
 
 def colours(tracks: Tracks) -> npt.NDArray[np.float64]:
     """(N, 4) a colour for each nucleus: that of its track, bright on dark; those without a link all have the same."""
-    found = _hues(tracks.track)
+    found = hues(tracks.track)
     found[~tracks.linked] = ALONE
     return found
 
 
-def _hues(tracks: Rows) -> npt.NDArray[np.float64]:
+def hues(tracks: Rows) -> npt.NDArray[np.float64]:
+    """(N, 4) a colour for each number, far from that of the numbers beside it."""
     hue = (tracks * _GOLDEN) % 1.0
     # far from the blue that is dark on screen, and from the colour of nuclei without links
     sector = hue[:, None] * 6 + np.array([5.0, 3.0, 1.0])

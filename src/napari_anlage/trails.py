@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from anlage import Annotations
 from napari_anlage import overlay
+from napari_anlage.colouring import Colouring, inks
 from napari_anlage.place import Place
-from napari_anlage.tracks import Tracks, colours
+from napari_anlage.tracks import Tracks
 
 __all__ = ["LinksView"]
 
@@ -36,15 +37,27 @@ class LinksView:
         The layer; it holds the lines of the frame that is shown.
     """
 
-    def __init__(self, viewer: Any, place: Place) -> None:
+    def __init__(self, viewer: Any, place: Place, name: str = "links", role: str = overlay.LINKS) -> None:
         self._viewer, self._place = viewer, place
+        self._colouring = Colouring.TRACK
+        self._inks: tuple[Any, ...] = (None, None, None, None)
         self._drawn: tuple[Any, ...] = ()
         self._drawn_nuclei: Annotations | None = None
         self.layer = viewer.add_vectors(
-            ndim=len(place.grid.axes), name="links", vector_style="line", edge_color="white", edge_width=self._width(),
-            projection_mode="all", opacity=0.9, metadata={"anlage": {"role": overlay.LINKS}}, **place.as_points(),
+            ndim=len(place.grid.axes), name=name, vector_style="line", edge_color="white", edge_width=self._width(),
+            projection_mode="all", opacity=0.9, metadata={"anlage": {"role": role}}, **place.as_points(),
         )  # fmt: skip
         self.layer.locked = True
+
+    @property
+    def colouring(self) -> Colouring:
+        """What the colours say."""
+        return self._colouring
+
+    @colouring.setter
+    def colouring(self, colouring: Colouring) -> None:
+        if colouring != self._colouring:
+            self._colouring, self._drawn = colouring, ()
 
     def refresh(self, nuclei: Annotations, tracks: Tracks) -> None:
         """Show the trails of the shown frame; nothing happens where they are shown already."""
@@ -87,24 +100,36 @@ class LinksView:
         """Start and direction (N, 2, axes) of each line, and its colour."""
         here = np.flatnonzero(nuclei.frames == frame)
         n_steps = int(np.clip(MOST // max(len(here), 1) - 1, 1, LONGEST))
-        pieces: list[tuple[Rows, Rows, Rows, float]] = []
+        # where a line is seen, its start, its end, and the nucleus whose colour it has: the later one
+        pieces: list[tuple[Rows, Rows, Rows, Rows, float]] = []
         goes_on = np.flatnonzero((tracks.mother >= 0) & (nuclei.frames[tracks.mother] == frame))
-        pieces.append((tracks.mother[goes_on], tracks.mother[goes_on], goes_on, 0.35))
+        pieces.append((tracks.mother[goes_on], tracks.mother[goes_on], goes_on, self._later(tracks, goes_on), 0.35))
         anchor, later = here, here
         for step in range(n_steps):
             known = tracks.mother[later] >= 0
             anchor, later = anchor[known], later[known]
             earlier = tracks.mother[later]
-            pieces.append((anchor, later, earlier, 1.0 - 0.7 * step / LONGEST))
+            pieces.append((anchor, later, earlier, later, 1.0 - 0.7 * step / LONGEST))
             later = earlier
-        anchors, starts, ends = (np.concatenate([piece[i] for piece in pieces]) for i in range(3))
-        alpha = np.concatenate([np.full(len(piece[0]), piece[3]) for piece in pieces])
+        anchors, starts, ends, whose = (np.concatenate([piece[i] for piece in pieces]) for i in range(4))
+        alpha = np.concatenate([np.full(len(piece[0]), piece[4]) for piece in pieces])
         at, start, end = (self._place.to_points(nuclei.positions[rows]) for rows in (anchors, starts, ends))
         hidden = list(self._hidden())
         start[:, hidden] = end[:, hidden] = at[:, hidden]
-        colour = colours(tracks)[starts]
+        colour = self._all_inks(nuclei, tracks)[whose]
         colour[:, 3] = alpha
         return np.stack([start, end - start], axis=1), colour
+
+    def _later(self, tracks: Tracks, goes_on: Rows) -> Rows:
+        """Whose colour the faint line to the next frame has: where colours are tracks, that of the nucleus that is seen."""
+        return tracks.mother[goes_on] if self._colouring == Colouring.TRACK else goes_on
+
+    def _all_inks(self, nuclei: Annotations, tracks: Tracks) -> npt.NDArray[np.float64]:
+        known = self._inks
+        if known[0] is not nuclei or known[1] is not tracks or known[2] != self._colouring:
+            self._inks = known = (nuclei, tracks, self._colouring, inks(nuclei, tracks, self._colouring))
+        found: npt.NDArray[np.float64] = known[3]
+        return found
 
     def _hidden(self) -> tuple[int, ...]:
         """Axes of the layer that are not on screen."""

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from anlage import Annotations, State
 from napari_anlage import overlay
+from napari_anlage.colouring import Colouring, inks
 from napari_anlage.place import Place
-from napari_anlage.tracks import Tracks, colours
+from napari_anlage.tracks import Tracks
 
 __all__ = ["Hands", "NucleiView"]
 
@@ -79,6 +80,8 @@ class NucleiView:
     def __init__(self, viewer: Any, place: Place, hands: Hands, default_radius_um: float) -> None:
         self._viewer, self._place, self._hands = viewer, place, hands
         self.default_radius_um = default_radius_um
+        self.colouring = Colouring.TRACK
+        """What the colours say; `forget` makes another one seen at the next refresh."""
         self.ids: Ids = np.zeros(0, dtype=np.int64)
         self._quiet = False
         self._seen = _Seen(Annotations.of([]), None, np.zeros(0, dtype=np.int64), None)
@@ -197,9 +200,12 @@ class NucleiView:
         if not before.same("radius_um", nuclei, rows):
             looks["size"] = self._sizes(nuclei, rows)
         retold = not before.same("state", nuclei, rows)
+        retold |= self.colouring == Colouring.ERROR and nuclei is not before.nuclei  # a link's probability is no column
         if tracks is not before.tracks or rows is not before.rows or retold:
-            colour, state = colours(tracks)[rows], nuclei.state[rows]
-            colour[state == State.PROPOSED], colour[state == State.REJECTED] = _PROPOSED, _REJECTED
+            colour, state = inks(nuclei, tracks, self.colouring)[rows], nuclei.state[rows]
+            if self.colouring == Colouring.TRACK:
+                colour[state == State.PROPOSED] = _PROPOSED
+            colour[state == State.REJECTED] = _REJECTED
             looks["border_color"] = colour
         if tracks is not before.tracks or rows is not before.rows or current != before.current:
             looks["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)

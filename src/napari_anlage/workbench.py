@@ -180,14 +180,15 @@ class Workbench:
         if project.settings.spacing != image.spacing or project.settings.shape_tzyx != image.shape_tzyx:
             project.change_settings(shape_tzyx=image.shape_tzyx, spacing=image.spacing, interval_s=image.interval_s)
         radius = None if session.diameter_um is None else session.diameter_um / 2
-        self.editor = Editor(session.viewer, project.document, self._place(image), radius)
+        self.editor = Editor(session.viewer, project.document, self.place(image), radius)
         self.editor.told.connect(session.say)
         session.diameter_changed.connect(self._on_diameter)
         self.keys = Bound(session.viewer, self.editor)
         session.on_editor()
         return self.editor
 
-    def _place(self, image: TimeLapse) -> Place:
+    def place(self, image: TimeLapse) -> Place:
+        """Where the chosen image lies in the viewer."""
         session = self.session
         grid, spacing = session.grid(), image.spacing
         um = 1.0 if spacing is None else abs(grid.scale[grid.axes.index("x")]) / spacing.x
@@ -221,7 +222,7 @@ class Workbench:
             self.close()
             return
         try:
-            place = self._place(session.scaled_image())
+            place = self.place(session.scaled_image())
         except AnlageError:
             return
         if self.editor is None or self.editor.place != place:

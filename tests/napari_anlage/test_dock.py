@@ -16,7 +16,7 @@ from napari_anlage.dock import Dock
 from napari_anlage.session import Session
 
 pytestmark = pytest.mark.viewer
-STEPS = ("data", "annotate", "train", "predict")
+STEPS = ("data", "annotate", "train", "predict", "track", "review")
 
 
 @pytest.fixture
@@ -44,8 +44,8 @@ def with_blobs(viewer, odd, blobs):
 def test_without_an_image_every_step_says_what_to_do(docked) -> None:
     _, dock = docked
     assert isinstance(dock, Dock)
-    assert [dock.tabs.tabText(i) for i in range(4)] == ["Data", "Annotate", "Train", "Predict"]
-    for button in (dock.data.next, dock.annotate.find, dock.predict.preview):
+    assert [dock.tabs.tabText(i) for i in range(6)] == ["Data", "Annotate", "Train", "Predict", "Track", "Review"]
+    for button in (dock.data.next, dock.annotate.find, dock.predict.preview, dock.track.run):
         assert not button.button.isEnabled()
         assert "No image is chosen" in button.reason.text()
     assert not dock.train.start.button.isEnabled()

@@ -21,7 +21,16 @@ from anlage import AddNuclei, AnlageError, Project, RemoveNuclei, Spacing, write
 from napari_anlage import preferences
 from napari_anlage.dock import Dock
 from napari_anlage.host import Host
-from napari_anlage.panels import AnnotateNuclei, ChooseChannels, FindCuboid, MeasureObjects, TrainNetworks
+from napari_anlage.lineage_panel import LineagePanel
+from napari_anlage.panels import (
+    AnnotateNuclei,
+    ChooseChannels,
+    FindCuboid,
+    MeasureObjects,
+    ReviewTracks,
+    TrackNuclei,
+    TrainNetworks,
+)
 from napari_anlage.reader import project_reader
 from napari_anlage.session import Session
 
@@ -34,13 +43,21 @@ WIDGETS = {
     "Choose channels": ChooseChannels,
     "Train networks": TrainNetworks,
     "Measure objects": MeasureObjects,
+    "Track nuclei": TrackNuclei,
+    "Review tracks": ReviewTracks,
 }
+STEPS = ("data", "annotate", "train", "predict", "track", "review")
 SAMPLES = {
     "embryo": ["embryo", "embryo nuclei", "embryo truth"],
     "embryo_bare": ["embryo 2 nuclei", "embryo 2 marker"],
     "flat": ["culture", "culture nuclei"],
 }
-MENUS = ("napari/layers/annotate", "napari/layers/segment")
+_STEPS = (Dock, AnnotateNuclei, FindCuboid, ChooseChannels, TrainNetworks, MeasureObjects)
+MENUS = {
+    "napari/layers/annotate": _STEPS,
+    "napari/layers/segment": _STEPS,
+    "napari/layers/track": (Dock, TrackNuclei, ReviewTracks, LineagePanel),
+}
 PREFERENCES = {"computing": {"device", "memory_gb"}, "saving": {"autosave_minutes"}}
 
 
@@ -57,6 +74,10 @@ def viewer(make_napari_viewer_proxy, monkeypatch, tmp_path) -> Iterator[Any]:
 
 def hosts(viewer: Any) -> list[Host]:
     return [widget for widget in viewer.window.dock_widgets.values() if isinstance(widget, Host)]
+
+
+def of_kind(viewer: Any, kind: type[QWidget]) -> list[QWidget]:
+    return [widget for widget in viewer.window.dock_widgets.values() if type(widget) is kind]
 
 
 def add_movie(viewer: Any) -> Any:
@@ -118,14 +139,14 @@ def test_the_dock_fits_a_small_screen_and_a_narrow_place(viewer, qtbot) -> None:
     """Nothing is wider than 320 pixels, so nothing is cut; what is taller scrolls."""
     add_movie(viewer)
     _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
-    qtbot.waitUntil(lambda: {"data", "annotate", "train", "predict"} <= set(vars(dock)), timeout=60000)
-    for step in ("data", "annotate", "train", "predict"):
+    qtbot.waitUntil(lambda: set(STEPS) <= set(vars(dock)), timeout=60000)
+    for step in STEPS:
         dock.go_to(step)
         QApplication.processEvents()
         tab = getattr(dock, step)
         assert tab.isVisible()
         assert tab.minimumSizeHint().width() <= dock.minimumWidth() - 8, step
-        assert tab.status.plain or step == "predict"
+        assert tab.status.plain or step in ("predict", "track")
     assert dock.minimumSizeHint().height() <= 400
     dock.go_to("data")
     dock.data.next.button.click()
@@ -141,14 +162,14 @@ def test_every_menu_entry_opens_its_widget(viewer, menu, qtbot) -> None:
     add_movie(viewer)
     titles = {command.id: command.title for command in MANIFEST.contributions.commands}
     actions = {action.text().replace("&", ""): action for action in all_actions(viewer.window.layers_menu)}
-    for item, kind in zip(MANIFEST.contributions.menus[menu], WIDGETS.values(), strict=True):
+    for item, kind in zip(MANIFEST.contributions.menus[menu], MENUS[menu], strict=True):
         title = f"{titles[item.command]} (anlage)"
         assert title in actions, sorted(actions)
         actions[title].trigger()
-        qtbot.waitUntil(lambda kind=kind: any(type(host) is kind for host in hosts(viewer)), timeout=30000)
-        (opened,) = [host for host in hosts(viewer) if type(host) is kind]
+        qtbot.waitUntil(lambda kind=kind: len(of_kind(viewer, kind)) > 0, timeout=30000)
+        (opened,) = of_kind(viewer, kind)
         actions[title].trigger()  # a second time brings the same one to the front
-        assert [host for host in hosts(viewer) if type(host) is kind] == [opened]
+        assert of_kind(viewer, kind) == [opened]
         viewer.window.remove_dock_widget(opened)
 
 

@@ -8,92 +8,11 @@ import numpy as np
 import pytest
 
 from anlage import AddNuclei, Annotations, DescribeNuclei, Document, Spacing
-from anlage.synthetic.nuclei import new_nucleus, next_frame, relax
-from anlage.synthetic.stage import Optics, Stage
+from anlage.synthetic.planting import Planted, lineages, plant
 from anlage.tracking.warnings import REVIEWED, TrackWarning, find_warnings
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 SHAPE = (30, 40, 240, 240)
-Planted = list[tuple[str, set[int]]]
-
-
-def lineages(seed: int, n_nuclei: int = 90, noise_um: float = 0.3) -> Annotations:
-    """Nuclei of a synthetic embryo as a detector finds them: true links, centres a little off."""
-    n_frames, *shape = SHAPE
-    stage = Stage((shape[0], shape[1], shape[2]), SPACING, Optics(), 8.0, np.random.default_rng(seed))
-    nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
-    relax(nuclei, stage, rounds=60)
-    nuclei[0].countdown = 3
-    everyone = [(0, nucleus) for nucleus in nuclei]
-    for t in range(1, n_frames):
-        nuclei = next_frame(nuclei, stage)
-        everyone += [(t, nucleus) for nucleus in nuclei]
-    ids = {(t, n.track): row for row, (t, n) in enumerate(everyone, start=1)}
-    mothers = [ids.get((t - 1, n.track)) or ids.get((t - 1, n.mother)) for t, n in everyone]
-    um = np.array([n.centre for _, n in everyone]) + stage.rng.normal(0, noise_um, (len(everyone), 3))
-    positions = np.column_stack([[t for t, _ in everyone], np.clip(um / SPACING.um, 0, np.array(shape) - 1)])
-    return Annotations.of(
-        positions,
-        links=[(mother, row) for row, mother in enumerate(mothers, start=1) if mother],
-        radius_um=[n.true_radius(flat=False) for _, n in everyone],
-    )
-
-
-def plant(truth: Annotations, seed: int, each: int = 4) -> tuple[Annotations, Planted]:
-    """Swaps, missing links, false divisions, missing nuclei and jumps, far from one another; and the ids of each."""
-    rng = np.random.default_rng(seed)
-    positions, links = truth.positions.copy(), {int(b): int(a) for a, b in truth.links}
-    um = positions[:, 1:] * SPACING.um
-    later: dict[int, list[int]] = {}
-    for b, a in links.items():
-        later.setdefault(a, []).append(b)
-    gone: set[int] = set()
-    spoilt: list[int] = []
-    planted: Planted = []
-
-    def simple() -> int:
-        """A nucleus in the middle of an undivided track, far from what was spoilt before."""
-        while True:
-            a = int(rng.choice(truth.ids))
-            t = truth.frames[a - 1]
-            chain = [a, *later.get(a, [])]
-            plain = len(chain) == 2 and len(later.get(chain[1], [])) == 1 and a in links and len(later[links[a]]) == 1
-            far = all(np.linalg.norm(um[a - 1] - um[b - 1]) > 20 or abs(t - truth.frames[b - 1]) > 4 for b in spoilt)
-            if plain and far and 3 < t < SHAPE[0] - 5:
-                spoilt.append(a)
-                return a
-
-    def neighbour(b: int) -> int:
-        """The nearest nucleus of the same frame that came of no division."""
-        same = [c for c in np.flatnonzero(truth.frames == truth.frames[b - 1]) + 1 if c != b and int(c) in links]
-        same = [int(c) for c in same if len(later[links[int(c)]]) == 1]
-        return min(same, key=lambda c: float(np.linalg.norm(um[c - 1] - um[b - 1])))
-
-    for _ in range(each):
-        a = simple()
-        (b,) = later[a]
-        other = neighbour(b)
-        links[b], links[other] = links[other], a
-        planted.append(("swap", {a, b, other, links[b]}))
-        a = simple()
-        del links[later[a][0]]
-        planted.append(("missing link", {a, later[a][0]}))
-        a = simple()
-        stolen = neighbour(later[a][0])
-        planted.append(("false division", {a, later[a][0], stolen, links[stolen]}))
-        links[stolen] = a
-        a = simple()
-        (b,) = later[a]
-        gone.add(b)
-        planted.append(("missing nucleus", {a, b, *later[b]}))
-        a = simple()
-        (b,) = later[a]
-        way = rng.normal(size=3)
-        positions[b - 1, 1:] += 6.0 * way / np.linalg.norm(way) / SPACING.um
-        planted.append(("jump", {a, b, *later[b]}))
-    kept = np.array([(a, b) for b, a in sorted(links.items()) if not {a, b} & gone])
-    spoiled = Annotations.of(positions, ids=truth.ids, links=kept, radius_um=truth.radius_um)
-    return spoiled.select(~np.isin(spoiled.ids, list(gone))), planted
 
 
 def found(planted: Planted, warnings: tuple[TrackWarning, ...]) -> list[str]:

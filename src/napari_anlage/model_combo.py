@@ -1,0 +1,72 @@
+"""A list of models of one kind of network, with *none* first and files from elsewhere."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
+
+from napari_anlage.models import Choice, models_of
+from napari_anlage.parts import small_button
+from napari_anlage.session import Session
+
+__all__ = ["ModelCombo"]
+
+
+class ModelCombo(QWidget):
+    """Chooses a model of one kind, or none."""
+
+    changed = Signal()
+
+    def __init__(self, session: Session, task: str, none: str, tooltip: str) -> None:
+        super().__init__()
+        self._session, self._task, self._none = session, task, none
+        self._opened: list[Path] = []
+        self.combo = QComboBox()
+        self.combo.setToolTip(tooltip)
+        self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.combo.setMinimumContentsLength(8)
+        self.open = small_button("…", "Choose a model file (.anlage) from anywhere.")
+        self.open.setFixedWidth(30)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.combo, 1)
+        row.addWidget(self.open)
+        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
+        self.open.clicked.connect(self._on_open)
+        self.refresh()
+
+    @property
+    def choice(self) -> Choice | None:
+        """The chosen model; None: none."""
+        chosen: Choice | None = self.combo.currentData()
+        return chosen
+
+    def refresh(self) -> None:
+        """Offer what there is; what was chosen stays."""
+        chosen = self.choice
+        found = models_of(self._task, self._session.folder, self._opened)
+        self.combo.blockSignals(True)
+        self.combo.clear()
+        self.combo.addItem(self._none, None)
+        for one in found:
+            self.combo.addItem(one.name, one)
+        arguments = [one.argument for one in found]
+        at = arguments.index(chosen.argument) + 1 if chosen is not None and chosen.argument in arguments else 0
+        self.combo.setCurrentIndex(at)
+        self.combo.blockSignals(False)
+
+    def add(self, path: Path) -> None:
+        """Offer a file and choose it, if it is of this kind."""
+        self._opened.append(path.resolve())
+        self.refresh()
+        for i in range(1, self.combo.count()):
+            if self.combo.itemData(i).path == path.resolve():
+                self.combo.setCurrentIndex(i)
+
+    def _on_open(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open a model", str(self._session.folder), "Models (*.anlage)")
+        if name:
+            self.add(Path(name))

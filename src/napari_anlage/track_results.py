@@ -1,0 +1,171 @@
+"""Trackings as they lie in the project folder: what was asked for, and what came out. Knows no Qt.
+
+::
+
+    movie.anlage/tracks/NAME.json         what was asked for (TrackRecord)
+                        NAME.nuclei.geff  the nuclei that were linked, where no model finds them
+                        NAME.geff         the tracks, once they are found
+"""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from anlage import AnlageError, Annotations, State, open_annotations, write_annotations
+from napari_anlage.handover import Handover
+from napari_anlage.models import Choice
+
+__all__ = ["FOLDER", "TrackOrder", "TrackRecord", "TrackResult", "load_tracks", "place_tracks", "track_results"]
+
+FOLDER = "tracks"
+
+
+class TrackRecord(BaseModel):
+    """What was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    created: str
+    """When, ISO 8601."""
+    source: str
+    """Where the nuclei came from, for people."""
+    links: str
+    """Who scored the links, for people."""
+    divisions: str
+    """Who scored the divisions, for people."""
+    from_document: bool
+    """Whether the nuclei are those of the project, with its ids."""
+    arguments: tuple[str, ...]
+    """Arguments of the command line, beginning with ``track``."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackOrder:
+    """A tracking that is wanted.
+
+    Parameters
+    ----------
+    source
+        Where the nuclei come from, for people.
+    nuclei
+        The nuclei; None where a model finds them.
+    finder
+        The model that finds them; None where they are given.
+    links, divisions
+        Models; None: distance and motion alone, and none.
+    settings
+        ``name=value`` of each setting that is not as usual.
+    from_document
+        Whether the nuclei are those of the project's document.
+    device
+        Where to compute: ``auto``, ``cpu``, ``cuda:0`` …
+    """
+
+    source: str
+    nuclei: Annotations | None = None
+    finder: Choice | None = None
+    links: Choice | None = None
+    divisions: Choice | None = None
+    settings: tuple[str, ...] = ()
+    from_document: bool = False
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class TrackResult:
+    """A tracking of a movie.
+
+    Parameters
+    ----------
+    path
+        Its table, which exists once it is finished.
+    record
+        What was asked for.
+    """
+
+    path: Path
+    record: TrackRecord
+
+    @property
+    def title(self) -> str:
+        """In a line of a list."""
+        when = datetime.datetime.fromisoformat(self.record.created).strftime("%d %b %H:%M")
+        return f"{self.record.source} · links by {self.record.links} · {when}"
+
+
+def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResult:
+    """Where a tracking goes, and what it will be asked: nuclei and question are written down, nothing is computed yet."""
+    now = datetime.datetime.now().astimezone()
+    name = f"{now:%Y-%m-%d}-tracks-{secrets.token_hex(2)}"
+    out = folder / FOLDER / f"{name}.geff"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if order.finder is not None:
+        nuclei = order.finder.argument
+    elif order.nuclei is not None:
+        there = out.with_name(f"{name}.nuclei.geff")
+        write_annotations(there, replace(order.nuclei, labels=None))
+        nuclei = str(there)
+    else:
+        raise AnlageError("There are no nuclei to link; choose where they come from.")
+    arguments = ["track", str(given.path), "-o", str(out), "--nuclei", nuclei, *given.options]
+    for option, model in (("--links", order.links), ("--divisions", order.divisions)):
+        arguments += [] if model is None else [option, model.argument]
+    arguments += [word for setting in order.settings for word in ("--set", setting)]
+    if any(model is not None for model in (order.finder, order.links, order.divisions)):
+        arguments += ["--device", order.device]
+    record = TrackRecord(
+        created=now.isoformat(timespec="seconds"), source=order.source,
+        links="distance and motion" if order.links is None else order.links.name,
+        divisions="none" if order.divisions is None else order.divisions.name,
+        from_document=order.from_document, arguments=tuple(arguments),
+    )  # fmt: skip
+    part = out.with_name(f".part-{out.stem}.json")
+    part.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    part.replace(out.with_suffix(".json"))
+    return TrackResult(out, record)
+
+
+def track_results(folder: Path) -> list[TrackResult]:
+    """The finished trackings of a project, newest first; what cannot be read is passed over."""
+    found = []
+    for path in (folder / FOLDER).glob("[!.]*.json"):
+        try:
+            record = TrackRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue  # made by a newer version, or damaged
+        if path.with_suffix(".geff").exists():
+            found.append(TrackResult(path.with_suffix(".geff"), record))
+    return sorted(found, key=lambda result: result.record.created, reverse=True)
+
+
+def load_tracks(result: TrackResult, shape_tzyx: Sequence[int]) -> Annotations:
+    """The tracks of a result.
+
+    Raises
+    ------
+    AnlageError
+        If they cannot be read, or reach outside the image.
+    """
+    tracks = open_annotations(result.path)
+    outside = (tracks.positions > [n - 0.5 for n in shape_tzyx]).any(axis=1)
+    if outside.any():
+        raise AnlageError(
+            f"The tracks '{result.path.stem}' reach outside the image, whose shape (t, z, y, x) is {tuple(shape_tzyx)}: they are "
+            "of another image."
+        )
+    return sorted_by_id(tracks.select(tracks.state != State.REJECTED))
+
+
+def sorted_by_id(tracks: Annotations) -> Annotations:
+    """The same tracks, their ids rising."""
+    import numpy as np
+
+    if (np.diff(tracks.ids) > 0).all():
+        return tracks
+    return tracks.select(np.argsort(tracks.ids, kind="stable"))
