@@ -124,6 +124,11 @@ class WarningPanel(Tab):
         if not self.inspection.warnings:
             self.wait()
 
+    @property
+    def busy(self) -> bool:
+        """Whether the tracks changed, and were not looked through since."""
+        return self._timer.isActive() or self._thread.busy
+
     def wait(self, *_: Any) -> None:
         """Look again once the document rests."""
         self._timer.start()
