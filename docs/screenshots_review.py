@@ -60,7 +60,11 @@ class Reviewer:
         self.viewer, self.movie, self.began = viewer, movie, time.monotonic()
         z, y, x = movie.spacing.zyx
         viewer.add_image(
-            movie.image.read()[:, 0], name="embryo", scale=(300, z, y, x), units=("s", "µm", "µm", "µm"), axis_labels=tuple("tzyx")
+            movie.image.read()[:, 0],
+            name="embryo",
+            scale=(300, z, y, x),
+            units=("s", "µm", "µm", "µm"),
+            axis_labels=tuple("tzyx"),
         )
         _, self.dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
         self.session = self.dock.session
@@ -97,7 +101,9 @@ class Reviewer:
         truth, rng = self.movie.truth, np.random.default_rng(SEED)
         kept = rng.random(len(truth)) > 0.1
         found = truth.linked(np.zeros((0, 2), dtype=np.int64)).select(kept)
-        return replace(found, state=np.full(len(found), State.PROPOSED, np.int8), probability=rng.uniform(0.9, 1, len(found)))
+        return replace(
+            found, state=np.full(len(found), State.PROPOSED, np.int8), probability=rng.uniform(0.9, 1, len(found))
+        )
 
     def review(self) -> None:
         """Go through the worst of tracks with planted errors, with keys alone."""
@@ -109,7 +115,9 @@ class Reviewer:
         panel.look()
         wait(lambda: bool(inspection.warnings))
         named = {nucleus for one in inspection.warnings[:30] for nucleus in one.ids}
-        print(f"{sum(bool(ids & named) for _, ids in planted)} of {len(planted)} planted errors are among the first 30 warnings.")
+        print(
+            f"{sum(bool(ids & named) for _, ids in planted)} of {len(planted)} planted errors are among the first 30 warnings."
+        )
         self.session.colour_by(Colouring.TRACK)
         self.hand.press(Qt.Key.Key_Period, ".")
         self.picture("review")
@@ -121,7 +129,9 @@ class Reviewer:
             letter, before = KEYS.get(one.kind, "y"), document.revision
             self.hand.press(getattr(Qt.Key, f"Key_{letter.upper()}"), letter)
             wait(lambda: inspection.current is None and not panel.busy, 60)
-            print(f"  {one.kind}, {100 * one.score:.0f} %: {document.undo_text if document.revision > before else 'nothing'}")
+            print(
+                f"  {one.kind}, {100 * one.score:.0f} %: {document.undo_text if document.revision > before else 'nothing'}"
+            )
             if n == 1:
                 self.picture("review-fixed")
             self.hand.press(Qt.Key.Key_Period, ".")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
@@ -21,8 +20,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-import anlage
-from anlage import AnlageError, Annotations
+from anlage import AnlageError, Annotations, TrackingSettings
 from napari_anlage import preferences
 from napari_anlage.form import form_for
 from napari_anlage.handover import hand_over_all
@@ -67,7 +65,7 @@ class TrackTab(Tab):
             "Who says how probably two nuclei are the same. Without a network: by distance and the neighbours' motion.",
         )  # fmt: skip
         self.divisions = ModelCombo(session, "divisions", "None", "Who says how probably a nucleus is about to divide.")
-        self.settings = form_for(_settings())
+        self.settings = form_for(TrackingSettings())
         self.run = ActionButton(
             "Track",
             primary=True,
@@ -343,16 +341,6 @@ class TrackTab(Tab):
         self.colours.retire()
         for signal in (self._session.image_changed, self._session.project_changed, self._session.nuclei_changed):
             signal.disconnect(self._on_other)
-
-
-class _None(BaseModel):
-    pass
-
-
-def _settings() -> BaseModel:
-    found = getattr(anlage, "TrackingSettings", _None)
-    settings: BaseModel = found()
-    return settings
 
 
 def _told(tracks: Annotations) -> str:
