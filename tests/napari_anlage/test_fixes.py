@@ -126,7 +126,7 @@ def test_found_tracks_are_proposals_beside_what_a_human_did() -> None:
     document.apply(AddNuclei([1, 2], [CHAINS[0], CHAINS[1]], radius_um=3.0, links=[(1, 2)]))
     document.apply(AddNuclei([3], [(2, 5.0, 40.4, 14.0)], state=2))
     found = Annotations.of(
-        [*np.array(CHAINS), 0, 0, 0.3, 0], links=[(i, i + 1) for i in (1, 2, 3, 4, 6, 7, 8, 9)], state=0, origin="net",
+        np.array(CHAINS) + np.array([0, 0, 0.3, 0]), links=[(i, i + 1) for i in (1, 2, 3, 4, 6, 7, 8, 9)], state=0, origin="net",
         probability=0.9, link_properties={"probability": np.linspace(0.9, 0.6, 8)},
     )  # fmt: skip
     document.apply(taken_tracks(document, found, SPACING, 3.0))
