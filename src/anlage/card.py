@@ -37,6 +37,8 @@ _METRICS = {
     "match_radius_um": "Distance to the true centre up to which it counts as found, µm",
     "best_f1": "F1 at the threshold that is best for it",
     "centre_error_um": "Median distance to the true centre, µm",
+    "in_frame": "Of the divisions found, in the very frame (the others a frame early or late)",
+    "n_others": "Nuclei among which the divisions were looked for",
     "average_precision": "Average precision (over all thresholds)",
     "mean_f1": "Mean F1 over overlaps (IoU) of 0.5 to 0.9",
     "ap50": "AP at an overlap (IoU) of 0.5: right, of all that is there or reported",
@@ -241,9 +243,9 @@ def _performance(evidence: Evidence) -> list[str]:
 
 
 def _metric(name: str, value: float) -> str:
-    if name in ("precision", "recall"):
+    if name in ("precision", "recall", "in_frame"):
         return f"{value:.1%}"
-    return f"{value:.0f}" if name in ("tp", "fn", "fp") else f"{value:.3g}"
+    return f"{value:.0f}" if name in ("tp", "fn", "fp", "n_others") else f"{value:.3g}"
 
 
 def _f1_interval(metrics: dict[str, float]) -> str:

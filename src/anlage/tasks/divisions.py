@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, MultipleOf
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
+from anlage.tasks.division_truth import Outcome, outcomes
 from anlage.tasks.grid import Grid, Zyx
-from anlage.tasks.readiness import Readiness, divisions_readiness
+from anlage.tasks.material import Stores
+from anlage.tasks.readiness import Readiness, counted, divisions_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
 
 if TYPE_CHECKING:
@@ -66,6 +68,23 @@ class DivisionsPlan(Frozen):
     """A division nearer than this to a true one, and at most a frame early or late, is right, in validation."""
 
 
+class DivisionStores(Stores):
+    """Stores with divisions; what the starter knows, how nuclei look, is no help."""
+
+    has_starter: ClassVar[bool] = False
+
+    def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
+        told = super().remembered(sources, plan)
+        learnt = [store for store in sources if store.meta.use != "validation"]
+        for entry, store in zip(told["trained_on"], learnt, strict=True):
+            outcome = outcomes(store.positives)
+            n, n_others = int((outcome == Outcome.DIVIDES).sum()), int((outcome == Outcome.GOES_ON).sum())
+            others = counted(n_others, "nucleus that goes on", "nuclei that go on")
+            frames = counted(len(store.frames), "frame")
+            entry |= {"n_examples": n, "holds": f"{counted(n, 'division')} and {others} in {frames}"}
+        return told
+
+
 class DivisionsTask:
     """The mother's last frame, in 2D and 3D."""
 
@@ -76,6 +95,7 @@ class DivisionsTask:
     config: ClassVar[type[Frozen]] = DivisionsConfig
     plan: ClassVar[type[Frozen]] = DivisionsPlan
     inherited: ClassVar[tuple[str, ...]] = ("crop_um", "cells", "width", "levels")
+    material: ClassVar[DivisionStores] = DivisionStores()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return divisions_readiness(nuclei, boxes)

@@ -12,6 +12,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
+from anlage.model import load_model
 from anlage.synthetic import embryo
 from anlage.tasks import TASKS
 from anlage.tasks.division_events import find_events, match_events
@@ -19,6 +20,8 @@ from anlage.tasks.division_truth import Outcome, around_divisions, beside_divisi
 from anlage.tasks.divisions import DivisionsConfig
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
+from anlage.training.loop import train
+from anlage.training.run import Run
 
 TASK = TASKS["divisions"]
 SMALL = DivisionsConfig(cells=4, width=8)
@@ -227,3 +230,23 @@ def test_scores_that_are_missing_make_no_event():
     assert events.rows.tolist() == [1]
     nobody = (np.zeros(0, dtype=int), np.zeros((0, 3)))
     assert match_events(nobody, nobody, 8.0).tolist() == []
+
+
+# --- as a whole training ----------------------------------------------------------------------------------------------
+
+
+def test_a_training_that_was_stopped_and_resumed_gives_the_same_weights_and_a_card_in_divisions(tmp_path):
+    made = movie(flat=True)
+    path = tmp_path / "s.zarr"
+    store(path, made)
+    settings = ["steps=6", "validate_every=3", "batch_size=4", "cells=3", "width=8", "device=cpu", "threads=1"]
+    whole = load_model(train(Run.create(tmp_path / "a", "divisions", [path], settings))).card
+    run = Run.create(tmp_path / "b", "divisions", [path], settings)
+    train(run, on_event=lambda event: run.request_stop() if event.event == "validated" and event.step == 3 else None)
+    assert run.state == "stopped"
+    resumed = load_model(train(Run.open(run.path))).card
+    assert resumed.weights_sha256 == whole.weights_sha256
+    n = len(made.truth.divisions)
+    assert f"{n} divisions and" in whole.to_markdown()
+    assert f"of {n} divisions" in whole.evidence.held_out
+    assert whole.finds == "the last frame of a nucleus before it divides"
