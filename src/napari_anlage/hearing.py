@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["hear"]
+from qtpy.compat import isalive
+
+__all__ = ["hear", "unhear"]
+
+_EARS = "_anlage_ears"
+"""Attribute of a widget: what was connected for it, so that it can be taken back."""
 
 
 def hear(signal: Any, slot: Callable[..., Any]) -> None:
     """Connect a signal of the session or the viewer to a method of a widget, for as long as Qt keeps the widget.
 
-    Qt deletes a widget with its window although Python still holds it; PySide then refuses every call on it.
+    Qt deletes a widget with its window although Python still holds it; every call on it then fails. Whether it lives is
+    looked at when something is to be heard: hanging Python code on Qt's `destroyed` instead ran the garbage collector in
+    the middle of the deletion, and ended the program.
 
     Parameters
     ----------
@@ -21,12 +29,24 @@ def hear(signal: Any, slot: Callable[..., Any]) -> None:
     slot
         Bound method of a QObject.
     """
-    signal.connect(slot)
     owner: Any = slot.__self__  # type: ignore[attr-defined]
     method = weakref.WeakMethod(slot)
 
-    def forget() -> None:
-        if (still := method()) is not None:
-            signal.disconnect(still)
+    def deliver(*heard: Any) -> None:
+        still = method()
+        if still is None or not isalive(still.__self__):  # type: ignore[attr-defined]
+            signal.disconnect(deliver)
+        else:
+            still(*heard)
 
-    owner.destroyed.connect(forget)
+    deliver.__signature__ = inspect.signature(slot)  # type: ignore[attr-defined]
+    signal.connect(deliver)
+    owner.__dict__.setdefault(_EARS, []).append((signal, slot.__name__, deliver))
+
+
+def unhear(signal: Any, slot: Callable[..., Any]) -> None:
+    """Take back what `hear` connected."""
+    ears: list[tuple[Any, str, Any]] = slot.__self__.__dict__.get(_EARS, [])  # type: ignore[attr-defined]
+    for ear in [ear for ear in ears if ear[0] is signal and ear[1] == slot.__name__]:
+        signal.disconnect(ear[2])
+        ears.remove(ear)

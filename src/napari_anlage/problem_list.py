@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from anlage import Document, Finding
-from napari_anlage.hearing import hear
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
 from napari_anlage.session import Session
@@ -67,7 +67,7 @@ class ProblemList(QWidget):
         """Look no more."""
         self._timer.stop()
         for signal in (self._session.document_changed, self._session.project_changed, self._session.diameter_changed):
-            signal.disconnect(self.wait)
+            unhear(signal, self.wait)
 
     def wait(self, *_: Any) -> None:
         """Look again once nothing changes any more."""

@@ -13,7 +13,7 @@ from anlage import AnlageError, State
 from napari_anlage import overlay
 from napari_anlage.bindings import KEYS
 from napari_anlage.frame_bars import FrameBars
-from napari_anlage.hearing import hear
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.label_check import LabelCheck
 from napari_anlage.layers import kind_of
@@ -119,7 +119,7 @@ class AnnotateTab(Tab):
         self.problems.retire()
         self.labels.retire()
         session = self._session
-        session.viewer.dims.events.point.disconnect(self._on_point)
+        unhear(session.viewer.dims.events.point, self._on_point)
 
     # ---- layers ----
 
