@@ -1,7 +1,7 @@
 """Tracking: how good the solver's tracks are, how fast it is, and how honest its probabilities.
 
-    python docs/benchmark_tracking.py --only solver      # optimum, speed, memory, an end that is asked for
-    python docs/benchmark_tracking.py --only embryos     # synthetic embryos with missed and false nuclei
+python docs/benchmark_tracking.py --only solver      # optimum, speed, memory, an end that is asked for
+python docs/benchmark_tracking.py --only embryos     # synthetic embryos with missed and false nuclei
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import resource
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +27,14 @@ from anlage.tracking.track import track
 from anlage.tracking.windows import Window, solve
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/anlage/tracking"))
-from films import film  # noqa: E402
+from films import film
 
 UM = Spacing(1, 1, 1)
 
 
 def lineage(seed: int, n_frames: int, n_nuclei: int) -> Annotations:
     """The truth of a crowded synthetic embryo, positions in µm, without its pixels."""
-    side = int(round((n_nuclei / 0.25) ** (1 / 3) * 8))
+    side = round((n_nuclei / 0.25) ** (1 / 3) * 8)
     stage = Stage((side, side, side), UM, Optics(), 8.0, np.random.default_rng(seed))
     nuclei = [new_nucleus(stage, number) for number in range(1, n_nuclei + 1)]
     relax(nuclei, stage, rounds=120)
@@ -59,7 +58,9 @@ def spoiled(truth: Annotations, seed: int, *, known: float | None) -> tuple[Anno
     seen = truth.select(rng.random(n) >= 0.1)
     n_false = int(0.1 * n)
     low, high = truth.positions[:, 1:].min(axis=0), truth.positions[:, 1:].max(axis=0)
-    false = np.column_stack([rng.integers(0, truth.frames.max() + 1, n_false), low + rng.random((n_false, 3)) * (high - low)])
+    false = np.column_stack(
+        [rng.integers(0, truth.frames.max() + 1, n_false), low + rng.random((n_false, 3)) * (high - low)]
+    )
     positions = np.concatenate([seen.positions, false])
     positions[:, 1:] += rng.normal(0, 0.5, (len(positions), 3)) * np.r_[np.ones(len(seen)), np.zeros(n_false)][:, None]
     ids = np.concatenate([seen.ids, np.arange(n + 1, n + 1 + n_false)])
@@ -94,7 +95,7 @@ def embryos(seeds: range, n_frames: int, n_nuclei: int, settings: TrackingSettin
         scores = score_tracks(tracks, truth, UM)
         print(
             f"seed {seed}: {len(nuclei)} detections, {result.report.n_left_out} left out; links precision "
-            f"{is_right.mean():.4f} recall {is_right.sum() / len(right):.4f}; {scores}; expected wrong "
+            f"{is_right.mean():.4f} recall {is_right.sum() / len(right):.4f}; TRA {scores.tra:.4f} LNK {scores.lnk:.4f} division F1 {scores.division_f1 or 0:.3f}; expected wrong "
             f"{result.report.expected_wrong_links:.0f}, wrong {int((~is_right).sum())}; gap {result.report.gap:.1e}",
             flush=True,
         )
@@ -102,7 +103,9 @@ def embryos(seeds: range, n_frames: int, n_nuclei: int, settings: TrackingSettin
         found = link_reliability(np.concatenate(everything[p]), np.concatenate(everything[true]))
         print(f"\n{name}: ECE {found.ece:.4f} over {found.n}\n  probability   links   mean   came true")
         for one in found.bins:
-            print(f"  {one.low:.1f} to {one.high:.1f} {one.n:9d}   {one.mean_probability:.3f}   {one.fraction_true:.3f}")
+            print(
+                f"  {one.low:.1f} to {one.high:.1f} {one.n:9d}   {one.mean_probability:.3f}   {one.fraction_true:.3f}"
+            )
 
 
 def solver() -> None:
@@ -145,7 +148,9 @@ def solver() -> None:
         print(f"  ended {time.monotonic() - began - 5:.2f} s after it was asked", flush=True)
     cut, took = _timed(problem, None)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"  {took}; cost {cut.objective:.1f}, gap {cut.gap:.1e}; peak memory of the process {peak:.2f} GB", flush=True)
+    print(
+        f"  {took}; cost {cut.objective:.1f}, gap {cut.gap:.1e}; peak memory of the process {peak:.2f} GB", flush=True
+    )
     began = time.process_time()
     marginals(problem)
     print(f"  probabilities of all links: {time.process_time() - began:.1f} s of one core")

@@ -117,7 +117,7 @@ def track(  # noqa: PLR0913 - the one call for users
     clamps = clamped_rows(nuclei, accepted, forbidden)
     candidates, probability, by_links = _scored(nuclei, spacing, image, links, settings, clamps[0])
     _look(should_stop)
-    dividing = by_links if divisions is None else _dividing(nuclei, image, divisions, by_links)
+    dividing = by_links if divisions is None else _dividing(nuclei, image, divisions, by_links, should_stop)
     _look(should_stop)
     problem = problem_of(
         nuclei.frames, nuclei.positions[:, 1:] * spacing.um, candidates, probability,
@@ -225,7 +225,9 @@ def _scored(
             gaps=settings.gaps,
         )  # fmt: skip
     scores = link_scores(links, nuclei, spacing, image, candidates)
-    return (*with_links(nuclei.frames, scores.candidates, scores.links, accepted), scores.divides)
+    # without training these rest on the same distances as the links, and would count them twice
+    divides = np.full(len(nuclei), np.nan) if links is None else scores.divides
+    return (*with_links(nuclei.frames, scores.candidates, scores.links, accepted), divides)
 
 
 def with_links(frames: Rows, candidates: Candidates, probability: Floats, links: Rows) -> tuple[Candidates, Floats]:
@@ -242,15 +244,17 @@ def with_links(frames: Rows, candidates: Candidates, probability: Floats, links:
     return Candidates(pairs, np.diff(frames[pairs], axis=1)[:, 0]), p[order]
 
 
-def _dividing(nuclei: Annotations, image: TimeLapse | None, divisions: Model, by_links: Floats) -> Floats:
+def _dividing(
+    nuclei: Annotations, image: TimeLapse | None, divisions: Model, by_links: Floats, should_stop: ShouldStop
+) -> Floats:
     """What the model of divisions says; what the links say where it says nothing."""
     if image is None:
         raise AnlageError(
             "A model of divisions looks at the image, and there is none; give the image, or leave the model away."
         )
-    from importlib import import_module
+    from anlage.inference.divisions import score_divisions
 
-    scores: Floats = import_module("anlage.inference.divisions").score_divisions(divisions, nuclei, image)
+    scores = score_divisions(divisions, nuclei, image, should_stop=should_stop)
     return np.where(np.isfinite(scores), scores, by_links)
 
 

@@ -94,8 +94,9 @@ def test_boasting_costs_are_found_out() -> None:
     truth = np.column_stack([right, ~right]).ravel()
     assert fitted_temperature(problem, truth) == pytest.approx(3.0, rel=0.25)
     assert fitted_temperature(problem, np.ones(2 * n, bool)) == 1.0  # one class says nothing
-    raw = confidence(problem).edge
-    settings = recalibrated(TrackingSettings(), raw, truth)
+    plain = TrackingSettings(temperature=1.0, calibration=Calibration())
+    raw = confidence(problem, plain).edge
+    settings = recalibrated(plain, raw, truth)
     assert settings.calibration.slope == pytest.approx(1 / 3, rel=0.25)
     before, after = link_reliability(raw, truth), link_reliability(confidence(problem, settings).edge, truth)
     assert after.ece < 0.03 < before.ece
@@ -105,7 +106,7 @@ def test_boasting_costs_are_found_out() -> None:
 def test_too_few_corrections_change_nothing() -> None:
     settings = TrackingSettings()
     assert recalibrated(settings, [0.9] * 20, [True] * 20) is settings
-    assert recalibrated(settings, [0.9] * 8, [True] * 4 + [False] * 4).calibration == Calibration()
+    assert recalibrated(settings, [0.9] * 8, [True] * 4 + [False] * 4) is settings
 
 
 def test_errors_add_up_along_tracks_and_lineages() -> None:
