@@ -68,9 +68,11 @@ def main() -> None:
             )
             keep(options.work, results)
     if options.only != "divisions":
-        found = detections(options.work, image)
-        for name, nuclei in (("true centres", truth.linked(np.zeros((0, 2), dtype=np.int64))), ("starter", found)):
-            for half, other in (("early", "late"), ("late", "early")):
+        true = truth.linked(np.zeros((0, 2), dtype=np.int64))
+        starter = detections(options.work / "starter.npz", image, starter_path(flat=True))
+        for half, other in (("early", "late"), ("late", "early")):
+            own = detections(options.work / f"nuclei-{half}.npz", image, nuclei_model(options, half))
+            for name, nuclei in (("true centres", true), ("starter", starter), ("trained", own)):
                 for method, result in ways(nuclei, image, models[half], BOXES[other]):
                     key = f"tracks: {name}, {other}, {method}"
                     results[key] = scores(result, truth, BOXES[other])
@@ -116,8 +118,14 @@ def divisions_of(model, image, truth: Annotations, box: Box, certain: pd.DataFra
     tp, fp = int(right.sum()), int((~right & ~ignored).sum())
     fn = len(wanted[0]) - tp
     wrong = events.rows[~right & ~ignored]
+    every = find_events(here.frames, points, probability, MATCH_UM)
+    at = (here.frames[every.rows], points[every.rows])
+    hits, counted = match_events(at, wanted, MATCH_UM), ~match_events(at, doubtful, MATCH_UM)
+    hits = hits[counted | hits]
+    best = max(2 * hits.cumsum() / (np.arange(1, len(hits) + 1) + len(wanted[0])))
     result = {
         "threshold": round(threshold, 3), "tp": tp, "fp": fp, "fn": fn, "f1": round(2 * tp / (2 * tp + fp + fn), 3),
+        "f1 at the threshold that would have been best": round(float(best), 3),
         "wrong (t, y, x, probability)": [
             (*np.round(here.positions[row, [0, 2, 3]]).tolist(), round(float(probability[row]), 2)) for row in wrong
         ],
@@ -133,11 +141,18 @@ def _listed(table: pd.DataFrame, box: Box) -> tuple[np.ndarray, np.ndarray]:
     return at[:, 0].astype(np.int64), at[:, 1:] * SPACING.um
 
 
-def detections(work: Path, image) -> Annotations:
-    """What the starter finds, which has never seen a real image."""
-    path = work / "starter.npz"
+def nuclei_model(options: argparse.Namespace, half: str) -> Path:
+    """A network that finds nuclei, trained on one half."""
+    folder = options.work / f"nuclei-{half}"
+    if not folder.exists():
+        Run.create(folder, "nuclei", [options.work / f"{half}.zarr"], ["steps=120", "device=cpu"])
+    return train(Run.open(folder))
+
+
+def detections(path: Path, image, model: Path) -> Annotations:
+    """What a network finds in the film; the starter has never seen a real image."""
     if not path.exists():
-        found = [p.nuclei for p in predict(load_model(starter_path(flat=True)), image, device="cpu")]
+        found = [p.nuclei for p in predict(load_model(model), image, device="cpu")]
         np.savez(
             path,
             positions=np.concatenate([n.positions for n in found]),
