@@ -22,7 +22,7 @@ from anlage import AddNuclei, Annotations, State, SyntheticMovie, embryo
 from anlage.synthetic.planting import Planted, plant
 from napari_anlage.colouring import Colouring
 
-SEED, FRAMES, EACH = 3, 16, 4
+SEED, FRAMES, EACH, APART_UM = 3, 18, 4, 10.0
 KEYS = {"swap": "f", "end": "o", "gap": "i", "missed division": "e", "division": "e"}
 """What a user does about each kind; anything else is looked at and accepted."""
 
@@ -141,7 +141,7 @@ class Reviewer:
         """The true tracks with planted errors, and the probabilities that distance and motion give the links."""
         from anlage.inference.links import score_links
 
-        spoilt, planted = plant(self.movie.truth, SEED, EACH)
+        spoilt, planted = plant(self.movie.truth, SEED, EACH, self.movie.spacing, APART_UM)
         candidates, probability = score_links(None, spoilt, self.movie.spacing, None)
         rows = np.searchsorted(spoilt.ids, spoilt.links)
         known = {tuple(pair): p for pair, p in zip(candidates.pairs.tolist(), probability, strict=True)}

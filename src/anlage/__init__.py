@@ -79,6 +79,7 @@ _HOME = {
     "Use": "document",
     "build_store": "dataset.build",
     "check_image": "inference.check",
+    "decide_around": "tracking.neighbourhood",
     "detect_cuboid": "cuboid",
     "device_advice": "devices",
     "embryo": "synthetic",

@@ -9,12 +9,23 @@ from typing import Any
 import numpy as np
 from psygnal import Signal
 
-from anlage import AnlageError, Annotations, Document, TrackWarning, find_warnings
+from anlage import (
+    AddLinks,
+    AnlageError,
+    Annotations,
+    Document,
+    RemoveLinks,
+    Several,
+    TrackWarning,
+    decide_around,
+    find_warnings,
+)
 from napari_anlage import fixes, overlay
 from napari_anlage.editor import Editor
 from napari_anlage.session import Session
+from napari_anlage.wording import plural
 
-__all__ = ["Inspection"]
+__all__ = ["Inspection", "unjudged"]
 
 _INSPECTIONS: weakref.WeakKeyDictionary[Session, Inspection] = weakref.WeakKeyDictionary()
 _SHARE = 12.0
@@ -37,6 +48,8 @@ class Inspection:
         """Number of the warning that is looked at; -1: none."""
         self.current: TrackWarning | None = None
         """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
+        self.broken: set[tuple[int, int]] = set()
+        """Links that the user broke: they are not proposed again."""
 
     @classmethod
     def of(cls, session: Session) -> Inspection:
@@ -117,6 +130,36 @@ class Inspection:
         width = _SHARE * 2 * editor.default_radius_um() * editor.place.um
         zoom = min(viewer.canvas.size) / max(width, 1e-9)
         viewer.scene.camera.zoom = max(viewer.scene.camera.zoom, zoom)
+
+    # ---- the surroundings of a fix ----
+
+    def surroundings(self, before: Annotations) -> Callable[[], tuple[int, Any]] | None:
+        """What decides the proposed links around the last fix anew; can be called in a thread. None: nothing to decide.
+
+        Parameters
+        ----------
+        before
+            The tracks before the fix.
+        """
+        document, spacing = self.document, self.session.scaled_image().spacing
+        nuclei, revision = document.nuclei, document.revision
+        one, other = (set(map(tuple, table.links.tolist())) for table in (before, nuclei))
+        self.broken = (self.broken | (one - other)) - other
+        ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken)
+        if spacing is None or not ids or not unjudged(nuclei):
+            return None
+        return lambda: (revision, decide_around(nuclei, spacing, ids, forbidden))
+
+    def take_decision(self, found: tuple[int, Any]) -> None:
+        """Bring what was decided into the document, as a step of its own, unless that was changed meanwhile."""
+        revision, decision = found
+        document = self.document
+        if document.revision != revision or not len(decision):
+            return
+        edits: list[Any] = [RemoveLinks(decision.removed)] if len(decision.removed) else []
+        edits += [AddLinks(decision.added, decision.probability)] if len(decision.added) else []
+        document.apply(Several(edits, f"decide {plural(len(decision.added), 'link')} around the fix anew"))
+        self.session.say(f"Done: {document.undo_text}. Ctrl+Z takes that back, and once more the fix.")
 
     # ---- what the keys do ----
 

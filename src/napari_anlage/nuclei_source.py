@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations, State
@@ -95,7 +96,10 @@ class NucleiSource(QWidget):
         about = (
             f"{counted(len(nuclei))} in {len(nuclei.annotated_frames)} frames. Links that you made or accepted stay."
         )
-        return [Source("The project's nuclei", about, lambda: nuclei, from_document=True)]
+        # a network's links are found anew, a human's are certain
+        chance = nuclei.link_properties.get("probability", np.full(len(nuclei.links), np.nan))
+        known = nuclei.linked(nuclei.links[np.isnan(chance)])
+        return [Source("The project's nuclei", about, lambda: known, from_document=True)]
 
     def _predictions(self) -> list[Source]:
         found = [result for result in results(self._session.folder) if result.state == "finished"]

@@ -12,18 +12,29 @@ from __future__ import annotations
 import datetime
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from anlage import AnlageError, Annotations, State, open_annotations, write_annotations
+from anlage import AnlageError, Annotations, State, TrackingSettings, open_annotations, write_annotations
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
 
-__all__ = ["FOLDER", "TrackOrder", "TrackRecord", "TrackResult", "load_tracks", "place_tracks", "track_results"]
+__all__ = [
+    "FOLDER",
+    "SHOWN",
+    "TrackOrder",
+    "TrackRecord",
+    "TrackResult",
+    "load_tracks",
+    "place_tracks",
+    "track_results",
+]
 
 FOLDER = "tracks"
+SHOWN = ("method", "gaps", "radius_um")
+"""Settings that a tracking can be told."""
 
 
 class TrackRecord(BaseModel):
@@ -60,7 +71,7 @@ class TrackOrder:
     links, divisions
         Models; None: distance and motion alone, and none.
     settings
-        ``name=value`` of each setting that is not as usual.
+        Parameters.
     from_document
         Whether the nuclei are those of the project's document.
     device
@@ -72,7 +83,7 @@ class TrackOrder:
     finder: Choice | None = None
     links: Choice | None = None
     divisions: Choice | None = None
-    settings: tuple[str, ...] = ()
+    settings: TrackingSettings = field(default_factory=TrackingSettings)
     from_document: bool = False
     device: str = "auto"
 
@@ -116,7 +127,8 @@ def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResul
     arguments = ["track", str(given.path), "-o", str(out), "--nuclei", nuclei, *given.options]
     for option, model in (("--links", order.links), ("--divisions", order.divisions)):
         arguments += [] if model is None else [option, model.argument]
-    arguments += [word for setting in order.settings for word in ("--set", setting)]
+    arguments += _settings(order.settings)
+    arguments += ["--keep-links"] if order.from_document else []
     if any(model is not None for model in (order.finder, order.links, order.divisions)):
         arguments += ["--device", order.device]
     record = TrackRecord(
@@ -129,6 +141,13 @@ def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResul
     part.write_text(record.model_dump_json(indent=2), encoding="utf-8")
     part.replace(out.with_suffix(".json"))
     return TrackResult(out, record)
+
+
+def _settings(settings: TrackingSettings) -> list[str]:
+    """What the command line has to be told of them; see `SHOWN`."""
+    said = ["--greedy"] if settings.method == "greedy" else []
+    said += [] if settings.gaps else ["--no-gaps"]
+    return said if settings.radius_um is None else [*said, "--radius-um", f"{settings.radius_um!r}"]
 
 
 def track_results(folder: Path) -> list[TrackResult]:

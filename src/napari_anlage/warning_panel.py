@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy
 
 from anlage import AnlageError, TrackWarning
 from napari_anlage.inspection import Inspection
@@ -50,7 +50,7 @@ class WarningPanel(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session, self.inspection = session, Inspection.of(session)
-        self._thread = Thread(self)
+        self._thread, self._deciding = Thread(self), Thread(self)
         self._again = False
         self.verdict: Callable[[str], bool] = lambda name: False
         """Asked first when a fix is wanted; True: it was meant for somebody else."""
@@ -58,6 +58,12 @@ class WarningPanel(Tab):
         self.about = note("")
         self.previous = small_button("◀ Previous  ,", "Goes to the warning before. Key: ,")
         self.next = small_button("Next  .  ▶", "Goes to the next warning, the worst first. Key: .")
+        self.decide = QCheckBox("Decide links around a fix anew")
+        self.decide.setToolTip(
+            "After a fix the proposed links near it are decided anew, by distance and motion, with what you said as certain. "
+            "A step of its own: Ctrl+Z takes it back."
+        )
+        self.decide.setChecked(True)
         self.fixes = {name: QPushButton(f"{text}  {key}") for name, text, key, _ in FIXES}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -84,6 +90,7 @@ class WarningPanel(Tab):
         for place, button in enumerate(self.fixes.values()):
             grid.addWidget(button, place // 3, place % 3)
         self.column.addLayout(grid)
+        self.add(self.decide)
 
     def _connect(self) -> None:
         session = self._session
@@ -95,6 +102,8 @@ class WarningPanel(Tab):
         self._timer.timeout.connect(self.look)
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
+        self._deciding.done.connect(lambda found: self.attempt(lambda: self.inspection.take_decision(found)))
+        self._deciding.failed.connect(self._on_failed)
         self.inspection.changed.connect(self.refresh)
         session.document_changed.connect(self.wait)
         session.project_changed.connect(self._on_project)
@@ -127,7 +136,7 @@ class WarningPanel(Tab):
     @property
     def busy(self) -> bool:
         """Whether the tracks changed, and were not looked through since."""
-        return self._timer.isActive() or self._thread.busy
+        return self._timer.isActive() or self._thread.busy or self._deciding.busy
 
     def wait(self, *_: Any) -> None:
         """Look again once the document rests."""
@@ -213,7 +222,15 @@ class WarningPanel(Tab):
     def fix(self, name: str) -> None:
         """Do one of the fixes, or say why it cannot be done."""
         if not self.verdict(name):
-            self._gently(lambda: self.inspection.fix(name))
+            self._gently(lambda: self._fix(name))
+
+    def _fix(self, name: str) -> None:
+        before = self.inspection.document.nuclei
+        self.inspection.fix(name)
+        if self.decide.isChecked() and not self._deciding.busy and name != "settle":
+            question = self.inspection.surroundings(before)
+            if question is not None:
+                self._deciding.run(question)
 
     def _gently(self, action: Callable[[], Any]) -> None:
         """What a key does; that there is nothing to do it to is no error."""

@@ -35,6 +35,7 @@ def reviewed(make_napari_viewer_proxy, monkeypatch, tmp_path, qtbot):
     dock.session.need_document().apply(AddNuclei.of(tracks))
     dock.go_to("review")
     panel = dock.review.warnings
+    panel.decide.setChecked(False)
     qtbot.waitUntil(lambda: bool(panel.inspection.warnings), timeout=60000)
     yield viewer, dock, planted
     dock.close()
@@ -126,6 +127,26 @@ def test_sure_links_are_accepted_at_once_and_a_sample_checks_them(reviewed, qtbo
     assert document.undo_text == f"accept {n} links"
     document.undo()
     assert len(safe_links(document.nuclei, 0.01)) == n
+
+
+def test_the_links_around_a_fix_are_decided_anew_as_a_step_of_its_own(reviewed, qtbot) -> None:
+    _, dock, _ = reviewed
+    panel, document = dock.review.warnings, dock.session.document
+    press(dock, ".")
+    assert panel.inspection.current.kind == "swap"
+    right = panel.inspection.current.instead[0]
+    other = panel.inspection.current.instead[1]
+    panel.decide.setChecked(True)
+    dock.session.editor.nuclei.select(right)
+    revision = document.revision
+    panel.fix("break")  # both wrong links; the right ones are found by themselves
+    assert document.revision == revision + 1
+    qtbot.waitUntil(lambda: document.revision > revision + 1, timeout=60000)
+    links = set(map(tuple, document.nuclei.links.tolist()))
+    assert {right, other} <= links
+    assert document.undo_text.endswith("around the fix anew")
+    document.undo()
+    assert document.undo_text == "break 2 links"
 
 
 def test_nothing_is_too_wide_for_the_dock(reviewed) -> None:

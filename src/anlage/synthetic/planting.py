@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
+from anlage.errors import AnlageError
 from anlage.synthetic.nuclei import new_nucleus, next_frame, relax
 from anlage.synthetic.stage import Optics, Stage
 
@@ -19,6 +20,7 @@ SHAPE = (30, 40, 240, 240)
 APART_UM, APART_FRAMES = 20.0, 4
 """Planted errors are farther from one another than this, in space or in time."""
 JUMP_UM = 6.0
+MOST_TRIES = 20_000
 
 
 def lineages(
@@ -57,7 +59,9 @@ def lineages(
     )
 
 
-def plant(truth: Annotations, seed: int, each: int = 4, spacing: Spacing = SPACING) -> tuple[Annotations, Planted]:
+def plant(
+    truth: Annotations, seed: int, each: int = 4, spacing: Spacing = SPACING, apart_um: float = APART_UM
+) -> tuple[Annotations, Planted]:
     """Plant swaps, missing links, false divisions, missing nuclei and jumps, far from one another.
 
     Parameters
@@ -70,8 +74,15 @@ def plant(truth: Annotations, seed: int, each: int = 4, spacing: Spacing = SPACI
         How many of each kind.
     spacing
         Voxel size in µm.
+    apart_um
+        Errors within four frames of one another are at least so far apart, µm.
+
+    Raises
+    ------
+    AnlageError
+        If there is no room for so many.
     """
-    garden = _Garden(truth, np.random.default_rng(seed), spacing)
+    garden = _Garden(truth, np.random.default_rng(seed), spacing, apart_um)
     for _ in range(each):
         garden.swap()
         garden.cut()
@@ -84,8 +95,8 @@ def plant(truth: Annotations, seed: int, each: int = 4, spacing: Spacing = SPACI
 class _Garden:
     """Tracks while they are spoilt."""
 
-    def __init__(self, truth: Annotations, rng: np.random.Generator, spacing: Spacing) -> None:
-        self.truth, self.rng, self.um = truth, rng, spacing.um
+    def __init__(self, truth: Annotations, rng: np.random.Generator, spacing: Spacing, apart_um: float) -> None:
+        self.truth, self.rng, self.um, self.apart_um = truth, rng, spacing.um, apart_um
         self.at_um: npt.NDArray[np.float64] = truth.positions[:, 1:] * spacing.um
         self.positions = truth.positions.copy()
         self.mother = {int(b): int(a) for a, b in truth.links}
@@ -143,7 +154,7 @@ class _Garden:
         """A nucleus in the middle of an undivided track and the next, far from what was spoilt before."""
         frames = self.truth.frames
         last = int(frames.max())
-        while True:
+        for _ in range(MOST_TRIES):
             a = int(self.rng.choice(self.truth.ids))
             t = int(frames[a - 1])
             after = self.later.get(a, [])
@@ -153,9 +164,13 @@ class _Garden:
             if plain and all(self._far(a, b) or abs(t - frames[b - 1]) > APART_FRAMES for b in self.spoilt):
                 self.spoilt.append(a)
                 return a, after[0]
+        raise AnlageError(
+            f"There is no room for more than {len(self.spoilt)} errors that lie {self.apart_um:g} µm or {APART_FRAMES} frames apart; "
+            "plant fewer, or nearer to one another."
+        )
 
     def _far(self, a: int, b: int) -> bool:
-        return bool(np.linalg.norm(self.at_um[a - 1] - self.at_um[b - 1]) > APART_UM)
+        return bool(np.linalg.norm(self.at_um[a - 1] - self.at_um[b - 1]) > self.apart_um)
 
     def _neighbour(self, b: int) -> int:
         """The nearest nucleus of the same frame that came of no division."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,8 @@ from anlage.tracking.scenery import Scenery
 
 __all__ = ["REVIEWED", "Kind", "TrackWarning", "find_warnings"]
 
+EXPLAINS = 0.3
+"""A warning from this score on says why a link is unlikely."""
 REVIEWED = "reviewed"
 """Property of a nucleus: what a human looked at and found right, words of `Aspect` with spaces between them."""
 
@@ -95,7 +97,7 @@ def find_warnings(
     found += end_warnings(scenery, shape_tzyx, spacing)
     found += division_warnings(scenery)
     found += size_warnings(scenery)
-    return _worst(_open(found, tracks), at_least)
+    return _worst(_explained(_open(found, tracks)), at_least)
 
 
 def _open(found: Iterable[TrackWarning], tracks: Annotations) -> list[TrackWarning]:
@@ -109,6 +111,21 @@ def _open(found: Iterable[TrackWarning], tracks: Annotations) -> list[TrackWarni
         sure = tracks.links[np.isnan(tracks.link_properties["probability"])]
         seen |= {(int(daughter), "link") for daughter in sure[:, 1]}
     return [one for one in found if not one.about or not seen.issuperset(one.about)]
+
+
+def _explained(found: Iterable[TrackWarning]) -> list[TrackWarning]:
+    """Of an unlikely link that something explains, the explanation, as grave as the link is unlikely."""
+    every = sorted(found, key=lambda one: one.score)
+    why = {pair: one for one in every if one.kind != "link" and one.score >= EXPLAINS for pair in one.links}
+    graver: dict[int, float] = {}
+    kept = []
+    for one in every:
+        known = why.get(one.links[0]) if one.kind == "link" else None
+        if known is None:
+            kept.append(one)
+        else:
+            graver[id(known)] = max(graver.get(id(known), known.score), one.score)
+    return [replace(one, score=graver.get(id(one), one.score)) for one in kept]
 
 
 def _worst(found: Iterable[TrackWarning], at_least: float) -> tuple[TrackWarning, ...]:

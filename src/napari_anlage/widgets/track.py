@@ -32,7 +32,7 @@ from napari_anlage.nuclei_source import NucleiSource, Source
 from napari_anlage.parts import ActionButton, Tab, heading, small_button
 from napari_anlage.session import Session
 from napari_anlage.track_preview import TracksPreview
-from napari_anlage.track_results import TrackOrder, TrackResult, load_tracks, place_tracks, track_results
+from napari_anlage.track_results import SHOWN, TrackOrder, TrackResult, load_tracks, place_tracks, track_results
 from napari_anlage.track_takeover import taken_tracks
 from napari_anlage.wording import plural, remaining
 
@@ -65,7 +65,7 @@ class TrackTab(Tab):
             "Who says how probably two nuclei are the same. Without a network: by distance and the neighbours' motion.",
         )  # fmt: skip
         self.divisions = ModelCombo(session, "divisions", "None", "Who says how probably a nucleus is about to divide.")
-        self.settings = form_for(TrackingSettings())
+        self.settings = form_for(TrackingSettings(), skip=set(TrackingSettings.model_fields) - set(SHOWN))
         self.run = ActionButton(
             "Track",
             primary=True,
@@ -210,7 +210,7 @@ class TrackTab(Tab):
         session, source = self._session, self.source.chosen
         assert source is not None  # noqa: S101  asked above
         order = TrackOrder(
-            source.title, None, source.finder, self.links.choice, self.divisions.choice, tuple(self.settings.assignments()),
+            source.title, None, source.finder, self.links.choice, self.divisions.choice, TrackingSettings.model_validate(dict(self.settings.read())),
             source.from_document, preferences.read().device,
         )  # fmt: skip
         self.progress.setRange(0, 0)
