@@ -131,7 +131,7 @@ def solver() -> None:
             f"(bound {bound:.4f}) in {time.monotonic() - began:.1f} s; {(cut.objective - best) / abs(best):.1e}",
             flush=True,
         )
-    problem = film(1, 330, 600, missing=0.05)
+    problem = film(1, 330, 600, missing=0.05, most=3)
     print(f"large: {len(problem)} nuclei, {len(problem.pairs)} links", flush=True)
     asked = threading.Event()
     threading.Timer(5.0, asked.set).start()
