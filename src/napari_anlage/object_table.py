@@ -43,7 +43,6 @@ class ObjectView(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setAlternatingRowColors(True)
         self.setToolTip("Click a row to go to the object; click a heading to sort.")
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(20)
