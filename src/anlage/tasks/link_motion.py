@@ -23,6 +23,8 @@ _TURNS = 4
 """Turns of probabilities and what is read off them: the spread has settled by then."""
 _SWEEPS = 12
 """Rounds of messages between neighbours in the graph of candidates."""
+_FURTHER_SWEEPS = 4
+"""… in each further turn, which goes on with the messages of the one before."""
 _TAIL = 0.1
 """Share of nuclei that move like others of three times the spread."""
 _TAIL_WIDTH = 3.0
@@ -134,10 +136,10 @@ def plausible_links(
     typical = np.nanmedian(ahead.spread_um / scale) if np.isfinite(ahead.spread_um).any() else 0.2
     spread = max(_SMALLEST_SPREAD, float(typical) / (1.18 if flat else 1.54))
     rates = _Rates(spread=spread, middle=1.5 * spread)
-    chance, pairs = graph.marginals(rates)
+    chance, pairs = graph.marginals(rates, _SWEEPS)
     for _ in range(_TURNS):
         rates = graph.rates(chance, pairs, rates)
-        chance, pairs = graph.marginals(rates)
+        chance, pairs = graph.marginals(rates, _FURTHER_SWEEPS)
     divides = pairs.sum(axis=(1, 2)) / 2
     return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR))
 
@@ -168,19 +170,21 @@ class _Graph:
         self.middle = np.sum((table[:, :, None] + table[:, None]) ** 2, axis=3) / 4
         self.half = np.sqrt(np.sum((table[:, :, None] - table[:, None]) ** 2, axis=3)) / 2
         self.is_pair = np.isfinite(self.middle) & ~np.eye(_MOST_IN_PAIRS, dtype=bool)
+        self._said: Numbers | None = None
 
-    def marginals(self, rates: _Rates) -> tuple[Numbers, Numbers]:
+    def marginals(self, rates: _Rates, sweeps: int) -> tuple[Numbers, Numbers]:
         """(E,) probability of each candidate; (N, M, M) of each two to be a nucleus's daughters."""
         moves = self.weight * self._density(rates.spread**2)
         parts = rates.divides * self._parting(rates)
         appears = rates.appears * _DENSITY[self.dimensions]
         # what each side says of a candidate: its odds, were the other side silent
-        from_later = np.full(len(moves), 1 / appears)
-        for _ in range(_SWEEPS):
+        from_later = np.full(len(moves), 1 / appears) if self._said is None else self._said
+        for _ in range(sweeps):
             from_earlier, pairs = self._outgoing(moves, parts, from_later, rates.ends)
             with_all = self._sum(self.later, from_earlier)[self.later]
             new = 1 / (appears + np.maximum(with_all - from_earlier, 0.0))
             from_later = np.sqrt(from_later * new)  # damped, so that they do not swing
+        self._said = from_later
         odds = from_earlier * from_later
         return odds / (1 + odds), pairs
 
