@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,14 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.calibration import expected_calibration_error
 from anlage.candidates import Candidates, is_among
+from anlage.dataset.points import build_points
+from anlage.errors import AnlageError
+from anlage.inference import links
 from anlage.inference.links import score_links
+from anlage.model import load_model
+from anlage.tasks.links import LinksTask
+from anlage.training.loop import train
+from anlage.training.run import Run
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 
@@ -94,3 +103,54 @@ def test_given_candidates_are_scored_and_nothing_is_nothing():
     assert (probability > 0.9).all()  # nothing competes
     nothing = score_links(None, Annotations.of(np.zeros((0, 4))), SPACING)
     assert len(nothing[0]) == len(nothing[1]) == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A links model of a few steps, from points alone."""
+    folder = tmp_path_factory.mktemp("trained")
+    store = build_points(folder / "s.zarr", tissue(seed=1, n=60, n_frames=12), SPACING)
+    run = Run.create(folder / "run", "links", [store.path], ["steps=12", "batch_size=2", "device=cpu"])
+    return load_model(train(run))
+
+
+def test_a_trained_model_scores_every_candidate_and_says_what_it_learnt_from(trained):
+    nuclei = tissue(seed=5)
+    candidates, probability = score_links(trained, nuclei, SPACING)
+    true = is_among(candidates.pairs, rows_of(nuclei))
+    assert true.sum() >= 0.99 * len(nuclei.links)
+    assert ((probability > 0.5) == true).mean() > 0.97
+    evidence = trained.card.evidence
+    assert evidence.metrics["proposal_recall"] > 0.98
+    assert evidence.metrics["search_radius"] >= 0.8
+    text = trained.card.to_markdown()
+    assert "which nucleus of the next frame is the same nucleus" in text
+    assert "nearest-neighbour distances" in text
+    assert "links and 33 divisions in 12 frames" in text
+
+
+def test_a_model_links_points_three_times_as_far_apart_as_well(trained):
+    nuclei = tissue(seed=5)
+    _, there = score_links(trained, nuclei, SPACING)
+    _, here = score_links(trained, nuclei, Spacing(6.0, 1.5, 1.5))
+    assert here == pytest.approx(there, abs=1e-3)
+
+
+def test_a_long_film_is_scored_in_stretches_with_the_same_result(trained, monkeypatch):
+    nuclei = tissue(seed=5, n=50, n_frames=24)
+    _, whole = score_links(trained, nuclei, SPACING)
+    monkeypatch.setattr(links, "_MOST_AT_ONCE", 1500)
+    _, parts = score_links(trained, nuclei, SPACING)
+    assert parts == pytest.approx(whole, abs=1e-3)
+
+
+def test_a_model_that_looks_at_the_image_asks_for_it(trained, monkeypatch):
+    plan = {**trained.card.plan, "look": {
+        "grid": {"voxel_diameters_zyx": (0.2, 0.2, 0.2), "stem": (1, 2, 2), "strides": ((1, 2, 2), (2, 2, 2))},
+        "crop_zyx": (4, 8, 8), "n_channels": 1, "diameter_um": 4.0,
+    }}  # fmt: skip
+    sees = replace(trained, card=trained.card.model_copy(update={"plan": plan}))
+    network = LinksTask().network(LinksTask.plan.model_validate(plan), LinksTask.config())
+    monkeypatch.setattr(links, "network_of", lambda *_: (network.eval(), LinksTask.plan.model_validate(plan)))
+    with pytest.raises(AnlageError, match="looks at the image around the nuclei: give the image"):
+        score_links(sees, tissue(), SPACING)
