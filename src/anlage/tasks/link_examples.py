@@ -21,6 +21,8 @@ MOST_PER_FRAME = 150
 """Nuclei of a frame that an example shows at most, those around one of them."""
 DIVIDING_SHARE = 0.4
 """Share of examples drawn around a division."""
+NOISY_SHARE = 0.4
+"""Share of examples shown as a detector might have found them."""
 BASE_SHARE = 0.5
 """Share of examples that look at every frame."""
 
@@ -119,7 +121,7 @@ class LinkExamples:
         if not self.setting.augment:
             return Variation()
         mirror = (bool(rng.random() < 0.5), bool(rng.random() < 0.5), False)  # the other way round is a turn more
-        noisy = rng.random() < 0.6
+        noisy = rng.random() < NOISY_SHARE
         return Variation(
             # pixels are turned by right angles only, points by any
             angle=0.0 if self.plan.look is not None else float(rng.uniform(0, 2 * np.pi)),

@@ -27,8 +27,8 @@ AROUND = 6
 """Nuclei told of in each of the three frames around a nucleus."""
 N_NEARBY = 8
 """Numbers of each of them: place (3), distance, which frame (3), whether there is one."""
-N_NODE = 9
-"""Numbers of each nucleus."""
+N_NODE = 14
+"""Numbers of each nucleus, the last five of the whole film."""
 N_EDGE = 18
 """Numbers of each candidate."""
 _FAR = 4.0
@@ -122,7 +122,7 @@ class LinkGraph:
     nearby
         (N, 3·6, 8) the points around each nucleus.
     node
-        (N, 9) numbers of each nucleus.
+        (N, 14) numbers of each nucleus.
     pairs
         (E, 2) rows of the earlier and the later nucleus.
     edge
@@ -147,9 +147,11 @@ def describe(film: Film, candidates: Candidates) -> LinkGraph:
     plausible = plausible_links(t, p, candidates, film.ahead, film.over)
     prior, divides = _log_odds(plausible.links), _log_odds(plausible.divides)
     missed = missed_by(p, candidates, film.ahead, film.over, film.scale_um)
+    came = np.bincount(candidates.pairs[:, 1], plausible.links, len(t)).astype(np.float64)
+    whole = np.tile(np.array(plausible.film, dtype=np.float32), (len(t), 1))
     return LinkGraph(
         nearby=_nearby(film),
-        node=_nodes(film, divides, np.bincount(candidates.pairs[:, 1], plausible.links, len(t)).astype(np.float64)),
+        node=np.column_stack([_nodes(film, divides, came), whole]),
         pairs=candidates.pairs,
         edge=_edges(film, candidates, missed, prior),
         prior=prior.astype(np.float32),

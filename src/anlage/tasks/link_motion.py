@@ -8,6 +8,7 @@ for assignments see Huang & Jebara 2009, arXiv:0908.1769), and spread and rates 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,8 @@ class Plausible:
 
     links: Numbers
     divides: Numbers
+    film: tuple[float, ...]
+    """Read off the film: spread, half the distance between daughters, log10 of how often nuclei appear, end and divide."""
 
 
 def plausible_links(
@@ -125,7 +128,7 @@ def plausible_links(
     """
     t, p = np.asarray(frames, dtype=np.int64), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
     if not len(candidates):
-        return Plausible(np.zeros(0), np.full(len(t), _FLOOR))
+        return Plausible(np.zeros(0), np.full(len(t), _FLOOR), _told(_Rates(0.2, 0.3)))
     ahead = motion or local_motion(t, p)
     if over is None and (candidates.steps == 2).any():
         over = local_motion(t, p, step=2, once=ahead)
@@ -141,7 +144,12 @@ def plausible_links(
         rates = graph.rates(chance, pairs, rates)
         chance, pairs = graph.marginals(rates, _FURTHER_SWEEPS)
     divides = pairs.sum(axis=(1, 2)) / 2
-    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR))
+    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), _told(rates))
+
+
+def _told(rates: _Rates) -> tuple[float, ...]:
+    often = (rates.appears, rates.ends, rates.divides)
+    return (rates.spread, rates.apart, *(math.log10(rate) for rate in often))
 
 
 class _Graph:

@@ -30,7 +30,7 @@ WIDER = 1.25
 """The search radius is so much larger than the training links need: other films move otherwise."""
 RECALL = 0.999
 """Share of the training links that the search radius has to hold."""
-LEAST_RADIUS, LARGEST_RADIUS = 0.8, 3.0
+LEAST_RADIUS, LARGEST_RADIUS = 1.5, 3.0
 FEWEST = 10
 """Links below which nothing can be learnt and held out."""
 MOST_HELD_OUT = 6000
