@@ -17,6 +17,7 @@ def configure_evaluate(parser: Parser) -> None:
         "both have links, tracks and divisions are scored as well: DET, TRA, LNK, CT and BC of the Cell Tracking Challenge.",
         "anlage evaluate found.csv truth.csv --spacing 2,0.5,0.5",
         "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
+        "anlage evaluate events.csv scored.csv --interval 300",
         "anlage evaluate tracks.geff truth.geff --expected-nuclei 30000",
     )
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
@@ -41,6 +42,10 @@ def configure_evaluate(parser: Parser) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
+    from anlage.io.event_tables import is_event_table, is_window_table
+
+    if is_event_table(options.result) or is_window_table(options.result):
+        return _events(options)
     from anlage.evaluation import evaluate
 
     report = evaluate(
@@ -48,5 +53,28 @@ def run_evaluate(options: argparse.Namespace) -> int:
         ignore_smaller_than=options.ignore_smaller_than, expected_nuclei=options.expected_nuclei,
         kind=options.kind, axes=options.axes, interval_s=options.interval,
     )  # fmt: skip
+    print(report.model_dump_json(indent=2) if options.json else report.to_text())
+    return 0
+
+
+def _events(options: argparse.Namespace) -> int:
+    """Events against true ones: a table of events, or the signals on which a human scored them."""
+    import dataclasses
+
+    from anlage.evaluation.events import evaluate_events, evaluate_windows
+    from anlage.events import Events
+    from anlage.io.event_tables import is_event_table, is_window_table, read_events, read_window_table
+    from anlage.io.signals import open_signals
+
+    if is_window_table(options.result):
+        report = evaluate_windows(read_window_table(options.result), open_signals(options.truth).scores)
+        print(report.model_dump_json(indent=2) if options.json else report.to_text())
+        return 0
+    told = read_events(options.result)
+    is_table = is_event_table(options.truth)
+    truth = read_events(options.truth) if is_table else Events.of_signals(open_signals(options.truth))
+    if options.interval is not None:
+        told, truth = (dataclasses.replace(e, interval_s=options.interval) for e in (told, truth))
+    report = evaluate_events(told, truth)
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0

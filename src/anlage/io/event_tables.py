@@ -13,7 +13,7 @@ from anlage.events import Events
 from anlage.io.atomic import replacing
 from anlage.io.text_columns import TextColumns
 
-__all__ = ["is_event_table", "read_events", "write_events"]
+__all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "write_events"]
 
 _OURS = ("track_id", "class", "frame", "time_s", "probability")
 _NEEDED = ("track_id", "frame")
@@ -21,12 +21,17 @@ _NEEDED = ("track_id", "frame")
 
 def is_event_table(path: str | Path) -> bool:
     """Whether a CSV holds events: it has the columns track_id and frame, and no row for each frame of a signal."""
-    path = Path(path)
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        names = [name.strip().lower() for name in file.readline().strip().split(",")]
-    return all(name in names for name in _NEEDED)
+    return _has(path, _NEEDED)
+
+
+def is_window_table(path: str | Path) -> bool:
+    """Whether a CSV holds the results of windows: it has the columns window and probability."""
+    return _has(path, ("window", "probability"))
+
+
+def read_window_table(path: str | Path) -> npt.NDArray[np.float64]:
+    """Probability of each window, in order; NaN where it has none."""
+    return TextColumns(Path(path), "a table of windows needs window and probability").numbers("probability")
 
 
 def read_events(path: str | Path) -> Events:
@@ -84,3 +89,12 @@ def _rounded(column: Any) -> Any:
     if column.dtype.kind != "f":
         return column
     return np.array([float(f"{value:.6g}") for value in column])
+
+
+def _has(path: str | Path, wanted: tuple[str, ...]) -> bool:
+    path = Path(path)
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        names = [name.strip().lower() for name in file.readline().strip().split(",")]
+    return all(name in names for name in wanted)

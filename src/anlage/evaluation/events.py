@@ -1,0 +1,468 @@
+"""How well events were told: classes and times, occurrences in traces, probabilities; and what events say of a population."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from anlage.calibration import expected_calibration_error
+from anlage.errors import AnlageError
+from anlage.events import Events
+from anlage.frozen import Frozen
+from anlage.signals import Signals
+
+__all__ = [
+    "AlignedMean",
+    "EventReport",
+    "Survival",
+    "aligned_mean",
+    "evaluate_events",
+    "evaluate_windows",
+    "event_rate",
+    "precision_recall",
+    "roc",
+    "survival",
+]
+
+_NAMES = ("event", "no event", "other")
+_ENOUGH = 20
+_Z = 1.959964
+
+
+class EventReport(Frozen):
+    """Events that were told against the true ones."""
+
+    kind: str
+    """once: a class and a time for each track; repeated: occurrences in traces; windows: a score for each window."""
+    n: int
+    """Tracks, true occurrences or windows that were compared."""
+    accuracy: float | None = None
+    """Share whose class is right."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Counts: a row for each true class, a column for each class told."""
+    classes: tuple[str, ...] = ()
+    """Names of these rows and columns."""
+    precision: float
+    """Of the events that were told, this share is right."""
+    recall: float
+    """Of the true events, this share was told."""
+    f1: float
+    """Both together."""
+    tp: int
+    """True events that were told."""
+    fp: int
+    """Events told that are none."""
+    fn: int
+    """True events that were not told."""
+    auc: float | None = None
+    """Area under the ROC curve of the probability of an event; None without probabilities."""
+    average_precision: float | None = None
+    """Area under the precision–recall curve."""
+    best_threshold: float | None = None
+    """Probability at which hits minus false alarms are most, as shares."""
+    ece: float | None = None
+    """Expected calibration error; None of too few."""
+    median_error_frames: float | None = None
+    """Median distance in time of events that both tell, in frames."""
+    mean_error_frames: float | None = None
+    """Mean distance in time."""
+    median_error_min: float | None = None
+    """Median distance in time, in minutes; None where the interval is unknown."""
+    mean_error_min: float | None = None
+    """Mean distance in time, in minutes."""
+    notes: tuple[str, ...] = Field(default=())
+    """What should be known about these numbers."""
+
+    def to_text(self) -> str:
+        """For people to read."""
+        lines = [f"Events ({self.kind}), {self.n} compared."]
+        lines.append(
+            f"F1 {self.f1:.3f}: precision {self.precision:.3f}, recall {self.recall:.3f} ({self.tp} found, {self.fp} wrong, "
+            f"{self.fn} missed)."
+        )
+        if self.accuracy is not None:
+            lines.append(f"Accuracy of the classes {self.accuracy:.3f}.")
+        if self.confusion:
+            lines += ["True class (rows) and told (columns: counts; of the true; of the told):"]
+            counts = np.array(self.confusion)
+            for i, name in enumerate(self.classes):
+                row = ", ".join(
+                    f"{told} {counts[i, j]} ({_share(counts[i, j], counts[i].sum())}; {_share(counts[i, j], counts[:, j].sum())})"
+                    for j, told in enumerate(self.classes)
+                )
+                lines.append(f"  {name}: {row}")
+        if self.median_error_frames is not None:
+            minutes = "" if self.median_error_min is None else f" = {self.median_error_min:.3g} min"
+            mean = "" if self.mean_error_min is None else f" = {self.mean_error_min:.3g} min"
+            lines.append(
+                f"Time error: median {self.median_error_frames:.3g} frames{minutes}, mean {self.mean_error_frames:.3g} frames{mean}."
+            )
+        if self.auc is not None:
+            best = "" if self.best_threshold is None else f"; best threshold {self.best_threshold:.2f}"
+            lines.append(f"ROC AUC {self.auc:.4f}, average precision {self.average_precision:.4f}{best}.")
+        if self.ece is not None:
+            lines.append(f"A stated probability is off by {100 * self.ece:.1f} percentage points on average.")
+        return "\n".join([*lines, *self.notes])
+
+
+def evaluate_events(told: Events, truth: Events, *, tolerance_frames: float | None = None) -> EventReport:
+    """Compare events of the same signals.
+
+    Parameters
+    ----------
+    told
+        By a network.
+    truth
+        By a human. Tracks that were removed (class above 2) count for nothing.
+    tolerance_frames
+        Largest distance in time of two occurrences that are the same, of the kind *repeated*. None: a quarter of the
+        median time between true ones, at most.
+
+    Raises
+    ------
+    AnlageError
+        If they are of different kinds, or have no track in common.
+    """
+    if told.kind != truth.kind:
+        raise AnlageError(
+            f"The result tells events of the kind '{told.kind}', the truth of the kind '{truth.kind}'; give tables of one kind."
+        )
+    return _once(told, truth) if truth.kind == "once" else _repeated(told, truth, tolerance_frames)
+
+
+def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[np.int64]) -> EventReport:
+    """Compare probabilities of windows, in their order, with their scores; unclear and unscored windows count for nothing.
+
+    Raises
+    ------
+    AnlageError
+        If their numbers differ, or nothing is scored.
+    """
+    if len(probability) != len(scores):
+        raise AnlageError(
+            f"There are {len(probability)} results but {len(scores)} windows; give the windows that were predicted."
+        )
+    clear = np.isin(scores, (0, 1)) & np.isfinite(probability)
+    if not clear.any():
+        raise AnlageError("None of the windows is scored 0 or 1, so there is nothing to compare with.")
+    p, truth = probability[clear], scores[clear] == 1
+    told = p >= 0.5
+    confusion = [
+        [int((~told & ~truth).sum()), int((told & ~truth).sum())],
+        [int((~told & truth).sum()), int((told & truth).sum())],
+    ]
+    return EventReport(
+        kind="windows",
+        n=int(clear.sum()),
+        accuracy=float((told == truth).mean()),
+        confusion=tuple(tuple(row) for row in confusion),
+        classes=("no event", "event"),
+        **_found(confusion[1][1], confusion[0][1], confusion[1][0]),
+        **_ranked(p, truth),
+        ece=expected_calibration_error(p, truth) if len(p) >= _ENOUGH else None,
+    )
+
+
+def roc(
+    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """False-alarm and hit rates as the threshold falls, and the thresholds; from (0, 0) to (1, 1)."""
+    threshold, hits, alarms = _cumulative(probability, truth)
+    n, m = max(1, int(truth.sum())), max(1, int((~truth).sum()))
+    return np.append(0, alarms / m), np.append(0, hits / n), np.append(np.inf, threshold)
+
+
+def precision_recall(
+    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Precision and recall as the threshold falls, and the thresholds."""
+    threshold, hits, alarms = _cumulative(probability, truth)
+    return hits / np.maximum(hits + alarms, 1), hits / max(1, int(truth.sum())), threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Survival:
+    """Share of tracks without the event as time goes on (Kaplan & Meier 1958), with a 95 % band.
+
+    Parameters
+    ----------
+    times
+        (K,) times at which events happened, in frames from each track's start (or from another event).
+    share, low, high
+        (K,) share without the event after each, and its band.
+    n, n_events
+        Tracks, and those with an event.
+    interval_s
+        Time between two frames in seconds; None where unknown.
+    """
+
+    times: npt.NDArray[np.float64]
+    share: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    n: int
+    n_events: int
+    interval_s: float | None
+
+    @property
+    def median(self) -> float:
+        """Time by which half have had the event, in frames; NaN if it is not reached."""
+        below = np.flatnonzero(self.share <= 0.5)
+        return float(self.times[below[0]]) if len(below) else float("nan")
+
+
+def survival(events: Events, signals: Signals, *, since: Events | None = None) -> Survival:
+    """How long tracks stay without the event; those that end before it count as long as they were seen (censored).
+
+    Parameters
+    ----------
+    events
+        Of the kind *once*. Tracks of the class other (2) are left out: their event was before the first frame.
+    signals
+        The tracks: they tell from when to when each was seen.
+    since
+        Another event from which time counts, in place of each track's first frame; tracks without it are left out.
+    """
+    from scipy.stats import CensoredData, ecdf
+
+    spans = {int(i): s + signals.first_frame for i, s in zip(signals.ids, signals.spans, strict=True)}
+    starts = {int(i): float(s[0]) for i, s in spans.items()}
+    if since is not None:
+        starts = {
+            int(t): float(f) for t, f in zip(since.tracks[since.happened], since.frames[since.happened], strict=True)
+        }
+    seen: dict[str, list[float]] = {"event": [], "censored": []}
+    for track, kind, frame in zip(events.tracks, events.classes, events.frames, strict=True):
+        start = starts.get(int(track))
+        if start is None or int(track) not in spans or kind > 1:
+            continue
+        is_event = kind == 0 and np.isfinite(frame) and frame >= start
+        end = float(frame) if is_event else float(spans[int(track)][1])
+        if end > start:
+            seen["event" if is_event else "censored"].append(end - start)
+    if not seen["event"]:
+        raise AnlageError("No track has the event, so there is no survival curve; score or predict some first.")
+    found = ecdf(CensoredData(uncensored=seen["event"], right=seen["censored"])).sf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        band = found.confidence_interval(0.95, method="log-log")
+    share = np.asarray(found.probabilities)
+    low, high = (np.where(np.isfinite(b), b, share) for b in (band.low.probabilities, band.high.probabilities))
+    happened = np.isin(found.quantiles, seen["event"])
+    n = len(seen["event"]) + len(seen["censored"])
+    return Survival(
+        np.asarray(found.quantiles)[happened], share[happened], low[happened], high[happened], n, len(seen["event"]), signals.interval_s
+    )  # fmt: skip
+
+
+def event_rate(events: Events, signals: Signals) -> tuple[float, tuple[float, float]]:
+    """Events per track and hour (per track and frame where the interval is unknown), with its 95 % interval.
+
+    The time that each track was under observation counts: to its event if that happens once, else to its end. The interval
+    is Garwood's (1936), exact for a Poisson process.
+    """
+    from scipy.stats import chi2
+
+    low, high = signals.spans.T + signals.first_frame
+    seen = dict(zip(signals.ids.tolist(), (high - low).tolist(), strict=True))
+    if events.kind == "once":
+        start = dict(zip(signals.ids.tolist(), low.tolist(), strict=True))
+        for track, frame in zip(events.tracks[events.happened], events.frames[events.happened], strict=True):
+            if int(track) in seen:
+                seen[int(track)] = max(0.0, float(frame) - start[int(track)])
+        for track in events.tracks[events.classes > 1]:
+            seen.pop(int(track), None)
+    time = float(sum(seen.values())) * (1.0 if signals.interval_s is None else signals.interval_s / 3600)
+    n = int(np.isin(events.tracks[events.happened], list(seen)).sum())
+    if time <= 0:
+        raise AnlageError("No track was under observation, so there is no rate of events.")
+    bounds = (chi2.ppf(0.025, 2 * n) / 2 if n else 0.0, chi2.ppf(0.975, 2 * n + 2) / 2)
+    return n / time, (float(bounds[0]) / time, float(bounds[1]) / time)
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedMean:
+    """A signal around events.
+
+    Parameters
+    ----------
+    frames
+        (K,) frames from the event, negative before it.
+    mean, low, high
+        (K,) mean over events and its 95 % band (normal); NaN where fewer than `fewest` were measured.
+    n
+        (K,) events that were measured there.
+    """
+
+    frames: npt.NDArray[np.float64]
+    mean: npt.NDArray[np.float64]
+    low: npt.NDArray[np.float64]
+    high: npt.NDArray[np.float64]
+    n: npt.NDArray[np.int64]
+
+
+def aligned_mean(
+    signals: Signals, name: str, events: Events, *, before: int = 20, after: int = 20, fewest: int = 3
+) -> AlignedMean:
+    """Mean of a signal over all events, aligned on their times, with a confidence band.
+
+    Parameters
+    ----------
+    signals
+        The tracks.
+    name
+        Of the signal.
+    events
+        Whose times to align on.
+    before, after
+        Frames around the event.
+    fewest
+        Events from which a mean is worth telling.
+    """
+    values = signals.chosen([name]).values[:, 0]
+    row_of = {int(track): i for i, track in enumerate(signals.ids)}
+    offsets = np.arange(-before, after + 1, dtype=np.float64)
+    rows = []
+    at = np.arange(signals.n_frames)
+    for track, frame in zip(events.tracks[events.happened], events.frames[events.happened], strict=True):
+        i = row_of.get(int(track))
+        if i is None:
+            continue
+        known = np.isfinite(values[i])
+        if not known.any():
+            continue
+        wanted = offsets + frame - signals.first_frame
+        drawn = np.interp(wanted, at[known], values[i, known], left=np.nan, right=np.nan)
+        rows.append(drawn)
+    stack = np.array(rows).reshape(-1, len(offsets))
+    n = np.isfinite(stack).sum(axis=0)
+    total = np.nansum(stack, axis=0)
+    mean = np.where(n >= fewest, total / np.maximum(n, 1), np.nan)
+    spread = np.sqrt(np.nansum((stack - mean) ** 2, axis=0) / np.maximum(n - 1, 1))
+    half = _Z * spread / np.sqrt(np.maximum(n, 1))
+    return AlignedMean(offsets, mean, mean - half, mean + half, n)
+
+
+def _once(told: Events, truth: Events) -> EventReport:
+    counted = truth.select(truth.classes <= 2)
+    common, here, there = np.intersect1d(told.tracks, counted.tracks, return_indices=True)
+    if not len(common):
+        raise AnlageError("Result and truth have no track in common; are they of the same signals?")
+    told, counted = told.select(here), counted.select(there)
+    confusion = np.zeros((3, 3), dtype=np.int64)
+    np.add.at(confusion, (counted.classes, np.minimum(told.classes, 2)), 1)
+    both = told.happened & counted.happened
+    tp, fp, fn = int(confusion[0, 0]), int(confusion[1:, 0].sum()), int(confusion[0, 1:].sum())
+    chance = told.properties.get("probability_event")
+    is_event = counted.classes == 0
+    return EventReport(
+        kind="once",
+        n=len(common),
+        accuracy=float(np.trace(confusion) / len(common)),
+        confusion=tuple(tuple(int(v) for v in row) for row in confusion),
+        classes=_NAMES,
+        **_found(tp, fp, fn),
+        **_ranked(None if chance is None else np.asarray(chance, dtype=np.float64), is_event),
+        ece=_ece(told.probability, told.classes == counted.classes),
+        **_errors(told.frames[both] - counted.frames[both], counted.interval_s or told.interval_s),
+        notes=_left_out(len(truth), len(common)),
+    )
+
+
+def _repeated(told: Events, truth: Events, tolerance: float | None) -> EventReport:
+    """Occurrences are paired one to one in time, the nearest first."""
+    gaps = [np.diff(np.sort(truth.frames[truth.tracks == track])) for track in np.unique(truth.tracks)]
+    between = np.concatenate(gaps) if gaps else np.zeros(0)
+    reach = tolerance if tolerance is not None else float(np.median(between)) / 4 if len(between) else 10.0
+    pairs: list[tuple[int, int]] = []
+    for track in np.unique(truth.tracks):
+        a, b = np.flatnonzero(told.tracks == track), np.flatnonzero(truth.tracks == track)
+        pairs += [(int(a[i]), int(b[j])) for i, j in _paired(told.frames[a], truth.frames[b], reach)]
+    rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    within = np.isin(told.tracks, truth.tracks)
+    right = np.zeros(len(told), dtype=bool)
+    right[rows[:, 0]] = True
+    tp = len(rows)
+    return EventReport(
+        kind="repeated",
+        n=len(truth),
+        **_found(tp, int(within.sum()) - tp, len(truth) - tp),
+        ece=_ece(told.probability[within], right[within]),
+        **_errors(told.frames[rows[:, 0]] - truth.frames[rows[:, 1]], truth.interval_s or told.interval_s),
+        notes=(f"Occurrences up to {reach:.4g} frames apart are the same.",),
+    )
+
+
+def _paired(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], reach: float) -> list[tuple[int, int]]:
+    from scipy.spatial import KDTree
+
+    if not len(a) or not len(b):
+        return []
+    near = KDTree(a[:, None]).sparse_distance_matrix(KDTree(b[:, None]), reach, output_type="coo_matrix")
+    order = np.argsort(near.data, kind="stable")
+    used_a, used_b, found = set[int](), set[int](), []
+    for i, j in zip(near.row[order].tolist(), near.col[order].tolist(), strict=True):
+        if i not in used_a and j not in used_b:
+            used_a.add(i)
+            used_b.add(j)
+            found.append((i, j))
+    return found
+
+
+def _found(tp: int, fp: int, fn: int) -> dict[str, Any]:
+    return {
+        "precision": tp / max(tp + fp, 1), "recall": tp / max(tp + fn, 1), "f1": 2 * tp / max(2 * tp + fp + fn, 1),
+        "tp": tp, "fp": fp, "fn": fn,
+    }  # fmt: skip
+
+
+def _ranked(probability: npt.NDArray[np.float64] | None, truth: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    if probability is None or not np.isfinite(probability).all() or truth.all() or not truth.any():
+        return {}
+    alarms, hits, threshold = roc(probability, truth)
+    precision, recall, _ = precision_recall(probability, truth)
+    return {
+        "auc": float(np.trapezoid(hits, alarms)),
+        "average_precision": float((np.diff(recall, prepend=0.0) * precision).sum()),
+        "best_threshold": float(threshold[(hits - alarms).argmax()]),
+    }
+
+
+def _errors(difference: npt.NDArray[np.float64], interval_s: float | None) -> dict[str, Any]:
+    if not len(difference):
+        return {}
+    found = {"median": float(np.median(np.abs(difference))), "mean": float(np.abs(difference).mean())}
+    named: dict[str, Any] = {f"{name}_error_frames": value for name, value in found.items()}
+    if interval_s is not None:
+        named |= {f"{name}_error_min": value * interval_s / 60 for name, value in found.items()}
+    return named
+
+
+def _ece(probability: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float | None:
+    known = np.isfinite(probability)
+    if int(known.sum()) < _ENOUGH:
+        return None
+    return expected_calibration_error(probability[known], right[known])
+
+
+def _left_out(n: int, common: int) -> tuple[str, ...]:
+    return (
+        () if n == common else (f"{n - common} tracks of the truth were removed or have no result; they are left out.",)
+    )
+
+
+def _cumulative(
+    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Thresholds from high to low, and how many events and others reach each."""
+    order = np.argsort(-probability, kind="stable")
+    p, right = probability[order], truth[order]
+    last = np.flatnonzero(np.append(p[:-1] > p[1:], True))
+    return p[last], np.cumsum(right)[last], np.cumsum(~right)[last]
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "–"
