@@ -148,7 +148,9 @@ def _radii(nuclei: Annotations, radius_um: float | None, notes: list[str]) -> Fl
         )
     usual = float(np.median(nuclei.radius_um[known]))
     if not known.all():
-        notes.append(f"{int((~known).sum())} nuclei have no radius; {usual:.2f} µm, the median of the others, was taken.")
+        notes.append(
+            f"{int((~known).sum())} nuclei have no radius; {usual:.2f} µm, the median of the others, was taken."
+        )
     return np.where(known, nuclei.radius_um, usual)
 
 
@@ -161,9 +163,13 @@ class _Voxels:
 
 
 def _brightness(
-    nuclei: Annotations, image: TimeLapse, spacing: Spacing, radii: Floats, on_progress: Callable[[int, int], None] | None
+    nuclei: Annotations,
+    image: TimeLapse,
+    spacing: Spacing,
+    radii: Floats,
+    on_progress: Callable[[int, int], None] | None,
 ) -> dict[str, Floats]:
-    names = [f"{channel}_{statistic}" for channel in image.channels for statistic in _STATISTICS]
+    names = [f"{channel.replace(' ', '_')}_{statistic}" for channel in image.channels for statistic in _STATISTICS]
     found = np.full((len(nuclei), len(names)), np.nan)
     frames = np.unique(nuclei.frames)
     for done, t in enumerate(frames.tolist()):
@@ -202,9 +208,7 @@ def _frame(image: TimeLapse, t: int, voxels: list[_Voxels]) -> tuple[npt.NDArray
     return low, image.read(_box(t, low, high))[0].astype(np.float64)
 
 
-def _pixels(
-    image: TimeLapse, t: int, part: _Voxels, whole: tuple[npt.NDArray[np.int64], Floats] | None
-) -> Floats:
+def _pixels(image: TimeLapse, t: int, part: _Voxels, whole: tuple[npt.NDArray[np.int64], Floats] | None) -> Floats:
     shape = np.array(part.mask.shape)
     if whole is None:
         return image.read(_box(t, np.array(part.start), np.array(part.start) + shape))[0].astype(np.float64)
@@ -230,7 +234,8 @@ def _ball(centre: Floats, radius_um: float, spacing: Spacing, image: TimeLapse) 
     if (np.rint(centre) < 0).any() or (np.rint(centre) >= shape).any():
         return None
     axes = [(np.arange(a, b) - c) * s for a, b, c, s in zip(low, high, centre, size, strict=True)]
-    squared = sum(np.meshgrid(*(np.where(n > 1, axis, 0.0) ** 2 for axis, n in zip(axes, shape, strict=True)), indexing="ij"))
+    z, y, x = (np.where(n > 1, axis, 0.0) ** 2 for axis, n in zip(axes, shape, strict=True))
+    squared = z[:, None, None] + y[:, None] + x
     mask = np.asarray(squared <= radius_um**2)
     if not mask.any():
         mask = np.asarray(squared == np.min(squared))

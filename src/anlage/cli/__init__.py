@@ -27,6 +27,7 @@ COMMANDS = {
     "watch": ("anlage.cli.runs", "follow a training from another terminal"),
     "predict": ("anlage.cli.predict", "find nuclei in an image with a trained model, or at once without one"),
     "track": ("anlage.cli.track", "link nuclei to tracks and lineages, each link with its probability"),
+    "signals": ("anlage.cli.signals", "measure brightness, shape and movement along tracks"),
     "evaluate": ("anlage.cli.evaluate", "compare a result with the truth"),
     "measure": ("anlage.cli.measure", "measure every object of a label image in µm, with its brightness"),
     "mesh": ("anlage.cli.mesh", "write the surfaces of objects as PLY, OBJ or STL in µm, or as point clouds"),

@@ -32,6 +32,7 @@ def run_signals(options: argparse.Namespace) -> int:
 
     from anlage.cli.arguments import open_as_told
     from anlage.cli.bars import counting
+    from anlage.errors import AnlageError
     from anlage.io import open_annotations
     from anlage.io.atomic import check_apart, check_replaceable
     from anlage.io.signals import is_signals, write_signals
@@ -39,16 +40,14 @@ def run_signals(options: argparse.Namespace) -> int:
 
     output = Path(options.output)
     if not is_signals(output) or output.suffix.lower() in (".h5", ".hdf5"):
-        from anlage.errors import AnlageError
-
         raise AnlageError(f"'{output}' cannot hold signals of tracks; choose a name that ends in .csv, .tsv or .npy.")
     image = None if options.image == "-" else open_as_told(options.image, options)
     if image is not None:
         check_apart(output, options.image)
     check_replaceable(output, None)
-    nuclei = open_annotations(options.tracks, image, spacing=options.spacing)
+    nuclei = open_annotations(options.tracks, image=image, spacing=options.spacing, interval_s=options.interval)
     movie = options.movie or ("" if image is None else Path(options.image).name.split(".")[0])
-    with counting("frames") as tell:
+    with counting("Measuring") as tell:
         signals = measure_signals(
             nuclei, image, spacing=options.spacing, interval_s=options.interval, radius_um=options.radius_um, movie=movie,
             on_progress=tell,

@@ -94,8 +94,8 @@ def trace_of_events(
     interval_s: float = 2e-5,
     rate_hz: float = 1.5,
     signal_to_noise: float = 5.0,
-    rise_s: float = 0.0006,
-    decay_s: float = 0.004,
+    rise_s: float = 0.0004,
+    decay_s: float = 0.0016,
 ) -> SyntheticTrace:
     """A recording with falling events (a difference of exponentials) at random times, on coloured noise and a slow drift.
 

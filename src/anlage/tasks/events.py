@@ -110,6 +110,7 @@ class EventsTask:
     title: ClassVar[str] = "Events"
     minutes: ClassVar[float] = 1.0
     most_steps: ClassVar[int] = 600
+    looks: ClassVar[int] = 8
     use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan

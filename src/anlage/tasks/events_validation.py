@@ -79,7 +79,7 @@ def validate(network: torch.nn.Module, examples: EventsExamples) -> Validation:
         loss = float(np.mean(np.logaddexp(0, np.where(truth, -1, 1) * read.logits[:, 0])))
         area = area_under_roc(read.logits[:, 0], truth)
         metrics = {"auc": area, "best_f1": _best_f1(read.logits[:, 0], truth)}
-        return Validation(loss, area - 0.05 * min(loss, 1.0), metrics)
+        return Validation(loss, area - 0.01 * min(loss, 1.0), metrics)
     probability = class_probabilities(read.logits, Calibration())
     chosen = probability[np.arange(len(tracks)), tracks.scores]
     loss = float(-np.log(chosen.clip(1e-12)).mean())

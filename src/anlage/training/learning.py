@@ -22,7 +22,7 @@ from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
 from anlage.training.preparation import decided, make_learner, open_stores, prepare, task_config
 from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
-from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
+from anlage.training.schedule import LOOKS, Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
 
 __all__ = ["learn"]
@@ -73,7 +73,7 @@ class _Training:
         self._config = job.run.config.training
         self._number = number_type(self._config, device)
         self._pace = Pace()
-        self._budget = Budget(_limit_s(job), _most_steps(job), self._config.validate_every, self._pace)
+        self._budget = Budget(_limit_s(job), _most_steps(job), self._config.validate_every, self._pace, _looks(job))
         self._meter = Meter(self._budget)
         saved = load_checkpoint(job.run.checkpoint_path)
         self._learner = make_learner(job, examples, device, fresh=saved is None)
@@ -260,7 +260,9 @@ class _Training:
     def _plan_by_number(self) -> None:
         steps = self._config.steps
         if steps is not None and not self._budget.is_timed:
-            self._note(steps=steps, validate_every=self._config.validate_every or looks_every(steps))
+            self._note(
+                steps=steps, validate_every=self._config.validate_every or looks_every(steps, looks=_looks(self._job))
+            )
 
     def _plan_by_time(self) -> None:
         """The machine's speed is known: look once, to know what a look takes, and fix the number of steps."""
@@ -342,6 +344,11 @@ def _most_steps(job: Job) -> int | None:
         return config.steps
     most: int | None = getattr(job.task, "most_steps", None)
     return most
+
+
+def _looks(job: Job) -> int:
+    """Looks at held-out data: as the task says, else as usual."""
+    return int(getattr(job.task, "looks", LOOKS))
 
 
 def _limit_s(job: Job) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-__all__ = ["MEASURED_STEPS", "Budget", "Pace", "decay_at", "learning_rate_at", "looks_every"]
+__all__ = ["LOOKS", "MEASURED_STEPS", "Budget", "Pace", "decay_at", "learning_rate_at", "looks_every"]
 
 MEASURED_STEPS = 6
 """Steps after which the machine's speed is known; the first, which warm up, do not count."""
-_LOOKS = 20
+LOOKS = 20
+"""Looks at held-out data in a training, unless its task says otherwise."""
 _LOOKING_SHARE = 0.12
 """Largest share of the time that validation may take."""
 _RESERVE = 0.04
@@ -42,7 +43,7 @@ def decay_at(step: int, highest: float) -> float:
     return min(highest, (1 + step) / (10 + step))
 
 
-def looks_every(steps: int, step_s: float = 0.0, look_s: float = 0.0) -> int:
+def looks_every(steps: int, step_s: float = 0.0, look_s: float = 0.0, *, looks: int = LOOKS) -> int:
     """Steps between two looks at held-out data.
 
     Parameters
@@ -51,8 +52,9 @@ def looks_every(steps: int, step_s: float = 0.0, look_s: float = 0.0) -> int:
         Steps in all.
     step_s, look_s
         Seconds that a step and a look take; 0 where unknown.
+    looks
+        Looks in all, where they do not take too long.
     """
-    looks = _LOOKS
     if look_s > 0:
         looks = min(looks, max(3, int(_LOOKING_SHARE * steps * step_s / look_s)))
     return max(1, min(steps, max(10, math.ceil(steps / looks))))
@@ -100,12 +102,15 @@ class Budget:
         Steps wanted between two looks at held-out data; None: chosen.
     pace
         What things take on this machine.
+    looks
+        Looks at held-out data in all, where `every` is not said.
     """
 
     limit_s: float
     most: int | None
     every: int | None
     pace: Pace
+    looks: int = LOOKS
 
     @property
     def is_timed(self) -> bool:
@@ -122,7 +127,7 @@ class Budget:
             Time spent.
         """
         roughly = step + self._further(seconds, every=10**9)
-        every = self.every or looks_every(roughly, self.pace.step_s, self.pace.look_s)
+        every = self.every or looks_every(roughly, self.pace.step_s, self.pace.look_s, looks=self.looks)
         steps = max(step + 1, step + self._further(seconds, every))
         return (steps if self.most is None else max(step, min(steps, self.most))), every
 

@@ -1,0 +1,231 @@
+"""Events on signals: the figures of docs/benchmarks.md.
+
+::
+
+    python docs/benchmark_events.py windows few once trace transfer --data ../shared/data --out /tmp/events-bench [--steps 600]
+
+Each part prints what it measured. Recordings, movies and traces that are scored are never learnt from, nor is anything
+chosen on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import shutil
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from anlage.cli import main
+from anlage.evaluation.events import evaluate_events, evaluate_windows
+from anlage.event_proposals import propose_by_template, windows_around
+from anlage.events import Events
+from anlage.inference.signal_events import probability_along
+from anlage.inference.trace_events import trace_events
+from anlage.io.event_tables import read_events
+from anlage.io.signals import write_signals
+from anlage.model import load_model
+from anlage.synthetic.signals import stepped_tracks, trace_of_events
+
+Clock = tuple[float, float]
+
+
+def human(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unique windows, scores and recordings; unclear windows left out, the longer ones cut."""
+    x, y, r = [], [], []
+    for path in sorted((data / "miniml" / "human_L23_scored").glob("*/*.h5")):
+        with h5py.File(path) as file:
+            x.append(file["events"][:, :750])
+            y.append(file["scores"][:])
+        r.append(np.full(len(x[-1]), int(path.name.split("_")[0])))
+    windows, scores, recordings = np.concatenate(x), np.concatenate(y), np.concatenate(r)
+    _, first = np.unique(windows.round(6), axis=0, return_index=True)
+    kept = np.sort(first)
+    kept = kept[scores[kept] < 2]
+    return windows[kept], scores[kept], recordings[kept]
+
+
+def folds(recordings: np.ndarray, n: int = 5) -> np.ndarray:
+    """A fold for each window: whole recordings, the largest first into the emptiest fold."""
+    names, counts = np.unique(recordings, return_counts=True)
+    load, fold = np.zeros(n), {}
+    for i in np.argsort(-counts, kind="stable"):
+        fold[names[i]] = int(load.argmin())
+        load[fold[names[i]]] += counts[i]
+    return np.array([fold[r] for r in recordings])
+
+
+def write_windows(path: Path, x: np.ndarray, y: np.ndarray, r: np.ndarray) -> Path:
+    with h5py.File(path, "w") as file:
+        file["events"], file["scores"], file["recording"] = x, y, r
+    return path
+
+
+def run(*arguments: object) -> None:
+    """A command, as typed; what it prints is shown only if it fails."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = main([str(a) for a in arguments])
+    if code:
+        raise SystemExit(f"{' '.join(map(str, arguments))} failed:\n{said.getvalue()}")
+
+
+def train(out: Path, name: str, files: list[Path], *options: str) -> tuple[Path, Clock]:
+    folder = out / name
+    shutil.rmtree(folder, ignore_errors=True)
+    wall, cpu = time.perf_counter(), time.process_time()
+    run("train", "events", *files, "-o", folder, *options)
+    return folder, (time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def scored(out: Path, model: Path, file: Path) -> np.ndarray:
+    run("predict", model, file, "-o", out / "told.csv")
+    return pd.read_csv(out / "told.csv")["probability"].to_numpy()
+
+
+def windows(data: Path, out: Path, settings: list[str]) -> None:
+    """Five folds grouped by recording."""
+    x, y, r = human(data)
+    fold, rows, clock = folds(r), [], np.zeros(2)
+    for k in range(5):
+        learn = write_windows(out / "learn.h5", x[fold != k], y[fold != k], r[fold != k])
+        test = write_windows(out / "test.h5", x[fold == k], y[fold == k], r[fold == k])
+        model, took = train(out, f"fold{k}", [learn], *settings)
+        report = evaluate_windows(scored(out, model, test), y[fold == k])
+        clock += took
+        rows.append((report.f1, report.auc, report.accuracy, report.ece))
+        print(
+            f"  fold {k}: F1 {report.f1:.3f}, AUC {report.auc:.4f}, accuracy {report.accuracy:.3f}, {took[1]:.0f} s CPU",
+            flush=True,
+        )
+    f1, auc, accuracy, ece = np.mean(rows, axis=0)
+    print(
+        f"windows: {len(y)} of 13 recordings, 5 folds by recording: mean F1 {f1:.3f}, AUC {auc:.4f}, accuracy {accuracy:.3f}, "
+        f"calibration error {ece:.3f}; {clock[0]:.0f} s wall, {clock[1]:.0f} s CPU for all folds"
+    )
+
+
+def few(data: Path, out: Path, settings: list[str]) -> None:
+    """From 100 scored windows alone, tested on the recordings of which none was seen."""
+    x, y, r = human(data)
+    fold, rows = folds(r), []
+    for k in range(5):
+        rng = np.random.default_rng(k)
+        chosen = rng.choice(np.flatnonzero(fold != k), 100, replace=False)
+        learn = write_windows(out / "learn.h5", x[chosen], y[chosen], r[chosen])
+        test = write_windows(out / "test.h5", x[fold == k], y[fold == k], r[fold == k])
+        model, took = train(out, f"few{k}", [learn], *settings)
+        report = evaluate_windows(scored(out, model, test), y[fold == k])
+        rows.append((report.f1, report.auc))
+        print(f"  fold {k}: F1 {report.f1:.3f}, AUC {report.auc:.4f}, {took[1]:.0f} s CPU", flush=True)
+    f1, auc = np.mean(rows, axis=0)
+    print(f"few: from 100 windows, 5 draws and folds: mean F1 {f1:.3f}, AUC {auc:.4f}")
+
+
+def once(data: Path, out: Path, settings: list[str]) -> None:
+    """Tracks with one step: 300 to learn from, 1,000 to test, three pairs of seeds."""
+    for seed in range(3):
+        write_signals(out / "learn.csv", stepped_tracks(300, seed=seed), event="")
+        test = stepped_tracks(1000, seed=100 + seed)
+        write_signals(out / "test.csv", test.scored(np.full(1000, -1), np.full(1000, np.nan)))
+        model, took = train(out, f"once{seed}", [out / "learn.csv"], *settings)
+        run("predict", model, out / "test.csv", "-o", out / "told.csv")
+        report = evaluate_events(read_events(out / "told.csv"), Events.of_signals(test))
+        print(
+            f"once, seeds {seed}: accuracy {report.accuracy:.4f}, time error median {report.median_error_frames:.2f}, mean "
+            f"{report.mean_error_frames:.2f} frames, calibration error {report.ece:.3f}; {took[0]:.0f} s wall, {took[1]:.0f} s CPU",
+            flush=True,
+        )
+
+
+def trace(data: Path, out: Path, settings: list[str]) -> None:
+    """A simulated recording of 30 s at 50 kHz: learnt from three others, proposed by template and scored by the truth."""
+    window, files = 600, []
+    for seed in range(3):
+        made = trace_of_events(30, seed=seed)
+        found = propose_by_template(made.signals.values[0, 0], window, direction=-1)
+        near = np.abs(found.samples[:, None] - made.onsets[None]).min(axis=1) < window / 8
+        cut, _ = windows_around(made.signals, 0, found.samples, window, near.astype(np.int64))
+        write_signals(out / f"windows{seed}.h5", cut)
+        files.append(out / f"windows{seed}.h5")
+    run_folder, took = train(out, "trace", files, *settings)
+    model = load_model(run_folder / "trace.anlage")
+    tp = fp = fn = 0
+    for seed in (100, 101, 102):
+        made = trace_of_events(30, seed=seed)
+        cpu, wall = time.process_time(), time.perf_counter()
+        told = trace_events(model, made.signals)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        seen = time.process_time()
+        probability_along(model, made.signals.values[0])
+        seen = time.process_time() - seen
+        truth = Events(np.ones(len(made.onsets), dtype=np.int64), "repeated", np.zeros(len(made.onsets), dtype=np.int64), made.onsets, np.full(len(made.onsets), np.nan), 2e-5)  # fmt: skip
+        report = evaluate_events(told, truth, tolerance_frames=100)
+        tp, fp, fn = tp + report.tp, fp + report.fp, fn + report.fn
+        print(
+            f"  trace {seed}: {report.tp} of {len(made.onsets)} found, {report.fp} wrong, median SNR {np.median(made.amplitudes):.1f}, time "
+            f"error {report.median_error_frames:.1f} samples; 75,000 windows: network {seen:.2f} s CPU, everything {cpu:.2f} s CPU ({wall:.1f} s wall)",
+            flush=True,
+        )
+    print(
+        f"trace: precision {tp / max(tp + fp, 1):.3f}, recall {tp / max(tp + fn, 1):.3f} at 0.5; training {took[1]:.0f} s CPU"
+    )
+
+
+def transfer(data: Path, out: Path, settings: list[str]) -> None:
+    """50 windows of a new recording: from a model of the other twelve, with the encoder frozen, and from scratch."""
+    x, y, r = human(data)
+    rows = []
+    for target in (8, 10, 12):
+        learn = write_windows(out / "learn.h5", x[r != target], y[r != target], r[r != target])
+        base, _ = train(out, f"base{target}", [learn], *settings)
+        rng = np.random.default_rng(target)
+        mine = rng.permutation(np.flatnonzero(r == target))
+        own = write_windows(out / "own.h5", x[mine[:50]], y[mine[:50]], r[mine[:50]])
+        test = write_windows(out / "test.h5", x[mine[50:]], y[mine[50:]], r[mine[50:]])
+        truth = y[mine[50:]]
+        scores = [evaluate_windows(scored(out, base, test), truth)]
+        short = ["--set", "steps=200"]
+        for name, options in (
+            ("warm", ("--from", base)),
+            ("frozen", ("--from", base, "--set", "freeze_encoder=true")),
+            ("scratch", ()),
+        ):
+            model, _ = train(out, f"{name}{target}", [own], *map(str, options), *short)
+            scores.append(evaluate_windows(scored(out, model, test), truth))
+        rows.append([(s.f1, s.auc or np.nan) for s in scores])
+        told = ", ".join(
+            f"{n} F1 {s.f1:.3f} AUC {s.auc:.3f}"
+            for n, s in zip(("as it is", "from it", "frozen", "scratch"), scores, strict=True)
+        )
+        print(f"  recording {target}: {told}", flush=True)
+    mean = np.mean(rows, axis=0)
+    print(
+        "transfer: "
+        + ", ".join(
+            f"{n} F1 {f:.3f} AUC {a:.3f}"
+            for n, (f, a) in zip(("as it is", "from it", "frozen", "scratch"), mean, strict=True)
+        )
+    )
+
+
+PARTS = {"windows": windows, "few": few, "once": once, "trace": trace, "transfer": transfer}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--steps", type=int, help="optimiser steps, on a machine that is too busy for times to mean anything"
+    )
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    chosen = [] if options.steps is None else ["--set", f"steps={options.steps}"]
+    for part in options.parts:
+        PARTS[part](options.data, options.out, chosen)

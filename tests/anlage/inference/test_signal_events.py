@@ -1,0 +1,172 @@
+"""Events all along a trace, and miniML's networks without TensorFlow."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+
+from anlage.errors import AnlageError
+from anlage.event_proposals import windows_around
+from anlage.inference.keras_model import is_keras, open_keras
+from anlage.inference.signal_events import are_traces, probability_along, score_windows, track_events
+from anlage.inference.trace_events import TraceSettings, measure_events, trace_events
+from anlage.io.signals import write_signals
+from anlage.model import load_model
+from anlage.signals import Signals
+from anlage.synthetic.signals import trace_of_events
+from anlage.training.loop import train
+from anlage.training.run import Run
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Learnt from the true events of two traces and from places without any."""
+    folder = tmp_path_factory.mktemp("trace")
+    files = []
+    for seed in (1, 2):
+        made = trace_of_events(6, seed=seed, rate_hz=10, signal_to_noise=6)
+        rng = np.random.default_rng(seed)
+        free = rng.integers(1000, 290_000, 400)
+        free = free[np.abs(free[:, None] - made.onsets[None]).min(axis=1) > 500][:60]
+        at = np.concatenate([made.onsets.astype(int), free])
+        cut, _ = windows_around(made.signals, 0, at, 600, np.repeat([1, 0], [len(made.onsets), len(free)]))
+        write_signals(folder / f"{seed}.h5", cut)
+        files.append(folder / f"{seed}.h5")
+    run = Run.create(folder / "run", "events", files, ["steps=70", "batch_size=32"])
+    train(run)
+    return load_model(run.target_path)
+
+
+def test_events_of_a_trace_are_found_and_measured(model):
+    made = trace_of_events(6, seed=11, rate_hz=4, signal_to_noise=8)
+    assert are_traces(model, made.signals)
+    told = trace_events(model, made.signals)
+    distance = np.abs(told.frames[:, None] - made.onsets[None])
+    assert (distance.min(axis=1) < 60).mean() > 0.8
+    assert (distance.min(axis=0) < 60).mean() > 0.7
+    right = distance.min(axis=1) < 60
+    size = made.amplitudes[distance.argmin(axis=1)]
+    assert np.median(-told.properties["amplitude"][right] / size[right]) == pytest.approx(1, abs=0.25)
+    assert np.nanmedian(told.properties["half_decay_s"]) == pytest.approx(0.0016 * np.log(2), rel=0.5)
+    nothing = trace_events(model, made.signals, TraceSettings(threshold=1.0))
+    assert len(nothing) < len(told)
+
+
+def test_long_traces_are_seen_in_pieces_that_fit_together(model, monkeypatch):
+    trace = trace_of_events(2, seed=5, rate_hz=5).signals.values[0]
+    whole = probability_along(model, trace).probability
+    monkeypatch.setattr("anlage.inference.signal_events._CHUNK", 8000)
+    np.testing.assert_allclose(probability_along(model, trace).probability, whole, atol=1e-4)
+    assert len(whole) == -(-trace.shape[1] // 8)
+
+
+def test_a_window_in_a_trace_is_told_like_the_window_alone(model):
+    made = trace_of_events(4, seed=6, rate_hz=6, signal_to_noise=8)
+    cut, kept = windows_around(made.signals, 0, made.onsets.astype(int), 600)
+    alone = score_windows(model, cut)
+    along = probability_along(model, made.signals.values[0])
+    middle = made.onsets[kept] - 100 + 300
+    there = along.probability[np.rint(middle / along.stride).astype(int)]
+    assert ((alone > 0.5) == (there > 0.5)).mean() > 0.85
+
+
+def test_the_shape_of_one_clean_event_is_what_it_is():
+    t = np.arange(4000.0)
+    trace = np.where(t >= 1000, 10 * (1 - np.exp(-(t - 1000) / 10)) * np.exp(-(t - 1000) / 200), 0.0)
+    signals = Signals.of(trace, interval_s=0.001, kind="repeated")
+    told = measure_events(trace, np.array([1005]), np.array([0.9]), signals, 0, 1000, 1)
+    peak = 1000 + 10 * np.log(21)
+    assert told.frames[0] == pytest.approx(1001, abs=5)
+    assert told.properties["peak"][0] == pytest.approx(peak, abs=4)
+    assert told.properties["amplitude"][0] == pytest.approx(trace.max(), rel=0.03)
+    half = t[(t > peak) & (trace < trace.max() / 2)][0]
+    assert told.properties["half_decay_s"][0] == pytest.approx((half - peak) / 1000, abs=0.006)
+    assert told.properties["area"][0] == pytest.approx(trace.sum() / 1000, rel=0.1)
+    assert told.properties["overlaps"].tolist() == [0]
+    twice = trace + np.roll(trace, 60)
+    both = measure_events(twice, np.array([1005, 1065]), np.array([0.9, 0.9]), signals, 0, 1000, 1)
+    assert both.properties["overlaps"].tolist() == [1, 0]
+    assert np.isnan(both.properties["half_decay_s"][0])
+    assert both.properties["amplitude"][1] == pytest.approx(trace.max(), rel=0.35)  # on the tail of the first
+
+
+def test_a_model_of_windows_tells_nothing_of_tracks(model):
+    with pytest.raises(AnlageError, match="is for events that repeat in a trace, not for events that happen once"):
+        track_events(model, Signals.of(np.zeros((2, 50))))
+
+
+# --- Keras ------------------------------------------------------------------------------------------------------------
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def by_hand(path, windows):
+    """miniML's network in numpy and float64, from the papers of its layers."""
+    with h5py.File(path) as file:
+        w = {}
+        file["model_weights"].visititems(lambda n, o: w.update({n: o[:].astype(float)}) if isinstance(o, h5py.Dataset) else None)
+
+    def named(*parts):
+        return next(v for k, v in w.items() if all(p in k for p in parts))
+
+    x = windows[..., None]
+    for i, pool in enumerate((3, 2, 2, 0)):
+        end = f"_{i}/" if i else "/"
+        kernel, bias = named(f"conv1d{end}", "kernel"), named(f"conv1d{end}", "bias")
+        pad = kernel.shape[0] - 1
+        padded = np.pad(x, ((0, 0), (pad // 2, pad - pad // 2), (0, 0)))
+        x = sum(padded[:, k : k + x.shape[1]] @ kernel[k] for k in range(kernel.shape[0])) + bias
+        g, b, m, v = (named(f"batch_normalization{end}", n) for n in ("gamma", "beta", "mean", "variance"))
+        x = (x - m) / np.sqrt(v + 1e-3) * g + b
+        x = np.where(x > 0, x, 0.3 * x)
+        if pool:
+            n = x.shape[1] // pool
+            x = x[:, : n * pool].reshape(len(x), n, pool, -1).mean(axis=2)
+    total = 0
+    for name, steps in (("forward", x), ("backward", x[:, ::-1])):
+        kernel, again, bias = (named(name, n) for n in ("/kernel", "recurrent_kernel", "bias"))
+        h = c = np.zeros((len(x), 96))
+        for t in range(x.shape[1]):
+            i, f, g, o = np.split(steps[:, t] @ kernel + h @ again + bias, 4, axis=1)
+            c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+            h = sigmoid(o) * np.tanh(c)
+        total = total + h
+    x = total @ named("dense/", "kernel") + named("dense/", "bias")
+    x = np.where(x > 0, x, 0.3 * x)
+    return sigmoid(x @ named("dense_1/", "kernel") + named("dense_1/", "bias"))[:, 0]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["GC_lstm_model", "GC_mEPSP_lstm_transfer", "human_L23_lstm_transfer_dec2024"])
+def test_networks_of_miniml_say_the_same_without_tensorflow(shared_data, name):
+    path = shared_data("miniml") / "models" / f"{name}.h5"
+    windows = np.random.default_rng(0).random((6, 600))
+    model = open_keras(path)
+    assert model.window == 600
+    assert np.abs(model.probability(windows) - by_hand(path, windows)).max() < 1e-5
+
+
+@pytest.mark.data
+def test_their_known_scores_come_out(shared_data):
+    path = shared_data("miniml") / "gc_example" / "B_2020-06-09_002_example_training_data.h5"
+    with h5py.File(path) as file:
+        windows, scores = file["events"][:], file["scores"][:]
+    told = open_keras(shared_data("miniml") / "models" / "GC_lstm_model.h5").score(Signals.of(windows, kind="repeated"))
+    assert (told[scores == 1] > 0.5).mean() > 0.9
+    assert (told[scores == 0] < 0.5).mean() > 0.9
+
+
+def test_other_files_are_not_taken_for_networks(tmp_path):
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["events"] = np.zeros((2, 3))
+    assert not is_keras(tmp_path / "w.h5")
+    with pytest.raises(AnlageError, match="is no Keras network in HDF5"):
+        open_keras(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "k.h5", "w") as file:
+        file.attrs["model_config"] = '{"config": {"layers": [{"class_name": "InputLayer", "config": {"batch_input_shape": [null, 600, 1]}}, {"class_name": "Lambda", "config": {"name": "l"}}]}}'  # fmt: skip
+        file.create_group("model_weights/l")
+    with pytest.raises(AnlageError, match="has a layer of the kind Lambda"):
+        open_keras(tmp_path / "k.h5")

@@ -1,0 +1,208 @@
+"""The events task: honest examples, held-out recordings, training, transfer, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from anlage.errors import AnlageError
+from anlage.inference.signal_events import score_windows, track_events
+from anlage.io.signals import write_signals
+from anlage.model import load_model
+from anlage.signals import Signals
+from anlage.synthetic.signals import stepped_tracks
+from anlage.tasks import TASKS
+from anlage.tasks.events import EventsConfig
+from anlage.tasks.events_material import SignalFiles
+from anlage.tasks.task import Setting
+from anlage.training.loop import train
+from anlage.training.run import Run
+
+EVENTS = TASKS["events"]
+
+
+def bumps(n: int, seed: int, length: int = 120) -> Signals:
+    """Windows of which half hold a falling bump, of six recordings."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 2, n)
+    t = np.arange(length)
+    shape = np.where(t >= 30, (1 - np.exp(-(t - 30) / 4)) * np.exp(-(t - 30) / 20), 0)
+    size = rng.uniform(4, 8, (n, 1))
+    values = rng.normal(0, 1, (n, length)) - size * scores[:, None] * shape + rng.normal(0, 5, (n, 1))
+    return Signals.of(values, kind="repeated", scores=scores, group=[f"r{i % 6}" for i in range(n)])
+
+
+def prepared(tmp_path, signals: Signals, /, *, seed: int = 0, **config):
+    suffix = "h5" if signals.kind == "repeated" else "csv"
+    write_signals(tmp_path / f"s.{suffix}", signals)
+    settings = EventsConfig(**config)
+    source = SignalFiles().open(tmp_path / f"s.{suffix}", settings)
+    setting = Setting(cache=tmp_path, seed=seed, device="cpu", batch_size=64, augment=True)
+    return EVENTS.prepare([source], settings, setting)
+
+
+def test_whole_recordings_are_held_out_never_windows(tmp_path):
+    signals = bumps(120, 0)
+    examples = prepared(tmp_path, signals)
+    seen, held = (set(map(tuple, t.values[:, 0, :5].tolist())) for t in (examples.train, examples.validation))
+    own = examples.train.values.shape[0] + examples.validation.values.shape[0]
+    assert own == 120
+    assert not seen & held
+    assert "of 6 recordings" in examples.held_out
+    # windows of one recording lie on one side
+    group = {tuple(v[:5].tolist()): g for v, g in zip(examples.plan.scales[0].apply(signals.values[:, 0]).astype(np.float32), signals.group, strict=True)}  # fmt: skip
+    assert not {group[key] for key in seen} & {group[key] for key in held}
+
+
+def test_of_a_single_recording_the_end_is_held_out_and_that_is_said(tmp_path):
+    signals = bumps(60, 0)
+    one = Signals.of(signals.values, kind="repeated", scores=signals.scores, group="only")
+    examples = prepared(tmp_path, one)
+    assert "All examples come from one recording" in examples.notes[0]
+    assert 8 <= len(examples.validation) <= 16
+
+
+def test_the_plan_says_what_the_windows_are(tmp_path):
+    plan = prepared(tmp_path, bumps(120, 0)).plan
+    assert (plan.kind, plan.window, plan.direction) == ("repeated", 120, -1)
+    assert plan.onset == pytest.approx(0.26, abs=0.05)
+    assert plan.scales[0].how == "noise"
+
+
+def test_a_piece_of_a_track_shows_what_it_honestly_can(tmp_path):
+    examples = prepared(tmp_path, stepped_tracks(90, n_movies=6), crop=1.0)
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(600):
+        row = int(rng.integers(len(examples.train)))
+        low, high, score = examples._piece(rng, row)
+        true, time = int(examples.train.scores[row]), examples.train.times[row]
+        seen.add((true, score))
+        if true != 0:
+            assert score == true
+        else:
+            assert score == (2 if time < low else 1 if time >= high else 0)
+    assert seen == {(0, 0), (0, 1), (0, 2), (1, 1), (2, 2)}
+
+
+def test_augmentation_acts_and_can_be_switched_off(tmp_path):
+    examples = prepared(tmp_path, bumps(120, 0), flip_sign=True)
+    first, second = examples.batch(0, 64), examples.batch(1, 64)
+    assert torch.equal(examples.batch(0, 64)["signals"], first["signals"])
+    assert not torch.equal(first["signals"], second["signals"])
+    known = {v.tobytes() for v in examples.train.values}
+    assert not any(v.tobytes() in known for v in first["signals"].numpy())
+    still = examples.setting.__class__(cache=tmp_path, seed=0, device="cpu", batch_size=64, augment=False)
+    plain = EVENTS.prepare([SignalFiles().open(tmp_path / "s.h5", EventsConfig())], EventsConfig(), still)
+    assert all(v.tobytes() in known for v in plain.batch(0, 64)["signals"].numpy())
+
+
+@pytest.fixture(scope="module")
+def windows_model(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("windows")
+    write_signals(folder / "w.h5", bumps(240, 1))
+    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=80", "batch_size=32"])
+    train(run)
+    return load_model(run.target_path)
+
+
+def test_windows_are_learnt_and_probabilities_mean_what_they_say(windows_model):
+    test = bumps(300, 7)
+    probability = score_windows(windows_model, test)
+    right = (probability >= 0.5) == (test.scores == 1)
+    assert right.mean() > 0.95
+    assert abs(probability.mean() - 0.5) < 0.08
+    assert windows_model.card.channels == ("signal",)
+    assert windows_model.card.trained_on[0].n_examples == 240
+    assert "240 scored windows" in windows_model.card.to_markdown()
+
+
+def test_windows_that_are_too_short_are_refused(windows_model):
+    with pytest.raises(AnlageError, match=r"looks at windows of 120 samples, but these have 60; extract longer ones"):
+        score_windows(windows_model, bumps(4, 0, length=60))
+
+
+def test_tracks_are_told_with_their_times(tmp_path):
+    write_signals(tmp_path / "t.csv", stepped_tracks(150, seed=1))
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=150", "batch_size=32", "width=16"])
+    train(run)
+    test = stepped_tracks(150, seed=9)
+    told = track_events(load_model(run.target_path), test)
+    assert (told.classes == test.scores).mean() > 0.9
+    both = told.happened & (test.scores == 0)
+    assert np.median(np.abs(told.frames[both] - test.times[both])) < 1.0
+    assert told.interval_s == pytest.approx(300.0)
+
+
+def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(windows_model, tmp_path):
+    write_signals(tmp_path / "w.h5", bumps(60, 3))
+    theirs = windows_model.weights()
+
+    def weights(name: str, *settings: str, start=None):
+        run = Run.create(tmp_path / name, "events", [tmp_path / "w.h5"], list(settings), start_from=start)
+        train(run)
+        return load_model(run.target_path).weights()
+
+    # hardly any learning: what comes out is what went in
+    still = weights("still", "steps=1", "learning_rate=1e-12", start=windows_model.path)
+    assert max(np.abs(still[name] - theirs[name]).max() for name in theirs) < 1e-6
+    frozen = weights("frozen", "steps=10", "freeze_encoder=true", start=windows_model.path)
+    moved = {name for name in theirs if not np.array_equal(frozen[name], theirs[name])}
+    assert moved
+    assert not any(name.startswith(("enter", "encoder")) for name in moved)
+    fresh = weights("fresh", "steps=1", "learning_rate=1e-12")
+    assert np.abs(fresh["enter.weight"] - theirs["enter.weight"]).max() > 0.01
+
+
+def test_a_stopped_training_goes_on_exactly(tmp_path):
+    write_signals(tmp_path / "w.h5", bumps(60, 3))
+    settings = ["steps=12", "validate_every=4", "checkpoint_seconds=0"]
+    whole = Run.create(tmp_path / "whole", "events", [tmp_path / "w.h5"], settings)
+    train(whole)
+    broken = Run.create(tmp_path / "broken", "events", [tmp_path / "w.h5"], settings)
+
+    def stop(event) -> None:
+        if event.event == "step" and event.step == 5:
+            broken.request_stop()
+
+    train(broken, on_event=stop)
+    assert broken.state == "stopped"
+    train(broken)
+    a, b = (load_model(run.target_path).card.weights_sha256 for run in (whole, broken))
+    assert a == b
+
+
+@pytest.mark.parametrize(
+    ("signals", "settings", "sentence"),
+    [
+        (bumps(6, 0).scored(np.array([1, 1, 1, 1, 1, 0])), {}, r"too few scored windows to learn from \(1 of 0, 5 of 1\)"),
+        (stepped_tracks(30).scored(np.zeros(30, int), np.full(30, np.nan)), {}, r"too few scored tracks"),
+        (stepped_tracks(30), {"kind": "repeated"}, r"kind=repeated does not go with files that hold classes of tracks"),
+        (stepped_tracks(30), {"signals": ("area",)}, r"There is no signal 'area'; there are signal\."),
+        (stepped_tracks(30), {"normalise": ("none", "none")}, r"normalise has 2 entries for 1 signals"),
+        (stepped_tracks(30), {"limits": ((5.0, 5.0),)}, r"The limits 5 and 5 of 'signal' are not in order"),
+        (bumps(30, 0), {"window": 500}, r"Windows of 500 samples are wanted, but the shortest has 120"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_learnt_from_is_one_sentence(tmp_path, signals, settings, sentence):
+    with pytest.raises(AnlageError, match=sentence):
+        prepared(tmp_path, signals, **settings)
+
+
+def test_an_event_without_a_time_is_named(tmp_path):
+    signals = stepped_tracks(30)
+    times = signals.times.copy()
+    times[np.flatnonzero(signals.scores == 0)[0]] = np.nan
+    with pytest.raises(AnlageError, match=r"1 tracks with the class 0 \(event\) have no time"):
+        prepared(tmp_path, signals.scored(signals.scores, times))
+
+
+def test_files_that_are_no_signals_or_not_scored_make_no_run(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(AnlageError, match=r"holds no signals, from which events are learnt"):
+        Run.create(tmp_path / "run", "events", [tmp_path / "a.zarr"])
+    write_signals(tmp_path / "u.csv", stepped_tracks(9).scored(np.full(9, -1), np.full(9, np.nan)))
+    with pytest.raises(AnlageError, match=r"Nothing in 'u.csv' is scored"):
+        Run.create(tmp_path / "run", "events", [tmp_path / "u.csv"])
+    assert not (tmp_path / "run").exists()
