@@ -68,7 +68,9 @@ def test_a_frame_without_the_nucleus_is_missing(movie):
     links = np.array([[1, 5], [5, 7], [2, 6], [6, 8]])
     signals = measure_signals(nuclei.select(hole).linked(links), image)
     assert np.isnan(of(signals, "red_mean")[:, 1]).all()
-    np.testing.assert_allclose(of(signals, "speed_um_per_min")[0], [np.nan, np.nan, 1, 1])  # over two frames, per minute
+    np.testing.assert_allclose(
+        of(signals, "speed_um_per_min")[0], [np.nan, np.nan, 1, 1]
+    )  # over two frames, per minute
 
 
 def test_daughters_begin_tracks_of_their_own():

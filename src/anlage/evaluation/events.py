@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -247,7 +248,9 @@ def survival(events: Events, signals: Signals, *, since: Events | None = None) -
     if not seen["event"]:
         raise AnlageError("No track has the event, so there is no survival curve; score or predict some first.")
     found = ecdf(CensoredData(uncensored=seen["event"], right=seen["censored"])).sf
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+        # where all or none are left the formula has no band; the share itself stands in below
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
         band = found.confidence_interval(0.95, method="log-log")
     share = np.asarray(found.probabilities)
     low, high = (np.where(np.isfinite(b), b, share) for b in (band.low.probabilities, band.high.probabilities))

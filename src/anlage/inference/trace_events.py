@@ -16,6 +16,11 @@ from anlage.signals import Signals
 
 __all__ = ["TraceSettings", "find_events", "measure_events", "trace_events"]
 
+_SHORTEST = 3
+"""Positions of the network's grid that a place must span."""
+_AROUND = 5
+"""Positions around an event whose highest probability is its own: the rise is found to within about as many."""
+
 
 class TraceSettings(Frozen):
     """How events are told in a trace."""
@@ -90,18 +95,43 @@ def find_events(
     )
     # the window around a position holds an event that begins `lead` samples before it
     at = np.clip(np.rint((peaks + along.lead) / along.stride).astype(int), 0, len(along.probability) - 1)
-    probability = along.probability[at]
-    likely = probability >= settings.threshold
-    peaks, probability, height = peaks[likely], probability[likely], slope[peaks[likely]]
-    # beside a much steeper rise a small one is its noise, not an event of its own
-    reach = along.window / 4
-    order = np.argsort(-height)
+    places = _places(along.probability >= settings.threshold)
+    place = np.searchsorted(places[:, 0], at, side="right") - 1
+    inside = (place >= 0) & (at < places[np.maximum(place, 0), 1]) if len(places) else np.zeros(len(at), dtype=bool)
+    peaks, place = peaks[inside], place[inside]
+    kept = _not_in_the_shade(peaks, slope[peaks], along.window / 4, settings.overlap)
+    peaks, place = peaks[kept], place[kept]
+    # where the network sees an event that rises no more steeply than the noise does, its steepest place stands for it
+    faint = np.setdiff1d(np.arange(len(places)), place)
+    alone = [_steepest(slope, *(places[i] * along.stride - along.lead)) for i in faint]
+    found = np.sort(np.concatenate([peaks, np.array(alone, dtype=np.int64)]))
+    nearest = np.rint((found + along.lead) / along.stride).astype(int)
+    around = np.clip(nearest[:, None] + np.arange(-_AROUND, _AROUND + 1), 0, len(along.probability) - 1)
+    return found.astype(np.int64), along.probability[around].max(axis=1, initial=0.0)
+
+
+def _places(likely: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """(K, 2) stretches of positions that are likely, first and one past the last; single positions are none."""
+    steps = np.flatnonzero(np.diff(np.concatenate([[False], likely, [False]]).astype(np.int8)))
+    runs = steps.reshape(-1, 2).astype(np.int64)
+    found: npt.NDArray[np.int64] = runs[runs[:, 1] - runs[:, 0] >= _SHORTEST]
+    return found
+
+
+def _not_in_the_shade(
+    peaks: npt.NDArray[np.int64], height: npt.NDArray[np.float64], reach: float, part: float
+) -> npt.NDArray[np.bool_]:
+    """Which rises are events of their own: beside a much steeper one a small one is its noise."""
     kept = np.ones(len(peaks), dtype=bool)
-    for i in order:
+    for i in np.argsort(-height):
         if kept[i]:
-            near = np.abs(peaks - peaks[i]) < reach
-            kept &= ~(near & (height < settings.overlap * height[i]))
-    return peaks[kept].astype(np.int64), probability[kept]
+            kept &= ~((np.abs(peaks - peaks[i]) < reach) & (height < part * height[i]))
+    return kept
+
+
+def _steepest(slope: npt.NDArray[np.float64], low: float, high: float) -> int:
+    first, last = max(0, int(low)), min(len(slope), max(int(high), int(low) + 1) + 1)
+    return min(first, len(slope) - 1) + int(slope[first:last].argmax()) if last > first else min(first, len(slope) - 1)
 
 
 def measure_events(

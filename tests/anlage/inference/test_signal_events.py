@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from anlage.event_proposals import windows_around
 from anlage.inference.keras_model import is_keras, open_keras
 from anlage.inference.signal_events import are_traces, probability_along, score_windows, track_events
 from anlage.inference.trace_events import TraceSettings, measure_events, trace_events
-from anlage.io.signals import write_signals
+from anlage.io.signals import open_signals, write_signals
 from anlage.model import load_model
 from anlage.signals import Signals
 from anlage.synthetic.signals import trace_of_events
@@ -107,19 +109,26 @@ def by_hand(path, windows):
     """miniML's network in numpy and float64, from the papers of its layers."""
     with h5py.File(path) as file:
         w = {}
-        file["model_weights"].visititems(lambda n, o: w.update({n: o[:].astype(float)}) if isinstance(o, h5py.Dataset) else None)
+        file["model_weights"].visititems(
+            lambda n, o: w.update({n: o[:].astype(float)}) if isinstance(o, h5py.Dataset) else None
+        )
+
+        layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+    names = {
+        kind: [la["config"]["name"] for la in layers if la["class_name"] == kind]
+        for kind in ("Conv1D", "BatchNormalization", "Dense")
+    }
 
     def named(*parts):
         return next(v for k, v in w.items() if all(p in k for p in parts))
 
     x = windows[..., None]
     for i, pool in enumerate((3, 2, 2, 0)):
-        end = f"_{i}/" if i else "/"
-        kernel, bias = named(f"conv1d{end}", "kernel"), named(f"conv1d{end}", "bias")
+        kernel, bias = (named(f"{names['Conv1D'][i]}/", n) for n in ("kernel", "bias"))
         pad = kernel.shape[0] - 1
         padded = np.pad(x, ((0, 0), (pad // 2, pad - pad // 2), (0, 0)))
         x = sum(padded[:, k : k + x.shape[1]] @ kernel[k] for k in range(kernel.shape[0])) + bias
-        g, b, m, v = (named(f"batch_normalization{end}", n) for n in ("gamma", "beta", "mean", "variance"))
+        g, b, m, v = (named(f"{names['BatchNormalization'][i]}/", n) for n in ("gamma", "beta", "mean", "variance"))
         x = (x - m) / np.sqrt(v + 1e-3) * g + b
         x = np.where(x > 0, x, 0.3 * x)
         if pool:
@@ -134,9 +143,10 @@ def by_hand(path, windows):
             c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
             h = sigmoid(o) * np.tanh(c)
         total = total + h
-    x = total @ named("dense/", "kernel") + named("dense/", "bias")
+    first, last = names["Dense"]
+    x = total @ named(f"{first}/", "kernel") + named(f"{first}/", "bias")
     x = np.where(x > 0, x, 0.3 * x)
-    return sigmoid(x @ named("dense_1/", "kernel") + named("dense_1/", "bias"))[:, 0]
+    return sigmoid(x @ named(f"{last}/", "kernel") + named(f"{last}/", "bias"))[:, 0]
 
 
 @pytest.mark.data
@@ -151,12 +161,15 @@ def test_networks_of_miniml_say_the_same_without_tensorflow(shared_data, name):
 
 @pytest.mark.data
 def test_their_known_scores_come_out(shared_data):
-    path = shared_data("miniml") / "gc_example" / "B_2020-06-09_002_example_training_data.h5"
-    with h5py.File(path) as file:
-        windows, scores = file["events"][:], file["scores"][:]
-    told = open_keras(shared_data("miniml") / "models" / "GC_lstm_model.h5").score(Signals.of(windows, kind="repeated"))
-    assert (told[scores == 1] > 0.5).mean() > 0.9
-    assert (told[scores == 0] < 0.5).mean() > 0.9
+    folder = shared_data("miniml")
+    model = open_keras(folder / "models" / "human_L23_lstm_transfer_dec2024.h5")
+    scored = folder / "human_L23_scored"
+    nice, noise = (
+        np.concatenate([model.score(open_signals(p)) for p in sorted((scored / n).glob("2_*.h5"))])
+        for n in ("nice_events", "noise")
+    )
+    assert (nice > 0.5).mean() > 0.95
+    assert (noise < 0.5).mean() > 0.7
 
 
 def test_other_files_are_not_taken_for_networks(tmp_path):
