@@ -180,7 +180,7 @@ def propose_by_step(
         if condition is not None and y.min() == y.max():
             classes[i] = 1 if y.max() == 0 else 2
             continue
-        times[i], quality[i] = _step(known + float(signals.first_frame), y)
+        times[i], quality[i] = _step((known + signals.first_frame).astype(np.float64), y)
         classes[i] = 0 if quality[i] >= least_r2 else 2
     return Events(
         tracks=signals.ids,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -211,10 +212,10 @@ def _frame(image: TimeLapse, t: int, voxels: list[_Voxels]) -> tuple[npt.NDArray
 def _pixels(image: TimeLapse, t: int, part: _Voxels, whole: tuple[npt.NDArray[np.int64], Floats] | None) -> Floats:
     shape = np.array(part.mask.shape)
     if whole is None:
-        return image.read(_box(t, np.array(part.start), np.array(part.start) + shape))[0].astype(np.float64)
+        return np.asarray(image.read(_box(t, np.array(part.start), np.array(part.start) + shape))[0], dtype=np.float64)
     start = np.array(part.start) - whole[0]
     z, y, x = (slice(int(a), int(a + n)) for a, n in zip(start, shape, strict=True))
-    return whole[1][:, z, y, x]
+    return np.asarray(whole[1][:, z, y, x])
 
 
 def _box(t: int, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> Box:
@@ -290,10 +291,10 @@ def _surroundings(nuclei: Annotations, points: Floats) -> dict[str, Floats]:
     from scipy.spatial import KDTree
 
     distance = np.full(len(nuclei), np.nan)
-    trees: dict[int, tuple[npt.NDArray[np.int64], KDTree]] = {}
+    trees: dict[int, tuple[npt.NDArray[np.int64], Any]] = {}
     for t in np.unique(nuclei.frames).tolist():
         rows = np.flatnonzero(nuclei.frames == t)
-        tree = KDTree(points[rows])
+        tree: Any = KDTree(points[rows])
         trees[t] = rows, tree
         if len(rows) > 1:
             distance[rows] = tree.query(points[rows], k=2)[0][:, 1]

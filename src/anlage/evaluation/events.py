@@ -251,7 +251,7 @@ def survival(events: Events, signals: Signals, *, since: Events | None = None) -
     with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
         # where all or none are left the formula has no band; the share itself stands in below
         warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
-        band = found.confidence_interval(0.95, method="log-log")
+        band: Any = found.confidence_interval(0.95, method="log-log")
     share = np.asarray(found.probabilities)
     low, high = (np.where(np.isfinite(b), b, share) for b in (band.low.probabilities, band.high.probabilities))
     happened = np.isin(found.quantiles, seen["event"])
@@ -464,7 +464,8 @@ def _cumulative(
     order = np.argsort(-probability, kind="stable")
     p, right = probability[order], truth[order]
     last = np.flatnonzero(np.append(p[:-1] > p[1:], True))
-    return p[last], np.cumsum(right)[last], np.cumsum(~right)[last]
+    hits, alarms = (np.cumsum(of.astype(np.int64))[last] for of in (right, ~right))
+    return p[last], hits, alarms
 
 
 def _share(part: int, whole: int) -> str:

@@ -180,12 +180,13 @@ def _long(table: _Table, interval_s: float | None) -> Signals:
         ids = np.arange(1, n + 1)
         table.notes.append("Tracks of different movies have the same numbers; they are counted anew from 1.")
     scores, times = _per_track(table, rows, n)
-    return Signals.of(
+    signals = Signals.of(
         values, names, kind="repeated" if table.track is None else table.kind, units=units, first_frame=low, ids=ids,
         interval_s=interval_s, group=pairs[0][order], scores=scores, times=times,
         places=_places(table, rows, frames - low, (n, 3, high - low)), nuclei=_nuclei(table, rows, frames - low, (n, high - low)),
         notes=tuple(table.notes),
     )  # fmt: skip
+    return signals.select(np.argsort(signals.ids))
 
 
 def _frames(table: _Table, interval_s: float | None) -> tuple[npt.NDArray[np.int64], float | None]:

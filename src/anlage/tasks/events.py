@@ -111,6 +111,7 @@ class EventsTask:
     minutes: ClassVar[float] = 1.0
     most_steps: ClassVar[int] = 600
     looks: ClassVar[int] = 8
+    tie: ClassVar[float] = 0.02
     use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan

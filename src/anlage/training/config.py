@@ -51,6 +51,8 @@ class TrainingConfig(Frozen):
     """Show every example in random variations (turned, scaled, mirrored, brighter, noisier)."""
     freeze_encoder: bool = False
     """Keep the encoder's weights as they are in the model that the training starts from."""
+    tensorboard: bool = False
+    """Also write the curves for TensorBoard, into the run's folder `tensorboard` (needs the package tensorboard)."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda:0, mps."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -19,6 +19,7 @@ from anlage.training.job import Job
 from anlage.training.progress import Event, Failed, Journal, Started, Stopped
 from anlage.training.run import Run
 from anlage.training.stopping import Stopping, is_stale
+from anlage.training.tensorboard import telling_tensorboard
 from anlage.training.world import World
 
 __all__ = ["train"]
@@ -66,7 +67,12 @@ def train(
             return run.model_path
         if is_stale(run.stop_path):
             run.stop_path.unlink(missing_ok=True)
-        with _log_to(run.log_path), _journal(run, on_event) as journal, Stopping(run.stop_path) as stopping:
+        with (
+            _log_to(run.log_path),
+            telling_tensorboard(run.path / "tensorboard", on_event, wanted=run.config.training.tensorboard) as listener,
+            _journal(run, listener) as journal,
+            Stopping(run.stop_path) as stopping,
+        ):
             job = Job(run, task, journal, stopping, world, began)
             with _LastWords(job):
                 job.tell(Started(time=time.time(), pid=os.getpid(), version=anlage.__version__))

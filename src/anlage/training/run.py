@@ -8,6 +8,7 @@
         plan.json        what the data decided, so that a resumed run decides nothing anew
         checkpoint.safetensors
         preview/model.anlage   the newest weights while it trains, for a look at how it goes
+        tensorboard/     curves for TensorBoard, where they were asked for
         cache/           decoded training data; may be deleted while nothing trains
         lock, pid        held by the one trainer
         stop             whoever makes this file stops the trainer
@@ -47,7 +48,7 @@ RunState = Literal["new", "running", "stopped", "finished", "failed"]
 
 _NICE = 10
 _LEFT = ("run.json", "events.jsonl", "log.txt", "plan.json", "pid", "stop")
-_BESIDE = ("lock", "cache", "preview")
+_BESIDE = ("lock", "cache", "preview", "tensorboard")
 """What may lie, with these, in the folder of a run that came to nothing."""
 # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW and BELOW_NORMAL_PRIORITY_CLASS, which only Windows' Python names
 _WINDOWS_FLAGS = 0x200 | 0x08000000 | 0x4000 if os.name == "nt" else 0
@@ -237,7 +238,7 @@ class Run:
         """Remove what a run that came to nothing has left, except the lock, which the caller holds."""
         import shutil
 
-        for name in ("cache", "preview"):
+        for name in ("cache", "preview", "tensorboard"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in _LEFT:
             (self.path / name).unlink(missing_ok=True)

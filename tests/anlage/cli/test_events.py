@@ -1,0 +1,140 @@
+"""Events on the command line: files in, tables out, as the design page has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from anlage import embryo, write_annotations, write_image
+from anlage.cli import main
+from anlage.io.signals import open_signals, write_signals
+from anlage.synthetic.signals import stepped_tracks
+
+
+def anlage(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 2, 160)
+    t = np.arange(200)
+    shape = np.where(t >= 50, (1 - np.exp(-(t - 50) / 5)) * np.exp(-(t - 50) / 30), 0)
+    path = tmp_path_factory.mktemp("windows") / "windows.h5"
+    with h5py.File(path, "w") as file:
+        file["events"] = rng.normal(size=(160, 200)) - 6 * scores[:, None] * shape
+        file["scores"] = scores
+        file["recording"] = np.arange(160) % 5
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(windows: Path) -> Path:
+    folder = windows.parent / "run"
+    assert anlage("train", "events", windows, "-o", folder, "--set", "steps=60", "batch_size=32") == 0
+    assert len(list(folder.glob("*.anlage"))) == 1
+    return folder
+
+
+def test_windows_give_a_row_each_in_their_order(
+    windows: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "told.csv"
+    assert anlage("predict", run / "run.anlage", windows, "-o", out) == 0
+    told = pd.read_csv(out)
+    with h5py.File(windows) as file:
+        scores = file["scores"][:]
+    assert told["window"].tolist() == list(range(160))
+    assert ((told["probability"] >= 0.5) == (scores == 1)).mean() > 0.95
+    capsys.readouterr()
+    assert anlage("evaluate", out, windows, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["kind"], report["n"]) == ("windows", 160)
+    assert report["auc"] > 0.98
+
+
+def test_tracks_are_measured_and_their_events_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_signals(tmp_path / "scored.csv", stepped_tracks(90, seed=1))
+    assert (
+        anlage("train", "events", tmp_path / "scored.csv", "-o", tmp_path / "run", "--set", "steps=60", "width=16") == 0
+    )
+    test = stepped_tracks(40, seed=5)
+    write_signals(tmp_path / "new.csv", test.scored(np.full(40, -1), np.full(40, np.nan)))
+    assert anlage("predict", tmp_path / "run", tmp_path / "new.csv", "-o", tmp_path / "events.csv") == 0
+    told = pd.read_csv(tmp_path / "events.csv")
+    assert told["track_id"].tolist() == list(range(1, 41))
+    assert {"class", "frame", "time_s", "probability"} <= set(told)
+    write_signals(tmp_path / "truth.csv", test)
+    capsys.readouterr()
+    assert anlage("evaluate", tmp_path / "events.csv", tmp_path / "truth.csv", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["n"] == 40
+    assert report["median_error_min"] == pytest.approx(report["median_error_frames"] * 5)
+
+
+def test_signals_of_an_embryo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    movie = embryo(n_frames=4, n_nuclei=6)
+    write_image(tmp_path / "movie.ome.zarr", movie.image)
+    write_annotations(tmp_path / "tracks.csv", movie.truth)
+    assert anlage("signals", tmp_path / "movie.ome.zarr", tmp_path / "tracks.csv", "-o", tmp_path / "signals.csv") == 0
+    signals = open_signals(tmp_path / "signals.csv")
+    assert {"speed_um_per_min", "depth_um", "neighbours"} <= set(signals.names)
+    assert signals.group[0] == "movie"
+    assert signals.places is not None
+    assert anlage("signals", "-", tmp_path / "tracks.csv", "-o", tmp_path / "s.csv", "--spacing", "2,0.5,0.5") == 0
+    assert "step_um" in open_signals(tmp_path / "s.csv").names
+
+
+def test_a_model_of_events_and_an_image_do_not_go_together(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert anlage("predict", run, tmp_path / "movie.tif", "-o", tmp_path / "e.csv") == 2
+    assert "There are no signals at" in capsys.readouterr().err
+
+
+class Harm:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def test_a_harmful_file_is_refused_in_training_and_prediction(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+        file.write(pickle.dumps([{"a": Harm(tmp_path / "ran")}]))
+    assert anlage("predict", run, tmp_path / "x.npy", "-o", tmp_path / "e.csv") == 2
+    assert anlage("train", "events", tmp_path / "x.npy", "-o", tmp_path / "run") == 2
+    assert capsys.readouterr().err.count("nothing was run") == 2
+    assert not (tmp_path / "ran").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_store_is_no_signals_and_signals_are_no_store(
+    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s.zarr").mkdir()
+    assert anlage("train", "events", tmp_path / "s.zarr", "-o", tmp_path / "run") == 2
+    assert "holds no signals, from which events are learnt" in capsys.readouterr().err
+    assert anlage("train", "nuclei", windows, "-o", tmp_path / "run") == 2
+    assert "is not a store of training data" in capsys.readouterr().err
+
+
+@pytest.mark.data
+def test_a_network_of_miniml_is_applied(shared_data, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = shared_data("miniml")
+    file = next((folder / "human_L23_scored" / "nice_events").glob("2_*.h5"))
+    model = folder / "models" / "human_L23_lstm_transfer_dec2024.h5"
+    assert anlage("predict", model, file, "-o", tmp_path / "told.csv") == 0
+    assert (pd.read_csv(tmp_path / "told.csv")["probability"] > 0.5).mean() > 0.95
