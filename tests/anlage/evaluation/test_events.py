@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from anlage.errors import AnlageError
-from anlage.evaluation.events import (
-    aligned_mean,
-    evaluate_events,
-    evaluate_windows,
-    event_rate,
-    precision_recall,
-    roc,
-    survival,
-)
+from anlage.evaluation.event_statistics import aligned_mean, event_rate, survival
+from anlage.evaluation.events import evaluate_events, evaluate_windows, precision_recall, roc
 from anlage.events import Events
 from anlage.io.event_tables import is_event_table, read_events, write_events
 from anlage.signals import Signals
