@@ -81,8 +81,10 @@ def test_tracks_are_measured_and_their_events_told(tmp_path: Path, capsys: pytes
 
 
 def test_signals_of_an_embryo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    movie = embryo(n_frames=4, n_nuclei=6)
-    write_image(tmp_path / "movie.ome.zarr", movie.image)
+    movie = embryo(5, 4, (12, 72, 72), n_nuclei=14)
+    write_image(
+        tmp_path / "movie.ome.zarr", movie.image.read(), spacing=movie.spacing, interval_s=300, channels=["nuclei"]
+    )
     write_annotations(tmp_path / "tracks.csv", movie.truth)
     assert anlage("signals", tmp_path / "movie.ome.zarr", tmp_path / "tracks.csv", "-o", tmp_path / "signals.csv") == 0
     signals = open_signals(tmp_path / "signals.csv")
