@@ -8,6 +8,7 @@ from anlage.evaluation.report import DEFAULT_RADIUS_UM, Report, evaluate, small_
 from anlage.evaluation.segmentation import SegmentationScore, score_classes, score_segmentation
 from anlage.evaluation.sparse import SparseScore, score_sparse
 from anlage.evaluation.tracks import TrackErrors, TrackScore, score_tracks
+from anlage.evaluation.worst import WorstObject, worst_objects
 
 __all__ = [
     "DEFAULT_RADIUS_UM",
@@ -19,6 +20,7 @@ __all__ = [
     "SparseScore",
     "TrackErrors",
     "TrackScore",
+    "WorstObject",
     "evaluate",
     "score_classes",
     "score_detection",
@@ -26,4 +28,5 @@ __all__ = [
     "score_sparse",
     "score_tracks",
     "small_labels",
+    "worst_objects",
 ]

@@ -24,6 +24,7 @@ from anlage.evaluation.segmentation import SegmentationScore
 from anlage.evaluation.sparse import SPARSE_RADIUS_UM, SparseScore, score_sparse
 from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lines, track_lines
 from anlage.evaluation.tracks import TrackScore, score_tracks
+from anlage.evaluation.worst import WorstObject, worst_lines, worst_of
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.label_images import ctc_folder
@@ -59,6 +60,8 @@ class Report(Frozen):
     """How well nuclei were found; None where the values are classes, or label images have no voxel size."""
     segmentation: SegmentationScore | None = None
     """How well they were outlined, or classes painted; None unless both sides are label images."""
+    worst: tuple[WorstObject, ...] = ()
+    """The objects of the truth that were outlined worst, with their places, the worst first."""
     tracking: TrackScore | None = None
     """How well nuclei were followed; None unless both have links, or masks for all nuclei."""
     sparse: SparseScore | None = None
@@ -74,6 +77,7 @@ class Report(Frozen):
             lines += detection_lines(d)
         if self.segmentation is not None:
             lines += segmentation_text(self.segmentation)
+        lines += worst_lines(self.worst)
         if d is not None and 1 < len(d.frames) <= _MOST_ROWS:
             lines += ["", *frame_lines(d.frames)]
         if self.tracking is not None:
@@ -146,6 +150,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     tracking = sparse = None
     if masks or (linked and known is not None):
         tracking = score_tracks(proposed, marked, known or _ANY, radius, frames=painted, by_centres=not masks)
+    worst = () if outlines is None else worst_of(proposed, marked, ignore_smaller_than)
     if known is None and outlines is not None:
         return Report(
             result=str(result),
@@ -154,6 +159,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             ignored_smaller_than=ignore_smaller_than,
             detection=None,
             segmentation=outlines,
+            worst=worst,
             tracking=tracking,
             notes=(*_readings(proposed, marked), _NO_DISTANCES),
         )
@@ -174,6 +180,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
         segmentation=outlines,
+        worst=worst,
         tracking=tracking,
         sparse=sparse,
         notes=(
