@@ -27,7 +27,7 @@ __all__ = ["Dock"]
 
 _STEPS = ("data", "annotate", "train", "predict", "track", "review")
 _DOT = 8
-_NARROW = "QTabBar{font-size:11px}QTabBar::tab{padding:3px 2px;margin:0;min-width:0}"
+_NARROW = "QTabBar{font-size:10px}QTabBar::tab{padding:3px 1px;margin:0;min-width:0}"
 """Six steps side by side in the width of the dock."""
 AnyTab = TypeVar("AnyTab", bound=Tab)
 

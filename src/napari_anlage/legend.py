@@ -17,7 +17,7 @@ __all__ = ["ColourChoice", "ErrorLegend"]
 _TITLES = {
     Colouring.TRACK: "Track",
     Colouring.LINEAGE: "Lineage",
-    Colouring.ERROR: "Error probability of the link",
+    Colouring.ERROR: "Error probability",
 }
 _BAR, _TEXT, _CHIP = 12, 15, 14
 
@@ -59,7 +59,7 @@ class ErrorLegend(QWidget):
         painter.setPen(colour)
         for i, (step, _) in enumerate(RAMP):
             last = i == len(RAMP) - 1
-            text = f"{100 * step:.0f} %{' or more' if last else ''}"
+            text = f"{'≥ ' if last else ''}{100 * step:.0f} %"
             wide = painter.fontMetrics().horizontalAdvance(text)
             x = i / (len(RAMP) - 1) * width - (0 if i == 0 else wide if last else wide / 2)
             painter.drawText(QPointF(x, _BAR + _TEXT), text)

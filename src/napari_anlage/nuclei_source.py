@@ -51,6 +51,7 @@ class NucleiSource(QWidget):
         super().__init__()
         self._session, self._changed = session, changed
         self._sources: list[Source] = []
+        self._picked = ""
         self.combo = QComboBox()
         self.combo.setToolTip("The nuclei that are linked over time.")
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -62,6 +63,7 @@ class NucleiSource(QWidget):
         column.addWidget(self.combo)
         column.addWidget(self.about)
         self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
+        self.combo.activated.connect(self._on_picked)
         self.refresh()
 
     @property
@@ -72,15 +74,18 @@ class NucleiSource(QWidget):
 
     def refresh(self) -> None:
         """Offer what there is: what holds nuclei already comes first."""
-        before = None if self.chosen is None else self.chosen.title.partition(" (")[0]
         self._sources = [*self._annotation(), *self._predictions(), *self._models()]
         self.combo.blockSignals(True)
         self.combo.clear()
         self.combo.addItems([source.title for source in self._sources])
-        titles = [source.title.partition(" (")[0] for source in self._sources]
-        self.combo.setCurrentIndex(titles.index(before) if before in titles else 0)
+        titles = [source.title for source in self._sources]
+        self.combo.setCurrentIndex(titles.index(self._picked) if self._picked in titles else 0)
         self.combo.blockSignals(False)
         self._on_chosen()
+
+    def _on_picked(self, place: int) -> None:
+        """What the user chose themselves stays chosen."""
+        self._picked = self._sources[place].title
 
     def _on_chosen(self) -> None:
         self.about.setText("" if self.chosen is None else self.chosen.about)
