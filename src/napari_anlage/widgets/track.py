@@ -345,10 +345,8 @@ class TrackTab(Tab):
 
 def _told(tracks: Annotations) -> str:
     """What a tracking holds, in a sentence."""
-    n_tracks = len(tracks) - len(tracks.links) + len(tracks.divisions)
-    said = (
-        f"{plural(len(tracks.links), 'link')}, {plural(n_tracks, 'track')}, {plural(len(tracks.divisions), 'division')}"
-    )
+    n_lineages = len(tracks) - len(tracks.links)
+    said = f"{plural(len(tracks.links), 'link')}, {plural(n_lineages, 'lineage')}, {plural(len(tracks.divisions), 'division')}"
     probability = tracks.link_properties.get("probability")
     if probability is None or not np.isfinite(probability).any():
         return f"{said}."
