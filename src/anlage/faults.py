@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.labels import are_classes
-from anlage.objects import Objects, batches, find_objects
+from anlage.objects import Objects, batches, commonest, find_objects, voxel_inside
 from anlage.overlaps import slabs
 from anlage.timelapse import TimeLapse
 
@@ -274,7 +274,7 @@ def _of_objects(labels: TimeLapse, t: int, objects: Objects) -> Iterator[LabelFa
             widest[row], begins[row] = sections.max(), sections[0]
             if high[0] < len(values):
                 going_on = values[high[0]][inner[1:]][mask[-1]]
-                if (other := _commonest(going_on)) is not None:
+                if (other := commonest(going_on)) is not None:
                     ends[row] = (int(np.searchsorted(objects.values, other[0])), other[1], float(sections[-1]))
             if int(objects.values[row]) in torn:
                 yield from _in_pieces(mask, t, objects, row)
@@ -304,14 +304,14 @@ def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) 
     large = order[sizes[order] >= _CRUMB * sizes[order[0]]]
     crumbs = order[len(large) :]
     if len(large) > 1:
-        place = _inside(number == large[1] + 1, objects.start[row], t)
+        place = voxel_inside(number == large[1] + 1, objects.start[row], t)
         text = (
             f"Label {label} is in {len(large)} separate pieces in frame {t}; if they are different objects, give each a number "
             "of its own."
         )
         yield LabelFault("pieces", text, place, (label,))
     if len(crumbs):
-        place = _inside(number == crumbs[0] + 1, objects.start[row], t)
+        place = voxel_inside(number == crumbs[0] + 1, objects.start[row], t)
         lost = int(sizes[crumbs].sum())
         text = (
             f"Label {label} has {_n(len(crumbs), 'loose crumb', 'loose crumbs')} of {_n(lost, 'voxel', 'voxels')} in frame "
@@ -350,7 +350,7 @@ def _tiny(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
             label, n = int(objects.values[row]), int(objects.sizes[row])
             values = labels.read(objects.box(row, t), [0])[0, 0]
             text = f"Label {label} has only {_n(n, 'voxel', 'voxels')} in frame {t}, where {usual:.0f} are usual; erase it if it is a slip."
-            yield LabelFault("fragment", text, _inside(values == label, objects.start[row], t), (label,))
+            yield LabelFault("fragment", text, voxel_inside(values == label, objects.start[row], t), (label,))
 
 
 def _overflown(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
@@ -390,21 +390,6 @@ def _first(value: int, frames: list[Objects]) -> Position | None:
             z, y, x = ((objects.start[rows[0]] + objects.stop[rows[0]]) // 2).tolist()
             return (t, z, y, x)
     return None
-
-
-def _inside(mask: npt.NDArray[np.bool_], start: npt.NDArray[np.int64], t: int) -> Position:
-    """A voxel of the mask near its middle."""
-    points = np.argwhere(mask)
-    z, y, x = (points[np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))] + start).tolist()
-    return (t, z, y, x)
-
-
-def _commonest(values: npt.NDArray[Any]) -> tuple[int, int] | None:
-    """The value above 0 that occurs most, and how often."""
-    if not values.any():
-        return None
-    found, counts = np.unique(values[values > 0], return_counts=True)
-    return int(found[counts.argmax()]), int(counts.max())
 
 
 def _n(n: int, one: str, many: str) -> str:

@@ -14,7 +14,7 @@ from anlage.errors import AnlageError
 from anlage.overlaps import slabs
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Objects", "batches", "check_labels", "find_objects"]
+__all__ = ["Objects", "batches", "check_labels", "commonest", "find_objects", "voxel_inside"]
 
 _WHOLE_VOXELS = 1 << 26
 """A frame of at most so many voxels is read in one piece."""
@@ -105,6 +105,21 @@ def check_labels(labels: TimeLapse) -> None:
             f"The labels '{labels.source}' are of type {labels.dtype}; they must be whole numbers, 0 for background. "
             "Is this the image instead of its labels?"
         )
+
+
+def voxel_inside(mask_ZYX: npt.NDArray[np.bool_], start: npt.NDArray[np.int64], t: int) -> tuple[int, int, int, int]:
+    """A voxel (t, z, y, x) of the mask near its middle; `start` is where the mask's box begins."""
+    points = np.argwhere(mask_ZYX)
+    z, y, x = (points[np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))] + start).tolist()
+    return (t, z, y, x)
+
+
+def commonest(values: npt.NDArray[Any]) -> tuple[int, int] | None:
+    """The value above 0 that occurs most, and how often."""
+    if not values.any():
+        return None
+    found, counts = np.unique(values[values > 0], return_counts=True)
+    return int(found[counts.argmax()]), int(counts.max())
 
 
 def _extents(slab_ZYX: npt.NDArray[Any], z0: int, source: str) -> npt.NDArray[np.int64]:
