@@ -1,0 +1,88 @@
+"""The Track tab in a real viewer with the real command: tracked, drawn, accepted, undone, stopped."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from anlage import AddNuclei, State
+from anlage.synthetic.planting import lineages
+from napari_anlage import overlay
+from napari_anlage.colouring import Colouring
+
+pytestmark = pytest.mark.viewer
+SHAPE = (6, 20, 100, 100)
+
+
+@pytest.fixture
+def docked(make_napari_viewer_proxy, monkeypatch, tmp_path):
+    """The dock at its Track tab, over an empty movie."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    viewer = make_napari_viewer_proxy()
+    viewer.add_image(
+        np.zeros(SHAPE, np.uint8),
+        name="movie",
+        scale=(300, 2, 0.5, 0.5),
+        units=("s", "µm", "µm", "µm"),
+        axis_labels=tuple("tzyx"),
+    )
+    _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    dock.session.set_folder(tmp_path / "movie.anlage")
+    dock.session.set_diameter(8.0)
+    dock.go_to("track")
+    yield viewer, dock
+    dock.close()
+    dock.session.close()
+
+
+def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot) -> None:
+    viewer, dock = docked
+    tab, session = dock.track, dock.session
+    truth = lineages(1, 12, shape_tzyx=SHAPE)
+    document = session.need_document()
+    bare = truth.linked(np.zeros((0, 2), dtype=np.int64))
+    document.apply(AddNuclei.of(bare))
+    tab.refresh()
+    assert tab.source.chosen.title == "The project's nuclei"
+    assert tab.run.button.isEnabled()
+    assert not tab.accept.button.isEnabled()
+    tab.run.button.click()
+    assert not tab.run.button.isEnabled()
+    qtbot.waitUntil(lambda: tab.preview.tracks is not None or tab.status.kind == "error", timeout=120000)
+    assert tab.status.kind == "good", tab.status.plain
+    assert "links are expected to be wrong" in tab.status.plain
+    roles = {overlay.role_of(layer) for layer in viewer.layers}
+    assert {"tracks links", "tracks centres"} <= roles
+    assert not len(document.nuclei.links)
+    session.colour_by(Colouring.ERROR)
+    tab.accept.button.click()
+    assert len(document.nuclei) == len(truth)
+    links = set(map(tuple, document.nuclei.links.tolist()))
+    true = set(map(tuple, truth.links.tolist()))
+    assert len(links & true) > 0.9 * len(true)
+    assert np.isfinite(document.nuclei.link_properties["probability"]).all()
+    assert "tracks links" not in {overlay.role_of(layer) for layer in viewer.layers}
+    assert document.nuclei.state.tolist() == [State.ACCEPTED] * len(truth)
+    document.undo()
+    assert not len(document.nuclei.links)
+    assert tab.list.count() == 1
+
+
+def test_a_stop_is_obeyed_within_three_seconds_and_grey_buttons_say_why(docked, qtbot) -> None:
+    _, dock = docked
+    tab, session = dock.track, dock.session
+    assert tab.run.button.isEnabled()  # a model may find the nuclei
+    session.need_document().apply(AddNuclei.of(lineages(2, 12, shape_tzyx=SHAPE)))
+    tab.refresh()
+    tab.run.button.click()
+    qtbot.waitUntil(lambda: tab._child.busy, timeout=60000)
+    began = time.monotonic()
+    tab.stop.click()
+    qtbot.waitUntil(lambda: not tab.busy, timeout=20000)
+    assert time.monotonic() - began < 6  # 3 s on a quiet core
+    assert tab.status.plain == "Stopped; nothing was changed."
+    assert tab.run.button.isEnabled()
+    assert tab.preview.tracks is None
+    assert tab.show_button.button.toolTip() == "There are no tracks yet."
