@@ -62,6 +62,10 @@ def configure_build(parser: Parser) -> None:
         help="validation: networks are validated on this store and never learn from it; train: they learn from all of it, as "
         "long as there is something else to validate on (default: auto, whichever suits)",
     )  # fmt: skip
+    parser.add_argument(
+        "--classes", action="store_true",
+        help="the labels are classes of voxels, not objects (default: as they look); 0 is a class too, unless --sparse",
+    )  # fmt: skip
     parser.add_argument("--diameter-um", type=positive, metavar="D", help="nucleus diameter in µm (default: measured)")
     parser.add_argument(
         "--context", type=frame_count, default=0, metavar="N",
@@ -84,6 +88,9 @@ def run_build(options: argparse.Namespace) -> int:
         return _build_points(options)
     image = open_as_told(options.image, options)
     require_spacing(image, options.image)
+    labels = _classes(options, image)
+    if labels is not None:
+        return _build_classes(options, image, labels)
     annotations = open_annotations(options.annotations, image=image, spacing=image.spacing)
     if not len(annotations):
         raise AnlageError(
@@ -113,6 +120,53 @@ def run_build(options: argparse.Namespace) -> int:
     others = "OTHER.zarr " if options.use == "validation" else ""
     print(f"Next: anlage train nuclei {others}{options.output} -o run")
     return 0
+
+
+def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
+    """The labels, where they are classes: as was said, or as the first painted frame looks."""
+    from anlage.dataset.classes import show_classes
+    from anlage.io.label_images import open_labels
+    from anlage.io.nuclei import are_label_images
+
+    if not are_label_images(options.annotations):
+        if options.classes:
+            raise AnlageError(f"--classes needs label images, and {options.annotations} is none; leave it out.")
+        return None
+    labels = open_labels(Path(options.annotations), image=image, spacing=image.spacing)
+    return labels if options.classes or show_classes(labels) else None
+
+
+def _build_classes(options: argparse.Namespace, image: TimeLapse, labels: TimeLapse) -> int:
+    """A store of painted classes."""
+    from anlage.axes import Box
+    from anlage.cli.bars import counting
+    from anlage.dataset.build import build_store
+    from anlage.dataset.classes import class_sites, class_values
+
+    values = class_values(labels)
+    sites = class_sites(labels, values)
+    background = "0 is unknown" if options.sparse else "0 is a class too: what was not painted there is background"
+    print(f"The labels are taken for classes ({', '.join(map(str, values))}); {background}.")
+    cuboid = Box.whole(image.shape_tzyx) if options.cuboid == "auto" else options.cuboid
+    with counting("writing the store") as progress:
+        store = build_store(
+            options.output, image, sites, channels=options.channels or options.sum_channels,
+            combine="sum" if options.sum_channels else "separate", cuboid=cuboid, sparse=options.sparse, use=options.use,
+            diameter_um=options.diameter_um or _scale_um(image), context_frames=options.context, classes=values,
+            annotations_source=options.annotations, overwrite=options.overwrite, progress=progress,
+        )  # fmt: skip
+    print(store.summary())
+    others = "OTHER.zarr " if options.use == "validation" else ""
+    print(f"Next: anlage train nuclei {others}{options.output} -o run --set head=classes")
+    return 0
+
+
+def _scale_um(image: TimeLapse) -> float:
+    """What stands for the nucleus diameter, in µm, where classes are painted: so large that no voxel is resampled."""
+    from anlage.dataset.classes import VOXELS
+
+    assert image.spacing is not None  # noqa: S101  (it was asked for)
+    return VOXELS * image.spacing.x
 
 
 def _build_points(options: argparse.Namespace) -> int:

@@ -48,6 +48,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     use: Use = "auto",
     diameter_um: float | None = None,
     context_frames: int = 0,
+    classes: Sequence[int] = (),
     annotations_source: str = "",
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -79,6 +80,8 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
         Typical nucleus diameter in µm; by default measured on radii, labels or the image.
     context_frames
         Frames to keep before and after the cuboid, without annotation, for networks that see neighbouring frames.
+    classes
+        Label values, where labels are classes of voxels: the annotations are sites of these.
     annotations_source
         Path or layer name of the annotations, for the record.
     overwrite
@@ -132,6 +135,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
             diameter_from=diameter_from,
             validation=_validation(nuclei.positions[true], plan),
             use=use,
+            classes=tuple(classes),
             source=_source(image, annotations, annotations_source),
             notes=(*notes, *([note] if note else [])),
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -117,6 +117,8 @@ class StoreMeta(Frozen):
     """Blocks kept for validation when no other movie can be, in voxels of the store."""
     use: Use = "auto"
     """What it serves for: validation (nothing is ever learnt from it), train, or auto, whichever suits."""
+    classes: tuple[int, ...] = ()
+    """Label values, where labels are classes of voxels; its nuclei are sites of these then."""
     source: Source
     """Where it came from."""
     notes: tuple[str, ...] = ()
@@ -268,18 +270,24 @@ class Store:
             pixels, known = "points alone, without an image", ""
             kind = "Only some nuclei marked (sparse)" if meta.sparse else "All nuclei marked"
         interval = f"{meta.interval_s:g} s between frames" if meta.interval_s else "time between frames unknown"
-        rejected = f", {meta.n_rejected} rejected" if meta.n_rejected else ""
         uses = {"auto": "", "train": "; for training", "validation": "; for validation, nothing is learnt from it"}
         lines = [
             f"Store {self.path.name}: {_count(t, 'frame')}, {pixels}",
             f"Voxel {self.spacing}; {interval}",
-            f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected} in {_count(len(self.frames), 'annotated frame')}, "
+            f"{self._content()} in {_count(len(self.frames), 'annotated frame')}, "
             f"{_count(meta.n_links, 'link')}; nucleus diameter {meta.diameter_um:.1f} µm ({meta.diameter_from})",
             f"{kind}{known}{uses[meta.use]}",
             f"From {meta.source.image or meta.source.annotations or 'an unnamed image'}, first voxel (t, z, y, x) {meta.origin_tzyx}",
             *(f"Note: {note}" for note in meta.notes),
         ]
         return "\n".join(lines)
+
+    def _content(self) -> str:
+        meta = self.meta
+        if meta.classes:
+            return f"Classes {', '.join(map(str, meta.classes))} painted, {_count(meta.n_nuclei, 'site')} of them"
+        rejected = f", {meta.n_rejected} rejected" if meta.n_rejected else ""
+        return f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected}"
 
     def _array(self, name: str) -> Any:
         import zarr

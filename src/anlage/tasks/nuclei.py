@@ -45,6 +45,8 @@ class NucleiConfig(Frozen):
     """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
     patch_um: Annotated[float, Gt(0)] | None = None
     """Edge length of a training patch in µm; by default 5 nucleus diameters, or the whole image where it is smaller."""
+    patch_voxels: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] | None = None
+    """The same in voxels of the training image, z,y,x; rounded up to what the network's pooling needs."""
     width: Annotated[int, Ge(8), Le(256)] = 32
     """Channels of the network's finest level; each coarser level has twice as many."""
     levels: Annotated[int, Ge(1), Le(5)] = 3

@@ -95,6 +95,8 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         head=config.head,
         classes=classes,
     )
+    if earlier is None:
+        notes.append(_patch_in_words(plan, train))
     augmentation = Augmentation() if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
     return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
@@ -199,8 +201,23 @@ def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Se
     multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
     wanted = diameters / np.array(grid.voxel_diameters_zyx)
     extent = np.max([frames.shape_zyx for frames in train], axis=0)
+    if config.patch_voxels is not None:
+        if config.patch_um is not None:
+            raise AnlageError("Both patch_um and patch_voxels are set; give the size of a patch in one of them.")
+        wanted = np.array(config.patch_voxels) / train[0].placement.step_zyx
     z, y, x = np.ceil(np.minimum(wanted, extent) / multiple).astype(int) * multiple
     return (int(z), int(y), int(x))
+
+
+def _patch_in_words(plan: NucleiPlan, train: Sequence[WorkingFrames]) -> str:
+    """The size of a training patch in voxels of the image and in µm, side by side."""
+    first = train[0]
+    voxels = np.array(plan.patch_zyx) * first.placement.step_zyx
+    um = voxels * first.store.spacing.um
+    return (
+        f"A training patch has {' × '.join(f'{v:.0f}' for v in voxels)} voxels of the image, that is "
+        f"{' × '.join(f'{v:.1f}' for v in um)} µm (z, y, x)."
+    )
 
 
 def _batch_size(patch_zyx: Zyx, config: NucleiConfig, device: str) -> int:

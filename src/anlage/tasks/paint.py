@@ -134,6 +134,12 @@ def check_painted_stores(stores: Sequence[Store], config: NucleiConfig) -> tuple
     AnlageError
         If nothing is painted, a class was never painted, or the labels are objects and not classes.
     """
+    painted = [store for store in stores if store.meta.classes]
+    if painted and config.head != "classes":
+        raise AnlageError(
+            f"The labels of {_names(painted)} are classes of voxels, not nuclei: train head=classes, or give each nucleus a number of its "
+            "own (skimage.measure.label, frame by frame) and build again."
+        )
     if config.head == "centres":
         return ()
     if all(store.labels is None for store in stores):

@@ -25,8 +25,10 @@ class TrainingConfig(Frozen):
 
     steps: Annotated[int, Field(ge=1)] | None = None
     """Optimiser steps. None: as many as fit into `minutes`."""
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    """Instead of steps: how often each annotated example is seen, on average."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` is given."""
+    """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` or `epochs` are given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -39,12 +41,16 @@ class TrainingConfig(Frozen):
     """Highest norm of the gradient; a longer one is shortened to it."""
     batch_size: Annotated[int, Field(ge=1)] | None = None
     """Examples in each step. None: chosen from the data and the free memory."""
+    accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Batches whose gradients are averaged to one step: as good as a larger batch, in the memory of a small one."""
     validate_every: Annotated[int, Field(ge=1)] | None = None
     """Steps between two looks at held-out data. None: about twenty looks in all, fewer where a look takes long."""
     patience: Annotated[int, Field(ge=1)] | None = 10
     """Stop early after so many looks at held-out data in a row without a better score. None: never."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
     """Seconds between two checkpoints: a crash loses at most about so much time. It does not change the result."""
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps between two checkpoints, beside those by time. None: by time alone. It does not change the result."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Decay, per step, of the running average of the weights, which is what is validated and kept."""
     augment: bool = True

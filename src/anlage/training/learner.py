@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,13 +58,15 @@ class Learner:
         self._spread = world.spread(network, device)
         self._optimiser = _optimiser(network, config, device)
 
-    def step(self, batch: dict[str, torch.Tensor], loss_of: Loss, rate: float, decay: float) -> Outcome:
+    def step(
+        self, batches: Iterable[dict[str, torch.Tensor]], loss_of: Loss, rate: float, decay: float, *, n: int = 1
+    ) -> Outcome:
         """Take one step, unless loss or gradient are not finite.
 
         Parameters
         ----------
-        batch
-            Examples on the device.
+        batches
+            Examples on the device, `n` batches of them one after the other; their gradients are averaged.
         loss_of
             Gives the loss of network and batch, and its parts.
         rate
@@ -76,8 +78,14 @@ class Learner:
         for part in self._frozen:
             part.eval()
         self._optimiser.zero_grad(set_to_none=True)
-        loss, parts = loss_of(self._spread, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses, every = [], []
+        for batch in batches:
+            one, parts_of_one = loss_of(self._spread, batch)
+            (one / n if n > 1 else one).backward()  # type: ignore[no-untyped-call]
+            losses.append(one.detach())
+            every.append(parts_of_one)
+        loss = torch.stack(losses).mean() if n > 1 else losses[0]
+        parts = {name: torch.stack([p[name] for p in every]).mean() for name in every[0]} if n > 1 else every[0]
         norm = nn.utils.clip_grad_norm_(self._parameters(), self._config.clip)
         # one look at the device for all numbers: each look waits for it
         names = list(parts)

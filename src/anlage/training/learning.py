@@ -73,7 +73,8 @@ class _Training:
         self._config = job.run.config.training
         self._number = number_type(self._config, device)
         self._pace = Pace()
-        self._budget = Budget(_limit_s(job), _most_steps(job), self._config.validate_every, self._pace, _looks(job))
+        most = _most_steps(job, examples)
+        self._budget = Budget(_limit_s(job), most, self._config.validate_every, self._pace, _looks(job))
         self._meter = Meter(self._budget)
         saved = load_checkpoint(job.run.checkpoint_path)
         self._learner = make_learner(job, examples, device, fresh=saved is None)
@@ -100,7 +101,9 @@ class _Training:
                 break
             self._step()
             self._watch_the_clock()
-            if time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
+            every = self._config.checkpoint_steps
+            due = every is not None and self._record.step % every == 0
+            if due or time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
                 self._save()
         if not self._record.complete:
             self._note(complete=True)
@@ -164,9 +167,10 @@ class _Training:
         reseed(self._config.seed, Purpose.STEP, number)
         decay = decay_at(record.step, self._config.average_decay)
         try:
-            batch = self._examples.batch(number, record.batch_size)
+            n = self._config.accumulate
+            batches = (self._examples.batch(number * n + i, record.batch_size) for i in range(n))
             with running_on(self._device, self._number):
-                return self._learner.step(batch, self._job.task.loss, rate, decay)
+                return self._learner.step(batches, self._job.task.loss, rate, decay, n=n)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -266,7 +270,7 @@ class _Training:
     # --- the plan ---------------------------------------------------------------------------------------------------
 
     def _plan_by_number(self) -> None:
-        steps = self._config.steps
+        steps = self._budget.most
         if steps is not None and not self._budget.is_timed:
             self._note(
                 steps=steps, validate_every=self._config.validate_every or looks_every(steps, looks=_looks(self._job))
@@ -345,9 +349,11 @@ class _Training:
         self._job.tell(Saved(step=self._record.step))
 
 
-def _most_steps(job: Job) -> int | None:
+def _most_steps(job: Job, examples: Examples) -> int | None:
     """Steps that are enough: as set, else what the task says where the user set no time either."""
     config = job.run.config.training
+    if config.epochs is not None:
+        return _steps_of_epochs(job, examples, config.epochs)
     if config.steps is not None or config.minutes is not None:
         return config.steps
     most: int | None = getattr(job.task, "most_steps", None)
@@ -359,12 +365,29 @@ def _looks(job: Job) -> int:
     return int(getattr(job.task, "looks", LOOKS))
 
 
+def _steps_of_epochs(job: Job, examples: Examples, epochs: float) -> int:
+    """Steps in which each example is seen so many times, on average."""
+    config = job.run.config.training
+    if config.steps is not None:
+        raise AnlageError(
+            f"Both steps={config.steps} and epochs={epochs:g} are set; give one of them: epochs count how often each example is "
+            "seen, steps how often the weights are changed."
+        )
+    n: int | None = getattr(examples, "n_examples", None)
+    if n is None:
+        raise AnlageError(f"Training {job.task.name} counts no epochs; give steps=… or minutes=… instead.")
+    at_once = examples.batch_size * config.accumulate * job.world.size
+    steps = max(1, math.ceil(epochs * n / at_once))
+    job.note(f"{epochs:g} epochs are {steps} steps: {n} examples, {at_once} in each step.")
+    return steps
+
+
 def _limit_s(job: Job) -> float:
     """Seconds that the whole run may take."""
     config = job.run.config.training
     if config.minutes is not None:
         return 60 * config.minutes
-    if config.steps is not None:
+    if config.steps is not None or config.epochs is not None:
         return math.inf
     minutes_for = getattr(job.task, "minutes_for", None)
     return 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))

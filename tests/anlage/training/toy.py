@@ -60,6 +60,7 @@ class ToyExamples:
     config: ToyConfig
     notes: Sequence[str] = ("This is a toy.",)
     looks: int = 0
+    n_examples: int = 80
 
     def draw(self, key: int, n: int) -> dict[str, Any]:
         import torch

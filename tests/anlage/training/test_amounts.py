@@ -1,0 +1,93 @@
+"""How much is learnt in a step, and how many steps: accumulation, epochs, checkpoints by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from anlage.errors import AnlageError
+from anlage.model import load_model
+from anlage.training.config import TrainingConfig
+from anlage.training.learner import Learner
+from anlage.training.loop import train
+from anlage.training.run import Run
+from anlage.training.world import World
+
+Make = Callable[..., Run]
+
+
+def weights_of(run: Run) -> dict[str, Any]:
+    [path] = run.path.glob("*.anlage")
+    return load_model(path).weights()
+
+
+def test_gradients_of_several_batches_make_the_step_of_one_large_batch() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(8, 3), torch.randn(8, 1)
+
+    def after(batches: list[dict[str, torch.Tensor]]) -> torch.Tensor:
+        torch.manual_seed(1)
+        learner = Learner(torch.nn.Linear(3, 1), TrainingConfig(), World(), "cpu")
+
+        def loss_of(network: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            loss = (network(batch["x"]) - batch["y"]).square().mean()
+            return loss, {"square": loss.detach()}
+
+        outcome = learner.step(batches, loss_of, 0.1, 0.0, n=len(batches))
+        assert outcome.parts["square"] == pytest.approx(outcome.loss)
+        return learner.network.weight.detach().clone()
+
+    whole = after([{"x": x, "y": y}])
+    halves = after([{"x": x[:4], "y": y[:4]}, {"x": x[4:], "y": y[4:]}])
+    torch.testing.assert_close(halves, whole)
+    assert not torch.equal(after([{"x": x[:4], "y": y[:4]}]), whole)
+
+
+def test_accumulation_changes_the_weights_and_resumes_bit_for_bit(make_run: Make, toy: ModuleType) -> None:
+    settings = ("steps=12", "validate_every=6", "checkpoint_steps=4")
+    plain, summed, broken = (
+        make_run("plain", *settings), make_run("sum", *settings, "accumulate=3"), make_run("broken", *settings, "accumulate=3"),
+    )  # fmt: skip
+    for run in (plain, summed):
+        train(run, tasks=toy.TASKS)
+
+    class KilledError(BaseException): ...
+
+    def kill(event: Any) -> None:
+        if event.event == "saved" and event.step == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(broken, tasks=toy.TASKS, on_event=kill)
+    train(broken, tasks=toy.TASKS)
+    once, again, other = weights_of(summed), weights_of(broken), weights_of(plain)
+    assert all((once[name] == again[name]).all() for name in once)
+    assert any((once[name] != other[name]).any() for name in once)
+
+
+def test_epochs_are_told_as_steps(make_run: Make, toy: ModuleType) -> None:
+    """80 examples, 8 in a batch, two batches a step: five steps an epoch."""
+    run = make_run("epochs", "epochs=2", "batch_size=8", "accumulate=2")
+    train(run, tasks=toy.TASKS)
+    events = run.events()[0]
+    assert events[-1].event == "finished"
+    assert events[-1].step == 10
+    said = [event.text for event in events if event.event == "note"]
+    assert "2 epochs are 10 steps: 80 examples, 16 in each step." in said
+
+
+def test_steps_and_epochs_together_are_refused(make_run: Make, toy: ModuleType) -> None:
+    with pytest.raises(AnlageError, match=r"Both steps=5 and epochs=2 are set; give one of them"):
+        train(make_run("both", "steps=5", "epochs=2"), tasks=toy.TASKS)
+
+
+def test_checkpoints_come_by_number_of_steps(make_run: Make, toy: ModuleType) -> None:
+    run = make_run("saved", "steps=10", "validate_every=10", "checkpoint_steps=3", "checkpoint_seconds=1000")
+    train(run, tasks=toy.TASKS)
+    saved = {event.step for event in run.events()[0] if event.event == "saved"}
+    assert {3, 6, 9} <= saved
+    assert not {1, 2, 4, 5, 7, 8} & saved
