@@ -105,9 +105,6 @@ class NucleiTask:
     def minutes_for(self, config: NucleiConfig) -> float:
         return self.minutes if config.head == "centres" else 2 * self.minutes
 
-    def has_usual_start(self, config: NucleiConfig) -> bool:
-        return config.head != "classes"  # what is painted may look like anything
-
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return nuclei_readiness(nuclei, boxes)
 

@@ -102,10 +102,6 @@ class Task(Protocol):
         """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
         ...
 
-    def has_usual_start(self, config: Any) -> bool:
-        """Whether a training with these parameters usually starts from the starter; where there is no such method, it does."""
-        ...
-
     def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
         ...

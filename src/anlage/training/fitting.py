@@ -85,5 +85,4 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     asked = wanted.model_dump(mode="json")
     adapted = getattr(about, "adapted", ())
     same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited if name not in adapted)
-    usual = getattr(about, "has_usual_start", None)
-    return path if same and (usual is None or usual(wanted)) else None
+    return path if same else None

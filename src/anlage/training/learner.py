@@ -73,6 +73,8 @@ class Learner:
             Learning rate.
         decay
             Decay of the running average.
+        n
+            Number of batches.
         """
         self._spread.train()
         for part in self._frozen:
