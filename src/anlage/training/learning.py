@@ -20,7 +20,7 @@ from anlage.training.finishing import show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
-from anlage.training.preparation import decided, make_learner, open_stores, prepare, task_config
+from anlage.training.preparation import decided, make_learner, open_stores, prepare, steps_of_epochs, task_config
 from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
 from anlage.training.schedule import LOOKS, Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
@@ -353,7 +353,7 @@ def _most_steps(job: Job, examples: Examples) -> int | None:
     """Steps that are enough: as set, else what the task says where the user set no time either."""
     config = job.run.config.training
     if config.epochs is not None:
-        return _steps_of_epochs(job, examples, config.epochs)
+        return steps_of_epochs(job, examples, config.epochs)
     if config.steps is not None or config.minutes is not None:
         return config.steps
     most: int | None = getattr(job.task, "most_steps", None)
@@ -363,23 +363,6 @@ def _most_steps(job: Job, examples: Examples) -> int | None:
 def _looks(job: Job) -> int:
     """Looks at held-out data: as the task says, else as usual."""
     return int(getattr(job.task, "looks", LOOKS))
-
-
-def _steps_of_epochs(job: Job, examples: Examples, epochs: float) -> int:
-    """Steps in which each example is seen so many times, on average."""
-    config = job.run.config.training
-    if config.steps is not None:
-        raise AnlageError(
-            f"Both steps={config.steps} and epochs={epochs:g} are set; give one of them: epochs count how often each example is "
-            "seen, steps how often the weights are changed."
-        )
-    n: int | None = getattr(examples, "n_examples", None)
-    if n is None:
-        raise AnlageError(f"Training {job.task.name} counts no epochs; give steps=… or minutes=… instead.")
-    at_once = examples.batch_size * config.accumulate * job.world.size
-    steps = max(1, math.ceil(epochs * n / at_once))
-    job.note(f"{epochs:g} epochs are {steps} steps: {n} examples, {at_once} in each step.")
-    return steps
 
 
 def _limit_s(job: Job) -> float:

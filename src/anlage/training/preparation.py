@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from anlage.training.files import write_whole
 from anlage.training.job import Job
 from anlage.training.learner import Learner
 
-__all__ = ["Decisions", "decided", "make_learner", "open_stores", "prepare", "task_config"]
+__all__ = ["Decisions", "decided", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config"]
 
 
 class Decisions(Frozen):
@@ -137,3 +138,26 @@ def _plan_of(model: Model, kind: type[Frozen]) -> Frozen:
             f"The model {model.path} was planned by another version of anlage ({model.card.version}); "
             "train without starting from it."
         ) from error
+
+
+def steps_of_epochs(job: Job, examples: Examples, epochs: float) -> int:
+    """Steps in which each example is seen so many times, on average.
+
+    Raises
+    ------
+    AnlageError
+        If steps are set too, or the task counts no examples.
+    """
+    config = job.run.config.training
+    if config.steps is not None:
+        raise AnlageError(
+            f"Both steps={config.steps} and epochs={epochs:g} are set; give one of them: epochs count how often each example is "
+            "seen, steps how often the weights are changed."
+        )
+    n: int | None = getattr(examples, "n_examples", None)
+    if n is None:
+        raise AnlageError(f"Training {job.task.name} counts no epochs; give steps=… or minutes=… instead.")
+    at_once = examples.batch_size * config.accumulate * job.world.size
+    steps = max(1, math.ceil(epochs * n / at_once))
+    job.note(f"{epochs:g} epochs are {steps} steps: {n} examples, {at_once} in each step.")
+    return steps
