@@ -12,6 +12,7 @@ __all__ = [
     "open_lineages",
     "open_objects",
     "open_review",
+    "open_signals",
     "open_track",
     "open_train",
 ]
@@ -55,6 +56,11 @@ def open_track(viewer: napari.Viewer) -> None:
 def open_review(viewer: napari.Viewer) -> None:
     """Open the review of tracks alone."""
     _open(viewer, "Review tracks")
+
+
+def open_signals(viewer: napari.Viewer) -> None:
+    """Open signals and events alone."""
+    _open(viewer, "Signals and events")
 
 
 def open_lineages(viewer: napari.Viewer) -> None:

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget
 
 from napari_anlage.host import Host, scrolling
-from napari_anlage.parts import COLOURS, Tab
+from napari_anlage.parts import Tab
+from napari_anlage.step_bar import StepBar
 
 if TYPE_CHECKING:
     from anlage import Run
@@ -20,20 +20,18 @@ if TYPE_CHECKING:
     from napari_anlage.widgets.data import DataTab
     from napari_anlage.widgets.predict import PredictTab
     from napari_anlage.widgets.review import ReviewTab
+    from napari_anlage.widgets.signals import SignalsTab
     from napari_anlage.widgets.track import TrackTab
     from napari_anlage.widgets.train import TrainTab
 
 __all__ = ["Dock"]
 
-_STEPS = ("data", "annotate", "train", "predict", "track", "review")
-_DOT = 8
-_NARROW = "QTabBar{font-size:10px}QTabBar::tab{padding:3px 1px;margin:0;min-width:0}"
-"""Six steps side by side in the width of the dock."""
+_STEPS = ("data", "annotate", "train", "predict", "track", "review", "signals")
 AnyTab = TypeVar("AnyTab", bound=Tab)
 
 
 class Dock(Host):
-    """Data · Annotate · Train · Predict · Track · Review, in one dock widget.
+    """Data · Annotate · Train · Predict · Track · Review · Signals, in one dock widget.
 
     A step is made when it is first wanted, and at the latest after the dock was painted: it opens at once.
     """
@@ -42,14 +40,16 @@ class Dock(Host):
         super().__init__(napari_viewer)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
-        self.tabs.setStyleSheet(_NARROW)
-        self.tabs.setIconSize(QSize(_DOT, _DOT))
+        self.tabs.tabBar().hide()
+        self.steps = StepBar([name.capitalize() for name in _STEPS])
         self._areas: dict[str, QScrollArea] = {}
         self._made: list[Tab] = []
         for name in _STEPS:
             self._areas[name] = scrolling()
-            self.tabs.addTab(self._areas[name], _dot("idle"), name.capitalize())
+            self.tabs.addTab(self._areas[name], name.capitalize())
+        self.column.addWidget(self.steps)
         self.hold(self.tabs)
+        self.steps.chosen.connect(self.tabs.setCurrentIndex)
         self.tabs.currentChanged.connect(self._on_tab)
         self._on_tab(0)
 
@@ -95,8 +95,16 @@ class Dock(Host):
 
         return self._placed("review", ReviewTab(self.session))
 
+    @cached_property
+    def signals(self) -> SignalsTab:
+        from napari_anlage.widgets.signals import SignalsTab
+
+        tab = self._placed("signals", SignalsTab(self.session))
+        tab.trained.connect(self.show_run)
+        return tab
+
     def go_to(self, step: str) -> None:
-        """Show a step: data, annotate, train, predict, track or review."""
+        """Show a step: data, annotate, train, predict, track, review or signals."""
         self.tabs.setCurrentIndex(_STEPS.index(step))
 
     def show_run(self, run: Run) -> None:
@@ -125,11 +133,12 @@ class Dock(Host):
         place = _STEPS.index(step)
         self._areas[step].setWidget(tab)
         self._made.append(tab)
-        tab.status.changed.connect(lambda kind: self.tabs.setTabIcon(place, _dot(kind)))
-        self.tabs.setTabIcon(place, _dot(tab.status.kind))
+        tab.status.changed.connect(lambda kind: self.steps.show_kind(place, kind))
+        self.steps.show_kind(place, tab.status.kind)
         return tab
 
     def _on_tab(self, place: int) -> None:
+        self.steps.show_current(place)
         getattr(self, _STEPS[place])
 
     def _make_next(self) -> None:
@@ -137,16 +146,3 @@ class Dock(Host):
         if missing and self.isVisible():
             getattr(self, missing[0])
             QTimer.singleShot(0, self._make_next)
-
-
-def _dot(kind: str) -> QIcon:
-    """A dot in the colour of a kind of sentence."""
-    picture = QPixmap(_DOT, _DOT)
-    picture.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(picture)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(COLOURS[kind]))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.drawEllipse(1, 1, _DOT - 2, _DOT - 2)
-    painter.end()
-    return QIcon(picture)

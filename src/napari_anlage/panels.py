@@ -15,6 +15,7 @@ __all__ = [
     "MeasureObjects",
     "Panel",
     "ReviewTracks",
+    "SignalsAndEvents",
     "TrackNuclei",
     "TrainNetworks",
 ]
@@ -102,3 +103,12 @@ class ReviewTracks(Panel):
         from napari_anlage.widgets.review import ReviewTab
 
         return ReviewTab(self.session)
+
+
+class SignalsAndEvents(Panel):
+    """Measure signals along tracks, score what happens on them, train a network that finds it."""
+
+    def make(self) -> Tab:
+        from napari_anlage.widgets.signals import SignalsTab
+
+        return SignalsTab(self.session)

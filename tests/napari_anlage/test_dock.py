@@ -44,7 +44,8 @@ def with_blobs(viewer, odd, blobs):
 def test_without_an_image_every_step_says_what_to_do(docked) -> None:
     _, dock = docked
     assert isinstance(dock, Dock)
-    assert [dock.tabs.tabText(i) for i in range(6)] == ["Data", "Annotate", "Train", "Predict", "Track", "Review"]
+    steps = ["Data", "Annotate", "Train", "Predict", "Track", "Review", "Signals"]
+    assert [button.text() for button in dock.steps.buttons] == steps
     for button in (dock.data.next, dock.annotate.find, dock.predict.preview, dock.track.run):
         assert not button.button.isEnabled()
         assert "No image is chosen" in button.reason.text()
@@ -77,7 +78,7 @@ def test_each_tab_carries_the_colour_of_its_status(docked, odd, blobs) -> None:
     viewer, dock = docked
 
     def dot(place: int) -> tuple[int, int, int]:
-        colour = dock.tabs.tabIcon(place).pixmap(8, 8).toImage().pixelColor(4, 4)
+        colour = dock.steps.buttons[place].icon().pixmap(8, 8).toImage().pixelColor(4, 4)
         return colour.red(), colour.green(), colour.blue()
 
     grey = dot(0)
