@@ -115,6 +115,16 @@ _HOME = {
     "write_signals": "io.signals",
     "read_events": "io.event_tables",
     "write_events": "io.event_tables",
+    "EventReport": "evaluation.events",
+    "aligned_mean": "evaluation.event_statistics",
+    "evaluate_events": "evaluation.events",
+    "event_rate": "evaluation.event_statistics",
+    "precision_recall": "evaluation.events",
+    "roc": "evaluation.events",
+    "survival": "evaluation.event_statistics",
+    "propose_by_slope": "event_proposals",
+    "propose_by_step": "event_proposals",
+    "propose_by_template": "event_proposals",
 }
 
 __all__ = ["__version__", *sorted(_HOME)]

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QRectF, Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QKeySequence, QPainter
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
@@ -18,12 +18,12 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QShortcut,
-    QSizePolicy,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_anlage.count_bar import CountBar
 from napari_anlage.parts import COLOURS, note, small_button
 from napari_anlage.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Balance, Order, Scoring
 from napari_anlage.signal_plot import SignalPlot
@@ -56,38 +56,16 @@ ANSWERS = (
 """The answers, in the order of their buttons."""
 
 
-class BalanceBar(QWidget):
-    """How many tracks have which answer, as a bar."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFixedHeight(10)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self._parts: list[tuple[int, str]] = []
+class BalanceBar(CountBar):
+    """How many tracks have which answer."""
 
     def show_balance(self, balance: Balance) -> None:
         """Draw these counts."""
         counts = (balance.event, balance.no_event, balance.censored, balance.removed)
-        self._parts = [(n, answer.colour) for n, answer in zip(counts, ANSWERS, strict=True)]
-        self._parts.append((balance.not_yet, COLOURS["idle"] + "55"))
+        parts = [(n, answer.colour) for n, answer in zip(counts, ANSWERS, strict=True)]
+        self.show_counts([*parts, (balance.not_yet, COLOURS["idle"] + "55")])
         words = [f"{n} {answer.text.lower()}" for n, answer in zip(counts, ANSWERS, strict=True) if n]
         self.setToolTip(", ".join([*words, f"{balance.not_yet} not scored"]))
-        self.update()
-
-    def paintEvent(self, event: Any) -> None:
-        """Draw the bar."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        total, at = max(sum(n for n, _ in self._parts), 1), 0.0
-        for n, colour in self._parts:
-            width = self.width() * n / total
-            shade = QColor(colour[:7])
-            shade.setAlpha(int(colour[7:] or "ff", 16))
-            painter.setBrush(shade)
-            painter.drawRect(QRectF(at, 0, width, self.height()))
-            at += width
-        painter.end()
 
 
 class ScoringPanel(QWidget):

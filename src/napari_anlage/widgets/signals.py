@@ -15,6 +15,7 @@ from napari_anlage.event_finder import EventFinder
 from napari_anlage.hearing import hear
 from napari_anlage.job import Thread
 from napari_anlage.parts import Tab
+from napari_anlage.propose_panel import ProposePanel
 from napari_anlage.scoring import NOT_YET, Scoring
 from napari_anlage.scoring_panel import ScoringPanel
 from napari_anlage.session import Session
@@ -45,7 +46,9 @@ class SignalsTab(Tab):
         self.source = SignalSource(session)
         self.panel = ScoringPanel(self.attempt)
         self.finder = EventFinder(session)
-        self.add(self.source, self.panel, self.finder, self.status)
+        self.propose = ProposePanel()
+        self.propose.offer(None)
+        self.add(self.source, self.panel, self.propose, self.finder, self.status)
         self._connect()
         self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
         last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
@@ -93,6 +96,7 @@ class SignalsTab(Tab):
             return
         kept = self._session.folder / FOLDER / f"{self._path.stem}-{self.source.event_name}.csv"
         self.panel.show_scoring(Scoring(signals, kept))
+        self.propose.offer(self.scoring)
         self.finder.offer(self.scoring, self._path, self.source.event_name)
         self.source.where.setText(
             f"{self._path.name}: {plural(len(signals), 'track')}, {plural(signals.n_frames, 'frame')}"
