@@ -44,6 +44,9 @@ class EventFinder(Tab):
         self._thread, self._child = Thread(self), Child(self)
         self._job: Job | None = None
         self._target: Path | None = None
+        self._run: Run | None = None
+        self.applied: Path | None = None
+        """The network whose events were found last."""
         self.train = ActionButton(
             "Train on the scored tracks", primary=True,
             tooltip="Trains a small network on your answers, in about a minute; watch it on the Train tab.",
@@ -101,8 +104,8 @@ class EventFinder(Tab):
         self._thread.failed.connect(self._on_failed)
         self._child.finished.connect(lambda: self.attempt(self._on_found))
         self._child.failed.connect(self._on_failed)
-        for signal in (self._session.run_changed, self._session.project_changed):
-            hear(signal, self.refresh_models)
+        hear(self._session.project_changed, self.refresh_models)
+        hear(self._session.run_changed, self._on_run)
 
     def _lack(self) -> str | None:
         if self._thread.busy:
@@ -133,9 +136,23 @@ class EventFinder(Tab):
 
     def _on_made(self, run: Run) -> None:
         run.start()
+        self._run = run
         self.started.emit(run)
         self.status.say(f"{short(run.name)} is being trained; watch it on the Train tab.", "info")
         self.refresh()
+
+    def _on_run(self) -> None:
+        """A training that was started here has ended: its network is tried on every track at once."""
+        self.refresh_models()
+        run = self._run
+        model = None if run is None or run.state in ("new", "running") else run.model_path
+        if run is not None and run.state not in ("new", "running"):
+            self._run = None
+        if model is not None:
+            self.model.setCurrentIndex(max(self.model.findData(model), 0))
+            self.status.say(f"{short(model.stem)} is trained.", "good")
+            if self.find.button.isEnabled():
+                self.attempt(self._find)
 
     def _find(self) -> None:
         if self._source is None:
@@ -144,6 +161,7 @@ class EventFinder(Tab):
         folder.mkdir(parents=True, exist_ok=True)
         self._target = folder / f"found-{self._event}.csv"
         model: Any = self.model.currentData()
+        self.applied = model
         self._job = self._session.jobs.begin("Finding events", self._stop)
         self._child.start(
             ["predict", str(model), str(self._source), "-o", str(self._target)], self._target.with_suffix(".log")

@@ -85,7 +85,7 @@ class ScoringPanel(QWidget):
         self.title = QLabel()
         self.bar = BalanceBar()
         self.balance = note("")
-        self.order = QComboBox()
+        self.order, self.shown = QComboBox(), QComboBox()
         self.answers = {answer.kind: QPushButton(f"{answer.text}  {answer.key}") for answer in ANSWERS}
         self.undo = small_button("Undo", "Takes the last answer back (Ctrl+Z while this tab has the keyboard).")
         self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
@@ -105,6 +105,13 @@ class ScoringPanel(QWidget):
             self.scoring.moved.disconnect(self._on_moved)
         self.scoring = scoring
         if scoring is not None:
+            chosen = self.shown.currentText()
+            self.shown.blockSignals(True)
+            self.shown.clear()
+            self.shown.addItems(list(scoring.signals.names))
+            self.shown.setCurrentIndex(max(self.shown.findText(chosen), 0))
+            self.shown.blockSignals(False)
+            self.shown.setVisible(len(scoring.signals.names) > self.plot.most_rows)
             scoring.changed.connect(self.refresh)
             scoring.moved.connect(self._on_moved)
             scoring.sort(Order(self.order.currentData()))
@@ -142,7 +149,7 @@ class ScoringPanel(QWidget):
         if scoring is None:
             return
         signals, row = scoring.signals, scoring.row
-        self.plot.show_track(signals, row)
+        self.plot.show_track(signals, row, self.shown.currentIndex())
         kind, time = int(scoring.classes[row]), float(scoring.times[row])
         self.plot.set_event(time if kind == EVENT else None)
         self.plot.set_predicted(self._predicted_time(scoring, row))
@@ -196,7 +203,9 @@ class ScoringPanel(QWidget):
         self.order.setMinimumContentsLength(5)
         for widget in (self.undo, self.redo, self.shift, self.shift_all):
             edits.addWidget(widget)
+        self.shown.setToolTip("The signal at the top of the plot; those after it follow.")
         column.addWidget(self.title)
+        column.addWidget(self.shown)
         column.addWidget(self.plot)
         column.addLayout(ways)
         column.addLayout(buttons)
@@ -231,6 +240,7 @@ class ScoringPanel(QWidget):
         self.shift_all.clicked.connect(
             lambda: self._do(lambda s: s.shift(np.flatnonzero(s.classes == EVENT).tolist(), self.shift.value()))
         )
+        self.shown.currentIndexChanged.connect(lambda _: self.refresh())
         self.plot.frame_chosen.connect(self.frame_wanted)
         self.plot.event_dragged.connect(lambda frame: self._do(lambda s: s.answer(EVENT, frame)))
         self._timer.timeout.connect(self._on_tick)

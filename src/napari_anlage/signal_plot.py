@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from anlage import Signals
 from napari_anlage.plots import inks_for
 
-__all__ = ["SignalPlot"]
+__all__ = ["SignalPlot", "title_of_signal"]
 
 _ROW, _BELOW = 84, 26
 _MOST_ROWS = 4
@@ -50,14 +50,16 @@ class SignalPlot(pg.GraphicsLayoutWidget):
         """How many signals fit."""
         return _MOST_ROWS
 
-    def show_track(self, signals: Signals, row: int) -> None:
-        """Draw a track's signals; missing frames are gaps."""
-        titles = tuple(_title(name, unit) for name, unit in zip(signals.names, signals.units, strict=True))[:_MOST_ROWS]
+    def show_track(self, signals: Signals, row: int, first: int = 0) -> None:
+        """Draw a track's signals from the `first` on, as many as fit; missing frames are gaps."""
+        n = len(signals.names)
+        shown = [(max(first, 0) + i) % n for i in range(min(n, _MOST_ROWS))]
+        titles = tuple(title_of_signal(signals.names[i], signals.units[i]) for i in shown)
         if titles != self._named:
             self._lay_out(titles)
         frames = np.arange(signals.n_frames) + signals.first_frame
         low, high = signals.spans[row]
-        for curve, values in zip(self._curves, signals.values[row], strict=False):
+        for curve, values in zip(self._curves, signals.values[row, shown], strict=True):
             curve.setData(frames[low:high], values[low:high], connect="finite")
         if high > low and self._plots:
             self._plots[0].setXRange(float(frames[low]), float(frames[high - 1]), padding=0.03)
@@ -158,7 +160,7 @@ def _line(plot: Any, style: Any, *, movable: bool) -> Any:
     return line
 
 
-def _title(name: str, unit: str) -> str:
+def title_of_signal(name: str, unit: str) -> str:
     """A signal's name in words with its unit."""
     words = name.removesuffix(f"_{_ascii(unit)}") if unit else name
     return f"{words.replace('_', ' ')} ({unit})" if unit else words.replace("_", " ")

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import Signal
 
-from anlage import AnlageError, Annotations, Events, Signals, open_signals
+from anlage import AnlageError, Events, Run, Signals, open_signals, read_card
 from napari_anlage import overlay
 from napari_anlage.event_finder import EventFinder
+from napari_anlage.event_layers import EventLayers
+from napari_anlage.event_results import EventResults
 from napari_anlage.hearing import hear
 from napari_anlage.job import Thread
+from napari_anlage.judging_panel import JudgingPanel
 from napari_anlage.parts import Tab
 from napari_anlage.propose_panel import ProposePanel
 from napari_anlage.scoring import NOT_YET, Scoring
@@ -24,9 +28,6 @@ from napari_anlage.wording import plural
 
 __all__ = ["SignalsTab"]
 
-_LAYER = "events"
-_COLOUR = "#3fc58a"
-_SHOWN, _SHOWN_COLOUR = "track being scored", "#ffd93d"
 _ANY = "event"
 """Name of an event that nobody has named."""
 
@@ -48,7 +49,9 @@ class SignalsTab(Tab):
         self.finder = EventFinder(session)
         self.propose = ProposePanel()
         self.propose.offer(None)
-        self.add(self.source, self.panel, self.propose, self.finder, self.status)
+        self.judging, self.results = JudgingPanel(), EventResults()
+        self._layers = EventLayers(session)
+        self.add(self.source, self.panel, self.propose, self.finder, self.judging, self.results, self.status)
         self._connect()
         self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
         last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
@@ -83,6 +86,9 @@ class SignalsTab(Tab):
         self.panel.went.connect(lambda _: self.attempt(self._show_track))
         self.finder.started.connect(self._on_training)
         self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
+        for part in (self.judging, self.results):
+            part.wanted.connect(lambda track, frame: self.attempt(lambda: self._go(track, frame)))
+        self.results.coloured.connect(lambda events: self.attempt(lambda: self._on_coloured(events)))
         hear(session.viewer.dims.events.point, self._on_point)
         hear(session.document_changed, self._on_document)
 
@@ -97,6 +103,8 @@ class SignalsTab(Tab):
         kept = self._session.folder / FOLDER / f"{self._path.stem}-{self.source.event_name}.csv"
         self.panel.show_scoring(Scoring(signals, kept))
         self.propose.offer(self.scoring)
+        self.results.offer(self.scoring)
+        self.judging.hide()
         self.finder.offer(self.scoring, self._path, self.source.event_name)
         self.source.where.setText(
             f"{self._path.name}: {plural(len(signals), 'track')}, {plural(signals.n_frames, 'frame')}"
@@ -118,19 +126,10 @@ class SignalsTab(Tab):
         scoring = self.scoring
         if scoring is None or scoring.signals.places is None or self._session.image_layer is None:
             return
-        signals, viewer = scoring.signals, self._session.viewer
-        zyx = signals.places[scoring.row].T
-        at = np.column_stack([np.arange(len(zyx)) + signals.first_frame, zyx])
-        overlay.remove(viewer, _SHOWN)
-        nuclei = Annotations.of(at[np.isfinite(zyx).all(axis=1)], radius_um=self._radius_um())
-        overlay.show_annotations(viewer, self._session.grid(), nuclei, _SHOWN, _SHOWN_COLOUR)
-        viewer.layers.selection.active = self._session.image_layer
+        signals = scoring.signals
+        self._layers.show_track(signals, scoring.row)
         low, high = signals.spans[scoring.row] + signals.first_frame
         self._show_frame(int(np.clip(self.panel.frame, low, high - 1)))
-
-    def _radius_um(self) -> float:
-        diameter = self._session.diameter_um
-        return 5.0 if diameter is None else diameter / 2
 
     def _show_frame(self, frame: int) -> None:
         """Show a frame, with the track's nucleus in the middle; without an image, only in the plot."""
@@ -184,19 +183,35 @@ class SignalsTab(Tab):
             return
         scoring.predicted = events
         self.panel.refresh()
-        self._draw(events.placed(scoring.signals))
+        self._layers.show_events(events.placed(scoring.signals), self.source.event_name)
+        model = self.finder.applied
+        card = None if model is None else self.attempt(lambda: read_card(model))
+        self.judging.show_events(events, scoring, card, None if model is None else _learnt(model, scoring.signals))
+        self.results.show_found()
 
-    def _draw(self, events: Events) -> None:
-        """The events as points in the viewer, at their place and time."""
-        if self._session.image_layer is None or "t" not in events.properties:
-            return
-        at = np.stack([events.properties[axis] for axis in "tzyx"], axis=1)
-        known = np.isfinite(at).all(axis=1)
-        viewer, name = self._session.viewer, f"{_LAYER}: {self.source.event_name}"
-        overlay.remove(viewer, name)
-        if known.any():
-            nuclei = Annotations.of(at[known], probability=events.probability[known])
-            overlay.show_annotations(viewer, self._session.grid(), nuclei, name, _COLOUR)
+    def _on_coloured(self, events: Events | None) -> None:
+        if self.scoring is not None:
+            self._layers.show_phases(events, self.scoring.signals)
+
+    def _go(self, track: int, frame: float) -> None:
+        """Show a track at a frame, from a list or a table."""
+        scoring = self.scoring
+        row = np.zeros(0) if scoring is None else np.flatnonzero(scoring.signals.ids == track)
+        if scoring is not None and len(row):
+            scoring.go_to(int(row[0]))
+            self._show_frame(round(frame))
+
+
+def _learnt(model: Path, signals: Signals) -> npt.NDArray[np.int64] | None:
+    """Tracks of these signals that a run of this project was given to learn from; None where that is unknown."""
+    try:
+        run = Run.open(model.parent)
+        event = str(run.config.settings.get("event", _ANY))
+        taught = [open_signals(store.path, event=event) for store in run.config.stores]
+    except AnlageError:  # the model lies by itself, or its training data are gone
+        return None
+    ids = np.concatenate([one.ids[one.scores != NOT_YET] for one in taught])
+    return np.intersect1d(ids, signals.ids)
 
 
 def _read(path: Path, event: str) -> Signals:

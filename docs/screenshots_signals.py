@@ -1,0 +1,238 @@
+"""A scripted user finds the divisions of a synthetic embryo by signals in a real viewer; each step is pictured in ``docs/img``.
+
+    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_signals.py
+
+The true tracks are taken into the project, their signals measured by ``anlage signals``, some scored by keys, the rest
+proposed; the training and the finding are real. How far the found divisions are from the true ones is printed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from screenshots import IMG, SIZE, Hand, save, settle, wait
+
+from anlage import AddNuclei, SyntheticMovie, embryo
+from napari_anlage.propose_panel import ProposePanel
+from napari_anlage.proposing import Direction, Method
+from napari_anlage.scoring import EVENT, NO_EVENT, NOT_YET
+
+SEED, FRAMES, NUCLEI = 3, 40, 40
+BY_HAND = 6
+"""Tracks that the user scores by keys, before the rest is proposed."""
+LATER = 3
+"""Every so-manyth track is left for after the training, to judge the network on."""
+SIGNAL = "nuclei_p95"
+
+
+def main() -> None:
+    """Measure, score, propose, train, find, look."""
+    import napari
+
+    movie = embryo(SEED, n_frames=FRAMES, shape_zyx=(20, 128, 128), n_nuclei=NUCLEI, vivid=True)
+    with tempfile.TemporaryDirectory() as folder:
+        viewer = napari.Viewer(show=True)
+        viewer.window.resize(SIZE[0], 880)
+        user = Watcher(viewer, movie, Path(folder))
+        user.measure()
+        user.score()
+        user.propose()
+        user.train()
+        user.judge()
+        user.apply()
+        user.dock.session.close()
+        viewer.close()
+
+
+class Watcher:
+    """Somebody who wants to know when nuclei divide.
+
+    Parameters
+    ----------
+    viewer
+        An empty viewer, shown.
+    movie
+        What is looked at.
+    folder
+        Where the project goes.
+    """
+
+    def __init__(self, viewer: Any, movie: SyntheticMovie, folder: Path) -> None:
+        self.viewer, self.movie, self.began = viewer, movie, time.monotonic()
+        z, y, x = movie.spacing.zyx
+        viewer.add_image(
+            movie.image.read()[:, 0], name="nuclei", scale=(300, z, y, x), units=("s", "µm", "µm", "µm"),
+            axis_labels=tuple("tzyx"),
+        )  # fmt: skip
+        _, self.dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+        self.session = self.dock.session
+        self.session.set_folder(folder / "embryo.anlage")
+        self.session.set_diameter(8.0)
+        self.session.need_document().apply(AddNuclei.of(movie.truth))
+        self.hand = Hand(viewer, self.session, self.dock)
+        settle()
+        viewer.reset_view()
+        self.dock.go_to("signals")
+        self.tab = self.dock.signals
+
+    @property
+    def mothers(self) -> dict[int, int]:
+        """The last frame of each track that ends in a division, by the track's number."""
+        links, ids = self.movie.truth.links, self.movie.truth.ids
+        frames = self.movie.truth.frames
+        earlier, counts = np.unique(links[:, 0], return_counts=True)
+        divides = set(earlier[counts == 2].tolist())
+        signals = self.tab.scoring.signals
+        last = {int(track): int(row[row > 0][-1]) for track, row in zip(signals.ids, signals.nuclei, strict=True)}
+        frame_of = dict(zip(ids.tolist(), frames.tolist(), strict=True))
+        return {track: frame_of[nucleus] for track, nucleus in last.items() if nucleus in divides}
+
+    def picture(self, name: str, widget: QWidget | None = None) -> None:
+        """Keep what is on screen, with this part of the tab in sight."""
+        if widget is not None:
+            settle(0.3)
+            area = self._area(widget)
+            area.verticalScrollBar().setValue(widget.mapTo(area.widget(), widget.rect().topLeft()).y() - 6)
+        settle()
+        save(self.viewer.screenshot(canvas_only=False, flash=False), IMG / f"{name}.png")
+        print(f"{time.monotonic() - self.began:5.0f} s  {name}", flush=True)
+
+    def measure(self) -> None:
+        """Measure along the tracks, by a child process."""
+        source = self.tab.source
+        source.event.setText("division")
+        wait(lambda: source.measure.button.isEnabled())
+        source.measure.button.click()
+        wait(lambda: self.tab.scoring is not None or source.status.kind == "error")
+        print(source.where.text(), source.status.plain)
+        self._show(SIGNAL)
+
+    def score(self) -> None:
+        """Score the first tracks with keys."""
+        mothers, panel = self.mothers, self.tab.panel
+        print(f"{len(mothers)} of {len(self.tab.scoring.signals)} tracks end in a division.")
+        first = [i for i, track in enumerate(self.tab.scoring.signals.ids) if int(track) in mothers]
+        for n, row in enumerate([*first[: BY_HAND // 2], *range(BY_HAND // 2)]):
+            self.tab.scoring.go_to(row)
+            track = int(self.tab.scoring.signals.ids[row])
+            if track in mothers:
+                panel.frame_wanted.emit(mothers[track])
+                self._press(Qt.Key.Key_E, "e")
+            else:
+                self._press(Qt.Key.Key_O, "o")
+            if n == 0:
+                self.picture("signals-score", self.tab.panel)
+
+    def propose(self) -> None:
+        """Propose for the rest by steep rises of the brightness, and mend what is wrong."""
+        part: ProposePanel = self.tab.propose
+        part.fold.expand()
+        part.method.setCurrentIndex(part.method.findData(Method.SLOPE))
+        part.signal.setCurrentText(SIGNAL)
+        part.direction.setCurrentIndex(part.direction.findData(Direction.UP))
+        part.event_from.setValue(7.0)
+        part.none_below.setValue(5.0)
+        part.propose.button.click()
+        wait(lambda: part.status.kind in ("good", "warning", "error"))
+        print(part.status.plain)
+        self.picture("signals-propose", part)
+        scoring, truth = self.tab.scoring, self._truth()
+        wrong = [row for row in range(len(truth)) if scoring.classes[row] not in (NOT_YET, truth[row][0])]
+        print(f"{len(wrong)} proposals are wrong; {int((scoring.classes == NOT_YET).sum())} tracks are unclear.")
+        part.fold.collapse()
+        for row in range(len(truth)):
+            scoring.go_to(row)
+            if row % LATER == LATER - 1:
+                scoring.answer(NOT_YET)
+            else:
+                scoring.answer(*truth[row])
+
+    def train(self) -> None:
+        """Train on the answers; the network is tried on every track when it is done."""
+        finder = self.tab.finder
+        finder.train.button.click()
+        wait(lambda: finder.status.kind == "error" or self.tab.scoring.predicted is not None)
+        print(self.dock.train.status.plain, finder.status.plain)
+
+    def judge(self) -> None:
+        """Score the tracks that were left, and look at what the network said of them."""
+        scoring, truth = self.tab.scoring, self._truth()
+        for row in range(LATER - 1, len(truth), LATER):
+            scoring.go_to(row)
+            scoring.answer(*truth[row])
+        finder, judging = self.tab.finder, self.tab.judging
+        scoring.predicted = None
+        finder.find.button.click()
+        wait(lambda: scoring.predicted is not None)
+        print(judging.tracks.currentText(), judging.numbers.text(), judging.honest.text())
+        for kind, name in (
+            ("Confusion matrix", "matrix"),
+            ("Times of events", "times"),
+            ("ROC", "roc"),
+            ("Calibration", "calibration"),
+        ):
+            judging.kind.setCurrentText(kind)
+            self.picture(f"signals-{name}", judging)
+        self._compare()
+
+    def apply(self) -> None:
+        """Look at the events: table, nuclei before and after, mean signal, survival."""
+        results = self.tab.results
+        results.colour.setChecked(True)
+        results.table.clicked.emit(results.table.model().index(1, 0))
+        self.picture("signals-table", results)
+        results.colour.setChecked(False)
+        results.signal.setCurrentText(SIGNAL)
+        results.view.setCurrentText("Signal around the event")
+        self.picture("signals-aligned", results)
+        results.view.setCurrentText("Tracks without the event")
+        self.picture("signals-survival", results)
+        print(results.summary.text())
+        self.viewer.theme = "light"
+        self.picture("signals-light", self.tab.judging)
+
+    def _show(self, name: str) -> None:
+        """Bring a signal to the top of the plot."""
+        choice = self.tab.panel.shown
+        choice.setCurrentText(name)
+
+    def _truth(self) -> list[tuple[int, float | None]]:
+        mothers = self.mothers
+        ids = [int(track) for track in self.tab.scoring.signals.ids]
+        return [(EVENT, float(mothers[i])) if i in mothers else (NO_EVENT, None) for i in ids]
+
+    def _compare(self) -> None:
+        told, mothers = self.tab.scoring.predicted, self.mothers
+        found = dict(zip(told.tracks[told.happened].tolist(), told.frames[told.happened].tolist(), strict=True))
+        off = [abs(found[track] - frame) for track, frame in mothers.items() if track in found]
+        print(
+            f"{len(off)} of {len(mothers)} divisions found, {sum(d <= 1 for d in off)} of them within 1 frame, median "
+            f"{np.median(off):.2f}, largest {max(off):.2f}; {len(set(found) - set(mothers))} found that are none."
+        )
+
+    def _press(self, key: Qt.Key, text: str) -> None:
+        plot = self.tab.panel.plot
+        plot.setFocus()
+        for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
+            QApplication.sendEvent(plot, QKeyEvent(kind, key, Qt.KeyboardModifier.NoModifier, text))
+        answer = {"e": EVENT, "o": NO_EVENT}[text]
+        if self.tab.scoring.classes[self.tab.scoring.row] == NOT_YET:
+            self.tab.panel.answer(answer)  # without a window manager the keyboard stays elsewhere
+        QApplication.processEvents()
+
+    def _area(self, widget: QWidget) -> QScrollArea:
+        parent = widget.parentWidget()
+        while not isinstance(parent, QScrollArea):
+            parent = parent.parentWidget()
+        return parent
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""What events say: the table, the mean signal around them, and how long tracks stay without."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
+
+from anlage import AnlageError, Events, aligned_mean, event_rate, survival, write_events
+from napari_anlage import event_drawings
+from napari_anlage.event_layers import AFTER, BEFORE, NEVER
+from napari_anlage.event_table import EventView
+from napari_anlage.parts import ActionButton, Tab, heading, note
+from napari_anlage.picture import Picture
+from napari_anlage.scoring import Scoring
+from napari_anlage.signal_plot import title_of_signal
+from napari_anlage.wording import plural
+
+__all__ = ["EventResults"]
+
+_HAND, _NETWORK = "scored by you", "found by the network"
+_TABLE, _ALIGNED, _SURVIVAL = "Table", "Signal around the event", "Tracks without the event"
+_FEWEST = 3
+
+
+class EventResults(Tab):
+    """The events that were scored or found, as a table and as pictures."""
+
+    wanted = Signal(int, float)
+    """The user wants to see this track at this frame."""
+    coloured = Signal(object)
+    """Colour tracks before and after these `Events`; None: do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._scoring: Scoring | None = None
+        self.source, self.view, self.signal = QComboBox(), QComboBox(), QComboBox()
+        self.table, self.picture = EventView(), Picture()
+        self.summary = note("")
+        self.colour = QCheckBox("Colour nuclei before and after")
+        self.export = ActionButton("Export …", tooltip="Writes these events as a CSV table, one row for each track.")
+        self._build()
+        self._connect()
+        self.hide()
+
+    def offer(self, scoring: Scoring | None) -> None:
+        """Show the events of these tracks."""
+        if self._scoring is not None:
+            self._scoring.changed.disconnect(self.refresh)
+        self._scoring = scoring
+        if scoring is not None:
+            scoring.changed.connect(self.refresh)
+            self.signal.clear()
+            self.signal.addItems(list(scoring.signals.names))
+        self.colour.setChecked(False)
+        self._offer_sources()
+        self.refresh()
+
+    def show_found(self) -> None:
+        """A network has told of every track."""
+        self._offer_sources()
+        self.source.setCurrentIndex(self.source.findText(_NETWORK))
+        self.refresh()
+
+    @property
+    def events(self) -> Events | None:
+        """What is shown."""
+        scoring = self._scoring
+        if scoring is None:
+            return None
+        if self.source.currentText() == _NETWORK and scoring.predicted is not None:
+            return scoring.predicted
+        return Events.of_signals(scoring.scored)
+
+    def refresh(self) -> None:
+        """Show the events of now."""
+        events = self.events
+        n = 0 if events is None else int(events.happened.sum())
+        self.setVisible(self._scoring is not None and (n > 0 or self.source.count() > 1))
+        if events is None or self._scoring is None:
+            return
+        self.export.allow(None if len(events) else "There are no events yet.")
+        view = self.view.currentText()
+        self.table.setVisible(view == _TABLE)
+        self.picture.setVisible(view != _TABLE)
+        self.signal.setVisible(view == _ALIGNED)
+        self.table.show_events(events)
+        self.summary.setText(_summary(events, self._scoring))
+        if view != _TABLE:
+            self._draw(events, view)
+        if self.colour.isChecked():
+            self.coloured.emit(events)
+
+    def write(self, path: Path) -> None:
+        """Write the events that are shown, with the place where they happen."""
+        events, scoring = self.events, self._scoring
+        if events is None or scoring is None:
+            raise AnlageError("There are no events yet; score some, or find them with a network.")
+        write_events(path, events.placed(scoring.signals))
+        self.status.say(f"{plural(len(events), 'row')} written to {path.name}.", "good")
+
+    def _build(self) -> None:
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.view.addItems([_TABLE, _ALIGNED, _SURVIVAL])
+        row = QWidget()
+        layout = QHBoxLayout(row)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for combo in (self.source, self.view, self.signal):
+            combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            combo.setMinimumContentsLength(8)
+        layout.addWidget(self.source, 1)
+        layout.addWidget(self.view, 1)
+        self.colour.setToolTip("Draws every nucleus of every track in the colour of where it stands.")
+        legend = QLabel(
+            f"<span style='color:{BEFORE}'>●</span> before &nbsp;<span style='color:{AFTER}'>●</span> after &nbsp;"
+            f"<span style='color:{NEVER}'>●</span> no event"
+        )
+        self.legend = legend
+        legend.hide()
+        self.add(
+            heading("Events"), row, self.signal, self.table, self.picture, self.summary, self.colour, legend, self.export,
+            self.status,
+        )  # fmt: skip
+        self.status.hide()
+
+    def _connect(self) -> None:
+        self.view.currentIndexChanged.connect(lambda _: self.refresh())
+        self.source.activated.connect(lambda _: self.refresh())
+        self.signal.activated.connect(lambda _: self.refresh())
+        self.table.picked.connect(self.wanted)
+        self.colour.toggled.connect(self._on_colour)
+        self.export.clicked.connect(self._on_export)
+
+    def _offer_sources(self) -> None:
+        chosen = self.source.currentText()
+        self.source.clear()
+        self.source.addItem(_HAND)
+        if self._scoring is not None and self._scoring.predicted is not None:
+            self.source.addItem(_NETWORK)
+        self.source.setCurrentIndex(max(self.source.findText(chosen), 0))
+
+    def _draw(self, events: Events, view: str) -> None:
+        scoring = self._scoring
+        if scoring is None:
+            return
+        try:
+            draw: Any = None
+            if view == _SURVIVAL:
+                draw = event_drawings.survival_curve(survival(events, scoring.signals))
+            elif int(events.happened.sum()) < _FEWEST:
+                raise AnlageError(f"A mean needs at least {_FEWEST} events; there are {int(events.happened.sum())}.")
+            else:
+                name = self.signal.currentText()
+                unit = scoring.signals.units[scoring.signals.names.index(name)]
+                mean = aligned_mean(scoring.signals, name, events)
+                draw = event_drawings.aligned(mean, title_of_signal(name, unit), scoring.signals.interval_s)
+            self.status.say("")
+        except AnlageError as error:
+            self.status.say(str(error), "warning")
+        self.picture.show_drawing(draw)
+
+    def _on_colour(self, on: bool) -> None:  # noqa: FBT001 - Qt's signal
+        self.legend.setVisible(on)
+        self.coloured.emit(self.events if on else None)
+
+    def _on_export(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Export events", "events.csv", "Table (*.csv)")
+        if name:
+            path = Path(name)
+            self.attempt(lambda: self.write(path if path.suffix else path.with_suffix(".csv")))
+
+
+def _summary(events: Events, scoring: Scoring) -> str:
+    signals, n = scoring.signals, int(events.happened.sum())
+    said = f"{plural(n, 'event')} on {plural(len(events), 'track')}"
+    if not n:
+        return said + "."
+    rate, (low, high) = event_rate(events, signals)
+    unit = "frame" if signals.interval_s is None else "h"
+    said += f" · {rate:.3g} per track and {unit} (95 %: {low:.3g} to {high:.3g})"
+    median = survival(events, signals).median if (events.happened).any() else float("nan")
+    if median == median:
+        when = f"{median:.3g} frames" if signals.interval_s is None else f"{median * signals.interval_s / 60:.3g} min"
+        said += f" · half of the tracks have it within {when}"
+    return said + "."

@@ -1,0 +1,198 @@
+"""What a network found is judged, drawn and listed; a click goes there; what is exported comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPalette
+
+from anlage import Events, Signals, read_events, survival, write_events, write_signals
+from napari_anlage import overlay
+from napari_anlage.event_drawings import Matrix, confusion
+from napari_anlage.event_judgement import judge
+from napari_anlage.picture import Picture
+from napari_anlage.scoring import CENSORED, EVENT, NO_EVENT, Scoring
+from napari_anlage.session import Session
+from napari_anlage.widgets.signals import SignalsTab
+
+TIMES = np.array([20.0, 33.0, 41.0, 26.0])
+KINDS = ("Confusion matrix", "Times of events", "ROC", "Precision and recall", "Calibration")
+
+
+def steps() -> Signals:
+    """Four tracks that step at `TIMES` of their own frames, and four flat ones; the first begins late."""
+    t = np.arange(60)
+    values = [60 / (1 + np.exp(-(t - at) / 0.8)) for at in TIMES] + [np.zeros(60)] * 4
+    array = 100 + np.array(values) + np.random.default_rng(4).normal(0, 2, (8, 60))
+    array[0, :4] = np.nan
+    return Signals.of(array, ("mean",), interval_s=120.0, first_frame=5)
+
+
+def found_by_network(signals: Signals) -> Events:
+    """Right but for track 2 (missed) and track 4 (three frames late); track 6 has an event too many."""
+    classes = np.array([0, 1, 0, 0, 1, 0, 1, 1])
+    frames = np.array([25.4, np.nan, 46.0, 34.0, np.nan, 50.0, np.nan, np.nan])
+    sure = np.array([0.95, 0.7, 0.9, 0.8, 0.9, 0.6, 0.99, 0.99])
+    chance = np.where(classes == 0, sure, 1 - sure)
+    return Events(
+        tracks=signals.ids, kind="once", classes=classes, frames=frames, probability=sure, interval_s=signals.interval_s,
+        properties={"probability_event": chance},
+    )  # fmt: skip
+
+
+def scored() -> Signals:
+    classes = np.array([EVENT] * 4 + [NO_EVENT] * 4)
+    return steps().scored(classes, np.concatenate([TIMES + 5, np.full(4, np.nan)]))
+
+
+def texts(picture: Picture) -> list[str]:
+    return [item.toPlainText() for item in picture.plot.items if hasattr(item, "toPlainText")]
+
+
+def test_the_worst_come_first_and_say_what_is_wrong() -> None:
+    judged = judge(found_by_network(scored()), scored())
+    assert judged.report.confusion == ((3, 1, 0), (1, 3, 0), (0, 0, 0))
+    assert [one.track for one in judged.worst] == [2, 6, 4]
+    assert judged.worst[0].sentence == "you: event · network: no event, 70 % sure"
+    assert judged.worst[0].frame == 38.0
+    assert judged.worst[2].sentence == "found 3.0 frames too late (6 min)"
+    alone = judge(found_by_network(scored()), scored(), np.array([1, 3, 5]))
+    assert (alone.report.n, alone.worst) == (3, ())
+
+
+def test_a_matrix_is_drawn_as_counts_and_as_shares(qtbot) -> None:
+    picture = Picture()
+    qtbot.addWidget(picture)
+    judged = judge(found_by_network(scored()), scored())
+    picture.show_drawing(confusion(judged, Matrix.COUNTS))
+    assert texts(picture) == ["3", "1", "0", "1", "3", "0", "0", "0", "0"]
+    picture.show_drawing(confusion(judged, Matrix.OF_TRUE))
+    assert texts(picture)[:2] == ["75 %", "25 %"]
+    assert picture.plot.getAxis("left").labelText == "scored by you"
+    palette = QPalette(picture.palette())
+    palette.setColor(QPalette.ColorRole.WindowText, QColor("#f0f1f2"))
+    picture.setPalette(palette)
+    text = next(item for item in picture.plot.items if hasattr(item, "toPlainText"))
+    assert text.color.name() == "#f0f1f2"
+
+
+@pytest.fixture
+def tab(qtbot, blobs, odd, tmp_path):
+    movie, _ = blobs
+    viewer = ViewerModel()
+    viewer.add_image(np.repeat(movie[:1], 65, axis=0), **odd)
+    session = Session.of(viewer)
+    session.choose_image(viewer.layers[0])
+    session.set_folder(tmp_path / "movie.anlage")
+    made = SignalsTab(session)
+    qtbot.addWidget(made)
+    signals = scored()
+    rng = np.random.default_rng(0)
+    places = np.repeat(rng.uniform(2, 10, (8, 3, 1)), 60, axis=2)
+    placed = Signals.of(
+        signals.values, signals.names, interval_s=120.0, first_frame=5, scores=signals.scores, times=signals.times, places=places
+    )  # fmt: skip
+    path = tmp_path / "signals.csv"
+    write_signals(path, placed)
+    made.open(path)
+    qtbot.waitUntil(lambda: made.scoring is not None, timeout=20000)
+    made.finder.found.emit(found_by_network(placed))
+    return made, viewer, session
+
+
+def test_what_was_found_is_judged_listed_and_gone_to(tab) -> None:
+    made, viewer, session = tab
+    judging = made.judging
+    assert "8 tracks: 75 % of the classes right" in judging.numbers.text()
+    assert "It is not known which tracks this network learnt from" in judging.honest.text()
+    for kind in KINDS:
+        judging.kind.setCurrentText(kind)
+        assert judging.picture.plot.items, kind
+        assert judging.status.plain == ""
+        for side in ("left", "bottom"):
+            assert judging.picture.plot.getAxis(side).labelText, kind
+    item = judging.worst.item(0)
+    judging.worst.itemClicked.emit(item)
+    assert made.scoring.signals.ids[made.scoring.row] == 2
+    assert overlay.current_frame(viewer, session.grid(), 65) == 38
+
+    results = made.results
+    assert results.source.currentText() == "found by the network"
+    results.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    assert results.table.cells()[0] == ["1", "25.4", "50.8", "0.95"]
+    results.table.clicked.emit(results.table.model().index(3, 0))
+    assert made.scoring.signals.ids[made.scoring.row] == 6
+    assert overlay.current_frame(viewer, session.grid(), 65) == 50
+    layer = viewer.layers["events: event"]
+    assert layer.features["probability"].round(2).tolist() == [0.95, 0.9, 0.8, 0.6]
+    assert len({tuple(colour) for colour in layer.border_color}) == 4
+
+
+def test_tracks_scored_later_are_judged_alone(tab) -> None:
+    made, *_ = tab
+    told = made.scoring.predicted
+    made.judging.show_events(told, made.scoring, None, np.array([1, 2]))
+    assert made.judging.tracks.currentText() == "6 tracks scored since the training, new to it"
+    assert "has not seen these tracks" in made.judging.honest.text()
+    made.judging.show_events(told, made.scoring, None, np.arange(1, 9))
+    assert "these pictures flatter it" in made.judging.honest.text()
+
+
+def test_pictures_of_a_population(tab) -> None:
+    made, *_ = tab
+    results = made.results
+    results.source.setCurrentIndex(0)
+    results.view.setCurrentText("Tracks without the event")
+    axis = results.picture.plot.getAxis("bottom")
+    assert axis.labelText == "time since the track begins (min)"
+    curve = results.picture.plot.listDataItems()[-1]
+    expected = survival(results.events, made.scoring.signals)
+    assert curve.yData.min() == pytest.approx(expected.share[-1]) == 0.5
+    assert set((expected.times * 2).round(6)) <= set(curve.xData.round(6))
+    results.view.setCurrentText("Signal around the event")
+    assert results.picture.plot.getAxis("left").labelText == "mean"
+    mean = results.picture.plot.listDataItems()[-1]
+    before, after = mean.yData[mean.xData < -6].mean(), mean.yData[mean.xData > 6].mean()
+    assert (before, after) == (pytest.approx(100, abs=3), pytest.approx(160, abs=3))
+    assert "per track and h (95 %" in results.summary.text()
+
+
+def test_nuclei_are_coloured_before_and_after(tab) -> None:
+    made, viewer, _ = tab
+    made.results.colour.setChecked(True)
+    layer = viewer.layers["before and after the event"]
+    of_first = layer.features[layer.features["track"] == 1]
+    assert (of_first["phase"] == "before").sum() == 17  # its signal begins in frame 9, and its event is at 25.4
+    assert set(layer.features[layer.features["track"] == 5]["phase"]) == {"no event"}
+    made.results.colour.setChecked(False)
+    assert "before and after the event" not in viewer.layers
+
+
+def test_only_one_ring_and_one_layer_of_events_at_a_time(tab) -> None:
+    made, viewer, _ = tab
+    made.scoring.go(1)
+    made.scoring.go(1)
+    made.finder.found.emit(made.scoring.predicted)
+    assert [layer.name for layer in viewer.layers[1:]] == ["track being scored", "events: event"]
+
+
+def test_exported_events_come_back_as_they_were_corrected(tab, tmp_path) -> None:
+    made, *_ = tab
+    made.scoring.go_to(0)
+    made.scoring.answer(CENSORED)
+    made.scoring.go_to(4)
+    made.scoring.answer(EVENT, 30.0)
+    results = made.results
+    results.source.setCurrentIndex(0)
+    results.refresh()
+    results.write(tmp_path / "mine.csv")
+    again = read_events(tmp_path / "mine.csv")
+    assert again.classes.tolist() == [2, 0, 0, 0, 0, 1, 1, 1]
+    assert (again.frames[4], again.interval_s) == (30.0, 120.0)
+    assert {"t", "z", "y", "x"} <= set(again.properties)
+    write_events(tmp_path / "twice.csv", again)
+    assert (tmp_path / "twice.csv").read_text() == (tmp_path / "mine.csv").read_text()
+    kept = Scoring(made.scoring.signals, made.scoring.path)
+    assert kept.classes.tolist() == again.classes.tolist()
