@@ -2,7 +2,7 @@
 
     xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_signals.py
 
-The true tracks are taken into the project, their signals measured by ``anlage signals``, some scored by keys, the rest
+The true tracks are taken into the project, their signals measured by ``anlage signals``, some scored by hand, the rest
 proposed; the training and the finding are real. How far the found divisions are from the true ones is printed.
 """
 
@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 from screenshots import IMG, SIZE, Hand, save, settle, wait
 
 from anlage import AddNuclei, SyntheticMovie, embryo
@@ -26,7 +24,7 @@ from napari_anlage.scoring import EVENT, NO_EVENT, NOT_YET
 
 SEED, FRAMES, NUCLEI = 3, 40, 40
 BY_HAND = 6
-"""Tracks that the user scores by keys, before the rest is proposed."""
+"""Tracks that the user scores, before the rest is proposed."""
 LATER = 3
 """Every so-manyth track is left for after the training, to judge the network on."""
 SIGNAL = "nuclei_p95"
@@ -115,7 +113,7 @@ class Watcher:
         self._show(SIGNAL)
 
     def score(self) -> None:
-        """Score the first tracks with keys."""
+        """Score the first tracks."""
         mothers, panel = self.mothers, self.tab.panel
         print(f"{len(mothers)} of {len(self.tab.scoring.signals)} tracks end in a division.")
         first = [i for i, track in enumerate(self.tab.scoring.signals.ids) if int(track) in mothers]
@@ -124,9 +122,9 @@ class Watcher:
             track = int(self.tab.scoring.signals.ids[row])
             if track in mothers:
                 panel.frame_wanted.emit(mothers[track])
-                self._press(Qt.Key.Key_E, "e")
+                panel.answers[EVENT].click()
             else:
-                self._press(Qt.Key.Key_O, "o")
+                panel.answers[NO_EVENT].click()
             if n == 0:
                 self.picture("signals-score", self.tab.panel)
 
@@ -216,16 +214,6 @@ class Watcher:
             f"{len(off)} of {len(mothers)} divisions found, {sum(d <= 1 for d in off)} of them within 1 frame, median "
             f"{np.median(off):.2f}, largest {max(off):.2f}; {len(set(found) - set(mothers))} found that are none."
         )
-
-    def _press(self, key: Qt.Key, text: str) -> None:
-        plot = self.tab.panel.plot
-        plot.setFocus()
-        for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
-            QApplication.sendEvent(plot, QKeyEvent(kind, key, Qt.KeyboardModifier.NoModifier, text))
-        answer = {"e": EVENT, "o": NO_EVENT}[text]
-        if self.tab.scoring.classes[self.tab.scoring.row] == NOT_YET:
-            self.tab.panel.answer(answer)  # without a window manager the keyboard stays elsewhere
-        QApplication.processEvents()
 
     def _area(self, widget: QWidget) -> QScrollArea:
         parent = widget.parentWidget()
