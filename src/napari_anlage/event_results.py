@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from anlage import AnlageError, Events, aligned_mean, event_rate, survival, write_events
 from napari_anlage import event_drawings
@@ -106,6 +106,7 @@ class EventResults(Tab):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.view.addItems([_TABLE, _ALIGNED, _SURVIVAL])
         row = QWidget()
+        row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         for combo in (self.source, self.view, self.signal):

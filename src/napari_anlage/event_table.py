@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QTableView
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from anlage import Events
 
@@ -37,7 +37,7 @@ class EventView(QTableView):
         self.setToolTip("Click a row to go to the event; click a heading to sort.")
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(20)
-        self.horizontalHeader().setStretchLastSection(True)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.setFixedHeight(_HEIGHT)
         self.clicked.connect(self._on_clicked)
 
@@ -46,7 +46,6 @@ class EventView(QTableView):
         self._events = events.select(events.happened)
         self._sorted.setSourceModel(_Rows(self._events))
         self._sorted.sort(-1)
-        self.resizeColumnsToContents()
 
     def cells(self) -> list[list[str]]:
         """What is shown, from top to bottom."""

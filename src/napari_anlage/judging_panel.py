@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QListWidget, QListWidgetItem, QSizePolicy, QWidget
 
 from anlage import Card, Events
 from napari_anlage import event_drawings
@@ -90,6 +90,7 @@ class JudgingPanel(Tab):
         for matrix in Matrix:
             self.matrix.addItem(matrix.value, matrix)
         row = QWidget()
+        row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         for combo in (self.kind, self.matrix):

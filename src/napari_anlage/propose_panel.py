@@ -106,7 +106,7 @@ class ProposePanel(Tab):
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
         for combo, kinds in ((self.method, Method), (self.direction, Direction), (self.condition, Condition)):
-            for kind in kinds:  # type: ignore[attr-defined]
+            for kind in kinds:
                 combo.addItem(kind.value, kind)
         for combo in (self.method, self.signal, self.direction, self.condition):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +147,7 @@ def _peaks(signals: Signals, wish: Wish) -> tuple[Floats, Floats]:
 
 
 def _strongest(trace: Floats, wish: Wish) -> tuple[float, float]:
-    find: Callable[..., object]
+    find: Callable[..., Any]
     if wish.method == Method.SLOPE:
         find = partial(propose_by_slope, trace, wish.window, least=_ANY)
     elif len(trace) <= wish.window // 3 + wish.window // 8:
@@ -156,7 +157,7 @@ def _strongest(trace: Floats, wish: Wish) -> tuple[float, float]:
     best = (np.nan, 0.0)
     for sign in _signs(wish.direction):
         found = find(direction=sign)
-        samples, strength = found.samples, found.strength  # type: ignore[attr-defined]
+        samples, strength = found.samples, found.strength
         if len(samples) and strength.max() > best[1]:
             best = float(samples[strength.argmax()]), float(strength.max())
     return best
