@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.colouring import CERTAIN, RAMP, Colouring
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.session import Session
 
 __all__ = ["ColourChoice", "ErrorLegend"]
@@ -91,7 +92,7 @@ class ColourChoice(QWidget):
         column.addWidget(self.legend)
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.tree.clicked.connect(self.open_tree)
-        session.colouring_changed.connect(self.refresh)
+        hear(session.colouring_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -112,4 +113,4 @@ class ColourChoice(QWidget):
 
     def retire(self) -> None:
         """Listen no more."""
-        self._session.colouring_changed.disconnect(self.refresh)
+        unhear(self._session.colouring_changed, self.refresh)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 from anlage import AnlageError, Annotations
 from napari_anlage import overlay
 from napari_anlage.colouring import errors, inks, lineages
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.lineage_layout import LineageLayout
 from napari_anlage.lineage_plot import LineagePlot
 from napari_anlage.parts import note, small_button
@@ -76,12 +77,12 @@ class LineagePanel(QWidget):
         self.whole.clicked.connect(self.plot.fit)
         self.plot.picked.connect(self._on_picked)
         self._timer.timeout.connect(self.refresh)
-        session.document_changed.connect(self._wait)
-        session.project_changed.connect(self._wait)
-        session.nuclei_changed.connect(self._wait)
-        session.colouring_changed.connect(self._wait)
-        session.image_changed.connect(self._wait)
-        session.viewer.dims.events.point.connect(self._on_point)
+        hear(session.document_changed, self._wait)
+        hear(session.project_changed, self._wait)
+        hear(session.nuclei_changed, self._wait)
+        hear(session.colouring_changed, self._wait)
+        hear(session.image_changed, self._wait)
+        hear(session.viewer.dims.events.point, self._on_point)
 
     def sizeHint(self) -> QSize:
         """Low and wide."""
@@ -181,14 +182,14 @@ class LineagePanel(QWidget):
         session = self.session
         self._timer.stop()
         self._unwatch()
-        session.viewer.dims.events.point.disconnect(self._on_point)
+        unhear(session.viewer.dims.events.point, self._on_point)
         for signal in (
             session.document_changed,
             session.project_changed,
             session.colouring_changed,
             session.image_changed,
         ):
-            signal.disconnect(self._wait)
+            unhear(signal, self._wait)
         super().closeEvent(event)
 
 

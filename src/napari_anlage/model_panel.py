@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QTe
 from superqt import QCollapsible
 
 from anlage import AnlageError
+from napari_anlage.hearing import hear
 from napari_anlage.models import Choice, classical, project_models, starter
 from napari_anlage.parts import note
 from napari_anlage.session import Session
@@ -57,7 +58,7 @@ class ModelPanel(QWidget):
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)
         for signal in (session.run_changed, session.project_changed, session.image_changed):
-            signal.connect(self.refresh)
+            hear(signal, self.refresh)
         self.refresh()
 
     def _build(self) -> None:

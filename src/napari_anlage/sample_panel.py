@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QSp
 
 from anlage import AnlageError, RemoveLinks, error_interval, safe_links
 from napari_anlage import fixes
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
 from napari_anlage.parts import ActionButton, StatusLine, Tab, heading, note, small_button
 from napari_anlage.session import Session
@@ -81,13 +82,13 @@ class SamplePanel(Tab):
         self.right.clicked.connect(lambda: self.attempt(lambda: self.judge("settle")))
         self.wrong.clicked.connect(lambda: self.attempt(lambda: self.judge("break")))
         self.end.clicked.connect(self.stop)
-        self._session.document_changed.connect(self.refresh)
-        self._session.project_changed.connect(self.refresh)
+        hear(self._session.document_changed, self.refresh)
+        hear(self._session.project_changed, self.refresh)
 
     def retire(self) -> None:
         """Listen no more."""
-        self._session.document_changed.disconnect(self.refresh)
-        self._session.project_changed.disconnect(self.refresh)
+        unhear(self._session.document_changed, self.refresh)
+        unhear(self._session.project_changed, self.refresh)
 
     @property
     def active(self) -> bool:

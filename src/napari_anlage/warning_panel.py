@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy
 
 from anlage import AnlageError, TrackWarning
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import Tab, note, small_button, tell
@@ -105,8 +106,8 @@ class WarningPanel(Tab):
         self._deciding.done.connect(lambda found: self.attempt(lambda: self.inspection.take_decision(found)))
         self._deciding.failed.connect(self._on_failed)
         self.inspection.changed.connect(self.refresh)
-        session.document_changed.connect(self.wait)
-        session.project_changed.connect(self._on_project)
+        hear(session.document_changed, self.wait)
+        hear(session.project_changed, self._on_project)
         actions: dict[str, Callable[[], Any]] = {
             ".": lambda: self.inspection.go(1), ",": lambda: self.inspection.go(-1),
         }  # fmt: skip
@@ -245,8 +246,8 @@ class WarningPanel(Tab):
         session = self._session
         for key, _, _ in KEYS:
             session.viewer.bind_key(key, None)
-        session.document_changed.disconnect(self.wait)
-        session.project_changed.disconnect(self._on_project)
+        unhear(session.document_changed, self.wait)
+        unhear(session.project_changed, self._on_project)
         self.inspection.changed.disconnect(self.refresh)
 
 

@@ -28,6 +28,7 @@ from napari_anlage.panels import (
     FindCuboid,
     MeasureObjects,
     ReviewTracks,
+    SignalsAndEvents,
     TrackNuclei,
     TrainNetworks,
 )
@@ -45,6 +46,7 @@ WIDGETS = {
     "Measure objects": MeasureObjects,
     "Track nuclei": TrackNuclei,
     "Review tracks": ReviewTracks,
+    "Signals and events": SignalsAndEvents,
 }
 STEPS = ("data", "annotate", "train", "predict", "track", "review")
 SAMPLES = {
@@ -56,7 +58,8 @@ _STEPS = (Dock, AnnotateNuclei, FindCuboid, ChooseChannels, TrainNetworks, Measu
 MENUS = {
     "napari/layers/annotate": _STEPS,
     "napari/layers/segment": _STEPS,
-    "napari/layers/track": (Dock, TrackNuclei, ReviewTracks, LineagePanel),
+    "napari/layers/track": (Dock, TrackNuclei, ReviewTracks, LineagePanel, SignalsAndEvents),
+    "napari/layers/classify": (Dock, SignalsAndEvents),
 }
 PREFERENCES = {"computing": {"device", "memory_gb"}, "saving": {"autosave_minutes"}}
 

@@ -16,6 +16,7 @@ from anlage import AnlageError, Box
 from napari_anlage import overlay, preferences
 from napari_anlage.channels import nuclei_channels
 from napari_anlage.checks import ImageCheck, Question
+from napari_anlage.hearing import hear
 from napari_anlage.job import Problem
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.next_panel import NextPanel
@@ -121,7 +122,7 @@ class PredictTab(Tab):
         self.next.wanted.connect(self.preview_frames)
         self.whole.loaded.connect(self._on_loaded)
         for signal in (session.image_changed, session.diameter_changed):
-            signal.connect(self.refresh)
+            hear(signal, self.refresh)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(previewer.stop)

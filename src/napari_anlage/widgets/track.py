@@ -24,6 +24,7 @@ from anlage import AnlageError, Annotations, TrackingSettings
 from napari_anlage import preferences
 from napari_anlage.form import form_for
 from napari_anlage.handover import hand_over_all
+from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.jobs import Job
 from napari_anlage.legend import ColourChoice
@@ -130,7 +131,7 @@ class TrackTab(Tab):
         self._child.finished.connect(self._on_finished)
         self._child.failed.connect(self._on_ended)
         for signal in (session.image_changed, session.project_changed, session.nuclei_changed):
-            signal.connect(self._on_other)
+            hear(signal, self._on_other)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self._child.stop)
@@ -340,7 +341,7 @@ class TrackTab(Tab):
         self.preview.retire()
         self.colours.retire()
         for signal in (self._session.image_changed, self._session.project_changed, self._session.nuclei_changed):
-            signal.disconnect(self._on_other)
+            unhear(signal, self._on_other)
 
 
 def _told(tracks: Annotations) -> str:

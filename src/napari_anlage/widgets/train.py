@@ -109,9 +109,9 @@ class TrainTab(Tab):
         self._counting.failed.connect(self.report)
         self._timer.timeout.connect(self.count)
         for signal in (session.image_changed, session.nuclei_changed, session.cuboids_changed):
-            signal.connect(self._on_material)
+            hear(signal, self._on_material)
         for signal in (session.image_changed, session.project_changed):
-            signal.connect(self.refresh_runs)
+            hear(signal, self.refresh_runs)
         hear(session.run_changed, self._offer_models)
         preferences.follow(self._on_preferences)
 
