@@ -65,8 +65,9 @@ class Watcher:
     def __init__(self, viewer: Any, movie: SyntheticMovie, folder: Path) -> None:
         self.viewer, self.movie, self.began = viewer, movie, time.monotonic()
         z, y, x = movie.spacing.zyx
+        pixels = movie.image.read()[:, 0]
         viewer.add_image(
-            movie.image.read()[:, 0], name="nuclei", scale=(300, z, y, x), units=("s", "µm", "µm", "µm"),
+            pixels, name="nuclei", contrast_limits=np.percentile(pixels, (1, 99.8)).tolist(), scale=(300, z, y, x), units=("s", "µm", "µm", "µm"),
             axis_labels=tuple("tzyx"),
         )  # fmt: skip
         _, self.dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
@@ -145,12 +146,8 @@ class Watcher:
         wrong = [row for row in range(len(truth)) if scoring.classes[row] not in (NOT_YET, truth[row][0])]
         print(f"{len(wrong)} proposals are wrong; {int((scoring.classes == NOT_YET).sum())} tracks are unclear.")
         part.fold.collapse()
-        for row in range(len(truth)):
-            scoring.go_to(row)
-            if row % LATER == LATER - 1:
-                scoring.answer(NOT_YET)
-            else:
-                scoring.answer(*truth[row])
+        scoring.undo()
+        self._answer([row for row in range(len(truth)) if row % LATER != LATER - 1])
 
     def train(self) -> None:
         """Train on the answers; the network is tried on every track when it is done."""
@@ -161,10 +158,8 @@ class Watcher:
 
     def judge(self) -> None:
         """Score the tracks that were left, and look at what the network said of them."""
-        scoring, truth = self.tab.scoring, self._truth()
-        for row in range(LATER - 1, len(truth), LATER):
-            scoring.go_to(row)
-            scoring.answer(*truth[row])
+        scoring = self.tab.scoring
+        self._answer(list(range(LATER - 1, len(scoring.signals), LATER)))
         finder, judging = self.tab.finder, self.tab.judging
         scoring.predicted = None
         finder.find.button.click()
@@ -200,6 +195,12 @@ class Watcher:
         """Bring a signal to the top of the plot."""
         choice = self.tab.panel.shown
         choice.setCurrentText(name)
+
+    def _answer(self, rows: list[int]) -> None:
+        """Say what is true of the tracks among these that nobody has scored."""
+        truth = self._truth()
+        classes, times = ([truth[row][i] for row in rows] for i in range(2))
+        self.tab.scoring.propose(rows, classes, [np.nan if t is None else t for t in times], "the truth")
 
     def _truth(self) -> list[tuple[int, float | None]]:
         mothers = self.mothers

@@ -33,6 +33,7 @@ __all__ = [
     "show_centres",
     "show_depth",
     "show_heatmap",
+    "spots",
     "world_unit",
 ]
 
@@ -140,18 +141,23 @@ _SHOWN = {"id": "ids", "probability": "probability", "origin": "origin", "state"
 
 def show_annotations(viewer: Any, grid: Grid, nuclei: Annotations, name: str, colour: str) -> Any:
     """Show nuclei as a Points layer of the user's own, as rings of their size; `grid` is in µm and has no channels."""
-    positions = _along(grid, nuclei.positions, 1)
-    for i, axis in enumerate(grid.axes):
-        if axis in "zyx":
-            positions[:, i] = grid.offset[i] + grid.scale[i] * positions[:, i]
     diameter = 2 * np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, 4.0)
     layer = viewer.add_points(
-        positions, ndim=len(grid.axes), name=name, size=diameter, features={"radius_um": nuclei.radius_um},
+        spots(grid, nuclei.positions), ndim=len(grid.axes), name=name, size=diameter, features={"radius_um": nuclei.radius_um},
         face_color="transparent", border_color=colour, border_width=0.12, projection_mode="rescale_spherical",
         **_isotropic(grid),
     )  # fmt: skip
     show_depth(viewer, layer)
     return layer
+
+
+def spots(grid: Grid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Places (N, 4) in voxels as the points of `show_annotations` have them: world units along z, y and x."""
+    positions = _along(grid, positions_tzyx, 1)
+    for i, axis in enumerate(grid.axes):
+        if axis in "zyx":
+            positions[:, i] = grid.offset[i] + grid.scale[i] * positions[:, i]
+    return positions
 
 
 def show_heatmap(

@@ -60,7 +60,8 @@ class SignalPlot(pg.GraphicsLayoutWidget):
         frames = np.arange(signals.n_frames) + signals.first_frame
         low, high = signals.spans[row]
         for curve, values in zip(self._curves, signals.values[row, shown], strict=True):
-            curve.setData(frames[low:high], values[low:high], connect="finite")
+            known = np.isfinite(values[low:high]).any()  # pyqtgraph complains of a curve without a single number
+            curve.setData(frames[low:high] if known else [], values[low:high] if known else [], connect="finite")
         if high > low and self._plots:
             self._plots[0].setXRange(float(frames[low]), float(frames[high - 1]), padding=0.03)
 

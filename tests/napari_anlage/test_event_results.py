@@ -170,6 +170,37 @@ def test_nuclei_are_coloured_before_and_after(tab) -> None:
     assert "before and after the event" not in viewer.layers
 
 
+def test_the_ring_goes_with_the_track(tab) -> None:
+    made, viewer, session = tab
+    ring = viewer.layers["track being scored"]
+    for row in (1, 0, 5):
+        made.scoring.go_to(row)
+        known = np.isfinite(made.scoring.signals.places[row]).all(axis=0)
+        frame = np.flatnonzero(known)[0]
+        z, y, x = made.scoring.signals.places[row, :, frame]
+        assert viewer.layers["track being scored"] is ring
+        assert len(ring.data) == len(ring.size) == known.sum()
+        np.testing.assert_allclose(
+            ring.data_to_world(ring.data[0]), session.grid().world((frame + 5, z, y, x)), atol=1e-3
+        )
+        assert len(set(ring.size)) == 1
+
+
+def test_the_user_chooses_the_signal_at_the_top(tab, qtbot, tmp_path) -> None:
+    made, *_ = tab
+    values = np.random.default_rng(0).normal(size=(5, 6, 20))
+    values[0, 4] = np.nan
+    names = ("a", "b", "c", "d", "e", "speed_um_per_min")
+    write_signals(tmp_path / "six.csv", Signals.of(values, names, interval_s=60.0))
+    before = made.scoring
+    made.open(tmp_path / "six.csv")
+    qtbot.waitUntil(lambda: made.scoring is not before, timeout=20000)
+    assert not made.panel.shown.isHidden()
+    made.panel.shown.setCurrentText("e")
+    titles = [item.titleLabel.text for item in made.panel.plot._plots]
+    assert titles == ["e", "speed (µm/min)", "a", "b"]
+
+
 def test_only_one_ring_and_one_layer_of_events_at_a_time(tab) -> None:
     made, viewer, _ = tab
     made.scoring.go(1)

@@ -105,6 +105,7 @@ class SignalsTab(Tab):
         self.propose.offer(self.scoring)
         self.results.offer(self.scoring)
         self.judging.hide()
+        self._layers.clear_track()
         self.finder.offer(self.scoring, self._path, self.source.event_name)
         self.source.where.setText(
             f"{self._path.name}: {plural(len(signals), 'track')}, {plural(signals.n_frames, 'frame')}"
