@@ -183,9 +183,9 @@ class Watcher:
         self.picture("signals-table", results)
         results.colour.setChecked(False)
         results.signal.setCurrentText(SIGNAL)
-        results.view.setCurrentText("Signal around the event")
+        results.view.setCurrentText("Mean signal")
         self.picture("signals-aligned", results)
-        results.view.setCurrentText("Tracks without the event")
+        results.view.setCurrentText("Survival")
         self.picture("signals-survival", results)
         print(results.summary.text())
         self.viewer.theme = "light"

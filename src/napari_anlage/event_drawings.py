@@ -85,13 +85,13 @@ def ranking(judgement: Judgement) -> Draw:
     best = int((hits - alarms).argmax())
 
     def draw(plot: Any, inks: Inks, colour: Any) -> None:
-        _shares(plot, "false alarms (share of tracks without the event)", "events found (share)")
+        _shares(plot, "false alarms (share of the others)", "events found (share)")
         plot.plot([0, 1], [0, 1], pen=_dashed(colour))
         plot.plot(alarms, hits, pen=pg.mkPen(inks.train, width=2))
         plot.plot(
             [alarms[best]], [hits[best]], pen=None, symbol="star", symbolSize=14, symbolPen=None, symbolBrush=inks.best
         )
-        _write(plot, f"best threshold {min(thresholds[best], 1.0):.2f}", inks.best, 0.96, 0.2)
+        _write(plot, f"best threshold {min(thresholds[best], 1.0):.3f}", inks.best, 0.96, 0.2)
 
     return draw
 
@@ -101,7 +101,7 @@ def trade(judgement: Judgement) -> Draw:
     precision, recall, _ = precision_recall(judgement.chance, judgement.is_event)
 
     def draw(plot: Any, inks: Inks, colour: Any) -> None:
-        _shares(plot, "recall (share of the events that is found)", "precision (share that is right)")
+        _shares(plot, "recall (share of events found)", "precision (share right)")
         plot.plot(np.append(0, recall), np.append(precision[:1], precision), pen=pg.mkPen(inks.train, width=2))
 
     return draw
@@ -138,7 +138,7 @@ def aligned(mean: Any, name: str, interval_s: float | None) -> Draw:
         plot.setLabel("bottom", f"time from the event ({unit})")
         plot.setLabel("left", name)
         plot.getAxis("left").setWidth(62)
-        low, high = (plot.plot(x, edge[known], pen=None) for edge in (mean.low, mean.high))
+        low, high = (plot.plot(x, edge[known], pen=pg.mkPen(None)) for edge in (mean.low, mean.high))
         plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.train, _FAINT)))
         plot.plot(x, mean.mean[known], pen=pg.mkPen(inks.train, width=2))
         plot.addItem(pg.InfiniteLine(0, angle=90, pen=_dashed(inks.score)), ignoreBounds=True)
@@ -156,7 +156,7 @@ def survival_curve(curve: Any) -> Draw:
         plot.setLabel("bottom", f"time since the track begins ({unit})")
         plot.setLabel("left", "share without the event")
         plot.getAxis("left").setWidth(56)
-        low, high = (_steps(plot, x, _from_one(edge), pen=None) for edge in (curve.low, curve.high))
+        low, high = (_steps(plot, x, _from_one(edge), pen=pg.mkPen(None)) for edge in (curve.low, curve.high))
         plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.held_out, _FAINT)))
         _steps(plot, x, _from_one(curve.share), pen=pg.mkPen(inks.held_out, width=2))
         plot.setYRange(0, 1, padding=0.04)

@@ -44,7 +44,7 @@ class EventLayers:
         if np.isfinite(shown.probability).any():
             layer.border_color, layer.border_colormap, layer.border_contrast_limits = (
                 "probability",
-                "viridis",
+                "cool",
                 (0.0, 1.0),
             )
 
@@ -83,7 +83,6 @@ class EventLayers:
             return
         self._clear(_TRACK)
         self._draw(at, "track being scored", _TRACK_COLOUR, _TRACK, factor=1.15)
-        viewer.layers.selection.active = self._session.image_layer
 
     def clear_track(self) -> None:
         """Take the ring away: other signals are scored now."""
@@ -104,4 +103,5 @@ class EventLayers:
         )
         layer.metadata["anlage"] = {"role": role}
         layer.locked = True
+        session.viewer.layers.selection.active = session.image_layer
         return layer

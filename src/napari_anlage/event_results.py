@@ -21,8 +21,8 @@ from napari_anlage.wording import plural
 
 __all__ = ["EventResults"]
 
-_HAND, _NETWORK = "scored by you", "found by the network"
-_TABLE, _ALIGNED, _SURVIVAL = "Table", "Signal around the event", "Tracks without the event"
+_HAND, _NETWORK = "scored", "found"
+_TABLE, _ALIGNED, _SURVIVAL = "Table", "Mean signal", "Survival"
 _FEWEST = 3
 
 
@@ -104,6 +104,10 @@ class EventResults(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
+        self.source.setToolTip("The events that you scored, or those that a network found.")
+        self.view.setToolTip(
+            "The events as a table, the mean of a signal around them, or how long tracks stay without."
+        )
         self.view.addItems([_TABLE, _ALIGNED, _SURVIVAL])
         row = QWidget()
         row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -125,6 +129,7 @@ class EventResults(Tab):
             heading("Events"), row, self.signal, self.table, self.picture, self.summary, self.colour, legend, self.export,
             self.status,
         )  # fmt: skip
+        self.column.addStretch(1)  # what is left over goes below, not between the parts
         self.status.hide()
 
     def _connect(self) -> None:

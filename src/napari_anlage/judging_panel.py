@@ -26,7 +26,7 @@ _MATRIX, _TIMES, _ROC, _TRADE, _CALIBRATION = (
     "Confusion matrix", "Times of events", "ROC", "Precision and recall", "Calibration",
 )  # fmt: skip
 _FEWEST = 6
-"""Tracks scored since the training from which they are judged alone."""
+"""Tracks scored after the training from which they are judged alone."""
 _LIST_HEIGHT = 110
 Ids = npt.NDArray[np.int64]
 
@@ -96,15 +96,20 @@ class JudgingPanel(Tab):
         for combo in (self.kind, self.matrix):
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             combo.setMinimumContentsLength(8)
-            layout.addWidget(combo, 1)
+            layout.addWidget(combo, 3 if combo is self.kind else 2)
+        self.tracks.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.tracks.setMinimumContentsLength(8)
         self.tracks.setToolTip("Which of the scored tracks are compared.")
         self.matrix.setToolTip("What the numbers are.")
         self.worst.setFixedHeight(_LIST_HEIGHT)
+        self.worst.setWordWrap(True)
+        self.worst.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.worst.setToolTip("Click to go to the track and frame.")
         self.add(
             heading("How good it is"), self.tracks, row, self.picture, self.numbers, self.honest, self.worst_title, self.worst,
             self.status,
         )  # fmt: skip
+        self.column.addStretch(1)  # what is left over goes below, not between the parts
         self.status.hide()
         self.kind.currentIndexChanged.connect(lambda _: self._show_picture())
         self.matrix.currentIndexChanged.connect(lambda _: self._show_picture())
@@ -121,7 +126,7 @@ class JudgingPanel(Tab):
         self.tracks.addItem(f"all {plural(len(ids), 'scored track')}", None)
         new = np.zeros(0, dtype=np.int64) if self._learnt is None else np.setdiff1d(ids, self._learnt)
         if len(new) >= _FEWEST:
-            self.tracks.addItem(f"{plural(len(new), 'track')} scored since the training, new to it", new)
+            self.tracks.addItem(f"{plural(len(new), 'track')} scored after the training", new)
             self.tracks.setCurrentIndex(1)
         self.tracks.setVisible(self.tracks.count() > 1)
 
@@ -182,7 +187,7 @@ def _numbers(judgement: Judgement) -> str:
         ]
         parts.append(f"error in time {', '.join(words)}")
     if report.auc is not None:
-        parts.append(f"AUC {report.auc:.3f}, best threshold {min(report.best_threshold or 1.0, 1.0):.2f}")
+        parts.append(f"AUC {report.auc:.3f}, best threshold {min(report.best_threshold or 1.0, 1.0):.3f}")
     if report.ece is not None:
         parts.append(f"probabilities off by {100 * report.ece:.0f} percentage points")
     return " · ".join(parts) + "."

@@ -339,7 +339,8 @@ class RunView(QWidget):
 
     def _say_end(self, run: Run, state: str) -> None:
         if state == "finished":
-            self.status.say(f"Finished{how_good(run)}. Preview it on the Predict tab.", "good")
+            where = "See it on the Signals tab" if run.config.task == "events" else "Preview it on the Predict tab"
+            self.status.say(f"Finished{how_good(run)}. {where}.", "good")
         elif state == "stopped":
             kept = " The best weights so far are a model." if run.model_path is not None else ""
             self.status.say(f"Stopped.{kept} Resume goes on exactly here.", "warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
@@ -119,7 +120,7 @@ def test_what_was_found_is_judged_listed_and_gone_to(tab) -> None:
     assert overlay.current_frame(viewer, session.grid(), 65) == 38
 
     results = made.results
-    assert results.source.currentText() == "found by the network"
+    assert results.source.currentText() == "found"
     results.table.sortByColumn(1, Qt.SortOrder.AscendingOrder)
     assert results.table.cells()[0] == ["1", "25.4", "50.8", "0.95"]
     results.table.clicked.emit(results.table.model().index(3, 0))
@@ -134,7 +135,7 @@ def test_tracks_scored_later_are_judged_alone(tab) -> None:
     made, *_ = tab
     told = made.scoring.predicted
     made.judging.show_events(told, made.scoring, None, np.array([1, 2]))
-    assert made.judging.tracks.currentText() == "6 tracks scored since the training, new to it"
+    assert made.judging.tracks.currentText() == "6 tracks scored after the training"
     assert "has not seen these tracks" in made.judging.honest.text()
     made.judging.show_events(told, made.scoring, None, np.arange(1, 9))
     assert "these pictures flatter it" in made.judging.honest.text()
@@ -144,14 +145,16 @@ def test_pictures_of_a_population(tab) -> None:
     made, *_ = tab
     results = made.results
     results.source.setCurrentIndex(0)
-    results.view.setCurrentText("Tracks without the event")
+    results.view.setCurrentText("Survival")
     axis = results.picture.plot.getAxis("bottom")
     assert axis.labelText == "time since the track begins (min)"
     curve = results.picture.plot.listDataItems()[-1]
+    band = [item for item in results.picture.plot.items if isinstance(item, pg.FillBetweenItem)]
+    assert band[0].path().boundingRect().height() > 0.2
     expected = survival(results.events, made.scoring.signals)
     assert curve.yData.min() == pytest.approx(expected.share[-1]) == 0.5
     assert set((expected.times * 2).round(6)) <= set(curve.xData.round(6))
-    results.view.setCurrentText("Signal around the event")
+    results.view.setCurrentText("Mean signal")
     assert results.picture.plot.getAxis("left").labelText == "mean"
     mean = results.picture.plot.listDataItems()[-1]
     before, after = mean.yData[mean.xData < -6].mean(), mean.yData[mean.xData > 6].mean()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
-from anlage import Events, Signals, read_events, write_signals
+from anlage import AddNuclei, Annotations, Events, Signals, read_events, write_signals
 from napari_anlage import overlay
 from napari_anlage.scoring import EVENT, NO_EVENT
 from napari_anlage.session import Session
@@ -52,6 +54,32 @@ def test_the_plot_the_slider_and_the_image_go_together(tab, blobs) -> None:
     assert len(ring.data) == 3
     made.follow(40)  # nucleus 40 is track 4 in the last frame
     assert made.scoring.row == 3
+
+
+def test_a_nucleus_selected_in_the_viewer_shows_its_track(tab, blobs, qtbot) -> None:
+    made, session, _ = tab
+    session.need_document().apply(AddNuclei.of(Annotations.of(blobs[1])))
+    session.editor.show_nuclei()
+    qtbot.waitUntil(lambda: made._picks._selection is not None, timeout=20000)
+    session.editor.nuclei.select([40])  # nucleus 40 is track 4 in the last frame
+    assert made.scoring.row == 3
+    session.editor.nuclei.select([2])
+    assert made.scoring.row == 1
+
+
+def test_a_finished_training_is_tried_at_once(tab, monkeypatch, tmp_path) -> None:
+    made, session, _ = tab
+    finder, found = made.finder, []
+    model = tmp_path / "m.anlage"
+    monkeypatch.setattr(finder, "_find", lambda: found.append(finder.model.currentData()))
+    monkeypatch.setattr(finder, "refresh_models", lambda: (finder.model.addItem("m", model), finder.refresh()))
+    finder._run = SimpleNamespace(state="running", model_path=model)
+    session.run_changed.emit()
+    assert not found
+    finder._run.state = "finished"
+    session.run_changed.emit()
+    session.run_changed.emit()
+    assert found == [model]
 
 
 def test_keys_score_and_take_back(tab, qtbot) -> None:

@@ -19,6 +19,7 @@ from napari_anlage.hearing import hear
 from napari_anlage.job import Thread
 from napari_anlage.judging_panel import JudgingPanel
 from napari_anlage.parts import Tab
+from napari_anlage.pick_watcher import PickWatcher
 from napari_anlage.propose_panel import ProposePanel
 from napari_anlage.scoring import NOT_YET, Scoring
 from napari_anlage.scoring_panel import ScoringPanel
@@ -51,6 +52,7 @@ class SignalsTab(Tab):
         self.propose.offer(None)
         self.judging, self.results = JudgingPanel(), EventResults()
         self._layers = EventLayers(session)
+        self._picks = PickWatcher(session, self)
         self.add(self.source, self.panel, self.propose, self.finder, self.judging, self.results, self.status)
         self._connect()
         self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
@@ -88,6 +90,7 @@ class SignalsTab(Tab):
         self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
         for part in (self.judging, self.results):
             part.wanted.connect(lambda track, frame: self.attempt(lambda: self._go(track, frame)))
+        self._picks.picked.connect(lambda nucleus: self.attempt(lambda: self.follow(nucleus)))
         self.results.coloured.connect(lambda events: self.attempt(lambda: self._on_coloured(events)))
         hear(session.viewer.dims.events.point, self._on_point)
         hear(session.document_changed, self._on_document)
