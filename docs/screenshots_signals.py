@@ -188,8 +188,6 @@ class Watcher:
         results.view.setCurrentText("Survival")
         self.picture("signals-survival", results)
         print(results.summary.text())
-        self.viewer.theme = "light"
-        self.picture("signals-light", self.tab.judging)
 
     def _show(self, name: str) -> None:
         """Bring a signal to the top of the plot."""

@@ -52,6 +52,7 @@ class Picture(pg.GraphicsLayoutWidget):
         event.ignore()
 
     def _redraw(self) -> None:
+        self.resetCachedContent()  # pyqtgraph keeps the background of the former theme
         plot, colour = self.plot, self.palette().color(QPalette.ColorRole.WindowText)
         plot.clear()
         plot.getViewBox().invertY(b=False)

@@ -131,6 +131,7 @@ class SignalPlot(pg.GraphicsLayoutWidget):
         self._recolour()
 
     def _recolour(self) -> None:
+        self.resetCachedContent()  # pyqtgraph keeps the background of the former theme
         self.inks = inks_for(self)
         colour = self.palette().color(QPalette.ColorRole.WindowText)
         faint = pg.mkColor(colour)
