@@ -65,5 +65,5 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
 
     text = page.read_text("utf-8")
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
-    named = set(re.findall(r"(?:^|[`\s])anlage ([a-z]+)", code))
+    named = set(re.findall(r"(?:^|[`\s])(?<!from )anlage ([a-z]+)", code))
     assert named <= set(COMMANDS), f"{_name(page)} speaks of {sorted(named - set(COMMANDS))}"

@@ -58,7 +58,7 @@ def test_train_help_lists_the_settings_of_the_configs(capsys):
         (["train", "nuclei"], "The following arguments are required: -o/--output; `anlage train --help`"),
         (["info", "/nowhere/at/all"], "There is nothing at /nowhere/at/all; check the path."),
         (["info", "x", "--bogus"], "--bogus; `anlage info --help` explains the command."),
-        (["predict", "m", "i", "-o", "x.png"], "'x.png' cannot hold a table of nuclei; choose a name that ends in .csv"),
+        (["predict", "m", "i", "-o", "x.png"], "'x.png' can hold neither a table of nuclei nor labels; choose a name that ends in .csv or .geff"),
         (["predict", "m", "i", "-o", "x.csv", "--threshold", "2"], "The threshold '2' is not a probability"),
         (["predict", "m", "i", "-o", "x.csv", "--frames", "5:2"], "The frames '5:2' are not of the form a:b"),
         (["predict", "m", "i", "-o", "x.csv", "--region", "5:2"], "not of the form z0:z1,y0:y1,x0:x1"),

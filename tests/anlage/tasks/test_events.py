@@ -131,7 +131,7 @@ def test_tracks_are_told_with_their_times(tmp_path):
     told = track_events(load_model(run.target_path), test)
     assert (told.classes == test.scores).mean() > 0.9
     both = told.happened & (test.scores == 0)
-    assert np.median(np.abs(told.frames[both] - test.times[both])) < 1.0
+    assert np.median(np.abs(told.frames[both] - test.times[both])) < 1.5  # frames, after a few steps
     assert told.interval_s == pytest.approx(300.0)
 
 
