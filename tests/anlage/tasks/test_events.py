@@ -163,7 +163,7 @@ def test_a_stopped_training_goes_on_exactly(tmp_path):
     broken = Run.create(tmp_path / "broken", "events", [tmp_path / "w.h5"], settings)
 
     def stop(event) -> None:
-        if event.event == "step" and event.step == 5:
+        if event.event == "validated" and event.step == 4:
             broken.request_stop()
 
     train(broken, on_event=stop)
