@@ -26,6 +26,8 @@ __all__ = ["Duals", "Loose", "Programme", "StoppedError", "programme", "relaxed"
 ShouldStop = Callable[[], bool] | None
 
 _LOOK_S = 0.05
+_PATIENCE_S = 2.0
+"""Seconds that an end waits for what is being computed."""
 _WHOLE = 1e-6
 """A variable so close to 0 or 1 counts as whole."""
 
@@ -220,7 +222,10 @@ def _matrix(parts: list[tuple[Rows, Rows, float]], n_rows: int, n_columns: int) 
 
 
 def _in_thread(work: Callable[[], Any], should_stop: ShouldStop) -> Any:
-    """Run what cannot be interrupted beside this thread, and leave it behind if an end is asked for."""
+    """Run what cannot be interrupted beside this thread; if an end is asked for, wait a little, then leave it behind.
+
+    HiGHS ends the whole program with an error where the program ends while it computes: mostly it is done in time.
+    """
     if should_stop is None:
         return work()
     if should_stop():
@@ -240,6 +245,7 @@ def _in_thread(work: Callable[[], Any], should_stop: ShouldStop) -> Any:
     while thread.is_alive():
         thread.join(_LOOK_S)
         if time.monotonic() - looked > _LOOK_S and should_stop():
+            thread.join(_PATIENCE_S)
             raise StoppedError
     if failure:
         raise failure[0]

@@ -6,7 +6,9 @@ needed is that of one window, however long the movie is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,6 +29,8 @@ _GLANCES = 10
 """Rounds of messages for telling them."""
 _DECIDED = -20.0
 """Cost of beginning where a link from before is decided already."""
+_MANY = 8
+"""From so many windows on, two threads share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +108,14 @@ def solve(
     frames, rank = np.unique(problem.frames, return_inverse=True)
     windows = windows or windows_of(np.bincount(rank, minlength=len(frames)).astype(np.int64))
     state = _State(small, rank.astype(np.int64))
-    for window in windows:
-        state.decide(window, effort, should_stop)
-        if on_progress is not None:
-            on_progress(window.decided, len(frames))
+    progress = _Progress(on_progress, len(frames))
+    lanes = _lanes(windows)
+    with ThreadPoolExecutor(len(lanes), thread_name_prefix="anlage windows") as threads:
+        running = [threads.submit(state.follow, lane, effort, progress, should_stop) for lane in lanes]
+        for each in running:
+            each.result()
+    if len(lanes) > 1:
+        state.join(lanes[1][0].first)
     edges = np.zeros(len(problem.pairs), dtype=bool)
     choice = polished(
         state.sections, state.can_divide, state.duals, solution_of(small, state.nodes, state.edges),
@@ -117,8 +125,35 @@ def solve(
     return solution_of(problem, choice.nodes, edges, choice.bound)
 
 
+def _lanes(windows: list[Window]) -> list[list[Window]]:
+    """Windows that one thread decides one after the other: all, or two halves where there are many.
+
+    The second half begins as if nothing led into it; where that was wrong the prices tell, and it is polished.
+    """
+    half = len(windows) // 2
+    return [windows[:half], windows[half:]] if len(windows) >= _MANY else [windows]
+
+
+class _Progress:
+    """Adds up what the threads have decided."""
+
+    def __init__(self, on_progress: OnProgress, n_frames: int) -> None:
+        self._tell, self._n_frames, self._done = on_progress, n_frames, 0
+        self._lock = threading.Lock()
+
+    def add(self, window: Window) -> None:
+        """A window is decided."""
+        with self._lock:
+            self._done += window.decided - window.first
+            if self._tell is not None:
+                self._tell(self._done, self._n_frames)
+
+
 class _State:
-    """What has been decided so far."""
+    """What has been decided so far.
+
+    Each thread writes only what belongs to its own frames.
+    """
 
     def __init__(self, problem: Problem, rank: Rows) -> None:
         n = len(problem)
@@ -127,13 +162,31 @@ class _State:
         self.can_divide = problem.useful_divisions()
         self.nodes, self.edges = np.zeros(n, dtype=bool), np.zeros(len(problem.pairs), dtype=bool)
         self.duals = Duals.zero(n, len(problem.pairs))
-        self._into = np.zeros(n)
 
-    def decide(self, window: Window, effort: Effort, should_stop: ShouldStop) -> None:
-        """Solve a window and decide its early part."""
+    def follow(self, windows: list[Window], effort: Effort, progress: _Progress, should_stop: ShouldStop) -> None:
+        """Decide windows one after the other."""
+        led_to = np.zeros(len(self.problem))
+        for window in windows:
+            self._decide(window, led_to, effort, should_stop)
+            progress.add(window)
+
+    def join(self, seam: int) -> None:
+        """Make one of what two threads decided, where one began at frame `seam`.
+
+        A link over the seam gives way where the nucleus that it leads to has another one; a nucleus that a link leads to is
+        there, whatever the thread thought that begins with it.
+        """
+        earlier, later = self.problem.pairs.T
+        over = self.edges & (self.rank[earlier] < seam) & (self.rank[later] >= seam)
+        twice = np.bincount(later[self.edges], minlength=len(self.problem)) > 1
+        self.edges &= ~(over & twice[later])
+        self.nodes[later[self.edges]] = True
+
+    def _decide(self, window: Window, led_to: Floats, effort: Effort, should_stop: ShouldStop) -> None:
+        """Solve a window and decide its early part; `led_to` marks the nuclei that a link decided before leads to."""
         nodes = self.sections.nodes(window.first, window.last)
         edges, leaving = self.sections.edges(window.first, window.last)
-        into, loose = self._into[nodes], self._looking_ahead(nodes, leaving)
+        into, loose = led_to[nodes], self._looking_ahead(nodes, leaving)
         part = self.problem.part(nodes, edges)
         can_divide = self.can_divide[nodes] & _may_divide(part, self.can_divide[nodes], into, loose)
         lp = programme(part, into, np.zeros(len(nodes)), can_divide, loose=loose)
@@ -145,7 +198,7 @@ class _State:
         decided = early[part.pairs[:, 0]]
         chosen = decided & (y > 0.5)
         self.edges[edges[chosen]] = True
-        self._into[self.problem.pairs[edges[chosen], 1]] = 1
+        led_to[self.problem.pairs[edges[chosen], 1]] = 1
         there = (began > 0.5) | (into > 0.5)
         there[part.pairs[chosen, 1]] = True
         self.nodes[nodes[early]] = there[early]
