@@ -48,7 +48,9 @@ def lineage(seed: int, n_frames: int, n_nuclei: int) -> Annotations:
     return Annotations.of(np.array([[t, *n.centre] for t, n in everyone]), links=np.array(links))
 
 
-def spoiled(truth: Annotations, seed: int, *, known: float | None) -> tuple[Annotations, set[tuple[int, int]]]:
+def spoiled(
+    truth: Annotations, seed: int, *, known: float | None, spacing: Spacing = UM
+) -> tuple[Annotations, set[tuple[int, int]]]:
     """Detections: 10 % missed, 10 % false, centres off by 0.5 µm; and the links that are right among them.
 
     A right link joins a nucleus to the next detection of the same nucleus or its daughter, at most one frame missed.
@@ -62,7 +64,9 @@ def spoiled(truth: Annotations, seed: int, *, known: float | None) -> tuple[Anno
         [rng.integers(0, truth.frames.max() + 1, n_false), low + rng.random((n_false, 3)) * (high - low)]
     )
     positions = np.concatenate([seen.positions, false])
-    positions[:, 1:] += rng.normal(0, 0.5, (len(positions), 3)) * np.r_[np.ones(len(seen)), np.zeros(n_false)][:, None]
+    positions[:, 1:] += (
+        rng.normal(0, 0.5, (len(positions), 3)) / spacing.um * np.r_[np.ones(len(seen)), np.zeros(n_false)][:, None]
+    )
     ids = np.concatenate([seen.ids, np.arange(n + 1, n + 1 + n_false)])
     right = {(int(a), int(b)) for a, b in seen.links}
     mother = {int(b): int(a) for a, b in truth.links}

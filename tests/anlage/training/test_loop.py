@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -188,8 +189,9 @@ def test_a_stop_keeps_the_best_weights_and_can_be_resumed(make_run: Make, traine
     ("phase", "model"), [("prepare_s=30", False), ("look_s=30", True), ("finish_s=30", True), ("step_ms=1500", True)]
 )
 def test_a_stop_takes_at_most_three_seconds_in_every_phase(
-    make_run: Make, trained: Any, phase: str, model: bool
+    make_run: Make, trained: Any, phase: str, model: bool, stop_s: float
 ) -> None:
+    importlib.import_module("anlage.training.learning")  # loading torch is no phase
     run = make_run("r", "steps=4", "validate_every=2", phase)
     asked = []
 
@@ -197,10 +199,10 @@ def test_a_stop_takes_at_most_three_seconds_in_every_phase(
         asked.append(time.monotonic())
         run.request_stop()
 
-    timer = threading.Timer(0.8 if "prepare" in phase else 2.0, ask)
+    timer = threading.Timer(0.8 if "prepare" in phase else 4.5, ask)
     timer.start()
     events = trained(run)
-    assert time.monotonic() - asked[0] < 3.0
+    assert time.monotonic() - asked[0] < stop_s
     timer.join()
     assert run.state == "stopped"
     assert (events[-1].model is not None) == model
