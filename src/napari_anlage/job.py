@@ -7,6 +7,7 @@ Each kind reports on the Qt thread, and each always ends in exactly one of its t
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from anlage import AnlageError
 if TYPE_CHECKING:
     from anlage import Curve, Run
 
-__all__ = ["Child", "Problem", "RunWatcher", "Thread"]
+__all__ = ["Child", "Problem", "RunWatcher", "Thread", "told"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _RARER = 4
@@ -188,7 +189,16 @@ class Child(QObject):
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
         last = lines[-1].removeprefix("anlage: ") if lines else f"The process {how} without a word."
-        self.failed.emit(Problem(last, words))
+        self.failed.emit(Problem(str(told(last).get("text") or last), words))
+
+
+def told(line: str) -> dict[str, Any]:
+    """What a child told by a line of ``--progress json``; empty for anything else."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 class RunWatcher(QObject):

@@ -3,7 +3,6 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from qtpy.QtWidgets import (
 from anlage import AnlageError, TimeLapse
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
-from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.job import Child, Problem, Thread, told
 from napari_anlage.jobs import Job
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.proposals import Candidates
@@ -265,7 +264,7 @@ class RunAll(Tab):
     # ---- going on and ending ----
 
     def _on_said(self, line: str) -> None:
-        event = _event(line)
+        event = told(line)
         total, done = int(event.get("total", 0)), int(event.get("done", 0))
         if total and self._child.busy:
             self.progress.setRange(0, total)
@@ -305,8 +304,7 @@ class RunAll(Tab):
                 f"Stopped; {len(result.parts.done)} of {plural(result.n_frames, 'frame')} are kept.", "warning"
             )
         else:
-            said = _event(problem.sentence).get("text")
-            self.report(Problem(str(said), problem.details) if said else problem)
+            self.report(problem)
         self.refresh()
 
     def _on_finished(self) -> None:
@@ -346,12 +344,3 @@ class RunAll(Tab):
 
 def _hand_over(image: TimeLapse, file: Path | None, copy: Path, report: Callable[[float, str], None]) -> Handover:
     return hand_over_all(image, file, copy, lambda done, total: report(done / total, ""))
-
-
-def _event(line: str) -> dict[str, Any]:
-    """A line of ``--progress json``; empty for anything else."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -3,7 +3,6 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +24,7 @@ from napari_anlage import preferences
 from napari_anlage.form import form_for
 from napari_anlage.handover import hand_over_all
 from napari_anlage.hearing import hear, unhear
-from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.job import Child, Problem, Thread, told
 from napari_anlage.jobs import Job
 from napari_anlage.legend import ColourChoice
 from napari_anlage.model_combo import ModelCombo
@@ -246,7 +245,7 @@ class TrackTab(Tab):
     # ---- going on and ending ----
 
     def _on_said(self, line: str) -> None:
-        event = _event(line)
+        event = told(line)
         total, done, what = int(event.get("total", 0)), int(event.get("done", 0)), str(event.get("text", ""))
         if not total or not self._child.busy or self._stopping:
             return
@@ -280,8 +279,7 @@ class TrackTab(Tab):
         if stopped:
             self.status.say("Stopped; nothing was changed.", "warning")
         else:
-            said = _event(problem.sentence).get("text")
-            self.report(Problem(str(said), problem.details) if said else problem)
+            self.report(problem)
         self.refresh()
 
     def _on_finished(self) -> None:
@@ -353,12 +351,3 @@ def _told(tracks: Annotations) -> str:
         return f"{said}."
     wrong = float(np.nansum(1.0 - probability))
     return f"{said}; {wrong:.1f} links are expected to be wrong."
-
-
-def _event(line: str) -> dict[str, Any]:
-    """A line of ``--progress json``; empty for anything else."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
