@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox
 from anlage import AnlageError, Events, Run, read_card, read_events, write_signals
 from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.jobs import Job
+from napari_anlage.jobs import Slot
 from napari_anlage.models import project_models
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.scoring import Scoring
@@ -42,7 +42,7 @@ class EventFinder(Tab):
         self._source: Path | None = None
         self._event = "event"
         self._thread, self._child = Thread(self), Child(self)
-        self._job: Job | None = None
+        self._job = Slot(session.jobs)
         self._target: Path | None = None
         self._run: Run | None = None
         self.applied: Path | None = None
@@ -90,7 +90,7 @@ class EventFinder(Tab):
     def retire(self) -> None:
         """End what belongs to the window."""
         self._child.stop()
-        self._end_job()
+        self._job.end()
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
@@ -162,7 +162,7 @@ class EventFinder(Tab):
         self._target = folder / f"found-{self._event}.csv"
         model: Any = self.model.currentData()
         self.applied = model
-        self._job = self._session.jobs.begin("Finding events", self._stop)
+        self._job.begin("Finding events", self._stop)
         self._child.start(
             ["predict", str(model), str(self._source), "-o", str(self._target)], self._target.with_suffix(".log")
         )
@@ -170,7 +170,7 @@ class EventFinder(Tab):
         self.refresh()
 
     def _on_found(self) -> None:
-        self._end_job()
+        self._job.end()
         self.refresh()
         if self._target is None:
             return
@@ -180,17 +180,12 @@ class EventFinder(Tab):
         self.found.emit(events)
 
     def _on_failed(self, problem: Problem) -> None:
-        self._end_job()
+        self._job.end()
         self.report(problem)
         self.refresh()
 
     def _stop(self) -> None:
         self._child.stop()
-        self._end_job()
+        self._job.end()
         self.status.say("Stopped.", "idle")
         self.refresh()
-
-    def _end_job(self) -> None:
-        if self._job is not None:
-            self._job.end()
-            self._job = None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from psygnal import Signal
 
-__all__ = ["Job", "Jobs"]
+__all__ = ["Job", "Jobs", "Slot"]
 
 
 class Job:
@@ -83,3 +83,38 @@ class Jobs:
         if job in self._running:
             self._running.remove(job)
             self.changed.emit()
+
+
+class Slot:
+    """Room for the one job of somebody who does one thing at a time.
+
+    Parameters
+    ----------
+    jobs
+        Those of the viewer.
+    """
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._job: Job | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether a job was begun and has not ended."""
+        return self._job is not None
+
+    def begin(self, title: str, stop: Callable[[], None]) -> None:
+        """Show a new job; one that is here still ends."""
+        self.end()
+        self._job = self._jobs.begin(title, stop)
+
+    def update(self, fraction: float | None, text: str = "") -> None:
+        """Say how far the job is; nothing where there is none."""
+        if self._job is not None:
+            self._job.update(fraction, text)
+
+    def end(self) -> None:
+        """The job is over, however it went; nothing where there is none."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.end()

@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_anlage.handover import Handover
 from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.jobs import Job, Jobs
+from napari_anlage.jobs import Jobs, Slot
 from napari_anlage.preview import Preview, Request, prepare, receive
 from napari_anlage.wording import plural
 
@@ -40,14 +40,13 @@ class Previewer(QObject):
 
     def __init__(self, jobs: Jobs, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._jobs = jobs
         self._thread, self._child = Thread(self), Child(self)
         self._waiting: list[Request] = []
         self._n = 0
         self._request: Request | None = None
         self._given: Handover | None = None
         self._folder: Path | None = None
-        self._job: Job | None = None
+        self._job = Slot(jobs)
         self._thread.done.connect(self._on_thread)
         self._thread.failed.connect(self._on_failed)
         self._child.finished.connect(self._on_predicted)
@@ -61,7 +60,7 @@ class Previewer(QObject):
         """Predict these, in this order."""
         self._waiting, self._n = list(requests), len(requests)
         what = f"Predicting frame {requests[0].frame}" if self._n == 1 else f"Predicting {plural(self._n, 'frame')}"
-        self._job = self._jobs.begin(what, self.stop)
+        self._job.begin(what, self.stop)
         self._next()
 
     def stop(self) -> None:
@@ -70,7 +69,7 @@ class Previewer(QObject):
         self._waiting.clear()
         self._child.stop()
         self._clean()
-        self._end_job()
+        self._job.end()
         if was_busy and not self._thread.busy:
             self.stopped.emit()
 
@@ -80,8 +79,7 @@ class Previewer(QObject):
         number = self._n - len(self._waiting)
         far = "" if self._n == 1 else f" ({number} of {self._n})"
         self.said.emit(f"Predicting frame {self._request.frame}{far} …")
-        if self._job is not None:
-            self._job.update(None if self._n == 1 else (number - 1) / self._n, f"frame {self._request.frame}{far}")
+        self._job.update(None if self._n == 1 else (number - 1) / self._n, f"frame {self._request.frame}{far}")
         self._thread.run(prepare, self._request, self._folder)
 
     def _on_thread(self, result: Any) -> None:
@@ -94,7 +92,7 @@ class Previewer(QObject):
             if self._waiting:
                 self._next()
             elif self._request is None:
-                self._end_job()
+                self._job.end()
                 self.ended.emit()
             return
         arguments, self._given = result
@@ -114,13 +112,8 @@ class Previewer(QObject):
             return
         self._waiting.clear()
         self._clean()
-        self._end_job()
+        self._job.end()
         self.failed.emit(problem)
-
-    def _end_job(self) -> None:
-        if self._job is not None:
-            self._job.end()
-            self._job = None
 
     def _clean(self) -> None:
         self._request = self._given = None

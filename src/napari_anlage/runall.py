@@ -24,7 +24,7 @@ from anlage import AnlageError, TimeLapse
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread, told
-from napari_anlage.jobs import Job
+from napari_anlage.jobs import Slot
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.proposals import Candidates
 from napari_anlage.results import FOLDER, Order, Result, command_line, load, place, results
@@ -56,7 +56,7 @@ class RunAll(Tab):
         super().__init__()
         self._session, self._order = session, order
         self._thread, self._child, self._loading = Thread(self), Child(self), Thread(self)
-        self._job: Job | None = None
+        self._job = Slot(session.jobs)
         self._result: Result | None = None
         self._then: Callable[[Handover], None] | None = None
         self._stopping = False
@@ -258,7 +258,7 @@ class RunAll(Tab):
         self.status.say("Starting …", "info")
         arguments = [*result.record.arguments, "--progress", "json", *(["--resume"] if resume else [])]
         self._child.start(arguments, result.path.with_suffix(".log"))
-        self._job = self._session.jobs.begin(f"Predicting {plural(result.n_frames, 'frame')}", self.request_stop)
+        self._job.begin(f"Predicting {plural(result.n_frames, 'frame')}", self.request_stop)
         self.refresh()
 
     # ---- going on and ending ----
@@ -274,8 +274,7 @@ class RunAll(Tab):
             text = f"{done} of {plural(total, 'frame')}" + ("" if left is None else f", {remaining(left)}")
             if not self._stopping:
                 self.status.say(f"Predicting: {text}.", "info")
-            if self._job is not None:
-                self._job.update(done / total, text)
+            self._job.update(done / total, text)
             if done == 1:
                 self.refresh()
 
@@ -298,7 +297,7 @@ class RunAll(Tab):
 
     def _on_ended(self, problem: Problem) -> None:
         result, stopped, self._stopping = self._result, self._stopping, False
-        self._end_job()
+        self._job.end()
         if stopped and result is not None:
             self.status.say(
                 f"Stopped; {len(result.parts.done)} of {plural(result.n_frames, 'frame')} are kept.", "warning"
@@ -308,16 +307,11 @@ class RunAll(Tab):
         self.refresh()
 
     def _on_finished(self) -> None:
-        self._end_job()
+        self._job.end()
         self._stopping = False
         result, self._result = self._result, None
         self.refresh()
         self._load(result)
-
-    def _end_job(self) -> None:
-        if self._job is not None:
-            self._job.end()
-            self._job = None
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)
@@ -327,7 +321,7 @@ class RunAll(Tab):
         """The window closes: what is finished is kept, and can be gone on with."""
         self._then = None
         self._child.stop()
-        self._end_job()
+        self._job.end()
 
     # ---- showing ----
 

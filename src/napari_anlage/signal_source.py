@@ -13,7 +13,7 @@ from anlage import AnlageError, write_annotations
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.jobs import Job
+from napari_anlage.jobs import Slot
 from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
 from napari_anlage.session import Session
 
@@ -34,7 +34,7 @@ class SignalSource(Tab):
         super().__init__()
         self._session = session
         self._thread, self._child = Thread(self), Child(self)
-        self._job: Job | None = None
+        self._job = Slot(session.jobs)
         self._target: Path | None = None
         self.measure = ActionButton(
             "Measure along the tracks", primary=True,
@@ -60,7 +60,7 @@ class SignalSource(Tab):
     def retire(self) -> None:
         """End what belongs to the window."""
         self._child.stop()
-        self._end_job()
+        self._job.end()
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
@@ -109,13 +109,13 @@ class SignalSource(Tab):
             write_annotations(tracks, nuclei, spacing=spacing, interval_s=interval)
             return hand_over_all(image, file, copy)
 
-        self._job = session.jobs.begin("Measuring signals", self._stop)
+        self._job.begin("Measuring signals", self._stop)
         self.status.say("Measuring …", "info")
         self._thread.run(prepare)
         self.refresh()
 
     def _on_handed(self, given: Handover) -> None:
-        if self._job is None or self._target is None:  # stopped meanwhile
+        if not self._job.taken or self._target is None:  # stopped meanwhile
             self.refresh()
             return
         tracks = self._target.with_name("tracks.geff")
@@ -124,27 +124,22 @@ class SignalSource(Tab):
         self.refresh()
 
     def _on_measured(self) -> None:
-        self._end_job()
+        self._job.end()
         self.status.hide()
         self.refresh()
         if self._target is not None:
             self.opened.emit(self._target)
 
     def _on_failed(self, problem: Problem) -> None:
-        self._end_job()
+        self._job.end()
         self.report(problem)
         self.refresh()
 
     def _stop(self) -> None:
         self._child.stop()
-        self._end_job()
+        self._job.end()
         self.status.say("Stopped; nothing was measured.", "idle")
         self.refresh()
-
-    def _end_job(self) -> None:
-        if self._job is not None:
-            self._job.end()
-            self._job = None
 
     def _on_open(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), _FILES)

@@ -25,7 +25,7 @@ from napari_anlage.form import form_for
 from napari_anlage.handover import hand_over_all
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Child, Problem, Thread, told
-from napari_anlage.jobs import Job
+from napari_anlage.jobs import Slot
 from napari_anlage.legend import ColourChoice
 from napari_anlage.model_combo import ModelCombo
 from napari_anlage.nuclei_source import NucleiSource, Source
@@ -55,7 +55,7 @@ class TrackTab(Tab):
         super().__init__()
         self._session = session
         self._thread, self._child, self._loading = Thread(self), Child(self), Thread(self)
-        self._job: Job | None = None
+        self._job = Slot(session.jobs)
         self._result: TrackResult | None = None
         self._shown: TrackResult | None = None
         self._stopping = False
@@ -239,7 +239,7 @@ class TrackTab(Tab):
         self.progress.setRange(0, 0)
         self.status.say("Tracking …", "info")
         self._child.start([*result.record.arguments, "--progress", "json"], result.path.with_suffix(".log"))
-        self._job = self._session.jobs.begin("Tracking", self.request_stop)
+        self._job.begin("Tracking", self.request_stop)
         self.refresh_buttons()
 
     # ---- going on and ending ----
@@ -255,8 +255,7 @@ class TrackTab(Tab):
         left = event.get("seconds_left")
         text = f"{what or 'Tracking'}{'' if left is None else f', {remaining(left)}'}"
         self.status.say(f"{text} …", "info")
-        if self._job is not None:
-            self._job.update(done / total, text)
+        self._job.update(done / total, text)
 
     def request_stop(self) -> None:
         """Ask for an end; after 2.5 s it is made."""
@@ -275,7 +274,7 @@ class TrackTab(Tab):
 
     def _on_ended(self, problem: Problem) -> None:
         stopped, self._stopping = self._stopping, False
-        self._end_job()
+        self._job.end()
         if stopped:
             self.status.say("Stopped; nothing was changed.", "warning")
         else:
@@ -283,16 +282,11 @@ class TrackTab(Tab):
         self.refresh()
 
     def _on_finished(self) -> None:
-        self._end_job()
+        self._job.end()
         self._stopping = False
         result, self._result = self._result, None
         self.refresh()
         self.attempt(lambda: self.load(result))
-
-    def _end_job(self) -> None:
-        if self._job is not None:
-            self._job.end()
-            self._job = None
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)
@@ -335,7 +329,7 @@ class TrackTab(Tab):
     def retire(self) -> None:
         """The window closes: what is under way ends with it."""
         self._child.stop()
-        self._end_job()
+        self._job.end()
         self.preview.retire()
         self.colours.retire()
         for signal in (self._session.image_changed, self._session.project_changed, self._session.nuclei_changed):
