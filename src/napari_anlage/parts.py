@@ -10,6 +10,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from anlage import AnlageError
 from napari_anlage.job import Problem
 
 __all__ = [
@@ -147,6 +148,13 @@ class Tab(QWidget):
         except Exception as error:  # noqa: BLE001 - whatever a click sets off must end in a sentence
             self.report(Problem.of(error))
             return None
+
+    def gently(self, action: Callable[[], Any]) -> None:
+        """Do what a key asks for; that there is nothing to do it to is no error."""
+        try:
+            action()
+        except AnlageError as error:
+            tell(str(error), "info")
 
 
 def small_button(text: str, tooltip: str = "") -> QPushButton:

@@ -9,10 +9,10 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy
 
-from anlage import AddRegion, AnlageError, Box, Region
+from anlage import AddRegion, Box, Region
 from napari_anlage import overlay
 from napari_anlage.hearing import hear
-from napari_anlage.parts import ActionButton, Tab, heading, note, tell
+from napari_anlage.parts import ActionButton, Tab, heading, note
 from napari_anlage.review import Review, Rows
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
@@ -153,18 +153,11 @@ class ReviewPanel(Tab):
 
     def judge_one(self, verdict: Callable[[Rows], int]) -> None:
         """Accept or reject the one under the mouse, else those that are selected."""
-        self._gently(lambda: verdict(self._review.under_cursor()))
+        self.gently(lambda: verdict(self._review.under_cursor()))
 
     def go_on(self) -> None:
         """Show the next proposal to judge."""
-        self._gently(self._go_on)
-
-    def _gently(self, action: Callable[[], Any]) -> None:
-        """What a key does; that there is nothing to do it to is no error."""
-        try:
-            action()
-        except AnlageError as error:
-            tell(str(error), "info")
+        self.gently(self._go_on)
 
     def _go_on(self) -> None:
         session, review = self._session, self._review

@@ -13,7 +13,7 @@ from anlage import AnlageError, TrackWarning
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
 from napari_anlage.job import Problem, Thread
-from napari_anlage.parts import Tab, note, small_button, tell
+from napari_anlage.parts import Tab, note, small_button
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -96,8 +96,8 @@ class WarningPanel(Tab):
     def _connect(self) -> None:
         session = self._session
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self.inspection.go_to(self.list.row(item))))
-        self.next.clicked.connect(lambda: self._gently(lambda: self.inspection.go(1)))
-        self.previous.clicked.connect(lambda: self._gently(lambda: self.inspection.go(-1)))
+        self.next.clicked.connect(lambda: self.gently(lambda: self.inspection.go(1)))
+        self.previous.clicked.connect(lambda: self.gently(lambda: self.inspection.go(-1)))
         for name, button in self.fixes.items():
             button.clicked.connect(lambda _=False, name=name: self.fix(name))
         self._timer.timeout.connect(self.look)
@@ -121,7 +121,7 @@ class WarningPanel(Tab):
             if action is None:
                 self.fix(names[key])
             else:
-                self._gently(action)
+                self.gently(action)
 
         press.__doc__ = does
         return press
@@ -223,7 +223,7 @@ class WarningPanel(Tab):
     def fix(self, name: str) -> None:
         """Do one of the fixes, or say why it cannot be done."""
         if not self.verdict(name):
-            self._gently(lambda: self._fix(name))
+            self.gently(lambda: self._fix(name))
 
     def _fix(self, name: str) -> None:
         before = self.inspection.document.nuclei
@@ -232,13 +232,6 @@ class WarningPanel(Tab):
             question = self.inspection.surroundings(before)
             if question is not None:
                 self._deciding.run(question)
-
-    def _gently(self, action: Callable[[], Any]) -> None:
-        """What a key does; that there is nothing to do it to is no error."""
-        try:
-            action()
-        except AnlageError as error:
-            tell(str(error), "info")
 
     def retire(self) -> None:
         """Give the keys back, and look no more."""
