@@ -21,6 +21,7 @@ from anlage import (
     find_warnings,
 )
 from napari_anlage import fixes, overlay
+from napari_anlage.belonging import Belonging
 from napari_anlage.editor import Editor
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
@@ -32,7 +33,7 @@ _SHARE = 12.0
 """A warning's place fills the canvas with so many nucleus diameters."""
 
 
-class Inspection:
+class Inspection(Belonging):
     """The warnings, the one that is looked at, and what can be done about it.
 
     Use `Inspection.of`; there is one for each session.
@@ -42,7 +43,7 @@ class Inspection:
     """Other warnings, or another one is looked at."""
 
     def __init__(self, session: Session) -> None:
-        self._session = weakref.ref(session)
+        super().__init__(session)
         self.warnings: tuple[TrackWarning, ...] = ()
         self.place = -1
         """Number of the warning that is looked at; -1: none."""
@@ -57,13 +58,6 @@ class Inspection:
         if session not in _INSPECTIONS:
             _INSPECTIONS[session] = cls(session)
         return _INSPECTIONS[session]
-
-    @property
-    def session(self) -> Session:
-        session = self._session()
-        if session is None:
-            raise AnlageError("The viewer is closed.")
-        return session
 
     @property
     def document(self) -> Document:

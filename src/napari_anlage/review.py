@@ -17,6 +17,7 @@ from psygnal import Signal
 
 from anlage import HUMAN, AnlageError, Annotations, Box, State
 from napari_anlage import overlay
+from napari_anlage.belonging import Belonging
 from napari_anlage.layers import kind_of
 from napari_anlage.proposals import Candidates, Mask, Standing, alone, standings
 from napari_anlage.session import Session
@@ -38,7 +39,7 @@ _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
 
-class Review:
+class Review(Belonging):
     """Candidates, the two sliders, and what the document says about each of them.
 
     Use `Review.of`; there is one for each session, and it outlives the dock.
@@ -48,7 +49,7 @@ class Review:
     """Other candidates, another slider's value, or another standing of one of them."""
 
     def __init__(self, session: Session) -> None:
-        self._session = weakref.ref(session)
+        super().__init__(session)
         self.candidates: Candidates | None = None
         self.threshold = 0.5
         self.home_um = 0.0
@@ -75,13 +76,6 @@ class Review:
         if session not in _REVIEWS:
             _REVIEWS[session] = cls(session)
         return _REVIEWS[session]
-
-    @property
-    def session(self) -> Session:
-        session = self._session()
-        if session is None:
-            raise AnlageError("The viewer is closed.")
-        return session
 
     # ---- candidates and sliders ----
 

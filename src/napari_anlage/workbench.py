@@ -25,6 +25,7 @@ from anlage import (
     State,
     TimeLapse,
 )
+from napari_anlage.belonging import Belonging
 from napari_anlage.bindings import Bound
 from napari_anlage.channels import told
 from napari_anlage.editor import Editor
@@ -43,27 +44,20 @@ _SAME_REGION = 0.3
 """A found cuboid that shares at least this part (intersection over union) with a region is that region, found anew."""
 
 
-class Workbench:
+class Workbench(Belonging):
     """Project, document and editor of a session."""
 
     changed = Signal(object)
     """The document changed: a `Change`."""
 
     def __init__(self, session: Session) -> None:
-        self._session = weakref.ref(session)
+        super().__init__(session)
         self.project: Project | None = None
         self.editor: Editor | None = None
         self.keys: Bound | None = None
         self._stop: Callable[[], None] = lambda: None
         self._finish: Any = None
         self._found: dict[int, Cuboid] = {}
-
-    @property
-    def session(self) -> Session:
-        session = self._session()
-        if session is None:
-            raise AnlageError("The viewer is closed.")
-        return session
 
     @property
     def document(self) -> Document | None:
