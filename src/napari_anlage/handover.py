@@ -14,6 +14,9 @@ from anlage import AnlageError, TimeLapse, open_image, write_image
 
 __all__ = ["Handover", "hand_over", "hand_over_all"]
 
+_COPY = Path("predictions", "image.ome.zarr")
+"""Where in a project folder the copy of an image lies that is no file."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -49,8 +52,9 @@ def hand_over(image: TimeLapse, frame: int, offsets: Iterable[int], file: Path |
     return Handover(copy, {t: i for i, t in enumerate(frames)}, _scale(image))
 
 
-def hand_over_all(image: TimeLapse, file: Path | None, copy: Path, progress: Progress | None = None) -> Handover:
-    """Hand over every frame: the file behind the layer, or a copy, which is kept for the next time."""
+def hand_over_all(image: TimeLapse, file: Path | None, folder: Path, progress: Progress | None = None) -> Handover:
+    """Hand over every frame: the file behind the layer, or a copy in the project folder, which is kept for the next time."""
+    copy = folder / _COPY
     some = sorted({0, image.n_frames // 2, image.n_frames - 1})
     everything = {t: t for t in range(image.n_frames)}
     for known in (file, copy):

@@ -27,7 +27,7 @@ from napari_anlage.job import Child, Problem, Thread, told
 from napari_anlage.jobs import Slot
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.proposals import Candidates
-from napari_anlage.results import FOLDER, Order, Result, command_line, load, place, results
+from napari_anlage.results import Order, Result, command_line, load, place, results
 from napari_anlage.session import Session
 from napari_anlage.wording import plural, remaining
 
@@ -220,11 +220,10 @@ class RunAll(Tab):
     def _hand_over(self, then: Callable[[Handover], None]) -> None:
         session = self._session
         self._order(self.frames())
-        copy = session.folder / FOLDER / "image.ome.zarr"
         self._then = then
         self.status.say("Handing over the image …", "info")
         self.progress.setRange(0, 0)
-        self._thread.run(_hand_over, session.scaled_image(), session.file, copy, self._thread.report)
+        self._thread.run(_hand_over, session.scaled_image(), session.file, session.folder, self._thread.report)
 
     def _on_copying(self, fraction: float, text: str) -> None:
         self.progress.setRange(0, 100)
@@ -336,5 +335,5 @@ class RunAll(Tab):
         self.loaded.emit(candidates)
 
 
-def _hand_over(image: TimeLapse, file: Path | None, copy: Path, report: Callable[[float, str], None]) -> Handover:
-    return hand_over_all(image, file, copy, lambda done, total: report(done / total, ""))
+def _hand_over(image: TimeLapse, file: Path | None, folder: Path, report: Callable[[float, str], None]) -> Handover:
+    return hand_over_all(image, file, folder, lambda done, total: report(done / total, ""))

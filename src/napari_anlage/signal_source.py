@@ -98,16 +98,16 @@ class SignalSource(Tab):
 
     def _measure(self) -> None:
         session = self._session
-        folder = session.folder / FOLDER
+        project = session.folder
+        folder = project / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         image, nuclei = session.scaled_image(), session.annotations()
         tracks, self._target = folder / "tracks.geff", folder / "measured.csv"
         file, spacing, interval = session.file, image.spacing, image.interval_s
-        copy = folder / "image.ome.zarr"
 
         def prepare() -> Handover:
             write_annotations(tracks, nuclei, spacing=spacing, interval_s=interval)
-            return hand_over_all(image, file, copy)
+            return hand_over_all(image, file, project)
 
         self._job.begin("Measuring signals", self._stop)
         self.status.say("Measuring …", "info")

@@ -69,12 +69,12 @@ def test_neighbours_lie_around_a_frame_as_they_do_in_the_movie(
 
 
 def test_the_whole_movie_is_copied_once(image: TimeLapse, tmp_path: Path) -> None:
-    copy, said = tmp_path / "p" / "image.ome.zarr", []
-    given = hand_over_all(image, None, copy, lambda done, total: said.append((done, total)))
+    copy, said = tmp_path / "predictions" / "image.ome.zarr", []
+    given = hand_over_all(image, None, tmp_path, lambda done, total: said.append((done, total)))
     assert said[-1] == (6, 6)
     assert dict(given.frames) == {t: t for t in range(6)}
     before = (copy / "zarr.json").stat().st_mtime_ns
-    hand_over_all(image, tmp_path / "gone.tif", copy)
+    hand_over_all(image, tmp_path / "gone.tif", tmp_path)
     assert (copy / "zarr.json").stat().st_mtime_ns == before
 
 

@@ -222,8 +222,7 @@ class TrackTab(Tab):
     def _hand_over(self, order: TrackOrder, source: Source, image: Any, file: Any, folder: Any) -> TrackResult:
         if source.read is not None:
             order = replace(order, nuclei=source.read())
-        copy = folder / "predictions" / "image.ome.zarr"
-        given = hand_over_all(image, file, copy, lambda done, total: self._thread.report(done / total))
+        given = hand_over_all(image, file, folder, lambda done, total: self._thread.report(done / total))
         return place_tracks(folder, order, given)
 
     def _on_copying(self, fraction: float, _: str) -> None:
