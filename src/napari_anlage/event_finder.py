@@ -3,21 +3,19 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox
 
-from anlage import AnlageError, Events, Run, read_card, read_events, write_signals
+from anlage import AnlageError, Events, Run, read_events, write_signals
 from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.jobs import Slot
-from napari_anlage.models import project_models
+from napari_anlage.model_combo import ModelCombo
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.scoring import Scoring
 from napari_anlage.session import Session
+from napari_anlage.signal_source import FOLDER
 from napari_anlage.wording import plural, short
 
 __all__ = ["EventFinder"]
@@ -51,8 +49,9 @@ class EventFinder(Tab):
             "Train on the scored tracks", primary=True,
             tooltip="Trains a small network on your answers, in about a minute; watch it on the Train tab.",
         )  # fmt: skip
-        self.model = QComboBox()
-        self.model.setToolTip("Networks for events that were trained in this project.")
+        self.model = ModelCombo(
+            session, _TASK, "", "Networks for events: those that were trained in this project, and files."
+        )
         self.find = ActionButton("Find on every track", tooltip="Applies the network to every track.")
         self._build()
         self._connect()
@@ -71,20 +70,13 @@ class EventFinder(Tab):
         """Say what is missing."""
         self.setVisible(self._scoring is not None)
         self.train.allow(self._lack())
-        nothing = None if self.model.count() else "No network for events was trained in this project yet."
+        nothing = None if self.model.choice is not None else "No network for events was trained in this project yet."
         self.find.allow("Finding …" if self._child.busy else nothing)
-        self.model.setEnabled(self.model.count() > 0)
+        self.model.combo.setEnabled(self.model.choice is not None)
 
     def refresh_models(self) -> None:
         """Offer the project's networks for events."""
-        chosen = self.model.currentData()
-        self.model.clear()
-        for path in project_models(self._session.folder):
-            card = self.attempt(partial(read_card, path))
-            if card is not None and card.task == _TASK:
-                self.model.addItem(short(path.stem), path)
-        at = self.model.findData(chosen)
-        self.model.setCurrentIndex(max(at, 0) if self.model.count() else -1)
+        self.model.refresh()
         self.refresh()
 
     def retire(self) -> None:
@@ -99,6 +91,7 @@ class EventFinder(Tab):
 
     def _connect(self) -> None:
         self.train.clicked.connect(lambda: self.attempt(self._train))
+        self.model.changed.connect(self.refresh)
         self.find.clicked.connect(lambda: self.attempt(self._find))
         self._thread.done.connect(self._on_made)
         self._thread.failed.connect(self._on_failed)
@@ -149,7 +142,7 @@ class EventFinder(Tab):
         if run is not None and run.state not in ("new", "running"):
             self._run = None
         if model is not None:
-            self.model.setCurrentIndex(max(self.model.findData(model), 0))
+            self.model.choose(model)
             self.status.say(f"{short(model.stem)} is trained.", "good")
             if self.find.button.isEnabled():
                 self.attempt(self._find)
@@ -157,14 +150,16 @@ class EventFinder(Tab):
     def _find(self) -> None:
         if self._source is None:
             raise AnlageError("Open signals first.")
-        folder = self._session.folder / "signals"
+        choice = self.model.choice
+        if choice is None:
+            raise AnlageError("No network for events was trained in this project yet.")
+        folder = self._session.folder / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         self._target = folder / f"found-{self._event}.csv"
-        model: Any = self.model.currentData()
-        self.applied = model
+        self.applied = choice.path
         self._job.begin("Finding events", self._stop)
         self._child.start(
-            ["predict", str(model), str(self._source), "-o", str(self._target)], self._target.with_suffix(".log")
+            ["predict", choice.argument, str(self._source), "-o", str(self._target)], self._target.with_suffix(".log")
         )
         self.status.say("Finding events …", "info")
         self.refresh()

@@ -1,4 +1,4 @@
-"""A list of models of one kind of network, with *none* first and files from elsewhere."""
+"""A list of models of one kind of network, with *none* first where that is a choice, and files from elsewhere."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,7 +16,19 @@ __all__ = ["ModelCombo"]
 
 
 class ModelCombo(QWidget):
-    """Chooses a model of one kind, or none."""
+    """Chooses a model of one kind, or none.
+
+    Parameters
+    ----------
+    session
+        What is shared about the viewer.
+    task
+        The kind.
+    none
+        What doing without one is called; empty: the newest is chosen unless another one is.
+    tooltip
+        What the model is for.
+    """
 
     changed = Signal()
 
@@ -50,20 +62,28 @@ class ModelCombo(QWidget):
         found = models_of(self._task, self._session.folder, self._opened)
         self.combo.blockSignals(True)
         self.combo.clear()
-        self.combo.addItem(self._none, None)
+        if self._none:
+            self.combo.addItem(self._none, None)
         for one in found:
             self.combo.addItem(one.name, one)
         arguments = [one.argument for one in found]
-        at = arguments.index(chosen.argument) + 1 if chosen is not None and chosen.argument in arguments else 0
-        self.combo.setCurrentIndex(at)
+        first = self.combo.count() - len(found)
+        at = first + arguments.index(chosen.argument) if chosen is not None and chosen.argument in arguments else 0
+        self.combo.setCurrentIndex(at if self.combo.count() else -1)
         self.combo.blockSignals(False)
 
     def add(self, path: Path) -> None:
         """Offer a file and choose it, if it is of this kind."""
         self._opened.append(path.resolve())
         self.refresh()
-        for i in range(1, self.combo.count()):
-            if self.combo.itemData(i).path == path.resolve():
+        self.choose(path)
+        self.changed.emit()
+
+    def choose(self, path: Path) -> None:
+        """Choose a model that is offered; nothing where it is not."""
+        for i in range(self.combo.count()):
+            one: Choice | None = self.combo.itemData(i)
+            if one is not None and one.path == path.resolve():
                 self.combo.setCurrentIndex(i)
 
     def _on_open(self) -> None:

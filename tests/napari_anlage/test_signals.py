@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 
 from anlage import AddNuclei, Annotations, Events, Signals, read_events, write_signals
 from napari_anlage import overlay
+from napari_anlage.models import Choice
 from napari_anlage.scoring import EVENT, NO_EVENT
 from napari_anlage.session import Session
 from napari_anlage.widgets.signals import SignalsTab
@@ -71,8 +72,9 @@ def test_a_finished_training_is_tried_at_once(tab, monkeypatch, tmp_path) -> Non
     made, session, _ = tab
     finder, found = made.finder, []
     model = tmp_path / "m.anlage"
-    monkeypatch.setattr(finder, "_find", lambda: found.append(finder.model.currentData()))
-    monkeypatch.setattr(finder, "refresh_models", lambda: (finder.model.addItem("m", model), finder.refresh()))
+    choice = Choice(str(model), "m", path=model)
+    monkeypatch.setattr(finder, "_find", lambda: found.append(finder.model.choice.path))
+    monkeypatch.setattr(finder, "refresh_models", lambda: (finder.model.combo.addItem("m", choice), finder.refresh()))
     finder._run = SimpleNamespace(state="running", model_path=model)
     session.run_changed.emit()
     assert not found
