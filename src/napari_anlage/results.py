@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from anlage import AnlageError, Box, PredictionParts, TimeLapse, open_annotations
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
 from napari_anlage.preview import how
 from napari_anlage.proposals import Candidates, joined
+from napari_anlage.records import keep_record, records, when
 
 __all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "place", "results"]
 
@@ -118,10 +119,9 @@ class Result:
         """In a line of a list."""
         first, last = self.record.frames[0], self.record.frames[1] - 1
         frames = f"frame {first}" if first == last else f"frames {first}–{last}"
-        when = datetime.datetime.fromisoformat(self.record.created).strftime("%d %b %H:%M")
         state = self.state
         far = "" if state == "finished" else f" · {state}, {len(self.parts.done)} done"
-        return f"{self.record.model} · {frames} · {when}{far}"
+        return f"{self.record.model} · {frames} · {when(self.record.created)}{far}"
 
 
 def place(folder: Path, order: Order, given: Handover) -> Result:
@@ -150,23 +150,16 @@ def place(folder: Path, order: Order, given: Handover) -> Result:
         created=now.isoformat(timespec="seconds"), model=order.model.name, model_id=order.model.id,
         threshold=order.model.threshold, frames=order.frames, arguments=tuple(arguments),
     )  # fmt: skip
-    part = out.with_name(f".part-{out.stem}.json")
-    part.write_text(record.model_dump_json(indent=2), encoding="utf-8")
-    part.replace(out.with_suffix(".json"))
+    keep_record(record, out)
     return Result(out, record)
 
 
 def results(folder: Path) -> list[Result]:
     """The predictions of a project that have begun, newest first; what cannot be read is passed over."""
-    found = []
-    for path in (folder / FOLDER).glob("[!.]*.json"):
-        try:
-            record = Record.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue  # made by a newer version, or damaged
-        if (result := Result(path.with_suffix(".geff"), record)).state != "new":
-            found.append(result)
-    return sorted(found, key=lambda result: result.record.created, reverse=True)
+    found = [Result(path, record) for path, record in records(folder / FOLDER, Record)]
+    return sorted(
+        (result for result in found if result.state != "new"), key=lambda result: result.record.created, reverse=True
+    )
 
 
 def load(result: Result, image: TimeLapse) -> Candidates:

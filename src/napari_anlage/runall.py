@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -27,6 +25,7 @@ from napari_anlage.job import Child, Problem, Thread, told
 from napari_anlage.jobs import Slot
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.proposals import Candidates
+from napari_anlage.result_list import ResultList
 from napari_anlage.results import Order, Result, command_line, load, place, results
 from napari_anlage.session import Session
 from napari_anlage.wording import plural, remaining
@@ -71,7 +70,7 @@ class RunAll(Tab):
         )  # fmt: skip
         self.stop = QPushButton("Stop")
         self.progress = QProgressBar()
-        self.list = QListWidget()
+        self.list = ResultList(_LIST_HEIGHT)
         self.show_button = ActionButton(
             "Show", tooltip="Shows the chosen prediction as proposals, to be tuned and judged."
         )
@@ -102,9 +101,6 @@ class RunAll(Tab):
         below.addWidget(self.show_button)
         below.addWidget(self.resume)
         self.column.addLayout(below)
-        self.list.setFixedHeight(_LIST_HEIGHT)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.progress.hide()
         self.stop.hide()
 
@@ -141,8 +137,8 @@ class RunAll(Tab):
     @property
     def chosen(self) -> Result | None:
         """The chosen prediction."""
-        item = self.list.currentItem()
-        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+        chosen: Result | None = self.list.chosen
+        return chosen
 
     @property
     def busy(self) -> bool:
@@ -152,16 +148,7 @@ class RunAll(Tab):
         """List the project's predictions."""
         kept = self._result if self.busy else self.chosen
         found = results(self._session.folder)
-        self.list.blockSignals(True)
-        self.list.clear()
-        for result in found:
-            item = QListWidgetItem(result.title)
-            item.setData(Qt.ItemDataRole.UserRole, result)
-            item.setToolTip(str(result.path))
-            self.list.addItem(item)
-        paths = [result.path for result in found]
-        self.list.setCurrentRow(paths.index(kept.path) if kept and kept.path in paths else 0)
-        self.list.blockSignals(False)
+        self.list.offer(found, kept)
         for widget in (self.list, self.show_button, self.resume):
             widget.setVisible(bool(found))
         self.refresh_buttons()

@@ -15,11 +15,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from anlage import AnlageError, Annotations, State, TrackingSettings, open_annotations, write_annotations
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
+from napari_anlage.records import keep_record, records, when
 
 __all__ = [
     "FOLDER",
@@ -106,8 +107,7 @@ class TrackResult:
     @property
     def title(self) -> str:
         """In a line of a list."""
-        when = datetime.datetime.fromisoformat(self.record.created).strftime("%d %b %H:%M")
-        return f"{self.record.source} · links by {self.record.links} · {when}"
+        return f"{self.record.source} · links by {self.record.links} · {when(self.record.created)}"
 
 
 def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResult:
@@ -137,9 +137,7 @@ def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResul
         divisions="none" if order.divisions is None else order.divisions.name,
         from_document=order.from_document, arguments=tuple(arguments),
     )  # fmt: skip
-    part = out.with_name(f".part-{out.stem}.json")
-    part.write_text(record.model_dump_json(indent=2), encoding="utf-8")
-    part.replace(out.with_suffix(".json"))
+    keep_record(record, out)
     return TrackResult(out, record)
 
 
@@ -152,14 +150,7 @@ def _settings(settings: TrackingSettings) -> list[str]:
 
 def track_results(folder: Path) -> list[TrackResult]:
     """The finished trackings of a project, newest first; what cannot be read is passed over."""
-    found = []
-    for path in (folder / FOLDER).glob("[!.]*.json"):
-        try:
-            record = TrackRecord.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            continue  # made by a newer version, or damaged
-        if path.with_suffix(".geff").exists():
-            found.append(TrackResult(path.with_suffix(".geff"), record))
+    found = [TrackResult(path, record) for path, record in records(folder / FOLDER, TrackRecord) if path.exists()]
     return sorted(found, key=lambda result: result.record.created, reverse=True)
 
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
     QFormLayout,
     QHBoxLayout,
-    QListWidget,
-    QListWidgetItem,
     QProgressBar,
     QPushButton,
 )
@@ -30,6 +28,7 @@ from napari_anlage.legend import ColourChoice
 from napari_anlage.model_combo import ModelCombo
 from napari_anlage.nuclei_source import NucleiSource, Source
 from napari_anlage.parts import ActionButton, Tab, heading, small_button
+from napari_anlage.result_list import ResultList
 from napari_anlage.session import Session
 from napari_anlage.track_preview import TracksPreview
 from napari_anlage.track_results import SHOWN, TrackOrder, TrackResult, load_tracks, place_tracks, track_results
@@ -74,7 +73,7 @@ class TrackTab(Tab):
         self.source = NucleiSource(session, self.refresh_buttons)
         self.stop = QPushButton("Stop")
         self.progress = QProgressBar()
-        self.list = QListWidget()
+        self.list = ResultList(_LIST_HEIGHT)
         self.show_button = ActionButton("Show", tooltip="Draws the chosen tracks over the image.")
         self.accept = ActionButton(
             "Accept into the project",
@@ -104,9 +103,6 @@ class TrackTab(Tab):
         row.addWidget(self.accept, 2)
         self.column.addLayout(row)
         self.add(heading("Colours"), self.colours, self.next)
-        self.list.setFixedHeight(_LIST_HEIGHT)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.progress.hide()
         self.stop.hide()
 
@@ -145,8 +141,8 @@ class TrackTab(Tab):
     @property
     def chosen(self) -> TrackResult | None:
         """The chosen tracks."""
-        item = self.list.currentItem()
-        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+        chosen: TrackResult | None = self.list.chosen
+        return chosen
 
     @property
     def busy(self) -> bool:
@@ -158,16 +154,7 @@ class TrackTab(Tab):
         self.links.refresh()
         self.divisions.refresh()
         kept, found = self.chosen, track_results(self._session.folder)
-        self.list.blockSignals(True)
-        self.list.clear()
-        for result in found:
-            item = QListWidgetItem(result.title)
-            item.setData(Qt.ItemDataRole.UserRole, result)
-            item.setToolTip(str(result.path))
-            self.list.addItem(item)
-        paths = [result.path for result in found]
-        self.list.setCurrentRow(paths.index(kept.path) if kept and kept.path in paths else 0)
-        self.list.blockSignals(False)
+        self.list.offer(found, kept)
         self.refresh_buttons()
 
     def _on_other(self) -> None:
