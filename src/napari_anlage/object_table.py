@@ -6,10 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtWidgets import QAbstractItemView, QTableView
+from qtpy.QtCore import QModelIndex, Qt, Signal
 
 from anlage import ObjectTable
+from napari_anlage.row_table import Rows, RowTable
 
 __all__ = ["ObjectView", "title_of"]
 
@@ -23,29 +23,18 @@ _FIRST = (
     "axis_major_um", "axis_middle_um", "axis_minor_um",
 )  # fmt: skip
 _HIDDEN = {"id", "t_s", "z_min", "z_max", "y_min", "y_max", "x_min", "x_max"}
-_VALUE = Qt.ItemDataRole.UserRole
 
 
-class ObjectView(QTableView):
+class ObjectView(RowTable):
     """Sortable by any column; says which object was clicked, and shows which is picked elsewhere."""
 
     picked = Signal(int)
     """The user chose the object of this row of the table."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__("the object")
         self.table: ObjectTable | None = None
         self._model: _Rows | None = None
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSortRole(_VALUE)
-        self.setModel(self._sorted)
-        self.setSortingEnabled(True)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setToolTip("Click a row to go to the object; click a heading to sort.")
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(20)
         self.setMinimumHeight(180)
         self.selectionModel().currentRowChanged.connect(self._on_row)
 
@@ -53,13 +42,12 @@ class ObjectView(QTableView):
         """Show these objects, in the order of the table."""
         self.table = table
         self._model = None if table is None else _Rows(table)
-        self._sorted.setSourceModel(self._model)
-        self._sorted.sort(-1)
+        self.show_rows(self._model)
         self.resizeColumnsToContents()
 
     def rows(self) -> list[int]:
         """Rows of the table from top to bottom, as sorted."""
-        return [self._sorted.mapToSource(self._sorted.index(i, 0)).row() for i in range(self._sorted.rowCount())]
+        return [self.source_row(self.sorted.index(i, 0)) for i in range(self.sorted.rowCount())]
 
     def pick(self, row: int | None) -> None:
         """Mark a row that was picked elsewhere; emits nothing."""
@@ -68,7 +56,7 @@ class ObjectView(QTableView):
         if row is None or self._model is None:
             self.clearSelection()
         else:
-            index = self._sorted.mapFromSource(self._model.index(row, 0))
+            index = self.sorted.mapFromSource(self._model.index(row, 0))
             self.setCurrentIndex(index)
             self.selectRow(index.row())
             self.scrollTo(index)
@@ -77,38 +65,23 @@ class ObjectView(QTableView):
 
     def _on_row(self, index: QModelIndex, _: QModelIndex) -> None:
         if index.isValid():
-            self.picked.emit(self._sorted.mapToSource(index).row())
+            self.picked.emit(self.source_row(index))
 
 
-class _Rows(QAbstractTableModel):
+class _Rows(Rows):
     """The columns that are worth looking at, the rest is in the file."""
 
     def __init__(self, table: ObjectTable) -> None:
-        super().__init__()
         columns = table.columns
         hidden = _HIDDEN | ({"t"} if len(np.unique(columns["t"])) < 2 else set())
         first = [name for name in _FIRST if name in columns and name not in hidden]
         self._names = first + [name for name in columns if name not in first and name not in hidden]
-        self._columns = [columns[name] for name in self._names]
-        self._n = len(table)
+        super().__init__([columns[name] for name in self._names], len(table))
 
-    def rowCount(self, parent: Any = None) -> int:
-        return 0 if parent is not None and parent.isValid() else self._n
-
-    def columnCount(self, parent: Any = None) -> int:
-        return 0 if parent is not None and parent.isValid() else len(self._names)
-
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        value = self._columns[index.column()][index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            if self._names[index.column()] == "cut_by_border":
-                return "yes" if value else ""
-            return str(int(value)) if isinstance(value, np.integer) else f"{float(value):.4g}"
-        if role == _VALUE:
-            return float(value)
-        if role == Qt.ItemDataRole.TextAlignmentRole:
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        return None
+    def words(self, column: int, value: Any) -> str:
+        if self._names[column] == "cut_by_border":
+            return "yes" if value else ""
+        return str(int(value)) if isinstance(value, np.integer) else f"{float(value):.4g}"
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation != Qt.Orientation.Horizontal:
