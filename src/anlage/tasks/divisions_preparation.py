@@ -18,6 +18,7 @@ from anlage.tasks.division_truth import Outcome, around_divisions, beside_divisi
 from anlage.tasks.divisions import FRAMES, DivisionsConfig, DivisionsPlan
 from anlage.tasks.divisions_examples import AUGMENTATION, CropFrames, DivisionExamples, Known, weights_of
 from anlage.tasks.grid import Grid, Zyx, plan_grid
+from anlage.tasks.material import check_some
 from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of
 from anlage.tasks.task import Setting
 
@@ -81,8 +82,7 @@ def _lack(n_divisions: int, n_others: int) -> str:
 
 
 def _check(stores: Sequence[Store]) -> None:
-    if not stores:
-        raise AnlageError("There is nothing to train from: give at least one store.")
+    check_some(stores)
     if not any(len(_mothers(store)) for store in stores):
         n = sum(len(store.positives.links) for store in stores)
         names = ", ".join(f"'{store.name}'" for store in stores)

@@ -18,6 +18,7 @@ from anlage.tasks.link_examples import LinkExamples, Sample, TrainingFilm, Varia
 from anlage.tasks.link_graph import Film
 from anlage.tasks.link_truth import Lineage, parents_of
 from anlage.tasks.links import LinksConfig, LinksPlan, Look
+from anlage.tasks.material import check_some
 from anlage.tasks.task import Setting
 
 __all__ = ["prepare"]
@@ -68,8 +69,7 @@ def _linked(store: Store) -> npt.NDArray[np.float64]:
 
 
 def _check(stores: Sequence[Store], config: LinksConfig) -> None:
-    if not stores:
-        raise AnlageError("There is nothing to train from: give at least one store.")
+    check_some(stores)
     n = sum(len(store.positives.links) for store in stores)
     if n < FEWEST:
         names = ", ".join(f"'{store.name}'" for store in stores)

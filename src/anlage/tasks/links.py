@@ -10,10 +10,9 @@ from annotated_types import Ge, Gt, Le, MinLen
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
-from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.tasks.grid import Grid, Zyx
-from anlage.tasks.material import Stores
+from anlage.tasks.material import Stores, check_alike
 from anlage.tasks.readiness import Readiness, counted
 from anlage.tasks.task import Evidence, Setting, Validation
 
@@ -87,12 +86,7 @@ class LinkStores(Stores):
         from anlage.dataset.split import check_uses
 
         check_uses(sources)
-        first = sources[0]
-        for store in sources[1:]:
-            if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
-                raise AnlageError(
-                    f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
-                )
+        check_alike(sources, channels=False)
 
     def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
         told = super().remembered(sources, plan)

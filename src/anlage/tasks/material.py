@@ -11,7 +11,7 @@ from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 
-__all__ = ["Material", "Source", "Stores", "material_of"]
+__all__ = ["Material", "Source", "Stores", "check_alike", "check_some", "material_of"]
 
 
 class Source(Protocol):
@@ -65,23 +65,14 @@ class Stores:
 
     def check(self, sources: Sequence[Store], card: Any | None) -> None:
         check_uses(sources)
-        first = sources[0]
         without = next((store for store in sources if not store.has_image), None)
         if without is not None:
             raise AnlageError(
                 f"The store '{without.path}' holds points without an image, from which only links can be learnt: train links "
                 "on it, or build a store with the image."
             )
-        for store in sources[1:]:
-            if store.shape[1] != first.shape[1]:
-                raise AnlageError(
-                    f"The store '{store.path}' has {store.shape[1]} channels but '{first.path}' has {first.shape[1]}: "
-                    "build both with the same choice of channels."
-                )
-            if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
-                raise AnlageError(
-                    f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
-                )
+        check_alike(sources)
+        first = sources[0]
         if card is not None and card.n_inputs != first.shape[1]:
             raise AnlageError(
                 f"The model to start from sees {card.n_inputs} channels ({', '.join(card.channels)}), but the store "
@@ -104,6 +95,28 @@ class Stores:
         if len({store.meta.source.movie for store in _learnt(sources)}) == 1:
             return "Movies of other embryos or days without a look at the result: it has seen a single one."
         return ""
+
+
+def check_some(stores: Sequence[Store]) -> None:
+    """Refuse, with AnlageError, to train from nothing."""
+    if not stores:
+        raise AnlageError("There is nothing to train from: give at least one store.")
+
+
+def check_alike(stores: Sequence[Store], *, channels: bool = True) -> None:
+    """Refuse, with AnlageError, stores that differ in what a network sees: planes or volumes, and unless told otherwise channels."""
+    check_some(stores)
+    first = stores[0]
+    for store in stores[1:]:
+        if channels and store.shape[1] != first.shape[1]:
+            raise AnlageError(
+                f"The store '{store.path}' has {store.shape[1]} channels but '{first.path}' has {first.shape[1]}: "
+                "build both with the same choice of channels."
+            )
+        if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
+            raise AnlageError(
+                f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
+            )
 
 
 def material_of(task: Any) -> Material:

@@ -19,6 +19,7 @@ from anlage.errors import AnlageError
 from anlage.networks.device import free_gb
 from anlage.tasks.decoding import decoded, lacks_context
 from anlage.tasks.grid import Grid, Zyx, plan_grid
+from anlage.tasks.material import check_alike
 from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
@@ -130,21 +131,10 @@ def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
 
 
 def _check(stores: Sequence[Store]) -> None:
-    if not stores:
-        raise AnlageError("There is nothing to train from: give at least one store.")
-    first = stores[0]
+    check_alike(stores)
     for store in stores:
         if len(store.positives) == 0:
             raise AnlageError(f"The store '{store.path}' holds no nucleus: annotate some and build it again.")
-        if store.shape[1] != first.shape[1]:
-            raise AnlageError(
-                f"The store '{store.path}' has {store.shape[1]} channels but '{first.path}' has {first.shape[1]}: "
-                "build both with the same choice of channels."
-            )
-        if (store.shape_tzyx[1] == 1) != (first.shape_tzyx[1] == 1):
-            raise AnlageError(
-                f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
-            )
 
 
 def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:
