@@ -9,16 +9,15 @@ the pictures are kept, and what was found is printed.
 from __future__ import annotations
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from movie_user import MovieUser
 from qtpy.QtCore import Qt
-from screenshots import IMG, SIZE, Hand, save, settle, wait
+from screenshots import SIZE, settle, wait
 
-from anlage import AddNuclei, Annotations, State, SyntheticMovie, embryo
+from anlage import AddNuclei, Annotations, State, embryo
 from anlage.synthetic.planting import Planted, plant
 from napari_anlage.colouring import Colouring
 
@@ -35,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         viewer = napari.Viewer(show=True)
         viewer.window.resize(*SIZE)
-        user = Reviewer(viewer, movie, Path(folder))
+        user = Reviewer(viewer, movie, Path(folder), "embryo")
         user.track()
         user.review()
         user.trees()
@@ -43,42 +42,8 @@ def main() -> None:
         viewer.close()
 
 
-class Reviewer:
-    """Somebody who tracks and reviews.
-
-    Parameters
-    ----------
-    viewer
-        An empty viewer, shown.
-    movie
-        What is looked at.
-    folder
-        Where the project goes.
-    """
-
-    def __init__(self, viewer: Any, movie: SyntheticMovie, folder: Path) -> None:
-        self.viewer, self.movie, self.began = viewer, movie, time.monotonic()
-        z, y, x = movie.spacing.zyx
-        viewer.add_image(
-            movie.image.read()[:, 0],
-            name="embryo",
-            scale=(300, z, y, x),
-            units=("s", "µm", "µm", "µm"),
-            axis_labels=tuple("tzyx"),
-        )
-        _, self.dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
-        self.session = self.dock.session
-        self.session.set_folder(folder / "embryo.anlage")
-        self.session.set_diameter(8.0)
-        self.hand = Hand(viewer, self.session, self.dock)
-        settle()
-        viewer.reset_view()
-
-    def picture(self, name: str) -> None:
-        """Keep what is on screen."""
-        settle()
-        save(self.viewer.screenshot(canvas_only=False, flash=False), IMG / f"{name}.png")
-        print(f"{time.monotonic() - self.began:5.0f} s  {name}", flush=True)
+class Reviewer(MovieUser):
+    """Somebody who tracks and reviews."""
 
     def track(self) -> None:
         """Mark the nuclei, a tenth of them missing, and track them."""

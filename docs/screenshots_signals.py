@@ -9,13 +9,13 @@ proposed; the training and the finding are real. How far the found divisions are
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from movie_user import MovieUser
 from qtpy.QtWidgets import QScrollArea, QWidget
-from screenshots import IMG, SIZE, Hand, save, settle, wait
+from screenshots import SIZE, settle, wait
 
 from anlage import AddNuclei, SyntheticMovie, embryo
 from napari_anlage.propose_panel import ProposePanel
@@ -49,35 +49,13 @@ def main() -> None:
         viewer.close()
 
 
-class Watcher:
-    """Somebody who wants to know when nuclei divide.
-
-    Parameters
-    ----------
-    viewer
-        An empty viewer, shown.
-    movie
-        What is looked at.
-    folder
-        Where the project goes.
-    """
+class Watcher(MovieUser):
+    """Somebody who wants to know when nuclei divide; as `MovieUser`."""
 
     def __init__(self, viewer: Any, movie: SyntheticMovie, folder: Path) -> None:
-        self.viewer, self.movie, self.began = viewer, movie, time.monotonic()
-        z, y, x = movie.spacing.zyx
-        pixels = movie.image.read()[:, 0]
-        viewer.add_image(
-            pixels, name="nuclei", contrast_limits=np.percentile(pixels, (1, 99.8)).tolist(), scale=(300, z, y, x), units=("s", "µm", "µm", "µm"),
-            axis_labels=tuple("tzyx"),
-        )  # fmt: skip
-        _, self.dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
-        self.session = self.dock.session
-        self.session.set_folder(folder / "embryo.anlage")
-        self.session.set_diameter(8.0)
+        limits = np.percentile(movie.image.read()[:, 0], (1, 99.8)).tolist()
+        super().__init__(viewer, movie, folder, "nuclei", contrast_limits=limits)
         self.session.need_document().apply(AddNuclei.of(movie.truth))
-        self.hand = Hand(viewer, self.session, self.dock)
-        settle()
-        viewer.reset_view()
         self.dock.go_to("signals")
         self.tab = self.dock.signals
 
@@ -99,9 +77,7 @@ class Watcher:
             settle(0.3)
             area = self._area(widget)
             area.verticalScrollBar().setValue(widget.mapTo(area.widget(), widget.rect().topLeft()).y() - 6)
-        settle()
-        save(self.viewer.screenshot(canvas_only=False, flash=False), IMG / f"{name}.png")
-        print(f"{time.monotonic() - self.began:5.0f} s  {name}", flush=True)
+        super().picture(name)
 
     def measure(self) -> None:
         """Measure along the tracks, by a child process."""
