@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Box
-from anlage.inference.labelling import Piece
+from anlage.inference.pieces import Piece
 from anlage.io.atomic import replacing
 
 __all__ = ["Numbering", "Pieces", "number_objects"]

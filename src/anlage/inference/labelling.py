@@ -19,7 +19,8 @@ from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
 from anlage.inference.network import lowest_probability
-from anlage.inference.part import CONTEXT_DIAMETERS, Part, apparent_diameter, chosen_frames
+from anlage.inference.part import CONTEXT_DIAMETERS, FAINTEST, Part, apparent_diameter, chosen_frames
+from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.inference.turns import Turns, turned_output
 from anlage.model import Model
 from anlage.tiling import Tile, tiles
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from anlage.tasks.grid import Placement
     from anlage.tasks.nuclei import NucleiPlan
 
-__all__ = ["Labeller", "Piece", "Settings", "prepare_labeller"]
+__all__ = ["Labeller", "Settings", "prepare_labeller"]
 
 HALO_DIAMETERS = 2.0
 """Surroundings that a tile sees of its core."""
@@ -73,37 +74,6 @@ class Settings:
     memory_gb: float = MEMORY_GB
     diameter_um: float | None = None
     channels: Sequence[int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """What one tile says of one frame.
-
-    Parameters
-    ----------
-    box
-        Its core, in voxels of the image.
-    labels
-        (Z, Y, X) of the core. Objects: 1 + row in `names`, 0 for background. Classes: label values.
-    names
-        (N,) int64: the objects that are seen here, by the cell of their peak.
-    owned
-        (N,) whether the peak lies in this core.
-    sizes
-        (N,) voxels of each in this core.
-    centres
-        (N, 3) in voxels of the image.
-    probability
-        (N,) calibrated.
-    """
-
-    box: Box
-    labels: npt.NDArray[np.int32]
-    names: npt.NDArray[np.int64]
-    owned: npt.NDArray[np.bool_]
-    sizes: npt.NDArray[np.int64]
-    centres: npt.NDArray[np.float64]
-    probability: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -149,47 +119,40 @@ class Labeller:
 
     def piece(self, t: int, tile: Tile) -> Piece:
         """Label the core of one tile in frame `t`."""
+        maps = self.maps(t, tile, self.threshold)
+        if self.is_classes:
+            return class_piece(maps, self.plan.classes)
+        return object_piece(maps, self.plan.grid.cell_diameters, self.threshold, self.inside)
+
+    def maps(self, t: int, tile: Tile, faintest: float = FAINTEST) -> TileMaps:
+        """What the network says of the core of one tile in frame `t`, with every centre from this probability on."""
         coarse, fine = self._output(t, tile)
         box = self.core(tile)
+        on_image = self._on_image(fine, tile, box)
         if self.is_classes:
-            values = np.array(self.plan.classes, dtype=np.int32)
-            labels = values[self._on_image(fine, tile, box).argmax(axis=0)]
-            nothing = np.zeros(0, dtype=np.int64)
-            return Piece(box, labels, nothing, nothing > 0, nothing, np.zeros((0, 3)), np.zeros(0))
-        return self._objects(coarse, fine, tile, box)
-
-    def _objects(self, coarse: npt.NDArray[np.float32], fine: npt.NDArray[np.float32], tile: Tile, box: Box) -> Piece:
+            return TileMaps.of(box, on_image)
         from anlage.tasks.centres import decode_centres
-        from anlage.tasks.masks import assign
 
         grid, calibration = self.plan.grid, self.model.card.evidence.calibration
         stem = np.array(grid.stem)
-        lowest = lowest_probability(calibration, self.threshold)
+        lowest = lowest_probability(calibration, faintest)
         found = decode_centres(coarse[0], coarse[1:4], grid.cell_diameters, lowest=lowest)
         probability = calibration.apply(found.logits)
-        kept = probability >= self.threshold
+        kept = probability >= faintest
         first = np.array(tile.offset_zyx) / stem
         seeds, peaks = found.cells[kept] + first, found.peaks[kept] + first.astype(np.int64)
-        maps = self._on_image(fine, tile, box)
-        logit = float(np.log(self.inside / (1 - self.inside)))
         at = [
             ((np.arange(low, high) - origin + 0.5) / step) / s - 0.5
             for (low, high), origin, step, s in zip(
                 box.ranges[1:], self.context.start[1:], self.placement.step_zyx, stem, strict=True
             )
         ]
-        rows = assign(maps[0] >= logit, maps[1:4], at, seeds, grid.cell_diameters)
-        sizes = np.bincount(rows.reshape(-1), minlength=len(seeds) + 1)[1:]
         low, high = (np.array([getattr(s, end) for s in tile.core]) for end in ("start", "stop"))
         owned = np.all((peaks >= low // stem) & (peaks < -(-high // stem)), axis=1)
         cells = -(-np.array(self.placement.shape_zyx) // stem)
         names = np.ravel_multi_index(tuple(np.minimum(peaks, cells - 1).T), tuple(cells)).astype(np.int64) + 1
         centres = self.placement.to_image((seeds + 0.5) * stem - 0.5) + self.context.start[1:]
-        seen = owned | (sizes > 0)
-        number = np.concatenate([[0], np.cumsum(seen)]).astype(np.int32)
-        number[1:][~seen] = 0
-        labels = number[rows]
-        return Piece(box, labels, names[seen], owned[seen], sizes[seen], centres[seen], probability[kept][seen])
+        return TileMaps(box, on_image, (at[0], at[1], at[2]), seeds, names, owned, centres, probability[kept])
 
     def _output(self, t: int, tile: Tile) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """What the network says of a tile: of its cells, and of its working voxels."""

@@ -13,7 +13,7 @@ from anlage.calibration import Calibration, fit_platt
 from anlage.overlaps import Overlaps
 from anlage.tasks.centres import LOWEST
 from anlage.tasks.dense import network_output
-from anlage.tasks.masks import assign, fine_outputs
+from anlage.tasks.masks import fine_outputs
 from anlage.tasks.nuclei import NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.nuclei_validation import (
@@ -28,6 +28,7 @@ from anlage.tasks.nuclei_validation import (
     together,
 )
 from anlage.tasks.task import Evidence, Validation
+from anlage.tasks.voting import assign
 
 __all__ = ["finish", "validate"]
 

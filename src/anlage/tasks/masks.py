@@ -1,9 +1,8 @@
 """The head that paints objects: beside the centres, for every working voxel whether it is inside an object, and of which.
 
 Heat-map and offsets stay on the coarse grid of cells; only what draws the outline is said for every voxel: the logit of
-being inside, and the vote, that is the step to the centre of the object that the voxel belongs to. Decoding is local: a
-voxel that is inside goes to the centre nearest to where it votes, so that objects that touch separate, and a piece of an
-image is decoded as the whole would be.
+being inside, and the vote, that is the step to the centre of the object that the voxel belongs to. How objects are made
+of these stands in `anlage.tasks.voting`.
 """
 
 from __future__ import annotations
@@ -13,15 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial import cKDTree
 from torch.nn import functional
 
 from anlage.tasks.nuclei import N_CENTRE
 
-__all__ = ["REACH", "assign", "fine_outputs", "mask_loss", "unfold", "vote_target"]
-
-REACH = 0.75
-"""A voxel whose vote lies farther than this from every centre, in nucleus diameters, belongs to none."""
+__all__ = ["fine_outputs", "mask_loss", "unfold", "vote_target"]
 
 
 def unfold(output: torch.Tensor, stem: Sequence[int]) -> torch.Tensor:
@@ -94,45 +89,3 @@ def mask_loss(fine: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, t
     step = functional.smooth_l1_loss(fine[:, 1:4].float(), batch["vote"], reduction="none", beta=0.1)
     vote = (batch["voted"] * step).sum() / batch["voted"].sum().clamp(min=1.0)
     return {"inside": cross + dice, "vote": vote}
-
-
-def assign(
-    inside: npt.NDArray[np.bool_],
-    votes: npt.NDArray[np.floating],
-    positions: Sequence[npt.NDArray[np.floating]],
-    seeds: npt.NDArray[np.floating],
-    cell_diameters: npt.ArrayLike,
-    *,
-    reach: float = REACH,
-) -> npt.NDArray[np.int32]:
-    """Give each voxel that is inside to the seed nearest to where it votes.
-
-    Parameters
-    ----------
-    inside
-        (Z, Y, X).
-    votes
-        (3, Z, Y, X) in cells.
-    positions
-        Positions of the voxels along z, y and x, in cells.
-    seeds
-        (N, 3) centres in cells.
-    cell_diameters
-        Edge lengths (z, y, x) of a cell in nucleus diameters.
-    reach
-        Greatest distance of a vote from its seed in nucleus diameters.
-
-    Returns
-    -------
-    rows
-        (Z, Y, X): 1 + the seed's row, 0 for none.
-    """
-    rows = np.zeros(inside.shape, dtype=np.int32)
-    at = np.nonzero(inside)
-    if len(at[0]) == 0 or len(seeds) == 0:
-        return rows
-    scale = np.asarray(cell_diameters, dtype=np.float32)
-    voted = np.stack([(positions[axis][at[axis]] + votes[axis][at]) * scale[axis] for axis in range(3)], axis=1)
-    gap, nearest = cKDTree(np.asarray(seeds) * scale).query(voted, distance_upper_bound=reach)
-    rows[at] = np.where(np.isfinite(gap), np.asarray(nearest) + 1, 0)
-    return rows

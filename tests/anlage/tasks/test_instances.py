@@ -11,10 +11,11 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
-from anlage.tasks.masks import assign, mask_loss, unfold, vote_target
+from anlage.tasks.masks import mask_loss, unfold, vote_target
 from anlage.tasks.nuclei import NucleiConfig
 from anlage.tasks.paint import UNSURE
 from anlage.tasks.task import Setting
+from anlage.tasks.voting import assign
 from anlage.timelapse import TimeLapse
 
 TASK = TASKS["nuclei"]

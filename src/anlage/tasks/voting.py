@@ -1,0 +1,60 @@
+"""From votes to objects: which voxel belongs to which centre. Loads no torch.
+
+Decoding is local: a voxel that is inside goes to the centre nearest to where it votes, so that objects that touch
+separate, and a piece of an image is decoded as the whole would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial import cKDTree
+
+__all__ = ["REACH", "assign"]
+
+REACH = 0.75
+"""A voxel whose vote lies farther than this from every centre, in nucleus diameters, belongs to none."""
+
+
+def assign(
+    inside: npt.NDArray[np.bool_],
+    votes: npt.NDArray[np.floating],
+    positions: Sequence[npt.NDArray[np.floating]],
+    seeds: npt.NDArray[np.floating],
+    cell_diameters: npt.ArrayLike,
+    *,
+    reach: float = REACH,
+) -> npt.NDArray[np.int32]:
+    """Give each voxel that is inside to the seed nearest to where it votes.
+
+    Parameters
+    ----------
+    inside
+        (Z, Y, X).
+    votes
+        (3, Z, Y, X) in cells.
+    positions
+        Positions of the voxels along z, y and x, in cells.
+    seeds
+        (N, 3) centres in cells.
+    cell_diameters
+        Edge lengths (z, y, x) of a cell in nucleus diameters.
+    reach
+        Greatest distance of a vote from its seed in nucleus diameters.
+
+    Returns
+    -------
+    rows
+        (Z, Y, X): 1 + the seed's row, 0 for none.
+    """
+    rows = np.zeros(inside.shape, dtype=np.int32)
+    at = np.nonzero(inside)
+    if len(at[0]) == 0 or len(seeds) == 0:
+        return rows
+    scale = np.asarray(cell_diameters, dtype=np.float32)
+    voted = np.stack([(positions[axis][at[axis]] + votes[axis][at]) * scale[axis] for axis in range(3)], axis=1)
+    gap, nearest = cKDTree(np.asarray(seeds) * scale).query(voted, distance_upper_bound=reach)
+    rows[at] = np.where(np.isfinite(gap), np.asarray(nearest) + 1, 0)
+    return rows
