@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["is_labels", "predict_labels"]
 
-SMALLEST = 0.03
-"""Objects smaller than this part of a typical one are left out, unless something else is said."""
-
 
 def is_labels(path: Path) -> bool:
     """Whether an output is a label image, by its name."""
@@ -134,20 +131,13 @@ def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, fram
 
 
 def _numbered(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, t: int) -> Numbering:
-    import numpy as np
-
-    from anlage.inference.joining import number_objects
+    from anlage.inference.joining import least_voxels, number_objects, usual_smallest
 
     tables = [pieces.read(t, i, labels=False) for i in range(len(labeller.tiles))]
-    voxel = np.array(labeller.spacing.um)
-    diameter = labeller.diameter_um
-    flat = labeller.image.is_flat
-    if options.smallest is not None:
-        least = options.smallest / float(voxel[1:].prod() if flat else voxel.prod())
-    else:
-        typical = np.pi / 4 * diameter**2 / voxel[1:].prod() if flat else np.pi / 6 * diameter**3 / voxel.prod()
-        least = SMALLEST * float(typical)
-    return number_objects(tables, voxel / diameter, least)
+    diameter, flat = labeller.diameter_um, labeller.image.is_flat
+    smallest = usual_smallest(diameter, flat=flat) if options.smallest is None else options.smallest
+    least = least_voxels(smallest, labeller.spacing, flat=flat)
+    return number_objects(tables, labeller.spacing.um / diameter, least)
 
 
 def _write_image(

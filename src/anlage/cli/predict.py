@@ -149,10 +149,16 @@ def _configure_labels(parser: Parser) -> None:
         metavar="GB",
         help="memory that may be taken: less makes smaller tiles (default: 1.6)",
     )
+    group.add_argument(
+        "--maps", action="store_true",
+        help="write what the network says of one frame instead of labels, so that thresholds can be tuned without it: for a "
+        "program that reads them (`anlage.open_maps`, `anlage.labels_of`)",
+    )  # fmt: skip
 
 
 def run_predict(options: argparse.Namespace) -> int:
     from anlage.cli.labels import is_labels, predict_labels
+    from anlage.cli.maps import predict_maps
     from anlage.cli.predict_events import looks_at_signals, predict_events
     from anlage.inference.parts import PredictionParts
 
@@ -170,7 +176,10 @@ def run_predict(options: argparse.Namespace) -> int:
         frames, region = _part(image, options)
         if is_labels(options.output):
             model = _model(image, options)
-            return predict_labels(options, model, _with_spacing(image, model), frames, region, teller)
+            write = predict_maps if options.maps else predict_labels
+            return write(options, model, _with_spacing(image, model), frames, region, teller)
+        if options.maps:
+            raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
         image, name, predictor = _predictor(image, region, options)
         parts = PredictionParts.beside(options.output)
         with parts.locked():
@@ -217,6 +226,7 @@ def _scoring_model(options: argparse.Namespace) -> Model | None:
 
 def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
+    from anlage.inference.maps import is_maps
     from anlage.io.atomic import check_apart, check_replaceable
     from anlage.io.nuclei import is_bare_geff
     from anlage.io.writing import LABELS, image_of_ours
@@ -224,7 +234,7 @@ def _check_places(options: argparse.Namespace) -> None:
     outputs = [options.output, *([] if options.heatmap is None else [options.heatmap])]
     for output in outputs:
         check_apart(output, options.image)
-    recognisers = {".geff": is_bare_geff, ".zarr": image_of_ours(LABELS)}
+    recognisers = {".geff": is_bare_geff, ".zarr": is_maps if options.maps else image_of_ours(LABELS)}
     check_replaceable(options.output, recognisers.get(options.output.suffix.lower()))
     if options.heatmap is not None:
         check_apart(options.heatmap, options.output)

@@ -15,14 +15,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.axes import Box
+from anlage.axes import Box, Spacing
 from anlage.inference.pieces import Piece
 from anlage.io.atomic import replacing
 
-__all__ = ["Numbering", "Pieces", "number_objects"]
+__all__ = ["Numbering", "Pieces", "least_voxels", "number_objects", "usual_smallest"]
 
 SAME_DIAMETERS = 0.35
 """A centre that only a neighbouring tile saw is the same as its own tile's at this distance, in nucleus diameters."""
+
+SMALLEST = 0.03
+"""Objects smaller than this part of a typical one are left out, unless something else is said."""
+
+
+def usual_smallest(diameter_um: float, *, flat: bool) -> float:
+    """The smallest object that is kept where nothing is said, in µm³ (single planes: µm²), for nuclei of this diameter."""
+    return SMALLEST * float(np.pi / 4 * diameter_um**2 if flat else np.pi / 6 * diameter_um**3)
+
+
+def least_voxels(smallest: float, spacing: Spacing, *, flat: bool) -> float:
+    """Voxels of an object of so many µm³ (single planes: µm²)."""
+    um = spacing.um
+    return smallest / float(um[1:].prod() if flat else um.prod())
 
 
 class Pieces:
