@@ -45,12 +45,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def stop_s() -> float:
-    """Seconds that a stop may take: the 3 that users are promised, and twice as many where tests share the cores."""
-    return 6.0 if "PYTEST_XDIST_WORKER" in os.environ else 3.0
-
-
-@pytest.fixture(scope="session")
 def shared_data() -> Callable[[str], Path]:
     """Path of a real data set by its folder's name; the test is skipped where the data are not beside the repository.
 

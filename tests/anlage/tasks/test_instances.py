@@ -151,7 +151,7 @@ def test_a_short_training_separates_what_touches(examples):
     network = TASK.network(examples.plan, CONFIG)
     before = TASK.validate(network.eval(), examples)
     optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
-    for step in range(60):
+    for step in range(80):
         optimiser.zero_grad()
         loss, parts = TASK.loss(network, examples.batch(step, 2))
         loss.backward()
@@ -161,7 +161,7 @@ def test_a_short_training_separates_what_touches(examples):
     evidence = TASK.finish(network.eval(), examples)
     assert TASK.validate(network, examples).score > before.score + 0.2
     assert evidence.metrics["f1"] > 0.85  # of eight pairs that touch
-    assert evidence.metrics["seg"] > 0.5
+    assert evidence.metrics["seg"] > 0.6
     assert 0 < evidence.thresholds["inside"] < 1
 
 
