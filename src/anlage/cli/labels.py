@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anlage
-from anlage.cli.halting import HaltError, halting
+from anlage.cli.halting import until_halted
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def predict_labels(
         pieces = Pieces(parts.folder)
         todo = [(t, i) for t in frames for i in range(len(labeller.tiles))]
         done = sum(pieces.has(t, i) for t, i in todo)
-        for note in labeller.notes:
+        for note in labeller.loaded.notes:
             teller.note(note)
         teller.note(_announcement(labeller))
         teller.start(len(todo), done)
@@ -57,20 +57,16 @@ def predict_labels(
             kept = sum(pieces.has(t, i) for t, i in todo)
             teller.end("stopped", f"Stopped; {kept} of {len(todo)} tiles are kept in {parts.folder}.")
 
-        try:
-            with halting(parts.stop_path, say_where):
-                _label(labeller, pieces, todo, teller)
-                teller.end("writing", f"Writing {options.output}.")
-                said, n = _write(options, labeller, pieces, frames)
-                teller.end("finished", said, n)
-        except HaltError as halt:
-            say_where()
-            return halt.code
-        except KeyboardInterrupt:
-            say_where()
-            raise
-    parts.discard()
-    return 0
+        def work() -> None:
+            _label(labeller, pieces, todo, teller)
+            teller.end("writing", f"Writing {options.output}.")
+            said, n = _write(options, labeller, pieces, frames)
+            teller.end("finished", said, n)
+
+        code = until_halted(parts.stop_path, say_where, work)
+    if code == 0:
+        parts.discard()
+    return code
 
 
 def _settings(options: argparse.Namespace) -> Any:
@@ -97,7 +93,7 @@ def _job(labeller: Labeller, frames: range, options: argparse.Namespace) -> Pred
         version=anlage.__version__, model=labeller.model.id, movie=hash_movie(labeller.image), image=str(options.image),
         spacing_um_zyx=None if spacing is None else spacing.zyx, frames=(frames.start, frames.stop),
         region=None if options.region is None else ",".join(f"{low}:{high}" for low, high in options.region),
-        channels=options.channels, diameter_um=labeller.diameter_um, threshold=options.threshold, labels=True,
+        channels=options.channels, diameter_um=labeller.loaded.diameter_um, threshold=options.threshold, labels=True,
         inside=options.inside, turns=options.turns, tiles=len(labeller.tiles),
     )  # fmt: skip
 
@@ -118,14 +114,14 @@ def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, fram
     numberings = [_numbered(options, labeller, pieces, t) for t in frames]
     most = max((len(one) for one in numberings), default=0)
     if labeller.is_classes:
-        dtype: np.dtype[Any] = np.min_scalar_type(max(labeller.plan.classes))
+        dtype: np.dtype[Any] = np.min_scalar_type(max(labeller.loaded.plan.classes))
     else:
         dtype = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
     _write_image(options.output, labeller, pieces, (frames, numberings), dtype)
     n = sum(len(one) for one in numberings)
     shown = f"{len(frames)} frame{'s' if len(frames) != 1 else ''}"
     if labeller.is_classes:
-        listed = ", ".join(map(str, labeller.plan.classes))
+        listed = ", ".join(map(str, labeller.loaded.plan.classes))
         return f"Classes {listed} in {shown}, written to {options.output}.", 0
     return f"{n} objects in {shown}, written to {options.output}.", n
 
@@ -134,10 +130,10 @@ def _numbered(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, t
     from anlage.inference.joining import least_voxels, number_objects, usual_smallest
 
     tables = [pieces.read(t, i, labels=False) for i in range(len(labeller.tiles))]
-    diameter, flat = labeller.diameter_um, labeller.image.is_flat
+    diameter, flat = labeller.loaded.diameter_um, labeller.image.is_flat
     smallest = usual_smallest(diameter, flat=flat) if options.smallest is None else options.smallest
-    least = least_voxels(smallest, labeller.spacing, flat=flat)
-    return number_objects(tables, labeller.spacing.um / diameter, least)
+    least = least_voxels(smallest, labeller.loaded.spacing, flat=flat)
+    return number_objects(tables, labeller.loaded.spacing.um / diameter, least)
 
 
 def _write_image(

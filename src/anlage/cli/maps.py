@@ -33,7 +33,7 @@ def predict_maps(
         raise AnlageError(f"Maps are of one frame, and {len(frames)} were asked for; choose one, as --frames 3:4.")
     settings = Settings(turns=options.turns, diameter_um=options.diameter_um, channels=options.channels)
     labeller = prepare_labeller(model, image, frames=frames, region=region, device=options.device, settings=settings)
-    for note in labeller.notes:
+    for note in labeller.loaded.notes:
         teller.note(note)
     teller.start(len(labeller.tiles), 0)
 
@@ -53,12 +53,12 @@ def _about(labeller: Labeller, frame: int) -> MapsAbout:
     from anlage.inference.maps import MapsAbout
 
     z, y, x = labeller.part.box.ranges[1:]
-    cell = labeller.plan.grid.cell_diameters
+    cell = labeller.loaded.plan.grid.cell_diameters
     flat = labeller.image.is_flat
     return MapsAbout(
         model=labeller.model.id, head="classes" if labeller.is_classes else "instances", frame=frame, region=(z, y, x),
-        spacing_um_zyx=labeller.spacing.zyx, flat=flat, diameter_um=labeller.diameter_um,
-        cell_diameters_zyx=(float(cell[0]), float(cell[1]), float(cell[2])), classes=labeller.plan.classes,
+        spacing_um_zyx=labeller.loaded.spacing.zyx, flat=flat, diameter_um=labeller.loaded.diameter_um,
+        cell_diameters_zyx=(float(cell[0]), float(cell[1]), float(cell[2])), classes=labeller.loaded.plan.classes,
         threshold=labeller.threshold, inside=labeller.inside,
-        smallest=usual_smallest(labeller.diameter_um, flat=flat), notes=labeller.notes,
+        smallest=usual_smallest(labeller.loaded.diameter_um, flat=flat), notes=labeller.loaded.notes,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import open_as_told
-from anlage.cli.halting import HaltError, halting
+from anlage.cli.halting import until_halted
 from anlage.cli.telling import Teller
 from anlage.errors import AnlageError
 
@@ -43,7 +43,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     scorer = DivisionScorer.of(
         model, image, channels=options.channels, diameter_um=options.diameter_um, device=options.device
     )
-    for note in scorer.notes:
+    for note in scorer.loaded.notes:
         teller.note(note)
     probability = np.full(len(nuclei), np.nan)
     frames = np.unique(nuclei.frames)
@@ -53,24 +53,21 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     def say_where() -> None:
         teller.end("stopped", "Stopped; nothing was written.")
 
+    def work() -> None:
+        for rows, found in scorer.frames(nuclei):
+            probability[rows] = found
+            teller.frame(int(nuclei.frames[rows[0]]), len(rows))
+        teller.end("writing", f"Writing {options.output}.")
+        scored = with_divisions(nuclei, probability)
+        write_annotations(options.output, scored, spacing=image.spacing, interval_s=image.interval_s)
+
     try:
-        with halting(stop, say_where):
-            for rows, found in scorer.frames(nuclei):
-                probability[rows] = found
-                teller.frame(int(nuclei.frames[rows[0]]), len(rows))
-            teller.end("writing", f"Writing {options.output}.")
-            scored = with_divisions(nuclei, probability)
-            write_annotations(options.output, scored, spacing=image.spacing, interval_s=image.interval_s)
-    except HaltError as halt:
-        say_where()
-        return halt.code
-    except KeyboardInterrupt:
-        say_where()
-        raise
+        code = until_halted(stop, say_where, work)
     finally:
         stop.unlink(missing_ok=True)
-    teller.end("finished", _summary(probability, model, options.output), len(nuclei))
-    return 0
+    if code == 0:
+        teller.end("finished", _summary(probability, model, options.output), len(nuclei))
+    return code
 
 
 def _check_options(model: Model, options: argparse.Namespace) -> None:

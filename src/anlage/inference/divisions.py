@@ -11,19 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations
-from anlage.axes import Spacing
-from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
-from anlage.inference.part import Progress, apparent_diameter
+from anlage.inference.loading import Loaded, load_for
+from anlage.inference.part import Progress
 from anlage.model import Model
 from anlage.tasks.crops import crops_around, neighbours
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
-    import torch
-
-    from anlage.tasks.divisions import DivisionsPlan
     from anlage.tasks.grid import Placement
 
 __all__ = ["DivisionScorer", "score_divisions", "with_divisions"]
@@ -95,23 +90,12 @@ def with_divisions(nuclei: Annotations, probability: npt.NDArray[np.float64]) ->
 
 @dataclass(frozen=True)
 class DivisionScorer:
-    """A network with everything that it needs to look at one movie.
-
-    Parameters
-    ----------
-    notes
-        What was assumed, as sentences.
-    """
+    """A network with everything that it needs to look at one movie."""
 
     model: Model
-    network: torch.nn.Module
-    plan: DivisionsPlan
-    device: str
+    loaded: Loaded
     image: TimeLapse
-    intensity: Intensity
     placement: Placement
-    diameter_um: float
-    notes: tuple[str, ...]
 
     @classmethod
     def of(
@@ -124,29 +108,15 @@ class DivisionScorer:
         device: str = "auto",
     ) -> DivisionScorer:
         """Load the network and see how it fits the movie; parameters as in `score_divisions`."""
-        from anlage.networks.device import choose_device
-
         card = model.card
         if card.task != "divisions":
             raise AnlageError(
                 f"The model '{card.name}' is for {card.task}, not for divisions: choose one trained with `anlage train "
                 "divisions`."
             )
-        inputs, notes = channels_of(model, image, channels)
-        chosen = choose_device(device)
-        network, plan = network_of(model, chosen)
-        notes += check_depth(plan.grid, image)
-        spacing = image.spacing
-        if spacing is None:
-            spacing = Spacing(*card.voxel_um_zyx)
-            notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
-        intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-        if diameter_um is None:
-            measured = apparent_diameter(image, intensity, spacing, range(image.n_frames))
-            diameter_um, note = diameter_for(card, plan.diameter_um, measured)
-            notes.append(note)
-        placement = plan.grid.place(spacing, diameter_um, image.shape_tzyx[1:])
-        return cls(model, network, plan, chosen, image, intensity, placement, diameter_um, tuple(notes))
+        loaded = load_for(model, image, None, channels=channels, diameter_um=diameter_um, device=device)
+        placement = loaded.plan.grid.place(loaded.spacing, loaded.diameter_um, image.shape_tzyx[1:])
+        return cls(model, loaded, image, placement)
 
     def frames(
         self, nuclei: Annotations, should_stop: Callable[[], bool] | None = None
@@ -166,7 +136,7 @@ class DivisionScorer:
                 if should_stop is not None and should_stop():
                     return
                 rows = np.flatnonzero(frames == t)
-                seen = neighbours(int(t), self.plan.frames, 0, self.image.n_frames)
+                seen = neighbours(int(t), self.loaded.plan.frames, 0, self.image.n_frames)
                 if seen is None:
                     yield rows, np.full(len(rows), np.nan)
                     continue
@@ -192,7 +162,7 @@ class DivisionScorer:
         """A frame on the working grid, (C, Z, Y, X)."""
         import torch
 
-        pixels = torch.from_numpy(self.intensity.frame(self.image, t))
+        pixels = torch.from_numpy(self.loaded.intensity.frame(self.image, t))
         working: npt.NDArray[np.float32] = self.placement.resample(pixels).numpy()
         return working
 
@@ -204,8 +174,8 @@ class DivisionScorer:
 
         centres = self.placement.to_working(positions_zyx)
         logits = []
-        with running_on(self.device, precision(self.device)):
+        with running_on(self.loaded.device, precision(self.loaded.device)):
             for start in range(0, len(centres), _AT_ONCE):
-                crops = crops_around(frames, centres[start : start + _AT_ONCE], self.plan.crop_zyx)
-                logits.append(logits_of(self.network, crops, self.device))
+                crops = crops_around(frames, centres[start : start + _AT_ONCE], self.loaded.plan.crop_zyx)
+                logits.append(logits_of(self.loaded.network, crops, self.loaded.device))
         return self.model.card.evidence.calibration.apply(np.concatenate(logits))

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from anlage.axes import Box, Spacing
-from anlage.dataset.intensity import Intensity, measure_intensity
+from anlage.axes import Box
 from anlage.errors import AnlageError
-from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
+from anlage.inference.loading import Loaded, load_for
 from anlage.inference.network import lowest_probability
-from anlage.inference.part import CONTEXT_DIAMETERS, FAINTEST, Part, apparent_diameter, chosen_frames
+from anlage.inference.part import CONTEXT_DIAMETERS, FAINTEST, Part
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.inference.turns import Turns, turned_output
 from anlage.model import Model
@@ -81,25 +80,19 @@ class Labeller:
     """A network with all that it needs to label one image, tile by tile."""
 
     model: Model
-    network: torch.nn.Module
-    plan: NucleiPlan
-    device: str
+    loaded: Loaded
     image: TimeLapse
-    intensity: Intensity
     placement: Placement
     part: Part
     context: Box
-    diameter_um: float
-    spacing: Spacing
     settings: Settings
     tiles: tuple[Tile, ...]
     memory_gb: float
     """Memory that it will take, in GiB."""
-    notes: tuple[str, ...]
 
     @property
     def is_classes(self) -> bool:
-        return self.plan.head == "classes"
+        return self.model.card.head == "classes"
 
     @property
     def threshold(self) -> float:
@@ -121,8 +114,8 @@ class Labeller:
         """Label the core of one tile in frame `t`."""
         maps = self.maps(t, tile, self.threshold)
         if self.is_classes:
-            return class_piece(maps, self.plan.classes)
-        return object_piece(maps, self.plan.grid.cell_diameters, self.threshold, self.inside)
+            return class_piece(maps, self.loaded.plan.classes)
+        return object_piece(maps, self.loaded.plan.grid.cell_diameters, self.threshold, self.inside)
 
     def maps(self, t: int, tile: Tile, faintest: float = FAINTEST) -> TileMaps:
         """What the network says of the core of one tile in frame `t`, with every centre from this probability on."""
@@ -133,7 +126,7 @@ class Labeller:
             return TileMaps.of(box, on_image)
         from anlage.tasks.centres import decode_centres
 
-        grid, calibration = self.plan.grid, self.model.card.evidence.calibration
+        grid, calibration = self.loaded.plan.grid, self.model.card.evidence.calibration
         stem = np.array(grid.stem)
         lowest = lowest_probability(calibration, faintest)
         found = decode_centres(coarse[0], coarse[1:4], grid.cell_diameters, lowest=lowest)
@@ -162,12 +155,17 @@ class Labeller:
         skip = 0 if self.is_classes else 4
         try:
             return turned_output(
-                self.network, pixels, self.plan.grid, self.device, skip=skip, turns=self.settings.turns
+                self.loaded.network,
+                pixels,
+                self.loaded.plan.grid,
+                self.loaded.device,
+                skip=skip,
+                turns=self.settings.turns,
             )
         except (RuntimeError, MemoryError) as problem:
             if isinstance(problem, RuntimeError) and "memory" not in str(problem).lower():
                 raise
-            if self.device.startswith("cuda"):
+            if self.loaded.device.startswith("cuda"):
                 torch.cuda.empty_cache()
             raise AnlageError(
                 f"Memory ran out in a tile of {' × '.join(map(str, tile.read_shape))} working voxels: close other programs, or "
@@ -190,9 +188,9 @@ class Labeller:
         shift = start * steps - low
         last = self.image.n_frames - 1
         stack = []
-        for offset in self.plan.frames:
+        for offset in self.loaded.plan.frames:
             at = min(max(t + offset, 0), last)
-            raw = self.intensity.frame(self.image, at, Box((at, at + 1), z, y, x))
+            raw = self.loaded.intensity.frame(self.image, at, Box((at, at + 1), z, y, x))
             stack.append(resample(torch.from_numpy(raw), steps.tolist(), tile.read_shape, shift.tolist()))
         return torch.cat(stack)
 
@@ -256,8 +254,6 @@ def prepare_labeller(
     AnlageError
         If the model finds only centres, the image lacks a channel that it needs, or the memory is too small.
     """
-    from anlage.networks.device import choose_device
-
     settings = settings or Settings()
     card = model.card
     if card.head not in ("instances", "classes"):
@@ -265,30 +261,12 @@ def prepare_labeller(
             f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."
         )
-    inputs, notes = channels_of(model, image, settings.channels)
-    chosen = choose_device(device)
-    network, plan = network_of(model, chosen)
-    notes += check_depth(plan.grid, image)
-    spacing = image.spacing
-    if spacing is None:
-        spacing = Spacing(*card.voxel_um_zyx)
-        notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
-    intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-    diameter_um = settings.diameter_um
-    if diameter_um is None and plan.head == "classes":
-        diameter_um = plan.diameter_um  # what was painted has no size that could be measured
-    if diameter_um is None:
-        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
-        diameter_um, note = diameter_for(card, plan.diameter_um, measured)
-        notes.append(note)
+    loaded = load_for(model, image, frames, channels=settings.channels, diameter_um=settings.diameter_um, device=device)
     part = Part(image, region)
-    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
-    placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
-    cut, memory_gb = _tiles(plan, placement, settings, network)
-    labeller = Labeller(
-        model, network, plan, chosen, image, intensity, placement, part, context, diameter_um, spacing, settings, (),
-        memory_gb, tuple(notes),
-    )  # fmt: skip
+    context = part.grown(CONTEXT_DIAMETERS * loaded.diameter_um, loaded.spacing) if region else part.box
+    placement = loaded.plan.grid.place(loaded.spacing, loaded.diameter_um, context.shape[1:])
+    cut, memory_gb = _tiles(loaded.plan, placement, settings, loaded.network)
+    labeller = Labeller(model, loaded, image, placement, part, context, settings, (), memory_gb)
     filled = tuple(tile for tile in cut if min(labeller.core(tile).shape) > 0)
     return replace(labeller, tiles=filled)
 

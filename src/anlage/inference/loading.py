@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from anlage.axes import Spacing
 from anlage.blobs import match_diameter
 from anlage.card import Card
+from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.part import comparable_diameter, knows_many_sizes
+from anlage.inference.part import apparent_diameter, chosen_frames, comparable_diameter, knows_many_sizes
 from anlage.model import Model
 from anlage.timelapse import TimeLapse
 
@@ -17,7 +20,89 @@ if TYPE_CHECKING:
 
     from anlage.tasks.grid import Grid
 
-__all__ = ["channels_of", "check_depth", "diameter_for", "network_of"]
+__all__ = ["Loaded", "channels_of", "check_depth", "diameter_for", "load_for", "network_of"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network, and how it sees one image.
+
+    Parameters
+    ----------
+    network, plan
+        As from `network_of`.
+    device
+        Where the network lies.
+    intensity
+        Of the image's channels that it looks at.
+    spacing
+        Voxel size in µm, the model's where the image has none.
+    diameter_um
+        Nucleus diameter by which the image is scaled.
+    notes
+        What was assumed, as sentences.
+    """
+
+    network: torch.nn.Module
+    plan: Any
+    device: str
+    intensity: Intensity
+    spacing: Spacing
+    diameter_um: float
+    notes: tuple[str, ...]
+
+
+def load_for(
+    model: Model,
+    image: TimeLapse,
+    frames: Sequence[int] | None,
+    *,
+    channels: Sequence[int] | None = None,
+    diameter_um: float | None = None,
+    device: str = "auto",
+) -> Loaded:
+    """Load a model's network and see how it fits an image.
+
+    Parameters
+    ----------
+    model
+        The model.
+    image
+        The movie.
+    frames
+        Those in which the nuclei are measured, where `diameter_um` is None; None: of all.
+    channels
+        Channels of the image, one for each input; None: those of the card.
+    diameter_um
+        Nucleus diameter in µm; None: as measured and held against the model's; what was painted as classes has no size
+        that could be measured, so there the model's own.
+    device
+        Where to compute.
+
+    Raises
+    ------
+    AnlageError
+        If channels, planes or weights do not fit.
+    """
+    from anlage.networks.device import choose_device
+
+    card = model.card
+    inputs, notes = channels_of(model, image, channels)
+    chosen = choose_device(device)
+    network, plan = network_of(model, chosen)
+    notes += check_depth(plan.grid, image)
+    spacing = image.spacing
+    if spacing is None:
+        spacing = Spacing(*card.voxel_um_zyx)
+        notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
+    intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
+    if diameter_um is None and card.head == "classes":
+        diameter_um = plan.diameter_um
+    if diameter_um is None:
+        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
+        diameter_um, note = diameter_for(card, plan.diameter_um, measured)
+        notes.append(note)
+    return Loaded(network, plan, chosen, intensity, spacing, diameter_um, tuple(notes))
 
 
 def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:

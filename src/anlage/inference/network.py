@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.axes import Box, Spacing
+from anlage.axes import Box
 from anlage.calibration import Calibration
-from anlage.dataset.intensity import Intensity, measure_intensity
-from anlage.inference.loading import channels_of, check_depth, diameter_for, network_of
+from anlage.inference.loading import Loaded, load_for
 from anlage.inference.part import (
     CONTEXT_DIAMETERS,
     Part,
     Progress,
-    apparent_diameter,
     chosen_frames,
 )
 from anlage.inference.tiles import Tiles
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     import torch
 
     from anlage.tasks.grid import Placement
-    from anlage.tasks.nuclei import NucleiPlan
 
 __all__ = ["lowest_probability", "predict"]
 
@@ -106,16 +103,11 @@ class _Runner:
     """A network with everything it needs to look at one image."""
 
     model: Model
-    network: torch.nn.Module
-    plan: NucleiPlan
-    device: str
+    loaded: Loaded
     image: TimeLapse
-    intensity: Intensity
     placement: Placement
     part: Part
     context: Box
-    diameter_um: float
-    notes: tuple[str, ...]
     _frames_read: dict[int, Any]
     _lock: threading.Lock
     _tiles: Tiles
@@ -125,11 +117,11 @@ class _Runner:
         import torch
 
         last = self.image.n_frames - 1
-        wanted = [min(max(t + offset, 0), last) for offset in self.plan.frames]
+        wanted = [min(max(t + offset, 0), last) for offset in self.loaded.plan.frames]
         with self._lock:  # frames are shared between neighbouring stacks
             for i in wanted:
                 if i not in self._frames_read:
-                    pixels = torch.from_numpy(self.intensity.frame(self.image, i, self.context))
+                    pixels = torch.from_numpy(self.loaded.intensity.frame(self.image, i, self.context))
                     self._frames_read[i] = self.placement.resample(pixels)
             for i in [i for i in self._frames_read if i < min(wanted)]:
                 del self._frames_read[i]
@@ -139,8 +131,8 @@ class _Runner:
         from anlage.tasks.centres import decode_centres
 
         calibration = self.model.card.evidence.calibration
-        grid = self.plan.grid
-        output = self._tiles.output(self.network, pixels, grid, self.device)
+        grid = self.loaded.plan.grid
+        output = self._tiles.output(self.loaded.network, pixels, grid, self.loaded.device)
         found = decode_centres(
             output[0], output[1:4], grid.cell_diameters, lowest=lowest_probability(calibration, threshold)
         )
@@ -148,9 +140,9 @@ class _Runner:
         positions = self.placement.to_image(working) + self.context.start[1:]
         probability = calibration.apply(found.logits)
         kept = probability >= threshold
-        nuclei = self.part.nuclei(t, positions[kept], probability[kept], self.model.id, self.diameter_um)
+        nuclei = self.part.nuclei(t, positions[kept], probability[kept], self.model.id, self.loaded.diameter_um)
         dense = self._map(calibration.apply(output[0])) if heatmap else None
-        return Prediction(t, nuclei, self.model.id, dense, self.notes, self.diameter_um)
+        return Prediction(t, nuclei, self.model.id, dense, self.loaded.notes, self.loaded.diameter_um)
 
     def _map(self, probability: npt.NDArray[np.float64]) -> DenseMap:
         dense = self.placement.dense(probability.astype(np.float32))
@@ -167,30 +159,11 @@ def _prepare(
     diameter_um: float | None,
     device: str,
 ) -> _Runner:
-    from anlage.networks.device import choose_device
-
-    card = model.card
-    inputs, notes = channels_of(model, image, channels)
-    chosen = choose_device(device)
-    network, plan = network_of(model, chosen)
-    notes += check_depth(plan.grid, image)
-    spacing = image.spacing
-    if spacing is None:
-        spacing = Spacing(*card.voxel_um_zyx)
-        notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
-    intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-    if diameter_um is None:
-        diameter_um, note = diameter_for(
-            card, plan.diameter_um, apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
-        )
-        notes.append(note)
+    loaded = load_for(model, image, frames, channels=channels, diameter_um=diameter_um, device=device)
     part = Part(image, region)
-    context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing) if region else part.box
-    placement = plan.grid.place(spacing, diameter_um, context.shape[1:])
-    return _Runner(
-        model, network, plan, chosen, image, intensity, placement, part, context, diameter_um, tuple(notes), {},
-        threading.Lock(), Tiles(),
-    )  # fmt: skip
+    context = part.grown(CONTEXT_DIAMETERS * loaded.diameter_um, loaded.spacing) if region else part.box
+    placement = loaded.plan.grid.place(loaded.spacing, loaded.diameter_um, context.shape[1:])
+    return _Runner(model, loaded, image, placement, part, context, {}, threading.Lock(), Tiles())
 
 
 def lowest_probability(calibration: Calibration, threshold: float) -> float:
