@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["HALTED", "HaltError", "halting"]
+__all__ = ["HALTED", "HaltError", "halting", "until_halted"]
 
 HALTED = 3
 """Exit code after a stop file."""
@@ -62,6 +62,26 @@ def halting(stop: Path, last_words: Callable[[], None]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
         thread.join()
         watch.close()
+
+
+def until_halted(stop: Path, last_words: Callable[[], None], work: Callable[[], None]) -> int:
+    """Do the work, watched by `halting`.
+
+    Returns
+    -------
+    code
+        Exit code of the program: 0, or that of the end that was asked for, after `last_words`.
+    """
+    try:
+        with halting(stop, last_words):
+            work()
+    except HaltError as halt:
+        last_words()
+        return halt.code
+    except KeyboardInterrupt:
+        last_words()
+        raise
+    return 0
 
 
 class _Watch:

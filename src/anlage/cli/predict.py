@@ -22,7 +22,7 @@ from anlage.cli.arguments import (
     spans_zyx,
 )
 from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
-from anlage.cli.halting import HaltError, halting
+from anlage.cli.halting import until_halted
 from anlage.cli.predict_events import add_events
 from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
@@ -189,21 +189,17 @@ def run_predict(options: argparse.Namespace) -> int:
             def say_where() -> None:
                 teller.end("stopped", f"Stopped; {len(parts.done)} of {len(frames)} frames are kept in {parts.folder}.")
 
-            try:
-                with halting(parts.stop_path, say_where):
-                    _predict(parts, frames, predictor, teller)
-                    if options.parts_only:
-                        teller.end("finished", f"Left in {parts.folder}.")
-                        return 0
+            def work() -> None:
+                _predict(parts, frames, predictor, teller)
+                if options.parts_only:
+                    teller.end("finished", f"Left in {parts.folder}.")
+                else:
                     _write(options, parts, image, teller)
-            except HaltError as halt:
-                say_where()
-                return halt.code
-            except KeyboardInterrupt:
-                say_where()
-                raise
-        parts.discard()
-    return 0
+
+            code = until_halted(parts.stop_path, say_where, work)
+        if code == 0 and not options.parts_only:
+            parts.discard()
+    return code
 
 
 def _scoring_model(options: argparse.Namespace) -> Model | None:

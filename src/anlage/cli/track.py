@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from anlage.cli.arguments import Parser, add_reading, device_option, open_as_told, positive
-from anlage.cli.halting import HaltError, halting
+from anlage.cli.halting import until_halted
 from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
 
@@ -93,16 +93,7 @@ def run_track(options: argparse.Namespace) -> int:
             def say_where() -> None:
                 teller.end("stopped", "Stopped; nothing was written.")
 
-            try:
-                with halting(parts.stop_path, say_where):
-                    _track(output, options, teller)
-            except HaltError as halt:
-                say_where()
-                return halt.code
-            except KeyboardInterrupt:
-                say_where()
-                raise
-    return 0
+            return until_halted(parts.stop_path, say_where, lambda: _track(output, options, teller))
 
 
 def _check_place(output: Path, options: argparse.Namespace) -> None:

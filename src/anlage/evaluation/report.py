@@ -150,46 +150,36 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     tracking = sparse = None
     if masks or (linked and known is not None):
         tracking = score_tracks(proposed, marked, known or _ANY, radius, frames=painted, by_centres=not masks)
-    worst = () if outlines is None else worst_of(proposed, marked, ignore_smaller_than)
-    if known is None and outlines is not None:
-        return Report(
-            result=str(result),
-            truth=str(truth),
-            spacing_um_zyx=None,
-            ignored_smaller_than=ignore_smaller_than,
-            detection=None,
-            segmentation=outlines,
-            worst=worst,
-            tracking=tracking,
-            notes=(*_readings(proposed, marked), _NO_DISTANCES),
-        )
-    if known is None:
+    if known is None and outlines is None:
         raise AnlageError(
             f"The voxel size is known neither from '{truth}' nor from '{result}'; give it in µm as --spacing Z,Y,X, "
             "for example --spacing 2,0.5,0.5."
         )
-    ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
-    score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
-    if linked:
-        near = SPARSE_RADIUS_UM if radius_um is None else radius_um
-        sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
+    score = None
+    notes = _readings(proposed, marked)
+    if known is None:
+        notes.append(_NO_DISTANCES)
+    else:
+        ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
+        score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
+        if linked:
+            near = SPARSE_RADIUS_UM if radius_um is None else radius_um
+            sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
+        notes += _spacing_notes(known, claimed)
+        notes += _notes(score, is_painted=bool(painted))
+        notes += _link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None)
+        notes += _value_notes(result, proposed, truth, marked)
     return Report(
         result=str(result),
         truth=str(truth),
-        spacing_um_zyx=known.zyx,
+        spacing_um_zyx=None if known is None else known.zyx,
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
         segmentation=outlines,
-        worst=worst,
+        worst=() if outlines is None else worst_of(proposed, marked, ignore_smaller_than),
         tracking=tracking,
         sparse=sparse,
-        notes=(
-            *_readings(proposed, marked),
-            *_spacing_notes(known, claimed),
-            *_notes(score, is_painted=bool(painted)),
-            *_link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None),
-            *_value_notes(result, proposed, truth, marked),
-        ),
+        notes=tuple(notes),
     )
 
 

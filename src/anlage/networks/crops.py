@@ -14,33 +14,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from anlage.networks.unet import space_to_depth
+from anlage.networks.unet import ResidualBlock, space_to_depth
 
 __all__ = ["CropNetwork"]
 
 Zyx = tuple[int, int, int]
 
 
-_GROUPS = 4
-
-
-class CropBlock(nn.Module):
-    """Two convolutions, each after norm and activation, beside an identity."""
-
-    def __init__(self, width: int, kernel: Zyx) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, kernel, padding=_same(kernel)),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        result: torch.Tensor = x + self.branch(x)
-        return result
+def _norm(width: int) -> nn.GroupNorm:
+    return nn.GroupNorm(4, width)
 
 
 class CropNetwork(nn.Module):
@@ -78,15 +60,15 @@ class CropNetwork(nn.Module):
         super().__init__()
         self.stem = stem
         self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
-        self.encoder = nn.ModuleList(CropBlock(w, k) for w, k in zip(widths, kernels, strict=True))
+        self.encoder = nn.ModuleList(ResidualBlock(w, k, _norm) for w, k in zip(widths, kernels, strict=True))
         self.down = nn.ModuleList(
-            nn.Sequential(nn.GroupNorm(_GROUPS, a), nn.SiLU(), nn.Conv3d(a, b, k, stride=s, padding=_same(k)))
+            nn.Sequential(_norm(a), nn.SiLU(), nn.Conv3d(a, b, k, stride=s, padding=_same(k)))
             for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
         )
         cells = [n // s for n, s in zip(shape_zyx, stem, strict=True)]
         for stride in strides:
             cells = [-(-n // s) for n, s in zip(cells, stride, strict=True)]
-        self.norm = nn.GroupNorm(_GROUPS, widths[-1])
+        self.norm = _norm(widths[-1])
         self.read = nn.Sequential(
             nn.Dropout(0.2), nn.Linear(widths[-1] * cells[0] * cells[1] * cells[2], hidden), nn.SiLU()
         )

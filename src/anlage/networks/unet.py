@@ -10,7 +10,7 @@ training has no running statistics to wait for.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -46,13 +46,13 @@ class ChannelNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two convolutions, each after norm and activation, beside an identity."""
 
-    def __init__(self, width: int, kernel: Zyx) -> None:
+    def __init__(self, width: int, kernel: Zyx, norm: Callable[[int], nn.Module] = ChannelNorm) -> None:
         super().__init__()
         self.branch = nn.Sequential(
-            ChannelNorm(width),
+            norm(width),
             nn.SiLU(),
             nn.Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
-            ChannelNorm(width),
+            norm(width),
             nn.SiLU(),
             nn.Conv3d(width, width, kernel, padding=_same(kernel)),
         )
