@@ -217,6 +217,19 @@ class Annotations:
         rows = [(m, *sorted(self.links[self.links[:, 0] == m, 1])[:2]) for m in mothers[counts >= 2]]
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
+    @property
+    def sure_links(self) -> npt.NDArray[np.bool_]:
+        """(M,) links of a human, made or accepted; the others are a network's proposals that nobody accepted."""
+        probability = self.link_properties.get("probability")
+        if probability is None:
+            return np.ones(len(self.links), dtype=bool)
+        return np.isnan(np.asarray(probability, dtype=np.float64))
+
+    def sure(self) -> Self:
+        """The same nuclei with the links of a human alone."""
+        kept = self.sure_links
+        return self.linked(self.links[kept], {name: column[kept] for name, column in self.link_properties.items()})
+
     def select(self, rows: npt.NDArray[Any]) -> Self:
         """Some of the nuclei (a mask or row numbers), with the links among them."""
         ids = self.ids[rows]

@@ -7,7 +7,6 @@ out, and made for few examples: what the data cannot decide stays as it was.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
@@ -20,6 +19,7 @@ from anlage.frozen import Frozen
 __all__ = [
     "Calibration",
     "ReliabilityBin",
+    "Tempering",
     "choose_threshold",
     "expected_calibration_error",
     "f1_interval",
@@ -62,8 +62,7 @@ class Calibration(Frozen):
         return _sigmoid(self.slope * _clipped(logits) + self.intercept)
 
 
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
+class ReliabilityBin(Frozen):
     """The examples whose probability lies in one interval, and how many of them were true."""
 
     low: float
@@ -71,6 +70,22 @@ class ReliabilityBin:
     n: int
     mean_probability: float
     fraction_true: float
+
+
+class Tempering(Frozen):
+    """How the probabilities of links given their competitors are scaled."""
+
+    temperature: Annotated[float, Field(gt=0, le=20)]
+    """Logarithms of odds are divided by it before the competitors are weighed against each other: above 1, single probabilities
+    claim to know more than they do, as they rest on the same evidence."""
+    calibration: Calibration
+    """Scaling of the probabilities that come out."""
+    n: Annotated[int, Field(ge=0)] = 0
+    """Links of tracks that it was fitted to."""
+    ece: float | None = None
+    """Expected calibration error of the links of tracks through films that it was not fitted to; None where there were too few."""
+    bins: tuple[ReliabilityBin, ...] = ()
+    """Their reliability diagram."""
 
 
 def fit_platt(logits: npt.ArrayLike, truth: npt.ArrayLike) -> Calibration:

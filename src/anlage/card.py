@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from anlage.calibration import f1_interval
+from anlage.calibration import Tempering, f1_interval
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
@@ -259,11 +259,33 @@ def _f1_interval(metrics: dict[str, float]) -> str:
 def _probabilities(evidence: Evidence) -> list[str]:
     reported = f"It reports what reaches a probability of {evidence.threshold:.2f}, unless another threshold is given."
     if evidence.ece is None:
-        return [f"Not known: there were too few examples to check them. Take them as a ranking. {reported}"]
-    return [
-        f"On the same data, to which they were fitted, a stated probability was off by {100 * evidence.ece:.1f} percentage points on average "
-        f"(expected calibration error {evidence.ece:.3f}). {reported}"
+        rows = [f"Not known: there were too few examples to check them. Take them as a ranking. {reported}"]
+    else:
+        rows = [
+            f"On the same data, to which they were fitted, a stated probability was off by {100 * evidence.ece:.1f} percentage points on "
+            f"average (expected calibration error {evidence.ece:.3f}). {reported}"
+        ]
+    return rows if evidence.tracking is None else [*rows, "", *_tracks(evidence.tracking)]
+
+
+def _tracks(tempering: Tempering) -> list[str]:
+    """What the probabilities of links in tracks are worth."""
+    off = "" if tempering.ece is None else (
+        f" a stated probability was off by {100 * tempering.ece:.1f} percentage points on average (expected calibration error "
+        f"{tempering.ece:.3f})."
+    )  # fmt: skip
+    rows = [
+        f"Links in tracks, of which one knows what competes with them, are scaled by their own rule: fitted to {tempering.n} links of "
+        "tracks through the held-out data, from which nuclei were left out and to which false ones were added. There,"
+        f"{off or ' it was not measured.'}"
     ]
+    if tempering.bins:
+        rows += ["", "| stated | links | mean stated | came true |", "|---|---|---|---|"]
+        rows += [
+            f"| {one.low:.1f} to {one.high:.1f} | {one.n} | {one.mean_probability:.3f} | {one.fraction_true:.3f} |"
+            for one in tempering.bins
+        ]
+    return rows
 
 
 def _limits(card: Card) -> list[str]:

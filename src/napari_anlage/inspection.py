@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,21 @@ from anlage import (
     AddLinks,
     AnlageError,
     Annotations,
+    ChangeLinks,
     Document,
     RemoveLinks,
     Several,
+    TrackScores,
     TrackWarning,
     decide_around,
     find_warnings,
+    read_track_scores,
 )
 from napari_anlage import fixes, overlay
 from napari_anlage.belonging import Belonging
 from napari_anlage.editor import Editor
 from napari_anlage.session import Session
+from napari_anlage.track_results import taken_scores
 from napari_anlage.wording import plural
 
 __all__ = ["Inspection", "unjudged"]
@@ -49,6 +54,7 @@ class Inspection(Belonging):
         """Number of the warning that is looked at; -1: none."""
         self.current: TrackWarning | None = None
         """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
+        self._scores: tuple[tuple[Path, int], TrackScores] | None = None
         self.broken: set[tuple[int, int]] = set()
         """Links that the user broke: they are not proposed again."""
 
@@ -142,7 +148,25 @@ class Inspection(Belonging):
         ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken)
         if spacing is None or not ids or not unjudged(nuclei):
             return None
-        return lambda: (revision, decide_around(nuclei, spacing, ids, forbidden))
+        kept = taken_scores(self.session.folder)
+        return lambda: (revision, decide_around(nuclei, spacing, ids, forbidden, self._read(kept)))
+
+    @property
+    def decides_by(self) -> str:
+        """By what the links around a fix are decided anew, for people."""
+        session = self.session
+        if session.document is not None and taken_scores(session.folder) is not None:
+            return "by the probabilities that the tracks were made with"
+        return "by distance and motion, as nothing was kept of what made these tracks (track again, and accept)"
+
+    def _read(self, kept: Path | None) -> TrackScores | None:
+        """What the tracking knew, read once."""
+        if kept is None:
+            return None
+        key = (kept, kept.stat().st_mtime_ns)
+        if self._scores is None or self._scores[0] != key:
+            self._scores = key, read_track_scores(kept)
+        return self._scores[1]
 
     def take_decision(self, found: tuple[int, Any]) -> None:
         """Bring what was decided into the document, as a step of its own, unless that was changed meanwhile."""
@@ -152,8 +176,12 @@ class Inspection(Belonging):
             return
         edits: list[Any] = [RemoveLinks(decision.removed)] if len(decision.removed) else []
         edits += [AddLinks(decision.added, decision.probability)] if len(decision.added) else []
-        document.apply(Several(edits, f"decide {plural(len(decision.added), 'link')} around the fix anew"))
-        self.session.say(f"Done: {document.undo_text}. Ctrl+Z takes that back, and once more the fix.")
+        edits += [ChangeLinks(decision.revised, decision.revised_probability)] if len(decision.revised) else []
+        n = len(decision.added) + len(decision.revised)
+        document.apply(Several(edits, f"decide {plural(n, 'link')} around the fix anew"))
+        self.session.say(
+            f"Done: {document.undo_text}, {self.decides_by}. Ctrl+Z takes that back, and once more the fix."
+        )
 
     # ---- what the keys do ----
 

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
 
-from anlage import AnlageError, RemoveLinks, error_interval, safe_links
+from anlage import (
+    AnlageError,
+    Annotations,
+    ChangeLinks,
+    RemoveLinks,
+    Several,
+    error_interval,
+    rescaled_links,
+    safe_links,
+)
 from napari_anlage import fixes
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
@@ -41,6 +50,11 @@ class SamplePanel(Tab):
         self.wrong = small_button("Wrong  B", "The link is wrong: it is broken. Key: B")
         self.end = small_button("End", "Ends the sample; what was checked counts.")
         self.result = StatusLine()
+        self.scale = ActionButton(
+            "Scale the probabilities by it",
+            tooltip="Gives every proposed link a probability that agrees with what you found. One step; Ctrl+Z takes it back.",
+        )
+        self._checked: list[tuple[float, bool]] = []
         self._queue: list[Pair] = []
         self._expected = 0.0
         self.n_checked = self.n_wrong = 0
@@ -73,7 +87,7 @@ class SamplePanel(Tab):
         for button in (self.right, self.wrong, self.end):
             verdicts.addWidget(button, 1)
         self.column.addLayout(verdicts)
-        self.add(self.result, self.status)
+        self.add(self.result, self.scale, self.status)
 
     def _connect(self) -> None:
         self.most.valueChanged.connect(lambda _: self.refresh())
@@ -82,6 +96,7 @@ class SamplePanel(Tab):
         self.right.clicked.connect(lambda: self.attempt(lambda: self.judge("settle")))
         self.wrong.clicked.connect(lambda: self.attempt(lambda: self.judge("break")))
         self.end.clicked.connect(self.stop)
+        self.scale.clicked.connect(lambda: self.attempt(self.rescale))
         hear(self._session.document_changed, self.refresh)
         hear(self._session.project_changed, self.refresh)
 
@@ -118,6 +133,8 @@ class SamplePanel(Tab):
             )
         for button in (self.right, self.wrong, self.end):
             button.setVisible(self.active)
+        self.scale.setVisible(bool(self._checked) and not self.active)
+        self.scale.allow(self._why_not_scale(), show=False)
 
     def accept_all(self) -> None:
         """Accept the sure links as one step."""
@@ -139,6 +156,7 @@ class SamplePanel(Tab):
         self._queue = [(int(a), int(b)) for a, b in drawn]
         self._expected = safe.expected_errors / max(len(safe), 1)
         self.n_checked = self.n_wrong = 0
+        self._checked = []
         self._show()
 
     def judge(self, verdict: str) -> bool:
@@ -147,11 +165,43 @@ class SamplePanel(Tab):
             return False
         document, pair = self._inspection.document, self._queue.pop(0)
         if fixes.mother_of(document.nuclei, pair[1]) == pair[0]:  # else it was changed meanwhile
+            row = np.flatnonzero((document.nuclei.links == pair).all(axis=1))[0]
+            said = float(document.nuclei.link_properties["probability"][row])
+            if np.isfinite(said):  # else it was accepted meanwhile
+                self._checked.append((said, verdict == "settle"))
             self.n_checked += 1
             self.n_wrong += verdict == "break"
             document.apply(RemoveLinks([pair]) if verdict == "break" else fixes.accepted(document, np.array([pair])))
         self._show()
         return True
+
+    def rescale(self) -> None:
+        """Scale the probabilities of the proposed links by the sample, as one step."""
+        document = self._inspection.document
+        pairs, probability = self._scaled(document.nuclei)
+        document.apply(
+            Several([ChangeLinks(pairs, probability)], f"scale the probabilities of {plural(len(pairs), 'link')}")
+        )
+        self._checked = []
+        self.refresh()
+        self.status.say(f"Done: {document.undo_text}.", "good")
+
+    def _scaled(self, nuclei: Annotations) -> tuple[np.ndarray, np.ndarray]:
+        said, right = (np.array([one[i] for one in self._checked]) for i in (0, 1))
+        pairs, probability = rescaled_links(nuclei, said, right)
+        if not len(pairs):
+            raise AnlageError("No proposed link is left to scale.")
+        return pairs, probability
+
+    def _why_not_scale(self) -> str | None:
+        document = self._session.document
+        if document is None:
+            return "There are no proposed links; track on the Track tab."
+        try:
+            self._scaled(document.nuclei)
+        except AnlageError as error:
+            return str(error)
+        return None
 
     def stop(self) -> None:
         """Check no more."""

@@ -5,6 +5,8 @@
     movie.anlage/tracks/NAME.json         what was asked for (TrackRecord)
                         NAME.nuclei.geff  the nuclei that were linked, where no model finds them
                         NAME.geff         the tracks, once they are found
+                        NAME.npz          what was known of every candidate
+                        taken.txt         NAME of the tracks that were taken into the project last
 """
 
 from __future__ import annotations
@@ -29,11 +31,14 @@ __all__ = [
     "TrackRecord",
     "TrackResult",
     "load_tracks",
+    "note_taken",
     "place_tracks",
+    "taken_scores",
     "track_results",
 ]
 
 FOLDER = "tracks"
+_TAKEN = "taken.txt"
 SHOWN = ("method", "gaps", "radius_um")
 """Settings that a tracking can be told."""
 
@@ -128,6 +133,7 @@ def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResul
     for option, model in (("--links", order.links), ("--divisions", order.divisions)):
         arguments += [] if model is None else [option, model.argument]
     arguments += _settings(order.settings)
+    arguments += ["--scores", str(out.with_suffix(".npz"))]
     arguments += ["--keep-links"] if order.from_document else []
     if any(model is not None for model in (order.finder, order.links, order.divisions)):
         arguments += ["--device", order.device]
@@ -152,6 +158,21 @@ def track_results(folder: Path) -> list[TrackResult]:
     """The finished trackings of a project, newest first; what cannot be read is passed over."""
     found = [TrackResult(path, record) for path, record in records(folder / FOLDER, TrackRecord) if path.exists()]
     return sorted(found, key=lambda result: result.record.created, reverse=True)
+
+
+def note_taken(folder: Path, result: TrackResult) -> None:
+    """Remember that these tracks were taken into the project."""
+    (folder / FOLDER / _TAKEN).write_text(result.path.stem, encoding="utf-8")
+
+
+def taken_scores(folder: Path) -> Path | None:
+    """What the tracking that was taken last knew; None where nothing was taken, or it was not kept."""
+    try:
+        name = (folder / FOLDER / _TAKEN).read_text(encoding="utf-8")
+    except OSError:
+        return None
+    path = folder / FOLDER / f"{Path(name.strip()).name}.npz"
+    return path if path.is_file() else None
 
 
 def load_tracks(result: TrackResult, shape_tzyx: Sequence[int]) -> Annotations:

@@ -60,10 +60,6 @@ class WarningPanel(Tab):
         self.previous = small_button("◀ Previous  ,", "Goes to the warning before. Key: ,")
         self.next = small_button("Next  .  ▶", "Goes to the next warning, the worst first. Key: .")
         self.decide = QCheckBox("Decide links around a fix anew")
-        self.decide.setToolTip(
-            "After a fix the proposed links near it are decided anew, by distance and motion, with what you said as certain. "
-            "A step of its own: Ctrl+Z takes it back."
-        )
         self.decide.setChecked(True)
         self.fixes = {name: QPushButton(f"{text}  {key}") for name, text, key, _ in FIXES}
         self._timer = QTimer(self)
@@ -192,6 +188,10 @@ class WarningPanel(Tab):
         self._say(len(inspection.warnings))
         for button in (self.previous, self.next):
             button.setEnabled(bool(said))
+        self.decide.setToolTip(
+            f"After a fix the proposed links near it are decided anew, {inspection.decides_by}, with what you said as certain. A step "
+            "of its own: Ctrl+Z takes it back."
+        )
         one = inspection.current
         self.about.setText("" if one is None else one.text)
         self.about.setVisible(one is not None)

@@ -119,6 +119,8 @@ def test_sure_links_are_accepted_at_once_and_a_sample_checks_them(reviewed, qtbo
         f"1 of 10 wrong: 10.0 % (95 % interval 1.8 to 40.4 %), {100 * safe.expected_errors / len(safe):.2f} % were expected."
     )
     assert len(document.nuclei.links) == len(broken) - 1
+    assert not sample.scale.button.isEnabled()
+    assert sample.scale.button.toolTip().startswith("9 links were right and 1 wrong; with fewer than 5 of each")
     n = len(safe_links(document.nuclei, 0.01))
     assert n == len(safe) - 10
     sample.accept.button.click()
@@ -127,6 +129,18 @@ def test_sure_links_are_accepted_at_once_and_a_sample_checks_them(reviewed, qtbo
     assert document.undo_text == f"accept {n} links"
     document.undo()
     assert len(safe_links(document.nuclei, 0.01)) == n
+
+    sample.begin(seed=4)
+    for i in range(10):
+        press(dock, "b" if i % 2 else "y")
+    before = document.nuclei.link_properties["probability"]
+    sample.scale.button.click()
+    assert document.undo_text.startswith("scale the probabilities of")
+    after = document.nuclei.link_properties["probability"]
+    assert np.nanmedian(after) < 0.8 < np.nanmedian(before)  # every second one was wrong
+    assert np.isnan(after[np.isnan(before)]).all()  # what was accepted stays certain
+    document.undo()
+    np.testing.assert_array_equal(document.nuclei.link_properties["probability"], before)
 
 
 def test_the_links_around_a_fix_are_decided_anew_as_a_step_of_its_own(reviewed, qtbot) -> None:

@@ -7,10 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from anlage import AddNuclei, State
+from anlage import AddNuclei, RemoveLinks, State, decide_around, read_track_scores
 from anlage.synthetic.planting import lineages
 from napari_anlage import overlay
 from napari_anlage.colouring import Colouring
+from napari_anlage.inspection import Inspection
+from napari_anlage.track_results import taken_scores
 
 pytestmark = pytest.mark.viewer
 SHAPE = (6, 20, 100, 100)
@@ -65,9 +67,32 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     assert np.isfinite(document.nuclei.link_properties["probability"]).all()
     assert "tracks links" not in {overlay.role_of(layer) for layer in viewer.layers}
     assert document.nuclei.state.tolist() == [State.ACCEPTED] * len(truth)
+
+    # a correction is now decided by what this tracking knew
+    inspection = Inspection.of(session)
+    assert inspection.decides_by == "by the probabilities that the tracks were made with"
+    before = document.nuclei
+    broken = (int(before.links[7, 0]), int(before.links[7, 1]))
+    document.apply(RemoveLinks([broken]))
+    ask = inspection.surroundings(before)
+    _, decision = ask()
+    scores = read_track_scores(taken_scores(session.folder))
+    expected = decide_around(document.nuclei, truth_spacing(session), broken, [broken], scores)
+    np.testing.assert_array_equal(decision.added, expected.added)
+    np.testing.assert_array_equal(decision.probability, expected.probability)
+    taken_scores(session.folder).unlink()
+    assert inspection.decides_by.startswith("by distance and motion, as nothing was kept")
+    by_distance = inspection.surroundings(before)()[1]
+    assert isinstance(by_distance.added, np.ndarray)
+    document.undo()
+
     document.undo()
     assert not len(document.nuclei.links)
     assert tab.list.count() == 1
+
+
+def truth_spacing(session):
+    return session.scaled_image().spacing
 
 
 def test_a_stop_is_obeyed_within_three_seconds_and_grey_buttons_say_why(docked, qtbot) -> None:

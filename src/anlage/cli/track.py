@@ -73,6 +73,10 @@ def configure_track(parser: Parser) -> None:
         "--json", metavar="REPORT", help="also write the report of counts and certainty to this JSON file"
     )
     parser.add_argument(
+        "--scores", metavar="FILE",
+        help="also write what was known of every candidate to this .npz file, so that a review decides by the same probabilities",
+    )  # fmt: skip
+    parser.add_argument(
         "--progress", choices=("bar", "json"), default="bar", help="for people, or for a program (default: bar)"
     )
     device_option(parser)
@@ -98,10 +102,14 @@ def run_track(options: argparse.Namespace) -> int:
 
 def _check_place(output: Path, options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, an output that cannot be or would replace what is not ours."""
+    from pathlib import Path
+
     from anlage.io.atomic import check_apart, check_replaceable
     from anlage.io.nuclei import replaceable_output
 
     check_replaceable(output, replaceable_output(output))
+    if options.scores is not None and Path(options.scores).suffix.lower() != ".npz":
+        raise AnlageError(f"--scores writes an .npz file, and '{options.scores}' is none; choose another name.")
     for source in (options.image, options.nuclei):
         if source != _POINTS_ALONE:
             check_apart(output, source)
@@ -109,6 +117,7 @@ def _check_place(output: Path, options: argparse.Namespace) -> None:
 
 def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
     from anlage.io import write_annotations
+    from anlage.tracking.scores import write_track_scores
     from anlage.tracking.settings import TrackingSettings
     from anlage.tracking.track import track
 
@@ -152,6 +161,8 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
         shape_tzyx=None if image is None else image.shape_tzyx,
     )
     _write_report(result, options)
+    if options.scores is not None:
+        write_track_scores(options.scores, result)
     teller.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
 
 

@@ -28,7 +28,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     from anlage.cuboid import Cuboid
 
-__all__ = ["Progress", "build_store", "check_place", "describe"]
+__all__ = ["Progress", "build_store", "check_place", "describe", "unaccepted_links"]
 
 Progress = Callable[[int, int], None]
 """Called with the frames done and the frames there are."""
@@ -112,6 +112,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     if unchecked:
         n_true = int((plan.inside.state != State.REJECTED).sum())
         notes.append(f"{unchecked} of {n_true} nuclei were proposed by a model and not checked.")
+    notes += unaccepted_links(plan.inside)
     nuclei = plan.inside.shifted(-np.array(plan.hull.start))
     true = nuclei.state != State.REJECTED
     cutter = FrameCutter(image, intensity, plan, sparse=sparse)
@@ -143,6 +144,17 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
         )
         describe(temporary, meta)
     return Store.open(out)
+
+
+def unaccepted_links(nuclei: Annotations) -> list[str]:
+    """A sentence about the links that a network proposed and nobody accepted, if there are any."""
+    n = int((~nuclei.sure_links).sum())
+    if not n:
+        return []
+    return [
+        f"{n} of {len(nuclei.links)} links were proposed by a network and not accepted: networks of links and divisions take them "
+        "as unknown."
+    ]
 
 
 def check_place(out: Path, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.dataset.build import check_place, describe
+from anlage.dataset.build import check_place, describe, unaccepted_links
 from anlage.dataset.diameter import find_diameter
 from anlage.dataset.fingerprint import hash_annotations
 from anlage.dataset.holdout import choose_block
@@ -67,10 +67,13 @@ def build_points(  # noqa: PLR0913  each is a choice of the user's
     check_place(out, overwrite=overwrite)
     check(tracks, source=tracks_source)
     true = tracks.state != State.REJECTED
-    if not true.any() or not len(tracks.links):
+    n_links = int(tracks.sure_links.sum())
+    if not true.any() or not n_links:
+        proposed = len(tracks.links) - n_links
         raise AnlageError(
-            f"The tracks '{tracks_source}' hold {int(true.sum())} nuclei and {len(tracks.links)} links; without an image "
-            "only links can be learnt from, so give tracks that have some."
+            f"The tracks '{tracks_source}' hold {int(true.sum())} nuclei and {n_links} links"
+            + (f", besides {proposed} that a network proposed and nobody accepted" if proposed else "")
+            + "; without an image only links can be learnt from, so give tracks that have some."
         )
     diameter, diameter_from, _ = find_diameter(tracks.select(true), None, None, spacing, diameter_um)
     hull = Box.of(np.floor(tracks.positions.min(axis=0)), np.ceil(tracks.positions.max(axis=0)) + 1)
@@ -99,6 +102,7 @@ def build_points(  # noqa: PLR0913  each is a choice of the user's
             image="", axes="", shape_tczyx=(hull.shape[0], 0, *hull.shape[1:]), movie=hash_annotations(tracks),
             annotations=tracks_source, annotations_sha256=hash_annotations(tracks),
         ),
+        notes=tuple(unaccepted_links(nuclei)),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions={name: version(name) for name in ("anlage", "numpy", "zarr")},
     )  # fmt: skip

@@ -29,16 +29,17 @@ class Outcome(IntEnum):
 def outcomes(nuclei: Annotations) -> npt.NDArray[np.int8]:
     """What becomes of each nucleus, (N,) of `Outcome`.
 
-    A nucleus without a link to a later frame is unknown, not a negative: annotation may end there. So is one that was
-    rejected, and one whose daughters are both missing in the next frame, since nobody knows which of the frames between
+    A nucleus without a link to a later frame is unknown, not a negative: annotation may end there. So is one from which a
+    network proposed a link that nobody accepted, unless two others are known; one that was rejected; and one whose daughters are both missing in the next frame, since nobody knows which of the frames between
     was the mother's last.
     """
     result = np.full(len(nuclei), Outcome.UNKNOWN, dtype=np.int8)
-    earlier, later = _rows(nuclei)
+    earlier, later = _rows(nuclei.sure())
     frames = nuclei.frames
+    asked = np.isin(nuclei.ids, nuclei.links[~nuclei.sure_links, 0])
     after = np.bincount(earlier, minlength=len(nuclei))
     next_frame = np.bincount(earlier[frames[later] - frames[earlier] == 1], minlength=len(nuclei))
-    result[after == 1] = Outcome.GOES_ON
+    result[(after == 1) & ~asked] = Outcome.GOES_ON
     result[(after >= 2) & (next_frame >= 1)] = Outcome.DIVIDES
     result[nuclei.state == State.REJECTED] = Outcome.UNKNOWN
     return result
@@ -46,7 +47,7 @@ def outcomes(nuclei: Annotations) -> npt.NDArray[np.int8]:
 
 def around_divisions(nuclei: Annotations, reach: int = _REACH) -> npt.NDArray[np.bool_]:
     """Which nuclei (N,) are the mother in her frames before the last, or a daughter in her first, up to `reach` frames."""
-    earlier, later = _rows(nuclei)
+    earlier, later = _rows(nuclei.sure())
     mothers = outcomes(nuclei) == Outcome.DIVIDES
     found = np.zeros(len(nuclei), dtype=bool)
     before, after = mothers.copy(), mothers.copy()

@@ -84,7 +84,7 @@ def _lack(n_divisions: int, n_others: int) -> str:
 def _check(stores: Sequence[Store]) -> None:
     check_some(stores)
     if not any(len(_mothers(store)) for store in stores):
-        n = sum(len(store.positives.links) for store in stores)
+        n = sum(len(store.positives.sure().links) for store in stores)
         names = ", ".join(f"'{store.name}'" for store in stores)
         raise AnlageError(
             f"The stores {names} hold no division among {n} links: link each mother to both daughters in the next frame, "

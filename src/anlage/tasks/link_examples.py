@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from anlage.candidates import Candidates
 from anlage.tasks.link_crops import Crops, mirrored
 from anlage.tasks.link_graph import Film, LinkGraph, describe
 from anlage.tasks.link_truth import Known, Lineage, judge
@@ -55,6 +56,10 @@ class TrainingFilm:
 class Sample:
     """A few frames as the network sees them, with what is known of them."""
 
+    shown: Film
+    candidates: Candidates
+    share_real: float
+    """Share of the points shown that are nuclei."""
     graph: LinkGraph
     known: Known
     crops: npt.NDArray[np.float32] | None
@@ -89,6 +94,8 @@ class LinkExamples:
     validation: tuple[Sample, ...]
     held_out: str
     n_held_out: int
+    held: tuple[TrainingFilm, ...]
+    """What is held out, where that is not learnt from."""
     setting: Setting
     _linked: dict[int, Rows] = field(init=False, repr=False)
     _dividing: dict[int, Rows] = field(init=False, repr=False)
@@ -171,7 +178,9 @@ def sample(
     if film.crops is not None:
         crops = film.crops.read(real, rng if variation else None)
         crops = mirrored(crops, varied.mirror, varied.quarters)
-    return Sample(describe(shown, candidates), known, crops, n_true, int(straight.sum()))
+    share_real = float(((rows >= 0) & lineage.real[real]).mean()) if len(rows) else 1.0
+    graph = describe(shown, candidates)
+    return Sample(shown, candidates, share_real, graph, known, crops, n_true, int(straight.sum()))
 
 
 def padded(samples: Sequence[Sample]) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from anlage.errors import AnlageError
 from anlage.tasks.grid import plan_grid
 from anlage.tasks.link_crops import MARGIN, Crops, cut
 from anlage.tasks.link_examples import LinkExamples, Sample, TrainingFilm, Variation, sample
+from anlage.tasks.link_following import stretches
 from anlage.tasks.link_graph import Film
 from anlage.tasks.link_truth import Lineage, parents_of
 from anlage.tasks.links import LinksConfig, LinksPlan, Look
@@ -34,10 +35,6 @@ RECALL = 0.999
 LEAST_RADIUS, LARGEST_RADIUS = 1.5, 3.0
 FEWEST = 10
 """Links below which nothing can be learnt and held out."""
-MOST_HELD_OUT = 6000
-"""Nuclei looked at in one validation; of more, evenly spaced stretches of the film are taken."""
-STRETCH = 8
-"""Frames of a stretch."""
 
 
 def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> LinkExamples:
@@ -50,32 +47,35 @@ def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> L
     train = tuple(films[id(part)] for part in split.train)
     plan = setting.plan if isinstance(setting.plan, LinksPlan) else _plan(stores, train, config, look)
     held, held_out, notes = [films[id(part)] for part in split.validation], split.held_out, [*split.notes]
+    unseen = held if setting.augment else []
     if not any(_n_links(film) for film in held):
-        held, held_out = list(train), "nothing: the training data themselves"
+        held, held_out, unseen = list(train), "nothing: the training data themselves", []
         notes.append("What was held out shows no link whole: the network is validated on what it learns from.")
     if not any(_n_links(film) for film in train):
         raise AnlageError("The part to learn from holds no link: link more nuclei, and build the stores again.")
     validation = tuple(one for film in held for one in _held_out(film, plan, config, noisy=setting.augment))
     batch_size = setting.batch_size or (4 if setting.device == "cpu" else 16)
     n_held = sum(map(_n_links, held))
-    return LinkExamples(plan, config, batch_size, tuple(notes), train, validation, held_out, n_held, setting)
+    return LinkExamples(
+        plan, config, batch_size, tuple(notes), train, validation, held_out, n_held, tuple(unseen), setting
+    )  # fmt: skip
 
 
 def _linked(store: Store) -> npt.NDArray[np.float64]:
     """Positions of the nuclei whose mother is linked, in voxels of the store."""
     nuclei = store.positives
-    found: npt.NDArray[np.float64] = nuclei.positions[parents_of(nuclei) >= 0]
+    found: npt.NDArray[np.float64] = nuclei.positions[parents_of(nuclei.sure()) >= 0]
     return found
 
 
 def _check(stores: Sequence[Store], config: LinksConfig) -> None:
     check_some(stores)
-    n = sum(len(store.positives.links) for store in stores)
+    n = sum(len(store.positives.sure().links) for store in stores)
     if n < FEWEST:
         names = ", ".join(f"'{store.name}'" for store in stores)
         raise AnlageError(
             f"The stores {names} hold {n} links, and at least {FEWEST} are needed: link nuclei to those of the next frame, "
-            "and build them again."
+            f"{_or_accept(stores)}and build them again."
         )
     channels = {store.path: store.shape[1] for store in stores}
     if config.image and len(set(channels.values())) > 1:
@@ -84,6 +84,11 @@ def _check(stores: Sequence[Store], config: LinksConfig) -> None:
             f"The stores have different numbers of channels ({told}): give stores of the same, or train on points alone "
             "with --set image=false."
         )
+
+
+def _or_accept(stores: Sequence[Store]) -> str:
+    n = sum(int((~store.positives.sure_links).sum()) for store in stores)
+    return f"or accept some of the {n} that a network proposed, " if n else ""
 
 
 def _look(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> Look | None:
@@ -103,7 +108,7 @@ def _look(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> Loo
     if not sees:
         return None
     diameter = float(np.median([store.meta.diameter_um for store in stores]))
-    leading = max(stores, key=lambda store: len(store.positives.links))
+    leading = max(stores, key=lambda store: len(store.positives.sure().links))
     flat = leading.shape_tzyx[1] == 1
     grid = plan_grid(leading.spacing, diameter, flat=flat, cells=CELLS)
     deep = leading.shape_tzyx[1] * leading.spacing.z / diameter
@@ -181,20 +186,10 @@ def _held_out(film: TrainingFilm, plan: LinksPlan, config: LinksConfig, *, noisy
     rng = np.random.default_rng(0)
     as_found = Variation(jitter=config.jitter / 2, dropped=config.dropped / 2, false=config.dropped / 2)
     samples = []
-    for rows in _stretches(film.rows, lineage.frames[film.rows]):
+    for rows in stretches(film.rows, lineage.frames[film.rows]):
         one = sample(film, lineage, rows, plan, config)
         if one.known.link_known.any():
             samples.append(one)
             if noisy:
                 samples.append(sample(film, lineage, rows, plan, config, as_found, rng))
     return samples
-
-
-def _stretches(rows: npt.NDArray[np.int64], frames: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """The whole, or evenly spaced stretches of it where it is long."""
-    if len(rows) <= MOST_HELD_OUT // 2 or not len(rows):
-        return [rows]
-    n = len(np.unique(frames)) // STRETCH
-    wanted = max(1, min(n, int(MOST_HELD_OUT / 2 / len(rows) * n)))
-    starts = np.unique(np.linspace(frames.min(), frames.max() + 1 - STRETCH, wanted).astype(int))
-    return [rows[(frames >= start) & (frames < start + STRETCH)] for start in starts]

@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def parents_of(nuclei: Annotations) -> Rows:
-    """(N,) row of the mother of each nucleus, −1 where none is linked."""
+    """(N,) row of the mother of each nucleus, −1 where none is linked; see `Annotations.sure` for those that are known."""
     order = np.argsort(nuclei.ids, kind="stable")
     mothers, later = (order[np.searchsorted(nuclei.ids[order], nuclei.links[:, side])] for side in (0, 1))
     parents = np.full(len(nuclei), -1, dtype=np.int64)
@@ -47,6 +47,9 @@ class Lineage:
         (N,) whether ancestry is known at least one stride back.
     has_daughter
         (N,) whether it is an ancestor of something one or two strides later.
+    open_once, open_twice
+        (N,) whether nobody knows how many descendants it has one and two strides later: a network proposed a further one, and
+        no human looked.
     """
 
     stride: int
@@ -58,17 +61,20 @@ class Lineage:
     twice: Rows
     has_mother: Mask
     has_daughter: Mask
+    open_once: Mask
+    open_twice: Mask
 
     @classmethod
     def of(cls, nuclei: Annotations, spacing: Spacing, stride: int = 1) -> Self:
-        """Read annotated nuclei; links that skip frames are ancestry too."""
-        parents, frames = parents_of(nuclei), nuclei.frames
+        """Read annotated nuclei; links that skip frames are ancestry too, a network's that nobody accepted are not."""
+        parents, frames = parents_of(nuclei.sure()), nuclei.frames
         once, reaches = _ancestors(frames, parents, stride)
         twice, _ = _ancestors(frames, parents, 2 * stride)
         rows = np.arange(len(nuclei))
         return cls(
             stride, frames, nuclei.positions[:, 1:] * spacing.um, nuclei.radius_um, nuclei.state != State.REJECTED,
             once, twice, reaches, np.isin(rows, once) | np.isin(rows, twice),
+            _with_proposals(nuclei, stride, once), _with_proposals(nuclei, 2 * stride, twice),
         )  # fmt: skip
 
     @property
@@ -77,6 +83,14 @@ class Lineage:
         mothers, counts = np.unique(self.once[self.once >= 0], return_counts=True)
         found: Rows = mothers[counts > 1]
         return found
+
+
+def _with_proposals(nuclei: Annotations, back: int, known: Rows) -> Mask:
+    """(N,) nuclei that have further descendants so many frames later, if a network's links are right."""
+    if nuclei.sure_links.all():
+        return np.zeros(len(nuclei), dtype=bool)
+    every, _ = _ancestors(nuclei.frames, parents_of(nuclei), back)
+    return np.isin(np.arange(len(nuclei)), every[every != known])
 
 
 def _ancestors(frames: Rows, parents: Rows, back: int) -> tuple[Rows, Mask]:
@@ -111,7 +125,7 @@ def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> Known:
     """Judge candidates among some of the nuclei.
 
     A candidate is known to be wrong only where one of its nuclei is linked to another, or is no nucleus; what nobody has
-    linked says nothing.
+    linked says nothing, and neither does a link that a network proposed and nobody accepted.
 
     Parameters
     ----------
@@ -129,16 +143,19 @@ def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> Known:
     present[n] = False
     # every table gets a last entry that answers for −1
     once, twice = np.append(lineage.once, -1), np.append(lineage.twice, -1)
-    has_mother, has_daughter = np.append(lineage.has_mother, False), np.append(lineage.has_daughter, False)
+    has_mother = np.append(lineage.has_mother, False)
     real = np.append(lineage.real, False)
+    settled = np.append(lineage.has_daughter & ~lineage.open_once, False)
+    settled_twice = settled & ~np.append(lineage.open_twice, False)
     both = real[earlier] & real[later]
     straight = (candidates.steps == 1) & (once[later] == earlier)
     over = (candidates.steps == 2) & (twice[later] == earlier) & ~present[once[later]]
     is_link = both & (straight | over)
-    link_known = is_link | ~both | has_mother[later] | has_daughter[earlier]
+    link_known = is_link | ~both | has_mother[later]
+    link_known |= np.where(candidates.steps == 1, settled[earlier], settled_twice[earlier])
     onwards = np.bincount(candidates.pairs[is_link, 0], minlength=len(rows))
     daughters = np.bincount(lineage.once[lineage.once >= 0], minlength=n + 1)[rows]
     divides = onwards > 1
     # a division of which one daughter was not found is neither
-    divides_known = ~real[rows] | (has_daughter[rows] & ((daughters < 2) | divides))
+    divides_known = ~real[rows] | (settled[rows] & (daughters < 2)) | divides
     return Known(is_link, link_known, divides, divides_known)

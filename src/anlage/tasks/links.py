@@ -14,7 +14,7 @@ from anlage.frozen import Frozen
 from anlage.tasks.grid import Grid, Zyx
 from anlage.tasks.material import Stores, check_alike
 from anlage.tasks.readiness import Readiness, counted
-from anlage.tasks.task import Evidence, Setting, Validation
+from anlage.tasks.task import Evidence, FollowedFilm, Setting, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,8 @@ class LinkStores(Stores):
         told = super().remembered(sources, plan)
         learnt = [store for store in sources if store.meta.use != "validation"]
         for entry, store in zip(told["trained_on"], learnt, strict=True):
-            n, n_divisions = len(store.positives.links), len(store.positives.divisions)
+            sure = store.positives.sure()
+            n, n_divisions = len(sure.links), len(sure.divisions)
             frames = counted(len(store.frames), "frame")
             entry |= {
                 "n_examples": n,
@@ -151,10 +152,15 @@ class LinksTask:
 
         return finish(network, examples)
 
+    def followed(self, network: torch.nn.Module, examples: LinkExamples, evidence: Evidence) -> Sequence[FollowedFilm]:
+        from anlage.tasks.link_following import followed
+
+        return followed(network, examples, evidence.calibration)
+
 
 def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     """How many links lie in the regions."""
-    true = nuclei.select(nuclei.state != State.REJECTED)
+    true = nuclei.select(nuclei.state != State.REJECTED).sure()
     n = len(true.links)
     if not n:
         return Readiness(

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.calibration import Calibration
+from anlage.calibration import Calibration, Tempering
+from anlage.candidates import Candidates
 from anlage.dataset.store import Store
 from anlage.frozen import Frozen
 from anlage.tasks.readiness import Readiness
@@ -19,7 +22,7 @@ from anlage.tasks.readiness import Readiness
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Evidence", "Examples", "Setting", "Task", "Validation"]
+__all__ = ["Evidence", "Examples", "FollowedFilm", "Setting", "Task", "Validation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,40 @@ class Evidence(Frozen):
     calibration: Calibration
     ece: float | None
     """Expected calibration error on held-out data; None where they were too few."""
+    tracking: Tempering | None = None
+    """Of a network whose answers make tracks: how the tracks' probabilities are to be scaled; None where too little was held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedFilm:
+    """A held-out film as a detector might have found it, with a network's answers and what is right.
+
+    Parameters
+    ----------
+    frames
+        (N,) frame of each nucleus.
+    points_um
+        (N, 3) positions (z, y, x) in µm.
+    share_real
+        Share of them that are nuclei.
+    candidates
+        Candidates for links.
+    links
+        (E,) calibrated probability of each.
+    divides
+        (N,) probability of each nucleus to divide.
+    right, known
+        (E,) whether a candidate is a link, and whether that is known.
+    """
+
+    frames: npt.NDArray[np.int64]
+    points_um: npt.NDArray[np.float64]
+    share_real: float
+    candidates: Candidates
+    links: npt.NDArray[np.float64]
+    divides: npt.NDArray[np.float64]
+    right: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
 
 
 class Examples(Protocol):
@@ -128,4 +165,8 @@ class Task(Protocol):
 
     def finish(self, network: torch.nn.Module, examples: Any) -> Evidence:
         """Calibrate and choose the threshold on held-out data; never raises for few or one-sided data."""
+        ...
+
+    def followed(self, network: torch.nn.Module, examples: Any, evidence: Evidence) -> Sequence[FollowedFilm]:
+        """Held-out films to fit the tracks' probabilities to; without this method a network makes no tracks."""
         ...

@@ -49,9 +49,9 @@ def confidence(problem: Problem, settings: TrackingSettings | None = None) -> Ma
     settings
         With the temperature and the final calibration of the links.
     """
-    settings = settings or TrackingSettings()
-    found = marginals(problem, temperature=settings.temperature)
-    calibration = settings.calibration
+    tempering = (settings or TrackingSettings()).tempering
+    found = marginals(problem, temperature=tempering.temperature)
+    calibration = tempering.calibration
     if calibration == Calibration():
         return found
     edge = np.where(problem.clamp == 0, calibration.apply(_logit(found.edge)), found.edge)
@@ -91,7 +91,7 @@ def recalibrated(
     if min(int(wanted.sum()), int((~wanted).sum())) < _FEWEST:
         return settings
     logits = _logit(np.asarray(probability, dtype=np.float64))
-    before = settings.calibration
+    before = settings.tempering.calibration
     raw = (logits - before.intercept) / before.slope
     return settings.model_copy(
         update={"calibration": fit_platt(np.repeat(raw, repeats), np.repeat(wanted, repeats))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +12,11 @@ from anlage.tracking.confidence import confidence
 from anlage.tracking.marginals import Marginals
 from anlage.tracking.mending import Effort
 from anlage.tracking.polishing import around, improved
-from anlage.tracking.problem import Mask, Problem, Rows, solution_of
+from anlage.tracking.problem import Mask, Problem, Rows, Solution, solution_of
+from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking, clamped_rows, settled
 
-__all__ = ["resolve_locally"]
+__all__ = ["Part", "clamped_anew", "redecided", "resolve_locally", "told_anew"]
 
 _HOPS = 6
 """Candidate links by which the neighbourhood of a correction is decided anew."""
@@ -65,9 +66,37 @@ def resolve_locally(
     if not len(touched):
         return tracking
     tracking, problem = _with_candidates(tracking, right)
-    problem = _clamp(problem, right, wrong, free)
+    problem = clamped_anew(problem, right, wrong, free)
+    solution, part = redecided(problem, tracking.solution, touched, frames)
+    return settled(
+        nuclei, tracking.spacing, problem, solution, tracking.settings,
+        seconds=time.monotonic() - began, found=_updated(tracking, problem, part),
+        proposal_recall=tracking.report.proposal_recall,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is looked at around a correction.
+
+    Parameters
+    ----------
+    inside
+        (N,) nuclei that are decided anew.
+    nodes, edges
+        Rows of the nuclei that are looked at, those around them included, and of the candidates among them.
+    """
+
+    inside: Mask
+    nodes: Rows
+    edges: Rows
+
+
+def redecided(
+    problem: Problem, solution: Solution, touched: Rows, frames: tuple[int, int] | None = None
+) -> tuple[Solution, Part]:
+    """The cheapest choice around some nuclei (rows), everything farther away as it was; and what was looked at."""
     inside = _inside(problem, touched, frames)
-    solution = tracking.solution
     nodes = np.flatnonzero(around(problem, inside, _MARGIN, problem.clamp >= 0))
     member = np.zeros(len(problem), dtype=bool)
     member[nodes] = True
@@ -81,11 +110,20 @@ def resolve_locally(
     )  # fmt: skip
     kept, links = solution.nodes.copy(), solution.edges.copy()
     kept[nodes], links[edges] = choice.nodes, choice.edges
-    return settled(
-        nuclei, tracking.spacing, problem, solution_of(problem, kept, links), tracking.settings,
-        seconds=time.monotonic() - began, found=_updated(tracking, problem, inside, nodes, edges),
-        proposal_recall=tracking.report.proposal_recall,
-    )  # fmt: skip
+    return solution_of(problem, kept, links), Part(inside, nodes, edges)
+
+
+def told_anew(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask]:
+    """Probabilities of what was looked at, and which of its nuclei were decided anew; the others lack their surroundings."""
+    view = problem.part(part.nodes, part.edges)
+    n = len(problem)
+    elsewhere = np.ones(len(problem.pairs), dtype=bool)
+    elsewhere[part.edges] = False
+    comes = np.bincount(problem.pairs[elsewhere, 1], minlength=n)[part.nodes] > 0
+    goes = np.bincount(problem.pairs[elsewhere, 0], minlength=n)[part.nodes] > 0
+    # at the view's rim anything may come from outside, and go there
+    view = replace(view, appear=np.where(comes, 0.0, view.appear), end=np.where(goes, 0.0, view.end))
+    return confidence(view, settings), part.inside[part.nodes]
 
 
 def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem]:
@@ -106,7 +144,8 @@ def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem
     return replace(tracking, problem=problem, solution=solution, marginals=found), problem
 
 
-def _clamp(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> Problem:
+def clamped_anew(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> Problem:
+    """With links (rows) that are now accepted, forbidden, or neither; what contradicts an accepted one is it no more."""
     n = len(problem)
     key = problem.pairs[:, 0] * n + problem.pairs[:, 1]
     clamp = problem.clamp.copy()
@@ -137,23 +176,15 @@ def _divides(problem: Problem, edges: Mask) -> Mask:
     return divides
 
 
-def _updated(tracking: Tracking, problem: Problem, inside: Mask, nodes: Rows, edges: Rows) -> Marginals:
-    """The probabilities with those of the nuclei `inside` told anew, from a view of them and their surroundings."""
-    view = problem.part(nodes, edges)
-    n = len(problem)
-    elsewhere = np.ones(len(problem.pairs), dtype=bool)
-    elsewhere[edges] = False
-    comes = np.bincount(problem.pairs[elsewhere, 1], minlength=n)[nodes] > 0
-    goes = np.bincount(problem.pairs[elsewhere, 0], minlength=n)[nodes] > 0
-    # at the view's rim anything may come from outside, and go there
-    view = replace(view, appear=np.where(comes, 0.0, view.appear), end=np.where(goes, 0.0, view.end))
-    new, old = confidence(view, tracking.settings), tracking.marginals
-    here = inside[nodes]
-    links = edges[here[view.pairs].any(axis=1)]
+def _updated(tracking: Tracking, problem: Problem, part: Part) -> Marginals:
+    """The probabilities with those of the nuclei that were decided anew told anew."""
+    new, here = told_anew(problem, tracking.settings, part)
+    old = tracking.marginals
+    near = here[problem.part(part.nodes, part.edges).pairs].any(axis=1)
     edge = old.edge.copy()
-    edge[links] = new.edge[here[view.pairs].any(axis=1)]
+    edge[part.edges[near]] = new.edge[near]
     of_nodes = {}
     for name in ("node", "appear", "end", "division"):
         of_nodes[name] = getattr(old, name).copy()
-        of_nodes[name][nodes[here]] = getattr(new, name)[here]
+        of_nodes[name][part.nodes[here]] = getattr(new, name)[here]
     return Marginals(edge=edge, **of_nodes)

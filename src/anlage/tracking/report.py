@@ -48,9 +48,12 @@ class TrackingReport(Frozen):
     def to_text(self) -> str:
         """Two or three lines for people."""
         left = f", {self.n_left_out} of {self.n_nuclei} nuclei left out" if self.n_left_out else ""
+        recall = "" if self.proposal_recall is None else (
+            f" Of the true links, {100 * self.proposal_recall:.1f} % were among the candidates where the model was measured."
+        )  # fmt: skip
         gap = "not known" if self.gap is None else "0" if self.gap < 1e-6 else f"{self.gap:.2g}"
         return (
             f"{self.n_tracks} tracks in {self.n_lineages} lineages: {self.n_links} links, of which {self.n_gaps} over a missing "
             f"frame and about {self.expected_wrong_links:.1f} wrong; {self.n_divisions} divisions{left}.\n"
-            f"Gap to the best possible: {gap}. {self.seconds:.1f} s."
+            f"Gap to the best possible: {gap}. {self.seconds:.1f} s.{recall}"
         )

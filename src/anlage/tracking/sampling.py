@@ -8,8 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations
+from anlage.calibration import fit_platt
+from anlage.errors import AnlageError
 
-__all__ = ["SafeLinks", "error_interval", "safe_links"]
+__all__ = ["SafeLinks", "error_interval", "rescaled_links", "safe_links"]
+
+FEWEST_TO_SCALE = 5
+"""Checked links of each kind, right and wrong, below which probabilities are not scaled by them."""
 
 Pairs = npt.NDArray[np.int64]
 
@@ -52,6 +57,46 @@ def safe_links(tracks: Annotations, at_most: float) -> SafeLinks:
     proposed = np.isfinite(probability)
     rows = np.flatnonzero(proposed & (1.0 - probability <= at_most))
     return SafeLinks(tracks.links[rows], 1.0 - probability[rows], int(proposed.sum()))
+
+
+def rescaled_links(
+    tracks: Annotations, probability: npt.ArrayLike, right: npt.ArrayLike
+) -> tuple[Pairs, npt.NDArray[np.float64]]:
+    """The proposed links with probabilities that agree with links that a human checked.
+
+    Parameters
+    ----------
+    tracks
+        The tracks.
+    probability, right
+        (K,) what links of a random sample said, and whether they are right.
+
+    Returns
+    -------
+    pairs, probability
+        (S, 2) mother, daughter, and (S,) the new probability of each.
+
+    Raises
+    ------
+    AnlageError
+        If fewer than five were right, or wrong: so few say nothing.
+    """
+    wanted = np.asarray(right, dtype=bool)
+    n_right, n_wrong = int(wanted.sum()), int((~wanted).sum())
+    if min(n_right, n_wrong) < FEWEST_TO_SCALE:
+        raise AnlageError(
+            f"{n_right} links were right and {n_wrong} wrong; with fewer than {FEWEST_TO_SCALE} of each nothing can be said of the "
+            "others. Draw a larger sample, or raise the error probability up to which it is drawn."
+        )
+    calibration = fit_platt(_logit(np.asarray(probability, dtype=np.float64)), wanted)
+    said = tracks.link_properties.get("probability", np.full(len(tracks.links), np.nan))
+    rows = np.flatnonzero(np.isfinite(said))
+    return tracks.links[rows], calibration.apply(_logit(said[rows]))
+
+
+def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    return np.log(p) - np.log1p(-p)
 
 
 def error_interval(n_wrong: int, n_checked: int, level: float = 0.95) -> tuple[float, float]:

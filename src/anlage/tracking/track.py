@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State, check
 from anlage.axes import Spacing
+from anlage.calibration import Tempering
 from anlage.candidates import Candidates, find_candidates
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -23,7 +24,7 @@ from anlage.tracking.mending import Effort
 from anlage.tracking.problem import Floats, Problem, Rows, Solution
 from anlage.tracking.programme import ShouldStop, StoppedError
 from anlage.tracking.report import TrackingReport
-from anlage.tracking.settings import TrackingSettings
+from anlage.tracking.settings import TRAINED, UNTRAINED, TrackingSettings
 from anlage.tracking.windows import OnProgress, solve
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def track(  # noqa: PLR0913 - the one call for users
         If an end was asked for.
     """
     began = time.monotonic()
-    settings = settings or TrackingSettings()
+    settings = (settings or TrackingSettings()).tempered(_tempering(links))
     check(nuclei.linked(np.zeros((0, 2), dtype=np.int64)))
     nuclei = nuclei.select(nuclei.state != State.REJECTED)
     _look(should_stop)
@@ -242,6 +243,13 @@ def with_links(frames: Rows, candidates: Candidates, probability: Floats, links:
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     pairs = pairs[order]
     return Candidates(pairs, np.diff(frames[pairs], axis=1)[:, 0]), p[order]
+
+
+def _tempering(links: Model | None) -> Tempering:
+    """How probabilities are to be scaled, as the model's held-out films say where it has some."""
+    if links is None:
+        return UNTRAINED
+    return links.card.evidence.tracking or TRAINED
 
 
 def _dividing(

@@ -16,11 +16,12 @@ from anlage.errors import AnlageError
 from anlage.model import save_model
 from anlage.tasks.material import material_of
 from anlage.tasks.task import Evidence, Examples
+from anlage.tracking.tempering import fitted_tempering
 from anlage.training.checkpoint import Record
 from anlage.training.job import Job
 from anlage.training.preparation import task_config
 
-__all__ = ["show", "uncalibrated", "write_model"]
+__all__ = ["evidence_of", "show", "uncalibrated", "write_model"]
 
 
 def uncalibrated(seen: Mapping[str, float], when: str = "before the training was stopped") -> Evidence:
@@ -34,6 +35,15 @@ def uncalibrated(seen: Mapping[str, float], when: str = "before the training was
         calibration=Calibration(),
         ece=None,
     )
+
+
+def evidence_of(task: Any, network: torch.nn.Module, examples: Examples) -> Evidence:
+    """What held-out data say of finished weights, and of the tracks that they make where a task's answers make tracks."""
+    evidence: Evidence = task.finish(network, examples)
+    followed = getattr(task, "followed", None)
+    if followed is None:
+        return evidence
+    return evidence.model_copy(update={"tracking": fitted_tempering(followed(network, examples, evidence))})
 
 
 def write_model(

@@ -16,7 +16,7 @@ from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
-from anlage.training.finishing import show, uncalibrated, write_model
+from anlage.training.finishing import evidence_of, show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
@@ -318,8 +318,7 @@ class _Training:
     def _evidence(self) -> Evidence:
         try:
             with torch.no_grad(), running_on(self._device, self._number):
-                evidence: Evidence = self._job.task.finish(self._learner.average, self._examples)
-                return evidence
+                return evidence_of(self._job.task, self._learner.average, self._examples)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -31,7 +31,15 @@ from napari_anlage.parts import ActionButton, Tab, heading, small_button
 from napari_anlage.result_list import ResultList
 from napari_anlage.session import Session
 from napari_anlage.track_preview import TracksPreview
-from napari_anlage.track_results import SHOWN, TrackOrder, TrackResult, load_tracks, place_tracks, track_results
+from napari_anlage.track_results import (
+    SHOWN,
+    TrackOrder,
+    TrackResult,
+    load_tracks,
+    note_taken,
+    place_tracks,
+    track_results,
+)
 from napari_anlage.track_takeover import taken_tracks
 from napari_anlage.wording import plural, remaining
 
@@ -308,6 +316,7 @@ class TrackTab(Tab):
         document.apply(
             taken_tracks(document, tracks, spacing, _SAME * diameter_um, same_ids=shown.record.from_document)
         )
+        note_taken(session.folder, shown)
         self.preview.clear()
         self.status.say(f"Done: {document.undo_text}. Go on with Review.", "good")
         self.refresh_buttons()

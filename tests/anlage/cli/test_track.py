@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anlage.io import open_annotations
+from anlage.io import open_annotations, write_image
 from anlage.synthetic import SyntheticMovie
+from anlage.tracking.scores import read_track_scores
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -65,6 +66,47 @@ def test_links_of_the_detections_are_kept_on_request(folder: Path, command: Comm
     assert pd.read_csv("out.csv")["parent_id"].tolist() == [0, 0, 1, 2]
     assert command(*args, "--keep-links")[0] == 0
     assert pd.read_csv("out.csv")["parent_id"].tolist() == [0, 0, 2, 1]
+
+
+def test_what_was_known_of_the_candidates_is_kept_on_request(folder: Path, command: Command) -> None:
+    args = ("track", "image.ome.zarr", "-o", "kept.geff", "--nuclei", "early.csv", "--json", "report.json")
+    assert command(*args, "--scores", "kept.npz")[0] == 0
+    scores, report = read_track_scores("kept.npz"), json.loads(Path("report.json").read_text())
+    assert len(scores.problem.pairs) == report["n_candidates"]
+    assert len(scores.positions) == report["n_nuclei"]
+    code, _, err = command(*args, "--scores", "kept.csv")
+    assert code == 2
+    assert "--scores writes an .npz file, and 'kept.csv' is none" in err
+
+
+def test_a_linker_trained_with_the_image_looks_at_it(folder: Path, command: Command, movie: SyntheticMovie) -> None:
+    build = ("build", "image.ome.zarr", "truth.csv", "-o", "linked.zarr", "--cuboid", "0:4,0:12,0:72,0:72")
+    assert command(*build)[0] == 0
+    # the same nuclei in another film: what was bright is dark
+    pixels = movie.image.read()
+    write_image("other.ome.zarr", pixels.max() - pixels, spacing=movie.spacing, interval_s=300, channels=["nuclei"])
+
+    def costs(image: str, model: str) -> np.ndarray:
+        words = ("track", image, "-o", "t.csv", "--nuclei", "truth.csv", "--scores", "t.npz", "--device", "cpu")
+        code, _, err = command(*words, "--links", f"{model}/{model}.anlage")
+        assert code == 0, err
+        table = pd.read_csv("t.csv")
+        assert table["link_probability"][table["parent_id"] > 0].between(0, 1).all()
+        return read_track_scores("t.npz").problem.edge
+
+    for name, settings in (("seeing", ()), ("blind", ("image=false",))):
+        words = f"train links linked.zarr -o {name} --device cpu --set steps=12 learning_rate=0.01 batch_size=1"
+        code, _, err = command(*words.split(), *settings)
+        assert code == 0, err
+    seen = costs("image.ome.zarr", "seeing")
+    np.testing.assert_array_equal(costs("image.ome.zarr", "seeing"), seen)
+    assert np.abs(costs("other.ome.zarr", "seeing") - seen).max() > 1e-3
+    np.testing.assert_array_equal(costs("other.ome.zarr", "blind"), costs("image.ome.zarr", "blind"))
+    points = ("track", "-", "-o", "t.csv", "--nuclei", "truth.csv", "--spacing", "2,0.5,0.5")
+    code, _, err = command(*points, "--links", "seeing/seeing.anlage")
+    assert code == 2
+    assert "The links model 'seeing' looks at the image around the nuclei: give the image" in err
+    assert command(*points, "--links", "blind/blind.anlage")[0] == 0
 
 
 def bad(text: str) -> str:

@@ -83,6 +83,20 @@ def test_an_unknown_future_is_no_negative():
     assert outcomes(rejected)[8] == Outcome.UNKNOWN
 
 
+def test_a_division_that_a_network_proposed_and_nobody_accepted_is_unknown():
+    nuclei = family()
+    for unsure, expected in (
+        ([(2, 4)], Outcome.UNKNOWN),  # one daughter is known; whether there is another is not
+        ([(2, 3), (2, 4)], Outcome.UNKNOWN),
+        ([(1, 2), (3, 5)], Outcome.DIVIDES),
+    ):
+        chance = np.array([0.8 if tuple(link) in unsure else np.nan for link in nuclei.links.tolist()])
+        found = outcomes(nuclei.linked(nuclei.links, {"probability": chance}))
+        assert found[1] == expected
+        assert all(found[a - 1] == Outcome.UNKNOWN for a, _ in unsure)
+        assert found[8] == Outcome.GOES_ON
+
+
 def test_daughters_seen_only_after_a_gap_leave_open_which_frame_was_the_last():
     rows = [(0, 0, 10, 10), (2, 0, 7, 10), (2, 0, 13, 10)]
     assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Outcome.UNKNOWN

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from anlage.tasks.link_truth import Lineage, judge
 from anlage.tasks.links import LinksConfig, LinksTask
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
+from anlage.training.finishing import evidence_of
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 TASK = LinksTask()
@@ -70,6 +73,59 @@ def test_a_nucleus_that_was_missed_leaves_a_link_over_the_gap():
     assert judge(Lineage.of(nuclei, SPACING), rows, gap).is_link.tolist() == [True, True]
     whole = Candidates(np.array([(0, 2), (0, 3)]), np.array([2, 2]))
     assert not judge(Lineage.of(nuclei, SPACING), np.arange(9), whole).is_link.any()
+
+
+def proposed(nuclei: Annotations, *links: tuple[int, int]) -> Annotations:
+    """With some of the links proposed by a network, as nobody accepted them yet; `family` with probabilities."""
+    chance = [0.9 if tuple(link) in links else np.nan for link in nuclei.links.tolist()]
+    return nuclei.linked(nuclei.links, {"probability": np.array(chance)})
+
+
+def test_what_a_network_proposed_and_nobody_accepted_is_neither_a_link_nor_none():
+    nuclei = proposed(family(), (2, 4), (3, 5))
+    pairs = np.array([(1, 2), (1, 3), (1, 7), (6, 2), (2, 4), (2, 8), (3, 5), (7, 5)])
+    candidates = Candidates(pairs, np.ones(len(pairs), dtype=np.int64))
+    known = judge(Lineage.of(nuclei, SPACING), np.arange(9), candidates)
+    assert known.is_link.tolist() == [True, False, False, False, False, False, True, False]
+    # 1 → 3 and 2 → 4 were proposed; 1 → 7: nobody knows whom 1 divides into; 2 → 8: nor what 2 goes on as
+    assert known.link_known.tolist() == [True, False, False, True, False, False, True, True]
+    assert known.divides_known.tolist() == [True, False, False, True, False, False, False, False, False]
+    assert not known.divides.any()
+
+
+def test_a_division_that_was_accepted_counts_among_proposals():
+    nuclei = proposed(family(), (1, 2), (4, 6))
+    known = judge(
+        Lineage.of(nuclei, SPACING), np.arange(9), Candidates(np.array([(1, 2), (1, 3)]), np.ones(2, np.int64))
+    )
+    assert known.is_link.all()
+    assert known.divides[1]
+    assert known.divides_known[1]
+    twice = Lineage.of(nuclei, SPACING, stride=2)
+    assert twice.once.tolist() == [-1, -1, -1, -1, 1, -1, -1, -1, -1]  # over a proposed link nothing is known
+    assert twice.open_once.tolist() == [True, True, *[False] * 7]
+
+
+def test_only_accepted_links_are_learnt_from(tmp_path):
+    nuclei = crowd()
+    every = build_points(tmp_path / "all.zarr", nuclei, SPACING)
+    half = nuclei.frames[np.searchsorted(nuclei.ids, nuclei.links[:, 1])] >= 5
+    unsure = nuclei.linked(nuclei.links, {"probability": np.where(half, 0.9, np.nan)})
+    store = build_points(tmp_path / "half.zarr", unsure, SPACING)
+    assert f"{half.sum()} of {len(nuclei.links)} links were proposed" in store.meta.notes[0]
+    counted = []
+    for one in (every, store):
+        lineage = Lineage.of(one.nuclei, SPACING)
+        counted.append(int((lineage.once >= 0).sum()))
+    assert counted == [len(nuclei.links), len(nuclei.links) - half.sum()]
+    examples = TASK.prepare([store], LinksConfig(strides=(1,)), setting(tmp_path))
+    drawn = [one for film in examples.train for one in examples._linked[1][:, 1].tolist() if film.rows[0] >= 0]
+    assert (store.nuclei.frames[drawn] < 5).all()
+    ready = TASK.readiness(unsure, [Box((0, 10), (-100, 100), (-100, 100), (-100, 100))])
+    assert str(len(nuclei.links) - half.sum()) in ready.has
+    none = nuclei.linked(nuclei.links, {"probability": np.full(len(nuclei.links), 0.9)})
+    with pytest.raises(AnlageError, match=r"0 links, besides \d+ that a network proposed and nobody accepted"):
+        build_points(tmp_path / "none.zarr", none, SPACING)
 
 
 def test_every_second_frame_links_grandmothers():
@@ -200,3 +256,22 @@ def test_stores_with_and_without_an_image_go_together_on_points_alone(filmed, tm
     with pytest.raises(AnlageError, match=r"--set image=false"):
         TASK.prepare([filmed, points], LinksConfig(), setting(tmp_path))
     assert TASK.prepare([filmed, points], LinksConfig(image=False), setting(tmp_path)).plan.look is None
+
+
+def test_held_out_films_are_followed_as_a_detector_would_find_them(tmp_path):
+    stores = [build_points(tmp_path / f"{i}.zarr", crowd(i, n_frames=12), SPACING) for i in range(3)]
+    config = LinksConfig()
+    examples = TASK.prepare(stores, config, setting(tmp_path))
+    network = TASK.network(examples.plan, config)
+    evidence = TASK.finish(network, examples)
+    films = TASK.followed(network, examples, evidence)
+    assert len(films) > 1  # a short film is found several times, each time otherwise
+    assert not np.array_equal(films[0].points_um[:5], films[1].points_um[:5])
+    for film in films:
+        assert 0.85 < film.share_real < 0.97
+        assert len(film.links) == len(film.candidates) == len(film.right) == len(film.known)
+        assert ((film.links > 0) & (film.links < 1)).all()
+        assert (film.right & film.known).sum() > 100
+    assert evidence_of(TASK, network, examples).tracking is not None
+    one = TASK.prepare(stores[:1], config, replace(setting(tmp_path), augment=False))
+    assert TASK.followed(network, one, evidence) == []  # nothing is varied, so no link is wrong

@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from anlage.annotations import Annotations
 from anlage.calibration import Calibration
+from anlage.errors import AnlageError
 from anlage.tracking.confidence import (
     confidence,
     fitted_temperature,
@@ -18,6 +20,7 @@ from anlage.tracking.confidence import (
 )  # fmt: skip
 from anlage.tracking.marginals import Marginals, marginals
 from anlage.tracking.problem import Problem, solution_of
+from anlage.tracking.sampling import rescaled_links
 from anlage.tracking.settings import TrackingSettings
 
 TREE = [[0, 2], [0, 3], [1, 4], [3, 5], [4, 6]]
@@ -101,6 +104,23 @@ def test_boasting_costs_are_found_out() -> None:
     before, after = link_reliability(raw, truth), link_reliability(confidence(problem, settings).edge, truth)
     assert after.ece < 0.03 < before.ece
     assert sum(one.n for one in after.bins) == after.n == 2 * n
+
+
+def test_a_checked_sample_scales_the_other_links() -> None:
+    rng = np.random.default_rng(2)
+    logit = rng.normal(2, 1.5, 4000)
+    right = rng.random(4000) < 1 / (1 + np.exp(-logit + 1.0))  # all promise too much
+    said = 1 / (1 + np.exp(-logit))
+    links = np.column_stack([np.arange(1, 4001), np.arange(4001, 8001)])
+    nuclei = Annotations.of(np.column_stack([np.repeat([0, 1], 4000), np.zeros((8000, 3))]), links=links)
+    tracks = nuclei.linked(links, {"probability": np.where(np.arange(4000) < 10, np.nan, said)})
+    drawn = rng.permutation(np.arange(10, 4000))[:400]
+    pairs, probability = rescaled_links(tracks, said[drawn], right[drawn])
+    np.testing.assert_array_equal(pairs, links[10:])
+    before, after = (link_reliability(p, right[10:]).ece for p in (said[10:], probability))
+    assert after < 0.03 < 0.1 < before
+    with pytest.raises(AnlageError, match="20 links were right and 4 wrong; with fewer than 5 of each"):
+        rescaled_links(tracks, [0.9] * 24, [True] * 20 + [False] * 4)
 
 
 def test_too_few_corrections_change_nothing() -> None:
