@@ -76,10 +76,9 @@ class TrackScores:
         apart = 10.0 * reach + 1.0  # frames so far apart that nothing reaches over
         theirs = cKDTree(np.column_stack([frames[present] * apart, um]))
         ours = cKDTree(np.column_stack([nuclei.frames * apart, nuclei.positions[:, 1:] * self.spacing.um]))
-        far, there = theirs.query(ours.data, distance_upper_bound=reach)
+        far, there = (np.asarray(one) for one in theirs.query(ours.data, distance_upper_bound=reach))
         near = np.flatnonzero(np.isfinite(far))
-        _, back = ours.query(theirs.data[there[near]])
-        mutual = near[back == near]
+        mutual = near[np.asarray(ours.query(theirs.data[there[near]])[1]) == near]
         found[mutual] = present[there[mutual]]
         return found
 
