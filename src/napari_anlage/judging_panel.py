@@ -28,6 +28,8 @@ _MATRIX, _TIMES, _ROC, _TRADE, _CALIBRATION = (
 _FEWEST = 6
 """Tracks scored after the training from which they are judged alone."""
 _LIST_HEIGHT = 110
+_HELD_OUT = Qt.ItemDataRole.UserRole + 1
+"""Marks the choice whose tracks the network was judged on before it learnt from them."""
 Ids = npt.NDArray[np.int64]
 
 
@@ -42,6 +44,7 @@ class JudgingPanel(Tab):
         self._scoring: Scoring | None = None
         self._told: Events | None = None
         self._learnt: Ids | None = None
+        self._held_out: Events | None = None
         self.judgement: Judgement | None = None
         self.tracks, self.kind, self.matrix = QComboBox(), QComboBox(), QComboBox()
         self.picture = Picture()
@@ -52,7 +55,9 @@ class JudgingPanel(Tab):
         self._build()
         self.hide()
 
-    def show_events(self, told: Events, scoring: Scoring, card: Card | None, learnt: Ids | None) -> None:
+    def show_events(
+        self, told: Events, scoring: Scoring, card: Card | None, learnt: Ids | None, held_out: Events | None = None
+    ) -> None:
         """Judge what a network told.
 
         Parameters
@@ -65,8 +70,11 @@ class JudgingPanel(Tab):
             Of the network.
         learnt
             Tracks of these signals that the network was trained with, held-out ones among them; None: unknown.
+        held_out
+            What the network said of those that were held out, before it learnt from them too; None: unknown.
         """
         self._told, self._scoring, self._card, self._learnt = told, scoring, card, learnt
+        self._held_out = held_out
         self._offer_tracks()
         self.refresh()
 
@@ -75,7 +83,8 @@ class JudgingPanel(Tab):
         self.judgement = None
         scoring, told = self._scoring, self._told
         if scoring is not None and told is not None and scoring.scored.is_scored.any():
-            self.judgement = self.attempt(lambda: judge(told, scoring.scored, self.tracks.currentData()))
+            of = self._held_out if self._shows_held_out and self._held_out is not None else told
+            self.judgement = self.attempt(lambda: judge(of, scoring.scored, self.tracks.currentData()))
         self.setVisible(self.judgement is not None)
         if self.judgement is not None:
             self.numbers.setText(_numbers(self.judgement))
@@ -124,23 +133,34 @@ class JudgingPanel(Tab):
         signals = self._scoring.scored
         ids = signals.ids[signals.is_scored]
         self.tracks.addItem(f"all {plural(len(ids), 'scored track')}", None)
+        held_out = [] if self._held_out is None else np.intersect1d(ids, self._held_out.tracks)
+        if len(held_out):
+            self.tracks.addItem(f"{plural(len(held_out), 'track')} held out of the training", held_out)
+            self.tracks.setItemData(1, True, _HELD_OUT)
+            self.tracks.setCurrentIndex(1)
         new = np.zeros(0, dtype=np.int64) if self._learnt is None else np.setdiff1d(ids, self._learnt)
         if len(new) >= _FEWEST:
             self.tracks.addItem(f"{plural(len(new), 'track')} scored after the training", new)
-            self.tracks.setCurrentIndex(1)
+            self.tracks.setCurrentIndex(self.tracks.count() - 1)
         self.tracks.setVisible(self.tracks.count() > 1)
+
+    @property
+    def _shows_held_out(self) -> bool:
+        return bool(self.tracks.currentData(_HELD_OUT))
 
     def _provenance(self) -> str:
         """Whether the network knew these tracks."""
+        if self._shows_held_out:
+            return (
+                "None of these tracks was learnt from before the network was judged on them; by them its weights were chosen and its "
+                "probabilities calibrated, so tracks of another movie may be told a little worse."
+            )
         if self.tracks.currentData() is not None:
             return "The network has not seen these tracks: expect the same of others of this movie."
         held_out = "" if self._card is None else _held_out(self._card)
         if self._learnt is None:
             return f"It is not known which tracks this network learnt from; some of these may be among them. {held_out}"
-        return (
-            "The network was trained with these tracks, so these pictures flatter it; the run does not tell which of them were "
-            f"held out. {held_out} Score {_FEWEST} more tracks to judge it on tracks that are new to it."
-        )
+        return f"The network was trained with these tracks, so these pictures flatter it. {held_out} Score {_FEWEST} more tracks to judge it on tracks that are new to it."
 
     def _show_picture(self) -> None:
         judgement, kind = self.judgement, self.kind.currentText()

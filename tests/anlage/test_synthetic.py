@@ -149,3 +149,31 @@ def test_haze_spreads_light_and_a_wider_spread_of_brightness_is_seen():
         for spread in (0, 0.8)
     )
     assert uneven > 1.3 * even
+
+
+def test_nuclei_die_where_and_when_it_is_said():
+    movie = embryo(7, 14, (14, 80, 80), n_nuclei=14, division_rate=0.0, death_rate=0.03)
+    assert len(movie.deaths) >= 3
+    truth = movie.truth
+    pixels, um = movie.image.read()[:, 0].astype(float), movie.spacing.um
+    grid = np.indices(pixels.shape[1:]).reshape(3, -1).T * um
+    seen = 0
+    for dying in movie.deaths.tolist():
+        row = int(np.flatnonzero(truth.ids == dying)[0])
+        own = np.flatnonzero(movie.tracks == movie.tracks[row])
+        since = truth.frames[own] - truth.frames[row]
+        assert since.max() <= 6  # then it is gone
+        if not ((since == -1).any() and (since == 2).any()):
+            continue
+        seen += 1
+        before = float(truth.radius_um[own[since == -1]][0])
+        assert truth.radius_um[own[since >= 2]] == pytest.approx(0.55 * before, rel=0.05)
+
+        def light(at: int, own: np.ndarray = own, since: np.ndarray = since) -> float:
+            t, *zyx = truth.positions[own[since == at][0]]
+            near = np.linalg.norm(grid - np.array(zyx) * um, axis=1) < 1.5
+            return float(pixels[int(t)].reshape(-1)[near].mean())
+
+        assert light(2) > 1.3 * light(-1)
+    assert seen >= 2
+    assert not len(embryo(7, 3, (8, 48, 48), n_nuclei=4).deaths)

@@ -8,6 +8,9 @@ from anlage.cli.arguments import Parser, add_reading, positive
 
 __all__: list[str] = []
 
+_EVENT_RADIUS_UM = 5.0
+"""Greatest distance of two events that are the same: a nucleus is moved by its own division."""
+
 
 def configure_evaluate(parser: Parser) -> None:
     parser.explain(
@@ -18,6 +21,7 @@ def configure_evaluate(parser: Parser) -> None:
         "anlage evaluate found.csv truth.csv --spacing 2,0.5,0.5",
         "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
         "anlage evaluate events.csv scored.csv --interval 300",
+        "anlage evaluate events.csv known.csv --by-place --spacing 2,0.5,0.5",
         "anlage evaluate tracks.geff truth.geff --expected-nuclei 30000",
     )
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
@@ -36,6 +40,10 @@ def configure_evaluate(parser: Parser) -> None:
     parser.add_argument(
         "--kind", choices=["auto", "instances", "classes"], default="auto",
         help="what the values of label images are: objects, classes of voxels, or as they look (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--by-place", action="store_true",
+        help="pair events by their place (columns z,y,x; --radius-um) and time (one frame), whatever their tracks are called",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print everything as JSON, for other programs")
     add_reading(parser, "a file")
@@ -61,6 +69,8 @@ def _events(options: argparse.Namespace) -> int:
     """Events against true ones: a table of events, or the signals on which a human scored them."""
     import dataclasses
 
+    from anlage.errors import AnlageError
+    from anlage.evaluation.event_places import evaluate_placed_events
     from anlage.evaluation.events import evaluate_events, evaluate_windows
     from anlage.events import Events
     from anlage.io.event_tables import is_event_table, is_window_table, read_events, read_window_table
@@ -75,6 +85,13 @@ def _events(options: argparse.Namespace) -> int:
     truth = read_events(options.truth) if is_table else Events.of_signals(open_signals(options.truth))
     if options.interval is not None:
         told, truth = (dataclasses.replace(e, interval_s=options.interval) for e in (told, truth))
-    report = evaluate_events(told, truth)
+    if options.by_place:
+        if options.spacing is None:
+            raise AnlageError(
+                "The voxel size is unknown, so no distance can be told in µm; give it as --spacing Z,Y,X."
+            )
+        report = evaluate_placed_events(told, truth, options.spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
+    else:
+        report = evaluate_events(told, truth)
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0

@@ -21,8 +21,9 @@ _MOST_FAULTS = 10
 
 def configure_info(parser: Parser) -> None:
     parser.explain(
-        "Recognises projects, stores, runs, models, tables of nuclei, images and label images, and says what is in them;\n"
-        "of labels also what looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
+        "Recognises projects, stores, runs, models, tables of nuclei, signals, events, images and label images, and says\n"
+        "what is in them; of a run of events also how the held-out examples were told, and the worst of them; of labels also what\n"
+        "looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
         "anlage info run",
     )
     parser.add_argument(
@@ -64,10 +65,13 @@ def run_info(options: argparse.Namespace) -> int:
 
 
 def _file(path: Path, options: argparse.Namespace) -> int:
+    from anlage.cli.info_signals import holds_events, holds_signals, tell_events, tell_signals
     from anlage.model import SUFFIX, read_card
 
     if path.suffix == SUFFIX:
         print(read_card(path).to_markdown())
+    elif holds_signals(path) or holds_events(path):
+        tell_signals(path, options.interval) if holds_signals(path) else tell_events(path)
     elif path.suffix.lower() in (".csv", ".xml", ".aut"):
         _annotations(path, options)
     else:
@@ -120,6 +124,7 @@ def _annotations(path: Path, options: argparse.Namespace) -> int:
 
 def _run(path: Path) -> int:
     from anlage.cli.follow import describe
+    from anlage.cli.info_signals import tell_held_out
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run
 
@@ -137,5 +142,6 @@ def _run(path: Path) -> int:
         print(f"  {describe(event)}")
     if (failure := run.failure) is not None:
         print(f"  Why it broke off: {failure.sentence}")
+    tell_held_out(path)
     print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
     return 0

@@ -13,10 +13,14 @@ from anlage.cli.arguments import Parser
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
+    from anlage.events import Events
     from anlage.model import Model
     from anlage.signals import Signals
 
 __all__ = ["add_events", "looks_at_signals", "predict_events"]
+
+_FEWEST_OF_AVERAGE = 3
+"""Events from which their average is told without being asked for."""
 
 
 def add_events(parser: Parser) -> None:
@@ -27,6 +31,10 @@ def add_events(parser: Parser) -> None:
         action="store_true",
         help="turn the signals upside down: events here go the other way than those learnt from",
     )
+    group.add_argument(
+        "--average", type=Path, metavar="OUT.csv|OUT.png",
+        help="also write the average of the events of traces with its fitted decay, as a table or a picture",
+    )  # fmt: skip
 
 
 def looks_at_signals(name: str) -> bool:
@@ -58,6 +66,8 @@ def predict_events(options: argparse.Namespace) -> int:
         raise AnlageError(f"'{output}' cannot hold events; choose a name that ends in .csv.")
     check_apart(output, options.image)
     check_replaceable(output, None)
+    if options.average is not None and options.average.suffix.lower() not in (".csv", ".png"):
+        raise AnlageError(f"'{options.average}' cannot hold an average; choose a name that ends in .csv or .png.")
     path = model_of(options.model)
     signals = open_signals(options.image, interval_s=options.interval)
     for note in signals.notes:
@@ -108,7 +118,25 @@ def _traces(model: Model, signals: Signals, output: Path, options: argparse.Name
     events = trace_events(model, signals, settings, device=options.device)
     write_events(output, events)
     print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {output}.")
+    if len(events) >= _FEWEST_OF_AVERAGE or options.average is not None:
+        _average(signals, events, int(model.card.plan["window"]), options.average)
     return 0
+
+
+def _average(signals: Signals, events: Events, window: int, output: Path | None) -> None:
+    from anlage.evaluation.average_event import average_event, write_average
+
+    try:
+        average = average_event(signals, events, before=window // 6, after=window - window // 6)
+    except AnlageError as error:
+        if output is not None:
+            raise
+        print(error)  # nobody asked for it
+        return
+    print(average.sentence)
+    if output is not None:
+        write_average(output, average)
+        print(f"Written to {output}.")
 
 
 def _windows(probability: npt.NDArray[np.float64], signals: Signals, output: Path, threshold: float | None) -> int:

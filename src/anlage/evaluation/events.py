@@ -13,7 +13,7 @@ from anlage.errors import AnlageError
 from anlage.events import Events
 from anlage.frozen import Frozen
 
-__all__ = ["EventReport", "evaluate_events", "evaluate_windows", "precision_recall", "roc"]
+__all__ = ["EventReport", "evaluate_events", "evaluate_windows", "found_report", "precision_recall", "roc"]
 
 _NAMES = ("event", "no event", "other")
 _ENOUGH = 20
@@ -23,7 +23,7 @@ class EventReport(Frozen):
     """Events that were told against the true ones."""
 
     kind: str
-    """once: a class and a time for each track; repeated: occurrences in traces; windows: a score for each window."""
+    """once: a class and a time for each track; repeated: occurrences in traces; windows: a score for each window; placed: events of any tracks, by their place and time."""
     n: int
     """Tracks, true occurrences or windows that were compared."""
     accuracy: float | None = None
@@ -168,6 +168,25 @@ def precision_recall(
     """Precision and recall as the threshold falls, and the thresholds."""
     threshold, hits, alarms = _cumulative(probability, truth)
     return hits / np.maximum(hits + alarms, 1), hits / max(1, int(truth.sum())), threshold
+
+
+def found_report(
+    kind: str, tp: int, fp: int, fn: int, error_frames: npt.NDArray[np.float64], interval_s: float | None
+) -> EventReport:
+    """The report of events that were only counted.
+
+    Parameters
+    ----------
+    kind
+        As in `EventReport`.
+    tp, fp, fn
+        Events found, told wrongly and missed.
+    error_frames
+        (tp,) distance in time of each that was found.
+    interval_s
+        Time between two frames in seconds; None where unknown.
+    """
+    return EventReport(kind=kind, n=tp + fn, **_found(tp, fp, fn), **_errors(error_frames, interval_s))
 
 
 def _once(told: Events, truth: Events) -> EventReport:

@@ -1,6 +1,6 @@
 """Small embryos whose truth is known: for the demo, the tests and trying things out.
 
-Nuclei are textured ellipsoids that touch, drift, turn and divide inside an ellipsoidal embryo. They are drawn finer
+Nuclei are textured ellipsoids that touch, drift, turn, divide and die inside an ellipsoidal embryo. They are drawn finer
 than the planes lie apart, blurred by an anisotropic point spread function, dimmed with depth and read out with photon
 and read noise. The same seed gives the same movie.
 """
@@ -8,7 +8,7 @@ and read noise. The same seed gives the same movie.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,14 @@ class SyntheticMovie:
     truth: Annotations
     tracks: npt.NDArray[np.int64]
     labels: TimeLapse
+    deaths: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """(D,) id in `truth` of each nucleus that begins to die, in the frame in which it does."""
+
+    @property
+    def divisions(self) -> npt.NDArray[np.int64]:
+        """(D,) id in `truth` of each mother, in her last frame."""
+        mothers, daughters = np.unique(self.truth.links[:, 0], return_counts=True)
+        return mothers[daughters > 1]
 
     @property
     def spacing(self) -> Spacing:
@@ -71,6 +79,7 @@ def embryo(  # noqa: PLR0913 - what an embryo is
     elongation: float = 0.12,
     optics: Optics = _OPTICS,
     division_rate: float = 0.03,
+    death_rate: float = 0.0,
     vivid: bool = False,
 ) -> SyntheticMovie:
     """Render a crowded embryo that moves and divides.
@@ -96,6 +105,9 @@ def embryo(  # noqa: PLR0913 - what an embryo is
         Blur, light, noise and channels.
     division_rate
         Chance per frame that a nucleus begins to divide; one that did waits six frames.
+    death_rate
+        Chance per frame that a nucleus begins to die: over two frames it shrinks to a little more than half its diameter and
+        grows brighter, hardly moves any more, and is gone six frames after the first.
     vivid
         Divisions as a good microscope shows them: chromosomes condense over two frames into a bright plate a third as thick
         as the nucleus, and two daughters of half its size, condensed too, move apart and swell over three frames.
@@ -106,7 +118,15 @@ def embryo(  # noqa: PLR0913 - what an embryo is
         If so many nuclei do not fit into the image.
     """
     stage = Stage(
-        shape_zyx, spacing, optics, diameter_um, np.random.default_rng(seed), elongation, division_rate, vivid
+        shape_zyx,
+        spacing,
+        optics,
+        diameter_um,
+        np.random.default_rng(seed),
+        elongation,
+        division_rate,
+        death_rate,
+        vivid,
     )
     stage.check_room(n_nuclei)
     nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
@@ -177,6 +197,7 @@ def _develop(frames: Sequence[Sequence[Nucleus]], stage: Stage, source: str) -> 
         radius_um=np.array([n.true_radius(flat=stage.flat) for _, n in everyone]),
     )
     tracks = np.array([n.track for _, n in everyone], dtype=np.int64)
+    deaths = np.array([row for row, (_, n) in enumerate(everyone, start=1) if n.dead == 0], dtype=np.int64)
     names = ("nuclei", "marker")[: stage.optics.n_channels]
     image = TimeLapse.of(pixels, "tczyx", channels=names, **about)
-    return SyntheticMovie(image, truth, tracks, TimeLapse.of(labels, "tczyx", channels=("labels",), **about))
+    return SyntheticMovie(image, truth, tracks, TimeLapse.of(labels, "tczyx", channels=("labels",), **about), deaths)

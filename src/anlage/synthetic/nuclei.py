@@ -16,6 +16,12 @@ _BEFORE, _AFTER = {1: 0.75, 0: 0.45}, {0: 0.5, 1: 0.75}
 """How flat the chromosomes lie so many frames before the mother's last, and after the daughters' first."""
 _VIVID_BEFORE, _VIVID_AFTER = {2: 0.9, 1: 0.65, 0: 0.33}, {0: 0.4, 1: 0.6, 2: 0.8}
 _PROPHASE = 2
+_SHRINK, _SHRUNK = {0: 0.8, 1: 0.62}, 0.55
+"""Radius of a dying nucleus over its former one: in the first frames of its death, and from then on."""
+_GLOW = 1.5
+"""How a nucleus that shrinks grows brighter: its light over so many powers of its radius."""
+_REMAINS = 6
+"""Frames from the first of a death to the last in which anything of it is left."""
 _STEP = 0.09
 """Typical displacement from frame to frame, in diameters."""
 _FLOW = 0.02
@@ -52,6 +58,13 @@ class Nucleus:
     """Track of its mother; 0 where it was there from the start."""
     vivid: bool = False
     """Whether its division looks as in a good microscope."""
+    dead: int = -1
+    """Frames since it began to die; −1: it lives."""
+
+    @property
+    def shrinkage(self) -> float:
+        """Radius over that of its life: 1 while it lives."""
+        return 1.0 if self.dead < 0 else _SHRINK.get(self.dead, _SHRUNK)
 
     @property
     def condensation(self) -> float:
@@ -62,17 +75,17 @@ class Nucleus:
     @property
     def brightness(self) -> float:
         """Condensed chromosomes hold the same light in less space."""
-        return float(1.0 / self.condensation**0.8)
+        return float(1.0 / self.condensation**0.8 / self.shrinkage**_GLOW)
 
     def to_body(self) -> Vector:
         """(3, 3) matrix from µm around the centre to coordinates in which the surface is the unit sphere."""
         flat = self.condensation
         squash = np.eye(3) + (1.0 / flat - 1.0) * np.outer(self.axis, self.axis)
-        matrix: Vector = (self.rotation / (self.ratios * self.radius)[:, None]) @ squash
+        matrix: Vector = (self.rotation / (self.ratios * self.radius * self.shrinkage)[:, None]) @ squash
         return matrix
 
     def true_radius(self, *, flat: bool) -> float:
-        return float(self.radius * self.condensation ** (1 / 2 if flat else 1 / 3))
+        return float(self.radius * self.shrinkage * self.condensation ** (1 / 2 if flat else 1 / 3))
 
 
 def new_nucleus(stage: Stage, track: int) -> Nucleus:
@@ -119,6 +132,8 @@ def next_frame(nuclei: Sequence[Nucleus], stage: Stage) -> list[Nucleus]:
     following: list[Nucleus] = []
     last = max((n.track for n in nuclei), default=0)
     for nucleus in nuclei:
+        if nucleus.dead >= _REMAINS:
+            continue
         if nucleus.countdown == 0:
             following += [_daughter(nucleus, stage, last + 1, -1.0), _daughter(nucleus, stage, last + 2, 1.0)]
             last += 2
@@ -130,14 +145,22 @@ def next_frame(nuclei: Sequence[Nucleus], stage: Stage) -> list[Nucleus]:
 
 def _older(nucleus: Nucleus, stage: Stage) -> Nucleus:
     rng = stage.rng
+    if nucleus.dead >= 0:
+        return replace(
+            nucleus, centre=nucleus.centre + 0.3 * nucleus.velocity, dead=nucleus.dead + 1, age=nucleus.age + 1
+        )
     countdown = max(nucleus.countdown - 1, -1)
+    dies = False
     if countdown < 0 and nucleus.age > 5 and rng.random() < stage.division_rate:
         countdown = _PROPHASE if stage.vivid else 1
+    elif countdown < 0 and nucleus.age > 5 and stage.death_rate > 0:
+        dies = rng.random() < stage.death_rate
     velocity = 0.8 * nucleus.velocity + 0.6 * _STEP * stage.diameter_um * stage.direction()
     _, dy, dx = nucleus.centre - stage.middle
     flow = _FLOW * np.array([0.0, dx, -dy])
     return replace(
         nucleus, centre=nucleus.centre + velocity + flow, velocity=velocity, countdown=countdown, age=nucleus.age + 1,
+        dead=0 if dies else -1,
         rotation=nucleus.rotation @ _turn(stage, 0.1 * rng.normal()),
         radius=nucleus.radius + 0.1 * max(0.0, stage.diameter_um / 2 - nucleus.radius),
     )  # fmt: skip

@@ -56,6 +56,8 @@ class Stage:
     """Standard deviation of the nuclei's semi-axes, as a logarithm."""
     division_rate: float = 0.03
     """Chance per frame that a nucleus begins to divide."""
+    death_rate: float = 0.0
+    """Chance per frame that a nucleus begins to die."""
     vivid: bool = False
     """Whether divisions look as in a good microscope; see `anlage.synthetic.embryo`."""
 

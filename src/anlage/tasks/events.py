@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Le, MinLen
@@ -61,6 +62,8 @@ class EventsConfig(Frozen):
     """Most noise that is added, in parts of a signal's spread (with augment)."""
     flip_sign: bool = False
     """Show every second example upside down: for events of either direction (with augment)."""
+    everything: Annotated[float, Ge(0), Le(1)] = 0.25
+    """At the end, after the network was judged and calibrated on the held-out examples, learn from these too, for so many more steps, as a part of those before. 0: never."""
 
 
 class EventsPlan(Frozen):
@@ -162,3 +165,12 @@ class EventsTask:
         from anlage.tasks.events_validation import finish
 
         return finish(network, examples)
+
+    def everything(self, config: EventsConfig) -> float:
+        return config.everything
+
+    def keep(self, network: torch.nn.Module, examples: EventsExamples, evidence: Evidence, folder: Path) -> None:
+        from anlage.io.held_out import HELD_OUT, write_held_out
+        from anlage.tasks.events_validation import held_out
+
+        write_held_out(folder / HELD_OUT, held_out(network, examples, evidence))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from anlage.tasks.task import Setting
 if TYPE_CHECKING:
     from anlage.tasks.events import EventsConfig, EventsPlan
 
-__all__ = ["EventsExamples", "Tracks"]
+__all__ = ["EventsExamples", "Named", "Tracks"]
 
 _EVENT, _NO_EVENT, _OTHER = 0, 1, 2
 _MARGIN = 2.0
@@ -54,6 +54,35 @@ class Tracks:
         """Some of them."""
         return Tracks(self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows])
 
+    def joined(self, others: Tracks) -> Tracks:
+        """These and others, of as many frames at most."""
+        names = [field.name for field in fields(self)]
+        return Tracks(**{name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Where examples come from.
+
+    Parameters
+    ----------
+    files, groups
+        (N,) name of the file, and of the movie or recording in it.
+    numbers
+        (N,) number of the track; of windows their place in the file, from 0.
+    starts
+        (N,) frame in which the track begins.
+    """
+
+    files: npt.NDArray[np.str_]
+    groups: npt.NDArray[np.str_]
+    numbers: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+
+    def select(self, rows: npt.NDArray[np.bool_]) -> Named:
+        """Some of them."""
+        return Named(self.files[rows], self.groups[rows], self.numbers[rows], self.starts[rows])
+
 
 @dataclass(frozen=True)
 class EventsExamples:
@@ -65,8 +94,14 @@ class EventsExamples:
     train: Tracks
     validation: Tracks
     held_out: str
+    named: Named
+    """Where the held-out ones come from."""
     config: EventsConfig
     setting: Setting
+
+    def everything(self) -> EventsExamples:
+        """The same, with none held out."""
+        return replace(self, train=self.train.joined(self.validation))
 
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         """Examples of one step, rare kinds more often than they are, a pure function of seed and step."""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.signals import Signals
 from anlage.tasks.events import EventsConfig, EventsPlan
-from anlage.tasks.events_examples import EventsExamples, Tracks
+from anlage.tasks.events_examples import EventsExamples, Named, Tracks
 from anlage.tasks.events_material import SignalFile
 from anlage.tasks.signal_scale import Normalise, SignalScale, lag_of, plan_scales
 from anlage.tasks.task import Setting
@@ -36,7 +36,9 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
     else:
         names = base.signals if base is not None else config.signals or joined.names
     signals = joined.chosen(names)
-    signals = signals.select(signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= _SHORTEST))
+    usable = signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= _SHORTEST)
+    named = _named(sources, signals).select(usable)
+    signals = signals.select(usable)
     _check_enough(signals)
     notes = [note for source in sources for note in source.signals.notes]
     earlier = setting.plan if isinstance(setting.plan, EventsPlan) else None
@@ -52,6 +54,7 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
         train=tracks.select(~held),
         validation=tracks.select(held),
         held_out=held_out,
+        named=named.select(held),
         config=config,
         setting=setting,
     )
@@ -76,6 +79,18 @@ def as_seen(signals: Signals, plan: EventsPlan) -> Tracks:
         lengths=(spans[:, 1] - spans[:, 0]).astype(np.int64),
         scores=signals.scores,
         times=signals.times - signals.first_frame - spans[:, 0],
+    )
+
+
+def _named(sources: Sequence[SignalFile], joined: Signals) -> Named:
+    """Where each of the joined signals comes from."""
+    parts = [source.signals for source in sources]
+    windows = joined.kind == "repeated"
+    return Named(
+        files=np.array([source.path.name for source in sources for _ in range(len(source.signals))], dtype=np.str_),
+        groups=np.concatenate([part.group for part in parts]),
+        numbers=np.concatenate([np.arange(len(part)) if windows else part.ids for part in parts]),
+        starts=joined.spans[:, 0] + joined.first_frame,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, expected_calibration_error, fit_platt
+from anlage.io.held_out import HeldOut
 from anlage.tasks.events_examples import EventsExamples, Tracks
 from anlage.tasks.events_loss import event_times
 from anlage.tasks.task import Evidence, Validation
@@ -17,7 +18,7 @@ from anlage.tasks.task import Evidence, Validation
 if TYPE_CHECKING:
     from anlage.networks.temporal import Reading
 
-__all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "read_tracks", "validate"]
+__all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
 
 _AT_ONCE = 256
 _EVENT = 0
@@ -111,6 +112,29 @@ def finish(network: torch.nn.Module, examples: EventsExamples) -> Evidence:
         threshold=_THRESHOLD,
         calibration=calibration,
         ece=expected_calibration_error(*wanted) if len(tracks) >= _ENOUGH else None,
+    )
+
+
+def held_out(network: torch.nn.Module, examples: EventsExamples, evidence: Evidence) -> HeldOut:
+    """The held-out examples, each with what the finished network says of it."""
+    tracks, named = examples.validation, examples.named
+    read = read_tracks(network, tracks, examples.setting.device)
+    windows = examples.plan.kind == "repeated"
+    starts = np.full(len(tracks), np.nan) if windows else named.starts.astype(np.float64)
+    chances = (
+        evidence.calibration.apply(read.logits[:, :1])
+        if windows
+        else class_probabilities(read.logits, evidence.calibration)
+    )
+    return HeldOut(
+        files=named.files,
+        groups=named.groups,
+        numbers=named.numbers,
+        scores=tracks.scores,
+        times=tracks.times + starts,
+        chances=chances,
+        told_times=read.times + starts,
+        interval_s=examples.plan.interval_s,
     )
 
 

@@ -21,7 +21,7 @@ from anlage.training.checkpoint import Record
 from anlage.training.job import Job
 from anlage.training.preparation import task_config
 
-__all__ = ["evidence_of", "show", "uncalibrated", "write_model"]
+__all__ = ["evidence_of", "keep_held_out", "show", "uncalibrated", "write_model"]
 
 
 def uncalibrated(seen: Mapping[str, float], when: str = "before the training was stopped") -> Evidence:
@@ -44,6 +44,13 @@ def evidence_of(task: Any, network: torch.nn.Module, examples: Examples) -> Evid
     if followed is None:
         return evidence
     return evidence.model_copy(update={"tracking": fitted_tempering(followed(network, examples, evidence))})
+
+
+def keep_held_out(job: Job, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
+    """Let the task keep what the judged network says of the held-out examples, where it does."""
+    keep = getattr(job.task, "keep", None)
+    if keep is not None and evidence.n_positive > 0:
+        keep(network, examples, evidence, job.run.path)
 
 
 def write_model(

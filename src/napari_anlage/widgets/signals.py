@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Signal
 
-from anlage import AnlageError, Events, Run, Signals, open_signals, read_card
+from anlage import HELD_OUT, AnlageError, Events, Run, Signals, open_signals, read_card, read_held_out
 from napari_anlage import overlay
 from napari_anlage.event_finder import EventFinder
 from napari_anlage.event_layers import EventLayers
@@ -190,7 +190,9 @@ class SignalsTab(Tab):
         self._layers.show_events(events.placed(scoring.signals), self.source.event_name)
         model = self.finder.applied
         card = None if model is None else self.attempt(lambda: read_card(model))
-        self.judging.show_events(events, scoring, card, None if model is None else _learnt(model, scoring.signals))
+        learnt = None if model is None else _learnt(model, scoring.signals)
+        held_out = None if model is None else self.attempt(lambda: _held_out(model, learnt))
+        self.judging.show_events(events, scoring, card, learnt, held_out)
         self.results.show_found()
 
     def _on_coloured(self, events: Events | None) -> None:
@@ -216,6 +218,16 @@ def _learnt(model: Path, signals: Signals) -> npt.NDArray[np.int64] | None:
         return None
     ids = np.concatenate([one.ids[one.scores != NOT_YET] for one in taught])
     return np.intersect1d(ids, signals.ids)
+
+
+def _held_out(model: Path, learnt: npt.NDArray[np.int64] | None) -> Events | None:
+    """What the network said of the tracks that were held out of its training, where its run kept that."""
+    path = model.parent / HELD_OUT
+    if learnt is None or not path.is_file():
+        return None
+    held = read_held_out(path)
+    files = np.unique(held.files)
+    return held.events(str(files[0])) if len(files) == 1 and not held.is_windows else None
 
 
 def _read(path: Path, event: str) -> Signals:

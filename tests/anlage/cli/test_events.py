@@ -14,6 +14,8 @@ import pytest
 
 from anlage import embryo, write_annotations, write_image
 from anlage.cli import main
+from anlage.events import Events
+from anlage.io.event_tables import write_events
 from anlage.io.signals import open_signals, write_signals
 from anlage.synthetic.signals import stepped_tracks
 
@@ -59,6 +61,49 @@ def test_windows_give_a_row_each_in_their_order(
     report = json.loads(capsys.readouterr().out)
     assert (report["kind"], report["n"]) == ("windows", 160)
     assert report["auc"] > 0.98
+
+
+def test_info_says_how_the_held_out_windows_were_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert anlage("info", run) == 0
+    said = capsys.readouterr().out
+    assert "Held-out examples (held-out.csv):" in said
+    assert "Events (windows), 32 compared." in said
+    assert "ROC AUC" in said
+
+
+def test_info_says_what_signals_and_events_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    signals = stepped_tracks(12, seed=3, n_movies=2)
+    write_signals(tmp_path / "s.csv", signals)
+    signals = open_signals(tmp_path / "s.csv")
+    assert anlage("info", tmp_path / "s.csv") == 0
+    said = capsys.readouterr().out
+    assert f"Signals (once): 12 tracks on {signals.n_frames} frames (0 to {signals.n_frames - 1})" in said
+    assert "Time between two frames: 300 s." in said
+    gaps = sum(int((~p[a:b]).sum()) for p, (a, b) in zip(signals.present, signals.spans, strict=True))
+    assert f"Missing: {gaps} of {int(np.diff(signals.spans, axis=1).sum())} frames between first and last" in said
+    assert "Classes: 4 event (0), 4 no event (1), 4 other (2)." in said
+    assert "From 2 movies: movie 0, movie 1." in said
+    table = pd.read_csv(tmp_path / "s.csv").rename(columns={"class": "class_death", "t_event": "t_death"})
+    table["class_division"] = 1
+    table.to_csv(tmp_path / "two.csv", index=False)
+    assert anlage("info", tmp_path / "two.csv") == 0
+    said = capsys.readouterr().out
+    assert "Classes of death: 4 event (0)" in said
+    assert "Classes of division: 0 event (0), 12 no event (1)." in said
+    write_events(tmp_path / "e.csv", Events.of_signals(signals))
+    assert anlage("info", tmp_path / "e.csv") == 0
+    assert "Events that happen once: 12 tracks, 4 event (0), 4 no event (1), 4 other (2)." in capsys.readouterr().out
+
+
+def test_events_are_compared_by_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "truth.csv").write_text("track_id,class,frame,z,y,x\n1,0,5,3,40,40\n2,0,9,3,10,10\n")
+    (tmp_path / "told.csv").write_text("track_id,class,frame,z,y,x\n77,0,5.8,3,42,40\n")
+    told = "evaluate", tmp_path / "told.csv", tmp_path / "truth.csv", "--by-place"
+    assert anlage(*told, "--spacing", "2,0.5,0.5", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["tp"], report["fp"], report["fn"]) == (1, 0, 1)
+    assert anlage(*told) == 2
+    assert "The voxel size is unknown, so no distance can be told in µm" in capsys.readouterr().err
 
 
 def test_tracks_are_measured_and_their_events_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

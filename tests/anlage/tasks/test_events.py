@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from anlage.errors import AnlageError
+from anlage.evaluation.held_out import held_out_report, worst_held_out, worst_sentences
 from anlage.inference.signal_events import score_windows, track_events
+from anlage.io.held_out import HELD_OUT, read_held_out
 from anlage.io.signals import write_signals
 from anlage.model import load_model
 from anlage.signals import Signals
@@ -153,6 +157,57 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
     assert not any(name.startswith(("enter", "encoder")) for name in moved)
     fresh = weights("fresh", "steps=1", "learning_rate=1e-12")
     assert np.abs(fresh["enter.weight"] - theirs["enter.weight"]).max() > 0.01
+
+    def first_loss(name: str) -> float:
+        events, _ = Run.open(tmp_path / name).events()
+        return next(event.loss for event in events if event.event == "step")
+
+    assert first_loss("still") < 0.5 * first_loss("fresh")
+
+
+def test_at_the_end_it_learns_from_what_was_held_out_and_keeps_what_it_said_before(tmp_path):
+    write_signals(tmp_path / "w.h5", bumps(120, 4))
+    runs = {}
+    for share in ("0", "0.5"):
+        run = Run.create(tmp_path / share, "events", [tmp_path / "w.h5"], ["steps=20", f"everything={share}"])
+        train(run)
+        runs[share] = run, load_model(run.target_path)
+    (plain, judged), (longer, taught) = runs["0"], runs["0.5"]
+    assert any(not np.array_equal(judged.weights()[name], w) for name, w in taught.weights().items())
+    assert judged.card.evidence == taught.card.evidence  # all figures are from before
+    held = read_held_out(longer.path / HELD_OUT)
+    assert np.array_equal(held.chances, read_held_out(plain.path / HELD_OUT).chances)
+    assert len(held) == int(taught.card.evidence.held_out.split()[0])
+    # the file tells which windows these were, and what the network without them says of them
+    told = score_windows(judged, bumps(120, 4))
+    assert held.chances[:, 0] == pytest.approx(told[held.numbers], abs=2e-6)
+    assert held_out_report(held).f1 == pytest.approx(taught.card.evidence.metrics["f1"])
+    notes = [event.text for event in longer.events()[0] if event.event == "note"]
+    assert "The last 10 steps learnt from the held-out examples too; all figures are from before them." in notes
+
+
+def test_held_out_tracks_are_kept_with_their_numbers_and_times(tmp_path):
+    signals = stepped_tracks(90, seed=2, n_movies=6)
+    signals = replace(signals, ids=signals.ids * 7)  # numbers of the file, not of the rows
+    write_signals(tmp_path / "t.csv", signals)
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=40", "batch_size=32", "width=16"])
+    train(run)
+    held = read_held_out(run.path / HELD_OUT)
+    row_of = {int(number): row for row, number in enumerate(signals.ids)}
+    rows = [row_of[number] for number in held.numbers.tolist()]
+    assert set(held.files) == {"t.csv"}
+    assert np.array_equal(held.scores, signals.scores[rows])
+    assert held.times == pytest.approx(signals.times[rows], nan_ok=True)
+    assert held.groups.tolist() == signals.group[rows].tolist()
+    assert len(set(held.groups)) < 6  # whole movies
+    assert held.interval_s == 300.0
+    report = held_out_report(held)
+    assert (report.n, report.accuracy) == (len(held), pytest.approx((held.told == held.scores).mean()))
+    assert len(worst_held_out(held)) >= int((held.told != held.scores).sum())
+    assert all(sentence.startswith("track ") for sentence in worst_sentences(held))
+    told = held.events("t.csv")
+    assert set(told.tracks) == set(held.numbers)
+    assert (held.events("t.csv").classes == held.told[np.argsort(held.numbers)]).all()
 
 
 def test_a_stopped_training_goes_on_exactly(tmp_path):
