@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtWidgets import QScrollArea, QWidget
 from screenshots import IMG, Hand, save, settle
 
 from anlage import SyntheticMovie
@@ -49,8 +50,19 @@ class MovieUser:
         settle()
         viewer.reset_view()
 
-    def picture(self, name: str) -> None:
-        """Keep what is on screen."""
+    def picture(self, name: str, part: QWidget | None = None) -> None:
+        """Keep what is on screen, with this part of a tab in sight."""
+        if part is not None:
+            settle(0.3)
+            area = _area(part)
+            area.verticalScrollBar().setValue(part.mapTo(area.widget(), part.rect().topLeft()).y() - 6)
         settle()
         save(self.viewer.screenshot(canvas_only=False, flash=False), IMG / f"{name}.png")
         print(f"{time.monotonic() - self.began:5.0f} s  {name}", flush=True)
+
+
+def _area(part: QWidget) -> QScrollArea:
+    parent = part.parentWidget()
+    while not isinstance(parent, QScrollArea):
+        parent = parent.parentWidget()
+    return parent

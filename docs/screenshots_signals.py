@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 from movie_user import MovieUser
-from qtpy.QtWidgets import QScrollArea, QWidget
-from screenshots import SIZE, settle, wait
+from screenshots import SIZE, wait
 
 from anlage import AddNuclei, SyntheticMovie, embryo
 from napari_anlage.propose_panel import ProposePanel
@@ -70,14 +69,6 @@ class Watcher(MovieUser):
         last = {int(track): int(row[row > 0][-1]) for track, row in zip(signals.ids, signals.nuclei, strict=True)}
         frame_of = dict(zip(ids.tolist(), frames.tolist(), strict=True))
         return {track: frame_of[nucleus] for track, nucleus in last.items() if nucleus in divides}
-
-    def picture(self, name: str, widget: QWidget | None = None) -> None:
-        """Keep what is on screen, with this part of the tab in sight."""
-        if widget is not None:
-            settle(0.3)
-            area = self._area(widget)
-            area.verticalScrollBar().setValue(widget.mapTo(area.widget(), widget.rect().topLeft()).y() - 6)
-        super().picture(name)
 
     def measure(self) -> None:
         """Measure along the tracks, by a child process."""
@@ -189,12 +180,6 @@ class Watcher(MovieUser):
             f"{len(off)} of {len(mothers)} divisions found, {sum(d <= 1 for d in off)} of them within 1 frame, median "
             f"{np.median(off):.2f}, largest {max(off):.2f}; {len(set(found) - set(mothers))} found that are none."
         )
-
-    def _area(self, widget: QWidget) -> QScrollArea:
-        parent = widget.parentWidget()
-        while not isinstance(parent, QScrollArea):
-            parent = parent.parentWidget()
-        return parent
 
 
 if __name__ == "__main__":

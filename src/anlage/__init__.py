@@ -133,6 +133,8 @@ _HOME = {
     "event_rate": "evaluation.event_statistics",
     "precision_recall": "evaluation.events",
     "roc": "evaluation.events",
+    "windows_around": "event_proposals",
+    "with_event_at": "inference.trace_events",
     "survival": "evaluation.event_statistics",
     "propose_by_slope": "event_proposals",
     "propose_by_step": "event_proposals",

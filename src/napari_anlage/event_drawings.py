@@ -15,7 +15,7 @@ from napari_anlage.event_judgement import CLASSES, Judgement
 from napari_anlage.picture import Draw
 from napari_anlage.plots import Inks
 
-__all__ = ["Matrix", "aligned", "calibration", "confusion", "ranking", "survival_curve", "times", "trade"]
+__all__ = ["Matrix", "aligned", "average", "calibration", "confusion", "ranking", "survival_curve", "times", "trade"]
 
 _BINS = 8
 _FAINT = 60
@@ -142,6 +142,25 @@ def aligned(mean: Any, name: str, interval_s: float | None) -> Draw:
         plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.train, _FAINT)))
         plot.plot(x, mean.mean[known], pen=pg.mkPen(inks.train, width=2))
         plot.addItem(pg.InfiniteLine(0, angle=90, pen=_dashed(inks.score)), ignoreBounds=True)
+
+    return draw
+
+
+def average(mean: Any, name: str) -> Draw:
+    """The average of the events of a trace with its band, and the decay that was fitted."""
+    scale, unit = (1.0, "samples") if mean.interval_s is None else (1000 * mean.interval_s, "ms")
+    x, fitted = mean.frames * scale, np.isfinite(mean.fit)
+
+    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+        plot.setLabel("bottom", f"time from the onset ({unit})")
+        plot.setLabel("left", f"{name}, over its baseline")
+        plot.getAxis("left").setWidth(62)
+        low, high = (plot.plot(x, edge, pen=pg.mkPen(None)) for edge in (mean.low, mean.high))
+        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.train, _FAINT)))
+        plot.plot(x, mean.mean, pen=pg.mkPen(inks.train, width=2))
+        if fitted.any():
+            dashes = pg.mkPen(inks.score, width=2, style=Qt.PenStyle.DashLine)
+            plot.plot(x[fitted], mean.fit[fitted], pen=dashes)
 
     return draw
 

@@ -6,14 +6,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 
 from anlage import AnlageError, Events, aligned_mean, event_rate, survival, write_events
 from napari_anlage import event_drawings
 from napari_anlage.event_layers import AFTER, BEFORE, NEVER
 from napari_anlage.event_table import EventView
-from napari_anlage.parts import ActionButton, Tab, heading, note
+from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
 from napari_anlage.picture import Picture
 from napari_anlage.scoring import Scoring
 from napari_anlage.signal_plot import title_of_signal
@@ -41,6 +42,11 @@ class EventResults(Tab):
         self.table, self.picture = EventView(), Picture()
         self.summary = note("")
         self.colour = QCheckBox("Colour nuclei before and after")
+        self.later = QSpinBox()
+        self.move_chosen = small_button(
+            "Move selected",
+            "Moves the events of the selected rows by so many frames (Shift or Ctrl selects many); can be undone.",
+        )
         self.export = ActionButton("Export …", tooltip="Writes these events as a CSV table, one row for each track.")
         self._build()
         self._connect()
@@ -85,6 +91,8 @@ class EventResults(Tab):
         self.export.allow(None if len(events) else "There are no events yet.")
         view = self.view.currentText()
         self.table.setVisible(view == _TABLE)
+        # what a network found is not changed: it is scored, or found anew
+        self.moving.setVisible(view == _TABLE and self.source.currentText() == _HAND)
         self.picture.setVisible(view != _TABLE)
         self.signal.setVisible(view == _ALIGNED)
         self.table.show_events(events)
@@ -125,8 +133,16 @@ class EventResults(Tab):
         )
         self.legend = legend
         legend.hide()
+        self.moving = QWidget()
+        ways = QHBoxLayout(self.moving)
+        ways.setContentsMargins(0, 0, 0, 0)
+        self.later.setRange(-999, 999)
+        self.later.setSuffix(" frames")
+        self.later.setToolTip("How many frames later; earlier below 0.")
+        ways.addWidget(self.later)
+        ways.addWidget(self.move_chosen, 1)
         self.add(
-            heading("Events"), row, self.signal, self.table, self.picture, self.summary, self.colour, legend, self.export,
+            heading("Events"), row, self.signal, self.table, self.moving, self.picture, self.summary, self.colour, legend, self.export,
             self.status,
         )  # fmt: skip
         self.column.addStretch(1)  # what is left over goes below, not between the parts
@@ -139,6 +155,7 @@ class EventResults(Tab):
         self.table.picked.connect(self.wanted)
         self.colour.toggled.connect(self._on_colour)
         self.export.clicked.connect(self._on_export)
+        self.move_chosen.clicked.connect(lambda: self.attempt(self._move))
 
     def _offer_sources(self) -> None:
         chosen = self.source.currentText()
@@ -167,6 +184,15 @@ class EventResults(Tab):
         except AnlageError as error:
             self.status.say(str(error), "warning")
         self.picture.show_drawing(draw)
+
+    def _move(self) -> None:
+        tracks, scoring = self.table.chosen_tracks, self._scoring
+        if scoring is None or not tracks:
+            raise AnlageError("No event is selected; click rows of the table, with Shift or Ctrl for many.")
+        scoring.shift(np.flatnonzero(np.isin(scoring.signals.ids, tracks)).tolist(), self.later.value())
+        self.status.say(
+            f"{plural(len(tracks), 'event')} moved by {self.later.value()} frames; Ctrl+Z takes it back.", "good"
+        )
 
     def _on_colour(self, on: bool) -> None:  # noqa: FBT001 - Qt's signal
         self.legend.setVisible(on)

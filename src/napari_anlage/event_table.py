@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QModelIndex, Qt, Signal
-from qtpy.QtWidgets import QHeaderView
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView
 
 from anlage import Events
 from napari_anlage.row_table import Rows, RowTable
 
 __all__ = ["EventView"]
 
-_TITLES = ("track", "frame", "time\nmin", "probability")
+_TITLES = ("track", "frame", "time", "probability")
+_TIME = 2
+_QUICK_S = 1.0
+"""Below so many seconds between frames times are told in seconds, not minutes."""
 _HEIGHT = 150
 
 
@@ -28,6 +31,7 @@ class EventView(RowTable):
         super().__init__("the event")
         self._events: Events | None = None
         self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.setFixedHeight(_HEIGHT)
         self.clicked.connect(self._on_clicked)
 
@@ -35,6 +39,12 @@ class EventView(RowTable):
         """Show what happened; tracks without the event have no row."""
         self._events = events.select(events.happened)
         self.show_rows(_Rows(self._events))
+
+    @property
+    def chosen_tracks(self) -> list[int]:
+        """Tracks of the rows that are selected."""
+        rows = {self.source_row(index) for index in self.selectionModel().selectedRows()}
+        return [] if self._events is None else [int(self._events.tracks[row]) for row in sorted(rows)]
 
     def cells(self) -> list[list[str]]:
         """What is shown, from top to bottom."""
@@ -49,14 +59,18 @@ class EventView(RowTable):
 
 class _Rows(Rows):
     def __init__(self, events: Events) -> None:
-        super().__init__((events.tracks, events.frames, events.seconds / 60, events.probability), len(events))
+        quick = events.interval_s is not None and events.interval_s < _QUICK_S
+        times = events.seconds if quick else events.seconds / 60
+        super().__init__((events.tracks, events.frames, times, events.probability), len(events))
+        self._unit, self._digits = ("s", 4) if quick else ("min", 1)
 
     def words(self, column: int, value: Any) -> str:
         if not np.isfinite(value):
             return "–"
-        return str(int(value)) if column == 0 else f"{value:.2f}" if column == 3 else f"{value:.1f}"
+        digits = (0, 1, self._digits, 2)[column]
+        return f"{value:.{digits}f}"
 
     def headerData(self, section: int, orientation: Any, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _TITLES[section]
+            return f"{_TITLES[section]}\n{self._unit}" if section == _TIME else _TITLES[section]
         return None

@@ -133,7 +133,7 @@ class JudgingPanel(Tab):
         signals = self._scoring.scored
         ids = signals.ids[signals.is_scored]
         self.tracks.addItem(f"all {plural(len(ids), 'scored track')}", None)
-        held_out = [] if self._held_out is None else np.intersect1d(ids, self._held_out.tracks)
+        held_out = ids[:0] if self._held_out is None else np.intersect1d(ids, self._held_out.tracks)
         if len(held_out):
             self.tracks.addItem(f"{plural(len(held_out), 'track')} held out of the training", held_out)
             self.tracks.setItemData(1, True, _HELD_OUT)

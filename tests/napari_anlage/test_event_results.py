@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtGui import QColor, QPalette
 
 from anlage import Events, Signals, read_events, survival, write_events, write_signals
@@ -139,6 +139,48 @@ def test_tracks_scored_later_are_judged_alone(tab) -> None:
     assert "has not seen these tracks" in made.judging.honest.text()
     made.judging.show_events(told, made.scoring, None, np.arange(1, 9))
     assert "these pictures flatter it" in made.judging.honest.text()
+
+
+def test_held_out_tracks_are_judged_by_what_was_said_before_they_were_learnt_from(tab) -> None:
+    made, viewer, session = tab
+    told = made.scoring.predicted
+    held = told.select(np.isin(told.tracks, [3, 4, 6]))  # 3 is right, 4 late, 6 wrong
+    made.judging.show_events(told, made.scoring, None, np.arange(1, 9), held)
+    assert made.judging.tracks.currentText() == "3 tracks held out of the training"
+    assert made.judging.judgement.report.n == 3
+    assert "before the network was judged" in made.judging.honest.text()
+    assert [made.judging.worst.item(i).text().split(" · ")[0] for i in range(2)] == ["track 6", "track 4"]
+    made.judging.worst.itemClicked.emit(made.judging.worst.item(1))
+    assert made.scoring.signals.ids[made.scoring.row] == 4
+    assert overlay.current_frame(viewer, session.grid(), 65) == 31
+    made.judging.tracks.setCurrentIndex(0)
+    made.judging.tracks.activated.emit(0)
+    assert made.judging.judgement.report.n == 8
+    assert "these pictures flatter it" in made.judging.honest.text()
+
+
+def test_many_events_are_moved_at_once_and_moved_back(tab) -> None:
+    made, *_ = tab
+    results = made.results
+    assert not results.moving.isVisibleTo(results)  # what a network found stays
+    results.source.setCurrentIndex(0)
+    results.refresh()
+    assert results.moving.isVisibleTo(results)
+    before = made.scoring.times.copy()
+    results.move_chosen.click()
+    assert "No event is selected" in results.status.plain
+    model = results.table.selectionModel()
+    for row in (0, 2):
+        model.select(
+            results.table.model().index(row, 0),
+            QItemSelectionModel.SelectionFlag.Select | QItemSelectionModel.SelectionFlag.Rows,
+        )
+    assert results.table.chosen_tracks == [1, 3]
+    results.later.setValue(-2)
+    results.move_chosen.click()
+    assert (made.scoring.times - before)[:4].tolist() == [-2, 0, -2, 0]
+    made.scoring.undo()
+    assert np.array_equal(made.scoring.times, before, equal_nan=True)
 
 
 def test_pictures_of_a_population(tab) -> None:

@@ -133,10 +133,15 @@ def test_found_events_are_drawn_where_and_when_they_happen(tab, blobs) -> None:
     )
 
 
-def test_signals_of_repeated_events_are_named(tab, qtbot, tmp_path) -> None:
+def test_signals_of_repeated_events_are_scored_as_windows(tab, qtbot, tmp_path) -> None:
     made, _, _ = tab
     path = tmp_path / "windows.h5"
     write_signals(path, Signals.of(np.zeros((4, 30)), kind="repeated", scores=[0, 1, 1, 0]))
     made.open(path)
-    qtbot.waitUntil(lambda: made.status.kind == "error", timeout=20000)
-    assert "4 windows of events that repeat" in made.status.plain
+    qtbot.waitUntil(lambda: made.windows.scores is not None, timeout=20000)
+    assert made.source.where.text() == "windows.h5: 4 windows, 30 samples"
+    assert made.scoring is None
+    assert made.windows.isVisibleTo(made)
+    assert not made.panel.isVisibleTo(made)
+    assert "2 with an event, 2 without" in made.windows.balance.text()
+    assert "Score at least 4 windows with an event; there are 2." in made.windows.train.button.toolTip()

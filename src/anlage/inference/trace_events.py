@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from anlage.errors import AnlageError
 from anlage.events import Events
 from anlage.frozen import Frozen
 from anlage.inference.signal_events import Along, probability_along
 from anlage.model import Model
 from anlage.signals import Signals
 
-__all__ = ["TraceSettings", "find_events", "measure_events", "trace_events"]
+__all__ = ["TraceSettings", "find_events", "measure_events", "trace_events", "with_event_at"]
 
 _SHORTEST = 3
 """Positions of the network's grid that a place must span."""
@@ -174,6 +175,70 @@ def measure_events(
             "overlaps": np.isnan(half_decay).astype(np.int64),
         },
     )  # fmt: skip
+
+
+def with_event_at(
+    events: Events, signals: Signals, frame: float, *, window: int, direction: int, row: int = 0
+) -> Events:
+    """Events with one more, measured like the others, where a human sees one: at the steepest rise near a frame.
+
+    Parameters
+    ----------
+    events
+        Of the kind *repeated*; those that are there stay as they are.
+    signals
+        The traces.
+    frame
+        Near which it begins: a twentieth of a window away at most.
+    window
+        Samples of a window.
+    direction
+        1 where events rise, -1 where they fall.
+    row
+        In which trace.
+
+    Raises
+    ------
+    AnlageError
+        If the trace does not reach there.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    at, reach = round(frame) - signals.first_frame, max(2, window // 20)
+    if not 0 <= at < signals.n_frames:
+        raise AnlageError(
+            f"The trace has the samples {signals.first_frame} to {signals.first_frame + signals.n_frames - 1}, not {frame:g}."
+        )
+    trace = direction * _filled(signals.values[row, 0])
+    slope = gaussian_filter1d(trace, TraceSettings().smoothing * window, order=1)
+    low = max(0, at - reach)
+    rise = low + int(slope[low : at + reach + 1].argmax())
+    own = events.tracks == signals.ids[row]
+    onsets = np.rint(events.frames[own] - signals.first_frame).astype(np.int64)
+    # its neighbours bound where it may begin and end; only its own line of the measurement is wanted
+    before, after = onsets[onsets < rise], onsets[onsets > rise]
+    rises = np.array([*before[-1:].tolist(), rise, *after[:1].tolist()], dtype=np.int64)
+    none = np.full(len(rises), np.nan)
+    measured = measure_events(trace, rises, none, signals, row, window, direction).select(np.array([len(before[-1:])]))
+    names = list(events.properties) if len(events) else list(measured.properties)
+    columns = {
+        name: np.concatenate([events.properties[name], measured.properties.get(name, np.array([np.nan]))])
+        if len(events)
+        else measured.properties[name]
+        for name in names
+    }
+    tracks = np.append(events.tracks, signals.ids[row])
+    frames = np.append(events.frames, measured.frames)
+    order = np.lexsort((frames, tracks))
+    return Events(
+        tracks=tracks,
+        kind="repeated",
+        classes=np.zeros(len(tracks), dtype=np.int64),
+        frames=frames,
+        probability=np.append(events.probability, np.nan),
+        interval_s=signals.interval_s,
+        properties=columns,
+    ).select(order)
 
 
 def _shape(

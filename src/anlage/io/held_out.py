@@ -58,14 +58,16 @@ class HeldOut:
     @property
     def is_windows(self) -> bool:
         """Whether these are windows, not tracks."""
-        return self.chances.shape[1] == 1
+        return bool(self.chances.shape[1] == 1)
 
     @property
     def told(self) -> npt.NDArray[np.int64]:
         """(N,) class that is the likeliest; of windows the score."""
         if self.is_windows:
-            return (self.chances[:, 0] >= 0.5).astype(np.int64)
-        return self.chances.argmax(axis=1).astype(np.int64)
+            score: npt.NDArray[np.int64] = (self.chances[:, 0] >= 0.5).astype(np.int64)
+            return score
+        likeliest: npt.NDArray[np.int64] = self.chances.argmax(axis=1).astype(np.int64)
+        return likeliest
 
     def events(self, file: str | None = None) -> Events:
         """What the network said of tracks: of those of one file with their numbers, or of all, counted from 0.

@@ -115,6 +115,8 @@ class EventsTask:
     most_steps: ClassVar[int] = 600
     looks: ClassVar[int] = 8
     tie: ClassVar[float] = 0.02
+    rate_from_model: ClassVar[float] = 5e-4
+    """A few dozen examples are learnt by heart at a higher rate, and what the model knew is forgotten."""
     use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan

@@ -135,6 +135,9 @@ class Task(Protocol):
     adapted: ClassVar[tuple[str, ...]]
     """Those of `inherited` that may be set otherwise all the same: the weights that fit are taken over (`adopt`)."""
 
+    rate_from_model: ClassVar[float]
+    """Highest learning rate from a model's weights, where the user sets none; half of the usual one without it."""
+
     def minutes_for(self, config: Any) -> float:
         """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
         ...

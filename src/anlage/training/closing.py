@@ -55,7 +55,7 @@ def learn_from_everything(
     learner = learner_from(job, whole, device, network.state_dict())
     for i in range(n):
         reseed(config.seed, Purpose.STEP, record.step + i)
-        rate = learning_rate_at(i, n, _RATE * job.run.config.learning_rate, config.warmup)
+        rate = learning_rate_at(i, n, _RATE * job.learning_rate, config.warmup)
         batches = (
             whole.batch((record.step + i) * config.accumulate + j, record.batch_size) for j in range(config.accumulate)
         )

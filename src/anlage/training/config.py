@@ -32,7 +32,7 @@ class TrainingConfig(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights, half of it from a model's."""
+    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights; from a model's half of it, of events an eighth."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05

@@ -38,6 +38,14 @@ class Job:
         """Time spent on the run so far, in all its processes."""
         return self.before_s + time.monotonic() - self.began
 
+    @property
+    def learning_rate(self) -> float:
+        """Highest learning rate: as set; else, from a model's weights, as the task says; else as usual."""
+        config, of_task = self.run.config, getattr(self.task, "rate_from_model", None)
+        if of_task is None or config.start_from is None or config.training.learning_rate is not None:
+            return config.learning_rate
+        return float(of_task)
+
     def tell(self, event: Event) -> None:
         """Report to whoever watches."""
         if self.journal is not None:

@@ -150,7 +150,7 @@ class _Training:
     def _step(self) -> None:
         began = time.monotonic()
         step, steps = self._record.step, self._record.steps or _UNPLANNED_STEPS
-        rate = learning_rate_at(step, steps, self._job.run.config.learning_rate, self._config.warmup)
+        rate = learning_rate_at(step, steps, self._job.learning_rate, self._config.warmup)
         outcome = self._attempt(rate)
         if isinstance(outcome, str):
             self._halve(outcome)
@@ -199,7 +199,7 @@ class _Training:
         if self._record.skipped > _MOST_SKIPPED:
             raise AnlageError(
                 f"The loss or its gradient was not a finite number ({loss}) {self._record.skipped} times in a row, up to step "
-                f"{self._record.step}; try a lower learning rate than {self._job.run.config.learning_rate:g} in a new run."
+                f"{self._record.step}; try a lower learning rate than {self._job.learning_rate:g} in a new run."
             )
         if self._record.skipped == 1:
             self._job.note(

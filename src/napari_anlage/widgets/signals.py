@@ -25,12 +25,16 @@ from napari_anlage.scoring import NOT_YET, Scoring
 from napari_anlage.scoring_panel import ScoringPanel
 from napari_anlage.session import Session
 from napari_anlage.signal_source import FOLDER, SignalSource
+from napari_anlage.trace_panel import TracePanel
+from napari_anlage.window_panel import WindowPanel
 from napari_anlage.wording import plural
 
 __all__ = ["SignalsTab"]
 
 _ANY = "event"
 """Name of an event that nobody has named."""
+_MOST_TRACES, _LONG = 64, 4000
+"""Traces are at most so many, and at least so many samples long: windows are shorter, and more."""
 
 
 class SignalsTab(Tab):
@@ -51,9 +55,20 @@ class SignalsTab(Tab):
         self.propose = ProposePanel()
         self.propose.offer(None)
         self.judging, self.results = JudgingPanel(), EventResults()
+        self.traces, self.windows = TracePanel(session), WindowPanel(session)
         self._layers = EventLayers(session)
         self._picks = PickWatcher(session, self)
-        self.add(self.source, self.panel, self.propose, self.finder, self.judging, self.results, self.status)
+        self.add(
+            self.source,
+            self.panel,
+            self.propose,
+            self.finder,
+            self.judging,
+            self.results,
+            self.traces,
+            self.windows,
+            self.status,
+        )
         self._connect()
         self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
         last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
@@ -77,6 +92,7 @@ class SignalsTab(Tab):
         self.panel.halt()
         self.source.retire()
         self.finder.retire()
+        self.traces.retire()
 
     def _connect(self) -> None:
         session = self._session
@@ -87,6 +103,8 @@ class SignalsTab(Tab):
         self.panel.frame_wanted.connect(self._show_frame)
         self.panel.went.connect(lambda _: self.attempt(self._show_track))
         self.finder.started.connect(self._on_training)
+        self.windows.started.connect(self._on_training)
+        self.traces.cut.connect(self._offer_windows)
         self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
         for part in (self.judging, self.results):
             part.wanted.connect(lambda track, frame: self.attempt(lambda: self._go(track, frame)))
@@ -96,20 +114,22 @@ class SignalsTab(Tab):
         hear(session.document_changed, self._on_document)
 
     def _on_read(self, signals: Any) -> None:
-        if signals.kind != "once":
-            raise AnlageError(
-                f"'{self._path}' holds {plural(len(signals), 'window')} of events that repeat: train on it with `anlage train "
-                "events`; this tab scores events that happen once on a track."
-            )
         if self._path is None:
             return
+        repeated = signals.kind == "repeated"
+        are_traces = repeated and _are_traces(signals)
+        self.traces.offer(signals if are_traces else None, self._path)
+        self._offer_windows(signals if repeated and not are_traces else None)
+        if repeated:
+            self._offer(None)
+            noun = ("trace", "sample") if are_traces else ("window", "sample")
+            self.source.where.setText(
+                f"{self._path.name}: {plural(len(signals), noun[0])}, {plural(signals.n_frames, noun[1])}"
+            )
+            self.status.say("; ".join(signals.notes) or "Every change is kept at once.", "good")
+            return
         kept = self._session.folder / FOLDER / f"{self._path.stem}-{self.source.event_name}.csv"
-        self.panel.show_scoring(Scoring(signals, kept))
-        self.propose.offer(self.scoring)
-        self.results.offer(self.scoring)
-        self.judging.hide()
-        self._layers.clear_track()
-        self.finder.offer(self.scoring, self._path, self.source.event_name)
+        self._offer(Scoring(signals, kept))
         self.source.where.setText(
             f"{self._path.name}: {plural(len(signals), 'track')}, {plural(signals.n_frames, 'frame')}"
             + ("" if signals.interval_s is None else f", one every {signals.interval_s:g} s")
@@ -117,6 +137,20 @@ class SignalsTab(Tab):
         self.status.say("; ".join(signals.notes) or "Every answer is kept at once.", "good")
         self._on_point()
         self._show_track()
+
+    def _offer(self, scoring: Scoring | None) -> None:
+        """Score these tracks; None: something else is open."""
+        self.panel.show_scoring(scoring)
+        self.propose.offer(scoring)
+        self.results.offer(scoring)
+        self.judging.hide()
+        self._layers.clear_track()
+        self.finder.offer(scoring, self._path, self.source.event_name)
+
+    def _offer_windows(self, signals: Signals | None) -> None:
+        """Score windows that a file holds, or that were cut out of a trace."""
+        name = "windows" if self._path is None else self._path.stem
+        self.windows.offer(signals, self._session.folder / FOLDER / f"{name}-scored.h5")
 
     def _on_event(self) -> None:
         scoring = self.scoring
@@ -206,6 +240,11 @@ class SignalsTab(Tab):
         if scoring is not None and len(row):
             scoring.go_to(int(row[0]))
             self._show_frame(round(frame))
+
+
+def _are_traces(signals: Signals) -> bool:
+    """Whether these are a few long traces, not many windows that were cut out."""
+    return len(signals) <= _MOST_TRACES and signals.n_frames >= _LONG and not (signals.scores >= 0).any()
 
 
 def _learnt(model: Path, signals: Signals) -> npt.NDArray[np.int64] | None:

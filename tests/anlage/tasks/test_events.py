@@ -162,6 +162,11 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
         events, _ = Run.open(tmp_path / name).events()
         return next(event.loss for event in events if event.event == "step")
 
+    rates = {
+        name: max(event.learning_rate for event in Run.open(tmp_path / name).events()[0] if event.event == "step")
+        for name in ("frozen", "still")
+    }
+    assert rates == {"frozen": pytest.approx(5e-4), "still": pytest.approx(1e-12)}
     assert first_loss("still") < 0.5 * first_loss("fresh")
 
 
