@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
 
+_OTHER = 2
 _TRACE = 1.5
 """Longer than so many windows, a row is a trace and not a window."""
 _CHUNK = 2**17
@@ -65,11 +66,12 @@ def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:
     model
         Of the kind *once*.
     signals
-        As `signals_for` gives them; tracks of any length.
+        As `signals_for` gives them; tracks of any length. Of those below four frames, which no network learns from, nothing is
+        told: they are *other*, and every class is as probable.
     device
         Where to compute.
     """
-    from anlage.tasks.events_preparation import as_seen
+    from anlage.tasks.events_preparation import SHORTEST, as_seen
     from anlage.tasks.events_validation import class_probabilities, read_tracks
 
     network, plan, device = _opened(model, device, "once")
@@ -77,7 +79,10 @@ def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:
     tracks = as_seen(measured, plan)
     read = read_tracks(network, tracks, device)
     chances = class_probabilities(read.logits, model.card.evidence.calibration)
-    classes = chances.argmax(axis=1)
+    # of so short a track the network has never seen one, and would guess by its mere shortness
+    short = tracks.lengths < SHORTEST
+    chances[short] = 1 / 3
+    classes = np.where(short, _OTHER, chances.argmax(axis=1))
     frames = read.times + measured.first_frame + measured.spans[:, 0]
     frames = np.clip(frames, measured.first_frame, measured.first_frame + measured.n_frames - 1)
     events = Events(

@@ -16,13 +16,13 @@ from anlage.tasks.events_material import SignalFile
 from anlage.tasks.signal_scale import Normalise, SignalScale, lag_of, plan_scales
 from anlage.tasks.task import Setting
 
-__all__ = ["as_seen", "prepare"]
+__all__ = ["SHORTEST", "as_seen", "prepare"]
 
 _HELD_OUT = 0.2
 """Share of the examples that is held out."""
 _FEWEST = 4
 """Examples of each of two kinds below which there is nothing to learn."""
-_SHORTEST = 4
+SHORTEST = 4
 """Frames of a track below which it tells nothing."""
 
 
@@ -36,7 +36,7 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
     else:
         names = base.signals if base is not None else config.signals or joined.names
     signals = joined.chosen(names)
-    usable = signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= _SHORTEST)
+    usable = signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= SHORTEST)
     named = _named(sources, signals).select(usable)
     signals = signals.select(usable)
     _check_enough(signals)

@@ -137,6 +137,12 @@ def test_tracks_are_told_with_their_times(tmp_path):
     both = told.happened & (test.scores == 0)
     assert np.median(np.abs(told.frames[both] - test.times[both])) < 1.0
     assert told.interval_s == pytest.approx(300.0)
+    # of two frames nobody could tell anything
+    values = test.values[:3].copy()
+    values[0, :, 2:] = np.nan
+    few = track_events(load_model(run.target_path), replace(test.select(np.arange(3)), values=values))
+    assert (few.classes[0], few.probability[0]) == (2, pytest.approx(1 / 3))
+    assert few.probability[1:] == pytest.approx(told.probability[1:3])
 
 
 def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(windows_model, tmp_path):
