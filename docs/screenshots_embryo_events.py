@@ -3,8 +3,8 @@
     python docs/benchmark_embryo_events.py WORK
     xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_embryo_events.py WORK
 
-Nuclei are found and linked on the Track tab (the network that comes along, nothing known of the truth), accepted, and measured on the
-Signals tab; two networks that the benchmark trained on other embryos find divisions and deaths. How many of those planted are found
+Nuclei are those that `anlage predict` found for the benchmark (nothing is known of the truth); they are linked on the Track tab,
+accepted, and measured on the Signals tab; two networks that the benchmark trained on other embryos find divisions and deaths. How many of those planted are found
 within one frame is printed.
 """
 
@@ -20,7 +20,7 @@ from benchmark_embryo_events import EVENTS, REACH_UM, film, planted
 from movie_user import MovieUser
 from screenshots import SIZE, wait
 
-from anlage import SyntheticMovie
+from anlage import AddNuclei, SyntheticMovie, open_annotations
 from anlage.evaluation.event_places import evaluate_placed_events
 
 SEED = 101
@@ -39,6 +39,7 @@ def main() -> None:
         viewer = napari.Viewer(show=True)
         viewer.window.resize(SIZE[0], 880)
         user = Onlooker(viewer, film(SEED), Path(folder))
+        user.open_nuclei(work / "test0.csv")
         user.track()
         user.measure()
         for event in EVENTS:
@@ -56,8 +57,14 @@ class Onlooker(MovieUser):
         self.session.set_diameter(8.0)
         self.dock.go_to("track")
 
+    def open_nuclei(self, path: Path) -> None:
+        """Take the nuclei that were found into the project."""
+        found = open_annotations(path, spacing=self.movie.spacing)
+        self.session.need_document().apply(AddNuclei.of(found))
+        self.dock.track.refresh()
+
     def track(self) -> None:
-        """Find and link the nuclei, and take the tracks into the project."""
+        """Link the nuclei, and take the tracks into the project."""
         tab = self.dock.track
         wait(lambda: tab.run.button.isEnabled())
         print("nuclei by:", tab.source.chosen.title)

@@ -124,6 +124,7 @@ _HOME = {
     "read_events": "io.event_tables",
     "write_events": "io.event_tables",
     "EventReport": "evaluation.events",
+    "is_event_table": "io.event_tables",
     "HELD_OUT": "io.held_out",
     "HeldOut": "io.held_out",
     "aligned_mean": "evaluation.event_statistics",

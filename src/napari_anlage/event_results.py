@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QWidget
 
-from anlage import AnlageError, Events, aligned_mean, event_rate, survival, write_events
+from anlage import AnlageError, Events, Signals, aligned_mean, event_rate, survival, write_events, write_signals
 from napari_anlage import event_drawings
 from napari_anlage.event_layers import AFTER, BEFORE, NEVER
 from napari_anlage.event_table import EventView
@@ -48,6 +49,12 @@ class EventResults(Tab):
             "Moves the events of the selected rows by so many frames (Shift or Ctrl selects many); can be undone.",
         )
         self.export = ActionButton("Export …", tooltip="Writes these events as a CSV table, one row for each track.")
+        self.export_all = small_button(
+            "Export all answers …",
+            "Writes the signals with what you scored of every event of this project, as CSV or as Celldetective's npy.",
+        )
+        self.answers: Callable[[], Mapping[str, Signals]] = dict
+        """What was scored of each event: the same tracks, by the event's name."""
         self._build()
         self._connect()
         self.hide()
@@ -110,6 +117,16 @@ class EventResults(Tab):
         write_events(path, events.placed(scoring.signals))
         self.status.say(f"{plural(len(events), 'row')} written to {path.name}.", "good")
 
+    def write_all(self, path: Path) -> None:
+        """Write the signals with what was scored of every event."""
+        answers = dict(self.answers())
+        if not answers:
+            raise AnlageError("Nothing is scored yet.")
+        first = next(iter(answers))
+        write_signals(path, answers.pop(first), event=first, others=answers)
+        names = ", ".join([first, *answers])
+        self.status.say(f"Signals with the answers for {names} written to {path.name}.", "good")
+
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
         self.source.setToolTip("The events that you scored, or those that a network found.")
@@ -143,7 +160,7 @@ class EventResults(Tab):
         ways.addWidget(self.move_chosen, 1)
         self.add(
             heading("Events"), row, self.signal, self.table, self.moving, self.picture, self.summary, self.colour, legend, self.export,
-            self.status,
+            self.export_all, self.status,
         )  # fmt: skip
         self.column.addStretch(1)  # what is left over goes below, not between the parts
         self.status.hide()
@@ -155,6 +172,7 @@ class EventResults(Tab):
         self.table.picked.connect(self.wanted)
         self.colour.toggled.connect(self._on_colour)
         self.export.clicked.connect(self._on_export)
+        self.export_all.clicked.connect(self._on_export_all)
         self.move_chosen.clicked.connect(lambda: self.attempt(self._move))
 
     def _offer_sources(self) -> None:
@@ -203,6 +221,12 @@ class EventResults(Tab):
         if name:
             path = Path(name)
             self.attempt(lambda: self.write(path if path.suffix else path.with_suffix(".csv")))
+
+    def _on_export_all(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Export all answers", "scored.csv", "Signals (*.csv *.npy)")
+        if name:
+            path = Path(name)
+            self.attempt(lambda: self.write_all(path if path.suffix else path.with_suffix(".csv")))
 
 
 def _summary(events: Events, scoring: Scoring) -> str:

@@ -9,7 +9,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtGui import QColor, QPalette
 
-from anlage import Events, Signals, read_events, survival, write_events, write_signals
+from anlage import Events, Signals, open_signals, read_events, survival, write_events, write_signals
 from napari_anlage import overlay
 from napari_anlage.event_drawings import Matrix, confusion
 from napari_anlage.event_judgement import judge
@@ -272,3 +272,20 @@ def test_exported_events_come_back_as_they_were_corrected(tab, tmp_path) -> None
     assert (tmp_path / "twice.csv").read_text() == (tmp_path / "mine.csv").read_text()
     kept = Scoring(made.scoring.signals, made.scoring.path)
     assert kept.classes.tolist() == again.classes.tolist()
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.npy"])
+def test_the_answers_for_all_events_are_exported_together(tab, tmp_path, name) -> None:
+    made, _, session = tab
+    death = Events(
+        made.scoring.signals.ids[:2], "once", np.array([0, 1]), np.array([12.0, np.nan]), np.full(2, np.nan), 120.0
+    )
+    write_events(session.folder / "signals" / "signals-death.csv", death)
+    made.results.write_all(tmp_path / name)
+    assert "answers for event, death" in made.results.status.plain
+    first, second = (open_signals(tmp_path / name, event=event) for event in ("event", "death"))
+    assert first.scores.tolist() == made.scoring.classes.tolist()
+    assert first.times == pytest.approx(made.scoring.times, nan_ok=True)
+    assert second.scores.tolist() == [0, 1] + [-1] * 6
+    assert second.times[0] == 12.0
+    assert np.isnan(second.times[1:]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def read_signal_table(path: Path, *, interval_s: float | None = None, event: str
     return _long(table, interval_s)
 
 
-def write_signal_table(path: Path, signals: Signals, *, event: str = "") -> None:
+def write_signal_table(
+    path: Path, signals: Signals, *, event: str = "", others: Mapping[str, Signals] | None = None
+) -> None:
     """Write a row for each track and frame that has a value; a long single trace becomes a row for each sample."""
     import pandas as pd
 
@@ -64,6 +67,10 @@ def write_signal_table(path: Path, signals: Signals, *, event: str = "") -> None
         table[name] = np.where(scores == UNSCORED, "", scores.astype(np.str_))
     if np.isfinite(signals.times).any():
         table[f"t_event{ending}" if not event else f"t_{event}"] = signals.times[rows]
+    for name, answers in (others or {}).items():
+        scores = answers.scores[rows]
+        table[f"class_{name}"] = np.where(scores == UNSCORED, "", scores.astype(np.str_))
+        table[f"t_{name}"] = answers.times[rows]
     with replacing(path) as temporary:
         pd.DataFrame(table).to_csv(temporary, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",")
 

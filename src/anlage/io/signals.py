@@ -66,8 +66,21 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
     raise AnlageError(f"'{path.name}' is no file of signals: its name must end in {', '.join(SUFFIXES)}.")
 
 
-def write_signals(path: str | Path, signals: Signals, *, event: str = "") -> None:
+def write_signals(
+    path: str | Path, signals: Signals, *, event: str = "", others: Mapping[str, Signals] | None = None
+) -> None:
     """Write signals as CSV, as Celldetective's ``.npy``, or (windows and traces) as miniML's HDF5.
+
+    Parameters
+    ----------
+    path
+        File to write.
+    signals
+        With the classes and times of one event, or the scores of windows.
+    event
+        Name of that event; empty: it has none.
+    others
+        The same tracks with the classes and times of further events, by their names.
 
     Raises
     ------
@@ -77,9 +90,9 @@ def write_signals(path: str | Path, signals: Signals, *, event: str = "") -> Non
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        write_signal_table(path, signals, event=event)
+        write_signal_table(path, signals, event=event, others=others)
     elif suffix == ".npy":
-        _to_npy(path, signals)
+        _to_npy(path, signals, {**({event: signals} if event else {}), **(others or {})})
     elif suffix in _HDF5:
         _to_hdf5(path, signals)
     else:
@@ -178,7 +191,7 @@ def _scalar(track: Mapping[str, Any], name: str, default: float) -> float:
     return float(array[0]) if len(array) and array.dtype.kind in "biuf" else float(default)
 
 
-def _to_npy(path: Path, signals: Signals) -> None:
+def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals]) -> None:
     tracks = np.empty(len(signals), dtype=object)
     for i, (low, high) in enumerate(signals.spans):
         columns = signals.values[i][:, low:high]
@@ -189,10 +202,17 @@ def _to_npy(path: Path, signals: Signals) -> None:
             **({} if signals.places is None else {n: signals.places[i, a, low:high][kept] for n, a in _PLACES.items()}),
             **{name: columns[c][kept] for c, name in enumerate(signals.names)},
             "movie": str(signals.group[i]),
-            _CLASS: int(signals.scores[i]), _TIME: float(-1 if np.isnan(signals.times[i]) else signals.times[i]),
+            _CLASS: int(signals.scores[i]), _TIME: _time(signals, i),
+            **{f"class_{name}": int(answers.scores[i]) for name, answers in named.items()},
+            **{f"t_{name}": _time(answers, i) for name, answers in named.items()},
         }  # fmt: skip
     with replacing(path) as temporary, temporary.open("xb") as file:
         np.save(file, tracks)  # numpy writes a pickle here, as the format wants it; only reading one can do harm
+
+
+def _time(signals: Signals, row: int) -> float:
+    """As the format has it: -1 where there is none."""
+    return float(-1 if np.isnan(signals.times[row]) else signals.times[row])
 
 
 def _from_hdf5(path: Path, interval_s: float | None) -> Signals:

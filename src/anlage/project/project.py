@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Project"]
 
-_OURS = ("stores", "runs", "models", "predictions")
+_OURS = ("stores", "runs", "models", "predictions", "tracks", "signals")
 
 
 class Project:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import Signal
 
-from anlage import HELD_OUT, AnlageError, Events, Run, Signals, open_signals, read_card, read_held_out
+from anlage import HELD_OUT, AnlageError, Events, Run, Signals, is_event_table, open_signals, read_card, read_held_out
 from napari_anlage import overlay
 from napari_anlage.event_finder import EventFinder
 from napari_anlage.event_layers import EventLayers
@@ -102,6 +102,7 @@ class SignalsTab(Tab):
         self._thread.failed.connect(self.report)
         self.panel.frame_wanted.connect(self._show_frame)
         self.panel.went.connect(lambda _: self.attempt(self._show_track))
+        self.results.answers = self._all_answers
         self.finder.started.connect(self._on_training)
         self.windows.started.connect(self._on_training)
         self.traces.cut.connect(self._offer_windows)
@@ -151,6 +152,18 @@ class SignalsTab(Tab):
         """Score windows that a file holds, or that were cut out of a trace."""
         name = "windows" if self._path is None else self._path.stem
         self.windows.offer(signals, self._session.folder / FOLDER / f"{name}-scored.h5")
+
+    def _all_answers(self) -> dict[str, Signals]:
+        """What was scored of each event on the tracks that are open, by its name; the one being scored first."""
+        scoring, path = self.scoring, self._path
+        if scoring is None or path is None:
+            return {}
+        found = {self.source.event_name: scoring.scored}
+        for file in sorted((self._session.folder / FOLDER).glob(f"{path.stem}-*.csv")):
+            name = file.stem.removeprefix(f"{path.stem}-")
+            if file != scoring.path and is_event_table(file):
+                found[name] = Scoring(scoring.signals.scored(*_none(scoring.signals)), file).scored
+        return found
 
     def _on_event(self) -> None:
         scoring = self.scoring
@@ -277,4 +290,9 @@ def _read(path: Path, event: str) -> Signals:
         return open_signals(path, event=event)
     except AnlageError:  # no answers for this event; anything else that is wrong is said again below
         plain = open_signals(path)
-        return plain.scored(np.full(len(plain), NOT_YET), np.full(len(plain), np.nan))
+        return plain.scored(*_none(plain))
+
+
+def _none(signals: Signals) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Classes and times of tracks that nobody has scored."""
+    return np.full(len(signals), NOT_YET), np.full(len(signals), np.nan)

@@ -228,7 +228,7 @@ def test_it_is_not_made_over_anything_else(project: Project, tmp_path: Path) -> 
         Project.create(tmp_path / "photos" / "cat.png")
     with pytest.raises(AnlageError, match=r"is no project: it has no project\.json"):
         Project.open(tmp_path / "photos")
-    for name in ("stores", "runs", "models"):
+    for name in ("stores", "runs", "models", "predictions", "tracks", "signals"):
         (tmp_path / "made before" / name).mkdir(parents=True)
     Project.create(tmp_path / "made before").close()
     project.close()
