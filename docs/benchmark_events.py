@@ -177,41 +177,47 @@ def trace(data: Path, out: Path, settings: list[str]) -> None:
     )
 
 
-def transfer(data: Path, out: Path, settings: list[str]) -> None:
-    """50 windows of a new recording: from a model of the other twelve, with the encoder frozen, and from scratch."""
+def transfer(data: Path, out: Path, settings: list[str], only: list[int] | None = None) -> None:
+    """50 windows of a recording that a model of the other twelve has not seen: from that model, and from scratch, as long."""
     x, y, r = human(data)
-    rows = []
-    for target in (8, 10, 12):
-        learn = write_windows(out / "learn.h5", x[r != target], y[r != target], r[r != target])
-        base, _ = train(out, f"base{target}", [learn], *settings)
+    enough = [
+        int(k) for k in np.unique(r) if (r == k).sum() >= 70 and 10 <= (y[r == k] == 1).sum() <= (r == k).sum() - 10
+    ]
+    small, rows = ["batch_size=32"], []
+    for target in only or enough:
+        own_out = out / f"transfer{target}"
+        own_out.mkdir(exist_ok=True)
+        learn = write_windows(own_out / "learn.h5", x[r != target], y[r != target], r[r != target])
+        base, _ = train(own_out, "base", [learn], "--set", "steps=200", *small)
         rng = np.random.default_rng(target)
         mine = rng.permutation(np.flatnonzero(r == target))
-        own = write_windows(out / "own.h5", x[mine[:50]], y[mine[:50]], r[mine[:50]])
-        test = write_windows(out / "test.h5", x[mine[50:]], y[mine[50:]], r[mine[50:]])
+        own = write_windows(own_out / "own.h5", x[mine[:50]], y[mine[:50]], r[mine[:50]])
+        test = write_windows(own_out / "test.h5", x[mine[50:]], y[mine[50:]], r[mine[50:]])
         truth = y[mine[50:]]
-        scores = [evaluate_windows(scored(out, base, test), truth)]
-        short = ["--set", "steps=200"]
-        for name, options in (
-            ("warm", ("--from", base)),
-            ("frozen", ("--from", base, "--set", "freeze_encoder=true")),
-            ("scratch", ()),
-        ):
-            model, _ = train(out, f"{name}{target}", [own], *map(str, options), *short)
-            scores.append(evaluate_windows(scored(out, model, test), truth))
+        scores = [evaluate_windows(scored(own_out, base, test), truth)]
+        for name, options in (("from", ("--from", base)), ("scratch", ())):
+            model, _ = train(own_out, name, [own], *map(str, options), "--set", "steps=100", *small, *settings[1:])
+            scores.append(evaluate_windows(scored(own_out, model, test), truth))
         rows.append([(s.f1, s.auc or np.nan) for s in scores])
-        told = ", ".join(
-            f"{n} F1 {s.f1:.3f} AUC {s.auc:.3f}"
-            for n, s in zip(("as it is", "from it", "frozen", "scratch"), scores, strict=True)
+        told = ", ".join(f"{n} F1 {s.f1:.3f} AUC {s.auc:.3f}" for n, s in zip(_WAYS, scores, strict=True))
+        print(f"  recording {target}, {len(truth)} windows to test: {told}", flush=True)
+    _tell_transfer(np.array(rows))
+
+
+_WAYS = ("as it is", "from it", "scratch")
+
+
+def _tell_transfer(rows: np.ndarray) -> None:
+    """Mean and spread over recordings, and in how many of them the model helps."""
+    for i, way in enumerate(_WAYS):
+        (f1, auc), (f1_sd, auc_sd) = rows[:, i].mean(axis=0), rows[:, i].std(axis=0)
+        print(f"transfer, {way}: F1 {f1:.3f} ± {f1_sd:.3f}, AUC {auc:.3f} ± {auc_sd:.3f} over {len(rows)} recordings")
+    for j, score in enumerate(("F1", "AUC")):
+        gain = rows[:, 1, j] - rows[:, 2, j]
+        more, same = int((gain > 1e-9).sum()), int((np.abs(gain) <= 1e-9).sum())
+        print(
+            f"  from the model against scratch, {score}: {gain.mean():+.3f}; better in {more}, alike in {same} of {len(gain)}"
         )
-        print(f"  recording {target}: {told}", flush=True)
-    mean = np.mean(rows, axis=0)
-    print(
-        "transfer: "
-        + ", ".join(
-            f"{n} F1 {f:.3f} AUC {a:.3f}"
-            for n, (f, a) in zip(("as it is", "from it", "frozen", "scratch"), mean, strict=True)
-        )
-    )
 
 
 PARTS = {"windows": windows, "few": few, "once": once, "trace": trace, "transfer": transfer}
@@ -224,8 +230,10 @@ if __name__ == "__main__":
     parser.add_argument(
         "--steps", type=int, help="optimiser steps, on a machine that is too busy for times to mean anything"
     )
+    parser.add_argument("--recordings", type=int, nargs="+", help="of the part transfer: these alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     chosen = [] if options.steps is None else ["--set", f"steps={options.steps}"]
     for part in options.parts:
-        PARTS[part](options.data, options.out, chosen)
+        more = {"only": options.recordings} if part == "transfer" else {}
+        PARTS[part](options.data, options.out, chosen, **more)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QWidget
 
@@ -36,6 +37,7 @@ class SignalSource(Tab):
         self._thread, self._child = Thread(self), Child(self)
         self._job = Slot(session.jobs)
         self._target: Path | None = None
+        self._radius: list[str] = []
         self.measure = ActionButton(
             "Measure along the tracks", primary=True,
             tooltip="Brightness, size, speed and neighbours of every nucleus in every frame, in physical units.",
@@ -104,6 +106,10 @@ class SignalSource(Tab):
         image, nuclei = session.scaled_image(), session.annotations()
         tracks, self._target = folder / "tracks.geff", folder / "measured.csv"
         file, spacing, interval = session.file, image.spacing, image.interval_s
+        # of nuclei that a network found only the centre is known; the project knows how large they usually are
+        bare = nuclei.labels is None and not np.isfinite(nuclei.radius_um).any()
+        diameter = session.diameter_um if bare else None
+        self._radius = [] if diameter is None else ["--radius-um", f"{diameter / 2:g}"]
 
         def prepare() -> Handover:
             write_annotations(tracks, nuclei, spacing=spacing, interval_s=interval)
@@ -119,7 +125,7 @@ class SignalSource(Tab):
             self.refresh()
             return
         tracks = self._target.with_name("tracks.geff")
-        arguments = ["signals", str(given.path), str(tracks), "-o", str(self._target), *given.options]
+        arguments = ["signals", str(given.path), str(tracks), "-o", str(self._target), *given.options, *self._radius]
         self._child.start(arguments, self._target.with_suffix(".log"))
         self.refresh()
 

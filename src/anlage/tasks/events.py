@@ -112,9 +112,10 @@ class EventsTask:
     name: ClassVar[str] = "events"
     title: ClassVar[str] = "Events"
     minutes: ClassVar[float] = 1.0
-    most_steps: ClassVar[int] = 600
+    most_steps: ClassVar[int] = 480
     looks: ClassVar[int] = 8
     tie: ClassVar[float] = 0.02
+    mixes: ClassVar[bool] = True
     rate_from_model: ClassVar[float] = 5e-4
     """A few dozen examples are learnt by heart at a higher rate, and what the model knew is forgotten."""
     use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"

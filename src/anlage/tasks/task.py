@@ -135,6 +135,8 @@ class Task(Protocol):
     adapted: ClassVar[tuple[str, ...]]
     """Those of `inherited` that may be set otherwise all the same: the weights that fit are taken over (`adopt`)."""
 
+    mixes: ClassVar[bool]
+    """Whether a training from a model ends halfway between both, where held-out examples are told no worse so; never without it."""
     rate_from_model: ClassVar[float]
     """Highest learning rate from a model's weights, where the user sets none; half of the usual one without it."""
 

@@ -1,4 +1,4 @@
-"""After the last look, where a task wants it: a few more steps that learn from everything, the held-out examples too."""
+"""After the last look: which weights to judge, and, where a task wants it, a few steps that learn from everything."""
 
 from __future__ import annotations
 
@@ -9,13 +9,27 @@ from anlage.tasks.task import Examples
 from anlage.training.arithmetic import Purpose, reseed
 from anlage.training.checkpoint import Record
 from anlage.training.job import Job
+from anlage.training.learner import Learner
 from anlage.training.preparation import learner_from, task_config
 from anlage.training.schedule import decay_at, learning_rate_at
 
-__all__ = ["learn_from_everything", "share_of_everything"]
+__all__ = ["learn_from_everything", "settle", "share_of_everything"]
 
 _RATE = 0.25
 """Highest learning rate over that of the training."""
+
+
+def settle(job: Job, examples: Examples, learner: Learner) -> None:
+    """Take the best weights; of a training from a model halfway back to it, if held-out examples are told no worse so."""
+    learner.use_best()
+    mixed = learner.mixture()
+    if mixed is None:
+        return
+    with torch.no_grad():
+        plain, half = (job.task.validate(network, examples).loss for network in (learner.average, mixed))
+    if half <= plain:
+        learner.average.load_state_dict(mixed.state_dict())
+        job.note("The weights lie halfway between the model that the training started from and what was learnt.")
 
 
 def share_of_everything(job: Job) -> float:

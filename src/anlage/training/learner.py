@@ -53,6 +53,8 @@ class Learner:
         self.average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.best: dict[str, torch.Tensor] = {}
         """The average's tensors at the best look; empty before it."""
+        self.start: dict[str, torch.Tensor] = {}
+        """Weights of the model that the training starts from, where they are to be mixed in at the end; else empty."""
         self._config, self._world, self._device = config, world, device
         self._frozen = _freeze(network) if config.freeze_encoder else []
         self._spread = world.spread(network, device)
@@ -115,8 +117,8 @@ class Learner:
         if self.best:
             self.average.load_state_dict(self.best)
 
-    def start_from(self, weights: Mapping[str, Any], source: str) -> None:
-        """Take over the weights of a model.
+    def start_from(self, weights: Mapping[str, Any], source: str, *, remember: bool = False) -> None:
+        """Take over the weights of a model; remember them where they are wanted at the end.
 
         Raises
         ------
@@ -135,12 +137,30 @@ class Learner:
             )
         self.network.load_state_dict(given)
         self.average.load_state_dict(given)
+        if remember:
+            self.start = {name: tensor.detach().clone() for name, tensor in self.average.state_dict().items()}
+
+    def mixture(self) -> nn.Module | None:
+        """Halfway between the model that the training started from and what it has learnt; None where that is not remembered.
+
+        Of few examples a network learns much that holds for these alone; halfway, most of that is gone, and most of what it
+        gained is there (Wortsman et al. 2022, arXiv:2109.01903).
+        """
+        if not self.start:
+            return None
+        mixed = copy.deepcopy(self.average)
+        own = self.average.state_dict()
+        mixed.load_state_dict(
+            {n: t if not t.is_floating_point() else (t + self.start[n].to(t.device)) / 2 for n, t in own.items()}
+        )
+        return mixed
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Everything to remember, by name."""
         found = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         found |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         found |= {f"best.{k}": v for k, v in self.best.items()}
+        found |= {f"start.{k}": v for k, v in self.start.items()}
         for name, parameter in self.network.named_parameters():
             state = self._optimiser.state[parameter]
             found |= {f"adamw.{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
@@ -167,9 +187,10 @@ class Learner:
                 "The checkpoint is of another network than this run's settings make; it was changed from outside, "
                 "or by another version of anlage. Delete it to train this run from the start."
             ) from error
-        best = _beginning(tensors, "best.")
         own = self.average.state_dict()
-        self.best = {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in best.items()}
+        for kept, prefix in (("best", "best."), ("start", "start.")):
+            found = _beginning(tensors, prefix)
+            setattr(self, kept, {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in found.items()})
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for p in self.network.parameters() if p.requires_grad]

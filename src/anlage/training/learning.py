@@ -16,7 +16,7 @@ from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
-from anlage.training.closing import learn_from_everything, share_of_everything
+from anlage.training.closing import learn_from_everything, settle, share_of_everything
 from anlage.training.finishing import evidence_of, keep_held_out, show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
@@ -115,9 +115,10 @@ class _Training:
         job = self._job
         if not job.world.is_first:
             return None
-        self._learner.use_best()
         reseed(self._config.seed, Purpose.FINISH)
         with self._breaking_off():
+            with running_on(self._device, self._number):
+                settle(job, self._examples, self._learner)
             evidence = self._evidence()
             keep_held_out(job, self._examples, self._learner.average, evidence)
             network = learn_from_everything(

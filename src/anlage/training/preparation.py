@@ -91,7 +91,8 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
     learner = Learner(network, training, job.world, device)
     model = _start_model(job) if fresh else None
     if model is not None:
-        learner.start_from(_weights(job, model, network), str(model.path))
+        remember = bool(getattr(job.task, "mixes", False))
+        learner.start_from(_weights(job, model, network), str(model.path), remember=remember)
         job.note(f"Starting from the weights of {model.card.name}.")
     return learner
 

@@ -20,6 +20,7 @@ from anlage.tasks import TASKS
 from anlage.tasks.events import EventsConfig
 from anlage.tasks.events_material import SignalFiles
 from anlage.tasks.task import Setting
+from anlage.training.checkpoint import load_checkpoint
 from anlage.training.loop import train
 from anlage.training.run import Run
 
@@ -70,7 +71,7 @@ def test_of_a_single_recording_the_end_is_held_out_and_that_is_said(tmp_path):
 def test_the_plan_says_what_the_windows_are(tmp_path):
     plan = prepared(tmp_path, bumps(120, 0)).plan
     assert (plan.kind, plan.window, plan.direction) == ("repeated", 120, -1)
-    assert plan.onset == pytest.approx(0.26, abs=0.05)
+    assert plan.onset == pytest.approx(0.26, abs=0.01)
     assert plan.scales[0].how == "noise"
 
 
@@ -142,7 +143,7 @@ def test_tracks_are_told_with_their_times(tmp_path):
     values[0, :, 2:] = np.nan
     few = track_events(load_model(run.target_path), replace(test.select(np.arange(3)), values=values))
     assert (few.classes[0], few.probability[0]) == (2, pytest.approx(1 / 3))
-    assert few.probability[1:] == pytest.approx(told.probability[1:3])
+    assert few.probability[1:] == pytest.approx(told.probability[1:3], abs=0.01)
 
 
 def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(windows_model, tmp_path):
@@ -174,6 +175,32 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
     }
     assert rates == {"frozen": pytest.approx(5e-4), "still": pytest.approx(1e-12)}
     assert first_loss("still") < 0.5 * first_loss("fresh")
+
+
+def test_from_a_model_it_ends_halfway_unless_that_is_worse(windows_model, tmp_path):
+    write_signals(tmp_path / "w.h5", bumps(60, 3))
+    theirs = windows_model.weights()
+    said = "The weights lie halfway between the model that the training started from and what was learnt."
+
+    def trained(name: str, file: str, *settings: str):
+        run = Run.create(
+            tmp_path / name, "events", [tmp_path / file], ["everything=0", *settings], start_from=windows_model.path
+        )
+        train(run)
+        return run, [event.text for event in run.events()[0] if event.event == "note"]
+
+    run, notes = trained("alike", "w.h5", "steps=12", "average_decay=0")
+    last = load_checkpoint(run.checkpoint_path)[0]
+    ours = load_model(run.target_path).weights()
+    assert said in notes
+    for name in theirs:
+        assert ours[name] == pytest.approx((theirs[name] + last[f"best.{name}"].numpy()) / 2, abs=1e-6)
+    assert any(np.abs(last[f"best.{name}"].numpy() - theirs[name]).max() > 1e-3 for name in theirs)
+    # events that go the other way: what the model knew is wrong here
+    turned = bumps(120, 5)
+    write_signals(tmp_path / "t.h5", replace(turned, scores=1 - turned.scores))
+    _, notes = trained("turned", "t.h5", "steps=60", "learning_rate=0.004")
+    assert said not in notes
 
 
 def test_at_the_end_it_learns_from_what_was_held_out_and_keeps_what_it_said_before(tmp_path):
