@@ -37,11 +37,11 @@ def uncalibrated(seen: Mapping[str, float], when: str = "before the training was
     )
 
 
-def evidence_of(task: Any, network: torch.nn.Module, examples: Examples) -> Evidence:
-    """What held-out data say of finished weights, and of the tracks that they make where a task's answers make tracks."""
+def evidence_of(task: Any, network: torch.nn.Module, examples: Examples, *, tracks: bool = True) -> Evidence:
+    """What held-out data say of finished weights, and, where `tracks` is wanted and a task's answers make some, of these."""
     evidence: Evidence = task.finish(network, examples)
     followed = getattr(task, "followed", None)
-    if followed is None:
+    if followed is None or not tracks:
         return evidence
     return evidence.model_copy(update={"tracking": fitted_tempering(followed(network, examples, evidence))})
 

@@ -321,10 +321,10 @@ class _Training:
         heard = [None if v < 0 else v for v in self._job.world.first_says(*said, device=self._device)]
         self._note(steps=heard[0], validate_every=heard[1], validated_step=heard[2])
 
-    def _evidence(self) -> Evidence:
+    def _evidence(self, *, tracks: bool = True) -> Evidence:
         try:
             with torch.no_grad(), running_on(self._device, self._number):
-                return evidence_of(self._job.task, self._learner.average, self._examples)
+                return evidence_of(self._job.task, self._learner.average, self._examples, tracks=tracks)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -338,7 +338,7 @@ class _Training:
         if 2 * self._pace.look_s < _STOP_CALIBRATION_S:
             reseed(self._config.seed, Purpose.FINISH)
             with suppress(StopRequestedError), self._job.stopping.breaking_off(_STOP_CALIBRATION_S):
-                return self._evidence()
+                return self._evidence(tracks=False)
         self._job.note("Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate.")
         return uncalibrated(self._record.best_metrics)
 
