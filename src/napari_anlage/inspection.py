@@ -28,7 +28,7 @@ from napari_anlage import fixes, overlay
 from napari_anlage.belonging import Belonging
 from napari_anlage.editor import Editor
 from napari_anlage.session import Session
-from napari_anlage.track_results import taken_scores
+from napari_anlage.track_results import broken_links, keep_broken, taken_scores
 from napari_anlage.wording import plural
 
 __all__ = ["Inspection", "unjudged"]
@@ -56,7 +56,8 @@ class Inspection(Belonging):
         """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
         self._scores: tuple[tuple[Path, int], TrackScores] | None = None
         self.broken: set[tuple[int, int]] = set()
-        """Links that the user broke: they are not proposed again."""
+        """Links that the user broke in this project: they are not proposed again."""
+        self._folder: Path | None = None
 
     @classmethod
     def of(cls, session: Session) -> Inspection:
@@ -144,12 +145,22 @@ class Inspection(Belonging):
         document, spacing = self.document, self.session.scaled_image().spacing
         nuclei, revision = document.nuclei, document.revision
         one, other = (set(map(tuple, table.links.tolist())) for table in (before, nuclei))
-        self.broken = (self.broken | (one - other)) - other
+        self._remember(one - other, other)
         ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken)
         if spacing is None or not ids or not unjudged(nuclei):
             return None
         kept = taken_scores(self.session.folder)
         return lambda: (revision, decide_around(nuclei, spacing, ids, forbidden, self._read(kept)))
+
+    def _remember(self, gone: set[tuple[int, int]], there: set[tuple[int, int]]) -> None:
+        """Links that are gone were broken, also in a later session; those that are there again were not."""
+        folder = self.session.folder
+        if folder != self._folder:
+            self._folder, self.broken = folder, broken_links(folder)
+        broken = (self.broken | gone) - there
+        if broken != self.broken:
+            self.broken = broken
+            keep_broken(folder, broken)
 
     @property
     def decides_by(self) -> str:

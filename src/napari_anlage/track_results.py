@@ -7,13 +7,14 @@
                         NAME.geff         the tracks, once they are found
                         NAME.npz          what was known of every candidate
                         taken.txt         NAME of the tracks that were taken into the project last
+                        broken.txt        links that the user broke, mother and daughter in a line: they are not proposed again
 """
 
 from __future__ import annotations
 
 import datetime
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +31,8 @@ __all__ = [
     "TrackOrder",
     "TrackRecord",
     "TrackResult",
+    "broken_links",
+    "keep_broken",
     "load_tracks",
     "note_taken",
     "place_tracks",
@@ -38,7 +41,7 @@ __all__ = [
 ]
 
 FOLDER = "tracks"
-_TAKEN = "taken.txt"
+_TAKEN, _BROKEN = "taken.txt", "broken.txt"
 SHOWN = ("method", "gaps", "radius_um")
 """Settings that a tracking can be told."""
 
@@ -173,6 +176,25 @@ def taken_scores(folder: Path) -> Path | None:
         return None
     path = folder / FOLDER / f"{Path(name.strip()).name}.npz"
     return path if path.is_file() else None
+
+
+def keep_broken(folder: Path, links: Iterable[tuple[int, int]]) -> None:
+    """Remember the links that the user broke, so that no later session proposes them again."""
+    path = folder / FOLDER / _BROKEN
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{_BROKEN}")
+    part.write_text("".join(f"{mother} {daughter}\n" for mother, daughter in sorted(links)), encoding="utf-8")
+    part.replace(path)
+
+
+def broken_links(folder: Path) -> set[tuple[int, int]]:
+    """Links that the user broke in this project; what is damaged is passed over."""
+    try:
+        lines = (folder / FOLDER / _BROKEN).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return set()
+    words = [line.split() for line in lines]
+    return {(int(a), int(b)) for a, b in (two for two in words if len(two) == 2) if a.isdigit() and b.isdigit()}
 
 
 def load_tracks(result: TrackResult, shape_tzyx: Sequence[int]) -> Annotations:

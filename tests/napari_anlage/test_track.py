@@ -12,7 +12,7 @@ from anlage.synthetic.planting import lineages
 from napari_anlage import overlay
 from napari_anlage.colouring import Colouring
 from napari_anlage.inspection import Inspection
-from napari_anlage.track_results import taken_scores
+from napari_anlage.track_results import broken_links, taken_scores
 
 pytestmark = pytest.mark.viewer
 SHAPE = (6, 20, 100, 100)
@@ -80,6 +80,12 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     expected = decide_around(document.nuclei, truth_spacing(session), broken, [broken], scores)
     np.testing.assert_array_equal(decision.added, expected.added)
     np.testing.assert_array_equal(decision.probability, expected.probability)
+    # a link that was broken stays so in a later session, until it is there again
+    assert broken_links(session.folder) == {broken}
+    later = Inspection(session)
+    assert later.surroundings(document.nuclei) is None
+    later.surroundings(before)
+    assert later.broken == {broken}
     taken_scores(session.folder).unlink()
     assert inspection.decides_by.startswith("by distance and motion, as nothing was kept")
     by_distance = inspection.surroundings(before)()[1]
