@@ -42,6 +42,11 @@ class Augmentation(Frozen):
     dimming: Annotated[float, Ge(0), Le(5)] = 1.0
     """Largest dimming with depth: brightness falls by up to exp(−dimming) from one side to the other."""
 
+    def scaled(self, by: float) -> Augmentation:
+        """The same with every change of brightness and size so many times as large; turning and mirroring stay."""
+        changes = ("scale", "gamma", "gain", "offset", "noise", "dimming")
+        return Augmentation.model_validate({**self.model_dump(), **{n: by * getattr(self, n) for n in changes}})
+
     @classmethod
     def none(cls) -> Augmentation:
         """Leave every example as it is."""

@@ -51,6 +51,8 @@ class NucleiConfig(Frozen):
     """Channels of the network's finest level; each coarser level has twice as many."""
     levels: Annotated[int, Ge(1), Le(5)] = 3
     """Levels of the network."""
+    variation: Annotated[float, Ge(0), Le(2)] = 1.0
+    """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope."""
 
 
 class NucleiPlan(Frozen):

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 __all__ = ["REACH", "assign"]
 
-REACH = 0.75
+REACH = 0.5
 """A voxel whose vote lies farther than this from every centre, in nucleus diameters, belongs to none."""
 
 

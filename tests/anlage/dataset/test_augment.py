@@ -165,3 +165,22 @@ def test_on_a_gpu_the_same_draw_moves_the_same_way() -> None:
         first, second = (shade(there[0], torch.Generator(device).manual_seed(1), Augmentation()) for _ in range(2))
         assert first.is_cuda
         assert torch.equal(first, second)
+
+
+def test_less_variation_changes_brightness_and_size_less_and_turns_as_far():
+    usual = Augmentation()
+    half, still = usual.scaled(0.5), usual.scaled(0.0)
+    image = torch.rand((1, 1, 4, 16, 16), generator=torch.Generator().manual_seed(0))
+
+    def change(by: Augmentation) -> float:
+        return float((shade(image, torch.Generator().manual_seed(1), by) - image).abs().mean())
+
+    assert change(still) == 0
+    assert 0 < change(half) < 0.8 * change(usual)
+    assert (half.rotate_degrees, half.flip, half.flip_z) == (usual.rotate_degrees, usual.flip, usual.flip_z)
+    sizes = [
+        torch.linalg.det(draw(torch.Generator().manual_seed(2), 8, by).matrix).abs() for by in (usual, half, still)
+    ]
+    assert (
+        float(sizes[2].log().abs().max()) < 1e-5 < float(sizes[1].log().abs().max()) < float(sizes[0].log().abs().max())
+    )

@@ -165,6 +165,14 @@ def test_a_short_training_separates_what_touches(examples):
     assert 0 < evidence.thresholds["inside"] < 1
 
 
+def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
+    stores = [frames.store for frames in (*examples.train, *examples.validation)]
+    less = TASK.prepare(stores, NucleiConfig(head="instances", variation=0.5), setting(tmp_path))
+    assert less.augmentation.noise == pytest.approx(examples.augmentation.noise / 2)
+    none = TASK.prepare(stores, NucleiConfig(head="instances", variation=0.5), setting(tmp_path, augment=False))
+    assert none.augmentation.noise == 0
+
+
 def test_weights_of_a_model_of_centres_are_taken_over(examples):
     torch.manual_seed(0)
     plan = examples.plan.model_copy(update={"head": "centres"})
