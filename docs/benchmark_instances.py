@@ -48,13 +48,11 @@ def main() -> None:
     parser.add_argument(
         "--turns", type=int, default=1, help="copies over which a prediction is averaged: 1, 4, 8 or 16"
     )
-    parser.add_argument("--more", type=int, default=0, help="steps of a second training that goes on from the first")
     parser.add_argument("--embryos", default=",".join(EMBRYOS))
     parser.add_argument("--only", choices=("classical", "network", "table"))
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     length = f"{options.minutes:g} min" if options.steps is None else f"{options.steps} steps"
-    length += f" and {options.more}" if options.more else ""
     kinds = {
         "classical": (classical, ""),
         "network": (network, f", {length}" + (f", {options.turns} turns" if options.turns > 1 else "")),
@@ -143,11 +141,6 @@ def network(options: argparse.Namespace, embryo: str) -> dict:
     run = options.work / f"run-{embryo}-{length.replace('=', '-')}"
     if not list(run.glob("*.anlage")):
         anlage("train", "nuclei", *stores, "-o", run, "--set", *SETTINGS, length)
-    if options.more:
-        first, run = run, run.with_name(f"{run.name}-and-{options.more}")
-        if not list(run.glob("*.anlage")):
-            steps = f"steps={options.more}"
-            anlage("train", "nuclei", *stores, "-o", run, "--from", first, "--set", *SETTINGS, steps)
     found = outlined(options, embryo, run)
     finished = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
     return {**found, "steps": finished["step"], "seconds": finished["seconds"]}

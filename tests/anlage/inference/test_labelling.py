@@ -11,7 +11,7 @@ import pytest
 
 from anlage.axes import Box
 from anlage.errors import AnlageError
-from anlage.inference import labelling
+from anlage.inference import labelling, loading
 from anlage.inference.joining import Pieces, number_objects
 from anlage.inference.labelling import Settings, prepare_labeller
 from anlage.overlaps import Overlaps
@@ -36,7 +36,7 @@ def oracle(monkeypatch):
 
         return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 
-    monkeypatch.setattr(labelling, "network_of", network_of)
+    monkeypatch.setattr(loading, "network_of", network_of)
 
 
 def labeller(scene, monkeypatch, core, *, settings=None, **about):
@@ -47,7 +47,7 @@ def labeller(scene, monkeypatch, core, *, settings=None, **about):
 
 def joined(made, shape, smallest=1.0, t=0, order=None):
     pieces = [made.piece(t, tile) for tile in made.tiles]
-    numbering = number_objects(pieces, 1 / np.array([made.diameter_um] * 3), smallest)
+    numbering = number_objects(pieces, 1 / np.array([made.loaded.diameter_um] * 3), smallest)
     result = np.full(shape, -1, dtype=np.int64)
     for piece in pieces:
         spans = piece.box.slices[1:]

@@ -13,7 +13,7 @@ import pytest
 
 from anlage import AnlageError, labels_of, open_label_image, open_maps, write_image
 from anlage.cli import main
-from anlage.inference import labelling
+from anlage.inference import labelling, loading
 from anlage.overlaps import Overlaps
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).with_name("oracle.py"))
@@ -41,7 +41,7 @@ def oracle(monkeypatch):
 
         return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 
-    monkeypatch.setattr(labelling, "network_of", network_of)
+    monkeypatch.setattr(loading, "network_of", network_of)
     monkeypatch.setattr(labelling, "_CORES", (24,))
 
 
@@ -55,7 +55,7 @@ def predicted(folder, out, *more):
 def kept(folder):
     """Maps of a part of frame 1, in several tiles."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labelling, "network_of", None)
+        patch.setattr(loading, "network_of", None)
         oracle.__wrapped__(patch)
         assert predicted(folder, folder / "maps.zarr", "--maps", "--region", "1:7,4:60,0:64") == 0
     return open_maps(folder / "maps.zarr")
