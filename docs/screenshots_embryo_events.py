@@ -72,7 +72,7 @@ class Onlooker(MovieUser):
         wait(lambda: tab.preview.tracks is not None or tab.status.kind == "error", LONG_S)
         print(tab.status.plain)
         tab.accept.button.click()
-        self.picture("embryo-events-tracks", tab.status)
+        self.picture("embryo-events-tracks", tab.run)
 
     def measure(self) -> None:
         """Measure along the tracks, by a child process."""

@@ -62,8 +62,8 @@ class EventsConfig(Frozen):
     """Most noise that is added, in parts of a signal's spread (with augment)."""
     flip_sign: bool = False
     """Show every second example upside down: for events of either direction (with augment)."""
-    everything: Annotated[float, Ge(0), Le(1)] = 0.25
-    """At the end, after the network was judged and calibrated on the held-out examples, learn from these too, for so many more steps, as a part of those before. 0: never."""
+    everything: Annotated[float, Ge(0), Le(1)] = 0.0
+    """At the end, after the network was judged and calibrated on the held-out examples, learn from these too, for so many more steps, as a part of those before. 0: never: the probabilities, calibrated before, then fit the weights."""
 
 
 class EventsPlan(Frozen):
@@ -112,7 +112,7 @@ class EventsTask:
     name: ClassVar[str] = "events"
     title: ClassVar[str] = "Events"
     minutes: ClassVar[float] = 1.0
-    most_steps: ClassVar[int] = 480
+    most_steps: ClassVar[int] = 600
     looks: ClassVar[int] = 8
     tie: ClassVar[float] = 0.02
     mixes: ClassVar[bool] = True
