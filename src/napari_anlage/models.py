@@ -57,13 +57,19 @@ class Choice:
             card = read_card(path)
         except AnlageError as error:
             return cls(str(path), name, problem=str(error), training=training, path=path)
-        wanted = (card.task, card.head) == ("nuclei", "centres")
-        problem = "" if wanted else f"The model '{name}' is for {card.task} {card.head}; choose one that finds centres."
+        problem = ""
+        if card.task != "nuclei":
+            problem = f"The model '{name}' is for {card.task}; choose one that finds or outlines nuclei."
         return cls(str(path), name, card, problem, training, path)
 
     @property
     def is_classical(self) -> bool:
         return self.argument == CLASSICAL
+
+    @property
+    def paints(self) -> str:
+        """What it paints, ``instances`` or ``classes``; empty: it finds centres."""
+        return "" if self.card is None or self.card.head == "centres" else self.card.head
 
     @property
     def id(self) -> str:
@@ -90,6 +96,11 @@ class Choice:
                 "Finds bright blobs of one size: a first proposal at once, nothing is learnt. Its probabilities only rank."
             ]
         said = [_learnt(card, self.training), _how_good(card, self.training), _probabilities(card)]
+        if self.paints:
+            said[:0] = [f"Paints {'objects' if self.paints == 'instances' else 'classes'}, voxel by voxel."]
+            said = (
+                said if self.paints == "instances" else said[:-1]
+            )  # classes have no probabilities that were calibrated
         return ["Comes with the program, for first proposals.", *said] if self.argument == STARTER else said
 
 
@@ -138,6 +149,8 @@ def _learnt(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an
 
 def _how_good(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an option
     metrics = card.evidence.metrics
+    if card.head == "classes" and "dice" in metrics:
+        return f"Dice {metrics['dice']:.2f}, the mean of its classes, on {card.evidence.held_out}."
     if "f1" not in metrics:
         return "How good it is was not measured yet." if training else "How good it is could not be measured."
     counts = [metrics.get(name) for name in ("tp", "fp", "fn")]

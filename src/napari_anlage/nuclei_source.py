@@ -107,7 +107,11 @@ class NucleiSource(QWidget):
         return [Source("The project's nuclei", about, lambda: known, from_document=True)]
 
     def _predictions(self) -> list[Source]:
-        found = [result for result in results(self._session.folder) if result.state == "finished"]
+        found = [
+            result
+            for result in results(self._session.folder)
+            if result.state == "finished" and not result.record.paints
+        ]
         return [
             Source(
                 f"Prediction {result.title}", f"Its nuclei from a probability of {result.record.threshold:.2f} on.",
@@ -123,7 +127,7 @@ class NucleiSource(QWidget):
         except AnlageError:
             return []
         choices = [Choice.of(path) for path in project_models(session.folder)]
-        choices = [one for one in choices if not one.problem and not one.training]
+        choices = [one for one in choices if not one.problem and not one.training and one.paints != "classes"]
         return [
             Source(
                 f"Found by {one.name}",

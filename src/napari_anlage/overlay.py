@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage import Annotations, Box, DenseMap, TimeLapse
+from anlage import Annotations, Box, DenseMap, LabelledPart, TimeLapse
 from napari_anlage.grid import Grid, axes_named, default_axes
 
 __all__ = [
@@ -33,6 +33,8 @@ __all__ = [
     "show_centres",
     "show_depth",
     "show_heatmap",
+    "show_labels",
+    "show_painted",
     "spots",
     "world_unit",
 ]
@@ -180,6 +182,62 @@ def show_heatmap(
         contrast_limits=limits, metadata={_KEY: {"role": f"{role} heat-map", "model": model}},
         **grid.placed(grid.axes, origin, step),
     )  # fmt: skip
+
+
+def show_painted(
+    viewer: Any, grid: Grid, part: LabelledPart, n_channels: int, name: str, role: str = "preview labels"
+) -> Any:
+    """Show labels of a part of a frame over the image; a layer that shows others of the same part keeps its looks."""
+    origin = {"c": (n_channels - 1) / 2, **dict(zip("tzyx", map(float, part.box.start), strict=True))}
+    data = _as_layer(part.steady()[None], grid)
+    at = grid.placed(grid.axes, origin, {"c": float(n_channels)})
+    there = next((layer for layer in viewer.layers if role_of(layer) == role), None)
+    if there is not None and there.data.shape == data.shape and np.allclose(there.translate, at["translate"]):
+        there.data, there.name = data, name
+        return there
+    return _add_labels(viewer, data, name, role, at)
+
+
+def show_labels(viewer: Any, grid: Grid, labels: TimeLapse, n_channels: int, name: str, role: str) -> Any:
+    """Show labels of a whole movie over the image, read from the disk plane by plane."""
+    import dask.array as da
+
+    planes = tuple(k if axis in "yx" else 1 for axis, k in zip(labels.axes, labels.data.shape, strict=True))
+    data = da.from_array(labels.data, chunks=planes, name=False, meta=np.empty(0, labels.dtype))
+    lengths = dict(zip("tzyx", labels.shape_tzyx, strict=True))
+    order = [axis for axis in grid.axes if axis in labels.axes and axis != "c"]
+    kept = [axis for axis in labels.axes if axis in order]
+    # an axis that one of the two lacks has length 1
+    data = data[tuple(slice(None) if axis in kept else 0 for axis in labels.axes)].transpose(
+        [kept.index(a) for a in order]
+    )
+    data = data.reshape([lengths.get(axis, 1) for axis in grid.axes])
+    at = grid.placed(grid.axes, {"c": (n_channels - 1) / 2}, {"c": float(n_channels)})
+    return _add_labels(viewer, data, name, role, at)
+
+
+def _add_labels(viewer: Any, data: Any, name: str, role: str, at: dict[str, Any]) -> Any:
+    before = next((layer for layer in viewer.layers if role_of(layer) == role), None)
+    looks = {} if before is None else {"opacity": before.opacity, "visible": before.visible}
+    contour = 0 if before is None else before.contour
+    active = viewer.layers.selection.active
+    remove(viewer, role)
+    layer = viewer.add_labels(
+        data, name=name, projection_mode="none", metadata={_KEY: {"role": role}}, **({"opacity": 0.5} | looks), **at
+    )
+    layer.contour = contour
+    viewer.layers.selection.active = active if active is None or active in viewer.layers else layer
+    return layer
+
+
+def _as_layer(tzyx: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
+    """Voxels (t, z, y, x) with the axes of a layer; a channel axis has length 1."""
+    have = [axis for axis in grid.axes if axis != "c"]
+    if any(n > 1 for axis, n in zip("tzyx", tzyx.shape, strict=True) if axis not in have):
+        raise ValueError(f"labels of shape {tzyx.shape} (t, z, y, x) do not fit the layer '{grid.name}' ({grid.axes})")
+    lengths = dict(zip("tzyx", tzyx.shape, strict=True)) | {"c": 1}
+    order = [*("tzyx".index(axis) for axis in have), *("tzyx".index(a) for a in "tzyx" if a not in have)]
+    return tzyx.transpose(order).reshape([lengths[axis] for axis in grid.axes])
 
 
 def new_points(viewer: Any, grid: Grid, image: TimeLapse, name: str) -> Any:

@@ -1,6 +1,7 @@
 """A prediction of what is in view, made by the command line in a child process: what to hand over, what comes back.
 
-Torch is never loaded here. The child is asked for every candidate down to a faint one, so that thresholds need no child.
+Torch is never loaded here. The child is asked for every candidate down to a faint one, or for what its network says of
+every voxel, so that thresholds need no child.
 """
 
 from __future__ import annotations
@@ -8,17 +9,17 @@ from __future__ import annotations
 import math
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from anlage import AnlageError, Annotations, Box, DenseMap, PredictionParts, TimeLapse
+from anlage import AnlageError, Annotations, Box, DenseMap, LabelMaps, PredictionParts, TimeLapse, open_maps
 from napari_anlage.handover import Handover, hand_over
 from napari_anlage.models import Choice
 from napari_anlage.proposals import Candidates
 
-__all__ = ["Preview", "Request", "prepare", "receive"]
+__all__ = ["PaintedPreview", "Preview", "Request", "prepare", "receive"]
 
-_FOUND = "found.geff"
+_FOUND, _MAPS = "found.geff", "maps.zarr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,19 @@ class Preview:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PaintedPreview:
+    """What came back of a model that paints: what its network says, from which labels are made, and what was assumed."""
+
+    model: Choice
+    maps: LabelMaps
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> int:
+        return int(self.maps.about.frame)
+
+
 def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
     """Hand the image over and give the arguments of the command line."""
     card, model = request.model.card, request.model.argument
@@ -81,12 +95,15 @@ def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
     offsets = () if card is None else tuple(int(offset) for offset in card.config.get("frames", ()))
     given = hand_over(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")
     here = given.frames[request.frame]
-    arguments = ["predict", model, str(given.path), "-o", str(folder / _FOUND), "--frames", f"{here}:{here + 1}"]
-    arguments += ["--all-candidates", "--parts-only", "--progress", "json", *given.options]
+    paints = bool(request.model.paints)
+    out = folder / (_MAPS if paints else _FOUND)
+    arguments = ["predict", model, str(given.path), "-o", str(out), "--frames", f"{here}:{here + 1}"]
+    arguments += ["--maps"] if paints else ["--all-candidates", "--parts-only"]
+    arguments += ["--progress", "json", *given.options]
     if not request.is_whole_frame:
         arguments += ["--region", ",".join(f"{low}:{high}" for low, high in request.box.ranges[1:])]
     arguments += how(request.channels, request.diameter_um, request.device)
-    if request.heatmap:
+    if request.heatmap and not paints:
         arguments += ["--heatmap", str(folder / "heatmap.zarr")]
     return arguments, given
 
@@ -98,9 +115,13 @@ def how(channels: tuple[int, ...] | None, diameter_um: float | None, device: str
     return options if device == "auto" else [*options, "--device", device]
 
 
-def receive(request: Request, given: Handover, folder: Path) -> Preview:
+def receive(request: Request, given: Handover, folder: Path) -> Preview | PaintedPreview:
     """Read what the child left, in frames and voxels of the whole image."""
     here = given.frames[request.frame]
+    if request.model.paints:
+        maps = open_maps(folder / _MAPS)
+        about = maps.about.model_copy(update={"frame": request.frame})
+        return PaintedPreview(request.model, replace(maps, about=about), tuple(map(_bare, about.notes)))
     found = PredictionParts.beside(folder / _FOUND).read(here)
     nuclei = found.nuclei.shifted((request.frame - here, 0, 0, 0))
     candidates = candidates_of(nuclei, request.model, (request.box,), request.image, found.diameter_um)

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_anlage.handover import Handover
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.jobs import Jobs, Slot
-from napari_anlage.preview import Preview, Request, prepare, receive
+from napari_anlage.preview import PaintedPreview, Preview, Request, prepare, receive
 from napari_anlage.wording import plural
 
 __all__ = ["Previewer"]
@@ -28,7 +28,7 @@ class Previewer(QObject):
     """
 
     done = Signal(object)
-    """A `Preview`; more may follow."""
+    """A `Preview` or `PaintedPreview`; more may follow."""
     ended = Signal()
     """That was the last one."""
     failed = Signal(object)
@@ -86,7 +86,7 @@ class Previewer(QObject):
         if self._folder is None:  # given up meanwhile
             self.stopped.emit()
             return
-        if isinstance(result, Preview):
+        if isinstance(result, Preview | PaintedPreview):
             self._clean()
             self.done.emit(result)
             if self._waiting:

@@ -5,6 +5,7 @@
     movie.anlage/predictions/NAME.json        what was asked for (Record); written before anything is predicted
                              NAME.geff        every candidate, once all frames are predicted
                              NAME.geff.parts/ frames that are finished, until then
+                             NAME.zarr        of models that paint: the labels, and tiles in NAME.zarr.parts/ until then
 """
 
 from __future__ import annotations
@@ -18,21 +19,23 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from anlage import AnlageError, Box, PredictionParts, TimeLapse, open_annotations
+from anlage import AnlageError, Box, PredictionParts, TimeLapse, open_annotations, open_label_image
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
 from napari_anlage.preview import how
 from napari_anlage.proposals import Candidates, joined
 from napari_anlage.records import keep_record, records, when
+from napari_anlage.thresholds import Thresholds
+from napari_anlage.wording import plural
 
-__all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "place", "results"]
+__all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "load_labels", "place", "results"]
 
 FOLDER = "predictions"
 _SCHEMA = 1
@@ -56,6 +59,8 @@ class Record(BaseModel):
     """First frame, and the one after the last."""
     arguments: tuple[str, ...]
     """Arguments of the command line, beginning with ``predict``."""
+    paints: str = ""
+    """What was painted, ``instances`` or ``classes``; empty: candidates were found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Order:
         As in `Request`.
     device
         Where to compute: ``auto``, ``cpu``, ``cuda:0`` …
+    thresholds
+        Of a model that paints.
     """
 
     model: Choice
@@ -79,6 +86,7 @@ class Order:
     channels: tuple[int, ...] | None = None
     diameter_um: float | None = None
     device: str = "auto"
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +96,18 @@ class Result:
     Parameters
     ----------
     path
-        Its table, which exists once it is finished.
+        Its table or its labels, which exist once it is finished.
     record
         What was asked for.
     """
 
     path: Path
     record: Record
+
+    @classmethod
+    def of(cls, path: Path, record: Record) -> Self:
+        """The result that lies beside a record."""
+        return cls(path.with_suffix(".zarr" if record.paints else ".geff"), record)
 
     @property
     def parts(self) -> PredictionParts:
@@ -112,7 +125,12 @@ class Result:
             return "running"
         if self.path.exists():
             return "finished"
-        return "stopped" if self.parts.done else "new"
+        return "stopped" if self.parts.n_done else "new"
+
+    @property
+    def unit(self) -> str:
+        """What is finished one after the other: frames, or tiles of them."""
+        return "tile" if self.record.paints else "frame"
 
     @property
     def title(self) -> str:
@@ -120,7 +138,7 @@ class Result:
         first, last = self.record.frames[0], self.record.frames[1] - 1
         frames = f"frame {first}" if first == last else f"frames {first}–{last}"
         state = self.state
-        far = "" if state == "finished" else f" · {state}, {len(self.parts.done)} done"
+        far = "" if state == "finished" else f" · {state}, {plural(self.parts.n_done, self.unit)} done"
         return f"{self.record.model} · {frames} · {when(self.record.created)}{far}"
 
 
@@ -129,7 +147,8 @@ def place(folder: Path, order: Order, given: Handover) -> Result:
     now = datetime.datetime.now().astimezone()
     bare = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in order.model.name).strip("-.")
     name = f"{now:%Y-%m-%d}-{bare}-{secrets.token_hex(2)}"
-    out = folder / FOLDER / f"{name}.geff"
+    paints = order.model.paints
+    out = folder / FOLDER / f"{name}{'.zarr' if paints else '.geff'}"
     model = order.model.argument
     out.parent.mkdir(parents=True, exist_ok=True)
     if order.model.training:  # the trainer replaces the file at its next look
@@ -143,12 +162,12 @@ def place(folder: Path, order: Order, given: Handover) -> Result:
         str(out),
         "--frames",
         f"{first}:{last + 1}",
-        "--all-candidates",
+        *(order.thresholds.options if paints else ["--all-candidates"]),
     ]
     arguments += [*given.options, *how(order.channels, order.diameter_um, order.device)]
     record = Record(
         created=now.isoformat(timespec="seconds"), model=order.model.name, model_id=order.model.id,
-        threshold=order.model.threshold, frames=order.frames, arguments=tuple(arguments),
+        threshold=order.model.threshold, frames=order.frames, arguments=tuple(arguments), paints=paints,
     )  # fmt: skip
     keep_record(record, out)
     return Result(out, record)
@@ -156,7 +175,7 @@ def place(folder: Path, order: Order, given: Handover) -> Result:
 
 def results(folder: Path) -> list[Result]:
     """The predictions of a project that have begun, newest first; what cannot be read is passed over."""
-    found = [Result(path, record) for path, record in records(folder / FOLDER, Record)]
+    found = [Result.of(path, record) for path, record in records(folder / FOLDER, Record)]
     return sorted(
         (result for result in found if result.state != "new"), key=lambda result: result.record.created, reverse=True
     )
@@ -190,6 +209,25 @@ def load(result: Result, image: TimeLapse) -> Candidates:
     radii = nuclei.radius_um[np.isfinite(nuclei.radius_um)]
     diameter_um = 2 * float(np.median(radii)) if len(radii) else 10.0 * float(image.spacing.x)
     return Candidates(record.model, record.model_id, nuclei, boxes, image.spacing, record.threshold, diameter_um)
+
+
+def load_labels(result: Result, image: TimeLapse) -> TimeLapse:
+    """The labels of a finished prediction, lazily.
+
+    Raises
+    ------
+    AnlageError
+        If they are not finished, cannot be read, or are not of this image.
+    """
+    if not result.path.exists():
+        raise AnlageError(f"The prediction '{result.path.stem}' is not finished yet; resume it.")
+    labels = open_label_image(result.path)
+    if labels.shape_tzyx != image.shape_tzyx:
+        raise AnlageError(
+            f"The labels '{result.path.stem}' have the shape (t, z, y, x) {labels.shape_tzyx}, and the image has "
+            f"{image.shape_tzyx}: they are of another image."
+        )
+    return labels
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from napari_anlage.jobs import Slot
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.proposals import Candidates
 from napari_anlage.result_list import ResultList
-from napari_anlage.results import Order, Result, command_line, load, place, results
+from napari_anlage.results import Order, Result, command_line, load, load_labels, place, results
 from napari_anlage.session import Session
 from napari_anlage.wording import plural, remaining
 
@@ -50,6 +50,8 @@ class RunAll(Tab):
 
     loaded = Signal(object)
     """Candidates of a result to be shown."""
+    painted = Signal(object, object)
+    """A `Result` of a model that paints, and its labels."""
 
     def __init__(self, session: Session, order: Callable[[tuple[int, int]], Order]) -> None:
         super().__init__()
@@ -164,8 +166,7 @@ class RunAll(Tab):
         self.progress.setVisible(busy)
         result = self.chosen
         state = "new" if result is None else result.state
-        none_yet = "No frame of it is finished yet."
-        self.show_button.allow(None if result and (result.parts.done or state == "finished") else none_yet, show=False)
+        self.show_button.allow(_not_yet(result), show=False)
         why = {"finished": "It is finished.", "running": "It is being predicted.", "new": "None is chosen."}.get(state)
         self.resume.allow("A movie is being predicted." if busy else why, show=False)
 
@@ -255,9 +256,10 @@ class RunAll(Tab):
         if total and self._child.busy:
             self.progress.setRange(0, total)
             self.progress.setValue(done)
-            self.progress.setFormat("frame %v of %m")
+            unit = "frame" if self._result is None else self._result.unit
+            self.progress.setFormat(f"{unit} %v of %m")
             left = event.get("seconds_left")
-            text = f"{done} of {plural(total, 'frame')}" + ("" if left is None else f", {remaining(left)}")
+            text = f"{done} of {plural(total, unit)}" + ("" if left is None else f", {remaining(left)}")
             if not self._stopping:
                 self.status.say(f"Predicting: {text}.", "info")
             self._job.update(done / total, text)
@@ -269,7 +271,7 @@ class RunAll(Tab):
         self._then = None
         if self._child.busy and self._result is not None and not self._stopping:
             self._stopping = True
-            self.status.say("Stopping; finished frames are kept …", "info")
+            self.status.say(f"Stopping; finished {self._result.unit}s are kept …", "info")
             self._result.parts.request_stop()
             QTimer.singleShot(_PATIENCE_MS, self._insist)
         elif self._thread.busy:
@@ -285,9 +287,9 @@ class RunAll(Tab):
         result, stopped, self._stopping = self._result, self._stopping, False
         self._job.end()
         if stopped and result is not None:
-            self.status.say(
-                f"Stopped; {len(result.parts.done)} of {plural(result.n_frames, 'frame')} are kept.", "warning"
-            )
+            of_all = "" if result.record.paints else f" of {plural(result.n_frames, 'frame')}"
+            n = result.parts.n_done
+            self.status.say(f"Stopped; {plural(n, result.unit) if not of_all else n}{of_all} are kept.", "warning")
         else:
             self.report(problem)
         self.refresh()
@@ -314,12 +316,31 @@ class RunAll(Tab):
     def _load(self, result: Result | None) -> None:
         if result is not None and not self._loading.busy:
             self.status.say("Reading the prediction …", "info")
-            self.attempt(lambda: self._loading.run(load, result, self._session.scaled_image()))
+            self.attempt(lambda: self._loading.run(_load, result, self._session.scaled_image()))
 
-    def _on_loaded(self, candidates: Candidates) -> None:
+    def _on_loaded(self, found: Candidates | tuple[Result, TimeLapse]) -> None:
+        if isinstance(found, tuple):
+            result, labels = found
+            self.status.say(f"The labels of {plural(result.n_frames, 'frame')} are shown.", "good")
+            self.painted.emit(result, labels)
+            return
+        candidates = found
         n = int((candidates.nuclei.probability >= candidates.threshold).sum())
         self.status.say(f"{plural(n, 'proposal')} in {plural(len(candidates.frames), 'frame')}.", "good")
         self.loaded.emit(candidates)
+
+
+def _load(result: Result, image: TimeLapse) -> Candidates | tuple[Result, TimeLapse]:
+    return (result, load_labels(result, image)) if result.record.paints else load(result, image)
+
+
+def _not_yet(result: Result | None) -> str | None:
+    """Why a result cannot be shown; None: it can."""
+    if result is not None and (result.state == "finished" or (result.parts.n_done and not result.record.paints)):
+        return None
+    return (
+        "It is not finished yet." if result is not None and result.record.paints else "No frame of it is finished yet."
+    )
 
 
 def _hand_over(image: TimeLapse, file: Path | None, folder: Path, report: Callable[[float, str], None]) -> Handover:

@@ -36,8 +36,7 @@ class Tuner(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
         self.spin = QDoubleSpinBox()
-        self.spin.setDecimals(decimals)
-        self.spin.setSingleStep(5 * 10.0**-decimals)
+        self.set_decimals(decimals)
         self.spin.setSuffix(unit)
         self.spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         self.spin.setFixedWidth(66)
@@ -66,6 +65,16 @@ class Tuner(QWidget):
         """What is chosen."""
         return float(self.spin.value())
 
+    @property
+    def is_moved(self) -> bool:
+        """Whether it stands elsewhere than where it goes back to."""
+        return bool(abs(self._home - self.value()) > 0.5 * 10.0 ** -self.spin.decimals())
+
+    def set_decimals(self, decimals: int) -> None:
+        """Show so many digits behind the point."""
+        self.spin.setDecimals(decimals)
+        self.spin.setSingleStep(5 * 10.0**-decimals)
+
     def show_value(self, value: float, home: float, low: float, high: float) -> None:
         """Set value, the value to go back to, and the ends; emits nothing."""
         self._home = home
@@ -81,7 +90,7 @@ class Tuner(QWidget):
 
     def _show_back(self) -> None:
         digits = self.spin.decimals()
-        self.back.setEnabled(abs(self._home - self.value()) > 0.5 * 10.0**-digits)
+        self.back.setEnabled(self.is_moved)
         self.back.setToolTip(f"Back to {self._home:.{digits}f}{self.spin.suffix()}")
 
     def _on_scale(self, value: float) -> int:

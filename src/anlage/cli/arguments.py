@@ -123,6 +123,11 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """A number from 0 on."""
+    return 0.0 if text.strip() in ("0", "0.0") else positive(text)
+
+
 def probability(text: str) -> float:
     """A number from 0 to 1."""
     try:

@@ -15,6 +15,7 @@ from anlage.cli.arguments import (
     device_option,
     found_path,
     heatmap_path,
+    not_negative,
     open_as_told,
     positive,
     probability,
@@ -140,8 +141,8 @@ def _configure_labels(parser: Parser) -> None:
         help="average over so many mirrored and turned copies: a little better, as many times slower (default: 1)",
     )
     group.add_argument(
-        "--smallest", type=positive, metavar="V",
-        help="leave out objects smaller than this, in µm³ (single planes: µm²; default: 3 %% of a typical one)",
+        "--smallest", type=not_negative, metavar="V",
+        help="leave out objects smaller than this, in µm³ (single planes: µm²; default: 3 %% of a typical one; 0 keeps all)",
     )  # fmt: skip
     group.add_argument(
         "--memory-gb",

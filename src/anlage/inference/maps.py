@@ -92,6 +92,8 @@ class LabelledPart:
         (N, 3) in voxels of the image.
     probability
         (N,) calibrated.
+    ids
+        (N,) numbers from 1 on that the objects have at every threshold, with gaps.
     """
 
     box: Box
@@ -99,9 +101,18 @@ class LabelledPart:
     sizes: npt.NDArray[np.int64]
     centres: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
+    ids: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def steady(self) -> npt.NDArray[Any]:
+        """The labels with `ids` for numbers, so that an object keeps its number while thresholds are tuned; classes as they are."""
+        if not len(self):
+            return self.labels
+        dtype = np.uint16 if self.ids.max() <= np.iinfo(np.uint16).max else np.uint32
+        table: npt.NDArray[Any] = np.concatenate([[0], self.ids]).astype(dtype)
+        return table[self.labels]
 
 
 def labels_of(
@@ -133,8 +144,8 @@ def labels_of(
         labels = np.zeros(box.shape[1:], dtype=np.min_scalar_type(max(about.classes)))
         for tile in maps.tiles:
             _put(labels, box, class_piece(tile, about.classes).labels, tile.box)
-        none = np.zeros(0)
-        return LabelledPart(box, labels, none.astype(np.int64), np.zeros((0, 3)), none)
+        none, numbers = np.zeros(0), np.zeros(0, dtype=np.int64)
+        return LabelledPart(box, labels, numbers, np.zeros((0, 3)), none, numbers)
     chosen = (about.threshold if threshold is None else threshold, about.inside if inside is None else inside)
     pieces = [object_piece(tile, about.cell_diameters_zyx, *chosen) for tile in maps.tiles]
     return _joined(maps, pieces, smallest)
@@ -149,7 +160,10 @@ def _joined(maps: LabelMaps, pieces: list[Piece], smallest: float | None) -> Lab
     labels = np.zeros(box.shape[1:], dtype=dtype)
     for piece in pieces:
         _put(labels, box, numbering.of(piece), piece.box)
-    return LabelledPart(box, labels, numbering.sizes, numbering.centres, numbering.probability)
+    every = np.unique(np.concatenate([tile.names for tile in maps.tiles]))
+    kept, first = np.unique(numbering.numbers, return_index=True)
+    ids = 1 + np.searchsorted(every, numbering.names[first[kept > 0]])
+    return LabelledPart(box, labels, numbering.sizes, numbering.centres, numbering.probability, ids)
 
 
 def _put(whole: npt.NDArray[Any], box: Box, part: npt.NDArray[Any], at: Box) -> None:

@@ -120,6 +120,11 @@ class PredictionParts:
         return tuple(sorted(int(name) for name in names if name.isdecimal()))
 
     @property
+    def n_done(self) -> int:
+        """How many pieces are finished: frames, or tiles of them where labels are made."""
+        return sum(1 for _ in self.folder.glob("frame-*.npz"))
+
+    @property
     def n_frames(self) -> int:
         """Frames in all; 0 where nothing has begun."""
         return 0 if (job := self.job) is None else job.frames[1] - job.frames[0]

@@ -12,26 +12,28 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 from superqt import QCollapsible
 
-from anlage import AnlageError, Box
+from anlage import AnlageError, Box, TimeLapse
 from napari_anlage import overlay, preferences
 from napari_anlage.channels import nuclei_channels
 from napari_anlage.checks import ImageCheck, Question
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem
+from napari_anlage.label_tuner import LabelTuner
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.next_panel import NextPanel
 from napari_anlage.objects_panel import ObjectsPanel
 from napari_anlage.parts import ActionButton, StatusLine, Tab, heading, note
-from napari_anlage.preview import Preview, Request
+from napari_anlage.preview import PaintedPreview, Preview, Request
 from napari_anlage.previewer import Previewer
 from napari_anlage.proposals import Candidates
-from napari_anlage.results import Order
+from napari_anlage.results import Order, Result
 from napari_anlage.review import Review
 from napari_anlage.review_panel import ReviewPanel
 from napari_anlage.runall import RunAll
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
 from napari_anlage.sliders import Tuner
+from napari_anlage.thresholds import thresholds_of
 from napari_anlage.wording import plural
 
 __all__ = ["PredictTab"]
@@ -41,7 +43,7 @@ _MOST_VOXELS = 12_000_000
 _FEWEST_PLANES = 8
 _SMALLEST, _LARGEST = 0.4, 2.5
 """Ends of the size slider, as parts of the diameter that the model looked for."""
-_HEATMAP = "preview heat-map"
+_HEATMAP, _PAINTED = "preview heat-map", "predicted labels"
 
 
 class PredictTab(Tab):
@@ -62,7 +64,7 @@ class PredictTab(Tab):
         self.warnings = StatusLine()
         self.preview = ActionButton(
             "Preview here", primary=True,
-            tooltip="Finds the nuclei of this frame in the part of the image that is in view, within seconds.",
+            tooltip="Finds or outlines the nuclei of this frame in the part of the image that is in view, within seconds.",
         )  # fmt: skip
         self.cancel = QPushButton("Cancel")
         self.notes = note("")
@@ -79,6 +81,7 @@ class PredictTab(Tab):
         )  # fmt: skip
         self.heatmap = QCheckBox("Heat-map")
         self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
+        self.labels = LabelTuner(session)
         self.judging = ReviewPanel(session, self.review)
         self.next = NextPanel(session, self.review, self._why_not)
         self.whole = RunAll(session, self._order)
@@ -91,7 +94,7 @@ class PredictTab(Tab):
     def _build(self) -> None:
         self.heatmap.setChecked(True)
         self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes, self.warnings)
-        self.add(self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
+        self.add(self.labels, self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
         folded = QCollapsible("Objects: measure, show, save", expandedIcon="▾", collapsedIcon="▸")
         folded.setDuration(0)
         self.objects.column.setContentsMargins(0, 0, 0, 0)
@@ -104,7 +107,7 @@ class PredictTab(Tab):
 
     def _connect(self) -> None:
         session, previewer = self._session, self.previewer
-        self.models.changed.connect(self.refresh)
+        self.models.changed.connect(self._on_model)
         self.models.failed.connect(self.report)
         self._check.answered.connect(self._on_answer)
         self.preview.clicked.connect(self.preview_here)
@@ -121,6 +124,7 @@ class PredictTab(Tab):
         self.judging.train_again.connect(self._on_train_again)
         self.next.wanted.connect(self.preview_frames)
         self.whole.loaded.connect(self._on_loaded)
+        self.whole.painted.connect(lambda result, labels: self.attempt(lambda: self._on_painted(result, labels)))
         for signal in (session.image_changed, session.diameter_changed):
             hear(signal, self.refresh)
         application = QApplication.instance()
@@ -210,7 +214,8 @@ class PredictTab(Tab):
         choice = self.models.choice
         if choice.problem:
             raise AnlageError(choice.problem)
-        return Order(choice, frames, self._channels(), self._diameter_um(), preferences.read().device)
+        kept = thresholds_of(self._session.folder, choice.id)
+        return Order(choice, frames, self._channels(), self._diameter_um(), preferences.read().device, kept)
 
     def _box(self) -> Box:
         session = self._session
@@ -236,10 +241,17 @@ class PredictTab(Tab):
         chosen = self.review.chosen_um
         return self._session.diameter_um if chosen is None else chosen
 
-    def _show(self, preview: Preview) -> None:
-        session, found = self._session, preview.candidates
+    def _show(self, preview: Preview | PaintedPreview) -> None:
+        session = self._session
         if session.image_layer is None:
             return
+        seconds = time.monotonic() - self._began
+        if isinstance(preview, PaintedPreview):
+            self.labels.take(preview)
+            self._say_notes(preview.notes)
+            self.status.say(f"Frame {preview.frame}{self._depth(preview.maps.box)} ({seconds:.0f} s).", "good")
+            return
+        found = preview.candidates
         viewer, grid, n = session.viewer, session.grid(), session.n_layer_channels
         active = viewer.layers.selection.active
         overlay.remove(viewer, _HEATMAP)
@@ -249,15 +261,18 @@ class PredictTab(Tab):
         viewer.layers.selection.active = active
         self.review.take(found)
         self._say_notes(preview.notes)
-        seconds = time.monotonic() - self._began
         n_here = len(self.review.inside(found.boxes))
         advice = "" if n_here else " Lower the threshold, or train longer."
-        _, (z0, z1), _, _ = found.boxes[0].ranges
-        depth = "" if z1 - z0 == session.image().shape_tzyx[1] else f", planes {z0} to {z1 - 1}"
+        depth = self._depth(found.boxes[0])
         self.status.say(
             f"{plural(n_here, 'proposal')} in frame {preview.frame}{depth} ({seconds:.0f} s).{advice}",
             "warning" if advice else "good",
         )
+
+    def _depth(self, box: Box) -> str:
+        """Which planes were predicted, where not all were."""
+        _, (z0, z1), _, _ = box.ranges
+        return "" if z1 - z0 == self._session.image().shape_tzyx[1] else f", planes {z0} to {z1 - 1}"
 
     def _on_ended(self) -> None:
         self.next.arrived()
@@ -273,10 +288,21 @@ class PredictTab(Tab):
 
     # ---- what came back ----
 
+    def _on_model(self) -> None:
+        """A model that paints has other sliders, and no candidates to judge."""
+        if not self.models.choice.paints:
+            self.labels.clear()
+        self._on_review()
+        self.refresh()
+
     def _on_review(self) -> None:
         review, found = self.review, self.review.candidates
+        paints = bool(self.models.choice.paints)
         for widget in (self.threshold, self.size):
-            widget.setVisible(found is not None)
+            widget.setVisible(found is not None and not paints)
+        self.judging.setVisible(found is not None and not paints)
+        for widget in (self.heatmap, self.next):
+            widget.setVisible(not paints)
         if found is not None:
             self.threshold.show_value(review.threshold, found.threshold, 0.02, 0.99)
             home = review.home_um
@@ -291,12 +317,26 @@ class PredictTab(Tab):
         overlay.remove(self._session.viewer, _HEATMAP)
         self.attempt(lambda: self.review.take(candidates))
 
+    def _on_painted(self, result: Result, labels: TimeLapse) -> None:
+        session = self._session
+        self.labels.clear()
+        what = "objects" if result.record.paints == "instances" else "classes"
+        overlay.show_labels(
+            session.viewer,
+            session.grid(),
+            labels,
+            session.n_layer_channels,
+            f"{what} ({result.record.model})",
+            _PAINTED,
+        )
+
     def _on_train_again(self) -> None:
         self.train_again.emit(self.models.choice.path)
 
     def retire(self) -> None:
         """The dock is closed: what is under way ends with it."""
         self.previewer.stop()
+        self.labels.retire()
         self.judging.retire()
         self.whole.retire()
         self.objects.retire()

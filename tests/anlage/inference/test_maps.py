@@ -94,6 +94,16 @@ def test_thresholds_act_each_in_its_own_way(kept):
     assert volumes[0] > volumes[1] > volumes[2] > 0
 
 
+def test_an_object_keeps_its_number_while_thresholds_are_tuned(kept):
+    usual, fewer = labels_of(kept), labels_of(kept, threshold=0.97)
+    assert set(fewer.ids) < set(usual.ids)
+    assert len(set(usual.ids)) == len(usual)
+    before, after = usual.steady(), fewer.steady()
+    assert set(np.unique(after[after > 0])) == set(fewer.ids)
+    same = [number for number in fewer.ids if np.array_equal(before == number, after == number)]
+    assert len(same) > 0.5 * len(fewer)  # the others grew, as a neighbour is gone
+
+
 def test_objects_of_kept_maps_are_those_that_were_drawn(folder, kept):
     """Across tiles, too, and where the part ends."""
     found = labels_of(kept)

@@ -1,0 +1,61 @@
+"""The thresholds that a project keeps for each model that paints. Knows no Qt.
+
+::
+
+    movie.anlage/predictions/thresholds.json    model → probability of an object, of its outline, smallest object
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+
+__all__ = ["Thresholds", "keep_thresholds", "thresholds_of"]
+
+_FILE = Path("predictions", "thresholds.json")
+
+
+class Thresholds(BaseModel):
+    """What becomes an object, and how large it is; None: the model's own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float | None = None
+    """Calibrated probability from which something is an object."""
+    inside: float | None = None
+    """Probability from which a voxel belongs to an object."""
+    smallest: float | None = None
+    """Smallest object in µm³; in single planes µm²."""
+
+    @property
+    def options(self) -> list[str]:
+        """What the command line has to be told."""
+        said = (("--threshold", self.threshold), ("--inside", self.inside), ("--smallest", self.smallest))
+        return [word for option, value in said if value is not None for word in (option, f"{value:g}")]
+
+
+class _File(RootModel[dict[str, Thresholds]]):
+    pass
+
+
+def thresholds_of(folder: Path, model_id: str) -> Thresholds:
+    """What was chosen in this project for a model."""
+    return _read(folder).get(model_id, Thresholds())
+
+
+def keep_thresholds(folder: Path, model_id: str, chosen: Thresholds) -> None:
+    """Remember them, whole or not at all."""
+    every = _read(folder) | {model_id: chosen}
+    path = folder / _FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".part-{path.name}")
+    part.write_text(_File(every).model_dump_json(indent=2), encoding="utf-8")
+    part.replace(path)
+
+
+def _read(folder: Path) -> dict[str, Thresholds]:
+    try:
+        return _File.model_validate_json((folder / _FILE).read_bytes()).root
+    except (OSError, ValidationError):
+        return {}  # none were chosen yet, or by a newer version
