@@ -1,35 +1,108 @@
-"""Pictures of measuring objects and of checking labels, in a real viewer: ``docs/img/objects*.png``.
+"""Pictures of outlining objects, measuring them and checking labels, in a real viewer: ``docs/img/outlines*.png``, ``objects*.png``.
 
-xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots_objects.py [FOLDER]
+    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_objects.py [FOLDER] [MODEL]
+
+MODEL outlines nuclei; without it one is trained first, from the labels of another embryo, which takes a while.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QScrollArea, QWidget
+from screenshots import IMG, save, settle, wait
 
-from anlage import Spacing, embryo
+from anlage import Box, Spacing, SyntheticMovie, build_store, embryo
 
-IMG = Path(__file__).with_name("img")
-SECONDS = 600
+SEED, LEARNT = 3, 4
+"""The embryo that is looked at, and the one that the model learns from."""
+STEPS = 120
+SPACING = Spacing(1.5, 0.6, 0.6)
 
 
 def main() -> None:
+    """Outlines, tuned and compared; objects, measured and shown; labels, checked."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMG
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(sys.argv[2]) if len(sys.argv) > 2 else trained(Path(scratch))
+        outlines(folder, model, Path(scratch))
+    objects(folder)
+
+
+def trained(scratch: Path) -> Path:
+    """A model that learnt to outline nuclei from the painted labels of another embryo."""
+    from dataclasses import replace
+
+    movie = scene(LEARNT)
+    shape = movie.image.shape_tzyx
+    nuclei = replace(movie.truth, labels=movie.labels)
+    build_store(scratch / "painted.zarr", movie.image, nuclei, cuboid=Box.whole(shape), diameter_um=8.0)
+    words = ["train", "nuclei", "painted.zarr", "-o", "run", "--set", "head=instances", f"steps={STEPS}"]
+    subprocess.run([sys.executable, "-m", "anlage", *words], cwd=scratch, check=True)
+    return scratch / "run" / "run.anlage"
+
+
+def outlines(folder: Path, model: Path, scratch: Path) -> None:
+    """Preview a model that paints, tune it, and look at what it outlines worst."""
+    import napari
+
+    movie = scene(SEED)
+    viewer = napari.Viewer(show=True)
+    viewer.window.resize(1180, 880)
+    about: dict[str, Any] = {"scale": SPACING.zyx, "units": ("µm",) * 3, "axis_labels": ("z", "y", "x")}
+    viewer.add_image(movie.image.frame(0)[0], name="embryo", **about)
+    viewer.add_labels(movie.labels.frame(0)[0].astype(np.uint16), name="painted", visible=False, **about)
+    _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    dock.session.set_folder(scratch / "embryo.anlage")
+    dock.go_to("predict")
+    tab = dock.predict
+    tab.models.add(model)
+    settle()
+    viewer.reset_view()
+    viewer.dims.set_point(0, 14 * SPACING.z)
+
+    def picture(name: str, top: QWidget) -> None:
+        settle(0.5)
+        area = top.parentWidget()
+        while not isinstance(area, QScrollArea):
+            area = area.parentWidget()
+        area.verticalScrollBar().setValue(top.mapTo(area.widget(), top.rect().topLeft()).y() - 6)
+        settle()
+        save(viewer.screenshot(canvas_only=False, flash=False), folder / f"{name}.png")
+
+    tab.preview.button.click()
+    wait(lambda: tab.labels.part is not None or tab.status.kind == "error")
+    print(tab.status.plain, tab.labels.status.plain)
+    picture("outlines", tab.preview)
+    tab.labels.contour.click()
+    tab.labels.inside.spin.setValue(0.3)
+    wait(lambda: not tab.labels.busy)
+    print(tab.labels.status.plain)
+    tab.labels.inside.back.click()
+    tab.worst.compare.button.click()
+    wait(lambda: tab.worst.list.count() > 0 or tab.worst.status.kind == "error")
+    print(tab.worst.status.plain)
+    tab.worst.list.itemClicked.emit(tab.worst.list.item(0))
+    picture("outlines-worst", tab.labels)
+    dock.session.close()
+    viewer.close()
+
+
+def objects(folder: Path) -> None:
     """Measure, go to an object, show surfaces, check faulty labels; a picture of each."""
     import napari
 
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else IMG
-    folder.mkdir(parents=True, exist_ok=True)
-    image, labels = scene()
+    movie = scene(SEED)
+    image, labels = movie.image.frame(0)[0], movie.labels.frame(0)[0].astype(np.uint16)
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1180, 768)
-    about: dict[str, Any] = {"scale": (1.5, 0.6, 0.6), "units": ("µm",) * 3, "axis_labels": ("z", "y", "x")}
+    about: dict[str, Any] = {"scale": SPACING.zyx, "units": ("µm",) * 3, "axis_labels": ("z", "y", "x")}
     viewer.add_image(image, name="embryo", **about)
     viewer.add_labels(labels, name="nuclei", opacity=0.45, **about)
     _, host = viewer.window.add_plugin_dock_widget("anlage", "Measure objects")
@@ -78,28 +151,9 @@ def spoilt(labels: np.ndarray) -> np.ndarray:
     return wrong
 
 
-def wait(over: Callable[[], bool]) -> None:
-    """Let the window live until something is over."""
-    end = time.monotonic() + SECONDS
-    settle()
-    while not over() and time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.02)
-    settle()
-
-
-def scene() -> tuple[np.ndarray, np.ndarray]:
-    """An image (z, y, x) of an embryo, and its nuclei as labels."""
-    movie = embryo(seed=3, n_frames=1, shape_zyx=(28, 120, 120), spacing=Spacing(1.5, 0.6, 0.6), n_nuclei=45)
-    return movie.image.frame(0)[0], movie.labels.frame(0)[0].astype(np.uint16)
-
-
-def settle() -> None:
-    """Let Qt draw."""
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
-        QApplication.processEvents()
-        time.sleep(0.02)
+def scene(seed: int) -> SyntheticMovie:
+    """An embryo of one frame, with its nuclei as labels."""
+    return embryo(seed=seed, n_frames=1, shape_zyx=(28, 120, 120), spacing=SPACING, n_nuclei=45)
 
 
 if __name__ == "__main__":

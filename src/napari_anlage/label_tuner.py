@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,7 @@ class LabelTuner(Tab):
     """Three sliders, and the labels over the image."""
 
     drawn = Signal(object)
-    """A `LabelledPart` is shown."""
+    """A `LabelledPart` is shown; None: nothing any more."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -47,7 +46,6 @@ class LabelTuner(Tab):
         self._maps: LabelMaps | None = None
         self._model: Choice | None = None
         self._again = False
-        self._began = 0.0
         self.part: LabelledPart | None = None
         """What is shown."""
         self.threshold = Tuner(
@@ -145,7 +143,7 @@ class LabelTuner(Tab):
         if self._thread.busy:
             self._again = True
             return
-        self._again, self._began = False, time.monotonic()
+        self._again = False
         self._thread.run(labels_of, self._maps, **self.chosen.model_dump())
 
     def _on_made(self, part: LabelledPart) -> None:
@@ -188,8 +186,8 @@ class LabelTuner(Tab):
             return f"No object in {frame} at these thresholds; lower them, or train longer."
         z, y, x = about.spacing_um_zyx
         size = float(np.median(part.sizes)) * (y * x if about.flat else z * y * x)
-        seconds = time.monotonic() - self._began
-        return f"{plural(len(part), 'object')} in {frame}, median {size:.3g} {'µm²' if about.flat else 'µm³'} ({seconds:.1f} s)."
+        median = f"{size:.0f}" if size >= 100 else f"{size:.3g}"
+        return f"{plural(len(part), 'object')} in {frame}, median {median} {'µm²' if about.flat else 'µm³'}."
 
     def _look(self) -> None:
         layer = self.layer
@@ -209,6 +207,7 @@ class LabelTuner(Tab):
         self._timer.stop()
         overlay.remove(self._session.viewer, ROLE)
         self.hide()
+        self.drawn.emit(None)
 
     def _on_image(self) -> None:
         """Labels of one image are none of another."""

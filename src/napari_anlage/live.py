@@ -12,12 +12,12 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from anlage import AnlageError, Box, Run
+from anlage import AnlageError, Box, LabelledPart, Run, labels_of
 from napari_anlage import overlay
 from napari_anlage.handover import Handover
 from napari_anlage.job import Child, Problem, Thread
 from napari_anlage.models import Choice
-from napari_anlage.preview import Preview, Request, prepare, receive
+from napari_anlage.preview import PaintedPreview, Preview, Request, prepare, receive
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
 from napari_anlage.wording import plural, short
@@ -148,8 +148,8 @@ class LearningPreview(QObject):
     def _on_thread(self, result: Any) -> None:
         if self._folder is None:  # given up meanwhile
             return
-        if isinstance(result, Preview):
-            self._show(result)
+        if isinstance(result, Preview | LabelledPart):
+            (self._show if isinstance(result, Preview) else self._show_labels)(result)
             self._clean()
             return
         arguments, self._given = result
@@ -157,7 +157,7 @@ class LearningPreview(QObject):
 
     def _on_predicted(self) -> None:
         if self._folder is not None and self._request is not None and self._given is not None:
-            self._thread.run(receive, self._request, self._given, self._folder)
+            self._thread.run(_received, self._request, self._given, self._folder)
 
     def _on_failed(self, problem: Problem) -> None:
         self._clean()
@@ -192,6 +192,19 @@ class LearningPreview(QObject):
             "good" if len(nuclei) else "idle",
         )
 
+    def _show_labels(self, part: LabelledPart) -> None:
+        self._rest()
+        session, request = self._session, self._request
+        if request is None or session.image_layer is None:
+            return
+        model = request.model
+        step = 0 if model.card is None else model.card.steps
+        what = "objects" if model.paints == "instances" else "classes"
+        name = f"{ROLE}: {what} ({model.name}, step {step})"
+        overlay.show_painted(session.viewer, session.grid(), part, session.n_layer_channels, name, f"{ROLE} labels")
+        told = plural(len(part), "object") if what == "objects" else "Classes"
+        self.said.emit(f"{told} in view with the weights of step {step}.", "good" if part.labels.any() else "idle")
+
     def _rest(self) -> None:
         self._rest_until = time.monotonic() + _RESTS * (time.monotonic() - self._began)
 
@@ -199,3 +212,9 @@ class LearningPreview(QObject):
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _received(request: Request, given: Handover, folder: Path) -> Preview | LabelledPart:
+    """What the child found; what it says of every voxel as labels at once."""
+    found = receive(request, given, folder)
+    return labels_of(found.maps) if isinstance(found, PaintedPreview) else found

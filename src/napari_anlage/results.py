@@ -138,7 +138,8 @@ class Result:
         first, last = self.record.frames[0], self.record.frames[1] - 1
         frames = f"frame {first}" if first == last else f"frames {first}–{last}"
         state = self.state
-        far = "" if state == "finished" else f" · {state}, {plural(self.parts.n_done, self.unit)} done"
+        n = self.parts.n_done
+        far = "" if state == "finished" else f" · {state}, {plural(n, 'tile') if self.record.paints else n} done"
         return f"{self.record.model} · {frames} · {when(self.record.created)}{far}"
 
 

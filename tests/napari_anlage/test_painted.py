@@ -7,6 +7,7 @@ import json
 import shlex
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from qtpy.QtGui import QGuiApplication
 from anlage import labels_of, open_label_image
 from napari_anlage import overlay
 from napari_anlage.label_tuner import ROLE
+from napari_anlage.live import LearningPreview
 from napari_anlage.models import Choice
 from napari_anlage.results import results
 from napari_anlage.thresholds import Thresholds, keep_thresholds, thresholds_of
@@ -183,6 +185,53 @@ def test_another_image_or_a_model_that_paints_nothing_takes_the_labels_away(dock
     viewer.add_image(blobs[0][:1, :2, :8, :8], name="other", **odd)
     session.choose_image(viewer.layers["other"])
     assert tab.labels.part is None
+
+
+def test_the_worst_objects_are_shown_as_pictures_that_lead_there_and_follow_the_sliders(
+    docked, blobs, odd, qtbot
+) -> None:
+    viewer, dock = docked
+    tab, session = dock.predict, dock.session
+    previewed(viewer, dock, odd, qtbot)
+    assert "paint some objects" in tab.worst.compare.reason.text()
+    painted = np.zeros(blobs[0].shape, np.uint16)
+    z, y, x = (round(value) for value in tab.labels.part.centres[0])
+    painted[2, z, y - 1 : y + 2, x - 1 : x + 2] = 4
+    centres = blobs[1][36:, 1:]
+    missed = tuple(round(value) for value in centres[np.abs(centres - (z, y, x)).max(axis=1).argmax()])
+    painted[2, missed[0], missed[1] - 2 : missed[1] + 3, missed[2] - 2 : missed[2] + 3] = 9
+    viewer.add_labels(painted, name="truth", **odd)
+    tab.worst.compare.button.click()
+    qtbot.waitUntil(lambda: tab.worst.list.count() == 2, timeout=30000)
+    first, second = (tab.worst.list.item(i) for i in range(2))
+    assert first.text() == "missed"
+    assert second.text().startswith("IoU 0.")
+    assert " of 2 painted objects" in tab.worst.status.plain
+    shown = first.icon().pixmap(132, 132).toImage()
+    colours = np.array([shown.pixelColor(i, j).getRgb()[:3] for i in range(132) for j in range(132)])
+    off = [np.abs(colours - one).max(axis=1).min() for one in ((0, 213, 255), (255, 79, 216))]
+    assert off[0] < 16 < off[1]  # what is true, and nothing found; a screen may have fewer colours
+    tab.worst.list.itemClicked.emit(first)
+    world = session.image_layer.data_to_world((2, *missed))
+    np.testing.assert_allclose(viewer.dims.point[:2], world[:2])
+    np.testing.assert_allclose(viewer.scene.camera.center[-2:], world[2:])
+    before = second.text()
+    tab.labels.inside.spin.setValue(0.95)
+    qtbot.waitUntil(lambda: tab.worst.list.count() == 2 and tab.worst.list.item(1).text() != before, timeout=30000)
+
+
+def test_the_preview_while_it_trains_paints_too(docked, odd, qtbot, model) -> None:
+    viewer, dock = docked
+    said = []
+    live = LearningPreview(dock.session)
+    live.said.connect(lambda text, kind: said.append(text))
+    viewer.dims.set_point(0, odd["translate"][0] + odd["scale"][0])
+    live.follow(SimpleNamespace(name="2026-11-21-run", newest_model_path=model), on=True)
+    qtbot.waitUntil(lambda: any("1 object in view" in text for text in said), timeout=60000)
+    live.stop()
+    (layer,) = [layer for layer in viewer.layers if overlay.role_of(layer) == "learning labels"]
+    assert layer.name.startswith("learning: objects (")
+    assert layer.data.any()
 
 
 def test_thresholds_outlive_damage_and_belong_to_one_model(tmp_path) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, positive
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    from anlage.evaluation import Report
 
 __all__: list[str] = []
 
@@ -22,6 +28,7 @@ def configure_evaluate(parser: Parser) -> None:
         "anlage evaluate found.csv labels.tif --spacing 2,0.5,0.5 --radius-um 4 --json",
         "anlage evaluate events.csv scored.csv --interval 300",
         "anlage evaluate events.csv known.csv --by-place --spacing 2,0.5,0.5",
+        "anlage evaluate outlines.tif labels.tif --pictures worst.png --image movie.tif",
         "anlage evaluate tracks.geff truth.geff --expected-nuclei 30000",
     )
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
@@ -45,6 +52,13 @@ def configure_evaluate(parser: Parser) -> None:
         "--by-place", action="store_true",
         help="pair events by their place (columns z,y,x; --radius-um) and time (one frame), whatever their tracks are called",
     )  # fmt: skip
+    parser.add_argument(
+        "--pictures", type=Path, metavar="OUT.png",
+        help="of label images: also draw the objects that were outlined worst, each with its overlap and its place",
+    )  # fmt: skip
+    parser.add_argument(
+        "--image", metavar="IMAGE", help="what was labelled, to be seen under the outlines of --pictures"
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON, for other programs")
     add_reading(parser, "a file")
 
@@ -62,7 +76,35 @@ def run_evaluate(options: argparse.Namespace) -> int:
         kind=options.kind, axes=options.axes, interval_s=options.interval,
     )  # fmt: skip
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
+    if options.pictures is not None:
+        _draw_worst(options, report)
     return 0
+
+
+def _draw_worst(options: argparse.Namespace, report: Report) -> None:
+    from anlage.axes import Spacing
+    from anlage.cli.pictures import draw_worst
+    from anlage.evaluation import worst_picture
+    from anlage.io import open_annotations, open_image
+
+    if not report.worst:
+        raise AnlageError(
+            "There is nothing to picture: outlines are compared where result and truth are label images of objects."
+        )
+    spacing = None if report.spacing_um_zyx is None else Spacing(*report.spacing_um_zyx)
+    found, truth = (
+        open_annotations(path, axes=options.axes, spacing=spacing).labels for path in (options.result, options.truth)
+    )
+    image = None if options.image is None else open_image(options.image)
+    if found is None or truth is None:
+        raise AnlageError("There is nothing to picture: result and truth must be label images.")
+    if image is not None and image.shape_tzyx != truth.shape_tzyx:
+        raise AnlageError(
+            f"The image '{options.image}' has the shape (t, z, y, x) {image.shape_tzyx}, and the labels have "
+            f"{truth.shape_tzyx}: give the image that was labelled."
+        )
+    options.pictures.parent.mkdir(parents=True, exist_ok=True)
+    draw_worst(options.pictures, [(one, worst_picture(one, truth, found, image)) for one in report.worst])
 
 
 def _events(options: argparse.Namespace) -> int:

@@ -12,9 +12,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from anlage.axes import Spacing
+from anlage.evaluation.worst import WorstObject
 from anlage.training.progress import Curve, Event
 
-__all__ = ["Scene", "draw_result", "draw_slices", "draw_training"]
+__all__ = ["Scene", "draw_result", "draw_slices", "draw_training", "draw_worst"]
 
 _TRUTH, _FOUND = "#00d5ff", "#ff4fd8"
 _BAR_UM = 20.0
@@ -92,6 +93,22 @@ def draw_training(path: Path, events: Sequence[Event]) -> None:
         scores.axvline(curve.best_step, color="grey", linestyle=":", label="kept weights")
         scores.legend()
     scores.set(xlabel="step", ylabel="score on held-out data (higher is better)")
+    figure.savefig(path, dpi=90)
+
+
+def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.uint8]]]) -> None:
+    """Write the worst objects side by side, each with its overlap and its place."""
+    columns = min(4, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = Figure(figsize=(3.0 * columns, 3.5 * rows + 0.5), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, (one, picture) in zip(panels, pictures, strict=False):
+        panel.imshow(picture)
+        how = "missed" if one.iou == 0 else f"IoU {one.iou:.2f}"
+        panel.set_title(f"label {one.label}: {how}\nframe {one.frame}, z {one.z}, y {one.y}, x {one.x}", fontsize=9)
+    figure.suptitle("The worst objects: truth cyan, found magenta, both white", fontsize=10)
     figure.savefig(path, dpi=90)
 
 

@@ -9,6 +9,7 @@ from anlage.evaluation.segmentation import SegmentationScore, score_classes, sco
 from anlage.evaluation.sparse import SparseScore, score_sparse
 from anlage.evaluation.tracks import TrackErrors, TrackScore, score_tracks
 from anlage.evaluation.worst import WorstObject, worst_objects
+from anlage.evaluation.worst_pictures import worst_picture
 
 __all__ = [
     "DEFAULT_RADIUS_UM",
@@ -29,4 +30,5 @@ __all__ = [
     "score_tracks",
     "small_labels",
     "worst_objects",
+    "worst_picture",
 ]

@@ -111,8 +111,8 @@ class LabelledPart:
         if not len(self):
             return self.labels
         dtype = np.uint16 if self.ids.max() <= np.iinfo(np.uint16).max else np.uint32
-        table: npt.NDArray[Any] = np.concatenate([[0], self.ids]).astype(dtype)
-        return table[self.labels]
+        steady: npt.NDArray[Any] = np.concatenate([[0], self.ids]).astype(dtype)[self.labels]
+        return steady
 
 
 def labels_of(

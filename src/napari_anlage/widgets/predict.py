@@ -35,6 +35,7 @@ from napari_anlage.sight import seen_box
 from napari_anlage.sliders import Tuner
 from napari_anlage.thresholds import thresholds_of
 from napari_anlage.wording import plural
+from napari_anlage.worst_panel import WorstPanel
 
 __all__ = ["PredictTab"]
 
@@ -82,6 +83,7 @@ class PredictTab(Tab):
         self.heatmap = QCheckBox("Heat-map")
         self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
         self.labels = LabelTuner(session)
+        self.worst = WorstPanel(session)
         self.judging = ReviewPanel(session, self.review)
         self.next = NextPanel(session, self.review, self._why_not)
         self.whole = RunAll(session, self._order)
@@ -94,7 +96,7 @@ class PredictTab(Tab):
     def _build(self) -> None:
         self.heatmap.setChecked(True)
         self.add(heading("Model"), self.models, self.preview, self.cancel, self.status, self.notes, self.warnings)
-        self.add(self.labels, self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
+        self.add(self.labels, self.worst, self.threshold, self.size, self.heatmap, self.judging, self.next, self.whole)
         folded = QCollapsible("Objects: measure, show, save", expandedIcon="▾", collapsedIcon="▸")
         folded.setDuration(0)
         self.objects.column.setContentsMargins(0, 0, 0, 0)
@@ -115,6 +117,7 @@ class PredictTab(Tab):
         self.threshold.tuned.connect(self.review.set_threshold)
         self.size.tuned.connect(self.review.set_size)
         self.heatmap.toggled.connect(self._on_heatmap)
+        self.labels.drawn.connect(self.worst.take)
         previewer.said.connect(lambda text: self.status.say(text, "info"))
         previewer.done.connect(lambda preview: self.attempt(lambda: self._show(preview)))
         previewer.ended.connect(self._on_ended)
