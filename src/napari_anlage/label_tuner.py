@@ -96,7 +96,7 @@ class LabelTuner(Tab):
     @property
     def busy(self) -> bool:
         """Whether labels at the chosen thresholds are still to come."""
-        return self._thread.busy or self._timer.isActive()
+        return self._thread.busy or self._timer.isActive() or any(tuner.is_pending for tuner in self._tuners)
 
     @property
     def layer(self) -> Any:

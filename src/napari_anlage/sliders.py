@@ -70,6 +70,11 @@ class Tuner(QWidget):
         """Whether it stands elsewhere than where it goes back to."""
         return bool(abs(self._home - self.value()) > 0.5 * 10.0 ** -self.spin.decimals())
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether a signal is about to come."""
+        return bool(self._timer.isActive())
+
     def set_decimals(self, decimals: int) -> None:
         """Show so many digits behind the point."""
         self.spin.setDecimals(decimals)
