@@ -67,31 +67,34 @@ def outlines(folder: Path, model: Path, scratch: Path) -> None:
     viewer.reset_view()
     viewer.dims.set_point(0, 14 * SPACING.z)
 
-    def picture(name: str, top: QWidget) -> None:
-        settle(0.5)
-        area = top.parentWidget()
-        while not isinstance(area, QScrollArea):
-            area = area.parentWidget()
-        area.verticalScrollBar().setValue(top.mapTo(area.widget(), top.rect().topLeft()).y() - 6)
-        settle()
-        save(viewer.screenshot(canvas_only=False, flash=False), folder / f"{name}.png")
-
     tab.preview.button.click()
     wait(lambda: tab.labels.part is not None or tab.status.kind == "error")
     print(tab.status.plain, tab.labels.status.plain)
-    picture("outlines", tab.preview)
+    seen(viewer, tab.preview, folder / "outlines.png")
     tab.labels.contour.click()
     tab.labels.inside.spin.setValue(0.3)
     wait(lambda: not tab.labels.busy)
     print(tab.labels.status.plain)
     tab.labels.inside.back.click()
+    wait(lambda: not tab.labels.busy)
     tab.worst.compare.button.click()
     wait(lambda: tab.worst.list.count() > 0 or tab.worst.status.kind == "error")
     print(tab.worst.status.plain)
     tab.worst.list.itemClicked.emit(tab.worst.list.item(0))
-    picture("outlines-worst", tab.labels)
+    seen(viewer, tab.labels, folder / "outlines-worst.png")
     dock.session.close()
     viewer.close()
+
+
+def seen(viewer: Any, top: QWidget, path: Path) -> None:
+    """Keep what is on screen, with this part of the tab on top."""
+    settle(0.5)
+    area = top.parentWidget()
+    while not isinstance(area, QScrollArea):
+        area = area.parentWidget()
+    area.verticalScrollBar().setValue(top.mapTo(area.widget(), top.rect().topLeft()).y() - 6)
+    settle()
+    save(viewer.screenshot(canvas_only=False, flash=False), path)
 
 
 def objects(folder: Path) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
-from anlage import LabelledPart, LabelMaps, labels_of
+from anlage import AnlageError, LabelledPart, LabelMaps, labels_of
 from napari_anlage import overlay
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
+from napari_anlage.label_takeover import taken_labels
 from napari_anlage.models import Choice
-from napari_anlage.parts import Tab, heading
+from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.preview import PaintedPreview
 from napari_anlage.session import Session
 from napari_anlage.sliders import Tuner
@@ -24,7 +25,7 @@ from napari_anlage.wording import plural
 
 __all__ = ["ROLE", "LabelTuner"]
 
-ROLE = "preview labels"
+ROLE = "label preview"
 _REST_MS = 60
 """The handle must rest so long before labels are made anew; while they are made, it may move on."""
 _LEAST, _MOST = 0.02, 0.98
@@ -61,6 +62,11 @@ class LabelTuner(Tab):
         self.contour.setToolTip("Draws the outline of each object instead of filling it.")
         self.see = QCheckBox("Show")
         self.see.setToolTip("Shows the labels over the image, or the image alone.")
+        self.accept = ActionButton(
+            "Take over as painted",
+            tooltip="The objects become painted labels of your annotation, to be corrected and learnt from. What you painted stays. "
+            "Ctrl+Z takes it back.",
+        )  # fmt: skip
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST_MS)
@@ -75,7 +81,7 @@ class LabelTuner(Tab):
         row.addWidget(self.see)
         row.addWidget(self.contour)
         row.addStretch(1)
-        self.add(heading("Labels"), self.threshold, self.inside, self.smallest, looks, self.status)
+        self.add(heading("Labels"), self.threshold, self.inside, self.smallest, looks, self.status, self.accept)
         self.see.setChecked(True)
         self.hide()
 
@@ -85,6 +91,7 @@ class LabelTuner(Tab):
         self._timer.timeout.connect(self._make)
         self.contour.toggled.connect(lambda _: self._look())
         self.see.toggled.connect(lambda _: self._look())
+        self.accept.clicked.connect(lambda: self.attempt(self.take_over))
         self._thread.done.connect(lambda part: self.attempt(lambda: self._on_made(part)))
         self._thread.failed.connect(self._on_failed)
         hear(self._session.image_changed, self._on_image)
@@ -116,8 +123,9 @@ class LabelTuner(Tab):
         ):
             tuner.show_value(home if value is None else value, home, min(_LEAST, home), max(_MOST, home))
         self._scale_smallest(chosen.smallest)
-        for tuner in self._tuners:
-            tuner.setVisible(about.head == "instances")
+        of_objects: tuple[QWidget, ...] = (*self._tuners, self.accept)
+        for widget in of_objects:
+            widget.setVisible(about.head == "instances")
         self.show()
         self._make()
 
@@ -158,11 +166,27 @@ class LabelTuner(Tab):
             session.viewer, session.grid(), part, session.n_layer_channels, f"preview: {what} ({model.name})", ROLE
         )
         self._look()
+        self.accept.allow(None if len(part) else "There is no object at these thresholds.", show=False)
         self.status.say(self._told(part), "good" if len(part) or what == "classes" else "warning")
         if what == "objects":
             self._keep(model)
         self.drawn.emit(part)
         self._catch_up()
+
+    def take_over(self) -> None:
+        """Make the objects that are shown painted labels of the project, as one step."""
+        if self.part is None:
+            raise AnlageError("No labels are shown; preview something.")
+        document = self._session.need_document()
+        edit, n = taken_labels(document, self.part)
+        document.apply(edit)
+        self.see.setChecked(False)  # or they would lie on top of what is to be corrected
+        left = len(self.part) - n
+        kept = f"; {left} {'was' if left == 1 else 'were'} painted already" if left else ""
+        self.status.say(
+            f"{plural(n, 'object')} painted in frame {self.part.box.start[0]}{kept}. Correct them on the Annotate tab, put a region "
+            "around them, and train again.", "good",
+        )  # fmt: skip
 
     def _catch_up(self) -> None:
         if self._again:

@@ -185,7 +185,7 @@ def show_heatmap(
 
 
 def show_painted(
-    viewer: Any, grid: Grid, part: LabelledPart, n_channels: int, name: str, role: str = "preview labels"
+    viewer: Any, grid: Grid, part: LabelledPart, n_channels: int, name: str, role: str = "label preview"
 ) -> Any:
     """Show labels of a part of a frame over the image; a layer that shows others of the same part keeps its looks."""
     origin = {"c": (n_channels - 1) / 2, **dict(zip("tzyx", map(float, part.box.start), strict=True))}

@@ -29,7 +29,7 @@ _MOST = 12
 _GOOD = 0.5
 """An object counts as outlined from this overlap on."""
 _HEIGHT = 352
-_OURS = ("preview labels", "predicted labels")
+_OURS = ("label preview", "predicted labels")
 """Roles of labels that are no truth."""
 
 
@@ -193,7 +193,7 @@ def _compare(part: LabelledPart, painted: TimeLapse, image: TimeLapse) -> _Found
     worst = tuple(
         (
             one.model_copy(update={name: getattr(one, name) + at for name, at in start.items()}),
-            worst_picture(one, truth, found, seen),
+            worst_picture(one, truth, found, seen, pixels=_PIXELS),
         )
         for one in every[:_MOST]
     )

@@ -216,8 +216,41 @@ def test_the_worst_objects_are_shown_as_pictures_that_lead_there_and_follow_the_
     np.testing.assert_allclose(viewer.dims.point[:2], world[:2])
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], world[2:])
     before = second.text()
-    tab.labels.inside.spin.setValue(0.95)
+    tab.labels.inside.spin.setValue(0.8)
     qtbot.waitUntil(lambda: tab.worst.list.count() == 2 and tab.worst.list.item(1).text() != before, timeout=30000)
+
+
+def test_objects_become_painted_labels_as_one_step_and_what_was_painted_stays(docked, odd, qtbot) -> None:
+    viewer, dock = docked
+    tab, session = dock.predict, dock.session
+    previewed(viewer, dock, odd, qtbot)
+    tab.labels.threshold.spin.setValue(0.05)
+    settled(tab, qtbot)
+    part = tab.labels.part
+    document = session.need_document()
+    session.editor.show_labels()
+    z, y, x = (round(value) for value in part.centres[1])
+    document.painted[2, z, y - 3 : y + 4, x - 3 : x + 4] = 7  # the second was painted by hand
+    assert document.commit_stroke()
+    mine = document.painted[2] == 7
+    n = len(document.nuclei)
+    tab.labels.accept.button.click()
+    assert "1 object painted in frame 2; 1 was painted already" in tab.labels.status.plain
+    painted = document.painted[2]
+    assert np.array_equal(painted == 7, mine)
+    first = part.steady() == part.ids[0]
+    spans = part.box.slices[1:]
+    assert len(np.unique(painted[spans][first])) == 1
+    assert painted[spans][first][0] not in (0, 7)
+    assert len(document.nuclei) == n + 1
+    assert not tab.labels.layer.visible
+    assert document.undo_text == "take over 1 predicted object"
+    document.undo()
+    assert np.array_equal(document.painted[2] > 0, mine)
+    document.redo()
+    tab.labels.accept.button.click()
+    assert "painted already" in tab.labels.status.plain
+    assert tab.labels.status.kind == "error"
 
 
 def test_the_preview_while_it_trains_paints_too(docked, odd, qtbot, model) -> None:

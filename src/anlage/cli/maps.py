@@ -24,14 +24,17 @@ def predict_maps(
     options: argparse.Namespace, model: Model, image: TimeLapse, frames: range, region: Box | None, teller: Teller
 ) -> int:
     """Write the maps of one frame; returns the exit code."""
-    from anlage.inference.labelling import Settings, prepare_labeller
+    from anlage.inference.labelling import MEMORY_GB, Settings, prepare_labeller
     from anlage.inference.maps import write_maps
 
     if options.output.suffix.lower() != ".zarr":
         raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
     if len(frames) != 1:
         raise AnlageError(f"Maps are of one frame, and {len(frames)} were asked for; choose one, as --frames 3:4.")
-    settings = Settings(turns=options.turns, diameter_um=options.diameter_um, channels=options.channels)
+    settings = Settings(
+        turns=options.turns, memory_gb=options.memory_gb or MEMORY_GB, diameter_um=options.diameter_um,
+        channels=options.channels,
+    )  # fmt: skip
     labeller = prepare_labeller(model, image, frames=frames, region=region, device=options.device, settings=settings)
     for note in labeller.loaded.notes:
         teller.note(note)
