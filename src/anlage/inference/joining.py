@@ -94,6 +94,8 @@ class Numbering:
         (N, 3) in voxels of the image.
     probability
         (N,) calibrated.
+    homes
+        (N,) the name of each in its own tile.
     """
 
     names: npt.NDArray[np.int64]
@@ -101,6 +103,7 @@ class Numbering:
     sizes: npt.NDArray[np.int64]
     centres: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
+    homes: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -143,7 +146,7 @@ def number_objects(pieces: Sequence[Piece], voxel_diameters: npt.ArrayLike, smal
     kept = (voxels >= max(1, smallest)) & (stands_for == np.arange(len(every)))
     number = np.where(kept, np.cumsum(kept), 0)
     rows = of_name[kept]
-    return Numbering(every, number[stands_for], voxels[kept], centres[rows], probability[rows])
+    return Numbering(every, number[stands_for], voxels[kept], centres[rows], probability[rows], every[kept])
 
 
 def _adopted(

@@ -161,8 +161,7 @@ def _joined(maps: LabelMaps, pieces: list[Piece], smallest: float | None) -> Lab
     for piece in pieces:
         _put(labels, box, numbering.of(piece), piece.box)
     every = np.unique(np.concatenate([tile.names for tile in maps.tiles]))
-    kept, first = np.unique(numbering.numbers, return_index=True)
-    ids = 1 + np.searchsorted(every, numbering.names[first[kept > 0]])
+    ids = 1 + np.searchsorted(every, numbering.homes)
     return LabelledPart(box, labels, numbering.sizes, numbering.centres, numbering.probability, ids)
 
 

@@ -95,13 +95,15 @@ def test_thresholds_act_each_in_its_own_way(kept):
 
 
 def test_an_object_keeps_its_number_while_thresholds_are_tuned(kept):
-    usual, fewer = labels_of(kept), labels_of(kept, threshold=0.97)
-    assert set(fewer.ids) < set(usual.ids)
+    usual, fewer = labels_of(kept), labels_of(kept, threshold=0.93)
+    assert 0.5 * len(usual) < len(fewer) < len(usual)
+    # but where two tiles do not agree on an object: then the other one's may be left
+    assert len(set(fewer.ids) - set(usual.ids)) <= 1
     assert len(set(usual.ids)) == len(usual)
     before, after = usual.steady(), fewer.steady()
     assert set(np.unique(after[after > 0])) == set(fewer.ids)
     same = [number for number in fewer.ids if np.array_equal(before == number, after == number)]
-    assert len(same) > 0.5 * len(fewer)  # the others grew, as a neighbour is gone
+    assert len(same) > 0.8 * len(fewer)  # the others grew, as a neighbour is gone
 
 
 def test_objects_of_kept_maps_are_those_that_were_drawn(folder, kept):
