@@ -161,7 +161,9 @@ class Annotations:
                 f"The labels '{labels.source}' have {labels.n_channels} channels; give a single channel of whole numbers."
             )
         if labels.dtype.kind not in "bui":
-            raise AnlageError(f"The labels '{labels.source}' are of type {labels.dtype}; they must be whole numbers.")
+            raise AnlageError(
+                f"The labels '{labels.source}' are of type {labels.dtype}; they must be whole numbers, for example uint16."
+            )
         spacing = spacing or labels.spacing
         t_parts, centres_parts, sizes_parts = [], [], []
         values_parts: list[npt.NDArray[np.int64]] = []

@@ -191,7 +191,7 @@ def _of_shape(labels: TimeLapse, image: TimeLapse | None) -> Iterator[LabelFault
 def _of_type(labels: TimeLapse) -> LabelFault | None:
     if labels.dtype.kind in "bui":
         return None
-    for t in range(labels.n_frames):
+    for t in range(labels.n_frames if labels.dtype.kind == "f" else 0):
         z = 0
         for slab in slabs(labels, t):
             off = np.argwhere(slab != np.rint(slab))

@@ -14,6 +14,8 @@ __all__ = ["are_classes", "check_painted", "look_painted", "measure", "n_pieces"
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
+_MANY_PIECES = 5
+"""A value in so many pieces is no object, however few values there are."""
 _PIECES = 3
 _CRUMB = 0.1
 """A piece smaller than this part of the largest is a slip of the brush."""
@@ -31,10 +33,14 @@ def measure(
     Raises
     ------
     AnlageError
-        If a value is negative.
+        If a value is negative, or 2⁶³ or more.
     """
     flat = np.ascontiguousarray(labels_ZYX).reshape(-1)
     inside = np.flatnonzero(flat)
+    if flat.dtype == np.uint64 and flat.max(initial=0) > np.iinfo(np.int64).max:
+        raise AnlageError(
+            f"The labels '{source}' contain the value {flat.max()}; labels must be below 2⁶³: number the objects from 1."
+        )
     found = flat[inside].astype(np.int64, copy=False)
     if found.size and found.min() < 0:
         raise AnlageError(
@@ -97,18 +103,20 @@ def n_pieces(labels_ZYX: npt.NDArray[Any]) -> int:
 
 
 def are_classes(labels_ZYX: npt.NDArray[Any]) -> bool:
-    """Whether the values of a frame look like classes of voxels: they are few, and most lie in several pieces."""
+    """Whether the values of a frame look like classes of voxels: few, and most in several pieces, or one in many."""
     values = np.unique(labels_ZYX)
     values = values[values != 0]
     if not 0 < len(values) < _ENOUGH_VALUES:
         return False
-    several = sum(n_pieces(labels_ZYX == value) > 1 for value in values)
-    return 2 * several > len(values)
+    pieces = [n_pieces(labels_ZYX == value) for value in values]
+    return 2 * sum(n > 1 for n in pieces) > len(values) or max(pieces) >= _MANY_PIECES
 
 
 def look_painted(plane_YX: npt.NDArray[Any]) -> bool:
-    """Whether a plane looks like labels: whole numbers with background, where neighbours mostly have the same value."""
-    if plane_YX.dtype.kind not in "bui" or plane_YX.all() or not plane_YX.any():
+    """Whether a plane looks like labels: whole numbers (of any type) with background, where neighbours mostly have the same value."""
+    if plane_YX.dtype.kind == "f" and not (plane_YX == np.rint(plane_YX)).all():
+        return False
+    if plane_YX.dtype.kind not in "buif" or plane_YX.all() or not plane_YX.any():
         return False
     painted = plane_YX[:, 1:] != 0
     same = (plane_YX[:, 1:] == plane_YX[:, :-1]) & painted

@@ -136,6 +136,10 @@ def _extents(slab_ZYX: npt.NDArray[Any], z0: int, source: str) -> npt.NDArray[np
     starts, ends = starts[painted], ends[painted]
     values = flat[starts].astype(np.int64)
     if values.size and values.min() < 0:
+        if flat.dtype == np.uint64:
+            raise AnlageError(
+                f"The labels '{source}' contain the value {flat.max()}; labels must be below 2⁶³: number the objects from 1."
+            )
         raise AnlageError(
             f"The labels '{source}' contain the value {values.min()}; labels must be 0 (background) or larger. "
             "Is this the image instead of its labels?"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 WITHOUT = "-"
 """Stands for an image where there is none."""
+_FEW_VALUES = 4
+"""Fewer label values may be classes that do not look like it."""
 
 __all__ = ["require_spacing", "tell_annotations", "tell_cuboids"]
 
@@ -97,6 +99,8 @@ def run_build(options: argparse.Namespace) -> int:
             f"{options.annotations} holds no nuclei; mark some first, or check that it is the right file."
         )
     tell_annotations(annotations)
+    if annotations.labels is not None and len(set(annotations.label.tolist())) < _FEW_VALUES:
+        print("Each value of the labels is taken for one object; if they are classes of voxels, say --classes.")
     graph = find_graph(Path(options.annotations))
     note = time_reading(graph) if graph is not None and image.interval_s is None else None
     if note:
@@ -124,6 +128,7 @@ def run_build(options: argparse.Namespace) -> int:
 
 def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
     """The labels, where they are classes: as was said, or as the first painted frame looks."""
+    from anlage.cli.info import other_voxels
     from anlage.dataset.classes import show_classes
     from anlage.io.label_images import open_labels
     from anlage.io.nuclei import are_label_images
@@ -133,6 +138,8 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
             raise AnlageError(f"--classes needs label images, and {options.annotations} is none; leave it out.")
         return None
     labels = open_labels(Path(options.annotations), image=image, spacing=image.spacing)
+    if note := other_voxels(open_labels(Path(options.annotations), axes=labels.axes), image):
+        print(note)
     return labels if options.classes or show_classes(labels) else None
 
 

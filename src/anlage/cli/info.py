@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_as_told
 from anlage.errors import AnlageError
@@ -13,10 +15,12 @@ from anlage.errors import AnlageError
 if TYPE_CHECKING:
     from anlage.timelapse import TimeLapse
 
-__all__: list[str] = []
+__all__ = ["other_voxels"]
 
 _MOST_FAULTS = 10
 """Of each kind so many are printed."""
+_PLANES = 16
+"""Planes at which an image is looked at, to tell whether it is painted."""
 
 
 def configure_info(parser: Parser) -> None:
@@ -25,9 +29,13 @@ def configure_info(parser: Parser) -> None:
         "what is in them; of a run of events also how the held-out examples were told, and the worst of them; of labels also what\n"
         "looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
         "anlage info run",
+        "anlage info labels.tif --of image.tif",
     )
     parser.add_argument(
         "path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF, XML, .aut or CTC folder"
+    )
+    parser.add_argument(
+        "--of", metavar="IMAGE", help="PATH holds the labels of this image: also look whether the two fit together"
     )
     add_reading(parser)
 
@@ -80,25 +88,46 @@ def _file(path: Path, options: argparse.Namespace) -> int:
 
 
 def _image(options: argparse.Namespace) -> int:
+    from anlage.io import open_image
     from anlage.io.label_images import kind_of_labels, open_label_image
-    from anlage.labels import look_painted
 
-    image = open_as_told(options.path, options)
-    kind = kind_of_labels(Path(options.path))
-    _, z, y, x = image.shape_tzyx
-    middle = image.read(Box((0, 1), (z // 2, z // 2 + 1), (0, y), (0, x)), [0])[0, 0, 0]
-    if image.n_channels == 1 and (kind in ("labels", "classes") or look_painted(middle)):
-        tell_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing))
+    found = open_as_told(options.path, options)
+    image = None if options.of is None else open_image(options.of)
+    if image is not None or kind_of_labels(Path(options.path)) in ("labels", "classes") or _look_painted(found):
+        if image is not None and (note := other_voxels(found, image)):
+            print(note)
+        tell_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing), image)
     return 0
 
 
-def tell_faults(labels: TimeLapse) -> None:
+def _look_painted(image: TimeLapse) -> bool:
+    """By the first of some planes that holds anything."""
+    from anlage.labels import look_painted
+
+    if image.n_channels > 1:
+        return False
+    _, n, y, x = image.shape_tzyx
+    for z in sorted(range(n), key=lambda z: abs(z - n // 2))[:: max(1, n // _PLANES)]:
+        plane = image.read(Box((0, 1), (z, z + 1), (0, y), (0, x)))[0, 0, 0]
+        if plane.any():
+            return look_painted(plane)
+    return False
+
+
+def other_voxels(labels: TimeLapse, image: TimeLapse) -> str | None:
+    """A sentence where labels claim another voxel size than their image, whose own counts."""
+    if labels.spacing is None or image.spacing is None or np.allclose(labels.spacing.um, image.spacing.um, rtol=0.01):
+        return None
+    return f"Note: the labels say voxels of {labels.spacing}, the image {image.spacing}; the image's count."
+
+
+def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
     """Print what is painted, and what looks wrong with its place."""
     from anlage.cli.bars import counting
     from anlage.faults import find_faults
 
     with counting("looking through the labels") as progress:
-        report = find_faults(labels, on_progress=progress)
+        report = find_faults(labels, image, on_progress=progress)
     print(f"Painted: {report}.")
     if not report.faults:
         print("Nothing looks wrong.")

@@ -37,8 +37,14 @@ def class_values(labels: TimeLapse) -> tuple[int, ...]:
     Raises
     ------
     AnlageError
-        If nothing is painted, a value is negative, or there are so many that they must be objects.
+        If there are several channels, values are no whole numbers ≥ 0, nothing is painted, or there are so many values that
+        they must be objects.
     """
+    if labels.n_channels != 1 or labels.dtype.kind not in "bui":
+        raise AnlageError(
+            f"The labels '{labels.source}' have {labels.n_channels} channel{'s' if labels.n_channels > 1 else ''} of type "
+            f"{labels.dtype}; classes are painted as whole numbers in a single channel."
+        )
     found: set[int] = set()
     for t in range(labels.n_frames):
         found.update(np.unique(labels.frame(t)[0]).tolist())

@@ -180,8 +180,9 @@ class FrameCutter:
 
 
 def label_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Type of a store's labels: unsigned, as wide as the source's or 32 bits."""
-    return dtype.newbyteorder("=") if dtype.kind == "u" else np.dtype(np.uint32)
+    """Type of a store's labels: unsigned, as wide as the source's, and at least 32 bits where that had a sign."""
+    # a type of numpy's own: zarr does not know the same type by the name that a file's byte order gives it
+    return np.dtype(f"u{dtype.itemsize if dtype.kind == 'u' else max(4, dtype.itemsize)}")
 
 
 def _at(box: Box, t: int) -> Box:

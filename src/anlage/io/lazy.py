@@ -70,6 +70,7 @@ class WholeNumbers:
         piece = np.asarray(self._array[index])
         if piece.dtype.kind == "f":
             self._refuse(piece[~(piece == np.rint(piece))], "whole numbers")
+            self._refuse(piece[piece >= 2.0**63], "below 2⁶³")  # infinity, too
         if piece.dtype.kind in "if":
             self._refuse(piece[piece < 0], "0 (background) or larger")
         if piece.dtype == np.uint64:

@@ -9,6 +9,9 @@ import torch
 
 __all__ = ["resample"]
 
+_SHORT = 512
+"""Voxels along an axis up to which a matrix product is faster than gathering."""
+
 
 def resample(
     image: torch.Tensor,
@@ -46,6 +49,11 @@ def _along(image: torch.Tensor, axis: int, step: float, n_out: int, shift: float
     first = torch.ceil(centre - reach)
     taps = [(first + k, 1 - (first + k - centre).abs() / reach) for k in range(math.ceil(2 * reach) + 1)]
     total = sum(weight.clamp(min=0) for _, weight in taps)
+    if n_in <= _SHORT:
+        weights = torch.zeros(n_out, n_in, dtype=torch.float64, device=image.device)
+        for index, weight in taps:
+            weights.scatter_add_(1, index.long().clamp(0, n_in - 1)[:, None], (weight.clamp(min=0) / total)[:, None])
+        return _multiplied(weights.to(image.dtype), image, axis)
     shape = [1] * image.ndim
     shape[axis] = n_out
     result = torch.zeros([*image.shape[:axis], n_out, *image.shape[axis + 1 :]], dtype=image.dtype, device=image.device)
@@ -53,3 +61,12 @@ def _along(image: torch.Tensor, axis: int, step: float, n_out: int, shift: float
         scaled = (weight.clamp(min=0) / total).to(image.dtype).reshape(shape)
         result.addcmul_(image.index_select(axis, index.long().clamp(0, n_in - 1)), scaled)
     return result
+
+
+def _multiplied(weights: torch.Tensor, image: torch.Tensor, axis: int) -> torch.Tensor:
+    """Weights (n_out, n_in) times an image along one axis."""
+    shape = (*image.shape[:axis], len(weights), *image.shape[axis + 1 :])
+    if axis == image.ndim - 1:
+        return (image.reshape(-1, image.shape[axis]) @ weights.T).reshape(shape)
+    before, after = math.prod(image.shape[:axis]), math.prod(image.shape[axis + 1 :])
+    return torch.matmul(weights, image.reshape(before, image.shape[axis], after)).reshape(shape)

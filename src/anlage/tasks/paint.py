@@ -182,9 +182,11 @@ def _class_values(stores: Sequence[Store], config: NucleiConfig) -> tuple[int, .
             f"head=instances, or paint one value for each class (at most {_MOST_CLASSES})."
         )
     if len(wanted) < 2:
+        sparse = any(store.meta.sparse for store in stores)
+        or_else = ", or build without --sparse if what was left unpainted is background" if sparse else ""
         raise AnlageError(
             f"Only class {_listed(found)} is known in {_names(stores)}, and classes are told from one another: paint "
-            "another one, or build without --sparse if what was left unpainted is background."
+            f"another one{or_else}."
         )
     return wanted
 
