@@ -3,8 +3,8 @@
     python docs/benchmark_volume.py WORK [--planes 64 --edge 4096] [--steps 120] [--memory-gb 1.6] [--kill]
     python docs/benchmark_volume.py WORK --edge 1024 --one-piece
 
-Nuclei of 12 µm at 1 × 0.25 × 0.25 µm are drawn block by block into WORK/volume-EDGE.zarr; a network learns from two small
-pieces of another volume, and `anlage predict` outlines the volume in a child, whose memory (all its processes together) is
+Nuclei of 12 µm at 1 × 0.25 × 0.25 µm are drawn into a field of 1024 × 1024 voxels, which is repeated to fill the volume, a zarr
+on disk; a network learns from two small pieces of other fields, and `anlage predict` outlines the volume in a child, whose memory (all its processes together) is
 looked at ten times a second. With --kill it is killed (SIGKILL) after half of its tiles and begun again, and no finished
 tile may have been computed anew. With --one-piece the same volume is outlined once more in a single tile, and the two
 results are compared object by object.
@@ -16,6 +16,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ PITCH_UM = 15.5
 MOVED_UM = 2.5
 UNEVEN = 0.08
 """Standard deviation of the semi-axes, as a logarithm."""
+FIELD = 1024
 BLOCK = (32, 512, 512)
 MARGIN = (4, 8, 8)
 BLUR = (0.6, 1.5, 1.5)
@@ -59,8 +61,7 @@ def main() -> None:
     model = trained(options.work, options.steps)
     shape = (options.planes, options.edge, options.edge)
     name = f"{options.planes}x{options.edge}"
-    volume, truth = options.work / f"volume-{name}.zarr", options.work / f"truth-{name}.zarr"
-    planted = drawn(volume, truth, shape, seed=1)
+    volume, truth, planted = drawn(options.work, options.planes, options.edge)
     found = options.work / f"found-{name}.zarr"
     told = predicted(model, volume, found, options.memory_gb, kill=options.kill)
     result = {
@@ -129,21 +130,39 @@ class Scene:
             yield 1 + int(np.ravel_multi_index(cell, cells)), centre, axes, float(rng.uniform(0.6, 1.2))
 
 
-def drawn(volume: Path, truth: Path, shape: tuple[int, int, int], seed: int) -> int:
-    """Write image and truth, block by block; how many nuclei there are."""
+def drawn(work: Path, planes: int, edge: int) -> tuple[Path, Path, int]:
+    """Volume, truth, and how many nuclei there are: a field that is drawn once and repeated, chunk by chunk."""
+    field = min(FIELD, edge)
+    volume, truth = (work / f"{what}-{planes}x{edge}.zarr" for what in ("volume", "truth"))
     counted = truth / "planted.json"
     if counted.exists():
-        return int(json.loads(counted.read_text()))
-    image = array(volume, (1, 1, *shape), "tczyx", np.uint16)
-    labels = array(truth, shape, "zyx", np.uint32)
-    scene, seen = Scene(seed, shape), set[int]()
-    for box in blocks(shape):
-        pixels, painted = scene.block(box)
-        part = tuple(slice(a, b) for a, b in box)
-        image[(0, 0, *part)], labels[part] = pixels, painted
-        seen.update(np.unique(painted).tolist())
-    counted.write_text(json.dumps(len(seen - {0})))
-    return len(seen - {0})
+        return volume, truth, int(json.loads(counted.read_text()))
+    image = array(volume, (1, 1, planes, edge, edge), "tczyx", np.uint16)
+    labels = array(truth, (planes, edge, edge), "zyx", np.uint32)
+    if edge == field:
+        scene, seen = Scene(1, (planes, edge, edge)), set[int]()
+        for box in blocks((planes, edge, edge)):
+            pixels, painted = scene.block(box)
+            part = tuple(slice(a, b) for a, b in box)
+            image[(0, 0, *part)], labels[part] = pixels, painted
+            seen.update(np.unique(painted).tolist())
+        n = len(seen - {0})
+    else:
+        small, small_truth, each = drawn(work, planes, field)
+        n = each * (edge // field) ** 2
+        for source, target in ((small / "0/c/0/0", volume / "0/c/0/0"), (small_truth / "0/c", truth / "0/c")):
+            repeated(source, target, field // BLOCK[1], edge // BLOCK[1])
+    counted.write_text(json.dumps(n))
+    return volume, truth, n
+
+
+def repeated(source: Path, target: Path, n_source: int, n_target: int) -> None:
+    """Copy the chunks z/y/x of one array as often as they fit into a larger one."""
+    for z in source.iterdir():
+        for y, x in itertools.product(range(n_target), repeat=2):
+            place = target / z.name / str(y) / str(x)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(z / str(y % n_source) / str(x % n_source), place)
 
 
 def array(path: Path, shape: tuple[int, ...], axes: str, dtype: type) -> zarr.Array:
@@ -264,9 +283,12 @@ def compared(truth: Path, found: Path) -> dict:
     """Objects of two label images, matched where they overlap by at least half; block by block."""
     one, other = (zarr.open_group(path, mode="r")["0"] for path in (truth, found))
     shared: dict[tuple[int, int], int] = {}
+    repeats = truth.name.startswith("truth")
     for box in blocks(one.shape[-3:]):
         part = tuple(slice(a, b) for a, b in box)
         a, b = (np.asarray(x[(0,) * (x.ndim - 3) + part]).astype(np.int64).ravel() for x in (one, other))
+        if repeats:  # the field's numbers, in every repetition others
+            a[a > 0] += 100_000 * (100 * (box[1][0] // FIELD) + box[2][0] // FIELD)
         seen = (a > 0) | (b > 0)
         pairs, counts = np.unique(a[seen] << 32 | b[seen], return_counts=True)
         for pair, n in zip(pairs.tolist(), counts.tolist(), strict=True):

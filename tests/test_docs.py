@@ -67,3 +67,11 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
     named = set(re.findall(r"(?:^|[`\s])(?<!from )anlage ([a-z]+)", code))
     assert named <= set(COMMANDS), f"{_name(page)} speaks of {sorted(named - set(COMMANDS))}"
+
+
+def test_the_tests_that_pages_name_exist() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "instances.md").read_text(encoding="utf-8"))
+    assert len(named) > 20
+    for file, test in named:
+        text = (ROOT / "tests" / "anlage" / file).read_text(encoding="utf-8")
+        assert f"def {test}(" in text, f"{file}::{test}"

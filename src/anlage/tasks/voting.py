@@ -16,6 +16,8 @@ __all__ = ["REACH", "assign"]
 
 REACH = 0.5
 """A voxel whose vote lies farther than this from every centre, in nucleus diameters, belongs to none."""
+_AT_ONCE = 1 << 20
+"""Voxels that are assigned at a time: what is in memory."""
 
 
 def assign(
@@ -50,11 +52,17 @@ def assign(
         (Z, Y, X): 1 + the seed's row, 0 for none.
     """
     rows = np.zeros(inside.shape, dtype=np.int32)
-    at = np.nonzero(inside)
-    if len(at[0]) == 0 or len(seeds) == 0:
+    if not len(seeds):
         return rows
     scale = np.asarray(cell_diameters, dtype=np.float32)
-    voted = np.stack([(positions[axis][at[axis]] + votes[axis][at]) * scale[axis] for axis in range(3)], axis=1)
-    gap, nearest = cKDTree(np.asarray(seeds) * scale).query(voted, distance_upper_bound=reach)
-    rows[at] = np.where(np.isfinite(gap), np.asarray(nearest) + 1, 0)
+    tree = cKDTree(np.asarray(seeds) * scale)
+    planes = max(1, _AT_ONCE // max(1, inside[0].size))
+    for low in range(0, len(inside), planes):
+        slab = slice(low, low + planes)
+        at = np.nonzero(inside[slab])
+        if len(at[0]):
+            here = (positions[0][slab], *positions[1:])
+            voted = [(here[axis][at[axis]] + votes[axis, slab][at]) * scale[axis] for axis in range(3)]
+            gap, nearest = tree.query(np.stack(voted, axis=1), distance_upper_bound=reach)
+            rows[slab][at] = np.where(np.isfinite(gap), np.asarray(nearest) + 1, 0)
     return rows

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from anlage.cli import main
-from anlage.inference import labelling
+from anlage.inference import labelling, loading
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "inference" / "oracle.py")
 tell = importlib.util.module_from_spec(_spec)
@@ -30,5 +30,5 @@ def _slow(self, t, tile):
 
 
 if __name__ == "__main__":
-    labelling.network_of, labelling.Labeller.piece, labelling._CORES = network_of, _slow, (24,)
+    loading.network_of, labelling.Labeller.piece, labelling._CORES = network_of, _slow, (24,)
     sys.exit(main(sys.argv[1:]))

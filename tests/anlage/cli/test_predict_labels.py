@@ -13,7 +13,7 @@ import pytest
 import tifffile
 import torch
 
-from anlage.inference import labelling
+from anlage.inference import labelling, loading
 from anlage.inference.labelling import Labeller, Settings, prepare_labeller
 from anlage.io import open_image, write_image
 from anlage.model import load_model
@@ -66,7 +66,7 @@ def outlined(scene, command, monkeypatch, network, tmp_path):
     def network_of(model, device):
         return network.eval(), slow.network_of(model, device)[1]
 
-    monkeypatch.setattr(labelling, "network_of", network_of)
+    monkeypatch.setattr(loading, "network_of", network_of)
 
     def run(*options, name="found.tif"):
         code, out, err = command(*WORDS, "-o", tmp_path / name, *options)
@@ -81,7 +81,7 @@ def counted(labels):
 
 
 def test_the_threshold_decides_which_objects_are_reported(outlined, scene):
-    n = [counted(outlined("--threshold", p, name=f"{p}.tif")[0]) for p in ("0.5", "0.9", "0.97")]
+    n = [counted(outlined("--threshold", p, name=f"{p}.tif")[0]) for p in ("0.5", "0.95", "0.97")]
     assert n[0] == scene[1].max()
     assert n[0] > n[1] > n[2] > 0
 
@@ -132,7 +132,7 @@ def test_less_memory_makes_smaller_tiles_and_the_same_objects(outlined, scene, m
 
 def test_without_a_halo_objects_at_borders_would_be_cut(scene, monkeypatch):
     """What the surroundings of a tile are for: with them its objects are those of the whole image."""
-    monkeypatch.setattr(labelling, "network_of", slow.network_of)
+    monkeypatch.setattr(loading, "network_of", slow.network_of)
     monkeypatch.setattr(labelling, "_CORES", (24,))
     model, image = load_model(scene[0] / "oracle.anlage"), open_image(scene[0] / "image.zarr")
 

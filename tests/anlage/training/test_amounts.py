@@ -91,3 +91,28 @@ def test_checkpoints_come_by_number_of_steps(make_run: Make, toy: ModuleType) ->
     saved = {event.step for event in run.events()[0] if event.event == "saved"}
     assert {3, 6, 9} <= saved
     assert not {1, 2, 4, 5, 7, 8} & saved
+
+
+def test_the_learning_rate_acts_on_every_step(make_run: Make, toy: ModuleType) -> None:
+    ends = []
+    for rate in ("0.001", "0.02"):
+        run = make_run(f"rate-{rate}", "steps=6", "validate_every=6", f"learning_rate={rate}")
+        train(run, tasks=toy.TASKS)
+        highest = max(event.learning_rate for event in run.events()[0] if event.event == "step")
+        assert highest == pytest.approx(float(rate), rel=0.05)
+        ends.append(weights_of(run))
+    assert any((ends[0][name] != ends[1][name]).any() for name in ends[0])
+
+
+def test_training_computes_on_as_many_threads_as_were_said(make_run: Make, toy: ModuleType) -> None:
+    seen = []
+    run = make_run("threads", "steps=2", "validate_every=2", "threads=2")
+    train(run, tasks=toy.TASKS, on_event=lambda event: seen.append((event.event, torch.get_num_threads())))
+    assert {n for event, n in seen if event == "step"} == {2}
+
+
+def test_the_model_is_called_as_its_run(make_run: Make, toy: ModuleType) -> None:
+    run = make_run("chloroplasts of leaf 3", "steps=2", "validate_every=2")
+    train(run, tasks=toy.TASKS)
+    [path] = run.path.glob("*.anlage")
+    assert path.stem == load_model(path).card.name == "chloroplasts of leaf 3"
