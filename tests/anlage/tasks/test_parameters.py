@@ -109,12 +109,12 @@ def test_the_batch_is_as_large_as_was_said(tmp_path):
 
 
 def test_the_voxel_size_decides_pooling_patch_and_size(tmp_path):
-    """The same pixels, said to lie in planes far apart: those are not pooled first, and nuclei are longer in µm."""
+    """The same pixels, said to lie in planes far apart: those are not folded together, and nuclei are longer in µm."""
     even = prepared(tmp_path).plan
     tall = prepared(tmp_path, spacing=Spacing(4, 1, 1)).plan
     fine = prepared(tmp_path, spacing=Spacing(0.5, 0.5, 0.5)).plan
-    assert even.grid.strides[0] == (2, 2, 2)
-    assert tall.grid.strides[0] == (1, 2, 2)
+    assert even.grid.stem == (2, 2, 2)
+    assert tall.grid.stem == (1, 2, 2)
     assert tall.diameter_um > 1.3 * even.diameter_um
     assert tall.patch_zyx != even.patch_zyx
     assert fine.diameter_um == pytest.approx(even.diameter_um / 2, rel=0.02)
