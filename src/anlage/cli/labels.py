@@ -51,7 +51,7 @@ def predict_labels(
         for note in labeller.loaded.notes:
             teller.note(note)
         teller.note(_announcement(labeller))
-        teller.start(len(todo), done)
+        teller.start(len(todo), done, "tiles")
 
         def say_where() -> None:
             kept = sum(pieces.has(t, i) for t, i in todo)

@@ -38,7 +38,7 @@ def predict_maps(
     labeller = prepare_labeller(model, image, frames=frames, region=region, device=options.device, settings=settings)
     for note in labeller.loaded.notes:
         teller.note(note)
-    teller.start(len(labeller.tiles), 0)
+    teller.start(len(labeller.tiles), 0, "tiles")
 
     def tiles() -> Iterator[TileMaps]:
         for tile in labeller.tiles:

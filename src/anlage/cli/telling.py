@@ -30,10 +30,10 @@ class Teller:
             self._said.add(text)
             self._tell(PredictEvent(kind="note", text=text, done=self._done, total=self._total))
 
-    def start(self, total: int, done: int) -> None:
-        """So many frames, of which some were finished before."""
+    def start(self, total: int, done: int, pieces: str = "frames") -> None:
+        """So many frames, or tiles of them, of which some were finished before."""
         self._total, self._done, self._began = total, done, time.monotonic()
-        kept = f"{done} of {total} frames were finished before; going on with the others." if done else ""
+        kept = f"{done} of {total} {pieces} were finished before; going on with the others." if done else ""
         self._tell(PredictEvent(kind="started", text=kept, done=done, total=total))
 
     def frame(self, frame: int, nuclei: int) -> None:
