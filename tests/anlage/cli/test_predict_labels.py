@@ -136,17 +136,20 @@ def test_without_a_halo_objects_at_borders_would_be_cut(scene, monkeypatch):
     monkeypatch.setattr(labelling, "_CORES", (24,))
     model, image = load_model(scene[0] / "oracle.anlage"), open_image(scene[0] / "image.zarr")
 
+    truth = scene[1] > 0
+    truth[0, 0, :2] = False  # there the oracle's image holds its scale
+
     def lost():
         made = prepare_labeller(model, image, device="cpu", settings=Settings(diameter_um=9.0, memory_gb=8))
         found = np.zeros(scene[1].shape, bool)
         for tile in made.tiles:
             piece = made.piece(0, tile)
             found[piece.box.slices[1:]] = piece.labels > 0
-        return int(((scene[1] > 0) & ~found).sum())
+        return int((truth & ~found).sum())
 
     assert lost() == 0
     monkeypatch.setattr(labelling, "HALO_DIAMETERS", 0.0)
-    assert lost() > 0.05 * (scene[1] > 0).sum()
+    assert lost() > 100  # voxels near borders, of objects whose centres lie beyond them
 
 
 def test_a_killed_prediction_goes_on_with_the_next_tile(outlined, scene, tmp_path, monkeypatch, capsys):
