@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -9,3 +11,7 @@ class Frozen(BaseModel):
     """An immutable record: unknown keys are refused, the text under a field is its description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def settled(self) -> Self:
+        """The same with all decided that was left open and needs no data to be decided."""
+        return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Gt, Le, MinLen
 
@@ -39,8 +39,8 @@ class NucleiConfig(Frozen):
     """Typical diameter of a nucleus in µm; by default measured in the training data."""
     frames: Annotated[tuple[int, ...], MinLen(1)] = (0,)
     """Frames that the network sees, relative to the one it answers for: 0, or −1,0,1 for the neighbours too."""
-    cells: Annotated[float, Ge(3), Le(12)] = 4.5
-    """Cells of the network's grid across a nucleus: more are finer and slower."""
+    cells: Annotated[float, Ge(3), Le(12)] | None = None
+    """Cells of the network's grid across a nucleus: more are finer and slower; by default 4.5, and 6 where outlines are learnt."""
     sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
     """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
     patch_um: Annotated[float, Gt(0)] | None = None
@@ -53,6 +53,16 @@ class NucleiConfig(Frozen):
     """Levels of the network."""
     variation: Annotated[float, Ge(0), Le(2)] = 1.0
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope."""
+
+    @property
+    def grid_cells(self) -> float:
+        """Cells across a nucleus, as asked for or as the head needs them."""
+        if self.cells is not None:
+            return self.cells
+        return 6.0 if self.head == "instances" else 4.5
+
+    def settled(self) -> Self:
+        return self.model_copy(update={"cells": self.grid_cells})
 
 
 class NucleiPlan(Frozen):

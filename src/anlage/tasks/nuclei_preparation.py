@@ -110,7 +110,7 @@ def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiCon
         return setting.base.grid
     leading = max(stores, key=lambda store: len(store.positives))
     flat = leading.shape_tzyx[1] == 1
-    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.cells, n_levels=config.levels)
+    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.grid_cells, n_levels=config.levels)
 
 
 def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:

@@ -168,7 +168,7 @@ def assign(
         own = set(getattr(about, "adapted", ())) & set(rest)
         taken = {n: base[n] for n in getattr(about, "inherited", ()) if n in base and n not in own}
         rest |= _inherited(config, taken, rest)
-    return TrainingConfig(**training), _validated(config, rest)
+    return TrainingConfig(**training), _validated(config, rest).settled()
 
 
 def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
