@@ -123,7 +123,7 @@ def test_the_voxel_size_decides_pooling_patch_and_size(tmp_path):
 
 def test_width_levels_and_cells_shape_the_network(tmp_path):
     plain = prepared(tmp_path).plan
-    finer = prepared(tmp_path, cells=9).plan
+    finer = prepared(tmp_path, cells=12).plan
     assert finer.grid.cell_diameters[2] == pytest.approx(plain.grid.cell_diameters[2] / 2, rel=0.01)
     few, many = (
         sum(
