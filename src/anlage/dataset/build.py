@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.dataset.cutting import FrameCutter, Plan, label_type
+from anlage.dataset.cutting import FrameCutter, Plan
 from anlage.dataset.diameter import find_diameter
 from anlage.dataset.fingerprint import hash_annotations, hash_movie
 from anlage.dataset.holdout import choose_block
@@ -227,7 +227,7 @@ def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progr
     image = _array(root, "image", cutter.shape_tczyx, cutter.dtype)
     weight = _array(root, "weight", (n_frames, *zyx), np.dtype(np.uint8))
     source = plan.inside.labels
-    labels = None if source is None else _array(root, "labels", (n_frames, *zyx), label_type(source.dtype))
+    labels = None if source is None else _array(root, "labels", (n_frames, *zyx), plan.label_type)
     n_known = 0
     for frame in _counted(cutter.frames, progress):
         for window in cutter.windows(frame):

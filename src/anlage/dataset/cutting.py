@@ -27,7 +27,7 @@ from anlage.dataset.weight import (
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
-__all__ = ["FrameCutter", "Plan", "label_type"]
+__all__ = ["FrameCutter", "Plan"]
 
 DARK_FRAMES = 8
 """Frames on which the brightness of background and nuclei is measured, for sparse annotation."""
@@ -44,6 +44,18 @@ class Plan:
     context: int
     spacing: Spacing
     diameter_um: float
+
+    @property
+    def label_type(self) -> np.dtype[Any]:
+        """Type of the store's labels: unsigned, as wide as the source's; where that had a sign, as wide as they need."""
+        labels = self.inside.labels
+        if labels is None:
+            raise ValueError("there are no labels")
+        # types of numpy's own: zarr does not know the same type by the name that a file's byte order gives it
+        if labels.dtype.kind == "u":
+            return np.dtype(f"u{labels.dtype.itemsize}")
+        most = max(int(table.label.max(initial=0)) for table in (self.inside, self.outside))
+        return np.dtype(np.uint32 if most <= np.iinfo(np.uint32).max else np.uint64)
 
 
 class FrameCutter:
@@ -127,7 +139,7 @@ class FrameCutter:
         source, t = self.plan.inside.labels, window.t[0]
         if source is None:
             raise ValueError("there are no labels")
-        frame = np.zeros(window.shape[1:], dtype=label_type(source.dtype))
+        frame = np.zeros(window.shape[1:], dtype=self.plan.label_type)
         for region in self.plan.regions:
             if t not in region.frames or not _meets(region.box, window):
                 continue
@@ -177,12 +189,6 @@ class FrameCutter:
     def _marked(self, nuclei: Annotations, window: Box) -> Marked:
         radius = np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, self.plan.diameter_um / 2)
         return Marked(nuclei.positions[:, 1:] - window.start[1:], radius)
-
-
-def label_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Type of a store's labels: unsigned, as wide as the source's, and at least 32 bits where that had a sign."""
-    # a type of numpy's own: zarr does not know the same type by the name that a file's byte order gives it
-    return np.dtype(f"u{dtype.itemsize if dtype.kind == 'u' else max(4, dtype.itemsize)}")
 
 
 def _at(box: Box, t: int) -> Box:

@@ -14,13 +14,14 @@ from pydantic import Field
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.calibration import Calibration, Tempering
-from anlage.candidates import Candidates
 from anlage.dataset.store import Store
 from anlage.frozen import Frozen
 from anlage.tasks.readiness import Readiness
 
 if TYPE_CHECKING:
     import torch
+
+    from anlage.candidates import Candidates
 
 __all__ = ["Evidence", "Examples", "FollowedFilm", "Setting", "Task", "Validation"]
 

@@ -20,7 +20,7 @@ SHAPE = (16, 160, 160)
 def drawn_and_found(points_zyx):
     """Centres in voxels → the perfect target on the default grid → centres in voxels."""
     config = NucleiConfig()
-    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=config.cells)
+    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=config.grid_cells)
     placement = grid.place(SPACING, DIAMETER_UM, SHAPE)
     stem = np.array(grid.stem)
     cells = (placement.to_working(points_zyx) + 0.5) / stem - 0.5
