@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from command import anlage
 from scipy import ndimage
 from skimage.segmentation import watershed
 
@@ -128,13 +127,6 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
-
-
-def anlage(*words: object) -> None:
-    command = [sys.executable, "-m", "anlage", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from command import anlage
 
 EMBRYOS = ("01", "02", "04", "07", "08")
 SPACING = "1.75,0.8,0.8"
@@ -158,14 +157,6 @@ def record(work: Path, name: str, run) -> None:
         results[name] = run()
         path.write_text(json.dumps(results, indent=1))
     print(name, results[name], flush=True)
-
-
-def anlage(*words: object) -> str:
-    command = [sys.executable, "-m", "anlage", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":

@@ -12,12 +12,11 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from command import anlage
 from scipy import ndimage
 from skimage.segmentation import watershed
 
@@ -211,13 +210,6 @@ def seg(one: Overlaps) -> np.ndarray:
     covers = 2 * one.shared > one.truth_sizes[one.pairs[:, 0]]
     best[one.pairs[covers, 0]] = one.iou[covers]
     return best
-
-
-def anlage(*words: object) -> None:
-    command = [sys.executable, "-m", "anlage", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import zarr
+from command import anlage
 from scipy import ndimage
 
 from anlage.axes import Spacing
@@ -307,13 +308,6 @@ def compared(truth: Path, found: Path) -> dict:
         "first": n_true, "second": n_found, "matched": len(right), "AP50": round(len(right) / (n_true + n_found - len(right)), 4),
         "equal": sum(value == 1.0 for value in overlaps), "mean overlap of the matched": round(float(np.mean(right or [0])), 4),
     }  # fmt: skip
-
-
-def anlage(*words: object) -> None:
-    command = [sys.executable, "-m", "anlage", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
 
 
 if __name__ == "__main__":

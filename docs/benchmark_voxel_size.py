@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import tifffile
+from command import anlage
 from scipy import ndimage
 
 from anlage.axes import Spacing
@@ -119,14 +118,6 @@ def outlined(work: Path, model: Path, name: str, pixels: np.ndarray, spacing: Sp
 
 def said(spacing: Spacing) -> str:
     return ",".join(f"{um:g}" for um in spacing.zyx)
-
-
-def anlage(*words: object) -> str:
-    command = [sys.executable, "-m", "anlage", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
-    return done.stdout
 
 
 if __name__ == "__main__":
