@@ -7,7 +7,9 @@ small programmes solved again, one for the choice (what lies outside stays) and 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -105,8 +107,13 @@ def polished(
             if choice.gap <= _NEGLIGIBLE:
                 return choice
             seeds = _seeds(prices.shortfall(choice), _NEGLIGIBLE * abs(choice.objective) / 2)
-            for first, last in chunks[parity::2]:
-                _polish(sections, (first, last), seeds, hops, prices, duals, nodes, edges, effort, should_stop)
+            polish = partial(
+                _polish, sections, seeds=seeds, hops=hops, prices=prices, duals=duals, nodes=nodes, edges=edges,
+                effort=effort, should_stop=should_stop,
+            )  # fmt: skip
+            with ThreadPoolExecutor(_lanes(chunks), thread_name_prefix="anlage polishing") as threads:
+                for _ in threads.map(polish, chunks[parity::2]):
+                    pass
     bound = max(bound, worth(problem, can_divide, duals).bound())
     return solution_of(problem, nodes, edges, bound)
 
@@ -154,6 +161,11 @@ def _chunks(borders: list[int], n_ranks: int, *, together: int) -> list[tuple[in
     return [(low, high) for low, high in pairwise(cuts) if high > low]
 
 
+def _lanes(chunks: list[tuple[int, int]]) -> int:
+    """How many of every other chunk may be solved at once: two, unless one of them would read what the other writes."""
+    return 2 if all(last - first >= 3 * _RIM for first, last in chunks[1:-1]) else 1
+
+
 def _seeds(short: Floats, negligible: float) -> Mask:
     """The nuclei that fall short most; the others together by no more than what is negligible."""
     order = np.argsort(short, kind="stable")
@@ -163,10 +175,13 @@ def _seeds(short: Floats, negligible: float) -> Mask:
 
 
 def _polish(  # noqa: PLR0913
-    sections: Sections, chunk: tuple[int, int], seeds: Mask, hops: int, prices: Worth, duals: Duals, nodes: Mask,
+    sections: Sections, chunk: tuple[int, int], *, seeds: Mask, hops: int, prices: Worth, duals: Duals, nodes: Mask,
     edges: Mask, effort: Effort, should_stop: ShouldStop,
 ) -> None:  # fmt: skip
-    """Solve again around the seeds of a chunk; `duals`, `nodes` and `edges` take what comes of it."""
+    """Solve again around the seeds of a chunk; `duals`, `nodes` and `edges` take what comes of it.
+
+    It reads what lies within two rims of the chunk, and writes what starts within one.
+    """
     first, last = chunk
     rows = sections.nodes(first - 2 * _RIM, last + 2 * _RIM)
     rank = sections.rank[rows]
@@ -176,7 +191,8 @@ def _polish(  # noqa: PLR0913
     inner, _ = sections.edges(first - 2 * _RIM, last + 2 * _RIM)
     view = sections.problem.part(rows, inner)
     inside = around(view, seeds[rows] & at_home, hops, prices.edge[inner] < _NEAR)
-    inside &= (rank >= first - _RIM) & (rank < last + _RIM)
+    reached = (rank >= first - _RIM) & (rank < last + _RIM)
+    inside &= reached
     u, z = duals.flow[rows], duals.half[inner]
     stretch = _Stretch(
         view, prices.can_divide[rows], solution_of(view, nodes[rows], edges[inner]),
@@ -185,10 +201,11 @@ def _polish(  # noqa: PLR0913
     for batch in _batches(view, inside):
         stretch.choice = improved(view, stretch.can_divide, stretch.choice, batch, effort, should_stop)
         _reprice(stretch, batch, should_stop)
-    nodes[rows], edges[inner] = stretch.choice.nodes, stretch.choice.edges
-    duals.flow[rows], duals.there[rows], duals.half[inner] = (
-        stretch.duals.flow, stretch.duals.there, stretch.duals.half
-    )  # fmt: skip
+    starts = reached[view.pairs[:, 0]]
+    at, along = rows[reached], inner[starts]
+    nodes[at], edges[along] = stretch.choice.nodes[reached], stretch.choice.edges[starts]
+    duals.flow[at], duals.there[at] = stretch.duals.flow[reached], stretch.duals.there[reached]
+    duals.half[along] = stretch.duals.half[starts]
 
 
 def _reprice(stretch: _Stretch, nodes: Rows, should_stop: ShouldStop) -> None:
