@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     import torch
 
     from anlage.tasks.grid import Placement
-    from anlage.tasks.nuclei import NucleiPlan
 
 __all__ = ["Labeller", "Settings", "prepare_labeller"]
 
@@ -41,8 +40,8 @@ BYTES_PER_IMAGE_VOXEL = 20.0
 """The same per voxel of the image in its core, beside 4 for each map: 28 in all measured, of outlines."""
 PROGRAM_GB = 0.5
 """What the program takes before the first tile."""
-MEASURED_VOXELS, BYTES_PER_MEASURED_VOXEL = 1 << 24, 26.0
-"""Voxels of a frame's middle in which the nuclei's size is measured, and the memory that each takes then; little of it is given back."""
+BYTES_PER_MEASURED_VOXEL = 26.0
+"""Memory per voxel in which the nuclei's size was measured; little of it is given back."""
 MEMORY_GB = 1.6
 """Memory that a prediction may take where nothing else is said."""
 _CORES = (384, 320, 256, 192, 160, 128, 96, 64, 48, 32)
@@ -267,25 +266,22 @@ def prepare_labeller(
     part = Part(image, region)
     context = part.grown(CONTEXT_DIAMETERS * loaded.diameter_um, loaded.spacing) if region else part.box
     placement = loaded.plan.grid.place(loaded.spacing, loaded.diameter_um, context.shape[1:])
-    cut, memory_gb = _tiles(loaded.plan, placement, settings, loaded.network)
+    cut, memory_gb = _tiles(loaded, placement, settings)
     labeller = Labeller(model, loaded, image, placement, part, context, settings, (), memory_gb)
     filled = tuple(tile for tile in cut if min(labeller.core(tile).shape) > 0)
     return replace(labeller, tiles=filled)
 
 
-def _tiles(
-    plan: NucleiPlan, placement: Placement, settings: Settings, network: torch.nn.Module
-) -> tuple[list[Tile], float]:
+def _tiles(loaded: Loaded, placement: Placement, settings: Settings) -> tuple[list[Tile], float]:
     """The largest tiles that the memory holds, and the memory (GiB) that they will take."""
-    grid = plan.grid
+    plan, grid = loaded.plan, loaded.plan.grid
     multiple = (np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)).tolist()
     halo = np.ceil(HALO_DIAMETERS / np.array(grid.voxel_diameters_zyx)).astype(int).tolist()
-    widest = max((p.shape[0] for name, p in network.named_parameters() if name == "enter.weight"), default=32)
+    widest = max((p.shape[0] for name, p in loaded.network.named_parameters() if name == "enter.weight"), default=32)
     voxel_bytes = BYTES_PER_VOXEL * widest / 32 * (1.1 if settings.turns > 1 else 1.0)
     channels = 4 if plan.head == "instances" else len(plan.classes)
     image_bytes = BYTES_PER_IMAGE_VOXEL + 4 * channels
-    frame = float(np.prod(placement.shape_zyx) * np.prod(placement.step_zyx))
-    measuring = min(frame, MEASURED_VOXELS) * BYTES_PER_MEASURED_VOXEL
+    measuring = loaded.measured_voxels * BYTES_PER_MEASURED_VOXEL
     need = 0.0
     for core in _CORES:
         cut = tiles(placement.shape_zyx, [max(core // 2, 1), core, core], halo, multiple_zyx=multiple)

@@ -11,7 +11,13 @@ from anlage.blobs import match_diameter
 from anlage.card import Card
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.part import apparent_diameter, chosen_frames, comparable_diameter, knows_many_sizes
+from anlage.inference.part import (
+    apparent_diameter,
+    chosen_frames,
+    comparable_diameter,
+    knows_many_sizes,
+    measured_voxels,
+)
 from anlage.model import Model
 from anlage.timelapse import TimeLapse
 
@@ -41,6 +47,8 @@ class Loaded:
         Nucleus diameter by which the image is scaled.
     notes
         What was assumed, as sentences.
+    measured_voxels
+        Voxels of a frame in which the nuclei were measured; 0 where nothing was.
     """
 
     network: torch.nn.Module
@@ -50,6 +58,7 @@ class Loaded:
     spacing: Spacing
     diameter_um: float
     notes: tuple[str, ...]
+    measured_voxels: int = 0
 
 
 def load_for(
@@ -98,11 +107,13 @@ def load_for(
     intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
     if diameter_um is None and card.head == "classes":
         diameter_um = plan.diameter_um
+    n_measured = 0
     if diameter_um is None:
+        n_measured = measured_voxels(image)
         measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
         diameter_um, note = diameter_for(card, plan.diameter_um, measured)
         notes.append(note)
-    return Loaded(network, plan, chosen, intensity, spacing, diameter_um, tuple(notes))
+    return Loaded(network, plan, chosen, intensity, spacing, diameter_um, tuple(notes), n_measured)
 
 
 def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:

@@ -27,6 +27,7 @@ __all__ = [
     "chosen_frames",
     "comparable_diameter",
     "knows_many_sizes",
+    "measured_voxels",
 ]
 
 CONTEXT_DIAMETERS = 2.0
@@ -36,8 +37,9 @@ FAINTEST = 0.02
 """Probability down to which candidates are told apart: lower ones are background."""
 
 _WHOLE_FRAME = 1 << 25
-"""Voxels of a frame up to which all of it is measured."""
+"""Voxels of a frame up to which the nuclei's size is measured in all of it."""
 _MIDDLE = (64, 512, 512)
+"""Edges of the middle of a larger one, in which it is measured."""
 
 Progress = Callable[[int, int], None]
 
@@ -94,14 +96,23 @@ def chosen_frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
 def apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int]) -> float | None:
     """Median of the diameters measured in a few frames, µm; None if nothing could be measured."""
     few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
-    _, *shape = image.shape_tzyx
-    box = None
-    if math.prod(shape) > _WHOLE_FRAME:  # the middle of it, as much as fits the memory
-        middle = [(max(0, (n - most) // 2), min(n, (n + most) // 2)) for n, most in zip(shape, _MIDDLE, strict=True)]
-        box = Box((0, 1), middle[0], middle[1], middle[2])
+    box = _measured_box(image)
     found = [estimate_diameter(intensity.frame(image, t, box).mean(axis=0), spacing) for t in few]
     sizes = [size for size in found if size is not None]
     return float(np.median(sizes)) if sizes else None
+
+
+def measured_voxels(image: TimeLapse) -> int:
+    """Voxels of a frame in which the nuclei's size is measured."""
+    return math.prod(_measured_box(image).shape)
+
+
+def _measured_box(image: TimeLapse) -> Box:
+    _, *shape = image.shape_tzyx
+    if math.prod(shape) <= _WHOLE_FRAME:
+        return Box.of((0, 0, 0, 0), (1, *shape))
+    z, y, x = ((max(0, (n - most) // 2), min(n, (n + most) // 2)) for n, most in zip(shape, _MIDDLE, strict=True))
+    return Box((0, 1), z, y, x)
 
 
 def comparable_diameter(card: Card, measured_um: float) -> float:

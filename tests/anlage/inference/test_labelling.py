@@ -143,6 +143,14 @@ def test_the_memory_decides_how_large_tiles_are_and_is_said_before(scene):
         prepare_labeller(scene[2], scene[1], device="cpu", settings=Settings(diameter_um=9.0, memory_gb=0.1))
 
 
+def test_measuring_the_nuclei_counts_where_they_are_measured(scene, monkeypatch):
+    monkeypatch.setattr(labelling, "BYTES_PER_MEASURED_VOXEL", 1e5)
+    measured = prepare_labeller(scene[2], scene[1], device="cpu", settings=Settings(memory_gb=8))
+    given = Settings(memory_gb=8, diameter_um=measured.loaded.diameter_um)
+    told = prepare_labeller(scene[2], scene[1], device="cpu", settings=given)
+    assert measured.memory_gb - told.memory_gb == pytest.approx(scene[0].size * 1e5 / 2**30)
+
+
 def test_a_finished_piece_is_read_as_it_was_kept(scene, monkeypatch, tmp_path):
     made = labeller(scene, monkeypatch, 24)
     piece = made.piece(0, made.tiles[3])
