@@ -8,11 +8,11 @@ from pathlib import Path
 from qtpy.QtCore import Signal
 
 from anlage import AnlageError, Events, Run, read_events, write_signals
+from napari_anlage.child_panel import ChildPanel
 from napari_anlage.hearing import hear
-from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.jobs import Slot
+from napari_anlage.job import Thread
 from napari_anlage.model_combo import ModelCombo
-from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.parts import ActionButton, heading
 from napari_anlage.scoring import Scoring
 from napari_anlage.session import Session
 from napari_anlage.signal_source import FOLDER
@@ -25,7 +25,7 @@ _FEWEST = 3
 """Tracks of each kind that a training needs to hold some out."""
 
 
-class EventFinder(Tab):
+class EventFinder(ChildPanel):
     """Train on the scored tracks, then find the event on all of them."""
 
     started = Signal(object)
@@ -34,14 +34,11 @@ class EventFinder(Tab):
     """`Events` of a network."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
+        super().__init__(session)
         self._scoring: Scoring | None = None
         self._source: Path | None = None
         self._event = "event"
-        self._thread, self._child = Thread(self), Child(self)
-        self._job = Slot(session.jobs)
-        self._target: Path | None = None
+        self._thread = Thread(self)
         self._run: Run | None = None
         self.applied: Path | None = None
         """The network whose events were found last."""
@@ -173,14 +170,3 @@ class EventFinder(Tab):
         n = int(events.happened.sum())
         self.status.say(f"{plural(n, 'event')} found on {plural(len(events), 'track')}.", "good")
         self.found.emit(events)
-
-    def _on_failed(self, problem: Problem) -> None:
-        self._job.end()
-        self.report(problem)
-        self.refresh()
-
-    def _stop(self) -> None:
-        self._child.stop()
-        self._job.end()
-        self.status.say("Stopped.", "idle")
-        self.refresh()

@@ -11,11 +11,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QWidget
 
 from anlage import AnlageError, write_annotations
+from napari_anlage.child_panel import ChildPanel
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
-from napari_anlage.job import Child, Problem, Thread
-from napari_anlage.jobs import Slot
-from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
+from napari_anlage.job import Thread
+from napari_anlage.parts import ActionButton, heading, note, small_button
 from napari_anlage.session import Session
 
 __all__ = ["FOLDER", "SignalSource"]
@@ -25,18 +25,15 @@ FOLDER = "signals"
 _FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5)"
 
 
-class SignalSource(Tab):
+class SignalSource(ChildPanel):
     """Measure along tracks, or open a file; and the name of the event that is scored."""
 
     opened = Signal(object)
     """The path of a file of signals."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._thread, self._child = Thread(self), Child(self)
-        self._job = Slot(session.jobs)
-        self._target: Path | None = None
+        super().__init__(session, "Stopped; nothing was measured.")
+        self._thread = Thread(self)
         self._radius: list[str] = []
         self.measure = ActionButton(
             "Measure along the tracks", primary=True,
@@ -135,17 +132,6 @@ class SignalSource(Tab):
         self.refresh()
         if self._target is not None:
             self.opened.emit(self._target)
-
-    def _on_failed(self, problem: Problem) -> None:
-        self._job.end()
-        self.report(problem)
-        self.refresh()
-
-    def _stop(self) -> None:
-        self._child.stop()
-        self._job.end()
-        self.status.say("Stopped; nothing was measured.", "idle")
-        self.refresh()
 
     def _on_open(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), _FILES)

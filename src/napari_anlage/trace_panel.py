@@ -33,11 +33,10 @@ from anlage import (
     write_events,
 )
 from napari_anlage import event_drawings
+from napari_anlage.child_panel import ChildPanel
 from napari_anlage.event_table import EventView
-from napari_anlage.job import Child, Problem
-from napari_anlage.jobs import Slot
 from napari_anlage.model_combo import ModelCombo
-from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
+from napari_anlage.parts import ActionButton, heading, note, small_button
 from napari_anlage.picture import Picture
 from napari_anlage.session import Session
 from napari_anlage.signal_plot import title_of_signal
@@ -52,18 +51,15 @@ _THRESHOLDS = (4.5, 3.0, 1.6)
 """High, middle and low, of the fitted size over its standard error."""
 
 
-class TracePanel(Tab):
+class TracePanel(ChildPanel):
     """Shown while the signals that are open are long traces."""
 
     cut = Signal(object)
     """Windows to be scored: `Signals`."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._child, self._job = Child(self), Slot(session.jobs)
+        super().__init__(session)
         self._source: Path | None = None
-        self._target: Path | None = None
         self.marks: TraceMarks | None = None
         self.trace, self.plot = QComboBox(), TracePlot()
         self.add_event = small_button("Add here", "Adds an event at the steepest rise near the dashed line (A).")
@@ -338,17 +334,6 @@ class TracePanel(Tab):
             events = read_events(self._target)
             self.marks.replace(events, "events found by a network")
             self.status.say(f"{plural(len(events), 'event')} found. Undo brings back what was there before.", "good")
-        self.refresh()
-
-    def _on_failed(self, problem: Problem) -> None:
-        self._job.end()
-        self.report(problem)
-        self.refresh()
-
-    def _stop(self) -> None:
-        self._child.stop()
-        self._job.end()
-        self.status.say("Stopped.", "idle")
         self.refresh()
 
     def _on_export(self) -> None:
