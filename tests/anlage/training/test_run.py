@@ -211,14 +211,14 @@ def test_the_child_trains_apart_at_low_priority_and_dies_alone(
     child = run.start()
     wait_for(lambda: any(event.event == "resumed" for event in run.events()[0]))
     wait_for(lambda: run.events()[0][-1].event == "step")
-    asked = time.monotonic()
+    seen = run.events()[0][-1].step
     if os.name == "posix":
         child.send_signal(signal.SIGTERM)  # as a cluster does before it kills
     else:
         run.request_stop()
-    assert child.wait(timeout=30) == 0
-    is_busy = os.name == "posix" and os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
-    assert time.monotonic() - asked < (20 if is_busy else 3), "at low priority it waits for whatever else computes"
+    assert child.wait(timeout=20) == 0
+    # at low priority it waits for whatever else computes, so 3 s are counted in its own steps of 5 ms
+    assert run.events()[0][-1].step - seen < 3 / 0.005
     assert run.state == "stopped"
     assert run.model_path is not None
 
