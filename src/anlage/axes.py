@@ -55,6 +55,10 @@ class Spacing:
         """The edge lengths as an array (z, y, x) in µm, for arithmetic on positions."""
         return np.array(self.zyx)
 
+    def is_like(self, other: Spacing) -> bool:
+        """Whether no edge differs by more than a hundredth."""
+        return bool(np.allclose(self.um, other.um, rtol=0.01))
+
     def __str__(self) -> str:
         return f"{self.z:g} × {self.y:g} × {self.x:g} µm (z, y, x)"
 

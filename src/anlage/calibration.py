@@ -24,6 +24,7 @@ __all__ = [
     "expected_calibration_error",
     "f1_interval",
     "fit_platt",
+    "logit",
     "reliability",
     "wilson_interval",
 ]
@@ -230,6 +231,12 @@ def _minimise(
     offset = _LOGIT_LIMIT if with_intercept else 0.0
     found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(low, high), (-offset, offset)])
     return math.exp(float(found.x[0])), float(found.x[1])
+
+
+def logit(probability: npt.ArrayLike, surest: float = 1e-12) -> npt.NDArray[np.float64]:
+    """log(p / (1 − p)), finite: as if nothing were surer than 1 − `surest`, or less sure than `surest`."""
+    p = np.clip(np.asarray(probability, dtype=np.float64), surest, 1 - surest)
+    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def _sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

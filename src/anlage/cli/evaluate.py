@@ -111,7 +111,6 @@ def _events(options: argparse.Namespace) -> int:
     """Events against true ones: a table of events, or the signals on which a human scored them."""
     import dataclasses
 
-    from anlage.errors import AnlageError
     from anlage.evaluation.event_places import evaluate_placed_events
     from anlage.evaluation.events import evaluate_events, evaluate_windows
     from anlage.events import Events

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_as_told
 from anlage.errors import AnlageError
@@ -116,7 +114,7 @@ def _look_painted(image: TimeLapse) -> bool:
 
 def other_voxels(labels: TimeLapse, image: TimeLapse) -> str | None:
     """A sentence where labels claim another voxel size than their image, whose own counts."""
-    if labels.spacing is None or image.spacing is None or np.allclose(labels.spacing.um, image.spacing.um, rtol=0.01):
+    if labels.spacing is None or image.spacing is None or labels.spacing.is_like(image.spacing):
         return None
     return f"Note: the labels say voxels of {labels.spacing}, the image {image.spacing}; the image's count."
 

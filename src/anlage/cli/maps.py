@@ -27,8 +27,6 @@ def predict_maps(
     from anlage.inference.labelling import MEMORY_GB, Settings, prepare_labeller
     from anlage.inference.maps import write_maps
 
-    if options.output.suffix.lower() != ".zarr":
-        raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
     if len(frames) != 1:
         raise AnlageError(f"Maps are of one frame, and {len(frames)} were asked for; choose one, as --frames 3:4.")
     settings = Settings(

@@ -179,8 +179,6 @@ def run_predict(options: argparse.Namespace) -> int:
             model = _model(image, options)
             write = predict_maps if options.maps else predict_labels
             return write(options, model, _with_spacing(image, model), frames, region, teller)
-        if options.maps:
-            raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
         image, name, predictor = _predictor(image, region, options)
         parts = PredictionParts.beside(options.output)
         with parts.locked():
@@ -228,6 +226,8 @@ def _check_places(options: argparse.Namespace) -> None:
     from anlage.io.nuclei import is_bare_geff
     from anlage.io.writing import LABELS, image_of_ours
 
+    if options.maps and options.output.suffix.lower() != ".zarr":
+        raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
     outputs = [options.output, *([] if options.heatmap is None else [options.heatmap])]
     for output in outputs:
         check_apart(output, options.image)

@@ -230,7 +230,7 @@ def _own_spacing(path: str | Path, table: Annotations) -> Spacing | None:
 
 
 def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:
-    if of_result is None or np.allclose(used.um, of_result.um, rtol=0.01):
+    if of_result is None or used.is_like(of_result):
         return []
     return [f"The result says that a voxel is {of_result}, but {used} was used, as given or as the truth says."]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from anlage.calibration import Calibration, ReliabilityBin, expected_calibration_error, fit_platt, reliability
+from anlage.calibration import Calibration, ReliabilityBin, expected_calibration_error, fit_platt, logit, reliability
 from anlage.tracking.marginals import Marginals, marginals
 from anlage.tracking.problem import Floats, Problem, Rows
 from anlage.tracking.settings import TrackingSettings
@@ -54,7 +54,7 @@ def confidence(problem: Problem, settings: TrackingSettings | None = None) -> Ma
     calibration = tempering.calibration
     if calibration == Calibration():
         return found
-    edge = np.where(problem.clamp == 0, calibration.apply(_logit(found.edge)), found.edge)
+    edge = np.where(problem.clamp == 0, calibration.apply(logit(found.edge)), found.edge)
     return replace(found, edge=edge)
 
 
@@ -90,7 +90,7 @@ def recalibrated(
     repeats = np.maximum(1, np.rint(weight)).astype(np.int64)
     if min(int(wanted.sum()), int((~wanted).sum())) < _FEWEST:
         return settings
-    logits = _logit(np.asarray(probability, dtype=np.float64))
+    logits = logit(probability)
     before = settings.tempering.calibration
     raw = (logits - before.intercept) / before.slope
     return settings.model_copy(
@@ -177,8 +177,3 @@ def track_errors(
 
 def _log(probability: Floats) -> Floats:
     return np.log(np.clip(probability, 1e-12, 1.0))
-
-
-def _logit(probability: Floats) -> Floats:
-    p = np.clip(probability, 1e-12, 1 - 1e-12)
-    return np.log(p) - np.log1p(-p)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from anlage.calibration import logit
 from anlage.candidates import Candidates, neighbour_distances_um
 from anlage.tracking.problem import Floats, Mask, Problem, Rows
 from anlage.tracking.settings import TrackingSettings
@@ -17,8 +18,7 @@ _SUREST = 1e-6
 
 def cost_of(probability: npt.ArrayLike) -> Floats:
     """−log(p / (1 − p)), finite."""
-    p = np.clip(np.asarray(probability, dtype=np.float64), _SUREST, 1 - _SUREST)
-    return np.log1p(-p) - np.log(p)
+    return -logit(probability, _SUREST)
 
 
 def problem_of(  # noqa: PLR0913 - what a problem is made of

@@ -113,8 +113,8 @@ def redecided(
     return solution_of(problem, kept, links), Part(inside, nodes, edges)
 
 
-def told_anew(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask]:
-    """Probabilities of what was looked at, and which of its nuclei were decided anew; the others lack their surroundings."""
+def told_anew(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask, Mask]:
+    """Probabilities of what was looked at, and which of its nuclei and candidates were decided anew; the others lack surroundings."""
     view = problem.part(part.nodes, part.edges)
     n = len(problem)
     elsewhere = np.ones(len(problem.pairs), dtype=bool)
@@ -123,7 +123,8 @@ def told_anew(problem: Problem, settings: TrackingSettings, part: Part) -> tuple
     goes = np.bincount(problem.pairs[elsewhere, 0], minlength=n)[part.nodes] > 0
     # at the view's rim anything may come from outside, and go there
     view = replace(view, appear=np.where(comes, 0.0, view.appear), end=np.where(goes, 0.0, view.end))
-    return confidence(view, settings), part.inside[part.nodes]
+    here = part.inside[part.nodes]
+    return confidence(view, settings), here, np.asarray(here[view.pairs].any(axis=1))
 
 
 def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem]:
@@ -178,9 +179,8 @@ def _divides(problem: Problem, edges: Mask) -> Mask:
 
 def _updated(tracking: Tracking, problem: Problem, part: Part) -> Marginals:
     """The probabilities with those of the nuclei that were decided anew told anew."""
-    new, here = told_anew(problem, tracking.settings, part)
+    new, here, near = told_anew(problem, tracking.settings, part)
     old = tracking.marginals
-    near = here[problem.part(part.nodes, part.edges).pairs].any(axis=1)
     edge = old.edge.copy()
     edge[part.edges[near]] = new.edge[near]
     of_nodes = {}

@@ -143,9 +143,8 @@ def _by_scores(
     problem = problem.clamped(_among(problem.pairs, _rows(part, unwanted)), -1).clamped(human, 1)
     before = solution_of(problem, np.ones(len(part), dtype=bool), there)
     after, looked_at = redecided(problem, before, np.flatnonzero(np.isin(part.ids, ids)))
-    found, here = told_anew(problem, scores.settings, looked_at)
+    found, _, near = told_anew(problem, scores.settings, looked_at)
     probability = np.full(len(problem.pairs), np.nan)
-    near = here[problem.part(looked_at.nodes, looked_at.edges).pairs].any(axis=1)
     probability[looked_at.edges[near]] = found.edge[near]
     added = np.flatnonzero(after.edges & ~there)
     said = dict(zip(map(tuple, part.links.tolist()), chance.tolist(), strict=True))

@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations
-from anlage.calibration import fit_platt
+from anlage.calibration import fit_platt, logit
 from anlage.errors import AnlageError
 
 __all__ = ["SafeLinks", "error_interval", "rescaled_links", "safe_links"]
 
 FEWEST_TO_SCALE = 5
 """Checked links of each kind, right and wrong, below which probabilities are not scaled by them."""
+_SUREST = 1e-6
+"""No link is taken for surer than this."""
 
 Pairs = npt.NDArray[np.int64]
 
@@ -88,15 +90,10 @@ def rescaled_links(
             f"{n_right} links were right and {n_wrong} wrong; with fewer than {FEWEST_TO_SCALE} of each nothing can be said of the "
             "others. Draw a larger sample, or raise the error probability up to which it is drawn."
         )
-    calibration = fit_platt(_logit(np.asarray(probability, dtype=np.float64)), wanted)
+    calibration = fit_platt(logit(probability, _SUREST), wanted)
     said = tracks.link_properties.get("probability", np.full(len(tracks.links), np.nan))
     rows = np.flatnonzero(np.isfinite(said))
-    return tracks.links[rows], calibration.apply(_logit(said[rows]))
-
-
-def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.log(p) - np.log1p(-p)
+    return tracks.links[rows], calibration.apply(logit(said[rows], _SUREST))
 
 
 def error_interval(n_wrong: int, n_checked: int, level: float = 0.95) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anlage.calibration import Tempering, fit_platt
+from anlage.calibration import Tempering, fit_platt, logit
 from anlage.tasks.task import FollowedFilm
 from anlage.tracking.confidence import fitted_temperature, link_reliability
 from anlage.tracking.costs import problem_of
@@ -46,8 +46,7 @@ def fitted_tempering(films: Sequence[FollowedFilm]) -> Tempering | None:
     if min(int(right[chosen].sum()), int((~right[chosen]).sum())) < _FEWEST:
         return None
     temperature = fitted_temperature(problem, right, known)
-    p = np.clip(marginals(problem, temperature=temperature).edge[chosen], 1e-12, 1 - 1e-12)
-    logits = np.log(p) - np.log1p(-p)
+    logits = logit(marginals(problem, temperature=temperature).edge[chosen])
     calibration = fit_platt(logits, right[chosen])
     found = link_reliability(calibration.apply(logits), right[chosen])
     return Tempering(temperature=temperature, calibration=calibration, n=found.n, ece=found.ece, bins=found.bins)
