@@ -13,9 +13,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Before torch or numpy are loaded, here and in child processes: two cores are what a test may take.
+# Before torch or numpy are loaded, here and in child processes: two cores are what all workers together may take.
+_THREADS = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "2")
+    os.environ.setdefault(_variable, str(_THREADS))
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 # The same examples on every machine, and none that fail because the machine was busy.
