@@ -76,7 +76,7 @@ def test_a_run_is_followed_stopped_and_resumed(qtbot, run) -> None:
     watcher.noted.connect(notes.append)
     run.start()
     watcher.watch(run)
-    qtbot.waitUntil(lambda: len(watcher.curve.train) >= 5, timeout=15000)
+    qtbot.waitUntil(lambda: len(watcher.curve.train) >= 5, timeout=60000)
     began = time.monotonic()
     run.request_stop()
     qtbot.waitUntil(lambda: watcher.state == "stopped", timeout=5000)
@@ -84,7 +84,7 @@ def test_a_run_is_followed_stopped_and_resumed(qtbot, run) -> None:
     steps = [step for step, _ in watcher.curve.train]
     assert steps == list(range(1, len(steps) + 1))
     run.start()
-    qtbot.waitUntil(lambda: watcher.state == "finished", timeout=15000)
+    qtbot.waitUntil(lambda: watcher.state == "finished", timeout=60000)
     assert [step for step, _ in watcher.curve.train] == list(range(1, 41))
     assert watcher.curve.best_step == 40
     assert states == ["running", "stopped", "running", "finished"]
@@ -98,7 +98,7 @@ def test_a_trainer_that_dies_is_a_failure_with_its_last_words(qtbot, run) -> Non
     watcher = RunWatcher(interval_ms=20)
     run.start()
     watcher.watch(run)
-    qtbot.waitUntil(lambda: watcher.state == "failed", timeout=15000)
+    qtbot.waitUntil(lambda: watcher.state == "failed", timeout=60000)
     assert run.last_words() == "torch.cuda.OutOfMemoryError: CUDA out of memory"
     watcher.stop()
 
@@ -108,7 +108,7 @@ def test_a_killed_trainer_is_a_failure(qtbot, run) -> None:
     watcher = RunWatcher(interval_ms=20)
     child = run.start()
     watcher.watch(run)
-    qtbot.waitUntil(lambda: len(watcher.curve.train) >= 2, timeout=15000)
+    qtbot.waitUntil(lambda: len(watcher.curve.train) >= 2, timeout=60000)
     child.kill()
     qtbot.waitUntil(lambda: watcher.state == "failed", timeout=5000)
     watcher.stop()
@@ -133,7 +133,7 @@ def test_a_child_that_fails_gives_its_last_line(qtbot, tmp_path) -> None:
     child, problems = Child(), []
     child.failed.connect(problems.append)
     child.start(["predict", "m", "i", "--diameter-um", "999"], tmp_path / "log.txt")
-    qtbot.waitUntil(lambda: bool(problems), timeout=15000)
+    qtbot.waitUntil(lambda: bool(problems), timeout=60000)
     assert problems[0].sentence == "The nucleus diameter 999 µm is larger than the image."
     assert not child.busy
 

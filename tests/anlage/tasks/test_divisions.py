@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -256,7 +257,13 @@ def test_a_training_that_was_stopped_and_resumed_gives_the_same_weights_and_a_ca
     settings = ["steps=6", "validate_every=3", "batch_size=4", "cells=3", "width=8", "device=cpu", "threads=1"]
     whole = load_model(train(Run.create(tmp_path / "a", "divisions", [path], settings))).card
     run = Run.create(tmp_path / "b", "divisions", [path], settings)
-    train(run, on_event=lambda event: run.request_stop() if event.event == "validated" and event.step == 3 else None)
+
+    def stop(event) -> None:
+        if event.event == "validated" and event.step == 3:
+            run.request_stop()
+            time.sleep(0.2)  # it looks ten times a second, and a step takes less
+
+    train(run, on_event=stop)
     assert run.state == "stopped"
     resumed = load_model(train(Run.open(run.path))).card
     assert resumed.weights_sha256 == whole.weights_sha256
