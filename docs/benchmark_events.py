@@ -230,10 +230,12 @@ if __name__ == "__main__":
     parser.add_argument(
         "--steps", type=int, help="optimiser steps, on a machine that is too busy for times to mean anything"
     )
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the training")
     parser.add_argument("--recordings", type=int, nargs="+", help="of the part transfer: these alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    chosen = [] if options.steps is None else ["--set", f"steps={options.steps}"]
+    settings = [*([] if options.steps is None else [f"steps={options.steps}"]), *options.set]
+    chosen = ["--set", *settings] if settings else []
     for part in options.parts:
         more = {"only": options.recordings} if part == "transfer" else {}
         PARTS[part](options.data, options.out, chosen, **more)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Reading", "TemporalNetwork"]
+__all__ = ["Reading", "TemporalEnsemble", "TemporalNetwork"]
 
 _EPSILON = 1e-5
 _FILLED = 1e4
@@ -110,7 +112,7 @@ class TemporalNetwork(nn.Module):
         features = self._features(signals, known)
         low = (window - 1) // 2
         padded = functional.pad(features, (low, window - 1 - low), mode="replicate")
-        mean = functional.avg_pool1d(padded, window, stride=1)
+        mean = _sliding_sum(padded, window) / window
         pooled = torch.cat([mean, _sliding_max(padded, window), -_sliding_max(-padded, window)], 1)
         return self._read(pooled.transpose(1, 2)).transpose(1, 2)
 
@@ -144,6 +146,43 @@ class TemporalNetwork(nn.Module):
         return found
 
 
+class TemporalEnsemble(nn.Module):
+    """Several networks that each learn from their own examples, and answer by the mean of their logits.
+
+    Networks that differ in their first weights and their examples err differently (Lakshminarayanan et al. 2017,
+    arXiv:1612.01474).
+
+    Parameters
+    ----------
+    members
+        The networks.
+    """
+
+    def __init__(self, members: Sequence[TemporalNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, signals: torch.Tensor, known: torch.Tensor) -> Reading:
+        """Read whole tracks or windows; see `TemporalNetwork.forward`.
+
+        While they learn, each network sees its own share of the batch, one after the other; later all see everything.
+        """
+        n = len(self.members)
+        if not self.training:
+            each = [member(signals, known) for member in self.members]
+            return Reading(
+                torch.stack([one.positions for one in each]).mean(0), torch.stack([one.track for one in each]).mean(0)
+            )
+        shares = zip(self.members, signals.chunk(n), known.chunk(n), strict=True)
+        each = [member(own, own_known) for member, own, own_known in shares]
+        return Reading(torch.cat([one.positions for one in each]), torch.cat([one.track for one in each]))
+
+    def slide(self, signals: torch.Tensor, known: torch.Tensor, window: int) -> torch.Tensor:
+        """The logits of the window around each position; see `TemporalNetwork.slide`."""
+        each = [cast("TemporalNetwork", member).slide(signals, known, window) for member in self.members]
+        return torch.stack(each).mean(0)
+
+
 class _Block(nn.Module):
     def __init__(self, width: int, kernel: int, dilation: int) -> None:
         super().__init__()
@@ -172,6 +211,19 @@ def _taken(features: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
     """(N, C) features of one position of each track."""
     taken: torch.Tensor = features.gather(2, at[:, None, None].expand(-1, features.shape[1], 1))[..., 0]
     return taken
+
+
+def _sliding_sum(x: torch.Tensor, window: int) -> torch.Tensor:
+    """Sum over windows of a number of positions, by doubling: from the sums of 1, 2, 4 … positions that add up to it."""
+    n, parts, at, width = x.shape[-1] - window + 1, [], 0, 1
+    while width <= window:
+        if window & width:
+            parts.append(x[..., at : at + n])
+            at += width
+        if 2 * width <= window:
+            x = x[..., :-width] + x[..., width:]
+        width *= 2
+    return functools.reduce(torch.add, parts)
 
 
 def _sliding_max(x: torch.Tensor, window: int) -> torch.Tensor:

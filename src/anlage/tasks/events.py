@@ -19,6 +19,7 @@ from anlage.tasks.task import Evidence, Setting, Validation
 if TYPE_CHECKING:
     import torch
 
+    from anlage.networks.temporal import TemporalEnsemble
     from anlage.tasks.events_examples import EventsExamples
     from anlage.tasks.events_material import SignalFile
 
@@ -48,6 +49,8 @@ class EventsConfig(Frozen):
     """Channels of the network."""
     depth: Annotated[int, Ge(1), Le(10)] = 6
     """Convolutions of the network, one after the other; each sees twice as far as the one before, and then anew."""
+    members: Annotated[int, Ge(1), Le(9)] = 5
+    """Networks that learn beside each other and answer together, each from all but its own held-out part: more are surer and slower."""
     kernel: Annotated[int, Ge(3), Le(15)] = 5
     """Positions that each of them sees."""
     crop: Annotated[float, Ge(0), Le(1)] = 0.5
@@ -62,8 +65,6 @@ class EventsConfig(Frozen):
     """Most noise that is added, in parts of a signal's spread (with augment)."""
     flip_sign: bool = False
     """Show every second example upside down: for events of either direction (with augment)."""
-    everything: Annotated[float, Ge(0), Le(1)] = 0.0
-    """At the end, after the network was judged and calibrated on the held-out examples, learn from these too, for so many more steps, as a part of those before. 0: never: the probabilities, calibrated before, then fit the weights."""
 
 
 class EventsPlan(Frozen):
@@ -122,7 +123,7 @@ class EventsTask:
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan
     inherited: ClassVar[tuple[str, ...]] = (
-        "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "kernel",
+        "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "members", "kernel",
     )  # fmt: skip
     material: ClassVar[SignalFiles] = SignalFiles()
 
@@ -138,16 +139,21 @@ class EventsTask:
         return prepare(stores, config, setting)
 
     def network(self, plan: EventsPlan, config: EventsConfig) -> torch.nn.Module:
-        from anlage.networks.temporal import TemporalNetwork
+        from anlage.networks.temporal import TemporalEnsemble, TemporalNetwork
 
-        return TemporalNetwork(
-            len(plan.scales),
-            plan.n_classes,
-            stride=plan.stride,
-            width=config.width,
-            dilations=plan.dilations,
-            kernel=config.kernel,
-            ends=plan.kind == "once",
+        return TemporalEnsemble(
+            [
+                TemporalNetwork(
+                    len(plan.scales),
+                    plan.n_classes,
+                    stride=plan.stride,
+                    width=config.width,
+                    dilations=plan.dilations,
+                    kernel=config.kernel,
+                    ends=plan.kind == "once",
+                )
+                for _ in range(config.members)
+            ]
         )
 
     def loss(
@@ -159,20 +165,17 @@ class EventsTask:
         total: Any = sum(parts.values())
         return total, {name: part.detach() for name, part in parts.items()}
 
-    def validate(self, network: torch.nn.Module, examples: EventsExamples) -> Validation:
+    def validate(self, network: TemporalEnsemble, examples: EventsExamples) -> Validation:
         from anlage.tasks.events_validation import validate
 
         return validate(network, examples)
 
-    def finish(self, network: torch.nn.Module, examples: EventsExamples) -> Evidence:
+    def finish(self, network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         from anlage.tasks.events_validation import finish
 
         return finish(network, examples)
 
-    def everything(self, config: EventsConfig) -> float:
-        return config.everything
-
-    def keep(self, network: torch.nn.Module, examples: EventsExamples, evidence: Evidence, folder: Path) -> None:
+    def keep(self, network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence, folder: Path) -> None:
         from anlage.io.held_out import HELD_OUT, write_held_out
         from anlage.tasks.events_validation import held_out
 

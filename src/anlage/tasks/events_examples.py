@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,14 +50,9 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Tracks:
+    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> Tracks:
         """Some of them."""
         return Tracks(self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows])
-
-    def joined(self, others: Tracks) -> Tracks:
-        """These and others, of as many frames at most."""
-        names = [field.name for field in fields(self)]
-        return Tracks(**{name: np.concatenate([getattr(self, name), getattr(others, name)]) for name in names})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ class Named:
     numbers: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
 
-    def select(self, rows: npt.NDArray[np.bool_]) -> Named:
+    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> Named:
         """Some of them."""
         return Named(self.files[rows], self.groups[rows], self.numbers[rows], self.starts[rows])
 
@@ -91,36 +86,42 @@ class EventsExamples:
     plan: EventsPlan
     batch_size: int
     notes: Sequence[str]
-    train: Tracks
-    validation: Tracks
+    tracks: Tracks
+    folds: npt.NDArray[np.int64]
+    """(N,) which of the networks has never seen each of them, and is judged by it; −1 where all learn from it."""
     held_out: str
     named: Named
-    """Where the held-out ones come from."""
+    """Where the tracks come from."""
     config: EventsConfig
     setting: Setting
 
-    def everything(self) -> EventsExamples:
-        """The same, with none held out."""
-        return replace(self, train=self.train.joined(self.validation))
-
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
-        """Examples of one step, rare kinds more often than they are, a pure function of seed and step."""
+        """Examples of one step, so many for each network, one after the other; rare kinds more often than they are.
+
+        A pure function of seed and step.
+        """
         rng = np.random.default_rng([self.setting.seed, step])
-        _, kind, counts = np.unique(self.train.scores, return_inverse=True, return_counts=True)
-        weight = 1 / np.sqrt(counts[kind])
-        rows = rng.choice(len(self.train), batch_size, p=weight / weight.sum())
+        rows = np.concatenate([self._drawn(rng, batch_size, member) for member in range(self.config.members)])
         made = self._windows(rng, rows) if self.plan.window else self._tracks(rng, rows)
         return {name: torch.from_numpy(array).to(self.setting.device) for name, array in made.items()}
+
+    def _drawn(self, rng: np.random.Generator, n: int, member: int) -> npt.NDArray[np.int64]:
+        """What one of the networks learns from in a step."""
+        own = np.flatnonzero(self.folds != member)
+        _, kind, counts = np.unique(self.tracks.scores[own], return_inverse=True, return_counts=True)
+        weight = 1 / np.sqrt(counts[kind])
+        drawn: npt.NDArray[np.int64] = rng.choice(own, n, p=weight / weight.sum())
+        return drawn
 
     # --- windows ----------------------------------------------------------------------------------------------------
 
     def _windows(self, rng: np.random.Generator, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:
-        values, known = self.train.values[rows], self.train.known[rows]
+        values, known = self.tracks.values[rows], self.tracks.known[rows]
         if self.setting.augment:
             values, known = self._moved(rng, values, known)
             values = self._louder(rng, values, known)
         return {
-            "signals": values, "known": known, "score": (self.train.scores[rows] == 1).astype(np.float32),
+            "signals": values, "known": known, "score": (self.tracks.scores[rows] == 1).astype(np.float32),
         }  # fmt: skip
 
     def _moved(
@@ -158,8 +159,8 @@ class EventsExamples:
     # --- tracks -----------------------------------------------------------------------------------------------------
 
     def _tracks(self, rng: np.random.Generator, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-        longest = self.train.values.shape[2]
-        n, c = len(rows), self.train.values.shape[1]
+        longest = self.tracks.values.shape[2]
+        n, c = len(rows), self.tracks.values.shape[1]
         values, known = np.zeros((n, c, longest), np.float32), np.zeros((n, c, longest), np.float32)
         score, state, weight = (
             np.zeros(n, np.int64),
@@ -169,18 +170,18 @@ class EventsExamples:
         for i, row in enumerate(rows):
             low, high, score[i] = self._piece(rng, int(row)) if self.setting.augment else self._whole(int(row))
             length = high - low
-            values[i, :, :length] = self.train.values[row, :, low:high]
-            known[i, :, :length] = self.train.known[row, :, low:high]
+            values[i, :, :length] = self.tracks.values[row, :, low:high]
+            known[i, :, :length] = self.tracks.known[row, :, low:high]
             state[i, :length] = self._state(int(row), low, high, int(score[i]))
             # of an 'other' nobody knows when: it says nothing about states, unless it was made by cutting
-            weight[i, :length] = score[i] != _OTHER or self.train.scores[row] == _EVENT
+            weight[i, :length] = score[i] != _OTHER or self.tracks.scores[row] == _EVENT
         if self.setting.augment:
             known *= rng.random(known.shape) >= _DROPPED
             values = self._louder(rng, values, known)
         return {"signals": values, "known": known, "class": score, "state": state, "weight": weight}
 
     def _whole(self, row: int) -> tuple[int, int, int]:
-        return 0, int(self.train.lengths[row]), int(self.train.scores[row])
+        return 0, int(self.tracks.lengths[row]), int(self.tracks.scores[row])
 
     def _piece(self, rng: np.random.Generator, row: int) -> tuple[int, int, int]:
         """A random piece of a track, and what it honestly shows: an event outside it is none, or has been before."""
@@ -191,7 +192,7 @@ class EventsExamples:
         start = int(rng.integers(0, high - length + 1))
         end = start + length
         if score == _EVENT:
-            time = self.train.times[row]
+            time = self.tracks.times[row]
             if min(abs(time - start), abs(time - end)) < _MARGIN:
                 return low, high, score
             score = _OTHER if time < start else _NO_EVENT if time > end else _EVENT
@@ -200,7 +201,7 @@ class EventsExamples:
     def _state(self, row: int, low: int, high: int, score: int) -> npt.NDArray[np.float32]:
         """Whether the event has happened, frame by frame; a fraction in the frame of the event."""
         frames = np.arange(low, high)
-        if self.train.scores[row] == _EVENT:
-            found: npt.NDArray[np.float32] = (frames - self.train.times[row] + 0.5).clip(0, 1).astype(np.float32)
+        if self.tracks.scores[row] == _EVENT:
+            found: npt.NDArray[np.float32] = (frames - self.tracks.times[row] + 0.5).clip(0, 1).astype(np.float32)
             return found
         return np.full(high - low, float(score == _OTHER), np.float32)

@@ -19,11 +19,18 @@ from anlage.tasks.task import Setting
 __all__ = ["SHORTEST", "as_seen", "prepare"]
 
 _HELD_OUT = 0.2
-"""Share of the examples that is held out."""
+"""Share of the examples that is held out from a single network; of several each has its own part."""
+_LEAST_LEFT = 0.5
+"""Share of them that a network learns from at least."""
+_BATCH = 32
+"""Examples in a step, for each network."""
 _FEWEST = 4
 """Examples of each of two kinds below which there is nothing to learn."""
 SHORTEST = 4
 """Frames of a track below which it tells nothing."""
+
+
+Rows = npt.NDArray[np.int64]
 
 
 def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Setting) -> EventsExamples:
@@ -42,19 +49,17 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
     _check_enough(signals)
     notes = [note for source in sources for note in source.signals.notes]
     earlier = setting.plan if isinstance(setting.plan, EventsPlan) else None
-    held, said = _held_out(signals, setting.seed)
+    folds, said = _folds(signals, config.members, setting.seed)
     notes += said
-    plan = earlier or _plan(signals, held, config, base)
-    tracks = as_seen(signals, plan)
-    held_out = _in_words(signals, held)
+    plan = earlier or _plan(signals, config, base)
     return EventsExamples(
         plan=plan,
-        batch_size=setting.batch_size or 64,
+        batch_size=setting.batch_size or _BATCH,
         notes=tuple(notes),
-        train=tracks.select(~held),
-        validation=tracks.select(held),
-        held_out=held_out,
-        named=named.select(held),
+        tracks=as_seen(signals, plan),
+        folds=folds,
+        held_out=_in_words(signals, folds),
+        named=named,
         config=config,
         setting=setting,
     )
@@ -120,53 +125,76 @@ def _check_enough(signals: Signals) -> None:
         )
 
 
-def _held_out(signals: Signals, seed: int) -> tuple[npt.NDArray[np.bool_], list[str]]:
-    """Which examples are held out: whole movies or recordings, never some windows of one that others are learnt from."""
+def _folds(signals: Signals, members: int, seed: int) -> tuple[Rows, list[str]]:
+    """Which network is judged by each example, −1: none; whole movies or recordings, never some windows of one that it learns from."""
     rng = np.random.default_rng([seed, 0x5EED])
-    groups = np.unique(signals.group)
-    if len(groups) > 1:
-        held = np.zeros(len(signals), dtype=bool)
-        for group in rng.permutation(groups):
-            if held.mean() >= _HELD_OUT - 0.05:
-                break
-            wider = held | (signals.group == group)
-            if len(np.unique(signals.scores[~wider])) == len(np.unique(signals.scores)) and (~wider).mean() > 0.5:
-                held = wider
-        if held.any() and len(np.unique(signals.scores[held])) > 1:
-            return held, []
+    folds = _whole_groups(signals, members, rng)
+    if (folds >= 0).any() and len(np.unique(signals.scores[folds >= 0])) > 1:
+        return folds, []
     where = "recording" if signals.kind == "repeated" else "movie"
-    # of one recording: a stretch of time at its end; of tracks, which overlap in time, some of each kind
-    held = np.zeros(len(signals), dtype=bool)
-    for score in np.unique(signals.scores):
-        rows = np.flatnonzero(signals.scores == score)
-        n = max(1, round(_HELD_OUT * len(rows)))
-        held[rows[-n:] if signals.kind == "repeated" else rng.permutation(rows)[:n]] = True
-    return held, [
-        f"All examples come from one {where}, so a fifth of them is held out to validate: expect a little less on another {where}."
-        if len(groups) == 1
-        else f"No {where} could be held out whole, so a fifth of the examples is: expect a little less on another {where}."
+    folds = _shares(signals, members, rng)
+    part = "a fifth of them is" if members == 1 else f"{members} parts of them are, one from each network,"
+    return folds, [
+        f"All examples come from one {where}, so {part} held out to validate: expect a little less on another {where}."
+        if len(np.unique(signals.group)) == 1
+        else f"No {where} could be held out whole, so {part} held out: expect a little less on another {where}."
     ]
 
 
-def _in_words(signals: Signals, held: npt.NDArray[np.bool_]) -> str:
+def _whole_groups(signals: Signals, members: int, rng: np.random.Generator) -> Rows:
+    """Movies or recordings for each network, the largest first where fewest are; none whose lack would leave too little to learn from."""
+    folds = np.full(len(signals), -1)
+    most = (1 / members if members > 1 else _HELD_OUT) * len(signals)
+    groups, counts = np.unique(signals.group, return_counts=True)
+    order = rng.permutation(len(groups))
+    if members > 1:
+        order = order[np.argsort(-counts[order], kind="stable")]
+    for group in groups[order]:
+        mine = signals.group == group
+        sizes = np.bincount(folds[folds >= 0], minlength=members)
+        fold = int(sizes.argmin())
+        if members == 1 and sizes[fold] >= most - 0.05 * len(signals):
+            break
+        left = ~mine & (folds != fold)
+        if left.mean() > _LEAST_LEFT and len(np.unique(signals.scores[left])) == len(np.unique(signals.scores)):
+            folds[mine] = fold
+    return folds
+
+
+def _shares(signals: Signals, members: int, rng: np.random.Generator) -> Rows:
+    """Of one recording stretches of time, a fifth at its end for a single network; of tracks, which overlap in time, some of each kind."""
+    folds = np.full(len(signals), -1)
+    for score in np.unique(signals.scores):
+        rows = np.flatnonzero(signals.scores == score)
+        if signals.kind != "repeated":
+            rows = rng.permutation(rows)
+        if members == 1:
+            folds[rows[-max(1, round(_HELD_OUT * len(rows))) :]] = 0
+        else:
+            folds[rows] = np.arange(len(rows)) * members // len(rows)
+    return folds
+
+
+def _in_words(signals: Signals, folds: Rows) -> str:
     noun, where = ("windows", "recordings") if signals.kind == "repeated" else ("tracks", "movies")
+    held = folds >= 0
     n, of = len(np.unique(signals.group[held])), len(np.unique(signals.group))
-    return f"{int(held.sum())} {noun} of {n} of {of} {where}"
+    by = ", each judged by the network that never saw it" if folds.max() > 0 else ""
+    return f"{int(held.sum())} {noun} of {n} of {of} {where}{by}"
 
 
-def _plan(signals: Signals, held: npt.NDArray[np.bool_], config: EventsConfig, base: EventsPlan | None) -> EventsPlan:
+def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> EventsPlan:
     repeated = signals.kind == "repeated"
     window = _window(signals, config, base) if repeated else 0
     if base is not None:
         return base.model_copy(
             update={"longest": signals.n_frames, "interval_s": signals.interval_s, "event": config.event}
         )
-    learnt = signals.select(~held)
     how: list[Normalise] = [("noise" if repeated else "percentile") if h == "auto" else h for h in config.normalise]
-    scales = plan_scales(learnt.values, signals.names, how, config.limits, clip=config.clip_signals)
+    scales = plan_scales(signals.values, signals.names, how, config.limits, clip=config.clip_signals)
     stride = max(1, round(window / config.resolution)) if repeated else 1
-    positions = -(-window // stride) if repeated else int(np.diff(learnt.spans, axis=1).max())
-    onset, direction = _shape_of(learnt, scales, window) if repeated else (0.0, 0)
+    positions = -(-window // stride) if repeated else int(np.diff(signals.spans, axis=1).max())
+    onset, direction = _shape_of(signals, scales, window) if repeated else (0.0, 0)
     return EventsPlan(
         kind=signals.kind,
         event=config.event,

@@ -16,7 +16,7 @@ from anlage.tasks.events_loss import event_times
 from anlage.tasks.task import Evidence, Validation
 
 if TYPE_CHECKING:
-    from anlage.networks.temporal import Reading
+    from anlage.networks.temporal import Reading, TemporalEnsemble
 
 __all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
 
@@ -62,6 +62,29 @@ def read_tracks(network: torch.nn.Module, tracks: Tracks, device: str) -> Read:
     return Read(np.concatenate(logits).astype(np.float64), found)
 
 
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Examples, each with what a network says of it that never saw it; by row of the examples."""
+
+    rows: npt.NDArray[np.int64]
+    tracks: Tracks
+    read: Read
+
+
+def read_unseen(network: TemporalEnsemble, examples: EventsExamples) -> Unseen:
+    """Let each of the networks judge what was held out from it."""
+    parts, rows = [], []
+    for fold, member in enumerate(network.members):
+        own = np.flatnonzero(examples.folds == fold)
+        if len(own):
+            rows.append(own)
+            parts.append(read_tracks(member, examples.tracks.select(own), examples.setting.device))
+    order = np.argsort(np.concatenate(rows))
+    every = np.concatenate(rows)[order]
+    logits, times = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("logits", "times"))
+    return Unseen(every, examples.tracks.select(every), Read(logits, times))
+
+
 def class_probabilities(logits: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:
     """(N, 3) calibrated probabilities of the classes of tracks."""
     scaled = calibration.slope * logits
@@ -71,10 +94,10 @@ def class_probabilities(logits: npt.NDArray[np.float64], calibration: Calibratio
     return found
 
 
-def validate(network: torch.nn.Module, examples: EventsExamples) -> Validation:
+def validate(network: TemporalEnsemble, examples: EventsExamples) -> Validation:
     """One look; ties are decided by the loss."""
-    tracks = examples.validation
-    read = read_tracks(network, tracks, examples.setting.device)
+    unseen = read_unseen(network, examples)
+    tracks, read = unseen.tracks, unseen.read
     if examples.plan.kind == "repeated":
         truth = tracks.scores == 1
         loss = float(np.mean(np.logaddexp(0, np.where(truth, -1, 1) * read.logits[:, 0])))
@@ -89,10 +112,13 @@ def validate(network: torch.nn.Module, examples: EventsExamples) -> Validation:
     return Validation(loss, metrics["accuracy"] - 0.05 * min(loss, 1.0) - 0.01 * min(error, 5.0), metrics)
 
 
-def finish(network: torch.nn.Module, examples: EventsExamples) -> Evidence:
-    """Calibrate on held-out examples; what is likelier than not is told."""
-    tracks = examples.validation
-    read = read_tracks(network, tracks, examples.setting.device)
+def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
+    """Calibrate on held-out examples; what is likelier than not is told.
+
+    Each was judged by one network; all of them together judge a little better, and are a little too modest then.
+    """
+    unseen = read_unseen(network, examples)
+    tracks, read = unseen.tracks, unseen.read
     if examples.plan.kind == "repeated":
         truth = tracks.scores == 1
         calibration = fit_platt(read.logits[:, 0], truth)
@@ -115,10 +141,10 @@ def finish(network: torch.nn.Module, examples: EventsExamples) -> Evidence:
     )
 
 
-def held_out(network: torch.nn.Module, examples: EventsExamples, evidence: Evidence) -> HeldOut:
-    """The held-out examples, each with what the finished network says of it."""
-    tracks, named = examples.validation, examples.named
-    read = read_tracks(network, tracks, examples.setting.device)
+def held_out(network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence) -> HeldOut:
+    """The held-out examples, each with what is said of it by the network that never saw it."""
+    unseen = read_unseen(network, examples)
+    tracks, read, named = unseen.tracks, unseen.read, examples.named.select(unseen.rows)
     windows = examples.plan.kind == "repeated"
     starts = np.full(len(tracks), np.nan) if windows else named.starts.astype(np.float64)
     chances = (

@@ -177,13 +177,6 @@ class Task(Protocol):
         """Held-out films to fit the tracks' probabilities to; without this method a network makes no tracks."""
         ...
 
-    def everything(self, config: Any) -> float:
-        """Steps at the end that learn from the held-out examples too, as a part of those before; none without this method.
-
-        The task's examples then have a method ``everything()``, which gives them with none held out.
-        """
-        ...
-
     def keep(self, network: torch.nn.Module, examples: Any, evidence: Evidence, folder: Path) -> None:
         """Write what is worth keeping of the held-out examples into the run's folder; a task may have no such method."""
         ...

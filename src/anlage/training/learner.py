@@ -225,7 +225,8 @@ def _optimiser(network: nn.Module, config: TrainingConfig, device: str) -> torch
 
 
 def _freeze(network: nn.Module) -> list[nn.Module]:
-    parts = [part for name, part in network.named_children() if name in _ENCODER]
+    networks = getattr(network, "members", [network])
+    parts = [part for one in networks for name, part in one.named_children() if name in _ENCODER]
     if not parts:
         raise AnlageError(
             f"freeze_encoder=true has no meaning here: {type(network).__name__} has no encoder. Leave the setting out."

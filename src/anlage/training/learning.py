@@ -16,7 +16,7 @@ from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
-from anlage.training.closing import learn_from_everything, settle, share_of_everything
+from anlage.training.closing import settle
 from anlage.training.finishing import evidence_of, keep_held_out, show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
@@ -121,10 +121,7 @@ class _Training:
                 settle(job, self._examples, self._learner)
             evidence = self._evidence()
             keep_held_out(job, self._examples, self._learner.average, evidence)
-            network = learn_from_everything(
-                job, self._examples, self._learner.average, self._record, self._device, self._number
-            )
-        write_model(job, self._stores, self._examples, network, self._record, evidence)
+        write_model(job, self._stores, self._examples, self._learner.average, self._record, evidence)
         name = job.run.target_path.name
         job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds))
         job.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
@@ -371,15 +368,14 @@ def _looks(job: Job) -> int:
 
 
 def _limit_s(job: Job) -> float:
-    """Seconds that a run may take, until it learns from everything."""
+    """Seconds that a run may take."""
     config = job.run.config.training
-    reserve = 1 + share_of_everything(job)
     if config.minutes is not None:
-        return 60 * config.minutes / reserve
+        return 60 * config.minutes
     if config.steps is not None or config.epochs is not None:
         return math.inf
     minutes_for = getattr(job.task, "minutes_for", None)
-    return 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job))) / reserve
+    return 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))
 
 
 def _stopped_early(job: Job) -> Path | None:

@@ -21,7 +21,7 @@ from anlage.training.job import Job
 from anlage.training.learner import Learner
 
 __all__ = [
-    "Decisions", "decided", "learner_from", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",
+    "Decisions", "decided", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",
 ]  # fmt: skip
 
 
@@ -94,14 +94,6 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
         remember = bool(getattr(job.task, "mixes", False))
         learner.start_from(_weights(job, model, network), str(model.path), remember=remember)
         job.note(f"Starting from the weights of {model.card.name}.")
-    return learner
-
-
-def learner_from(job: Job, examples: Examples, device: str, weights: dict[str, torch.Tensor]) -> Learner:
-    """A learner that goes on from weights of this run's own network, with nothing else remembered."""
-    network = job.task.network(examples.plan, task_config(job)).to(device)
-    learner = Learner(network, job.run.config.training, job.world, device)
-    learner.start_from(weights, str(job.run.path))
     return learner
 
 

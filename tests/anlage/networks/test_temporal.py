@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from anlage.networks.temporal import TemporalNetwork, _sliding_max
+from anlage.networks.temporal import TemporalEnsemble, TemporalNetwork, _sliding_max, _sliding_sum
 
 
 @pytest.fixture
@@ -58,3 +58,26 @@ def test_sliding_tells_of_each_window_what_reading_it_alone_does(network):
 def test_the_sliding_maximum_is_that_of_each_window(window):
     x = torch.randn(2, 3, 200)
     assert torch.equal(_sliding_max(x, window), x.unfold(2, window, 1).amax(-1))
+
+
+def test_several_networks_learn_from_their_own_share_and_answer_by_their_mean():
+    torch.manual_seed(0)
+    members = [TemporalNetwork(1, 1, stride=5, dilations=(1, 2), dropout=0.0) for _ in range(3)]
+    together = TemporalEnsemble(members)
+    signals, known = torch.randn(6, 1, 100), torch.ones(6, 1, 100)
+    learning = together.train()(signals, known)
+    torch.testing.assert_close(learning.track[2:4], members[1](signals[2:4], known[2:4]).track)
+    learning.track[2:4].sum().backward()
+    for fold, member in enumerate(members):
+        assert any(p.grad is not None and p.grad.any() for p in member.parameters()) == (fold == 1)
+    together.eval()
+    every = torch.stack([member(signals, known).track for member in members])
+    torch.testing.assert_close(together(signals, known).track, every.mean(0))
+    along = torch.stack([member.slide(signals, known, 8) for member in members])
+    torch.testing.assert_close(together.slide(signals, known, 8), along.mean(0))
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, 16, 75, 200])
+def test_the_sliding_sum_is_that_of_each_window(window):
+    x = torch.randn(2, 3, 200)
+    torch.testing.assert_close(_sliding_sum(x, window), x.unfold(2, window, 1).sum(-1), rtol=1e-5, atol=1e-5)
