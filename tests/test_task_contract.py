@@ -109,10 +109,11 @@ def test_plan_and_config_survive_the_card(task, prepared):
 
 @every_task
 def test_batches_depend_on_seed_and_step_alone(task, prepared):
-    _, examples = prepared
+    config, examples = prepared
     first, again = examples.batch(5, 2), examples.batch(5, 2)
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert {len(tensor) for tensor in examples.batch(5, 1).values()} == {1}
+    n_networks = getattr(config, "members", 1)  # each gets as many
+    assert {len(tensor) for tensor in examples.batch(5, 1).values()} == {n_networks}
 
 
 @every_task

@@ -71,7 +71,7 @@ class JudgingPanel(Tab):
         learnt
             Tracks of these signals that the network was trained with, held-out ones among them; None: unknown.
         held_out
-            What the network said of those that were held out, before it learnt from them too; None: unknown.
+            What was said of those that were held out, of each by a network that never saw it; None: unknown.
         """
         self._told, self._scoring, self._card, self._learnt = told, scoring, card, learnt
         self._held_out = held_out
@@ -135,7 +135,9 @@ class JudgingPanel(Tab):
         self.tracks.addItem(f"all {plural(len(ids), 'scored track')}", None)
         held_out = ids[:0] if self._held_out is None else np.intersect1d(ids, self._held_out.tracks)
         if len(held_out):
-            self.tracks.addItem(f"{plural(len(held_out), 'track')} held out of the training", held_out)
+            self.tracks.addItem(
+                f"{plural(len(held_out), 'track')}, each judged by a network that never saw it", held_out
+            )
             self.tracks.setItemData(1, True, _HELD_OUT)
             self.tracks.setCurrentIndex(1)
         new = np.zeros(0, dtype=np.int64) if self._learnt is None else np.setdiff1d(ids, self._learnt)
@@ -152,7 +154,7 @@ class JudgingPanel(Tab):
         """Whether the network knew these tracks."""
         if self._shows_held_out:
             return (
-                "None of these tracks was learnt from before the network was judged on them; by them its weights were chosen and its "
+                "Each of these tracks was judged by a network that never learnt from it; by them the weights were chosen and the "
                 "probabilities calibrated, so tracks of another movie may be told a little worse."
             )
         if self.tracks.currentData() is not None:

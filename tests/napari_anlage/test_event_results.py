@@ -141,14 +141,14 @@ def test_tracks_scored_later_are_judged_alone(tab) -> None:
     assert "these pictures flatter it" in made.judging.honest.text()
 
 
-def test_held_out_tracks_are_judged_by_what_was_said_before_they_were_learnt_from(tab) -> None:
+def test_held_out_tracks_are_judged_by_what_was_said_without_having_learnt_from_them(tab) -> None:
     made, viewer, session = tab
     told = made.scoring.predicted
     held = told.select(np.isin(told.tracks, [3, 4, 6]))  # 3 is right, 4 late, 6 wrong
     made.judging.show_events(told, made.scoring, None, np.arange(1, 9), held)
-    assert made.judging.tracks.currentText() == "3 tracks held out of the training"
+    assert made.judging.tracks.currentText() == "3 tracks, each judged by a network that never saw it"
     assert made.judging.judgement.report.n == 3
-    assert "before the network was judged" in made.judging.honest.text()
+    assert "judged by a network that never learnt from it" in made.judging.honest.text()
     assert [made.judging.worst.item(i).text().split(" · ")[0] for i in range(2)] == ["track 6", "track 4"]
     made.judging.worst.itemClicked.emit(made.judging.worst.item(1))
     assert made.scoring.signals.ids[made.scoring.row] == 4

@@ -115,7 +115,10 @@ class Examples(Protocol):
     """Sentences for the user: what was assumed or left out."""
 
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
-        """Examples of one optimiser step on the run's device: a pure function of the seed and `step`."""
+        """Examples of one optimiser step on the run's device: a pure function of the seed and `step`.
+
+        So many, or so many for each of several networks that learn beside each other.
+        """
         ...
 
 

@@ -109,7 +109,18 @@ def test_events_are_compared_by_place(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_tracks_are_measured_and_their_events_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_signals(tmp_path / "scored.csv", stepped_tracks(90, seed=1))
     assert (
-        anlage("train", "events", tmp_path / "scored.csv", "-o", tmp_path / "run", "--set", "steps=60", "members=2", "width=16") == 0
+        anlage(
+            "train",
+            "events",
+            tmp_path / "scored.csv",
+            "-o",
+            tmp_path / "run",
+            "--set",
+            "steps=60",
+            "members=2",
+            "width=16",
+        )
+        == 0
     )
     test = stepped_tracks(40, seed=5)
     write_signals(tmp_path / "new.csv", test.scored(np.full(40, -1), np.full(40, np.nan)))
