@@ -81,7 +81,7 @@ def test_a_network_finds_them_and_undo_brings_back_what_was_there(opened, qtbot,
     near = np.abs(found.samples[:, None] - made.onsets[None]).min(axis=1) < WINDOW / 8
     cut, _ = windows_around(made.signals, 0, found.samples, WINDOW, near.astype(np.int64))
     write_signals(tmp_path / "windows.h5", cut)
-    run = Run.create(tmp_path / "run", "events", [tmp_path / "windows.h5"], ["steps=40", "members=2", "width=16"])
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "windows.h5"], ["steps=40", "members=1", "width=16"])
     train(run)
     shown = tab()
     panel = shown.traces

@@ -42,7 +42,7 @@ def test_divisions_and_deaths_are_found_in_a_movie_of_which_only_pixels_are_know
 ) -> None:
     learn, test = [flat(1), flat(2)], [flat(3)]
     assert all(len(movie.deaths) >= 1 and len(movie.divisions) >= 2 for movie in (*learn, *test))
-    found = way.chain(tmp_path, learn, test, "classical", ["steps=100", "members=2", "width=16", "batch_size=16"])
+    found = way.chain(tmp_path, learn, test, "classical", ["steps=100", "members=1", "width=16", "batch_size=16"])
     for event, (tp, _, fn) in found.items():
         assert tp + fn == len(way.planted(test[0], event))
     assert sum(tp for tp, _, _ in found.values()) >= 2  # after a hundred steps, on two small movies

@@ -143,7 +143,7 @@ def test_augmentation_acts_and_can_be_switched_off(tmp_path):
 def windows_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("windows")
     write_signals(folder / "w.h5", bumps(240, 1))
-    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=80", "members=3"])
+    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=80", "members=2"])
     train(run)
     return load_model(run.target_path)
 
@@ -166,7 +166,7 @@ def test_windows_that_are_too_short_are_refused(windows_model):
 
 def test_tracks_are_told_with_their_times(tmp_path):
     write_signals(tmp_path / "t.csv", stepped_tracks(150, seed=1))
-    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=200", "members=2", "width=16"])
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=200", "members=1", "width=16"])
     train(run)
     test = stepped_tracks(150, seed=9)
     told = track_events(load_model(run.target_path), test)
