@@ -144,17 +144,15 @@ def _folds(signals: Signals, members: int, seed: int) -> tuple[Rows, list[str]]:
 def _whole_groups(signals: Signals, members: int, rng: np.random.Generator) -> Rows:
     """Movies or recordings for each network, the largest first where fewest are; none whose lack would leave too little to learn from."""
     folds = np.full(len(signals), -1)
-    most = (1 / members if members > 1 else _HELD_OUT) * len(signals)
     groups, counts = np.unique(signals.group, return_counts=True)
     order = rng.permutation(len(groups))
     if members > 1:
         order = order[np.argsort(-counts[order], kind="stable")]
     for group in groups[order]:
-        mine = signals.group == group
-        sizes = np.bincount(folds[folds >= 0], minlength=members)
-        fold = int(sizes.argmin())
-        if members == 1 and sizes[fold] >= most - 0.05 * len(signals):
+        if members == 1 and (folds == 0).mean() >= _HELD_OUT - 0.05:
             break
+        mine = signals.group == group
+        fold = int(np.bincount(folds[folds >= 0], minlength=members).argmin())
         left = ~mine & (folds != fold)
         if left.mean() > _LEAST_LEFT and len(np.unique(signals.scores[left])) == len(np.unique(signals.scores)):
             folds[mine] = fold
