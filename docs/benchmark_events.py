@@ -88,11 +88,11 @@ def scored(out: Path, model: Path, file: Path) -> np.ndarray:
     return pd.read_csv(out / "told.csv")["probability"].to_numpy()
 
 
-def windows(data: Path, out: Path, settings: list[str]) -> None:
-    """Five folds grouped by recording."""
+def windows(data: Path, out: Path, settings: list[str], only: list[int] | None = None) -> None:
+    """Five folds grouped by recording, or some of them."""
     x, y, r = human(data)
     fold, rows, clock = folds(r), [], np.zeros(2)
-    for k in range(5):
+    for k in only or range(5):
         learn = write_windows(out / "learn.h5", x[fold != k], y[fold != k], r[fold != k])
         test = write_windows(out / "test.h5", x[fold == k], y[fold == k], r[fold == k])
         model, took = train(out, f"fold{k}", [learn], *settings)
@@ -204,6 +204,8 @@ def transfer(data: Path, out: Path, settings: list[str], only: list[int] | None 
     _tell_transfer(np.array(rows))
 
 
+_SOME = ("windows", "transfer")
+"""Parts of which some folds or recordings can be run alone."""
 _WAYS = ("as it is", "from it", "scratch")
 
 
@@ -231,11 +233,14 @@ if __name__ == "__main__":
         "--steps", type=int, help="optimiser steps, on a machine that is too busy for times to mean anything"
     )
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the training")
+    parser.add_argument(
+        "--folds", type=int, nargs="+", help="of the part windows: these alone, so that some run at once"
+    )
     parser.add_argument("--recordings", type=int, nargs="+", help="of the part transfer: these alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     settings = [*([] if options.steps is None else [f"steps={options.steps}"]), *options.set]
     chosen = ["--set", *settings] if settings else []
     for part in options.parts:
-        more = {"only": options.recordings} if part == "transfer" else {}
+        more = {"only": {"transfer": options.recordings, "windows": options.folds}[part]} if part in _SOME else {}
         PARTS[part](options.data, options.out, chosen, **more)
