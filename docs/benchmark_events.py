@@ -105,8 +105,8 @@ def windows(data: Path, out: Path, settings: list[str], only: list[int] | None =
         )
     f1, auc, accuracy, ece = np.mean(rows, axis=0)
     print(
-        f"windows: {len(y)} of 13 recordings, 5 folds by recording: mean F1 {f1:.3f}, AUC {auc:.4f}, accuracy {accuracy:.3f}, "
-        f"calibration error {ece:.3f}; {clock[0]:.0f} s wall, {clock[1]:.0f} s CPU for all folds"
+        f"windows: {len(y)} of 13 recordings, {len(rows)} of 5 folds by recording: mean F1 {f1:.3f}, AUC {auc:.4f}, accuracy {accuracy:.3f}, "
+        f"calibration error {ece:.3f}; {clock[0]:.0f} s wall, {clock[1]:.0f} s CPU for these folds"
     )
 
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import anlage
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_array, vstack
 
@@ -197,10 +196,6 @@ def trained(film: Film, work: Path, steps: int) -> Path:
         anlage("build", "-", work / "half.csv", "-o", work / "half.zarr", "--spacing", spacing, "--overwrite")
         anlage("train", "links", work / "half.zarr", "-o", run, "--set", f"steps={steps}")
     return model
-
-
-def anlage(*words: Any) -> None:
-    subprocess.run([sys.executable, "-m", "anlage", *map(str, words)], check=True)
 
 
 def speed() -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
+from anlage.calibration import logit
 
 __all__ = ["Proposal", "least_sure"]
 
@@ -83,8 +84,8 @@ def least_sure(
         What is annotated already (voxels); candidates there are not looked at.
     """
     candidates = _open(candidates, exclude)
-    logit_of_threshold = float(_logit(np.array([threshold]))[0])
-    doubt = 1 - ((_logit(candidates.probability) - logit_of_threshold) / _UNSURE) ** 2
+    distance = logit(candidates.probability, _CERTAIN) - logit(threshold, _CERTAIN)
+    doubt = 1 - (distance / _UNSURE) ** 2
     unsure = doubt > 0
     if not unsure.any():
         return ()
@@ -190,9 +191,3 @@ def _proposal(
         f"the threshold is {threshold:.2f})."
     )
     return Proposal(box, n, total, sentence)
-
-
-def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    p = np.clip(probability, _CERTAIN, 1 - _CERTAIN)
-    logit: npt.NDArray[np.float64] = np.log(p / (1 - p))
-    return logit

@@ -73,16 +73,14 @@ class Unseen:
 
 def read_unseen(network: TemporalEnsemble, examples: EventsExamples) -> Unseen:
     """Let each of the networks judge what was held out from it."""
-    parts, rows = [], []
-    for fold, member in enumerate(network.members):
-        own = np.flatnonzero(examples.folds == fold)
-        if len(own):
-            rows.append(own)
-            parts.append(read_tracks(member, examples.tracks.select(own), examples.setting.device))
-    order = np.argsort(np.concatenate(rows))
-    every = np.concatenate(rows)[order]
-    logits, times = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("logits", "times"))
-    return Unseen(every, examples.tracks.select(every), Read(logits, times))
+    folds, tracks = examples.folds, examples.tracks
+    logits, times = np.zeros((len(folds), examples.plan.n_classes)), np.full(len(folds), np.nan)
+    for fold in np.unique(folds[folds >= 0]):
+        own = folds == fold
+        read = read_tracks(network.members[fold], tracks.select(own), examples.setting.device)
+        logits[own], times[own] = read.logits, read.times
+    rows = np.flatnonzero(folds >= 0)
+    return Unseen(rows, tracks.select(rows), Read(logits[rows], times[rows]))
 
 
 def class_probabilities(logits: npt.NDArray[np.float64], calibration: Calibration) -> npt.NDArray[np.float64]:
