@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from pytestqt.qtbot import QtBot
+from qtpy.QtWidgets import QWidget
 
 from anlage import Annotations, Box, Document, Run, Spacing, TimeLapse, build_store
 from napari_anlage.actions import Actions
@@ -25,6 +27,25 @@ ODD = {
     "units": ("s", "µm", "µm", "µm"),
     "axis_labels": ("t", "z", "y", "x"),
 }
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[QtBot]:
+    """pytest-qt's, which holds on to the widgets of a test until it has closed them.
+
+    By itself it keeps weak references. A window that is still shown when the test's last name for it goes would be collected
+    by whatever allocates next: Qt painting that very window, which ends the whole process.
+    """
+    held: list[QWidget] = []
+    add = qtbot.addWidget
+
+    def hold(widget: QWidget, **options: Any) -> None:
+        held.append(widget)
+        add(widget, **options)
+
+    monkeypatch.setattr(qtbot, "addWidget", hold)
+    yield qtbot
+    held.clear()  # fixtures end after pytest-qt has closed what is shown
 
 
 @pytest.fixture
