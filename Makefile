@@ -27,7 +27,7 @@ lint: setup
 
 # A process that crashes fails its test; one started in its place would wait for ever.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart=0
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 docs: setup
 	$(BIN)/python docs/generate.py

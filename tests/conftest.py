@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def _has_display() -> bool:
 if not _has_display():
     # Qt would end the whole process; widgets alone work without a screen.
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with long tests come first, then those with many: several processes are then done at about the same time."""
+    n = Counter(item.path for item in items)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path not in long, -n[item.path]))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

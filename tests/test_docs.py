@@ -39,6 +39,7 @@ def test_every_parameter_is_explained(generator: ModuleType) -> None:
     assert not unexplained, "write a sentence under these fields: " + "\n".join(unexplained)
 
 
+@pytest.mark.long
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     made = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", ROOT / "docs", tmp_path / "site"],

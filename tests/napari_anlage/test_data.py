@@ -329,6 +329,7 @@ def test_a_nucleus_is_measured_by_dragging_across_it(make_napari_viewer_proxy, q
     """Real mouse events on the real canvas, over an image whose voxels are 2 × 0.5 × 0.25 µm."""
     monkeypatch.setenv("HOME", str(tmp_path))
     viewer = make_napari_viewer_proxy(show=True)
+    viewer.window.resize(800, 560)  # a software renderer takes long for a large one
     image = viewer.add_image(np.zeros((3, 5, 200, 400)), **UM | {"scale": (60, 2, 0.5, 0.25)})
     _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
     assert isinstance(dock, Dock)

@@ -112,6 +112,7 @@ def test_a_trainer_that_was_killed(views, qtbot) -> None:
     assert "anlage resume" not in problem.sentence
 
 
+@pytest.mark.long
 def test_a_disk_that_is_full(views, qtbot) -> None:
     if "full" not in views:
         pytest.skip("mounting a small disk needs root")

@@ -187,6 +187,7 @@ def all_actions(menu: Any) -> Iterator[Any]:
 # ---- samples ----
 
 
+@pytest.mark.long
 @pytest.mark.viewer
 def test_every_sample_opens_and_can_be_worked_on(viewer) -> None:
     session = Session.of(viewer)

@@ -208,6 +208,7 @@ def test_painted_labels_and_tracks_are_taken_over_beside_what_is_there(movie: Pa
     session.close()
 
 
+@pytest.mark.long
 @pytest.mark.viewer
 def test_kill_9_while_annotating_loses_nothing_that_was_done(movie: Path, tmp_path: Path, qapp: Any) -> None:
     """A real napari, killed at any moment: what its last line said is there again, to the last voxel."""

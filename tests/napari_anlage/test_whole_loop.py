@@ -26,6 +26,7 @@ def script() -> ModuleType:
     return module
 
 
+@pytest.mark.long
 @pytest.mark.viewer
 @pytest.mark.timeout(900)
 def test_a_user_goes_the_whole_way(make_napari_viewer_proxy, script, tmp_path) -> None:

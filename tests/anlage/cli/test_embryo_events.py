@@ -37,6 +37,7 @@ def flat(seed: int) -> SyntheticMovie:
     )
 
 
+@pytest.mark.long
 def test_divisions_and_deaths_are_found_in_a_movie_of_which_only_pixels_are_known(
     way: ModuleType, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_classical_needs_no_training(folder, command, movie):
     assert f"{len(table)} of {len(table)} nuclei were proposed by a model and not checked" in out
 
 
+@pytest.mark.long
 def test_stop_from_elsewhere_and_interrupt_then_resume(store, command, folder):
     """`stop` ends a training cleanly; it resumes; Ctrl-C ends it cleanly too, within seconds."""
     run = folder / "run"

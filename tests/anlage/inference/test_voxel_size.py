@@ -90,6 +90,7 @@ def volumes(labels: np.ndarray, spacing: Spacing) -> dict[int, float]:
     return dict(zip(table.columns["label"].tolist(), table.columns["volume_um3"].tolist(), strict=True))
 
 
+@pytest.mark.long
 def test_the_same_nuclei_at_two_voxel_sizes_are_the_same_objects_of_the_same_volume(model):
     found, truth, sizes = {}, {}, {}
     for spacing in (COARSE, FINE):

@@ -24,6 +24,7 @@ def crash(kind: str, folder: Path) -> dict[str, object]:
     return report
 
 
+@pytest.mark.long
 def test_killed_at_random_moments_every_change_is_there(tmp_path: Path) -> None:
     report = crash("moments", tmp_path)
     assert report["lost"] == [], report

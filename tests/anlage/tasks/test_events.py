@@ -164,6 +164,7 @@ def test_windows_that_are_too_short_are_refused(windows_model):
         score_windows(windows_model, bumps(4, 0, length=60))
 
 
+@pytest.mark.long
 def test_tracks_are_told_with_their_times(tmp_path):
     write_signals(tmp_path / "t.csv", stepped_tracks(150, seed=1))
     run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=200", "members=1", "width=16"])

@@ -146,6 +146,7 @@ def test_the_loss_is_blind_where_nothing_is_known(examples):
     assert not said.grad.any()
 
 
+@pytest.mark.long
 def test_a_short_training_separates_what_touches(examples):
     torch.manual_seed(0)
     network = TASK.network(examples.plan, CONFIG)

@@ -138,6 +138,7 @@ def test_one_plane_trains_like_a_volume(tmp_path):
     assert np.isfinite(TASK.validate(network.eval(), examples).loss)
 
 
+@pytest.mark.long
 def test_a_short_training_finds_the_balls(examples):
     torch.manual_seed(0)
     network = TASK.network(examples.plan, NucleiConfig())

@@ -38,6 +38,7 @@ def test_killed_at_ten_random_moments_the_weights_are_those_of_an_undisturbed_ru
     assert report["state"] == "finished"
 
 
+@pytest.mark.long
 def test_killed_before_in_or_after_any_write_the_run_can_be_resumed(tmp_path: Path, toy_store: Path) -> None:
     report = crash("points", tmp_path, toy_store)
     assert report["points"] > 25  # flushes, renames and half-written events of pid, plan, checkpoints and model

@@ -57,6 +57,7 @@ def events(path: Path, after: int) -> list[Any]:
     return list(Run.open(path).events(after)[0]) if (path / "run.json").exists() else []
 
 
+@pytest.mark.long
 def test_killed_and_resumed_the_weights_are_the_same(store: Path, tmp_path: Path) -> None:
     finished(train(store, tmp_path / "plain"))
     process, rng = train(store, tmp_path / "r"), random.Random(1)
