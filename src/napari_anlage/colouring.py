@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage import Annotations
 from napari_anlage.tracks import ALONE, Tracks, colours, hues
 
-__all__ = ["CERTAIN", "RAMP", "Colouring", "errors", "inks", "lineages"]
+__all__ = ["CERTAIN", "RAMP", "Colouring", "any_wrong", "errors", "inks", "lineages"]
 
 Colours = npt.NDArray[np.float64]
 
@@ -46,6 +46,11 @@ def errors(nuclei: Annotations, tracks: Tracks) -> npt.NDArray[np.float64]:
     if probability is not None and len(nuclei.links):
         found[np.searchsorted(nuclei.ids, nuclei.links[:, 1])] = 1.0 - probability
     return found
+
+
+def any_wrong(error: npt.NDArray[np.float64]) -> float:
+    """Probability that at least one of several links is wrong; NaN, a link that a human made, is not."""
+    return float(1 - np.prod(1 - np.nan_to_num(error)))
 
 
 def inks(nuclei: Annotations, tracks: Tracks, colouring: Colouring) -> Colours:

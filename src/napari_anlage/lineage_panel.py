@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations
 from napari_anlage import overlay
-from napari_anlage.colouring import errors, inks, lineages
+from napari_anlage.colouring import any_wrong, errors, inks, lineages
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.lineage_layout import LineageLayout
 from napari_anlage.lineage_plot import LineagePlot
@@ -27,6 +28,7 @@ DOUBTFUL = 0.2
 """From this error probability on a link is drawn thick and red."""
 _WAIT_MS = 120
 _ALL, _ONE = "All lineages", "Picked lineage"
+_HINT = f"Click: go there. Thick red: error probability of the link {DOUBTFUL:.0%} or more.".replace("%", " %")
 
 
 class LineagePanel(QWidget):
@@ -50,7 +52,7 @@ class LineagePanel(QWidget):
             "Brings the whole tree into view; so does a double click. The wheel zooms, dragging moves.",
         )
         self.counts = QLabel()
-        self.hint = note("Click: go there. Thick red: error probability of the link 20 % or more.")
+        self.hint = note(_HINT)
         self.plot = LineagePlot()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -110,12 +112,14 @@ class LineagePanel(QWidget):
             lineage = -1 if row is None else int(lineages(tracks)[row])
         changed, self._lineage = lineage != self._lineage, lineage
         layout = LineageLayout.of(nuclei, tracks, lineage)
-        wrong = np.nan_to_num(errors(nuclei, tracks)) >= DOUBTFUL
+        error = errors(nuclei, tracks)
+        wrong = np.nan_to_num(error) >= DOUBTFUL
         self.plot.show_interval(self._interval())
         self.plot.show_layout(layout, inks(nuclei, tracks, self.session.colouring), wrong, fit=fit or changed or first)
         self.plot.show_picked(row)
         self._on_point()
         self._say(layout, tracks, wrong)
+        self.hint.setText(_HINT if row is None else f"{_HINT} {_of_picked(tracks, row, error)}")
 
     def _say(self, layout: LineageLayout, tracks: Tracks, wrong: Any) -> None:
         rows = layout.rows
@@ -191,6 +195,15 @@ class LineagePanel(QWidget):
         ):
             unhear(signal, self._wait)
         super().closeEvent(event)
+
+
+def _of_picked(tracks: Tracks, row: int, error: npt.NDArray[np.float64]) -> str:
+    """How far the links of a nucleus' track and lineage can be trusted, in words."""
+    said = []
+    for numbers in (tracks.track, lineages(tracks)):
+        links = (tracks.mother >= 0) & (numbers == numbers[row])
+        said += [f"{100 * any_wrong(error[links]):.0f} %", plural(int(links.sum()), "link")]
+    return "Picked: {} that a link of its track is wrong ({}), {} of its lineage ({}).".format(*said)
 
 
 def open_lineage(viewer: Any) -> LineagePanel:

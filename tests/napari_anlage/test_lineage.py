@@ -108,6 +108,8 @@ def test_the_tree_and_the_viewer_show_the_same(make_napari_viewer_proxy, qtbot, 
     assert dock.session.editor.selected().tolist() == [4]
     assert dock.session.editor.place.frame(dock.session.viewer) == 2
     assert panel.plot._frame == 2
+    picked = "Picked: 60 % that a link of its track is wrong (1 link), 65 % of its lineage (6 links)."
+    qtbot.waitUntil(lambda: panel.hint.text().endswith(picked), timeout=5000)
     panel.choice.setCurrentIndex(1)
     dock.session.editor.nuclei.select([9])
     qtbot.waitUntil(lambda: panel.counts.text() == "1 lineage · 0 divisions · 0 doubtful links", timeout=5000)
