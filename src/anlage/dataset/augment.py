@@ -19,6 +19,8 @@ from anlage.frozen import Frozen
 
 __all__ = ["Augmentation", "Warp", "draw", "shade", "warp", "warp_image", "warp_points"]
 
+_QUARTER = math.pi / 2
+
 
 class Augmentation(Frozen):
     """How far training examples are varied; zero or False everywhere leaves them as they are."""
@@ -28,7 +30,7 @@ class Augmentation(Frozen):
     flip_z: bool = True
     """Mirror along z with probability one half; which way dimming goes is drawn too."""
     rotate_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
-    """Largest rotation in the plane, in degrees, either way."""
+    """Largest rotation in the plane, in degrees, either way; by quarters where sizes are not varied (scale 0)."""
     scale: Annotated[float, Ge(0), Le(1)] = 0.25
     """Largest change of size in the plane: 0.25 means between 1/1.25 and 1.25 times."""
     gamma: Annotated[float, Ge(0), Le(2)] = 0.3
@@ -100,6 +102,9 @@ def draw(
     a = augmentation
     uniform = torch.rand((batch_size, 5), generator=generator, device=generator.device).cpu()
     angle = (2 * uniform[:, 0] - 1) * math.radians(a.rotate_degrees)
+    if a.scale == 0:
+        # nothing has to be interpolated then, which would smooth away the noise that the network will meet
+        angle = (angle / _QUARTER).round() * _QUARTER
     size = torch.exp((2 * uniform[:, 1] - 1) * math.log1p(a.scale))
     mirror = torch.where((uniform[:, 2:4] < 0.5) & a.flip, -1.0, 1.0)
     cos, sin = torch.cos(angle), torch.sin(angle)

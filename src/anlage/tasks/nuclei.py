@@ -44,15 +44,15 @@ class NucleiConfig(Frozen):
     sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
     """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
     patch_um: Annotated[float, Gt(0)] | None = None
-    """Edge length of a training patch in µm; by default 5 nucleus diameters, or the whole image where it is smaller."""
+    """Edge length of a training patch in µm; by default 5 nucleus diameters, 4 where outlines are learnt, or the whole image where it is smaller."""
     patch_voxels: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] | None = None
     """The same in voxels of the training image, z,y,x; rounded up to what the network's pooling needs."""
     width: Annotated[int, Ge(8), Le(256)] = 32
     """Channels of the network's finest level; each coarser level has twice as many."""
     levels: Annotated[int, Ge(1), Le(5)] = 3
     """Levels of the network."""
-    variation: Annotated[float, Ge(0), Le(2)] = 1.0
-    """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope."""
+    variation: Annotated[float, Ge(0), Le(2)] | None = None
+    """How far training examples are varied in brightness and size: 1 is right for images of many kinds; 0 leaves both, and the noise, as they are, and learns best what looks the same everywhere, as in movies of one microscope. By default 1, and 0 where outlines are learnt."""
 
     @property
     def grid_cells(self) -> float:
@@ -61,8 +61,20 @@ class NucleiConfig(Frozen):
             return self.cells
         return 6.0 if self.head == "instances" else 4.5
 
+    @property
+    def varied(self) -> float:
+        """How far examples are varied, as asked for or as the head needs it."""
+        if self.variation is not None:
+            return self.variation
+        return 0.0 if self.head == "instances" else 1.0
+
+    @property
+    def patch_diameters(self) -> float:
+        """Edge of a training patch where nothing else is asked for: a nucleus with its neighbours on all sides, several times over."""
+        return 4.0 if self.head == "instances" else 5.0
+
     def settled(self) -> Self:
-        return self.model_copy(update={"cells": self.grid_cells})
+        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied})
 
 
 class NucleiPlan(Frozen):

@@ -28,8 +28,6 @@ from anlage.tasks.task import Setting
 
 __all__ = ["prepare"]
 
-PATCH_DIAMETERS = 5.0
-"""Edge of a training patch: a nucleus with its neighbours on all sides, several times over."""
 MATCH_DIAMETERS = 0.35
 """A candidate nearer to a centre than this part of a diameter is right."""
 BYTES_PER_VOXEL = 1400
@@ -98,7 +96,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     )
     if earlier is None:
         notes.append(_patch_in_words(plan, train))
-    augmentation = Augmentation().scaled(config.variation) if setting.augment else Augmentation.none()
+    augmentation = Augmentation().scaled(config.varied) if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
     return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
 
@@ -187,7 +185,7 @@ def _work_box(part: Part, box: Box, cuboid: Box, working: _Working, unit_um: flo
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:
     """Patch in working voxels: so many diameters, not much more than the image, a multiple of the network's pooling."""
-    diameters = config.patch_um / diameter_um if config.patch_um else PATCH_DIAMETERS
+    diameters = config.patch_um / diameter_um if config.patch_um else config.patch_diameters
     multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
     wanted = diameters / np.array(grid.voxel_diameters_zyx)
     extent = np.max([frames.shape_zyx for frames in train], axis=0)

@@ -64,6 +64,21 @@ def test_rotation_keeps_distances_in_micrometres() -> None:
         assert torch.linalg.norm((moved[0] - moved[1])[1:] * spacing) == pytest.approx(float(before), rel=1e-4)
 
 
+def test_where_sizes_are_not_varied_every_voxel_stays_whole() -> None:
+    config = GEOMETRY.model_copy(update={"scale": 0.0})
+    image = torch.rand((1, 1, 3, 12, 12), generator=torch.Generator().manual_seed(0))
+    turns, quarter = set(), torch.rot90(image, 1, (3, 4))
+    every = {tuple(v.flip(axes).flatten().tolist()) for v in (image, quarter) for axes in ((), (3,), (4,), (3, 4))}
+    every |= {
+        tuple(v.flip(axes).flatten().tolist()) for v in (image, quarter) for axes in ((2,), (2, 3), (2, 4), (2, 3, 4))
+    }
+    for seed in range(120):
+        moved = warp_image(image, draw(torch.Generator().manual_seed(seed), 1, config)).flatten()
+        (same,) = [one for one in every if torch.allclose(moved, torch.tensor(one), atol=1e-5)]
+        turns.add(same)
+    assert turns == every  # all 16 of them are seen
+
+
 def test_scale_stays_in_its_range_and_uses_it() -> None:
     config = Augmentation.none().model_copy(update={"scale": 0.25})
     by = draw(torch.Generator().manual_seed(0), 400, config)

@@ -8,6 +8,7 @@ import torch
 
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
+from anlage.dataset.augment import Augmentation
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
@@ -168,10 +169,15 @@ def test_a_short_training_separates_what_touches(examples):
 
 def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
     stores = [frames.store for frames in (*examples.train, *examples.validation)]
-    less = TASK.prepare(stores, NucleiConfig(head="instances", variation=0.5), setting(tmp_path))
-    assert less.augmentation.noise == pytest.approx(examples.augmentation.noise / 2)
-    none = TASK.prepare(stores, NucleiConfig(head="instances", variation=0.5), setting(tmp_path, augment=False))
-    assert none.augmentation.noise == 0
+    assert examples.augmentation == Augmentation().scaled(0)  # as outlines are learnt by default: sizes and noise stay
+
+    def noise(config: NucleiConfig, *, augment: bool = True) -> float:
+        return TASK.prepare(stores, config, setting(tmp_path, augment=augment)).augmentation.noise
+
+    half = NucleiConfig(head="instances", variation=0.5)
+    assert noise(half) == pytest.approx(Augmentation().noise / 2)
+    assert noise(half, augment=False) == 0
+    assert noise(NucleiConfig()) == Augmentation().noise
 
 
 def test_weights_of_a_model_of_centres_are_taken_over(examples):

@@ -79,7 +79,7 @@ def test_the_image_is_what_is_seen_and_the_labels_what_is_learnt(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("setting", "voxels"), [({"patch_um": 24.0}, 24), ({"patch_voxels": (12, 40, 40)}, 40), ({}, 50)]
+    ("setting", "voxels"), [({"patch_um": 24.0}, 24), ({"patch_voxels": (12, 48, 48)}, 48), ({}, 40)]
 )
 def test_the_window_is_as_large_as_was_said_in_voxels_and_in_micrometres(tmp_path, setting, voxels):
     spacing = Spacing(0.5, 0.5, 0.5)
