@@ -156,6 +156,7 @@ class LineagePanel(QWidget):
         self._watched = layer
         if layer is not None:
             layer.selected_data.events.items_changed.connect(self._on_selected)
+            self._on_selected()  # what was picked before the panel was opened
 
     def _unwatch(self) -> None:
         if self._watched is not None:
@@ -190,6 +191,7 @@ class LineagePanel(QWidget):
         for signal in (
             session.document_changed,
             session.project_changed,
+            session.nuclei_changed,
             session.colouring_changed,
             session.image_changed,
         ):

@@ -10,6 +10,7 @@ import pytest
 from anlage import AddNuclei, Annotations
 from napari_anlage.colouring import Colouring, errors, inks, lineages
 from napari_anlage.lineage_layout import LineageLayout
+from napari_anlage.lineage_panel import LineagePanel
 from napari_anlage.lineage_plot import LineagePlot, clock
 from napari_anlage.tracks import Tracks
 
@@ -116,5 +117,9 @@ def test_the_tree_and_the_viewer_show_the_same(make_napari_viewer_proxy, qtbot, 
     dock.review.colours.tree.click()  # the same one again
     assert len([w for w in viewer.window.dock_widgets.values() if type(w).__name__ == "LineagePanel"]) == 1
     panel.close()
+    again = LineagePanel(viewer)
+    qtbot.addWidget(again)
+    qtbot.waitUntil(lambda: "of its lineage (1 link)" in again.hint.text(), timeout=5000)  # nucleus 9 is still picked
+    again.close()
     dock.close()
     dock.session.close()
