@@ -97,7 +97,8 @@ def trained(options: argparse.Namespace, name: str, image: Path, labels: Path, b
         words = ["--classes"] if head == "classes" else []
         spacing = ",".join(f"{um:g}" for um in SPACING.zyx)
         anlage("build", image, labels, "-o", store, "--spacing", spacing, "--cuboid", box, "--overwrite", *words)
-        anlage("train", "nuclei", store, "-o", run, "--set", f"head={head}", "--set", f"steps={options.steps}")
+        # sections know no up and down
+        anlage("train", "nuclei", store, "-o", run, "--set", f"head={head}", "mirror_z=true", f"steps={options.steps}")
     return run
 
 

@@ -10,6 +10,9 @@ from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "loss", "validate"]
 
+_STEP_WEIGHT = 0.3
+"""Weight of the steps to centres where outlines are learnt: where an outline lies is harder to learn, and a step need only tell neighbours apart."""
+
 
 def loss(output: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss of a network's output, by what the batch holds; and its parts, detached."""
@@ -26,6 +29,7 @@ def loss(output: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Te
             shape = batch["inside"].shape[2:]
             stem = [n // m for n, m in zip(shape, output.shape[2:], strict=True)]
             parts |= mask_loss(unfold(output[:, N_CENTRE:], stem), batch)
+            parts |= {name: _STEP_WEIGHT * parts[name] for name in ("offset", "vote")}
     total = torch.stack(list(parts.values())).sum()
     return total, {name: part.detach() for name, part in parts.items()}
 

@@ -53,6 +53,8 @@ class NucleiConfig(Frozen):
     """Levels of the network."""
     variation: Annotated[float, Ge(0), Le(2)] | None = None
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
+    mirror_z: bool | None = None
+    """Show examples mirrored along z, too. Not by default where outlines are learnt: light is blurred and lost on its way up through a sample, so that a nucleus looks, and is painted, differently above and below. Right for outlines in serial sections."""
 
     @property
     def grid_cells(self) -> float:
@@ -69,12 +71,17 @@ class NucleiConfig(Frozen):
         return 0.5 if self.head == "instances" else 1.0
 
     @property
+    def mirrors_z(self) -> bool:
+        """Whether examples are mirrored along z, as asked for or as the head needs it."""
+        return self.head != "instances" if self.mirror_z is None else self.mirror_z
+
+    @property
     def patch_diameters(self) -> float:
         """Edge of a training patch where nothing else is asked for: a nucleus with its neighbours on all sides, several times over."""
         return 4.0 if self.head == "instances" else 5.0
 
     def settled(self) -> Self:
-        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied})
+        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, "mirror_z": self.mirrors_z})
 
 
 class NucleiPlan(Frozen):

@@ -8,7 +8,7 @@ import torch
 
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
-from anlage.dataset.augment import Augmentation
+from anlage.dataset.augment import Augmentation, draw, warp_image
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
@@ -169,7 +169,7 @@ def test_a_short_training_separates_what_touches(examples):
 
 def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
     stores = [frames.store for frames in (*examples.train, *examples.validation)]
-    assert examples.augmentation == Augmentation().scaled(0)
+    assert examples.augmentation == Augmentation(flip_z=False).scaled(0)
 
     def noise(config: NucleiConfig, *, augment: bool = True) -> float:
         return TASK.prepare(stores, config, setting(tmp_path, augment=augment)).augmentation.noise
@@ -178,6 +178,18 @@ def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
     assert noise(NucleiConfig(head="instances", variation=2), augment=False) == 0
     assert noise(NucleiConfig(head="instances")) == pytest.approx(Augmentation().noise / 2)  # by default
     assert noise(NucleiConfig()) == Augmentation().noise
+
+
+@pytest.mark.parametrize(
+    ("settings", "both_ways"),
+    [({"head": "instances"}, False), ({"head": "instances", "mirror_z": True}, True), ({}, True), ({"mirror_z": False}, False)],
+)
+def test_up_stays_up_where_outlines_are_learnt_unless_asked_otherwise(examples, tmp_path, settings, both_ways):
+    stores = [frames.store for frames in (*examples.train, *examples.validation)]
+    found = TASK.prepare(stores, NucleiConfig(**settings), setting(tmp_path, augment=True))
+    ramp = torch.arange(8.0)[None, None, :, None, None].expand(64, 1, 8, 4, 4).contiguous()
+    moved = warp_image(ramp, draw(torch.Generator().manual_seed(0), 64, found.augmentation))
+    assert set((moved[:, 0, 0] > moved[:, 0, -1]).any((1, 2)).tolist()) == ({False, True} if both_ways else {False})
 
 
 def test_weights_of_a_model_of_centres_are_taken_over(examples):
