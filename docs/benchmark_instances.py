@@ -195,7 +195,9 @@ def scores(every: list[Overlaps]) -> dict:
         "joined": int(sum(joined(one).sum() for one in large)),
         "mean of stacks": mean_of_stacks(every),
         "mean of stacks, without slivers": mean_of_stacks(large),
-        "mean of stacks, without slivers and joined labels": mean_of_stacks([one.without(joined(one)) for one in large]),
+        "mean of stacks, without slivers and joined labels": mean_of_stacks(
+            [one.without(joined(one)) for one in large]
+        ),
         "pooled": pooled(every),
         "pooled, without slivers": pooled(large),
     }

@@ -96,7 +96,9 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     )
     if earlier is None:
         notes.append(_patch_in_words(plan, train))
-    augmentation = Augmentation(flip_z=config.mirrors_z).scaled(config.varied) if setting.augment else Augmentation.none()
+    augmentation = (
+        Augmentation(flip_z=config.mirrors_z).scaled(config.varied) if setting.augment else Augmentation.none()
+    )
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
     return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
 

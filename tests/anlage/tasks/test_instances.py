@@ -182,7 +182,12 @@ def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "both_ways"),
-    [({"head": "instances"}, False), ({"head": "instances", "mirror_z": True}, True), ({}, True), ({"mirror_z": False}, False)],
+    [
+        ({"head": "instances"}, False),
+        ({"head": "instances", "mirror_z": True}, True),
+        ({}, True),
+        ({"mirror_z": False}, False),
+    ],
 )
 def test_up_stays_up_where_outlines_are_learnt_unless_asked_otherwise(examples, tmp_path, settings, both_ways):
     stores = [frames.store for frames in (*examples.train, *examples.validation)]
