@@ -4,8 +4,8 @@
 
 The classical pipeline finds seeds as blobs and floods from them; its two parameters are chosen on the training embryos alone.
 Scores are told as the mean of an embryo's stacks and pooled over them; with all labels, without the smallest, and without those
-that join several nuclei as well. Writes WORK/outlines-EMBRYO.json as it goes, so
-that folds may run at once; what is there already is not run again. At the end the table of what is there is printed.
+that join several nuclei as well. Writes WORK/outlines-EMBRYO.json as it goes, so that folds may run at once; what is there already
+is not run again. At the end the table of what is there is printed.
 """
 
 from __future__ import annotations
@@ -189,15 +189,14 @@ def whole_store(options: argparse.Namespace, embryo: str) -> Path:
 
 
 def scores(every: list[Overlaps]) -> dict:
-    """AP50, AP75 and SEG of an embryo's stacks, with all labels and without slivers."""
+    """AP50, AP75 and SEG of an embryo's stacks, for everything that is `COUNTED`; and how many labels join several nuclei."""
     large = [one.without(one.truth_sizes < SLIVER) for one in every]
+    single = [one.without(joined(one)) for one in large]
     return {
-        "joined": int(sum(joined(one).sum() for one in large)),
+        "joined": sum(len(a.truth) - len(b.truth) for a, b in zip(large, single, strict=True)),
         "mean of stacks": mean_of_stacks(every),
         "mean of stacks, without slivers": mean_of_stacks(large),
-        "mean of stacks, without slivers and joined labels": mean_of_stacks(
-            [one.without(joined(one)) for one in large]
-        ),
+        "mean of stacks, without slivers and joined labels": mean_of_stacks(single),
         "pooled": pooled(every),
         "pooled, without slivers": pooled(large),
     }

@@ -13,7 +13,7 @@ from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
 from anlage.tasks.masks import mask_loss, unfold, vote_target
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei import N_CENTRE, NucleiConfig
 from anlage.tasks.paint import UNSURE
 from anlage.tasks.task import Setting
 from anlage.tasks.voting import assign
@@ -165,6 +165,18 @@ def test_a_short_training_separates_what_touches(examples):
     assert evidence.metrics["f1"] > 0.85  # of eight pairs that touch
     assert evidence.metrics["seg"] > 0.6
     assert 0 < evidence.thresholds["inside"] < 1
+
+
+def test_steps_to_centres_weigh_less_than_where_an_outline_lies(examples):
+    batch = examples.batch(0, 2)
+    network = TASK.network(examples.plan, CONFIG)
+    raw = mask_loss(unfold(network(batch["image"])[:, N_CENTRE:], examples.plan.grid.stem), batch)
+    total, parts = TASK.loss(network, batch)
+    assert parts["inside"] == pytest.approx(raw["inside"].item(), rel=1e-5)
+    assert 0 < parts["vote"] < raw["vote"] / 2
+    assert total.item() == pytest.approx(
+        sum(part.item() for part in parts.values()), rel=1e-5
+    )  # the parts that are shown add up
 
 
 def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
