@@ -98,7 +98,9 @@ def trained(options: argparse.Namespace, name: str, image: Path, labels: Path, b
         spacing = ",".join(f"{um:g}" for um in SPACING.zyx)
         anlage("build", image, labels, "-o", store, "--spacing", spacing, "--cuboid", box, "--overwrite", *words)
         # sections know no up and down
-        anlage("train", "nuclei", store, "-o", run, "--set", f"head={head}", "mirror_z=true", f"steps={options.steps}")
+        anlage(
+            "train", "nuclei", store, "-o", run, "--set", f"head={head}", "orientation=any", f"steps={options.steps}"
+        )
     return run
 
 

@@ -112,10 +112,11 @@ class Overlaps:
         np.maximum.at(best, self.pairs[:, 0], self.iou)
         return best
 
-    def without(self, truth_rows: npt.NDArray[np.bool_]) -> Overlaps:
+    def without(self, truth_rows: npt.NDArray[np.bool_], *, cut: bool = False) -> Overlaps:
         """Leave out objects of the truth, (N,) true, that are neither wanted nor wrong.
 
-        A predicted object more than half of which lies on them goes with them.
+        A predicted object more than half of which lies on them goes with them. With `cut` they stand for what is unknown:
+        what lies there of other predicted objects does not count either.
         """
         lost = np.zeros(len(self.predicted), dtype=np.int64)
         aside = truth_rows[self.pairs[:, 0]]
@@ -129,7 +130,7 @@ class Overlaps:
             truth=self.truth[~truth_rows],
             truth_sizes=self.truth_sizes[~truth_rows],
             predicted=self.predicted[~excused],
-            predicted_sizes=self.predicted_sizes[~excused],
+            predicted_sizes=(self.predicted_sizes - lost if cut else self.predicted_sizes)[~excused],
             pairs=renumbered.astype(np.int64),
             shared=self.shared[kept],
         )

@@ -48,6 +48,17 @@ def test_planes_at_a_time_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         np.testing.assert_array_equal(getattr(sliced, name), getattr(whole, name))
 
 
+def test_what_is_unknown_counts_on_neither_side() -> None:
+    """A nucleus that is known only up to a wall is found by an outline that goes on behind it."""
+    truth = np.array([[1, 1, 0, 2, 9, 9, 9, 9]])
+    predicted = np.array([[5, 5, 0, 6, 6, 0, 7, 7]])
+    found = Overlaps.of(truth, predicted)
+    known = found.without(found.truth == 9, cut=True)
+    assert known.predicted.tolist() == [5, 6]  # the third lies in what is unknown
+    assert known.iou.tolist() == [1.0, 1.0]
+    assert found.without(found.truth == 9).iou.tolist() == [1.0, 0.5]
+
+
 def test_pairs_are_one_to_one_at_exactly_half() -> None:
     truth = np.array([[1, 1, 1, 1, 0, 2, 3]])
     predicted = np.array([[5, 5, 6, 6, 0, 7, 7]])

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["is_labels", "predict_labels"]
 
+_FAMILIAR_TURNS = {"fixed": 1, "upright": 8, "any": 16}
+"""Copies in an average over turns, all of which lie as some training examples did."""
+
 
 def is_labels(path: Path) -> bool:
     """Whether an output is a label image, by its name."""
@@ -48,7 +51,7 @@ def predict_labels(
         pieces = Pieces(parts.folder)
         todo = [(t, i) for t in frames for i in range(len(labeller.tiles))]
         done = sum(pieces.has(t, i) for t, i in todo)
-        for note in labeller.loaded.notes:
+        for note in (*labeller.loaded.notes, *_strange_turns(labeller)):
             teller.note(note)
         teller.note(_announcement(labeller))
         teller.start(len(todo), done, "tiles")
@@ -67,6 +70,17 @@ def predict_labels(
     if code == 0:
         parts.discard()
     return code
+
+
+def _strange_turns(labeller: Labeller) -> list[str]:
+    """What to say if copies are turned in ways that the network never saw."""
+    orientation = labeller.loaded.plan.orientation
+    if labeller.settings.turns <= _FAMILIAR_TURNS[orientation]:
+        return []
+    return [
+        f"This network learnt from images that lie one way (orientation={orientation}): with {labeller.settings.turns} turns it also sees "
+        "some that lie another way, of which it knows less."
+    ]
 
 
 def _settings(options: argparse.Namespace) -> Any:

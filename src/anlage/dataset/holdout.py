@@ -60,7 +60,8 @@ def choose_block(
     if n_frames >= ENOUGH_FRAMES:
         return _best(_in_time(positions, shape_tzyx, fraction))
     lengths = np.array(shape_tzyx[1:]) * spacing.um
-    axes = [int(axis) + 1 for axis in np.argsort(-lengths, kind="stable")]
+    # the longer axis of the plane first, z last: the upper planes of a sample look unlike all others
+    axes = [int(axis) + 1 for axis in sorted(range(3), key=lambda axis: (axis == 0, -lengths[axis]))]
     for part in (1.0, 0.5, 0.0):
         for axis in axes:
             gap = part * diameter_um / spacing.um[axis - 1]

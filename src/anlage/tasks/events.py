@@ -115,7 +115,6 @@ class EventsTask:
     minutes: ClassVar[float] = 1.0
     most_steps: ClassVar[int] = 600
     looks: ClassVar[int] = 8
-    tie: ClassVar[float] = 0.02
     mixes: ClassVar[bool] = True
     rate_from_model: ClassVar[float] = 5e-4
     """A few dozen examples are learnt by heart at a higher rate, and what the model knew is forgotten."""

@@ -26,6 +26,8 @@ _ENOUGH = 20
 """Examples from which a calibration error is worth telling."""
 _THRESHOLD = 0.5
 """Of a calibrated probability: what is likelier than not."""
+_TIE = 0.02
+"""Scores of a few dozen tracks or windows differ by so much by luck."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +103,13 @@ def validate(network: TemporalEnsemble, examples: EventsExamples) -> Validation:
         loss = float(np.mean(np.logaddexp(0, np.where(truth, -1, 1) * read.logits[:, 0])))
         area = area_under_roc(read.logits[:, 0], truth)
         metrics = {"auc": area, "best_f1": _best_f1(read.logits[:, 0], truth)}
-        return Validation(loss, area - 0.01 * min(loss, 1.0), metrics)
+        return Validation(loss, area - 0.01 * min(loss, 1.0), metrics, _TIE)
     probability = class_probabilities(read.logits, Calibration())
     chosen = probability[np.arange(len(tracks)), tracks.scores]
     loss = float(-np.log(chosen.clip(1e-12)).mean())
     metrics = _track_metrics(probability, read.times, tracks)
     error = metrics.get("median_error_frames", 0.0)
-    return Validation(loss, metrics["accuracy"] - 0.05 * min(loss, 1.0) - 0.01 * min(error, 5.0), metrics)
+    return Validation(loss, metrics["accuracy"] - 0.05 * min(loss, 1.0) - 0.01 * min(error, 5.0), metrics, _TIE)
 
 
 def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:

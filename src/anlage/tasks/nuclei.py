@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from anlage.dataset.store import Store
     from anlage.tasks.nuclei_examples import NucleiExamples
 
-__all__ = ["N_CENTRE", "N_FINE", "NucleiConfig", "NucleiPlan", "NucleiTask"]
+__all__ = ["MANY_PAINTED", "N_CENTRE", "N_FINE", "NucleiConfig", "NucleiPlan", "NucleiTask", "Orientation"]
+
+Orientation = Literal["any", "upright", "fixed"]
+"""Which ways up examples are shown: turned and mirrored every way, in the plane alone, or as they lie."""
 
 N_CENTRE = 4
 """Outputs for each cell that find centres: heat logit, and offset to the centre along z, y, x in cells."""
 N_FINE = 4
 """Outputs for each working voxel that outline objects: logit of being inside, and the vote along z, y, x in cells."""
+MANY_PAINTED = 200
+"""Painted nuclei to learn from, from which on a network of outlines sees them as they lie."""
 
 
 class NucleiConfig(Frozen):
@@ -53,8 +58,8 @@ class NucleiConfig(Frozen):
     """Levels of the network."""
     variation: Annotated[float, Ge(0), Le(2)] | None = None
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
-    mirror_z: bool | None = None
-    """Show examples mirrored along z, too. Not by default where outlines are learnt: light is blurred and lost on its way up through a sample, so that a nucleus looks, and is painted, differently above and below. Right for outlines in serial sections."""
+    orientation: Orientation | None = None
+    """Which ways up examples are shown: 'any', turned and mirrored in the plane and mirrored along z; 'upright', turned and mirrored in the plane alone; 'fixed', as they lie. By default 'any'; where outlines are learnt 'upright', and 'fixed' from 200 painted nuclei on: how a microscope blurs, and lies in a film, is the same everywhere, and can be learnt where there is enough to learn from. 'any' is right for outlines in serial sections."""
 
     @property
     def grid_cells(self) -> float:
@@ -70,10 +75,13 @@ class NucleiConfig(Frozen):
             return self.variation
         return 0.5 if self.head == "instances" else 1.0
 
-    @property
-    def mirrors_z(self) -> bool:
-        """Whether examples are mirrored along z, as asked for or as the head needs it."""
-        return self.head != "instances" if self.mirror_z is None else self.mirror_z
+    def turned(self, n_nuclei: int) -> Orientation:
+        """Which ways up examples are shown, as asked for or as the head and the number of nuclei to learn from need it."""
+        if self.orientation is not None:
+            return self.orientation
+        if self.head != "instances":
+            return "any"
+        return "fixed" if n_nuclei >= MANY_PAINTED else "upright"
 
     @property
     def patch_diameters(self) -> float:
@@ -81,7 +89,8 @@ class NucleiConfig(Frozen):
         return 4.0 if self.head == "instances" else 5.0
 
     def settled(self) -> Self:
-        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, "mirror_z": self.mirrors_z})
+        known = {} if self.head == "instances" else {"orientation": self.turned(0)}
+        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, **known})
 
 
 class NucleiPlan(Frozen):
@@ -107,6 +116,8 @@ class NucleiPlan(Frozen):
     """What the network says."""
     classes: tuple[int, ...] = ()
     """Label values of the classes, in the order of the network's outputs."""
+    orientation: Orientation = "any"
+    """Which ways up examples were shown."""
 
     @property
     def n_outputs(self) -> int:

@@ -20,7 +20,7 @@ from anlage.networks.device import free_gb
 from anlage.tasks.decoding import decoded, lacks_context
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.material import check_alike
-from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei import NucleiConfig, NucleiPlan, Orientation
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
 from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of
@@ -93,14 +93,19 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         match_radius_um=MATCH_DIAMETERS * pooled,
         head=config.head,
         classes=classes,
+        orientation=config.turned(sum(len(part.nuclei) for part in split.train)) if setting.augment else "fixed",
     )
     if earlier is None:
         notes.append(_patch_in_words(plan, train))
-    augmentation = (
-        Augmentation(flip_z=config.mirrors_z).scaled(config.varied) if setting.augment else Augmentation.none()
-    )
+    augmentation = _seen(plan.orientation).scaled(config.varied) if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
     return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
+
+
+def _seen(orientation: Orientation) -> Augmentation:
+    if orientation == "fixed":
+        return Augmentation(flip=False, flip_z=False, rotate_degrees=0)
+    return Augmentation(flip_z=orientation == "any")
 
 
 def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:

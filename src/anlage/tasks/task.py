@@ -51,6 +51,8 @@ class Validation:
     score: float
     """Higher is better; the weights with the best score are kept."""
     metrics: Mapping[str, float]
+    tie: float = 0.0
+    """A score that is lower than the best by no more than this may be so by luck: the later weights, which learnt longer, are kept then."""
 
 
 class Evidence(Frozen):

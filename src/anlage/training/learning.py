@@ -242,9 +242,7 @@ class _Training:
         score = seen.score if math.isfinite(seen.score) else -math.inf
         # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
         better = (score, -seen.loss) > (record.best_score, -record.best_loss) and math.isfinite(seen.loss)
-        # where so little is held out that such a difference is luck, the later weights, which learnt longer, are kept
-        tie = float(getattr(self._job.task, "tie", 0.0))
-        better = better or (tie > 0 and score >= record.best_score - tie and math.isfinite(seen.loss))
+        better = better or (seen.tie > 0 and score >= record.best_score - seen.tie and math.isfinite(seen.loss))
         self._note(validated_step=record.step, looks_without_gain=0 if better else record.looks_without_gain + 1)
         if better:
             self._learner.keep_best()

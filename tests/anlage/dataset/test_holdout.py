@@ -10,7 +10,7 @@ SPACING = Spacing(2, 1, 1)
 SHAPE = (1, 10, 60, 100)
 
 
-def test_the_longest_axis_is_cut_at_one_end() -> None:
+def test_the_longest_axis_of_the_plane_is_cut_at_one_end() -> None:
     x = np.linspace(5, 95, 10)
     positions = np.c_[np.zeros(10), np.full(10, 5), np.full(10, 30), x]
     box = choose_block(positions, SHAPE, SPACING, 8.0, fraction=0.2)
@@ -36,6 +36,15 @@ def test_the_gap_is_measured_in_micrometres() -> None:
     assert box is not None
     assert box.shape[1] < 10
     assert box.shape[3] == 100
+
+
+def test_no_depth_is_held_out_where_a_side_can_be() -> None:
+    """The upper planes of a tall cuboid look unlike the rest: a network that never saw them would be judged by them alone."""
+    z, y, x = np.meshgrid(np.arange(5, 100, 10.0), *2 * [np.arange(5, 40, 10.0)], indexing="ij")
+    crowd = np.column_stack([np.zeros(z.size), z.ravel(), y.ravel(), x.ravel()])
+    box = choose_block(crowd, (1, 100, 40, 40), Spacing(1, 1, 1), 8.0)
+    assert box is not None
+    assert box.z == (0, 100)
 
 
 def test_frames_with_more_nuclei_decide_which_end_is_kept() -> None:

@@ -11,9 +11,9 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.augment import Augmentation, draw, warp_image
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
-from anlage.tasks import TASKS
+from anlage.tasks import TASKS, instance_validation
 from anlage.tasks.masks import mask_loss, unfold, vote_target
-from anlage.tasks.nuclei import N_CENTRE, NucleiConfig
+from anlage.tasks.nuclei import MANY_PAINTED, N_CENTRE, NucleiConfig
 from anlage.tasks.paint import UNSURE
 from anlage.tasks.task import Setting
 from anlage.tasks.voting import assign
@@ -193,20 +193,41 @@ def test_how_far_examples_are_varied_is_a_setting(examples, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("settings", "both_ways"),
+    ("settings", "mirrored"),
     [
-        ({"head": "instances"}, False),
-        ({"head": "instances", "mirror_z": True}, True),
-        ({}, True),
-        ({"mirror_z": False}, False),
+        ({"head": "instances"}, {"x"}),
+        ({"head": "instances", "orientation": "any"}, {"x", "z"}),
+        ({"head": "instances", "orientation": "fixed"}, set()),
+        ({}, {"x", "z"}),
+        ({"orientation": "upright"}, {"x"}),
     ],
 )
-def test_up_stays_up_where_outlines_are_learnt_unless_asked_otherwise(examples, tmp_path, settings, both_ways):
+def test_examples_are_shown_the_ways_up_that_suit_the_head_or_were_asked_for(examples, tmp_path, settings, mirrored):
     stores = [frames.store for frames in (*examples.train, *examples.validation)]
     found = TASK.prepare(stores, NucleiConfig(**settings), setting(tmp_path, augment=True))
-    ramp = torch.arange(8.0)[None, None, :, None, None].expand(64, 1, 8, 4, 4).contiguous()
-    moved = warp_image(ramp, draw(torch.Generator().manual_seed(0), 64, found.augmentation))
-    assert set((moved[:, 0, 0] > moved[:, 0, -1]).any((1, 2)).tolist()) == ({False, True} if both_ways else {False})
+    by = draw(torch.Generator().manual_seed(0), 64, found.augmentation)
+    ramps = {"z": torch.arange(9.0)[:, None, None], "x": torch.arange(9.0)[None, None, :]}
+    for axis, ramp in ramps.items():
+        moved = warp_image(ramp.expand(64, 1, 9, 9, 9).contiguous(), by)
+        last = moved[:, 0, -1, 4, 4] if axis == "z" else moved[:, 0, 4, 4, -1]
+        falls = (last < moved[:, 0, 4, 4, 4]).tolist()
+        assert set(falls) == ({False, True} if axis in mirrored else {False})
+
+
+def test_with_many_painted_nuclei_outlines_are_learnt_as_they_lie():
+    config = NucleiConfig(head="instances")
+    assert [config.turned(n) for n in (MANY_PAINTED - 1, MANY_PAINTED)] == ["upright", "fixed"]
+    assert config.model_copy(update={"orientation": "any"}).turned(MANY_PAINTED) == "any"
+    assert config.settled().orientation is None  # the data decide
+    assert NucleiConfig().settled().orientation == NucleiConfig().turned(MANY_PAINTED) == "any"
+
+
+def test_a_few_held_out_objects_do_not_end_or_undo_a_training(examples, monkeypatch):
+    """An early network that is luckier with a dozen objects is not the better one."""
+    network = TASK.network(examples.plan, CONFIG).eval()
+    assert TASK.validate(network, examples).tie == np.inf
+    monkeypatch.setattr(instance_validation, "FEW", 5)
+    assert TASK.validate(network, examples).tie == 0
 
 
 def test_weights_of_a_model_of_centres_are_taken_over(examples):

@@ -142,6 +142,14 @@ def test_the_best_weights_are_kept_and_the_training_ends_early(make_run: Make, t
     assert model_of(run).card.weights_sha256 == model_of(short).card.weights_sha256
 
 
+def test_the_last_weights_are_kept_where_the_difference_may_be_luck(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "steps=20", "validate_every=5", "patience=1", "scores=0.1,0.9,0.8,0.85", "tie=0.1")
+    assert [e.best for e in of(trained(run), "validated")] == [True, True, True, True]
+    assert model_of(run).card.steps == 20
+    strict = make_run("strict", "steps=20", "validate_every=5", "scores=0.1,0.9,0.8,0.85", "tie=0.07")
+    assert [e.best for e in of(trained(strict), "validated")] == [True, True, False, True]
+
+
 def test_a_time_limit_includes_everything(make_run: Make, trained: Any) -> None:
     run = make_run("r", "minutes=0.1", "step_ms=20", "look_s=0.1", "finish_s=0.2", "prepare_s=0.5", "patience=none")
     began = time.monotonic()

@@ -45,6 +45,8 @@ class ToyConfig(Frozen):
     """Step at which the graphics driver is lost."""
     scores: tuple[float, ...] = ()
     """Scores of the looks, in order, the last one for ever; none: minus the loss."""
+    tie: float = 0.0
+    """Difference of scores that may be luck."""
 
 
 class ToyPlan(Frozen):
@@ -118,7 +120,7 @@ class ToyTask:
         scores = examples.config.scores
         score = scores[min(examples.looks, len(scores) - 1)] if scores else -loss
         examples.looks += 1
-        return Validation(loss, score, {"f1": score, "threshold": 0.25})
+        return Validation(loss, score, {"f1": score, "threshold": 0.25}, examples.config.tie)
 
     def finish(self, network: Any, examples: ToyExamples) -> Evidence:
         _work(examples.config.finish_s)
