@@ -71,7 +71,7 @@ class _Look:
 def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
     """Mean F1 over overlaps of 0.5 to 0.9, with the seeds that are best for centres.
 
-    A few held-out objects, pieces among them, say nothing of outlines: then a training is judged by its length.
+    A few held-out objects, pieces among them, say too little to choose weights by: the later ones are kept then.
     """
     looks = _looks(network, examples, examples.validation, MOST_VOXELS, LOWEST)
     matched = together([look.match.counted for look in looks])

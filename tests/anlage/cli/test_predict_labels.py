@@ -118,6 +118,28 @@ def test_turns_average_a_side_away_that_the_network_likes(outlined, network, tur
     assert ((averaged > 0) != (level > 0)).mean() < 0.002
 
 
+@pytest.mark.parametrize(
+    ("orientation", "turns", "strange"),
+    [
+        ("any", "16", False),
+        ("upright", "8", False),
+        ("upright", "16", True),
+        ("fixed", "4", True),
+        ("fixed", "1", False),
+    ],
+)
+def test_turns_that_the_network_never_saw_are_said(outlined, monkeypatch, orientation, turns, strange):
+    known = loading.network_of
+
+    def network_of(model, device):
+        network, plan = known(model, device)
+        return network, plan.model_copy(update={"orientation": orientation})
+
+    monkeypatch.setattr(loading, "network_of", network_of)
+    _, said = outlined("--turns", turns)
+    assert (f"learnt from images that lie one way (orientation={orientation})" in said) == strange
+
+
 def test_less_memory_makes_smaller_tiles_and_the_same_objects(outlined, scene, monkeypatch):
     monkeypatch.setattr(labelling, "_CORES", (256, 24))
     whole, said = outlined("--memory-gb", "8", name="whole.tif")
