@@ -21,7 +21,7 @@ from anlage import Box, Spacing, SyntheticMovie, build_store, embryo
 
 SEED, LEARNT = 3, 4
 """The embryo that is looked at, and the one that the model learns from."""
-STEPS = 120
+STEPS = 300
 SPACING = Spacing(1.5, 0.6, 0.6)
 
 
@@ -37,12 +37,9 @@ def main() -> None:
 
 def trained(scratch: Path) -> Path:
     """A model that learnt to outline nuclei from the painted labels of another embryo."""
-    from dataclasses import replace
-
     movie = scene(LEARNT)
-    shape = movie.image.shape_tzyx
-    nuclei = replace(movie.truth, labels=movie.labels)
-    build_store(scratch / "painted.zarr", movie.image, nuclei, cuboid=Box.whole(shape), diameter_um=8.0)
+    whole = Box.whole(movie.image.shape_tzyx)
+    build_store(scratch / "painted.zarr", movie.image, movie.labelled_truth, cuboid=whole, diameter_um=8.0)
     words = ["train", "nuclei", "painted.zarr", "-o", "run", "--set", "head=instances", f"steps={STEPS}"]
     subprocess.run([sys.executable, "-m", "anlage", *words], cwd=scratch, check=True)
     return scratch / "run" / "run.anlage"

@@ -147,7 +147,14 @@ def check_painted_stores(stores: Sequence[Store], config: NucleiConfig) -> tuple
             f"head={config.head} learns from painted labels, but {_named(stores)} only points: paint some nuclei and build "
             "again, or train head=centres."
         )
-    return _class_values(stores, config) if config.head == "classes" else ()
+    if config.head == "classes":
+        return _class_values(stores, config)
+    if not any(store.labels is not None and (store.positives.label > 0).any() for store in stores):
+        raise AnlageError(
+            f"The painted labels of {_names(stores)} belong to none of the nuclei: each nucleus needs the number of its label (the "
+            "column label of a table, Annotations.label), or take the nuclei from the labels themselves."
+        )
+    return ()
 
 
 def absent_classes(train: Sequence[WorkingFrames], classes: Sequence[int]) -> list[int]:

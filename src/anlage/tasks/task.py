@@ -146,6 +146,10 @@ class Task(Protocol):
     rate_from_model: ClassVar[float]
     """Highest learning rate from a model's weights, where the user sets none; half of the usual one without it."""
 
+    def warmup_steps(self, config: Any) -> int:
+        """Steps over which the learning rate rises at least; none where a task has no such method."""
+        ...
+
     def minutes_for(self, config: Any) -> float:
         """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
         ...

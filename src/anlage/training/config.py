@@ -36,7 +36,7 @@ class TrainingConfig(Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the steps over which the learning rate rises."""
+    """Share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, or a quarter of fewer than 80."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Highest norm of the gradient; a longer one is shortened to it."""
     batch_size: Annotated[int, Field(ge=1)] | None = None

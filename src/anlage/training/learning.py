@@ -75,6 +75,7 @@ class _Training:
         self._number = number_type(self._config, device)
         self._pace = Pace()
         most = _most_steps(job, examples)
+        self._least_warmup = _least_warmup(job)
         self._budget = Budget(_limit_s(job), most, self._config.validate_every, self._pace, _looks(job))
         self._meter = Meter(self._budget)
         saved = load_checkpoint(job.run.checkpoint_path)
@@ -148,7 +149,7 @@ class _Training:
     def _step(self) -> None:
         began = time.monotonic()
         step, steps = self._record.step, self._record.steps or _UNPLANNED_STEPS
-        rate = learning_rate_at(step, steps, self._job.learning_rate, self._config.warmup)
+        rate = learning_rate_at(step, steps, self._job.learning_rate, self._config.warmup, self._least_warmup)
         outcome = self._attempt(rate)
         if isinstance(outcome, str):
             self._halve(outcome)
@@ -363,6 +364,12 @@ def _most_steps(job: Job, examples: Examples) -> int | None:
 def _looks(job: Job) -> int:
     """Looks at held-out data: as the task says, else as usual."""
     return int(getattr(job.task, "looks", LOOKS))
+
+
+def _least_warmup(job: Job) -> int:
+    """Steps over which the learning rate rises at least, as the task says."""
+    least = getattr(job.task, "warmup_steps", None)
+    return 0 if least is None else int(least(task_config(job)))
 
 
 def _limit_s(job: Job) -> float:

@@ -17,7 +17,7 @@ _RESERVE = 0.04
 """Share of the time limit kept for what cannot be foreseen."""
 
 
-def learning_rate_at(step: int, steps: int, highest: float, warmup: float) -> float:
+def learning_rate_at(step: int, steps: int, highest: float, warmup: float, least: int = 0) -> float:
     """Learning rate of one optimiser step: a linear rise, then half a cosine down to 1 % of the highest.
 
     Parameters
@@ -30,8 +30,10 @@ def learning_rate_at(step: int, steps: int, highest: float, warmup: float) -> fl
         Learning rate after the rise.
     warmup
         Share of the steps over which it rises.
+    least
+        Steps over which it rises at least, but for a quarter of all.
     """
-    rise = max(1, round(warmup * steps))
+    rise = max(1, round(warmup * steps), min(least, steps // 4))
     if step < rise:
         return highest * (step + 1) / rise
     done = min(1.0, (step - rise) / max(1, steps - rise))

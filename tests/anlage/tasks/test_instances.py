@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -121,6 +123,15 @@ def test_points_alone_teach_no_outlines(tmp_path):
         TASK.prepare([store(tmp_path / "s.zarr", image, points)], CONFIG, setting(tmp_path))
 
 
+def test_paint_that_belongs_to_no_nucleus_is_a_sentence(tmp_path):
+    image, labels = painted()
+    nuclei = replace(Annotations.from_labels(labels), label=np.zeros(16, dtype=np.int64))
+    with pytest.raises(
+        AnlageError, match="labels of 's' belong to none of the nuclei: each nucleus needs the number of"
+    ):
+        TASK.prepare([store(tmp_path / "s.zarr", image, nuclei)], CONFIG, setting(tmp_path))
+
+
 def test_folded_outputs_come_back_in_place():
     image = torch.arange(2 * 4 * 6, dtype=torch.float32).reshape(1, 1, 2, 4, 6)
     from anlage.networks.unet import space_to_depth
@@ -212,6 +223,10 @@ def test_examples_are_shown_the_ways_up_that_suit_the_head_or_were_asked_for(exa
         last = moved[:, 0, -1, 4, 4] if axis == "z" else moved[:, 0, 4, 4, -1]
         falls = (last < moved[:, 0, 4, 4, 4]).tolist()
         assert set(falls) == ({False, True} if axis in mirrored else {False})
+
+
+def test_outlines_begin_gently():
+    assert [TASK.warmup_steps(NucleiConfig(head=head)) for head in ("instances", "centres")] == [20, 0]
 
 
 def test_with_many_painted_nuclei_outlines_are_learnt_as_they_lie():

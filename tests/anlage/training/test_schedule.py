@@ -21,6 +21,13 @@ def test_the_learning_rate_rises_then_falls_to_a_hundredth() -> None:
     assert learning_rate_at(0, 1, 2e-3, 0.1) > 0
 
 
+def test_a_short_training_rises_as_slowly_as_it_must() -> None:
+    tops = {
+        steps: max(range(steps), key=lambda s: learning_rate_at(s, steps, 1.0, 0.05, 20)) for steps in (40, 100, 1000)
+    }
+    assert tops == {40: 9, 100: 19, 1000: 49}
+
+
 def test_the_average_forgets_the_start_quickly() -> None:
     assert decay_at(0, 0.99) == 0.1
     assert decay_at(10**6, 0.99) == 0.99
