@@ -31,7 +31,7 @@ _SHOWN = ("\n", "\t")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories: control characters, marks that turn the direction of writing, half characters, line separators."""
 
-_LIBRARY_ERRORS = (
+_LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,
     AttributeError,
