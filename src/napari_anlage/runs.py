@@ -90,12 +90,9 @@ def _value(value: Any, description: str) -> str:
 def _data(run: Run) -> str:
     n, names = 0, []
     for reference in run.config.stores:
-        path = Path(reference.path)
-        if not path.exists() and reference.relative:
-            path = run.path / reference.relative
         try:
-            n += Store.open(path).meta.n_nuclei
+            n += Store.open(reference.place(run.path)).meta.n_nuclei
         except AnlageError:
             return f"{len(run.config.stores)} stores, not all readable"
-        names.append(short(path.stem))
+        names.append(short(reference.stem))
     return f"{n} nuclei ({', '.join(names)})"

@@ -8,14 +8,12 @@
       journal.jsonl       every change since
       labels.zarr         painted labels (t, z, y, x), uint32; absent until something is painted
       stores/ runs/ models/ predictions/
-      lock, pid           held by the one program that has the project open
+      lock, lock.soft, pid   held by the one program that has the project open
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -27,9 +25,10 @@ from anlage.axes import Spacing
 from anlage.document.inputs import RegionInputs, region_inputs
 from anlage.document.journal import write_journal
 from anlage.errors import AnlageError
+from anlage.kept_paths import found_path, kept_path, kept_relative
 from anlage.project.fold import Folder, Snapshot
 from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, write_file
-from anlage.project.lock import Lock
+from anlage.project.lock import LOCK_FILES, Lock
 from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
 
@@ -164,11 +163,9 @@ class Project:
     @property
     def image_path(self) -> Path | None:
         """Where the image is; where it was if it is gone; None if it never was on disk."""
-        absolute, relative = self.settings.image, self.settings.image_relative
-        places = [Path(absolute)] if absolute else []
-        if relative:
-            places.append((self.folder / relative).resolve())
-        return next((place for place in places if place.exists()), places[0] if places else None)
+        settings = self.settings
+        found = found_path(self.folder, settings.image, settings.image_relative)
+        return found or (Path(settings.image) if settings.image else None)
 
     def open_image(self) -> TimeLapse:
         """The image, read as the settings say.
@@ -183,6 +180,11 @@ class Project:
         path = self.image_path
         if path is None:
             raise AnlageError(f"The project '{self.folder}' has no image on disk; open it and choose the image.")
+        if found_path(self.folder, self.settings.image, self.settings.image_relative) is None:
+            raise AnlageError(
+                f"The image '{self.settings.image}' of the project '{self.folder.name}' is gone, and is not where it was as seen "
+                "from the project either; open the image in napari, and its project is found again."
+            )
         return open_image(
             path, axes=self.settings.axes, spacing=self.settings.spacing, interval_s=self.settings.interval_s
         )
@@ -261,12 +263,8 @@ def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectS
     """ProjectSettings with changes, checked; paths and voxel sizes are written as the file has them."""
     if "image" in changes:
         path = changes["image"]
-        changes["image"] = changes["image_relative"] = None
-        if path is not None:
-            absolute = Path(path).expanduser().resolve()
-            changes["image"] = str(absolute)
-            with contextlib.suppress(ValueError):  # another drive
-                changes["image_relative"] = os.path.relpath(absolute, folder)
+        changes["image"] = None if path is None else kept_path(path)
+        changes["image_relative"] = None if path is None else kept_relative(path, folder)
     if "spacing" in changes:
         spacing = changes.pop("spacing")
         changes["spacing_um_zyx"] = None if spacing is None else spacing.zyx
@@ -284,7 +282,7 @@ def _check_free(folder: Path) -> None:
     if (folder / PROJECT).exists():
         raise AnlageError(f"'{folder}' holds a project already; open it, or choose another name.")
     strange = (
-        [path.name for path in folder.iterdir() if path.name not in (*_OURS, JOURNAL, "lock", "pid")]
+        [path.name for path in folder.iterdir() if path.name not in (*_OURS, JOURNAL, *LOCK_FILES)]
         if folder.exists()
         else []
     )

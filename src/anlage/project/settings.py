@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, MaxLen
+from pydantic import StringConstraints
 
 from anlage.axes import Spacing
 from anlage.document.regions import Region
@@ -13,15 +14,23 @@ from anlage.frozen import Frozen
 __all__ = ["SCHEMA", "ProjectFile", "ProjectSettings"]
 
 SCHEMA = 1
+MOST_CHANNELS = 8
+"""Channels of an image that its fingerprint is taken of."""
+
+
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20} [0-9]+x[0-9]+x[0-9]+x[0-9]+ [0-9a-f]{32}$")]
 
 
 class ProjectSettings(Frozen):
     """The image that is annotated, and how it is read."""
 
     image: str | None = None
-    """Path of the image; None where it was never on disk."""
+    """Path of the image, with ``/`` on every system; None where it was never on disk."""
     image_relative: str | None = None
-    """The same path as seen from the project folder, for projects that were moved with their image."""
+    """The same path as seen from the project folder; it comes first, for projects that were moved or copied with their image."""
+    fingerprint: Annotated[tuple[Fingerprint, ...], MaxLen(MOST_CHANNELS)] = ()
+    """What the image is known by under any name, one for each of its first channels: type, shape (t, z, y, x) and a hash of some of
+    its pixels; empty where the image was not seen yet."""
     axes: str | None = None
     """Axes of the image as they were read, letters of tczyx; None: as the file says."""
     shape_tzyx: tuple[int, int, int, int] | None = None

@@ -6,13 +6,14 @@ import contextlib
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
+from anlage.kept_paths import found_path
 
 __all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "read_config", "task_named"]
 
@@ -73,9 +74,18 @@ class StoreRef(Frozen):
     path: str
     """Absolute path."""
     relative: str = ""
-    """Path from the run folder, used where the absolute one is gone because the project was moved."""
+    """Path from the run folder; it comes first, for projects that were moved or copied with their stores."""
     hash: str
     """The store's content hash when the run was made."""
+
+    def place(self, folder: Path) -> Path:
+        """Where the store is, for the run in this folder; where it was if it is gone."""
+        return found_path(folder, self.path, self.relative) or Path(self.path)
+
+    @property
+    def stem(self) -> str:
+        """Its name without suffix, whichever system wrote the path."""
+        return PureWindowsPath(self.path).stem
 
 
 class RunConfig(Frozen):

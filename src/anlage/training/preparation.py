@@ -103,9 +103,7 @@ def task_config(job: Job) -> Any:
 
 
 def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) -> Any:
-    path = Path(reference.path)
-    if not path.exists() and reference.relative and (folder / reference.relative).exists():
-        path = (folder / reference.relative).resolve()
+    path = reference.place(folder)
     source = material.open(path, config)
     if source.hash != reference.hash:
         raise AnlageError(

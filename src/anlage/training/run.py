@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anlage
 from anlage.errors import AnlageError
+from anlage.kept_paths import kept_path, kept_relative
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
@@ -127,7 +128,7 @@ class Run:
             stores=tuple(_reference(store, folder) for store in opened),
             training=training,
             settings=settings.model_dump(mode="json"),
-            start_from=None if start_from is None else str(Path(start_from).resolve()),
+            start_from=None if start_from is None else kept_path(start_from),
         )
         run = cls(folder, config)
         run.replaced = earlier is not None
@@ -384,11 +385,7 @@ def _earlier(folder: Path) -> Run | None:
 
 
 def _reference(store: Source, folder: Path) -> StoreRef:
-    try:
-        relative = os.path.relpath(store.path, folder)
-    except ValueError:  # another drive
-        relative = ""
-    return StoreRef(path=str(store.path), relative=relative, hash=store.hash)
+    return StoreRef(path=kept_path(store.path), relative=kept_relative(store.path, folder) or "", hash=store.hash)
 
 
 def _versions() -> dict[str, str]:

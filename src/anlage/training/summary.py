@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue, ValidationError
@@ -66,8 +66,8 @@ def summarise(run: Run, tasks: Mapping[str, Any] | None = None) -> RunSummary:
         created=config.created,
         state=run.state,
         settings=_changed(config, tasks),
-        stores=tuple(Path(store.path).stem for store in config.stores),
-        start_from=None if config.start_from is None else Path(config.start_from).stem,
+        stores=tuple(store.stem for store in config.stores),
+        start_from=None if config.start_from is None else PureWindowsPath(config.start_from).stem,
         **_reached(events),
     )
 

@@ -265,7 +265,7 @@ def _learnt(model: Path, signals: Signals) -> npt.NDArray[np.int64] | None:
     try:
         run = Run.open(model.parent)
         event = str(run.config.settings.get("event", _ANY))
-        taught = [open_signals(store.path, event=event) for store in run.config.stores]
+        taught = [open_signals(store.place(run.path), event=event) for store in run.config.stores]
     except AnlageError:  # the model lies by itself, or its training data are gone
         return None
     ids = np.concatenate([one.ids[one.scores != NOT_YET] for one in taught])
