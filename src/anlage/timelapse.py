@@ -18,6 +18,9 @@ __all__ = ["LazyArray", "TimeLapse"]
 AXES = "tczyx"
 
 
+_ASSUMED = "assumed"
+
+
 class LazyArray(Protocol):
     """What numpy, dask and zarr arrays have in common: a shape, a type, and pixels on request."""
 
@@ -136,6 +139,15 @@ class TimeLapse:
             interval_s=interval_s or self.interval_s,
             interval_from="given" if interval_s else self.interval_from,
         )
+
+    def assuming(self, spacing: Spacing) -> Self:
+        """The same image with a voxel size (µm) that nobody said: it is computed with, and never handed on as known."""
+        return replace(self, spacing=spacing, spacing_from=_ASSUMED)
+
+    @property
+    def known_spacing(self) -> Spacing | None:
+        """The voxel size, unless it is only assumed."""
+        return None if self.spacing_from == _ASSUMED else self.spacing
 
     def read(self, box: Box | None = None, channels: Sequence[int] | None = None) -> npt.NDArray[Any]:
         """Pixels of a box, in the image's own type: a fresh array (t, c, z, y, x). The only way to pixels.

@@ -16,7 +16,7 @@ from anlage.measure import measure_objects
 from anlage.signals import Signals
 from anlage.timelapse import TimeLapse
 
-__all__ = ["measure_signals", "tracks_of"]
+__all__ = ["measure_signals", "score_divisions", "tracks_of"]
 
 Floats = npt.NDArray[np.float64]
 _STATISTICS = ("mean", "median", "sum", "sd", "p5", "p95")
@@ -115,6 +115,27 @@ def measure_signals(
     columns |= _surroundings(nuclei, points)
     columns["depth_um"] = points[:, 0]
     return _table(nuclei, tracks, columns, interval_s, movie, tuple(notes))
+
+
+def score_divisions(signals: Signals, nuclei: Annotations) -> Signals:
+    """The signals with what the tracks say of divisions: class 0 and the last frame where a track ends in one, else class 1.
+
+    Parameters
+    ----------
+    signals
+        As `measure_signals` gives them of these nuclei.
+    nuclei
+        With the links that somebody made or looked through.
+    """
+    mothers = set(nuclei.divisions[:, 0].tolist())
+    tracks = tracks_of(nuclei)
+    last = {
+        int(track): int(frame)
+        for nucleus, track, frame in zip(nuclei.ids.tolist(), tracks, nuclei.frames, strict=True)
+        if nucleus in mothers
+    }
+    times = np.array([last.get(int(track), np.nan) for track in signals.ids], dtype=np.float64)
+    return signals.scored(np.where(np.isfinite(times), 0, 1), times)
 
 
 def _table(

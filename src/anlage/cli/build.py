@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, box, channel_list, open_as_told, positive
+from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run_build(options: argparse.Namespace) -> int:
         raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
     if options.image == WITHOUT:
         return _build_points(options)
-    image = open_as_told(options.image, options)
+    image = scaled_by(open_as_told(options.image, options), options.annotations, options)
     require_spacing(image, options.image)
     labels = _classes(options, image)
     if labels is not None:
@@ -181,19 +182,20 @@ def _build_points(options: argparse.Namespace) -> int:
     from anlage.dataset.points import build_points
     from anlage.io import open_annotations
 
-    if options.spacing is None:
+    spacing, interval_s = scale_of(options.annotations, options)
+    if spacing is None:
         raise AnlageError(
-            "Without an image the voxel size is known from nowhere; give it in µm as --spacing Z,Y,X (1,1,1 if the "
-            "positions are in µm)."
+            f"Without an image the voxel size is known from nowhere, also not from '{options.annotations}'; give it in µm as "
+            f"--spacing Z,Y,X, or 1,1,1 if the positions are in µm {SPACING_SOURCES}."
         )
     if options.channels or options.sum_channels or options.cuboid != "auto" or options.context:
         raise AnlageError(
             "--channels, --sum-channels, --cuboid and --context need an image; without one, leave them out."
         )
-    tracks = open_annotations(options.annotations, spacing=options.spacing)
+    tracks = open_annotations(options.annotations, spacing=spacing, interval_s=interval_s)
     tell_annotations(tracks)
     store = build_points(
-        options.output, tracks, options.spacing, interval_s=options.interval, sparse=options.sparse, use=options.use,
+        options.output, tracks, spacing, interval_s=interval_s, sparse=options.sparse, use=options.use,
         diameter_um=options.diameter_um, tracks_source=options.annotations, overwrite=options.overwrite,
     )  # fmt: skip
     print(store.summary())
@@ -213,8 +215,8 @@ def require_spacing(image: TimeLapse, path: str) -> None:
     """Refuse an image whose voxel size nobody knows."""
     if image.spacing is None:
         raise AnlageError(
-            f"The voxel size of {path} is known from nowhere; give it in µm as --spacing Z,Y,X, for example "
-            "--spacing 2,0.5,0.5."
+            f"The voxel size of {path} is known from nowhere; give it in µm as --spacing Z,Y,X, for example --spacing 2,0.5,0.5 "
+            f"{SPACING_SOURCES}."
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anlage.cli.arguments import Parser, add_reading
+from anlage.cli.scale import open_scaled
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -41,9 +42,9 @@ def configure_convert(parser: Parser) -> None:
 
 
 def run_convert(options: argparse.Namespace) -> int:
-    from anlage.io import open_annotations, open_image, write_annotations
+    from anlage.io import open_image, write_annotations
     from anlage.io.atomic import check_apart
-    from anlage.io.nuclei import graph_output, own_scale
+    from anlage.io.nuclei import graph_output
 
     output = _output(options)
     suffix = output.suffix.lower() if output.suffix.lower() in _LABELS else graph_output(output)
@@ -52,15 +53,7 @@ def run_convert(options: argparse.Namespace) -> int:
     image = None
     if options.image is not None:
         image = open_image(options.image, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-    known, step = own_scale(options.input)
-    spacing = options.spacing or (image.spacing if image else None) or known
-    interval_s = options.interval or (image.interval_s if image else None) or step
-    nuclei = open_annotations(
-        options.input, image=image, axes=None if image else options.axes, spacing=spacing, interval_s=interval_s
-    )
-    if nuclei.labels is not None:
-        spacing = spacing or nuclei.labels.spacing
-        interval_s = interval_s or nuclei.labels.interval_s
+    nuclei, spacing, interval_s = open_scaled(options.input, options, image)
     shape = None if image is None else image.shape_tzyx
     if suffix in _LABELS:
         _write_labels(output, nuclei, spacing, interval_s, shape)
@@ -108,7 +101,6 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
         lost.append("The painted labels are not kept, only their centres and radii.")
     if suffix == ".csv":
         lost += [f"A CSV does not keep the links' {', '.join(links)}."] if links else []
-        lost += [] if spacing is None else ["A CSV does not keep the voxel size; say --spacing where it is needed."]
     elif suffix == ".xml":
         lost += [f"TrackMate's XML does not keep {_TEXT}."] if has_text else []
         unknown = int((~np.isfinite(nuclei.radius_um)).sum())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anlage.evaluation import DetectionScore
     from anlage.synthetic import SyntheticMovie
 
-__all__ = ["Stopwatch"]
+__all__ = ["Stopwatch", "write_movie"]
 
 SEED = 0
 N_FRAMES = 12
@@ -73,7 +73,7 @@ def run_demo(options: argparse.Namespace) -> int:
         "render",
         "A synthetic embryo: crowded, blurred, noisy, moving and dividing nuclei among fragments of dead cells",
     ):
-        movie = _write_movie(folder)
+        movie = write_movie(folder)
     with watch("build", f"Cut out what was annotated: frames 0 to {ANNOTATED[-1]}, a part of the image"):
         _command("build", folder / "image.ome.zarr", folder / "annotations.csv", "-o", folder / "training.zarr")
     minutes = max(0.1, min(options.minutes, (_LATEST_S - watch.total) / 60))
@@ -145,7 +145,8 @@ def _make_room(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _write_movie(folder: Path) -> SyntheticMovie:
+def write_movie(folder: Path) -> SyntheticMovie:
+    """Write the image, its truth, the truth of the unseen frames and what is annotated; gives the movie."""
     import numpy as np
 
     from anlage.io import write_annotations, write_image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,15 +45,24 @@ def summary(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
 
 
 def write_table(path: Path, nuclei: Annotations, image: TimeLapse) -> None:
-    """Write a GEFF with all that is known; a CSV with the columns id, t, z, y, x and probability."""
+    """Write a GEFF with all that is known; a CSV with id, t, z, y, x, probability, radius, origin, voxel size and time step.
+
+    A radius in µm means something only where the image has a voxel size of its own: an assumed one is not handed on.
+    """
+    import numpy as np
+
     from anlage.annotations import Annotations
     from anlage.io import write_annotations
 
     if path.suffix.lower() == ".csv":
         nuclei = Annotations.of(
-            nuclei.positions, ids=nuclei.ids, probability=nuclei.probability, state=nuclei.state, origin=nuclei.origin
-        )
-    write_annotations(path, nuclei, spacing=image.spacing, interval_s=image.interval_s)
+            nuclei.positions, ids=nuclei.ids, probability=nuclei.probability, state=nuclei.state, origin=nuclei.origin,
+            radius_um=nuclei.radius_um,
+        )  # fmt: skip
+    spacing = image.known_spacing
+    if spacing is None:
+        nuclei = dataclasses.replace(nuclei, radius_um=np.full(len(nuclei), np.nan))
+    write_annotations(path, nuclei, spacing=spacing, interval_s=image.interval_s)
 
 
 def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, *, fades: bool) -> None:
@@ -72,7 +82,9 @@ def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, *, fades
             else:
                 yield on_image_grid(dense, shape_zyx, fades=fades)[None]
 
-    write_image(path, frames(), spacing=image.spacing, interval_s=image.interval_s, channels=(HEATMAP,), kind=HEATMAP)
+    write_image(
+        path, frames(), spacing=image.known_spacing, interval_s=image.interval_s, channels=(HEATMAP,), kind=HEATMAP
+    )
 
 
 def on_image_grid(heatmap: DenseMap, shape_zyx: tuple[int, int, int], *, fades: bool) -> npt.NDArray[np.float32]:

@@ -307,7 +307,7 @@ def _with_spacing(image: TimeLapse, model: Model) -> TimeLapse:
     print(
         f"The image's voxel size is unknown; the model's is assumed: {assumed}. If it is wrong, give --spacing Z,Y,X."
     )
-    return image.with_scale(assumed)
+    return image.assuming(assumed)
 
 
 def _threshold(options: argparse.Namespace) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import open_as_told
 from anlage.cli.halting import until_halted
+from anlage.cli.scale import scaled_by
 from anlage.cli.telling import Teller
 from anlage.errors import AnlageError
 
@@ -36,7 +37,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     for taken in (options.image, options.nuclei):
         check_apart(options.output, taken)
     check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
-    image = open_as_told(options.image, options)
+    image = scaled_by(open_as_told(options.image, options), options.nuclei, options)
     nuclei = open_annotations(options.nuclei, image=image, spacing=image.spacing)
     if not len(nuclei):
         raise AnlageError(f"{options.nuclei} holds no nuclei; find some first, with `anlage predict starter`.")

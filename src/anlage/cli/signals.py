@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, positive
 
+if TYPE_CHECKING:
+    from anlage.annotations import Annotations
+    from anlage.axes import Spacing
+
 __all__: list[str] = []
+
+DIVISION = "division"
+"""The event that tracks themselves tell."""
 
 
 def configure_signals(parser: Parser) -> None:
@@ -15,6 +23,7 @@ def configure_signals(parser: Parser) -> None:
         "ball of its radius; volume and shape where there are labels; speed, neighbours and depth. One row a track and frame;\n"
         "daughters of a division begin tracks of their own.",
         "anlage signals movie.ome.zarr tracks.geff -o signals.csv",
+        "anlage signals movie.ome.zarr truth.geff -o scored.csv --score division",
         "anlage signals movie.tif tracks.csv -o signals.csv --spacing 2,0.5,0.5 --interval 300 --radius-um 4",
     )
     parser.add_argument("image", metavar="IMAGE", help="the movie, or `-` to measure place and movement alone")
@@ -23,6 +32,11 @@ def configure_signals(parser: Parser) -> None:
     parser.add_argument(
         "--radius-um", type=positive, metavar="R", help="radius of the nuclei in µm (default: their own)"
     )
+    parser.add_argument(
+        "--score", choices=[DIVISION], metavar=DIVISION,
+        help="also score what the tracks themselves say, to learn from with `anlage train events`: division (of corrected tracks: "
+        "whether each ends in a division, and when)",
+    )  # fmt: skip
     parser.add_argument("--movie", metavar="NAME", help="name of the movie in the table (default: the image's)")
     add_reading(parser)
 
@@ -32,11 +46,11 @@ def run_signals(options: argparse.Namespace) -> int:
 
     from anlage.cli.arguments import open_as_told
     from anlage.cli.bars import counting
+    from anlage.cli.scale import open_scaled
     from anlage.errors import AnlageError
-    from anlage.io import open_annotations
     from anlage.io.atomic import check_apart, check_replaceable
     from anlage.io.signals import is_signals, write_signals
-    from anlage.track_signals import measure_signals
+    from anlage.track_signals import measure_signals, score_divisions
 
     output = Path(options.output)
     if not is_signals(output) or output.suffix.lower() in (".h5", ".hdf5"):
@@ -45,15 +59,43 @@ def run_signals(options: argparse.Namespace) -> int:
     if image is not None:
         check_apart(output, options.image)
     check_replaceable(output, None)
-    nuclei = open_annotations(options.tracks, image=image, spacing=options.spacing, interval_s=options.interval)
+    nuclei, spacing, interval_s = open_scaled(options.tracks, options, image)
+    _require_scale(nuclei, spacing, options)
     movie = options.movie or ("" if image is None else Path(options.image).name.split(".")[0])
     with counting("Measuring") as tell:
         signals = measure_signals(
-            nuclei, image, spacing=options.spacing, interval_s=options.interval, radius_um=options.radius_um, movie=movie,
+            nuclei, image, spacing=spacing, interval_s=interval_s, radius_um=options.radius_um, movie=movie,
             on_progress=tell,
         )  # fmt: skip
     for note in signals.notes:
         print(note)
-    write_signals(output, signals)
+    event = options.score or ""
+    if event:
+        signals = score_divisions(signals, nuclei)
+    write_signals(output, signals, event=event)
     print(f"{len(signals.names)} signals of {len(signals)} tracks in {signals.n_frames} frames; written to {output}.")
+    if event:
+        print(
+            f"{int((signals.scores == 0).sum())} of the tracks end in a division (class_{event} 0), the others do not (1)."
+        )
     return 0
+
+
+def _require_scale(nuclei: Annotations, spacing: Spacing | None, options: argparse.Namespace) -> None:
+    """Refuse, before anything is computed, nuclei whose size nobody knows: a sentence says who could have said it."""
+    import numpy as np
+
+    from anlage.cli.scale import SPACING_SOURCES
+    from anlage.errors import AnlageError
+
+    if spacing is None:
+        raise AnlageError(
+            f"The voxel size is known neither from '{options.image}' nor from '{options.tracks}'; give it in µm as --spacing Z,Y,X "
+            f"{SPACING_SOURCES}."
+        )
+    known = nuclei.labels is not None or np.isfinite(nuclei.radius_um).any() or options.radius_um is not None
+    if options.image != "-" and len(nuclei) and not known:
+        raise AnlageError(
+            f"'{options.tracks}' says no radius of its nuclei, so it is unclear which voxels to measure; `predict` and `track` write "
+            "the measured one (column radius_um), and label images have it; or give it as --radius-um R."
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from anlage.cli.arguments import Parser, add_reading, device_option, open_as_told, positive
 from anlage.cli.halting import until_halted
+from anlage.cli.scale import SPACING_SOURCES, open_scaled
 from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anlage.annotations import Annotations
-    from anlage.axes import Spacing
     from anlage.model import Model
     from anlage.timelapse import TimeLapse
     from anlage.tracking.track import Tracking
@@ -134,11 +134,11 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
         teller.start(2 * image.n_frames, 0)
         nuclei, spacing, interval_s = _found(image, options, teller), image.spacing, image.interval_s
     else:
-        nuclei, spacing, interval_s = _detections(image, options)
+        nuclei, spacing, interval_s = open_scaled(options.nuclei, options, image)
     if spacing is None:
         raise AnlageError(
-            f"The voxel size of '{options.nuclei if image is None else options.image}' is unknown, and movement is judged in µm; "
-            "give it with --spacing Z,Y,X."
+            f"The voxel size is known neither from '{options.image}' nor from '{options.nuclei}', and movement is judged in µm; "
+            f"give it with --spacing Z,Y,X {SPACING_SOURCES}."
         )
     if not is_model:
         teller.start(len(nuclei.annotated_frames), 0)
@@ -224,7 +224,7 @@ def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
     print(
         f"The image's voxel size is unknown; the model's is assumed: {assumed}. If it is wrong, give --spacing Z,Y,X."
     )
-    return image.with_scale(assumed)
+    return image.assuming(assumed)
 
 
 def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Annotations:
@@ -251,26 +251,3 @@ def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Ann
     names = ("positions", "radius_um", "label", "probability", "state", "origin")
     columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
     return Annotations.of(columns.pop("positions"), **columns)
-
-
-def _detections(
-    image: TimeLapse | None, options: argparse.Namespace
-) -> tuple[Annotations, Spacing | None, float | None]:
-    from pathlib import Path
-
-    from anlage.io import open_annotations
-    from anlage.io.nuclei import own_scale
-
-    known, step = own_scale(options.nuclei) if Path(options.nuclei).exists() else (None, None)
-    spacing = options.spacing or (image.spacing if image is not None else None) or known
-    interval_s = options.interval or (image.interval_s if image is not None else None) or step
-    nuclei = open_annotations(
-        options.nuclei,
-        image=image,
-        axes=None if image is not None else options.axes,
-        spacing=spacing,
-        interval_s=interval_s,
-    )
-    if nuclei.labels is not None:
-        spacing, interval_s = spacing or nuclei.labels.spacing, interval_s or nuclei.labels.interval_s
-    return nuclei, spacing, interval_s

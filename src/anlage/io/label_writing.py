@@ -72,7 +72,7 @@ class LabelWriter:
         image = self._image
         lengths = dict(zip("tzyx", image.shape_tzyx, strict=True))
         group = zarr.open_group(folder, mode="w", zarr_format=3)
-        about = zarr_about(self._path.name, self._axes, image.spacing, image.interval_s, self._dtype)
+        about = zarr_about(self._path.name, self._axes, image.known_spacing, image.interval_s, self._dtype)
         group.attrs.update({**about, "ome": {**about["ome"], "image-label": {"version": "0.5"}}})
         return group.create_array(
             "0",
@@ -91,7 +91,7 @@ class LabelWriter:
         tifffile.imwrite(
             self._temporary, self._planes(), shape=self._array.shape, dtype=self._dtype, ome=True,
             bigtiff=size > 1 << 31, photometric="minisblack", compression="zlib",
-            metadata=tiff_about(self._axes, image.spacing, image.interval_s),
+            metadata=tiff_about(self._axes, image.known_spacing, image.interval_s),
         )  # fmt: skip
 
     def _planes(self) -> Iterator[npt.NDArray[Any]]:

@@ -17,6 +17,7 @@ from anlage.io.ctc import is_ctc_output, means_ctc, write_ctc
 from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
 from anlage.io.label_images import ctc_folder, open_labels, read_ctc
+from anlage.io.scale_columns import table_scale
 from anlage.io.tables import read_table, write_table
 from anlage.io.trackmate import read_trackmate, trackmate_scale, write_trackmate
 from anlage.timelapse import TimeLapse
@@ -120,7 +121,7 @@ def write_annotations(
     """
     suffix = graph_output(path)
     if suffix == ".csv":
-        write_table(path, annotations)
+        write_table(path, annotations, spacing, interval_s)
     elif suffix == ".geff":
         with replacing(path, is_bare_geff) as temporary:
             write_graph(temporary, annotations, spacing, interval_s)
@@ -157,10 +158,10 @@ def replaceable_output(path: str | Path) -> Recogniser | None:
 
 
 def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
-    """Voxel size in µm and time step in s that a GEFF, TrackMate XML or .aut carries; None where it carries none."""
+    """Voxel size in µm and time step in s that a CSV, GEFF, TrackMate XML or .aut carries; None where it carries none."""
     place = Path(path)
     if place.is_file():
-        readers = {".xml": trackmate_scale, ".aut": aut_scale}
+        readers = {".xml": trackmate_scale, ".aut": aut_scale, **dict.fromkeys(_TABLES, table_scale)}
         reader = readers.get(place.suffix.lower())
         return reader(place) if reader is not None else (None, None)
     graph = find_graph(place)

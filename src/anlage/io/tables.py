@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import HUMAN, Annotations, State
+from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
+from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +24,7 @@ __all__ = ["read_table", "write_table"]
 _NEEDED = ("id", "t", "y", "x")
 _OURS = (
     "id", "t", "z", "y", "x", "parent_id", "link_probability", "label", "radius_um", "probability", "state", "origin",
+    *SCALE_COLUMNS,
 )  # fmt: skip
 _FIRST_ROW = 2
 """Row of the first nucleus as a spreadsheet counts: the header is row 1."""
@@ -75,11 +78,13 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
     return annotations, rows
 
 
-def write_table(path: str | Path, annotations: Annotations) -> None:
+def write_table(
+    path: str | Path, annotations: Annotations, spacing: Spacing | None = None, interval_s: float | None = None
+) -> None:
     """Write a CSV with ``id,t,z,y,x`` and the columns that hold anything, ``parent_id`` where there are links.
 
     Of the links' columns, their probability is written, as ``link_probability``. Positions are in voxels to four decimals. States and origins are written only where they differ from what reading
-    the other columns would give.
+    the other columns would give. Voxel size (µm) and time step (s), where they are known, are columns of one value: `scale_columns`.
     """
     import pandas as pd
 
@@ -95,6 +100,7 @@ def write_table(path: str | Path, annotations: Annotations) -> None:
         columns["label"] = annotations.label
     columns |= _standing(annotations)
     columns |= {name: values for name, values in annotations.properties.items() if values.ndim == 1}
+    columns |= scale_columns(len(annotations), spacing, interval_s)
     with replacing(path) as temporary:
         pd.DataFrame(columns).to_csv(temporary, index=False)
 
@@ -122,7 +128,7 @@ def _standing(annotations: Annotations) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if (annotations.state != expected).any():
         columns["state"] = [State(s).name.lower() for s in annotations.state]
-    if columns or len(np.unique(annotations.origin)) > 1:
+    if (annotations.origin != np.where(is_proposal, "model", HUMAN)).any():
         columns["origin"] = annotations.origin
     return columns
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anlage import AnlageError, Annotations, State, TimeLapse
+from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
 from anlage.io import open_annotations, write_annotations
+from anlage.io.nuclei import own_scale
 
 IMAGE = TimeLapse.of(np.zeros((3, 4, 20, 20), np.uint8), source="movie.tif")
 GOOD = "id,t,z,y,x,parent_id\n1,0,1,5,5,\n2,1,1,5.5,5,1\n3,1,2,9,5.25,1\n"
@@ -120,13 +121,39 @@ def test_a_centre_on_the_rim_is_moved_onto_the_outermost_voxel(tmp_path: Path) -
     assert np.rint(found.positions[1]).tolist() == [0, 0, 5, 5]
 
 
+def test_radius_origin_voxel_size_and_time_step_travel_as_columns(tmp_path: Path) -> None:
+    nuclei = Annotations.of([[0, 1, 5, 5], [2, 1, 6, 6]], probability=0.9, radius_um=[3.25, np.nan], origin="m-1")
+    write_annotations(tmp_path / "out.csv", nuclei, spacing=Spacing(2, 0.325, 0.325), interval_s=90)
+    header = (tmp_path / "out.csv").read_text().splitlines()[0]
+    assert header.startswith("id,t,z,y,x,probability,")
+    again = open_annotations(tmp_path / "out.csv")
+    np.testing.assert_array_equal(again.radius_um, nuclei.radius_um)
+    assert set(again.origin) == {"m-1"}
+    assert not again.properties
+    assert own_scale(tmp_path / "out.csv") == (Spacing(2, 0.325, 0.325), 90)
+
+
+def test_what_is_unknown_has_no_column(tmp_path: Path) -> None:
+    write_annotations(tmp_path / "out.csv", Annotations.of([[0, 1, 5, 5]]))
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "id,t,z,y,x"
+    assert own_scale(tmp_path / "out.csv") == (None, None)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(["2", "3"], "several values"), (["0", "0"], "'0'"), (["x", "x"], "'x'")])
+def test_a_voxel_size_that_cannot_be_is_refused(rows: list[str], said: str, tmp_path: Path) -> None:
+    lines = [f"{i},0,1,1,1,{size}" for i, size in enumerate(rows, start=1)]
+    (tmp_path / "a.csv").write_text("\n".join(["id,t,z,y,x,interval_s", *lines]))
+    with pytest.raises(AnlageError, match=said):
+        own_scale(tmp_path / "a.csv")
+
+
 def test_predictions_have_the_agreed_columns(tmp_path: Path) -> None:
     nuclei = Annotations.of(
         [[0, 1, 5, 5.123456], [2, 1, 6, 6]], probability=[0.9, 0.51], state=State.PROPOSED, origin="m-1"
     )
     write_annotations(tmp_path / "new" / "out.csv", nuclei)
     lines = (tmp_path / "new" / "out.csv").read_text().splitlines()
-    assert lines == ["id,t,z,y,x,probability", "1,0,1.0,5.0,5.1235,0.9", "2,2,1.0,6.0,6.0,0.51"]
+    assert lines == ["id,t,z,y,x,probability,origin", "1,0,1.0,5.0,5.1235,0.9,m-1", "2,2,1.0,6.0,6.0,0.51,m-1"]
     write_annotations(tmp_path / "none.csv", nuclei.select(np.zeros(2, bool)))
     assert (tmp_path / "none.csv").read_text().splitlines() == ["id,t,z,y,x,probability"]
 
