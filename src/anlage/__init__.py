@@ -87,6 +87,8 @@ _HOME = {
     "TrackWarning": "tracking.warnings",
     "TrainingConfig": "training.config",
     "USUAL": "training.fitting",
+    "Score": "scores",
+    "Verdict": "verdict",
     "Use": "document",
     "build_store": "dataset.build",
     "check_image": "inference.check",

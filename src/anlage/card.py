@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from anlage.calibration import Tempering, f1_interval
+from anlage.calibration import Tempering
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.tasks.task import Evidence
+from anlage.scores import Score, counted, interval_of, noun_of
+from anlage.tasks.task import Baseline, Evidence
+from anlage.verdict import Verdict, judged
 
 __all__ = ["SCHEMA_VERSION", "Card", "TrainedOn"]
 
@@ -122,6 +124,12 @@ class Card(Frozen):
     """SHA-256 of the weights; filled in when the model is saved."""
     steps: Annotated[int, Field(ge=0)] = 0
     """Optimiser steps behind these weights."""
+    steps_done: Annotated[int, Field(ge=0)] | None = None
+    """Optimiser steps of the whole training, whose best weights these are; None where unknown."""
+    steps_planned: Annotated[int, Field(ge=0)] | None = None
+    """Optimiser steps that were planned; None where unknown."""
+    least_steps: Annotated[int, Field(ge=0)] | None = None
+    """Optimiser steps below which such a network learns nothing of use; None where unknown."""
     seconds: Annotated[float, Field(ge=0)] = 0.0
     """Seconds that the training took."""
     limits: str = ""
@@ -155,6 +163,16 @@ class Card(Frozen):
         return self.intensity
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether it is worth using, as its own numbers say, and what to do if not."""
+        return judged(self.evidence, self.task, self.head, done=self.steps_done, least=self.least_steps)
+
+    def scored(self, name: str) -> Score | None:
+        """A metric on held-out data with the number of examples behind it and its interval; None where it is no share."""
+        evidence = self.evidence
+        return interval_of(name, evidence.metrics, evidence.n_positive, evidence.n_of, noun_of(self.task, self.head))
+
+    @property
     def n_inputs(self) -> int:
         """Channels that the network sees of each frame."""
         return 1 if self.combine == "sum" else len(self.channels)
@@ -175,7 +193,7 @@ class Card(Frozen):
         sections = {
             "What it looks at": _input(self),
             "What it learnt from": _training(self),
-            "How well it does": _performance(self.evidence),
+            "How well it does": _performance(self),
             "What its probabilities are worth": _probabilities(self.evidence),
             "What it should not be used for": _limits(self),
         }
@@ -219,22 +237,29 @@ def _training(card: Card) -> list[str]:
     return [*rows, "", f"Trained for {_count(card.steps, 'step', 'steps')} in {_duration(card.seconds)}."]
 
 
-def _performance(evidence: Evidence) -> list[str]:
+def _performance(card: Card) -> list[str]:
+    evidence, verdict = card.evidence, card.verdict
     metrics = evidence.metrics
+    judgement = [f"**{verdict.headline}** {' '.join((*verdict.reasons, verdict.advice))}".rstrip(), ""]
     if not metrics:
-        return [f"Not known: nothing could be measured. Held out from training for this: {_plain(evidence.held_out)}."]
+        return [
+            *judgement,
+            f"Not known: nothing could be measured. Held out from training for this: {_plain(evidence.held_out)}.",
+        ]
     rows = [
+        *judgement,
         f"Held out from training for this: {_plain(evidence.held_out)}.",
         "",
         "| measure | value |",
         "|---|---|",
     ]
-    interval = _f1_interval(metrics)
-    for name in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]:
-        extra = f" ({interval})" if name == "f1" and interval else ""
-        rows.append(f"| {_plain(_METRICS.get(name, name))} | {_metric(name, metrics[name])}{extra} |")
+    rows += [
+        _row(card, m) for m in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]
+    ]
+    if evidence.baseline is not None:
+        rows += ["", _beside(evidence.baseline, noun_of(card.task, card.head)[1])]
     rows += ["", "The threshold was chosen on the same data, so expect a little less on new ones."]
-    if interval:
+    if any(card.scored(name) for name in metrics):
         rows[-1] += (
             " The interval covers the luck of counting so few or so many; another movie may differ by more. "
             "Check it on yours."
@@ -242,18 +267,36 @@ def _performance(evidence: Evidence) -> list[str]:
     return rows
 
 
+def _row(card: Card, name: str) -> str:
+    value = card.evidence.metrics[name]
+    score = card.scored(name)
+    extra = (
+        "" if score is None else f" (95 % interval {score.interval}, from {counted(score.n, ('example', 'examples'))})"
+    )
+    return f"| {_plain(_METRICS.get(name, name))} | {_metric(name, value)}{extra} |"
+
+
+def _beside(baseline: Baseline, noun: str) -> str:
+    """Network and what needs no training, side by side."""
+    if not baseline.n:
+        return (
+            f"Beside {_plain(baseline.name)}, which needs no training, it could not be measured: nothing was held out."
+        )
+    return (
+        f"Beside what needs no training, by the same rule and on the same {baseline.n} {noun}: {_plain(baseline.measure)}: "
+        f"trained {baseline.network:.2f}, {_plain(baseline.name)} {baseline.score:.2f}{_counts(baseline)}."
+    )
+
+
+def _counts(baseline: Baseline) -> str:
+    counts = baseline.counts
+    return f" ({counts['tp']} found, {counts['fp']} wrong, {counts['fn']} missed)" if len(counts) == 3 else ""
+
+
 def _metric(name: str, value: float) -> str:
     if name in ("precision", "recall", "in_frame"):
         return f"{value:.1%}"
-    return f"{value:.0f}" if name in ("tp", "fn", "fp", "n_others") else f"{value:.3g}"
-
-
-def _f1_interval(metrics: dict[str, float]) -> str:
-    counts = [metrics.get(name, -1.0) for name in ("tp", "fp", "fn")]
-    if min(counts) < 0:
-        return ""
-    low, high = f1_interval(*counts)
-    return f"95 % interval {low:.2f} to {high:.2f}, from {counts[0] + counts[2]:.0f} examples"
+    return f"{value:.0f}" if name in ("tp", "fp", "fn", "n_others") else f"{value:.3g}"
 
 
 def _probabilities(evidence: Evidence) -> list[str]:

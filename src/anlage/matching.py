@@ -7,10 +7,27 @@ from collections import deque
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["match", "match_in_order"]
+__all__ = ["MATCH_DIAMETERS", "MATCH_UM", "match", "match_in_order", "match_radius_um"]
+
+MATCH_DIAMETERS = 0.35
+"""A centre nearer to a true one than this part of a nucleus diameter is right."""
+MATCH_UM = 5.0
+"""The same in µm where no diameter is known: about half a nucleus, far enough for an uncertain centre, too near for a neighbour to
+stand in."""
 
 _DENSE_AT_MOST = 40_000
 """Entries of a cost matrix up to which the dense solver is the faster one."""
+
+
+def match_radius_um(diameter_um: float | None) -> float:
+    """Distance in µm up to which a found centre stands for a true one, where nobody says another.
+
+    Parameters
+    ----------
+    diameter_um
+        Typical diameter of the nuclei in µm; None where it is unknown.
+    """
+    return MATCH_UM if diameter_um is None else MATCH_DIAMETERS * diameter_um
 
 
 def match(

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from anlage.calibration import Calibration
 from anlage.card import Card, TrainedOn
 from anlage.dataset.intensity import ChannelIntensity, Intensity
-from anlage.tasks.task import Evidence
+from anlage.tasks.task import Baseline, Evidence
 
 METRICS = {
     "f1": 0.931, "precision": 0.95, "recall": 0.913, "tp": 283.0, "fp": 15.0, "fn": 27.0,
@@ -98,10 +98,41 @@ class TestText:
         assert "Held out from training for this: nothing: the training data themselves." in text
         assert "never trained on" not in text
 
-    def test_without_counts_there_is_no_interval(self):
+    def test_without_counts_the_interval_is_that_of_so_many_examples(self):
         does = section(card(evidence=evidence(metrics={"f1": 0.9})).to_markdown(), "How well it does")
-        assert "together) | 0.9 |" in does
+        assert "together) | 0.9 (95 % interval 0.87 to 0.92, from 310 examples) |" in does
+
+    def test_a_number_that_is_no_share_has_no_interval(self):
+        does = section(card(evidence=evidence(metrics={"median_error_um": 0.9})).to_markdown(), "How well it does")
+        assert "µm | 0.9 |" in does
         assert "interval" not in does
+
+    def test_what_needs_no_training_stands_beside_it_with_its_counts(self):
+        beside = Baseline(
+            name="the blob detector", measure="F1 of centres within 2.8 µm", score=0.86, network=0.94, n=31,
+            counts={"tp": 27, "fp": 5, "fn": 4},
+        )  # fmt: skip
+        does = section(card(evidence=evidence(baseline=beside)).to_markdown(), "How well it does")
+        assert "on the same 31 nuclei: F1 of centres within 2.8 µm: trained 0.94, the blob detector 0.86" in does
+        assert "(27 found, 5 wrong, 4 missed)" in does
+        assert "**It does better than no training on what was held out.**" in does
+
+    def test_a_network_worse_than_none_is_said_to_be(self):
+        beside = Baseline(name="the blob detector", measure="F1", score=0.96, network=0.90, n=310)
+        told = card(evidence=evidence(baseline=beside), steps_done=12, least_steps=60)
+        assert told.verdict.level == "poor"
+        does = section(told.to_markdown(), "How well it does")
+        assert "worse than the blob detector, which needs no training: F1 0.90 against 0.96, 310 nuclei." in does
+        assert "It learnt for 12 steps only; at least 60 are needed." in does
+        assert "`anlage predict classical" in does
+
+    def test_a_card_of_an_earlier_version_still_opens(self):
+        whole = card().model_dump(mode="json")
+        for name in ("steps_done", "steps_planned", "least_steps"):
+            del whole[name]
+        for name in ("n_of", "baseline"):
+            del whole["evidence"][name]
+        assert Card.model_validate(whole).verdict.headline == "Nothing speaks against it."
 
     def test_unmeasured_is_said_to_be_unknown(self):
         text = card(evidence=evidence(metrics={}, ece=None, n_positive=0, held_out="nothing")).to_markdown()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
 
 from anlage.calibration import Calibration, expected_calibration_error, fit_platt
+from anlage.tasks.baselines import share_baseline
 from anlage.tasks.dense import network_output
 from anlage.tasks.masks import fine_outputs, unfold
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
@@ -70,6 +73,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         loss=tally.loss,
         score=mean - 0.05 * min(tally.loss, 1.0),
         metrics={"dice": mean, **_by_class(examples, dice)},
+        n=tally.n_pieces(examples),
     )
 
 
@@ -93,8 +97,10 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     finite = np.isfinite(margin)
     calibration = fit_platt(margin[finite], hit[finite]) if finite.any() else Calibration()
     dice = tally.dice
+    mean = float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0
+    n = tally.n_pieces(examples)
     metrics = {
-        "dice": float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0,
+        "dice": mean,
         **_by_class(examples, dice),
         "accuracy": float(hit.mean()) if len(hit) else 0.0,
     }
@@ -105,6 +111,8 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         threshold=0.5,
         calibration=calibration,
         ece=expected_calibration_error(calibration.apply(margin[finite]), hit[finite]) if finite.sum() > 1 else None,
+        n_of=dict.fromkeys(metrics, n),
+        baseline=share_baseline("always the same class", "mean Dice of the classes", tally.constant_dice, mean, n),
     )
 
 
@@ -127,6 +135,18 @@ class _Tally:
         error = functional.cross_entropy(torch.from_numpy(logits[:, known].T), torch.from_numpy(true).long())
         self._loss += float(error)
         self._n += 1
+
+    def n_pieces(self, examples: NucleiExamples) -> int:
+        """How many pieces as large as a nucleus the voxels fill: single voxels beside each other are no evidence of their own."""
+        diameters = np.array(examples.plan.grid.voxel_diameters_zyx)
+        share_of_one = np.prod(diameters[1:] if examples.plan.grid.flat else diameters)
+        return math.ceil(float(self.truth.sum() * min(1.0, share_of_one)))
+
+    @property
+    def constant_dice(self) -> float:
+        """Mean Dice of always answering with the class for which it is highest."""
+        total, n = self.truth.sum(), int((self.truth > 0).sum())
+        return float((2 * self.truth / (self.truth + total)).max() / n) if n else 0.0
 
     @property
     def loss(self) -> float:

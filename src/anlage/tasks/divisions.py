@@ -91,6 +91,7 @@ class DivisionsTask:
     name: ClassVar[str] = "divisions"
     title: ClassVar[str] = "Divisions"
     minutes: ClassVar[float] = 8.0
+    least_steps: ClassVar[int] = 80
     use: ClassVar[str] = "anlage predict {model} IMAGE --nuclei NUCLEI -o scored.csv"
     config: ClassVar[type[Frozen]] = DivisionsConfig
     plan: ClassVar[type[Frozen]] = DivisionsPlan

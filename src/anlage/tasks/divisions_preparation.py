@@ -20,7 +20,7 @@ from anlage.tasks.divisions_examples import AUGMENTATION, CropFrames, DivisionEx
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.material import check_some
 from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of
-from anlage.tasks.task import Setting
+from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
 __all__ = ["prepare"]
 
@@ -57,7 +57,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
     if not n_train or not n_other:
         raise AnlageError(_lack(n_train, n_other))
     if not any(frames.known.divides.any() for frames in validation):
-        validation, held_out = train, "nothing: the training data themselves"
+        validation, held_out = train, NOTHING_HELD_OUT
         notes.append("What was held out shows no division whole: the network is validated on what it learns from.")
     if n_train < FEW:
         notes.append(f"It learns from {n_train} division{'s' * (n_train > 1)} only: mark more before you rely on it.")

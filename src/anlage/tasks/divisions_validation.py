@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.tasks.baselines import chance_baseline
 from anlage.tasks.division_events import find_events, match_events
 from anlage.tasks.divisions_examples import CropFrames, DivisionExamples
 from anlage.tasks.task import Evidence, Validation
@@ -54,6 +55,7 @@ def validate(network: torch.nn.Module, examples: DivisionExamples) -> Validation
         loss=loss,
         score=precision - 0.05 * min(loss, 1.0),
         metrics={"average_precision": precision, "best_f1": _best_f1(scored)},
+        n=scored.n_truth,
     )
 
 
@@ -79,6 +81,9 @@ def finish(network: torch.nn.Module, examples: DivisionExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(probability[plausible], held.divides[plausible]) if enough else None,
+        baseline=chance_baseline(
+            "average precision of divisions", _average_precision(held), held.n_truth, len(held.divides) - held.n_truth
+        ),
     )
 
 

@@ -113,6 +113,7 @@ class EventsTask:
     name: ClassVar[str] = "events"
     title: ClassVar[str] = "Events"
     minutes: ClassVar[float] = 1.0
+    least_steps: ClassVar[int] = 60
     most_steps: ClassVar[int] = 600
     looks: ClassVar[int] = 8
     mixes: ClassVar[bool] = True

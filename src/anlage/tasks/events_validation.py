@@ -11,6 +11,7 @@ import torch
 
 from anlage.calibration import Calibration, expected_calibration_error, fit_platt
 from anlage.io.held_out import HeldOut
+from anlage.tasks.baselines import share_baseline
 from anlage.tasks.events_examples import EventsExamples, Tracks
 from anlage.tasks.events_loss import event_times
 from anlage.tasks.task import Evidence, Validation
@@ -103,13 +104,14 @@ def validate(network: TemporalEnsemble, examples: EventsExamples) -> Validation:
         loss = float(np.mean(np.logaddexp(0, np.where(truth, -1, 1) * read.logits[:, 0])))
         area = area_under_roc(read.logits[:, 0], truth)
         metrics = {"auc": area, "best_f1": _best_f1(read.logits[:, 0], truth)}
-        return Validation(loss, area - 0.01 * min(loss, 1.0), metrics, _TIE)
+        return Validation(loss, area - 0.01 * min(loss, 1.0), metrics, n=int(truth.sum()), tie=_TIE)
     probability = class_probabilities(read.logits, Calibration())
     chosen = probability[np.arange(len(tracks)), tracks.scores]
     loss = float(-np.log(chosen.clip(1e-12)).mean())
     metrics = _track_metrics(probability, read.times, tracks)
     error = metrics.get("median_error_frames", 0.0)
-    return Validation(loss, metrics["accuracy"] - 0.05 * min(loss, 1.0) - 0.01 * min(error, 5.0), metrics, _TIE)
+    score = metrics["accuracy"] - 0.05 * min(loss, 1.0) - 0.01 * min(error, 5.0)
+    return Validation(loss, score, metrics, n=int((tracks.scores == _EVENT).sum()), tie=_TIE)
 
 
 def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
@@ -125,12 +127,15 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         probability = calibration.apply(read.logits[:, 0])
         metrics = {**_counts(probability >= _THRESHOLD, truth), "auc": area_under_roc(probability, truth)}
         wanted = probability, truth
+        baseline = share_baseline("chance", "AUC", 0.5, metrics["auc"], _rarer(truth))
     else:
         calibration = _temperature(read.logits, tracks.scores)
         chances = class_probabilities(read.logits, calibration)
         truth = tracks.scores == _EVENT
         metrics = {**_counts(chances.argmax(axis=1) == _EVENT, truth), **_track_metrics(chances, read.times, tracks)}
         wanted = chances.max(axis=1), chances.argmax(axis=1) == tracks.scores
+        commonest = float(np.bincount(tracks.scores).max(initial=0) / max(1, len(tracks)))
+        baseline = share_baseline("always the commonest class", "accuracy", commonest, metrics["accuracy"], len(tracks))
     return Evidence(
         held_out=examples.held_out,
         n_positive=int(truth.sum()),
@@ -138,7 +143,14 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         threshold=_THRESHOLD,
         calibration=calibration,
         ece=expected_calibration_error(*wanted) if len(tracks) >= _ENOUGH else None,
+        n_of={"accuracy": len(tracks), "auc": _rarer(truth)},
+        baseline=baseline,
     )
+
+
+def _rarer(truth: npt.NDArray[np.bool_]) -> int:
+    """Examples of the rarer kind: as certain as these is what is said of both."""
+    return int(min(truth.sum(), (~truth).sum()))
 
 
 def held_out(network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence) -> HeldOut:

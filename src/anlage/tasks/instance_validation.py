@@ -12,6 +12,7 @@ import torch
 
 from anlage.calibration import Calibration, fit_platt
 from anlage.overlaps import Overlaps
+from anlage.tasks.baselines import Found, blob_baseline
 from anlage.tasks.centres import LOWEST
 from anlage.tasks.dense import network_output
 from anlage.tasks.masks import fine_outputs
@@ -82,6 +83,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         loss=matched.loss,
         score=mean - 0.05 * min(matched.loss, 1.0),
         metrics={"mean_f1": mean, "f1": _f1(found, 0.5), "average_precision": average_precision(matched)},
+        n=matched.n_truth,
         tie=math.inf if matched.n_truth < FEW else 0.0,
     )
 
@@ -135,7 +137,16 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         thresholds={"inside": inside},
         calibration=calibration,
         ece=calibration_error(probability[plausible], np.concatenate(held)[plausible]),
+        baseline=blob_baseline(chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(looks, seed)),
     )
+
+
+def _centres(looks: Sequence[_Look], seed: float) -> Found:
+    """How many nuclei have a seed near their centre: what a detector of points can be measured by, too."""
+    matched = together([look.match.counted for look in looks])
+    reported = matched.logits >= seed
+    tp = int((reported & matched.right).sum())
+    return Found(tp, int(reported.sum()) - tp, matched.n_truth - tp)
 
 
 def _looks(

@@ -20,7 +20,7 @@ from anlage.tasks.link_graph import Film
 from anlage.tasks.link_truth import Lineage, parents_of
 from anlage.tasks.links import LinksConfig, LinksPlan, Look
 from anlage.tasks.material import check_some
-from anlage.tasks.task import Setting
+from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
 __all__ = ["prepare"]
 
@@ -49,7 +49,7 @@ def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> L
     held, held_out, notes = [films[id(part)] for part in split.validation], split.held_out, [*split.notes]
     unseen = held if setting.augment else []
     if not any(_n_links(film) for film in held):
-        held, held_out, unseen = list(train), "nothing: the training data themselves", []
+        held, held_out, unseen = list(train), NOTHING_HELD_OUT, []
         notes.append("What was held out shows no link whole: the network is validated on what it learns from.")
     if not any(_n_links(film) for film in train):
         raise AnlageError("The part to learn from holds no link: link more nuclei, and build the stores again.")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.tasks.baselines import link_misses, share_baseline
 from anlage.tasks.link_examples import LinkExamples, Sample, padded
 from anlage.tasks.link_loss import flattened, link_loss
 from anlage.tasks.task import Evidence, Validation
@@ -33,6 +34,8 @@ class _Scored:
     """For each true link."""
     recall: float
     """Share of the true links that are candidates."""
+    misses: npt.NDArray[np.float64]
+    """By how much each misses where its nucleus is expected; what links go by without training."""
 
 
 def validate(network: torch.nn.Module, examples: LinkExamples) -> Validation:
@@ -46,6 +49,7 @@ def validate(network: torch.nn.Module, examples: LinkExamples) -> Validation:
             "link_accuracy": float(((scored.logits > 0) == scored.is_link).mean()) if len(scored.logits) else float("nan"),
             "division_average_precision": _average_precision(scored.divides_logits, scored.divides),
         },
+        n=int(scored.is_link.sum()),
     )  # fmt: skip
 
 
@@ -81,7 +85,16 @@ def finish(network: torch.nn.Module, examples: LinkExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(probability, scored.is_link) if len(probability) >= MANY else None,
-    )
+        n_of={
+            "auc": min(n, len(scored.is_link) - n),
+            "link_accuracy": len(scored.is_link),
+            "division_average_precision": int(scored.divides.sum()),
+        },
+        baseline=share_baseline(
+            "the distance alone", "average precision of links", _average_precision(-scored.misses, scored.is_link),
+            _average_precision(scored.logits, scored.is_link), n,
+        ),
+    )  # fmt: skip
 
 
 def _scored(network: torch.nn.Module, samples: Sequence[Sample], device: str) -> _Scored:
@@ -99,13 +112,16 @@ def _scored(network: torch.nn.Module, samples: Sequence[Sample], device: str) ->
             (
                 links.float().cpu().numpy().astype(np.float64)[known], one.known.is_link[known],
                 divides.float().cpu().numpy().astype(np.float64)[told], one.known.divides[told],
+                link_misses(one.shown, one.candidates)[known],
             )
         )  # fmt: skip
-    logits, is_link, divides_logits, divides_true = (np.concatenate(column) for column in zip(*columns, strict=True))
+    logits, is_link, divides_logits, divides_true, misses = (
+        np.concatenate(column) for column in zip(*columns, strict=True)
+    )
     found, true = sum(one.n_found for one in samples), sum(one.n_true for one in samples)
     return _Scored(
         logits, is_link.astype(bool), divides_logits, divides_true.astype(bool), losses / max(n_links, 1.0),
-        found / true if true else float("nan"),
+        found / true if true else float("nan"), misses,
     )  # fmt: skip
 
 

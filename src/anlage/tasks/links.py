@@ -110,6 +110,7 @@ class LinksTask:
     name: ClassVar[str] = "links"
     title: ClassVar[str] = "Links"
     minutes: ClassVar[float] = 6.0
+    least_steps: ClassVar[int] = 60
     use: ClassVar[str] = "anlage track IMAGE -o tracks.geff --nuclei NUCLEI --links {model}"
     config: ClassVar[type[Frozen]] = LinksConfig
     plan: ClassVar[type[Frozen]] = LinksPlan

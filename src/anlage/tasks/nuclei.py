@@ -138,6 +138,7 @@ class NucleiTask:
     name: ClassVar[str] = "nuclei"
     title: ClassVar[str] = "Nuclei"
     minutes: ClassVar[float] = 5.0
+    least_steps: ClassVar[int] = 60
     use: ClassVar[str] = "anlage predict {model} IMAGE -o found.csv"
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
@@ -150,6 +151,10 @@ class NucleiTask:
 
     def minutes_for(self, config: NucleiConfig) -> float:
         return self.minutes if config.head == "centres" else 2 * self.minutes
+
+    def least_steps_for(self, config: NucleiConfig, *, from_model: bool) -> int:
+        """From fresh weights, and of outlines, whose last layer is fresh, twice as many."""
+        return self.least_steps if from_model and config.head == "centres" else 2 * self.least_steps
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return nuclei_readiness(nuclei, boxes)

@@ -16,6 +16,7 @@ from anlage.dataset.augment import Augmentation
 from anlage.dataset.split import Part, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
+from anlage.matching import match_radius_um
 from anlage.networks.device import free_gb
 from anlage.tasks.decoding import decoded, lacks_context
 from anlage.tasks.grid import Grid, Zyx, plan_grid
@@ -24,12 +25,10 @@ from anlage.tasks.nuclei import NucleiConfig, NucleiPlan, Orientation
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
 from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of
-from anlage.tasks.task import Setting
+from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
 __all__ = ["prepare"]
 
-MATCH_DIAMETERS = 0.35
-"""A candidate nearer to a centre than this part of a diameter is right."""
 BYTES_PER_VOXEL = 1400
 """Memory of a training step per working voxel and unit of width/32: about 550 measured in bfloat16, up to 1460 in float32."""
 
@@ -66,13 +65,13 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     if not sum(frames.n_known for frames in train):
         raise AnlageError("Nothing of the stores is known on the network's grid: annotate a larger part of the image.")
     if not sum(frames.n_known for frames in validation):
-        validation, held_out = train, "nothing: the training data themselves"
+        validation, held_out = train, NOTHING_HELD_OUT
         notes.append(
             "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
         )
     if classes and (absent := absent_classes(train, classes)):
         train = validation = on_grid([Part(store) for store in stores])
-        held_out = "nothing: the training data themselves"
+        held_out = NOTHING_HELD_OUT
         notes.append(
             f"Class {', '.join(map(str, absent))} is painted only in what would be held out, so nothing is: paint it elsewhere "
             "too, to learn how well it is told apart."
@@ -90,7 +89,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         frames=config.frames,
         patch_zyx=_patch_shape(config, grid, pooled, train),
         sigma=config.sigma,
-        match_radius_um=MATCH_DIAMETERS * pooled,
+        match_radius_um=match_radius_um(pooled),
         head=config.head,
         classes=classes,
         orientation=config.turned(sum(len(part.nuclei) for part in split.train)) if setting.augment else "fixed",

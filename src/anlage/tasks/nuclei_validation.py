@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
-from anlage.matching import match, match_in_order
+from anlage.matching import match
+from anlage.tasks.baselines import Found, at_cells, blob_baseline, known_cells, right_cells
 from anlage.tasks.centres import LOWEST, Candidates, centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
 from anlage.tasks.nuclei import N_CENTRE, NucleiPlan
@@ -66,6 +67,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         loss=matched.loss,
         score=precision - 0.05 * min(matched.loss, 1.0),
         metrics={"average_precision": precision, "best_f1": f1, "centre_error_um": error},
+        n=matched.n_truth,
     )
 
 
@@ -105,6 +107,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=calibration_error(probability[plausible], matched.right[plausible]),
+        baseline=blob_baseline(chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, Found(tp, fp, fn)),
     )
 
 
@@ -175,34 +178,16 @@ def match_output(
 ) -> FrameMatch:
     """Candidates in a network's output (K, Z, Y, X) for one frame, matched with the truth."""
     stem = np.array(plan.grid.stem)
-    truth = (frames.centres[t] + 0.5) / stem - 0.5
-    known = _known_cells(frames.known[t], output.shape[1:], stem)
+    known = known_cells(frames.known[t], output.shape[1:], stem)
     found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters, lowest=lowest)
     um = plan.grid.cell_diameters * frames.unit_um
-    # the likelier first, as any threshold will have it: a faint candidate takes no nucleus from a bright one beside it
-    right = match_in_order(found.cells * um, truth * um, plan.match_radius_um)
+    right, counts, truth = right_cells(found.cells, frames, t, plan, known)
     pairs, distance = match(found.cells[right] * um, truth * um, plan.match_radius_um)
     error = np.full(len(found.cells), np.nan)
     error[right] = distance
-    counts = right | _at(known, found.cells)
     missed = np.setdiff1d(np.arange(len(truth)), pairs[:, 1])
-    n_truth = int(right.sum() + _at(known, truth[missed]).sum())
+    n_truth = int(right.sum() + at_cells(known, truth[missed]).sum())
     return FrameMatch(found, right, counts, error, n_truth, _loss(output[:N_CENTRE], truth, known, plan))
-
-
-def _known_cells(
-    known: npt.NDArray[np.uint8], shape: tuple[int, ...], stem: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    pads = [(0, int(n * s - k)) for n, s, k in zip(shape, stem, known.shape, strict=True)]
-    blocks = np.pad(known, pads, mode="edge").reshape([v for n, s in zip(shape, stem, strict=True) for v in (n, s)])
-    result: npt.NDArray[np.bool_] = blocks.mean(axis=(1, 3, 5)) > 0.5
-    return result
-
-
-def _at(mask: npt.NDArray[np.bool_], cells: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    index = np.clip(np.rint(cells).astype(int), 0, np.array(mask.shape) - 1)
-    result: npt.NDArray[np.bool_] = mask[tuple(index.T)]
-    return result
 
 
 def _loss(

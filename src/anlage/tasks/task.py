@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from anlage.candidates import Candidates
 
-__all__ = ["Evidence", "Examples", "FollowedFilm", "Setting", "Task", "Validation"]
+__all__ = ["NOTHING_HELD_OUT", "Baseline", "Evidence", "Examples", "FollowedFilm", "Setting", "Task", "Validation"]
+
+NOTHING_HELD_OUT = "nothing: the training data themselves"
+"""What was held out, where too little was annotated to hold anything out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,25 @@ class Validation:
     metrics: Mapping[str, float]
     tie: float = 0.0
     """A score that is lower than the best by no more than this may be so by luck: the later weights, which learnt longer, are kept then."""
+    n: int = 0
+    """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
+
+
+class Baseline(Frozen):
+    """What can be had without training, beside the network: on the same held-out examples, and by the same rule."""
+
+    name: str
+    """What needs no training, as in a sentence: 'the blob detector'."""
+    measure: str
+    """What was measured of both, with its unit: 'F1 of centres within 2.8 µm'."""
+    score: Annotated[float, Field(ge=0, le=1)]
+    """Without training; higher is better."""
+    network: Annotated[float, Field(ge=0, le=1)]
+    """The network's own, by the same rule."""
+    n: Annotated[int, Field(ge=0)]
+    """Examples of the wanted kind (nuclei, links …) that both were measured on."""
+    counts: dict[Literal["tp", "fp", "fn"], Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Found, wrong and missed without training, where the measure is made of these."""
 
 
 class Evidence(Frozen):
@@ -71,6 +93,10 @@ class Evidence(Frozen):
     calibration: Calibration
     ece: float | None
     """Expected calibration error on held-out data; None where they were too few."""
+    n_of: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Examples behind a metric, by its name, where these are not `n_positive`."""
+    baseline: Baseline | None = None
+    """What can be had without training; None where nobody measured it."""
     tracking: Tempering | None = None
     """Of a network whose answers make tracks: how the tracks' probabilities are to be scaled; None where too little was held out."""
 
@@ -131,6 +157,8 @@ class Task(Protocol):
     title: ClassVar[str]
     minutes: ClassVar[float]
     """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
+    least_steps: ClassVar[int]
+    """Optimiser steps below which nothing of use is learnt: a time limit never ends a training sooner; 1 without it."""
     use: ClassVar[str]
     """How a trained model is used: the command to type, with ``{model}`` for its file."""
     config: ClassVar[type[Frozen]]
@@ -152,6 +180,10 @@ class Task(Protocol):
 
     def minutes_for(self, config: Any) -> float:
         """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
+        ...
+
+    def least_steps_for(self, config: Any, *, from_model: bool) -> int:
+        """The least number of steps with these parameters; `least_steps` where a task has no such method."""
         ...
 
     def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,12 +41,19 @@ class Record(Frozen):
     """Whether the batch was halved because memory ran out."""
     seconds: float = 0.0
     """Time spent on the run so far, in all its processes."""
+    learning_seconds: float | None = None
+    """The same without preparing the data; None in a checkpoint of an earlier version."""
     skipped: int = 0
     """Steps in a row whose loss was not finite."""
     best_step: int | None = None
+    """Step of the weights that are kept; score, loss, metrics and number of examples are those of their own look."""
     best_score: float = float("-inf")
     best_loss: float = float("inf")
     best_metrics: dict[str, float] = Field(default_factory=dict)
+    best_n: int = 0
+    highest_score: float | None = None
+    """Highest score of any look: later weights may be kept whose score is a little lower by luck; None in a checkpoint of an
+    earlier version, or before the first look."""
     looks_without_gain: int = 0
     validated_step: int | None = None
     """Step of the last look, so that none is made twice."""

@@ -29,7 +29,7 @@ class TrainingConfig(Frozen):
     epochs: Annotated[float, Field(gt=0)] | None = None
     """Instead of steps: how often each annotated example is seen, on average."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Time limit in minutes, everything included: preparation, validation, calibration. None: the task's default, or no limit if `steps` or `epochs` are given."""
+    """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), which is said. None: the task's default, within which the preparation counts, too, or no limit if `steps` or `epochs` are given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None

@@ -15,21 +15,21 @@ from anlage.card import Card
 from anlage.errors import AnlageError
 from anlage.model import save_model
 from anlage.tasks.material import material_of
-from anlage.tasks.task import Evidence, Examples
+from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.tracking.tempering import fitted_tempering
 from anlage.training.checkpoint import Record
 from anlage.training.job import Job
-from anlage.training.preparation import task_config
+from anlage.training.preparation import least_steps, task_config
 
 __all__ = ["evidence_of", "keep_held_out", "show", "uncalibrated", "write_model"]
 
 
-def uncalibrated(seen: Mapping[str, float], when: str = "before the training was stopped") -> Evidence:
-    """What is known of weights without a calibration: their last look at held-out data."""
+def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the training was stopped") -> Evidence:
+    """What is known of weights without a calibration: their last look at so many held-out examples."""
     metrics = {name: value for name, value in seen.items() if math.isfinite(value)}
     return Evidence(
         held_out=f"the validation data, at the last look {when}; not calibrated",
-        n_positive=0,
+        n_positive=n,
         metrics=metrics,
         threshold=min(1.0, max(0.0, metrics.get("threshold", 0.5))),
         calibration=Calibration(),
@@ -58,7 +58,7 @@ def write_model(
 ) -> None:
     """Write the run's model; it appears whole or not at all."""
     steps = record.best_step if record.best_step is not None else record.step
-    card = _card(job, sources, examples, steps, evidence)
+    card = _card(job, sources, examples, (steps, record), evidence)
     save_model(job.run.target_path, card, network.state_dict())
 
 
@@ -68,11 +68,11 @@ def show(
     examples: Examples,
     network: torch.nn.Module,
     record: Record,
-    seen: Mapping[str, float],
+    seen: Validation,
 ) -> None:
     """Write the newest weights for those who watch, calibrated by nothing; where that cannot be, say so and go on."""
-    evidence = uncalibrated(seen, "while the training went on")
-    card = _card(job, sources, examples, record.step, evidence)
+    evidence = uncalibrated(seen.metrics, seen.n, "while the training went on")
+    card = _card(job, sources, examples, (record.step, record), evidence)
     limits = f"Results to keep: it shows how a training went at step {record.step}."
     try:
         save_model(job.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
@@ -80,8 +80,10 @@ def show(
         job.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
 
 
-def _card(job: Job, sources: list[Any], examples: Examples, steps: int, evidence: Evidence) -> Card:
+def _card(job: Job, sources: list[Any], examples: Examples, made: tuple[int, Record], evidence: Evidence) -> Card:
+    """The card of weights of that step, in a training that stands there."""
     config, material = task_config(job), material_of(job.task)
+    steps, record = made
     return Card(
         name=job.run.config.name,
         task=job.task.name,
@@ -92,6 +94,9 @@ def _card(job: Job, sources: list[Any], examples: Examples, steps: int, evidence
         config=config.model_dump(mode="json"),
         evidence=evidence,
         steps=steps,
+        steps_done=record.step,
+        steps_planned=record.steps,
+        least_steps=least_steps(job),
         seconds=job.seconds,
         limits=material.limits(sources) or _limits(evidence),
         **material.remembered(sources, examples.plan),

@@ -31,12 +31,22 @@ class Job:
     """Clock when this process's work began."""
     before_s: float = 0.0
     """Seconds that earlier processes spent on the run."""
+    learning_before_s: float = 0.0
+    """Seconds of these that they spent on learning, without preparing the data."""
+    learning_began: float | None = None
+    """Clock when everything was prepared; None before."""
     _said: set[str] = field(default_factory=set)
 
     @property
     def seconds(self) -> float:
         """Time spent on the run so far, in all its processes."""
         return self.before_s + time.monotonic() - self.began
+
+    @property
+    def learning_s(self) -> float:
+        """Time spent on learning so far, looks at held-out data included, in all processes; what a time limit counts."""
+        now = 0.0 if self.learning_began is None else time.monotonic() - self.learning_began
+        return self.learning_before_s + now
 
     @property
     def learning_rate(self) -> float:

@@ -21,7 +21,15 @@ from anlage.training.finishing import evidence_of, keep_held_out, show, uncalibr
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
-from anlage.training.preparation import decided, make_learner, open_stores, prepare, steps_of_epochs, task_config
+from anlage.training.preparation import (
+    decided,
+    least_steps,
+    make_learner,
+    open_stores,
+    prepare,
+    steps_of_epochs,
+    task_config,
+)
 from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
 from anlage.training.schedule import LOOKS, Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
@@ -32,6 +40,8 @@ _MOST_SKIPPED = 10
 """Steps in a row whose loss may be NaN or infinite."""
 _UNPLANNED_STEPS = 2000
 """Length of the schedule until the machine's speed is known."""
+_LEARNING_SHARE = 0.8
+"""Least share of a task's usual time that is left for learning, however long the preparation took."""
 _STOP_CALIBRATION_S = 1.3
 """Seconds that a stop waits for a calibration."""
 
@@ -76,7 +86,9 @@ class _Training:
         self._pace = Pace()
         most = _most_steps(job, examples)
         self._least_warmup = _least_warmup(job)
-        self._budget = Budget(_limit_s(job), most, self._config.validate_every, self._pace, _looks(job))
+        self._budget = Budget(
+            _limit_s(job), most, self._config.validate_every, self._pace, _looks(job), least_steps(job)
+        )
         self._meter = Meter(self._budget)
         saved = load_checkpoint(job.run.checkpoint_path)
         self._learner = make_learner(job, examples, device, fresh=saved is None)
@@ -88,8 +100,10 @@ class _Training:
             self._learner.restore(saved[0])
             self._record = saved[1]
             job.before_s += self._record.seconds
+            before = self._record.learning_seconds
+            job.learning_before_s = self._record.seconds if before is None else before
             job.tell(Resumed(step=self._record.step))
-        self._saved_at = time.monotonic()
+        job.learning_began = self._saved_at = time.monotonic()
 
     def run(self) -> None:
         """Take all steps. Raises StopRequestedError if a stop is asked for."""
@@ -102,7 +116,6 @@ class _Training:
             if self._record.steps is not None and self._record.step >= self._record.steps:
                 break
             self._step()
-            self._watch_the_clock()
             every = self._config.checkpoint_steps
             due = every is not None and self._record.step % every == 0
             if due or time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
@@ -159,6 +172,7 @@ class _Training:
         if not outcome.is_finite:
             self._skipped(outcome.loss)
         self._meter.add(outcome)
+        self._watch_the_clock()  # before the event, which says how many steps there are
         plan = self._record.steps, self._record.validate_every
         event = self._meter.event(step + 1, plan, rate, self._job.seconds)
         if event is not None:
@@ -218,7 +232,7 @@ class _Training:
             self._judge(self._validate())
             record = self._record
             if record.steps is not None and record.validate_every is not None:
-                steps = self._budget.replan(record.step, self._job.seconds, record.steps, record.validate_every)
+                steps = self._budget.replan(record.step, self._job.learning_s, record.steps, record.validate_every)
                 self._note(steps=steps)
         self._agree()
         self._save()
@@ -241,25 +255,30 @@ class _Training:
     def _judge(self, seen: Validation) -> None:
         record = self._record
         score = seen.score if math.isfinite(seen.score) else -math.inf
+        highest = record.best_score if record.highest_score is None else record.highest_score
         # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
-        better = (score, -seen.loss) > (record.best_score, -record.best_loss) and math.isfinite(seen.loss)
-        better = better or (seen.tie > 0 and score >= record.best_score - seen.tie and math.isfinite(seen.loss))
+        better = (score, -seen.loss) > (highest, -record.best_loss) and math.isfinite(seen.loss)
+        better = better or (seen.tie > 0 and score >= highest - seen.tie and math.isfinite(seen.loss))
         self._note(validated_step=record.step, looks_without_gain=0 if better else record.looks_without_gain + 1)
         if better:
             self._learner.keep_best()
+            # all of one look, the one of the weights that are kept, even where another had a higher score
             self._note(
                 best_step=record.step,
-                best_score=max(score, record.best_score),
+                best_score=score,
                 best_loss=seen.loss,
                 best_metrics=dict(seen.metrics),
+                best_n=seen.n,
+                highest_score=max(score, highest),
             )
         # before the event: whoever reads it finds these weights
-        show(self._job, self._stores, self._examples, self._learner.average, self._record, seen.metrics)
+        show(self._job, self._stores, self._examples, self._learner.average, self._record, seen)
         event = Validated(
             step=record.step,
             loss=seen.loss,
             score=seen.score,
             metrics=dict(seen.metrics),
+            n=seen.n,
             best=better,
             seconds=self._job.seconds,
         )
@@ -282,16 +301,35 @@ class _Training:
         """The machine's speed is known: look once, to know what a look takes, and fix the number of steps."""
         if self._job.world.is_first:
             seen = self._validate()
-            steps, every = self._budget.plan(self._record.step, self._job.seconds)
+            steps, every = self._budget.plan(self._record.step, self._job.learning_s)
             self._note(steps=steps, validate_every=every)
+            self._warn_if_late()
             self._judge(seen)
         self._agree()
         self._save()
 
     def _watch_the_clock(self) -> None:
-        record = self._record
-        if self._budget.is_spent(self._job.seconds) and record.steps != record.step:
+        record, spent = self._record, self._job.learning_s
+        if record.steps == record.step:
+            return
+        if self._budget.ends(record.step, spent):
             self._note(steps=record.step, validate_every=record.validate_every or record.step)
+        elif self._budget.is_spent(spent):
+            self._warn_if_late()
+
+    def _warn_if_late(self) -> None:
+        """Say once that the time limit gives way to the least number of steps, and by how much."""
+        record, budget = self._record, self._budget
+        if record.steps is None or record.validate_every is None:
+            return
+        late_s = budget.late_s(record.step, self._job.learning_s, record.steps, record.validate_every)
+        if late_s < 0.05 * budget.limit_s or record.steps > budget.least:
+            return
+        self._job.note_once(
+            f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {record.steps} steps without "
+            f"which nothing of use is learnt; the training goes on until they are made, about {math.ceil(late_s / 60)} min longer. "
+            "Other programs may keep it busy."
+        )
 
     # --- speaking, listening, saving --------------------------------------------------------------------------------
 
@@ -336,7 +374,7 @@ class _Training:
             with suppress(StopRequestedError), self._job.stopping.breaking_off(_STOP_CALIBRATION_S):
                 return self._evidence(tracks=False)
         self._job.note("Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate.")
-        return uncalibrated(self._record.best_metrics)
+        return uncalibrated(self._record.best_metrics, self._record.best_n)
 
     def _note(self, **changes: object) -> None:
         self._record = self._record.model_copy(update=changes)
@@ -344,7 +382,7 @@ class _Training:
     def _save(self) -> None:
         if not self._job.world.is_first:
             return
-        self._note(seconds=self._job.seconds)
+        self._note(seconds=self._job.seconds, learning_seconds=self._job.learning_s)
         save_checkpoint(self._job.run.checkpoint_path, self._learner.tensors(), self._record)
         self._saved_at = time.monotonic()
         self._job.tell(Saved(step=self._record.step))
@@ -373,14 +411,16 @@ def _least_warmup(job: Job) -> int:
 
 
 def _limit_s(job: Job) -> float:
-    """Seconds that a run may take."""
+    """Seconds that learning may take, once everything is prepared."""
     config = job.run.config.training
     if config.minutes is not None:
         return 60 * config.minutes
     if config.steps is not None or config.epochs is not None:
         return math.inf
     minutes_for = getattr(job.task, "minutes_for", None)
-    return 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))
+    limit_s = 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))
+    # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
+    return max(_LEARNING_SHARE * limit_s, limit_s - job.seconds)
 
 
 def _stopped_early(job: Job) -> Path | None:

@@ -21,7 +21,7 @@ from anlage.training.job import Job
 from anlage.training.learner import Learner
 
 __all__ = [
-    "Decisions", "decided", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",
+    "Decisions", "decided", "least_steps", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",
 ]  # fmt: skip
 
 
@@ -100,6 +100,14 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
 def task_config(job: Job) -> Any:
     """The task's own configuration in this run."""
     return job.task.config.model_validate(job.run.config.settings)
+
+
+def least_steps(job: Job) -> int:
+    """Optimiser steps below which this run would learn nothing of use, as the task says."""
+    of_config = getattr(job.task, "least_steps_for", None)
+    if of_config is None:
+        return int(getattr(job.task, "least_steps", 1))
+    return int(of_config(task_config(job), from_model=job.run.config.start_from is not None))
 
 
 def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) -> Any:

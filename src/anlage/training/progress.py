@@ -98,6 +98,8 @@ class Validated(_Record):
     score: float
     """Higher is better."""
     metrics: dict[str, float]
+    n: int = 0
+    """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
     best: bool
     """Whether these are the best weights so far."""
     seconds: float
@@ -230,21 +232,29 @@ class Curve:
     score: list[tuple[int, float]] = field(default_factory=list)
     """(step, validation score), higher is better."""
     best_step: int | None = None
-    """Step of the best weights."""
+    """Step of the best weights; None before the first look."""
     last: Step | None = None
     """The newest step event: progress, speed and time left."""
+
+    _best: list[int] = field(default_factory=list, repr=False)
+    """Steps at which the weights were the best so far, in order."""
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         if isinstance(event, Resumed):
             for points in (self.train, self.validation, self.score):
                 points[:] = [point for point in points if point[0] <= event.step]
+            self._best = [step for step in self._best if step <= event.step]
+            self.best_step = self._best[-1] if self._best else None
         elif isinstance(event, Step):
             self.last = event
             if math.isfinite(event.loss):
                 self.train.append((event.step, event.loss))
         elif isinstance(event, Validated):
-            self.validation.append((event.step, event.loss))
-            self.score.append((event.step, event.score))
+            # a look that a crash undid is made again
+            for points, value in ((self.validation, event.loss), (self.score, event.score)):
+                points[:] = [point for point in points if point[0] < event.step]
+                points.append((event.step, value))
             if event.best:
+                self._best.append(event.step)
                 self.best_step = event.step

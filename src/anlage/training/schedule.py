@@ -97,7 +97,7 @@ class Budget:
     Parameters
     ----------
     limit_s
-        Seconds that the whole run may take, everything included; infinite without a limit.
+        Seconds that learning may take: steps, looks and the end, without the preparation; infinite without a limit.
     most
         Steps wanted at most; None: as many as fit.
     every
@@ -106,6 +106,8 @@ class Budget:
         What things take on this machine.
     looks
         Looks at held-out data in all, where `every` is not said.
+    least
+        Steps that are made in any case, but for `most`: with fewer nothing of use is learnt, so the time was spent in vain.
     """
 
     limit_s: float
@@ -113,6 +115,7 @@ class Budget:
     every: int | None
     pace: Pace
     looks: int = LOOKS
+    least: int = 1
 
     @property
     def is_timed(self) -> bool:
@@ -126,18 +129,18 @@ class Budget:
         step
             Steps done.
         seconds
-            Time spent.
+            Time spent on learning.
         """
-        roughly = step + self._further(seconds, every=10**9)
+        roughly = max(self.least, step + self._further(seconds, every=10**9))
         every = self.every or looks_every(roughly, self.pace.step_s, self.pace.look_s, looks=self.looks)
-        steps = max(step + 1, step + self._further(seconds, every))
+        steps = max(self.least, step + 1, step + self._further(seconds, every))
         return (steps if self.most is None else max(step, min(steps, self.most))), every
 
     def replan(self, step: int, seconds: float, steps: int, every: int) -> int:
         """Steps in all, as things look now: fewer where the machine turned out slower, early on also more."""
         if not self.is_timed or step >= steps:
             return steps
-        now = max(step + 1, step + self._further(seconds, every))
+        now = max(self.least, step + 1, step + self._further(seconds, every))
         if now > steps and 3 * step > steps:
             return steps
         return now if self.most is None else min(now, self.most)
@@ -146,6 +149,15 @@ class Budget:
         """Whether there is no time for another step: the last line of defence against a machine that stalls."""
         pace = self.pace
         return seconds + pace.step_s + pace.look_s + pace.finish_s > 0.99 * self.limit_s
+
+    def ends(self, step: int, seconds: float) -> bool:
+        """Whether the training ends after this step: the time is spent, and the least steps are made."""
+        return step >= self.least and self.is_spent(seconds)
+
+    def late_s(self, step: int, seconds: float, steps: int, every: int) -> float:
+        """By how many seconds a training of so many steps ends after its time; 0 where it does not."""
+        left = self.eta_s(step, steps, every)
+        return 0.0 if left is None else max(0.0, seconds + left - self.limit_s)
 
     def eta_s(self, step: int, steps: int | None, every: int | None) -> float | None:
         """Seconds that remain; None until known."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,10 @@ from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
+from anlage.model import read_card
 from anlage.training.config import RunConfig, task_named
 from anlage.training.progress import Event, Finished, Resumed, Saved, Step, Stopped, Validated
+from anlage.verdict import Verdict
 
 if TYPE_CHECKING:
     from anlage.training.run import Run
@@ -40,6 +43,8 @@ class RunSummary(Frozen):
     """Score of the best weights at their look, higher is better; comparable between runs of the same task and stores."""
     metrics: dict[str, float] = Field(default_factory=dict)
     """What held-out data say: of the finished, calibrated model, else of the best weights at their look."""
+    verdict: Verdict | None = None
+    """Whether the run's model is worth using; None while there is none, or none that can be read."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """The settings that differ from the defaults, those of the training and of the task together."""
     stores: tuple[str, ...] = ()
@@ -68,8 +73,17 @@ def summarise(run: Run, tasks: Mapping[str, Any] | None = None) -> RunSummary:
         settings=_changed(config, tasks),
         stores=tuple(store.stem for store in config.stores),
         start_from=None if config.start_from is None else PureWindowsPath(config.start_from).stem,
+        verdict=_verdict(run),
         **_reached(events),
     )
+
+
+def _verdict(run: Run) -> Verdict | None:
+    if run.model_path is None:
+        return None
+    with contextlib.suppress(AnlageError):
+        return read_card(run.model_path).verdict
+    return None
 
 
 def _reached(events: list[Event]) -> dict[str, Any]:
@@ -87,7 +101,7 @@ def _reached(events: list[Event]) -> dict[str, Any]:
         elif isinstance(event, Resumed):
             looks, metrics = [look for look in looks if look.step <= event.step], None
         elif isinstance(event, Validated):
-            looks.append(event)
+            looks = [*(look for look in looks if look.step < event.step), event]
         elif isinstance(event, Finished):
             found["steps"], metrics = event.step, event.metrics
     best = next((look for look in reversed(looks) if look.best), None)
