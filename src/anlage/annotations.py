@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, Range
 from anlage.labels import check_painted, measure, n_pieces, radius
 from anlage.problems import Problem, check, problems
 from anlage.timelapse import TimeLapse
@@ -29,6 +30,14 @@ class State(IntEnum):
     ACCEPTED = 1
     REJECTED = 2
     """Looked at and found wrong: explicit background."""
+
+
+_RANGES = {
+    "probability": PROBABILITIES,
+    "division_probability": PROBABILITIES,
+    "radius_um": RADII_UM,
+    "state": Range(min(State), max(State)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,8 @@ class Annotations:
         human's.
     labels
         Painted labels as a lazy image (t, 1, z, y, x), 0 = background; None where nothing was painted.
+    notes
+        Sentences: what was assumed, left out or contradicted when they were read.
     """
 
     ids: npt.NDArray[np.int64]
@@ -73,6 +84,7 @@ class Annotations:
     properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     link_properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     labels: TimeLapse | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -92,6 +104,7 @@ class Annotations:
                 raise AnlageError(
                     f"The links' column '{name}' has {len(column)} rows but there are {len(self.links)} links."
                 )
+        self._check_ranges()
 
     @classmethod
     def of(
@@ -101,6 +114,7 @@ class Annotations:
         ids: npt.ArrayLike | None = None,
         links: npt.ArrayLike | None = None,
         labels: TimeLapse | None = None,
+        notes: tuple[str, ...] = (),
         properties: Mapping[str, npt.NDArray[Any]] | None = None,
         link_properties: Mapping[str, npt.NDArray[Any]] | None = None,
         **columns: Any,
@@ -120,6 +134,7 @@ class Annotations:
         unknown = set(columns) - set(defaults)
         if unknown:
             raise TypeError(f"no such column: {sorted(unknown)}")
+        _check_whole(columns)
         made = {
             name: np.array(np.broadcast_to(np.asarray(columns.get(name, value), dtype=dtype), (n,)))
             for name, (value, dtype) in defaults.items()
@@ -132,6 +147,7 @@ class Annotations:
             properties=dict(properties or {}),
             link_properties=dict(link_properties or {}),
             labels=labels,
+            notes=notes,
             **made,
         )
 
@@ -199,6 +215,21 @@ class Annotations:
             labels=labels,
         )
 
+    def _check_ranges(self) -> None:
+        """Refuse what no nucleus or link can have, with the first that has it."""
+        for name, known in _RANGES.items():
+            values = self.properties.get(name) if name == "division_probability" else getattr(self, name)
+            if values is None or values.dtype.kind not in "iuf":
+                continue
+            for row in np.flatnonzero(known.outside(values))[:1]:
+                raise AnlageError(f"The nucleus {self.ids[row]} has {values[row]:g} for {name}, which {known}")
+        chance = self.link_properties.get("probability")
+        if chance is None or chance.dtype.kind not in "iuf":
+            return
+        for row in np.flatnonzero(PROBABILITIES.outside(chance))[:1]:
+            a, b = self.links[row]
+            raise AnlageError(f"The link {a} → {b} has {chance[row]:g} for probability, which {PROBABILITIES}")
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -252,6 +283,15 @@ class Annotations:
     def shifted(self, offset_tzyx: npt.ArrayLike) -> Self:
         """The same nuclei seen from another origin: positions plus an offset (t, z, y, x) in voxels; no labels."""
         return replace(self, positions=self.positions + np.asarray(offset_tzyx, dtype=np.float64), labels=None)
+
+
+def _check_whole(columns: Mapping[str, Any]) -> None:
+    """Refuse states and labels that would become others as the whole numbers that they are kept as."""
+    for name, known in (("state", _RANGES["state"]), ("label", Range(-LARGEST_ID, LARGEST_ID))):
+        values = np.asarray(columns.get(name, 0)).reshape(-1)
+        bad = known.outside(values) | (values != np.rint(values) if values.dtype.kind == "f" else values > known.high)
+        for value in values[bad][:1]:
+            raise AnlageError(f"The {name} {value:g} is none: it must be a whole number and {known}.")
 
 
 def _same_value(

@@ -8,7 +8,6 @@ Legend of array suffixes: B batch, T time, C image channel, K output channel, Z 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import VOXEL_EDGES_UM
 
 __all__ = ["Box", "Spacing"]
 
@@ -32,8 +32,10 @@ class Spacing:
     x: float
 
     def __post_init__(self) -> None:
-        if not all(math.isfinite(v) and v > 0 for v in self.zyx):
-            raise AnlageError(f"The voxel size {self.zyx} µm (z, y, x) must be three positive numbers.")
+        if not all(VOXEL_EDGES_UM.holds(v) for v in self.zyx):
+            raise AnlageError(
+                f"The voxel size {self.zyx} µm (z, y, x) must be three positive numbers; each {VOXEL_EDGES_UM}"
+            )
 
     @classmethod
     def parse(cls, text: str) -> Self:

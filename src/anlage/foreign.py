@@ -1,4 +1,4 @@
-"""What strangers' files hold: names that become paths, text that is shown, sizes that become memory, and the errors of the libraries that read them.
+"""What strangers' files hold: names that become paths, text that is shown, numbers, sizes that become memory, and the errors of the libraries that read them.
 
 Every reader asks here, so that a rule is written once.
 """
@@ -15,15 +15,64 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 from xml.etree import ElementTree
+
+import numpy as np
+import numpy.typing as npt
 
 from anlage.errors import AnlageError
 
-__all__ = ["MOST_FRAMES", "border", "check_size", "checked_name", "printable"]
+__all__ = [
+    "INTERVALS_S", "LARGEST_ID", "MOST_FRAMES", "PROBABILITIES", "RADII_UM", "VOXEL_EDGES_UM", "Range", "border", "check_size",
+    "checked_name", "naming", "printable", "shown", "whole_number",
+]  # fmt: skip
+
+LARGEST_ID = 2**63 - 1
+"""Ids are kept in 64 bits; a larger one would change."""
 
 MOST_FRAMES = 1_000_000
 """Frames that a movie may have: eleven days at a frame a second. A larger number in a file is a mistake, or malice."""
 
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What values of one kind can be, both ends included; NaN stands for unknown ones and is left to others."""
+
+    low: float
+    high: float
+    unit: str = ""
+    hint: str = ""
+    slack: float = 0.0
+    """How far beyond is still an error of rounding."""
+
+    def outside(self, values: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which values lie outside."""
+        array = np.asarray(values, dtype=np.float64)
+        beyond: npt.NDArray[np.bool_] = (array < self.low - self.slack) | (array > self.high + self.slack)
+        return beyond
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies inside; NaN does not."""
+        return self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        unit = f" {self.unit}" if self.unit else ""
+        return f"must lie between {self.low:g} and {self.high:g}{unit}{self.hint}"
+
+
+PROBABILITIES = Range(0, 1, hint="; percent?", slack=1e-6)
+VOXEL_EDGES_UM = Range(1e-6, 1e6, "µm", "; is it in another unit?")
+"""From an atom's size to a metre."""
+RADII_UM = Range(1e-6, 1e6, "µm", "; is it in another unit?")
+INTERVALS_S = Range(1e-9, 1e9, "s", "; is it in another unit?")
+"""Up to thirty years."""
+
+_DIGITS = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_MOST_DIGITS = 19
+"""Of a number of 64 bits."""
 _LONGEST_NAME = 200
 """Bytes; file systems take 255, and suffixes are added."""
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -98,6 +147,29 @@ def printable(text: str) -> str:
     )
 
 
+def shown(value: object, most: int = 60) -> str:
+    """A value of a file as a message shows it: without control characters, and not longer than `most` letters."""
+    return printable(_short(str(value), most))
+
+
+def whole_number(text: str) -> int | None:
+    """A whole number as text states it, exactly; None where it is none.
+
+    ``3.0`` and ``1e3`` are whole. Where it has more digits than 64 bits hold, the answer is merely beyond `LARGEST_ID`, or as far
+    below 0.
+    """
+    if _DIGITS.fullmatch(text):
+        if len(text.lstrip("+-0")) > _MOST_DIGITS:
+            return -LARGEST_ID * 2 if text.startswith("-") else LARGEST_ID * 2
+        return int(text)
+    if not _NUMBER.fullmatch(text):
+        return None
+    number = Decimal(text)
+    if number.adjusted() >= _MOST_DIGITS and number != 0:
+        return -LARGEST_ID * 2 if number < 0 else LARGEST_ID * 2
+    return int(number) if number == number.to_integral_value() else None
+
+
 def check_size(size: float, most: float, what: str) -> None:
     """Refuse a size that a file claims, before memory is taken for it.
 
@@ -117,6 +189,17 @@ def check_size(size: float, most: float, what: str) -> None:
     """
     if not size <= most:
         raise AnlageError(f"{what} is {size:,.10g}, and at most {most:,.10g} is read; check this number in the file.")
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Errors within name the file, if they do not yet."""
+    try:
+        yield
+    except AnlageError as error:
+        if str(path) in str(error):
+            raise
+        raise AnlageError(f"'{path}': {error}") from error
 
 
 @contextmanager

@@ -20,7 +20,9 @@ def kept_path(path: str | Path) -> str:
 def kept_relative(path: str | Path, folder: str | Path) -> str | None:
     """The path as seen from a folder, as it is kept; None where there is no way from one to the other (another drive)."""
     try:
-        return PurePath(os.path.relpath(Path(path).expanduser().resolve(), Path(folder).expanduser().resolve())).as_posix()
+        return PurePath(
+            os.path.relpath(Path(path).expanduser().resolve(), Path(folder).expanduser().resolve())
+        ).as_posix()
     except ValueError:
         return None
 

@@ -10,11 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import MOST_FRAMES
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
 
 __all__ = ["Problem", "check", "problems"]
+
+
+_FARTHEST = 1e9
+"""Voxels from the origin; no image is wider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,18 @@ def _positions(table: _Table) -> Iterator[Problem]:
     t = table.positions[:, 0]
     for row in np.flatnonzero(np.isfinite(t) & (np.abs(t - np.rint(t)) > 1e-6)):
         yield Problem(f"{table(row)} has the time {t[row]:g}, which is no whole frame number.", int(row))
+    for row in np.flatnonzero(np.isfinite(t) & (np.abs(t) > MOST_FRAMES)):
+        yield Problem(
+            f"{table(row)} lies in frame {t[row]:,.0f}, and at most {MOST_FRAMES:,} frames are read; is this a time instead of a "
+            "frame number?",
+            int(row),
+        )
+    far = np.abs(np.where(np.isfinite(table.positions[:, 1:]), table.positions[:, 1:], 0)) > _FARTHEST
+    for row, axis in np.argwhere(far):
+        yield Problem(
+            f"{table(row)} lies at {'zyx'[axis]} = {table.positions[row, axis + 1]:g}, which is no position in voxels.",
+            int(row),
+        )
 
 
 def _ids(table: _Table) -> Iterator[Problem]:
@@ -150,12 +167,30 @@ def _outside(table: _Table, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:
     # one voxel of grace in space: some programs count from the corner of a voxel, and cut nuclei have centres on the rim
     grace = np.array([0, 1, 1, 1])
     outside = np.isfinite(p).all(axis=1) & ((p < -grace) | (p > np.array(shape_tzyx) - 1 + grace)).any(axis=1)
+    cure = _exchanged(p, shape_tzyx) if outside.any() else None
     for row in np.flatnonzero(outside):
         at = ", ".join(f"{v:g}" for v in p[row])
         yield Problem(
-            f"{table(row)} lies at ({at}) (t, z, y, x), outside the image of shape {shape_tzyx}; are these voxels of this image?",
+            f"{table(row)} lies at ({at}) (t, z, y, x), outside the image of shape {shape_tzyx}; {cure or 'are these voxels of this image?'}",
             int(row),
         )
+
+
+def _exchanged(positions: npt.NDArray[np.float64], shape_tzyx: tuple[int, ...]) -> str | None:
+    """What to do where all positions would fit if the image's frames were its planes; None where they would not."""
+    n_frames, n_planes = shape_tzyx[:2]
+    high = positions.max(axis=0)
+    if high[0] > n_planes - 1 or high[1] > n_frames or (high[2:] > shape_tzyx[2:]).any() or not np.isfinite(high).all():
+        return None
+    axes = "tyx" if n_frames == 1 else "zyx" if n_planes == 1 else "ztyx"
+    return (
+        f"the image has {_counted(n_frames, 'frame')} and {_counted(n_planes, 'plane')}: if its frames are planes, say --axes {axes} "
+        "(with c where its channels are)."
+    )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _labels(annotations: Annotations, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:

@@ -10,8 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import INTERVALS_S
 
-__all__ = ["CLASSES", "SCORES", "UNSCORED", "Kind", "Signals", "unit_of"]
+__all__ = ["CLASSES", "MOST_SAMPLES", "SCORES", "UNSCORED", "Kind", "Signals", "check_dense", "unit_of"]
+
+MOST_SAMPLES = 1_000_000_000
+"""Frames of a signal: more than five hours at 50 kHz."""
+_PLACE_AND_NUCLEUS = 4
+"""Columns of a table in memory beside its signals."""
+_FEW_CELLS, _SPARSE = 50_000_000, 200
+"""So many cells a table may have in memory at least, and for each that a file holds."""
 
 Kind = Literal["once", "repeated"]
 """What can happen on a signal: once per track, with a time, or again and again."""
@@ -93,8 +101,8 @@ class Signals:
             raise AnlageError(f"Two signals have the same name among {', '.join(self.names)}; rename one.")
         if len(np.unique(self.ids)) < n:
             raise AnlageError("Two tracks of the signals have the same number; each needs its own.")
-        if self.interval_s is not None and not (np.isfinite(self.interval_s) and self.interval_s > 0):
-            raise AnlageError(f"The time between two frames must be above 0 s, not {self.interval_s}.")
+        if self.interval_s is not None and not INTERVALS_S.holds(self.interval_s):
+            raise AnlageError(f"The time between two frames is {self.interval_s} s; it {INTERVALS_S}")
 
     @classmethod
     def of(
@@ -224,6 +232,7 @@ class Signals:
         low = min(part.first_frame for part in parts)
         high = max(part.first_frame + part.n_frames for part in parts)
         n = sum(map(len, parts))
+        check_dense(n, len(names), high - low, sum(part.values.size for part in parts), "The signals together")
         values = np.full((n, len(names), high - low), np.nan)
         at = 0
         for part in parts:
@@ -238,6 +247,32 @@ class Signals:
             scores=np.concatenate([part.scores for part in parts]),
             times=np.concatenate([part.times for part in parts]),
         )  # fmt: skip
+
+
+def check_dense(n_tracks: int, n_signals: int, n_frames: int, given: int, what: str) -> None:
+    """Refuse to make a table of tracks × signals × frames of values that are strewn too thinly over it.
+
+    Parameters
+    ----------
+    n_tracks, n_signals, n_frames
+        Of the table; n_frames from the first to the last.
+    given
+        Values that there are.
+    what
+        What holds them, for the message.
+
+    Raises
+    ------
+    AnlageError
+        If the table would be both large and nearly empty.
+    """
+    cells = max(1, n_tracks * (n_signals + _PLACE_AND_NUCLEUS))
+    most = max(_FEW_CELLS, _SPARSE * given) // cells
+    if n_frames > most:
+        raise AnlageError(
+            f"{what} has {n_frames:,} frames from the first to the last, and with {n_tracks:,} tracks and {n_signals:,} signals at most "
+            f"{most:,} are read; check the frames for a wrong number."
+        )
 
 
 def unit_of(name: str) -> str:

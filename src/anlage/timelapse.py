@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -12,8 +11,9 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import INTERVALS_S
 
-__all__ = ["LazyArray", "TimeLapse"]
+__all__ = ["LazyArray", "TimeLapse", "checked_interval"]
 
 AXES = "tczyx"
 
@@ -90,6 +90,8 @@ class TimeLapse:
         object.__setattr__(self, "_shape", (t, c, z, y, x))
         if not self.channels:
             object.__setattr__(self, "channels", tuple(f"channel {i}" for i in range(c)))
+        if self.interval_s is not None:
+            checked_interval(self.interval_s)
         if len(self.channels) != c:
             raise AnlageError(
                 f"'{self.source}' has {c} channels but {len(self.channels)} channel names: {self.channels}."
@@ -130,8 +132,8 @@ class TimeLapse:
 
     def with_scale(self, spacing: Spacing | None = None, interval_s: float | None = None) -> Self:
         """The same image with another voxel size (µm) or time step (s); None keeps what it has."""
-        if interval_s is not None and not (math.isfinite(interval_s) and interval_s > 0):
-            raise AnlageError(f"The time step {interval_s} s must be a positive number.")
+        if interval_s is not None:
+            checked_interval(interval_s)
         return replace(
             self,
             spacing=spacing or self.spacing,
@@ -184,6 +186,13 @@ class TimeLapse:
         piece = piece.transpose([self.axes.index(axis) for axis in present])
         absent = tuple(i for i, axis in enumerate(AXES) if axis not in self.axes)
         return np.expand_dims(piece, absent)
+
+
+def checked_interval(interval_s: float) -> float:
+    """A time step in seconds, refused where it cannot be one."""
+    if not INTERVALS_S.holds(interval_s):
+        raise AnlageError(f"The time step {interval_s} s must be a positive number; it {INTERVALS_S}")
+    return interval_s
 
 
 def default_axes(n_dimensions: int) -> str:

@@ -53,7 +53,7 @@ def test_files_joined_keep_their_groups_apart_and_their_frames():
     ("columns", "sentence"),
     [
         ({"ids": [1, 1]}, "Two tracks of the signals have the same number; each needs its own."),
-        ({"interval_s": -1.0}, r"The time between two frames must be above 0 s, not -1.0."),
+        ({"interval_s": -1.0}, r"The time between two frames is -1\.0 s; it must lie between"),
         ({"names": ("a", "b")}, "There are 1 signals but 2 names and 2 units."),
         ({"places": np.zeros((2, 3, 5))}, r"The column 'places' of the signals has the shape"),
     ],

@@ -11,6 +11,7 @@ from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.axes import Box, Spacing
+    from anlage.foreign import Range
     from anlage.timelapse import TimeLapse
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "channel_list",
     "device_option",
     "heatmap_path",
+    "micrometres",
     "positive",
     "spread_settings",
     "table_path",
@@ -85,7 +87,7 @@ def add_reading(parser: Parser, what: str = "the image") -> None:
     """Options that override what an image file says of itself."""
     group = parser.add_argument_group(f"how {what} is read (only where the file does not say it, or says it wrongly)")
     group.add_argument("--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, for example 2,0.5,0.5")
-    group.add_argument("--interval", type=positive, metavar="S", help="time between frames in seconds")
+    group.add_argument("--interval", type=seconds, metavar="S", help="time between frames in seconds")
     group.add_argument("--axes", metavar="tzyx", help="axes of the file in order, letters of tczyx")
 
 
@@ -120,6 +122,27 @@ def positive(text: str) -> float:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
         raise AnlageError(f"'{text}' is not a positive number.")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A time step in seconds."""
+    from anlage.foreign import INTERVALS_S
+
+    return _within(text, INTERVALS_S)
+
+
+def micrometres(text: str) -> float:
+    """A radius or diameter in µm."""
+    from anlage.foreign import RADII_UM
+
+    return _within(text, RADII_UM)
+
+
+def _within(text: str, known: Range) -> float:
+    value = positive(text)
+    if not known.holds(value):
+        raise AnlageError(f"'{text}' {known}")
     return value
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, box, channel_list, open_as_told, positive
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, micrometres, open_as_told
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.errors import AnlageError
 
@@ -69,7 +69,9 @@ def configure_build(parser: Parser) -> None:
         "--classes", action="store_true",
         help="the labels are classes of voxels, not objects (default: as they look); 0 is a class too, unless --sparse",
     )  # fmt: skip
-    parser.add_argument("--diameter-um", type=positive, metavar="D", help="nucleus diameter in µm (default: measured)")
+    parser.add_argument(
+        "--diameter-um", type=micrometres, metavar="D", help="nucleus diameter in µm (default: measured)"
+    )
     parser.add_argument(
         "--context", type=frame_count, default=0, metavar="N",
         help="frames to keep before and after each cuboid, for networks that look at neighbouring frames (default: 0)",
@@ -139,9 +141,11 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
             raise AnlageError(f"--classes needs label images, and {options.annotations} is none; leave it out.")
         return None
     labels = open_labels(Path(options.annotations), image=image, spacing=image.spacing)
+    if not options.classes and not show_classes(labels):
+        return None
     if note := other_voxels(open_labels(Path(options.annotations), axes=labels.axes), image):
         print(note)
-    return labels if options.classes or show_classes(labels) else None
+    return labels
 
 
 def _build_classes(options: argparse.Namespace, image: TimeLapse, labels: TimeLapse) -> int:
@@ -229,6 +233,8 @@ def tell_annotations(annotations: Annotations) -> None:
         f"{len(annotations.links)} links, {len(annotations.divisions)} divisions"
         f"{', with labels' if annotations.labels is not None else ''}."
     )
+    for note in annotations.notes:
+        print(note)
 
 
 def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:

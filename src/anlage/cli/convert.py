@@ -60,7 +60,7 @@ def run_convert(options: argparse.Namespace) -> int:
     else:
         write_annotations(output, nuclei, spacing=spacing, interval_s=interval_s, shape_tzyx=shape)
     print(f"{len(nuclei)} nuclei and {len(nuclei.links)} links, written to {output}.")
-    for sentence in _lost(nuclei, suffix, spacing, has_image=image is not None):
+    for sentence in (*nuclei.notes, *_lost(nuclei, suffix, spacing, has_image=image is not None)):
         print(sentence)
     return 0
 

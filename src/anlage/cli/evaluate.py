@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, positive
+from anlage.cli.arguments import Parser, add_reading, micrometres
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ def configure_evaluate(parser: Parser) -> None:
     parser.add_argument("result", metavar="RESULT", help="what was found: CSV, GEFF, CTC folder or label images")
     parser.add_argument("truth", metavar="TRUTH", help="what is there, in the same voxels and any of these formats")
     parser.add_argument(
-        "--radius-um", type=positive, metavar="R", help="greatest distance of a pair in µm (default: 5, half a nucleus)"
+        "--radius-um",
+        type=micrometres,
+        metavar="R",
+        help="greatest distance of a pair in µm (default: 5, half a nucleus)",
     )
     parser.add_argument(
         "--expected-nuclei", type=int, metavar="N",

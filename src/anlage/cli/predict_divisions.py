@@ -44,7 +44,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     scorer = DivisionScorer.of(
         model, image, channels=options.channels, diameter_um=options.diameter_um, device=options.device
     )
-    for note in scorer.loaded.notes:
+    for note in (*nuclei.notes, *scorer.loaded.notes):
         teller.note(note)
     probability = np.full(len(nuclei), np.nan)
     frames = np.unique(nuclei.frames)

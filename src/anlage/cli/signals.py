@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, positive
+from anlage.cli.arguments import Parser, add_reading, micrometres
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -30,7 +30,7 @@ def configure_signals(parser: Parser) -> None:
     parser.add_argument("tracks", metavar="TRACKS", help="nuclei with links: CSV, GEFF, CTC folder or label images")
     parser.add_argument("-o", "--output", metavar="SIGNALS", required=True, help="file to write: .csv, .tsv or .npy")
     parser.add_argument(
-        "--radius-um", type=positive, metavar="R", help="radius of the nuclei in µm (default: their own)"
+        "--radius-um", type=micrometres, metavar="R", help="radius of the nuclei in µm (default: their own)"
     )
     parser.add_argument(
         "--score", choices=[DIVISION], metavar=DIVISION,
@@ -67,7 +67,7 @@ def run_signals(options: argparse.Namespace) -> int:
             nuclei, image, spacing=spacing, interval_s=interval_s, radius_um=options.radius_um, movie=movie,
             on_progress=tell,
         )  # fmt: skip
-    for note in signals.notes:
+    for note in (*nuclei.notes, *signals.notes):
         print(note)
     event = options.score or ""
     if event:

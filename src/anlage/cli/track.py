@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading, device_option, open_as_told, positive
+from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_as_told
 from anlage.cli.halting import until_halted
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
 from anlage.cli.telling import Teller, telling
@@ -64,7 +64,7 @@ def configure_track(parser: Parser) -> None:
     parser.add_argument("--greedy", action="store_true", help="the best link first: a preview within seconds")
     parser.add_argument("--no-gaps", action="store_true", help="no links over a frame in which a nucleus was missed")
     parser.add_argument(
-        "--radius-um", type=positive, metavar="R", help="greatest distance in µm of a link from where it is expected"
+        "--radius-um", type=micrometres, metavar="R", help="greatest distance in µm of a link from where it is expected"
     )
     parser.add_argument(
         "--keep-links", action="store_true", help="links that the detections have already are certain and stay"
@@ -135,6 +135,8 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
         nuclei, spacing, interval_s = _found(image, options, teller), image.spacing, image.interval_s
     else:
         nuclei, spacing, interval_s = open_scaled(options.nuclei, options, image)
+        for note in nuclei.notes:
+            teller.note(note)
     if spacing is None:
         raise AnlageError(
             f"The voxel size is known neither from '{options.image}' nor from '{options.nuclei}', and movement is judged in µm; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,12 @@ def annotations_of(table: Table, painted: PaintedLabels | None, spacing: Spacing
     links.flags.writeable = False
     properties = {name: _told(column) for name, column in table.properties.items() if name != LINK_PROBABILITY}
     chance = table.properties.get(LINK_PROBABILITY)
+    columns: Mapping[str, Any] = table.columns
     return Annotations(
         table.ids,
         table.positions,
         links,
-        **table.columns,
+        **columns,
         properties=properties,
         link_properties={} if chance is None else {"probability": chance[table.mother > 0]},
         labels=None if painted is None else TimeLapse.of(painted, "tzyx", spacing=spacing, source="painted labels"),

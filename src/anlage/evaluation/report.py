@@ -156,7 +156,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             "for example --spacing 2,0.5,0.5."
         )
     score = None
-    notes = _readings(proposed, marked)
+    notes = [*_readings(proposed, marked), *marked.notes, *proposed.notes]
     if known is None:
         notes.append(_NO_DISTANCES)
     else:
@@ -165,7 +165,6 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         if linked:
             near = SPARSE_RADIUS_UM if radius_um is None else radius_um
             sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
-        notes += _spacing_notes(known, claimed)
         notes += _notes(score, is_painted=bool(painted))
         notes += _link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None)
         notes += _value_notes(result, proposed, truth, marked)
@@ -227,12 +226,6 @@ def _own_spacing(path: str | Path, table: Annotations) -> Spacing | None:
     if table.labels is not None:
         return table.labels.spacing
     return own_scale(path)[0]
-
-
-def _spacing_notes(used: Spacing, of_result: Spacing | None) -> list[str]:
-    if of_result is None or used.is_like(of_result):
-        return []
-    return [f"The result says that a voxel is {of_result}, but {used} was used, as given or as the truth says."]
 
 
 def _link_notes(result: Annotations, truth: Annotations, ignored_smaller_than: int | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,20 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, check_size, shown
 from anlage.io.atomic import replacing
+from anlage.io.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
+from anlage.io.units import seconds, um
 
 __all__ = ["aut_scale", "read_aut", "write_aut"]
 
 _PROBABILITIES = ("marginal_probability", "link_probability", "probability")
 """Names of a link's probability, the most telling first: given its rivals, by itself, ours of old."""
 _OURS = ("id", "radius_um", "label", "probability", "state", "origin")
+_EXACT = 2**53
+"""Up to here a number with a point tells whole numbers apart."""
+_MOST_FILLED = 200_000
+"""Positions that may be put into gaps; where there are more, frames are missing instead of nuclei."""
 _FILLED = "anlage_filled"
 """Marks a position that stands only for a gap: a track has one in each of its frames."""
 
@@ -36,36 +43,38 @@ class _Table:
         self.about: list[dict[str, Any]] = []
         self.links: list[tuple[int, int]] = []
         self.about_links: list[dict[str, Any]] = []
+        self.lost = 0
+        """Links to where no position is."""
+        self.first_lost: Key | None = None
 
-    def add(self, t: Any, xyz: Any) -> int:
+    def add(self, t: int, xyz: Sequence[float]) -> int:
         """The row of a position; the same place in the same frame is the same position."""
-        try:
-            x, y, z = (float(v) for v in xyz)
-            key = (int(t), x, y, z)
-        except (TypeError, ValueError):
-            raise AnlageError(f"'{self.path}': the position {xyz} in time point {t} is not three numbers.") from None
+        key = _at(t, xyz)
         if key not in self.row:
             self.row[key] = len(self.about)
             self.about.append({})
         return self.row[key]
 
-    def known(self, t: Any, xyz: Any) -> int:
-        """The row of a position that must be there.
+    def link(self, a: Key, b: Key, about: Mapping[str, Any]) -> None:
+        """Link two places; where one holds no position, the link is counted as lost."""
+        missing = next((key for key in (a, b) if key not in self.row), None)
+        if missing is None:
+            self.links.append((self.row[a], self.row[b]))
+            self.about_links.append(dict(about))
+        else:
+            self.lost += 1
+            self.first_lost = self.first_lost or missing
 
-        Raises
-        ------
-        AnlageError
-            If it is not.
-        """
-        n = len(self.row)
-        found = self.add(t, xyz)
-        if len(self.row) > n:
-            raise AnlageError(f"'{self.path}': a link leads to {list(xyz)} in time point {t}, where no position is.")
-        return found
-
-    def link(self, a: int, b: int, about: Mapping[str, Any]) -> None:
-        self.links.append((a, b))
-        self.about_links.append(dict(about))
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self.first_lost is None:
+            return ()
+        t, *xyz = self.first_lost
+        many = self.lost > 1
+        return (
+            f"{self.lost} link{'s' * many} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
+            f"{xyz} in time point {t}, where no position is.",
+        )
 
 
 def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
@@ -81,18 +90,16 @@ def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
     Raises
     ------
     AnlageError
-        If it is no such file, or a link leads to where no position is.
+        If it is no such file.
     """
     place = Path(path)
-    data = _load(place)
+    data = load_aut(place)
     table = _Table(place)
-    try:
-        (_read_graph if data.get("version") == "v1" else _read_tracks)(data, table)
-        positions = _positions(table, data)
-    except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise AnlageError(
-            f"'{place}' is not laid out as a file of OrganoidTracker ({type(error).__name__}: {error})."
-        ) from error
+    if isinstance(data, AutGraph):
+        _read_graph(data, table)
+    else:
+        _read_tracks(data, table)
+    positions = _positions(table, data)
     if n_frames is not None and len(positions) and positions[:, 0].min() >= 1 and positions[:, 0].max() == n_frames:
         positions[:, 0] -= 1
     return _annotations(table, positions)
@@ -100,12 +107,11 @@ def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
 
 def aut_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a file carries; None where it carries none."""
-    found = _load(Path(path)).get("image_resolution") or {}
-    sizes = [found.get(name) for name in ("z_um", "y_um", "x_um")]
-    z, y, x = (float(v) if isinstance(v, int | float) else 0.0 for v in sizes)
-    minutes = found.get("t_m")
-    spacing = Spacing(z, y, x) if min(z, y, x) > 0 else None
-    return spacing, float(minutes) * 60 if isinstance(minutes, int | float) and minutes > 0 else None
+    found = load_aut(Path(path)).image_resolution or Resolution()
+    z, y, x = (um(v, "µm") if v is not None and v > 0 else None for v in (found.z_um, found.y_um, found.x_um))
+    minutes = found.t_m
+    spacing = Spacing(z, y, x) if z and y and x else None
+    return spacing, seconds(minutes, "min") if minutes is not None and minutes > 0 else None
 
 
 def write_aut(
@@ -132,6 +138,8 @@ def write_aut(
         If the tracks contradict themselves, or two nuclei of a frame are at the same place.
     """
     check(annotations)
+    if len(annotations.links):
+        _check_gaps(annotations)
     data: dict[str, Any] = {"version": "v2", "name": Path(path).stem, **_tracks(annotations)}
     if spacing is not None:
         data["image_resolution"] = {"x_um": spacing.x, "y_um": spacing.y, "z_um": spacing.z}
@@ -140,52 +148,48 @@ def write_aut(
         json.dump(data, file, allow_nan=False)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise AnlageError(f"'{path}' is no whole JSON ({error}); save it in OrganoidTracker again.") from None
-    if not isinstance(data, dict) or data.get("version") not in ("v1", "v2"):
-        version = data.get("version") if isinstance(data, dict) else None
-        raise AnlageError(f"'{path}' is no file of OrganoidTracker of version v1 or v2, but of {version!r}.")
-    return data
-
-
-def _read_graph(data: dict[str, Any], table: _Table) -> None:
+def _read_graph(data: AutGraph, table: _Table) -> None:
     """Version 1: positions by time point, and a graph of links."""
-    for t, places in data.get("positions", {}).items():
+    for t, places in data.positions.items():
         for xyz in places:
             table.add(t, xyz)
-    graph = data.get("links") or {}
-    for node in graph.get("nodes", []):
-        table.about[table.known(*_place(node["id"]))].update({k: v for k, v in node.items() if k != "id"})
-    for link in graph.get("links", []):
-        ends = sorted((_place(link["source"]), _place(link["target"])), key=lambda place: int(place[0]))
-        about = {name: value for name, value in link.items() if name not in ("source", "target")}
-        table.link(table.known(*ends[0]), table.known(*ends[1]), about)
+    if data.links is None:
+        return
+    for node in data.links.nodes:
+        row = table.row.get(_key(node.id))
+        if row is not None:
+            table.about[row].update(node.further)
+    for link in data.links.links:
+        earlier, later = sorted((link.source, link.target), key=lambda place: place.t)
+        table.link(_key(earlier), _key(later), link.further)
 
 
-def _place(named: dict[str, Any]) -> tuple[int, tuple[float, float, float]]:
-    return named["_time_point_number"], (named["x"], named["y"], named["z"])
+def _at(t: int, xyz: Sequence[float]) -> Key:
+    x, y, z = xyz
+    return (t, x, y, z)
 
 
-def _read_tracks(data: dict[str, Any], table: _Table) -> None:
+def _key(place: Named) -> Key:
+    return (place.t, place.x, place.y, place.z)
+
+
+def _read_tracks(data: AutTracks, table: _Table) -> None:
     """Version 2: positions with columns, and tracks."""
-    for frame in data.get("positions", []):
-        rows = [table.add(frame["time_point"], xyz) for xyz in frame["coords_xyz_px"]]
-        for name, values in (frame.get("position_meta") or {}).items():
+    for frame in data.positions:
+        rows = [table.add(frame.time_point, xyz) for xyz in frame.coords_xyz_px]
+        for name, values in (frame.position_meta or {}).items():
             for row, value in zip(rows, values, strict=False):
                 if value is not None:
                     table.about[row][name] = value
-    for track in data.get("tracks", []):
-        start = int(track["time_point_start"])
-        rows = [table.known(start + i, xyz) for i, xyz in enumerate(track["coords_xyz_px"])]
-        inner = _spread(track.get("link_meta"), len(rows) - 1)
-        for a, b, about in zip(rows, rows[1:], inner, strict=False):
+    for track in data.tracks:
+        start = track.time_point_start
+        keys = [_at(start + i, xyz) for i, xyz in enumerate(track.coords_xyz_px)]
+        inner = _spread(track.link_meta, len(keys) - 1)
+        for a, b, about in zip(keys, keys[1:], inner, strict=False):
             table.link(a, b, about)
-        before = [table.known(start - 1, xyz) for xyz in track.get("coords_xyz_px_before") or []]
-        for a, about in zip(before, _spread(track.get("link_meta_before"), len(before)), strict=True):
-            table.link(a, rows[0], about)
+        before = [_at(start - 1, xyz) for xyz in track.coords_xyz_px_before or []]
+        for a, about in zip(before, _spread(track.link_meta_before, len(before)), strict=True):
+            table.link(a, keys[0], about)
 
 
 def _spread(columns: dict[str, list[Any]] | None, n: int) -> list[dict[str, Any]]:
@@ -198,11 +202,10 @@ def _spread(columns: dict[str, list[Any]] | None, n: int) -> list[dict[str, Any]
     return spread
 
 
-def _positions(table: _Table, data: dict[str, Any]) -> npt.NDArray[np.float64]:
+def _positions(table: _Table, data: AutGraph | AutTracks) -> npt.NDArray[np.float64]:
     positions = np.array([(t, z, y, x) for t, x, y, z in table.row], dtype=np.float64).reshape(-1, 4)
-    for offset in data.get("image_offsets") or []:
-        here = positions[:, 0] == int(offset["_time_point_number"])
-        positions[here, 1:] -= [float(offset[axis]) for axis in "zyx"]
+    for offset in data.image_offsets or []:
+        positions[positions[:, 0] == offset.t, 1:] -= [offset.z, offset.y, offset.x]
     return positions
 
 
@@ -214,7 +217,10 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
     of_row = np.zeros(len(real), dtype=np.int64)
     of_row[real] = ids
     links = np.array(table.links, dtype=np.int64).reshape(-1, 2)
-    known = {name: _column([a.get(name) for a in about]) for name in sorted({n for a in about for n in a})}
+    known = {
+        name: _column([a.get(name) for a in about], 0 if name == "label" else None)
+        for name in sorted({n for a in about for n in a})
+    }
     ours = {n: known.pop(n) for n in _OURS if n in known and (n == "origin") == (known[n].dtype.kind == "U")}
     probability = ours.get("probability", np.full(len(about), np.nan))
     state = np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)
@@ -225,11 +231,12 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
             break
     return Annotations.of(
         positions[real], ids=ids, links=of_row[links], radius_um=ours.get("radius_um", np.nan),
-        label=np.nan_to_num(ours.get("label", np.zeros(len(about))).astype(np.float64)), probability=probability,
+        label=np.nan_to_num(ours.get("label", np.zeros(len(about), dtype=np.int64))), probability=probability,
         state=np.where(np.isfinite(s := ours.get("state", np.full(len(about), np.nan))), s, state),
         origin=ours.get("origin", np.where(np.isfinite(probability), "model", HUMAN)),
         properties={n: c for n, c in known.items() if n not in _OURS},
         link_properties={n: c for n, c in of_links.items() if n not in ("link_probability", "marginal_probability")},
+        notes=table.notes,
     )  # fmt: skip
 
 
@@ -239,14 +246,15 @@ def _names(table: _Table) -> list[str]:
 
 def _bridge(table: _Table) -> None:
     """Links that lead over filled positions, as one link over the gap with what was known of the last."""
-    before = {b: (a, about) for (a, b), about in zip(table.links, table.about_links, strict=True)}
+    t = [key[0] for key in table.row]
+    before = {b: a for a, b in table.links if t[a] < t[b]}
     links, abouts = [], []
     for (a, b), about in zip(table.links, table.about_links, strict=True):
         if _FILLED in table.about[b]:
             continue
         first = a
         while _FILLED in table.about[first] and first in before:
-            first = before[first][0]
+            first = before[first]
         links.append((first, b))
         abouts.append(about)
     table.links, table.about_links = links, abouts
@@ -255,18 +263,36 @@ def _bridge(table: _Table) -> None:
 def _ids(about: list[dict[str, Any]]) -> npt.NDArray[np.int64]:
     """The ids that we wrote, if all are there and differ; else counted."""
     own = [a.pop("id", None) for a in about]
-    if all(isinstance(i, int) and i > 0 for i in own) and len(set(own)) == len(own):
+    if all(type(i) is int and i > 0 for i in own) and len(set(own)) == len(own):
+        if own and max(own) > LARGEST_ID:
+            raise AnlageError(
+                f"The id {shown(max(own))} is above {LARGEST_ID} (2⁶³ − 1), the largest number that is kept exactly."
+            )
         return np.array(own, dtype=np.int64)
     return np.arange(1, len(own) + 1, dtype=np.int64)
 
 
-def _column(values: list[Any]) -> npt.NDArray[Any]:
-    """Numbers with NaN where there is none, or text."""
-    if values and all(type(value) is int for value in values):
+def _column(values: list[Any], empty: int | None = None) -> npt.NDArray[Any]:
+    """Whole numbers where all are, else numbers with NaN where there is none, or text."""
+    values = [empty if value is None else value for value in values]
+    if values and all(type(value) is int and abs(value) <= LARGEST_ID for value in values):
         return np.array(values, dtype=np.int64)
-    if all(value is None or isinstance(value, int | float) for value in values):
+    if all(
+        value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= _EXACT)
+        for value in values
+    ):
         return np.array([np.nan if value is None else float(value) for value in values])
     return np.array(["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values], dtype=np.str_)
+
+
+def _check_gaps(nuclei: Annotations) -> None:
+    """Refuse gaps that would be filled with more positions than any film has nuclei missing."""
+    order = np.argsort(nuclei.ids, kind="stable")
+    ends = nuclei.frames[order[np.searchsorted(nuclei.ids[order], nuclei.links)]].reshape(-1, 2)
+    filled = int((ends[:, 1] - ends[:, 0] - 1).sum())
+    check_size(
+        filled, _MOST_FILLED, "The number of frames that links leap over, each of which gets a position in an .aut,"
+    )
 
 
 def _tracks(nuclei: Annotations) -> dict[str, Any]:

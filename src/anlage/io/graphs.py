@@ -18,10 +18,14 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, whole_number
+from anlage.io.foreign_graphs import without_zero
 from anlage.io.units import seconds, um
 
 __all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
 
+_EXACT = 2**53
+"""Up to here a number with a point tells whole numbers apart."""
 _TOLERATED = 0.1
 """Part of a time step by which times may be off it."""
 _COLUMNS = ("radius_um", "label", "probability", "state", "origin")
@@ -110,7 +114,7 @@ def read_graph(
     used = {axis.name for axis in axes.values()}
     columns = {name: _values(p) for name, p in geff["node_props"].items() if name not in used}
     columns = {name: values for name, values in columns.items() if values.shape == (n,)}
-    ids, links = _ids(geff)
+    ids, links = _ids(geff, group_path)
     if not geff["metadata"].directed:
         links = _forward(links, ids, positions[:, 0])
     of_links = {name: _values(p) for name, p in geff["edge_props"].items()}
@@ -180,6 +184,8 @@ def _values(prop: Any) -> npt.NDArray[Any]:
         return values
     if values.dtype.kind in "US":
         return np.where(missing, "", values)
+    if values.dtype.kind in "iu" and (np.where(missing, 0, values) > _EXACT).any():
+        return np.where(missing, "", values.astype(np.str_))  # as a number with a point it would be another
     return np.where(missing, np.nan, values.astype(np.float64))
 
 
@@ -272,15 +278,16 @@ def _numbered(times: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return frames
 
 
-def _ids(geff: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ids above 0: GEFF allows 0, which becomes the number after the largest."""
+def _ids(geff: Any, path: str | Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids above 0, exactly; GEFF allows 0, which becomes another number."""
     nodes, edges = np.asarray(geff["node_ids"]), np.asarray(geff["edge_ids"]).reshape(-1, 2)
-    if nodes.size and int(nodes.max()) >= np.iinfo(np.int64).max:
-        order = np.argsort(nodes)
-        return np.argsort(order).astype(np.int64) + 1, (np.searchsorted(nodes[order], edges) + 1).astype(np.int64)
-    ids, links = nodes.astype(np.int64), edges.astype(np.int64)
-    replacement = int(ids.max(initial=0)) + 1
-    return np.where(ids == 0, replacement, ids), np.where(links == 0, replacement, links)
+    for found in (nodes, edges):
+        if found.size and int(found.max()) > LARGEST_ID:
+            raise AnlageError(
+                f"The GEFF '{path}' has the id {found.max()}, which is above {LARGEST_ID} (2⁶³ − 1), the largest number that is kept "
+                "exactly; number the nuclei anew."
+            )
+    return without_zero(nodes.astype(np.int64), edges.astype(np.int64))
 
 
 def _forward(
@@ -295,6 +302,10 @@ def _forward(
 def _ours(columns: dict[str, npt.NDArray[Any]], n: int) -> dict[str, Any]:
     """Those of our columns that the file has, with what an absent value means."""
     found = {name: columns[name] for name in _COLUMNS if name in columns}
+    if "label" in found and found["label"].dtype.kind == "U":  # whole numbers of which some are missing
+        found["label"] = np.array(
+            [max(0, whole_number(text) or 0) for text in found["label"].tolist()], dtype=np.uint64
+        )
     for name in ("radius_um", "label", "probability", "state"):
         if name in found and found[name].dtype.kind not in "buif":
             del found[name]

@@ -11,6 +11,7 @@ import numpy as np
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import check_size, shown
 from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
 from anlage.io.ifds import is_tiff
@@ -20,11 +21,21 @@ from anlage.io.ome_zarr import is_zarr, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
 
-__all__ = ["CLASSES", "ctc_folder", "kind_of_labels", "open_label_image", "open_labels", "read_ctc"]
+__all__ = [
+    "CLASSES",
+    "ctc_folder",
+    "kind_of_labels",
+    "labels_as_they_are",
+    "open_label_image",
+    "open_labels",
+    "read_ctc",
+]
 
 CLASSES = "classes"
 """Kind of a label image whose values are classes of voxels, as `write_image` marks it."""
 
+_FEWEST, _SPARSE = 10_000, 100
+"""So many frames there may be of masks that are numbered, at least, and for each mask."""
 _TABLES = ("man_track.txt", "res_track.txt")
 _OUTLINES = re.compile(r"man_seg_?\d+")
 """Masks of the challenge's SEG folders: of some frames, without tracks."""
@@ -44,7 +55,7 @@ def open_labels(
     AnlageError
         If the values are of no number type, the shape is not that of the image, or it is unclear which labels are meant.
     """
-    found = _opened_as(path, axes, image)
+    found = labels_as_they_are(path, axes, image)
     if found.n_channels > 1:
         raise AnlageError(
             f"The labels '{path}' have {found.n_channels} channels; labels are a single channel of whole numbers."
@@ -128,32 +139,34 @@ def read_ctc(
     Raises
     ------
     AnlageError
-        If a line of the table is no four whole numbers, or names a track without masks.
+        If a line of the table is no four whole numbers.
     """
     labels = open_labels(path, image=image, axes=axes, spacing=spacing)
     nuclei = Annotations.from_labels(labels, spacing or labels.spacing, over_gaps=True)
     table = next(path / name for name in _TABLES if (path / name).is_file())
     first, last = _ends(nuclei)
-    links = []
+    links, notes = [], []
     for number, line in enumerate(table.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         track, begin, end, parent = _track(line, number, table)
         if track not in first:
-            raise AnlageError(
-                f"'{table}': line {number} names the track {track} (frames {begin} to {end}), which no mask shows."
-            )
-        if parent and parent not in last:
-            raise AnlageError(
-                f"'{table}': line {number} gives the track {track} the parent {parent}, which no mask shows."
-            )
-        if parent:
+            notes.append(f"line {number} names the track {track} (frames {begin} to {end}), which no mask shows")
+        elif parent > 0 and parent not in last:
+            notes.append(f"line {number} gives the track {track} the parent {parent}, which no mask shows")
+        elif parent > 0:  # other programs write -1 for none
             links.append((last[parent], first[track]))
+    if notes:
+        more = f", and {len(notes) - 1} more lines like it" if len(notes) > 1 else ""
+        nuclei = replace(nuclei, notes=(*nuclei.notes, f"Left out of '{table}': {notes[0]}{more}."))
     return replace(nuclei, links=np.concatenate([nuclei.links, np.array(links, dtype=np.int64).reshape(-1, 2)]))
 
 
-def _opened_as(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
-    """Axes may have been given for the image: its channels are not in the labels, unless the labels have as many axes."""
+def labels_as_they_are(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
+    """Open labels with what their file says of itself.
+
+    Axes may have been given for the image: its channels are not in the labels, unless the labels have as many axes.
+    """
     if axes is not None and "c" in axes:
         try:
             return _opened(path, axes, image)
@@ -211,6 +224,12 @@ def _numbered(path: Path, files: dict[int | None, Path], axes: str | None, image
     if not by_frame or len(by_frame) < len(tiff_files(path)):
         raise AnlageError(f"The masks in '{path}' must each have their frame's number in the name, like mask000.tif.")
     n_frames = image.n_frames if image is not None else None
+    if n_frames is None:
+        check_size(
+            max(by_frame),
+            max(_FEWEST, _SPARSE * len(by_frame)),
+            f"The number in the name of '{by_frame[max(by_frame)].name}'",
+        )
     if n_frames is not None and max(by_frame) == n_frames and 0 not in by_frame:
         by_frame = {t - 1: file for t, file in by_frame.items()}  # numbered from 1
     if n_frames is not None and max(by_frame) >= n_frames:
@@ -248,6 +267,6 @@ def _track(line: str, number: int, table: Path) -> tuple[int, int, int, int]:
         track, begin, end, parent = (int(part) for part in line.split())
     except ValueError:
         raise AnlageError(
-            f"'{table}': line {number} is '{line.strip()}', not four whole numbers (track, first frame, last frame, parent)."
+            f"'{table}': line {number} is '{shown(line.strip())}', not four whole numbers (track, first frame, last frame, parent)."
         ) from None
     return track, begin, end, parent

@@ -7,6 +7,7 @@ carried out by this module's own few lines; at any other one the file is refused
 
 from __future__ import annotations
 
+import math
 import pickletools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,18 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import border, check_size, shown
 
 __all__ = ["read_npy"]
 
 _LARGEST = 2 * 2**30
 """Bytes of a file up to which it is read."""
+_MOST_NUMBERS = _LARGEST // 8
+"""In memory each takes eight bytes."""
+_FEW_ITEMS = 1_000_000
+"""So many lists, dicts and values a file may hold at least; a larger file one for each of its bytes."""
+_DEEPEST = 50
+"""Lists within lists."""
 
 _RECONSTRUCT = "reconstruct"
 _SCALAR = "scalar"
@@ -76,25 +84,34 @@ def read_npy(path: Path) -> Any:
     AnlageError
         If it is no such file, is damaged, or holds anything else than lists, dicts, numbers, texts and arrays.
     """
-    try:
-        size = path.stat().st_size
-        if size > _LARGEST:
-            raise AnlageError(f"'{path}' has {size / 2**30:.1f} GiB; files of signals up to 2 GiB are read.")
-        with path.open("rb") as file:
-            version = np.lib.format.read_magic(file)
-            shape, fortran, dtype = _header(version, file)
-            if not dtype.hasobject:
-                file.seek(0)
-                return np.lib.format.read_array(file, allow_pickle=False)
-            content = file.read()
-    except (ValueError, EOFError) as error:
-        raise AnlageError(f"'{path}' is no numpy file of signals ({error}); export it again.") from error
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise AnlageError(f"'{path}' has {size / 2**30:.1f} GiB; files of signals up to 2 GiB are read.")
+    # the parser of the header has no other word for nesting than MemoryError
+    with border(f"The numpy file '{path}'", MemoryError), path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        shape, fortran, dtype = _header(version, file)
+        if not dtype.hasobject:
+            _check_numbers(path, shape, dtype, size - file.tell())
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+        content = file.read()
     if dtype != np.dtype(object) or fortran or len(shape) > 1:
         raise AnlageError(f"'{path}' holds objects in the shape {shape}; a list of tracks has a single axis.")
-    try:
-        return _finished(_Machine(path).run(content))
-    except RecursionError:
-        raise AnlageError(f"'{path}' is refused: its lists hold each other without an end; export it again.") from None
+    with border(f"The list of tracks '{path}'"):
+        return _Finisher(path, max(_FEW_ITEMS, len(content))).finished(_Machine(path).run(content))
+
+
+def _check_numbers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_bytes: int) -> None:
+    """Refuse numbers that are none, or that the file is too short to hold: memory is taken for what the header says."""
+    if dtype.kind not in "biuf" or dtype.itemsize == 0:
+        raise AnlageError(f"'{path}' holds {shown(dtype)}; signals are numbers (tracks, frames).")
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed > n_bytes:
+        raise AnlageError(
+            f"'{path}' claims {shape} numbers, {claimed:,} bytes, but holds {n_bytes:,}; copy or export it again."
+        )
+    check_size(math.prod(shape), _MOST_NUMBERS, f"The number of values in '{path}'")
 
 
 def _header(version: tuple[int, int], file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -146,17 +163,12 @@ class _Machine:
         }  # fmt: skip
 
     def run(self, content: bytes) -> Any:
-        try:
-            for opcode, argument, _ in pickletools.genops(content):
-                step = self._do.get(opcode.name)
-                if step is None:
-                    raise self._refused(f"the instruction {opcode.name}")
-                step(argument)
-            (result,) = self._stack
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, MemoryError, OverflowError) as error:
-            raise AnlageError(
-                f"'{self._path}' is damaged or no list of tracks ({error}); export it again, or give the signals as CSV."
-            ) from error
+        for opcode, argument, _ in pickletools.genops(content):
+            step = self._do.get(opcode.name)
+            if step is None:
+                raise self._refused(f"the instruction {opcode.name}")
+            step(argument)
+        (result,) = self._stack
         return result
 
     def _since_mark(self) -> list[Any]:
@@ -256,17 +268,32 @@ def _text(data: Any) -> str:
     return data.decode("latin-1") if isinstance(data, bytes) else str(data)
 
 
-def _finished(item: Any) -> Any:
-    """Plain content instead of what stood for arrays while they were read."""
-    if isinstance(item, _Array):
-        value = item.value
-        if value is not None and value.dtype.hasobject:
-            return [_finished(entry) for entry in value.tolist()] if value.ndim else _finished(value.item())
-        return value
-    if isinstance(item, list | tuple):
-        return [_finished(entry) for entry in item]
-    if isinstance(item, dict):
-        return {key: _finished(value) for key, value in item.items()}
-    if isinstance(item, _Name | _Type):
-        return None
-    return item
+class _Finisher:
+    """Makes plain content of what stood for arrays while they were read.
+
+    What a file holds once and mentions often would grow without a bound, so what comes out is counted.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path, self._most = path, most
+        self._n = 0
+
+    def finished(self, item: Any, depth: int = 0) -> Any:
+        self._n += 1
+        if self._n > self._most or depth > _DEEPEST:
+            raise AnlageError(
+                f"'{self._path}' is refused: its lists hold each other again and again, more than {self._most:,} values or "
+                f"{_DEEPEST} levels; export it again."
+            )
+        if isinstance(item, _Array):
+            value = item.value
+            if value is None or not value.dtype.hasobject:
+                return value
+            item = value.tolist()
+            if not isinstance(item, list):
+                return self.finished(item, depth + 1)
+        if isinstance(item, list | tuple):
+            return [self.finished(entry, depth + 1) for entry in item]
+        if isinstance(item, dict):
+            return {key: self.finished(value, depth + 1) for key, value in item.items()}
+        return None if isinstance(item, _Name | _Type) else item

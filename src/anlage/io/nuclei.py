@@ -11,12 +11,14 @@ import numpy as np
 from anlage.annotations import Annotations, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import naming
 from anlage.io.atomic import Recogniser, replacing, root_attributes
 from anlage.io.aut import aut_scale, read_aut, write_aut
 from anlage.io.ctc import is_ctc_output, means_ctc, write_ctc
+from anlage.io.foreign_graphs import with_sound_links
 from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
-from anlage.io.label_images import ctc_folder, open_labels, read_ctc
+from anlage.io.label_images import ctc_folder, labels_as_they_are, open_labels, read_ctc
 from anlage.io.scale_columns import table_scale
 from anlage.io.tables import read_table, write_table
 from anlage.io.trackmate import read_trackmate, trackmate_scale, write_trackmate
@@ -24,6 +26,8 @@ from anlage.timelapse import TimeLapse
 
 __all__ = ["are_label_images", "is_bare_geff", "open_annotations", "write_annotations"]
 
+_SAME_STEP = 0.01
+"""Part of a time step by which two may differ and be the same."""
 _TABLES = (".csv", ".tsv", ".txt")
 _GRAPHS = (".csv", ".geff", ".xml", ".aut")
 
@@ -63,30 +67,88 @@ def open_annotations(
     if image is not None:
         spacing = spacing or image.spacing
         interval_s = interval_s or image.interval_s
-    if place.is_file() and place.suffix.lower() in _TABLES:
-        annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
-        check(annotations, shape, rows=rows, source=str(place))
-        return _on_voxels(annotations, shape)
+    rows = None
+    with naming(place):
+        if place.is_file() and place.suffix.lower() in _TABLES:
+            annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
+        else:
+            annotations = with_sound_links(_read(place, image, letters, spacing, interval_s), place.name)
+    check(annotations, shape, rows=rows, source=str(place))
+    notes = scale_notes(place, spacing, interval_s, image, axes=letters)
+    return _on_voxels(replace(annotations, notes=(*annotations.notes, *notes)), shape)
+
+
+def _read(
+    place: Path, image: TimeLapse | None, axes: str | None, spacing: Spacing | None, interval_s: float | None
+) -> Annotations:
+    """Read what is no table."""
     graph = find_graph(place)
     if place.is_file() and place.suffix.lower() == ".xml":
-        annotations = read_trackmate(place, spacing=spacing)
-    elif place.is_file() and place.suffix.lower() == ".aut":
-        annotations = read_aut(place, n_frames=None if image is None else image.n_frames)
-    elif graph is not None:
-        annotations = read_graph(graph, spacing=spacing, interval_s=interval_s)
-    elif (tracked := ctc_folder(place)) is not None:
-        annotations = read_ctc(tracked, image=image, axes=letters, spacing=spacing)
-    else:
-        annotations = Annotations.from_labels(open_labels(place, image=image, axes=letters, spacing=spacing), spacing)
-    check(annotations, shape, source=str(place))
-    return _on_voxels(annotations, shape)
+        return read_trackmate(place, spacing=spacing)
+    if place.is_file() and place.suffix.lower() == ".aut":
+        return read_aut(place, n_frames=None if image is None else image.n_frames)
+    if graph is not None:
+        return read_graph(graph, spacing=spacing, interval_s=interval_s)
+    if (tracked := ctc_folder(place)) is not None:
+        return read_ctc(tracked, image=image, axes=axes, spacing=spacing)
+    return Annotations.from_labels(open_labels(place, image=image, axes=axes, spacing=spacing), spacing)
+
+
+def scale_notes(
+    place: Path,
+    spacing: Spacing | None,
+    interval_s: float | None,
+    image: TimeLapse | None = None,
+    *,
+    axes: str | None = None,
+) -> tuple[str, ...]:
+    """What annotations say of voxel size and time step where the image, or what was given by hand, says otherwise.
+
+    Parameters
+    ----------
+    place
+        The annotations.
+    spacing, interval_s
+        Voxel size in µm and time step in s that hold; None where they are unknown.
+    image
+        The image, if they come from it.
+    axes
+        Axes of label images.
+    """
+    if spacing is None and interval_s is None:
+        return ()
+    own, step = _labels_scale(place, image, axes) if are_label_images(place) or ctc_folder(place) else own_scale(place)
+    notes = []
+    if own is not None and spacing is not None and not own.is_like(spacing):
+        by = (
+            "the image" if image is not None and image.spacing_from != "given" and spacing == image.spacing else "given"
+        )
+        notes.append(_contradiction(place, f"a voxel size of {own}", by, str(spacing)))
+    if step is not None and interval_s is not None and abs(step - interval_s) > _SAME_STEP * interval_s:
+        by = (
+            "the image"
+            if image is not None and image.interval_from != "given" and interval_s == image.interval_s
+            else "given"
+        )
+        notes.append(_contradiction(place, f"a time step of {step:g} s", by, f"{interval_s:g} s"))
+    return tuple(notes)
+
+
+def _contradiction(place: Path, said: str, by: str, used: str) -> str:
+    other = f"{used} holds here" if by == "given" else f"the image says {used}"
+    return f"'{place.name}' says {said}, but {other}: they contradict each other, and {used} is used."
+
+
+def _labels_scale(place: Path, image: TimeLapse | None, axes: str | None) -> tuple[Spacing | None, float | None]:
+    found = labels_as_they_are(ctc_folder(place) or place, axes, image)
+    return found.spacing, found.interval_s
 
 
 def are_label_images(path: str | Path) -> bool:
     """Whether annotations are label images, and neither a table, a graph nor a folder of the Cell Tracking Challenge."""
     place = existing(path)
     if place.is_file():
-        return place.suffix.lower() not in _TABLES
+        return place.suffix.lower() not in (*_TABLES, *_GRAPHS)
     return find_graph(place) is None and ctc_folder(place) is None
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import check_size, shown
 from anlage.io.atomic import replacing
-from anlage.io.text_columns import EMPTY, FIRST_ROW, TextColumns
-from anlage.signals import UNSCORED, Kind, Signals, unit_of
+from anlage.io.text_columns import TextColumns
+from anlage.signals import MOST_SAMPLES, UNSCORED, Kind, Signals, check_dense, unit_of
 
 __all__ = ["read_signal_table", "write_signal_table"]
 
@@ -80,7 +81,6 @@ class _Table(TextColumns):
 
     def __init__(self, path: Path, event: str) -> None:
         super().__init__(path, "a table of signals has track_id, t and a column for each signal")
-        self.notes = list[str]()
         self.lower = {str(name).strip().lower(): name for name in reversed(self.frame.columns)}
         self.track, self.at = self._first(_TRACK), self._first(_FRAME)
         self.seconds, self.group = self._first(tuple(_SECONDS)), self._first(_GROUP)
@@ -125,17 +125,16 @@ class _Table(TextColumns):
         """The columns that hold numbers; one without a single number is left out, and said."""
         found, empty = [], []
         for name in names:
-            text = self.frame[name].str.strip().str.lower()
-            blank = text.isin(EMPTY)
+            blank = self.empty(name)
             if blank.all():
                 empty.append(str(name))
-            elif np.isfinite(self.numbers(name, strict=False)[~blank.to_numpy()]).any():
+            elif np.isfinite(self.numbers(name, strict=False)[~blank]).any():
                 found.append(name)
         if empty:
             self.notes.append(f"Without any value, so left out: {', '.join(empty)}.")
         if not found:
             raise AnlageError(
-                f"'{self.path}' holds no signal: it has the columns {', '.join(map(str, self.frame.columns))}; a table of signals "
+                f"'{self.path}' holds no signal: it has the columns {shown(', '.join(map(str, self.frame.columns)), 200)}; a table of signals "
                 "has track_id, t and a column for each signal."
             )
         return found
@@ -171,12 +170,13 @@ def _long(table: _Table, interval_s: float | None) -> Signals:
     frames, interval_s = _frames(table, interval_s)
     groups = table.groups()
     alone = np.zeros(len(frames), dtype=np.int64)
-    keys = alone if table.track is None else table.whole(table.track, least=-(2**62))
+    keys = alone if table.track is None else table.whole(table.track, least=None)
     # the same number in two movies is two tracks
     pairs, rows = np.unique(np.stack([groups, keys.astype(np.str_)]), axis=1, return_inverse=True)
     order = np.lexsort((pairs[1].astype(np.int64), pairs[0]))
     rows = np.argsort(order)[rows.reshape(-1)]
     n, low, high = len(order), int(frames.min()), int(frames.max()) + 1
+    check_dense(n, len(table.signals), high - low, table.frame.size, f"The table '{table.path}'")
     columns = np.stack([table.numbers(name) for name in table.signals], axis=1)
     columns, keep = _without_duplicates(table, rows, frames, columns)
     names, units = table.named(table.signals)
@@ -204,6 +204,7 @@ def _frames(table: _Table, interval_s: float | None) -> tuple[npt.NDArray[np.int
         table.refuse(table.seconds, ~np.isfinite(seconds), "is no time")
     if table.at is not None:
         frames = table.whole(table.at)
+        check_size(int(frames.max()), MOST_SAMPLES, f"The last frame of '{table.path}'")
         if interval_s is None and seconds is not None and (frames > frames.min()).any():
             slope = (seconds.max() - seconds.min()) / (frames.max() - frames.min())
             interval_s = float(slope) if slope > 0 else None
@@ -218,6 +219,7 @@ def _frames(table: _Table, interval_s: float | None) -> tuple[npt.NDArray[np.int
     step = float(np.median(steps)) if len(steps) else 0.0
     if step <= 0:
         raise AnlageError(f"'{table.path}' has a single time, {seconds[0]:g} s; a signal needs several.")
+    check_size((seconds.max() - min(0.0, seconds.min())) / step, MOST_SAMPLES, f"The last sample of '{table.path}'")
     frames = np.rint((seconds - min(0.0, seconds.min())) / step)
     off = np.abs((seconds - min(0.0, seconds.min())) / step - frames)
     table.refuse(
@@ -232,7 +234,7 @@ def _without_duplicates(
     table: _Table, rows: npt.NDArray[np.int64], frames: npt.NDArray[np.int64], columns: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Rows that say the same twice are taken once; such that contradict each other are refused."""
-    keys = rows * (int(frames.max()) + 1) + frames
+    keys = rows * (int(frames.max() - frames.min()) + 1) + frames - frames.min()
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     original = first[inverse.reshape(-1)]
     repeats = original != np.arange(len(keys))
@@ -241,7 +243,7 @@ def _without_duplicates(
     same = ((columns == columns[original]) | (np.isnan(columns) & np.isnan(columns[original]))).all(axis=1)
     if not same.all():
         bad = int(np.flatnonzero(~same)[0])
-        here, there = (int(table.frame.index[i]) + FIRST_ROW for i in (bad, original[bad]))
+        here, there = (int(table.frame.index[i]) for i in (bad, original[bad]))
         raise AnlageError(
             f"'{table.path}': rows {there} and {here} tell different values of the same track in frame {frames[bad]}; "
             "keep one of them."
@@ -287,7 +289,7 @@ def _nuclei(
     if table.nucleus is None:
         return None
     nuclei = np.zeros(shape, dtype=np.int64)
-    nuclei[rows, at] = np.nan_to_num(table.numbers(table.nucleus)).astype(np.int64)
+    nuclei[rows, at] = table.whole(table.nucleus, empty=0, least=None)
     return nuclei
 
 
@@ -298,10 +300,12 @@ def _wide(table: _Table, interval_s: float | None) -> Signals:
     headings = list(dict.fromkeys(name for name, _, _ in cells))
     names, units = table.named(headings)
     low, high = min(f for _, f, _ in cells), max(f for _, f, _ in cells) + 1
+    check_size(high - 1, MOST_SAMPLES, f"The last frame of '{table.path}'")
+    check_dense(len(table.frame), len(names), high - low, table.frame.size, f"The table '{table.path}'")
     values = np.full((len(table.frame), len(names), high - low), np.nan)
     for heading, frame, name in cells:
         values[:, headings.index(heading), frame - low] = table.numbers(name)
-    ids = None if table.track is None else table.whole(table.track)
+    ids = None if table.track is None else table.whole(table.track, least=None)
     if ids is not None and len(np.unique(ids)) < len(ids):
         repeated = np.isin(np.arange(len(ids)), np.unique(ids, return_index=True)[1], invert=True)
         table.refuse(table.track, repeated, "has a row already")

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, check_size, naming, whole_number
 from anlage.io.atomic import replacing
 from anlage.io.npy import read_npy
 from anlage.io.signal_tables import read_signal_table, write_signal_table
-from anlage.signals import UNSCORED, Signals
+from anlage.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
 __all__ = ["SUFFIXES", "is_signals", "open_signals", "write_signals"]
 
@@ -25,6 +26,7 @@ _CLASS, _TIME = "class", "time_of_interest"
 _PLACES = {"POSITION_Z": 0, "POSITION_Y": 1, "POSITION_X": 2}
 _INTERVALS = ("interval_s", "sampling_interval", "sampling_interval_s", "dt")
 _TOP_SCORE = 2
+_HIGHEST_CLASS = 1_000_000
 
 
 def is_signals(path: str | Path) -> bool:
@@ -57,12 +59,13 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
             f"There are no signals at '{path}': give a file that ends in {', '.join(SUFFIXES)}; `anlage signals` measures them."
         )
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        return read_signal_table(path, interval_s=interval_s, event=event)
-    if suffix == ".npy":
-        return _from_npy(path, interval_s, event)
-    if suffix in _HDF5:
-        return _from_hdf5(path, interval_s)
+    with naming(path):
+        if suffix in (".csv", ".tsv"):
+            return read_signal_table(path, interval_s=interval_s, event=event)
+        if suffix == ".npy":
+            return _from_npy(path, interval_s, event)
+        if suffix in _HDF5:
+            return _from_hdf5(path, interval_s)
     raise AnlageError(f"'{path.name}' is no file of signals: its name must end in {', '.join(SUFFIXES)}.")
 
 
@@ -128,6 +131,7 @@ def _of_tracks(path: Path, tracks: Sequence[Mapping[str, Any]], interval_s: floa
     if not names:
         raise AnlageError(f"The tracks in '{path}' have no column of numbers in common beside their frames.")
     low, high = min(int(f.min()) for f in frames), max(int(f.max()) for f in frames) + 1
+    check_dense(len(tracks), len(names), high - low, (len(names) + 1) * sum(map(len, frames)), f"'{path}'")
     values = np.full((len(tracks), len(names), high - low), np.nan)
     places = np.full((len(tracks), 3, high - low), np.nan)
     for i, (track, f) in enumerate(zip(tracks, frames, strict=True)):
@@ -137,17 +141,19 @@ def _of_tracks(path: Path, tracks: Sequence[Mapping[str, Any]], interval_s: floa
             if name in track:
                 places[i, axis, f - low] = np.asarray(track[name], dtype=np.float64)
     scores = np.array([_scalar(track, f"class_{event}" if event else _CLASS, UNSCORED) for track in tracks])
+    scores[np.isnan(scores)] = UNSCORED
     times = np.array([_scalar(track, f"t_{event}" if event else _TIME, np.nan) for track in tracks])
-    if not (scores == np.rint(scores)).all():
+    bad = (scores != np.rint(scores)) | (scores < UNSCORED) | (scores > _HIGHEST_CLASS)
+    if bad.any():
         raise AnlageError(
-            f"'{path}' has the class {scores[scores != np.rint(scores)][0]:g}; classes are whole numbers."
+            f"'{path}' has the class {scores[bad][0]:g}; classes are whole numbers from 0 ({UNSCORED}: none)."
         )
     times[(times < 0) | (scores != 0)] = np.nan
-    ids = np.array([_scalar(track, _TRACKS[0], i + 1) for i, track in enumerate(tracks)])
+    ids = np.array([_number(path, track, i + 1) for i, track in enumerate(tracks)], dtype=np.int64)
     unique = len(np.unique(ids)) == len(ids)
     return Signals.of(
         values, tuple(names), first_frame=low, interval_s=interval_s,
-        ids=ids.astype(np.int64) if unique else None, scores=scores.astype(np.int64), times=times, group=_groups(tracks),
+        ids=ids if unique else None, scores=scores.astype(np.int64), times=times, group=_groups(tracks),
         places=places if np.isfinite(places).any() else None,
         notes=() if unique else (f"Several tracks in {path.name} have the same number; they are counted from 1 instead.",),
     )  # fmt: skip
@@ -174,6 +180,7 @@ def _frames(path: Path, i: int, track: Mapping[str, Any]) -> npt.NDArray[np.int6
         raise AnlageError(f"Track {i} in '{path}' has frames that are no whole numbers from 0.")
     if len(np.unique(values)) < len(values):
         raise AnlageError(f"Track {i} in '{path}' has a frame twice; give each frame once.")
+    check_size(float(values.max()), MOST_SAMPLES, f"The last frame of track {i} in '{path}'")
     found: npt.NDArray[np.int64] = values.astype(np.int64)
     return found
 
@@ -189,6 +196,21 @@ def _scalar(track: Mapping[str, Any], name: str, default: float) -> float:
         value = track.get("t0")
     array = np.asarray(default if value is None else value).reshape(-1)
     return float(array[0]) if len(array) and array.dtype.kind in "biuf" else float(default)
+
+
+def _number(path: Path, track: Mapping[str, Any], default: int) -> int:
+    """The number of a track, exactly."""
+    array = np.asarray(track.get(_TRACKS[0], default)).reshape(-1)
+    if not len(array) or array.dtype.kind not in "biuf":
+        return default
+    value = array[0].item()
+    if value != value or value != int(value):
+        return default
+    if abs(value) > LARGEST_ID:
+        raise AnlageError(
+            f"'{path}' has the track {value}, which is beyond {LARGEST_ID} (2⁶³ − 1), the largest number that is kept exactly."
+        )
+    return int(value)
 
 
 def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals]) -> None:
@@ -208,6 +230,12 @@ def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals]) -> None:
         }  # fmt: skip
     with replacing(path) as temporary, temporary.open("xb") as file:
         np.save(file, tracks)  # numpy writes a pickle here, as the format wants it; only reading one can do harm
+
+
+def _is_number(group: str) -> bool:
+    """Whether a group is written as a whole number that 64 bits hold."""
+    value = whole_number(group)
+    return value is not None and abs(value) <= LARGEST_ID and str(value) == group
 
 
 def _time(signals: Signals, row: int) -> float:
@@ -276,7 +304,7 @@ def _to_hdf5(path: Path, signals: Signals) -> None:
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         file["events"] = signals.values[:, 0]
         file["scores"] = signals.scores
-        numbers = all(g.lstrip("-").isdigit() for g in signals.group)
+        numbers = all(_is_number(g) for g in signals.group.tolist())
         file["recording"] = signals.group.astype(np.int64 if numbers else "S")
         if signals.interval_s is not None:
             file.attrs["interval_s"] = signals.interval_s

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +12,11 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, shown, whole_number
 from anlage.io.atomic import replacing
+from anlage.io.named_tracks import links_of_tracks, unlinked_tracks
 from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
-
-if TYPE_CHECKING:
-    import pandas as pd
+from anlage.io.text_columns import TextColumns
 
 __all__ = ["read_table", "write_table"]
 
@@ -26,8 +25,8 @@ _OURS = (
     "id", "t", "z", "y", "x", "parent_id", "link_probability", "label", "radius_um", "probability", "state", "origin",
     *SCALE_COLUMNS,
 )  # fmt: skip
-_FIRST_ROW = 2
-"""Row of the first nucleus as a spreadsheet counts: the header is row 1."""
+_EXACT = 2**53
+"""Up to here a number of 64 bits with a point tells whole numbers apart."""
 
 
 def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArray[np.int64]]:
@@ -35,6 +34,7 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
 
     Also read are ``parent_id``, ``link_probability`` (of the link to the parent), ``label``, ``radius_um``,
     ``probability``, ``state`` and ``origin``; further columns become properties. Rows with a probability and no state are proposals of a network.
+    Without ``parent_id``, successive rows of one ``track_id`` are linked, and a note says so.
 
     Parameters
     ----------
@@ -53,27 +53,30 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
     AnlageError
         If a column is missing, or a value is no number: with the row and the value.
     """
-    frame = _frame(path)
-    rows = frame.index.to_numpy(dtype=np.int64) + _FIRST_ROW
+    table = _Table(path)
+    frame = table.frame
     if "z" not in frame and n_planes > 1:
-        raise AnlageError(f"'{path}' has no column z, but the image has {n_planes} planes; add the column.")
-    columns = _Columns(frame, rows, path)
-    ids = columns.whole("id")
-    positions = np.column_stack([columns.number(a) if a in frame else np.zeros(len(frame)) for a in "tzyx"])
-    probability = columns.number("probability", empty=np.nan)
-    parents = columns.whole("parent_id", empty=0)
-    certainty = columns.number("link_probability", empty=np.nan)[parents != 0]
+        raise AnlageError(
+            f"'{path}' has no column z, but the image has {n_planes} planes; add the column (or, if these planes are frames, open the "
+            "image with --axes tyx)."
+        )
+    rows = frame.index.to_numpy(dtype=np.int64)
+    ids = table.whole("id", least=None)
+    positions = table.position()
+    probability = table.share("probability")
+    links, of_links = _links_of(table, ids, positions[:, 0])
     annotations = Annotations.of(
         positions,
         ids=ids,
-        links=_parents(parents, ids),
-        link_properties={"probability": certainty} if "link_probability" in frame else {},
-        radius_um=columns.number("radius_um", empty=np.nan),
-        label=columns.whole("label", empty=0),
+        links=links,
+        link_properties=of_links,
+        radius_um=table.radius(),
+        label=table.count("label"),
         probability=probability,
-        state=columns.state(np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)),
-        origin=columns.text("origin", np.where(np.isfinite(probability), "model", HUMAN)),
-        properties={str(name): _property(frame[name]) for name in frame.columns if name not in _OURS},
+        state=table.state(np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)),
+        origin=table.text("origin", np.where(np.isfinite(probability), "model", HUMAN)),
+        properties={str(name): _further(table, str(name)) for name in frame.columns if name not in _OURS},
+        notes=tuple(table.notes),
     )
     return annotations, rows
 
@@ -133,75 +136,60 @@ def _standing(annotations: Annotations) -> dict[str, Any]:
     return columns
 
 
-def _frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            separator = max(",;\t", key=header.count)
-            file.seek(0)
-            frame = pd.read_csv(
-                file, sep=separator, dtype=str, keep_default_na=False, skip_blank_lines=False, index_col=False
-            )
-    except UnicodeDecodeError:
-        raise AnlageError(f"'{path}' is no text; save the table as CSV (UTF-8).") from None
-    except pd.errors.EmptyDataError:
-        raise AnlageError(f"'{path}' is empty; a table of nuclei needs the columns id,t,z,y,x.") from None
-    except (pd.errors.ParserError, csv.Error) as error:
-        raise AnlageError(f"'{path}' is no regular table ({str(error).strip()}).") from error
-    frame = frame.fillna("")
-    seen = next(csv.reader([header], delimiter=separator))[: len(frame.columns)]
-    if len(seen) != len(frame.columns):
-        raise AnlageError(f"'{path}' has no plain line of column names, but begins with '{header.strip()}'.")
-    frame.columns = pd.Index([_known(name) for name in seen])
-    missing = [name for name in _NEEDED if name not in frame]
-    if missing:
-        raise AnlageError(
-            f"'{path}' lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has {', '.join(seen)}, "
-            "but a table of nuclei needs id,t,z,y,x (z may be missing in 2D)."
-        )
-    if frame.columns.has_duplicates:
-        raise AnlageError(f"'{path}' has two columns of the same name among {', '.join(seen)}; rename one.")
-    return frame[(frame != "").any(axis=1)]
-
-
 def _known(name: str) -> str:
     """Our columns are found whatever their case and the spaces around them."""
     stripped = name.strip()
     return stripped.lower() if stripped.lower() in _OURS else stripped
 
 
-class _Columns:
-    """Columns of text as numbers; a value that is none is refused with its row."""
+class _Table(TextColumns):
+    """The columns of a table of nuclei, with what an absent one means."""
 
-    def __init__(self, frame: pd.DataFrame, rows: npt.NDArray[np.int64], path: Path) -> None:
-        self._frame, self._rows, self._path = frame, rows, path
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "a table of nuclei needs the columns id,t,z,y,x", known=_known, may_be_empty=True)
+        missing = [name for name in _NEEDED if name not in self.frame]
+        if missing:
+            raise AnlageError(
+                f"'{path}' lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}; it has "
+                f"{shown(', '.join(self.frame.columns), 200)}, but a table of nuclei needs id,t,z,y,x (z may be missing in 2D)."
+            )
 
-    def number(self, name: str, empty: float | None = None) -> npt.NDArray[np.float64]:
-        """A column of numbers; `empty` stands for an absent column and for empty cells (None refuses them)."""
-        import pandas as pd
+    def position(self) -> npt.NDArray[np.float64]:
+        """(N, 4) t, z, y, x; z is 0 where there is no such column."""
+        n = len(self.frame)
+        found = [self.numbers(axis) if axis in self.frame else np.zeros(n) for axis in "tzyx"]
+        for axis, values in zip("tzyx", found, strict=True):
+            self.refuse(axis, np.isnan(values), "is no number") if axis in self.frame else None
+        return np.column_stack(found)
 
-        if name not in self._frame:
-            return np.full(len(self._frame), np.nan if empty is None else empty)
-        text = self._frame[name].str.strip()
-        values = np.array(pd.to_numeric(text, errors="coerce"), dtype=np.float64)
-        blank = np.array(text.str.lower().isin(("", "nan", "na", "none", "null")), dtype=bool)
-        if empty is not None:
-            values[blank] = empty
-        bad = ~np.isfinite(values) if empty is None else ~np.isfinite(values) & ~blank
-        self._refuse(name, bad, "is no number")
+    def share(self, name: str) -> npt.NDArray[np.float64]:
+        """A column of probabilities; NaN where it says nothing, and where there is none."""
+        if name not in self.frame:
+            return np.full(len(self.frame), np.nan)
+        return self.numbers(name, known=PROBABILITIES)
+
+    def count(self, name: str) -> npt.NDArray[np.int64]:
+        """A column of whole numbers; 0 where it says nothing, and where there is none."""
+        if name not in self.frame:
+            return np.zeros(len(self.frame), dtype=np.int64)
+        return self.whole(name, empty=0, least=None)
+
+    def radius(self) -> npt.NDArray[np.float64]:
+        """Radii in µm; 0 and -1 are what many programs write where nothing was measured."""
+        if "radius_um" not in self.frame:
+            return np.full(len(self.frame), np.nan)
+        values = self.numbers("radius_um")
+        unknown = np.isin(values, (0, -1))
+        if unknown.any():
+            self.notes.append(f"{int(unknown.sum())} radii of 0 or -1 in '{self.path.name}' were taken for unknown.")
+        values[unknown] = np.nan
+        self.refuse("radius_um", RADII_UM.outside(values), str(RADII_UM))
         return values
 
-    def whole(self, name: str, empty: int | None = None) -> npt.NDArray[np.int64]:
-        values = self.number(name, None if empty is None else float(empty))
-        self._refuse(name, values != np.rint(values), "is no whole number")
-        return values.astype(np.int64)
-
     def text(self, name: str, default: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
-        if name not in self._frame:
+        if name not in self.frame:
             return default
-        found = np.array(self._frame[name].str.strip(), dtype=np.str_)
+        found = np.array(self.frame[name].str.strip(), dtype=np.str_)
         return np.where(found == "", default, found)
 
     def state(self, default: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -209,32 +197,48 @@ class _Columns:
         numbers = {str(state.value): state.value for state in State}
         words = np.char.lower(self.text("state", np.full(len(default), "")))
         known = {**names, **numbers}
-        self._refuse(
+        self.refuse(
             "state", np.array([bool(w) and w not in known for w in words], dtype=bool), f"is none of {', '.join(names)}"
         )
         return np.array([known.get(str(w), int(d)) for w, d in zip(words, default, strict=True)], dtype=np.int64)
 
-    def _refuse(self, name: str, bad: npt.NDArray[np.bool_], why: str) -> None:
-        if bad.any():
-            first = int(np.flatnonzero(bad)[0])
-            value = self._frame[name].iloc[first]
-            more = f" ({int(bad.sum()) - 1} more rows like it)" if bad.sum() > 1 else ""
-            raise AnlageError(f"'{self._path}': row {self._rows[first]} has '{value}' for {name}, which {why}{more}.")
+    def further(self, name: Any) -> npt.NDArray[Any]:
+        """Whole numbers, numbers or text, whichever fits all cells; an empty cell makes a column of numbers a NaN there."""
+        import pandas as pd
+
+        column = self.frame[name]
+        text = column.str.strip()
+        blank = np.array(text.str.lower().isin(("", "nan")), dtype=bool)
+        whole = [whole_number(cell) for cell in text] if len(text) else [None]
+        if all(value is not None and abs(value) <= LARGEST_ID for value in whole):
+            return np.array(whole, dtype=np.int64)
+        values = np.array(pd.to_numeric(text.where(~blank, "nan"), errors="coerce"), dtype=np.float64)
+        changed = any(value is not None and abs(value) > _EXACT for value in whole)
+        if len(values) and not changed and (np.isfinite(values) | blank).all():
+            return values
+        return np.array(column, dtype=np.str_)
+
+
+def _further(table: _Table, name: str) -> npt.NDArray[Any]:
+    return table.share(name) if name == "division_probability" else table.further(name)
+
+
+def _links_of(
+    table: _Table, ids: npt.NDArray[np.int64], frames: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[Any]]]:
+    """Links (M, 2) by id and their columns, from parent_id or, without it, from the tracks that are named."""
+    if "parent_id" not in table.frame:
+        links, notes = links_of_tracks(table, ids, frames)
+        table.notes += notes
+        return links, {}
+    parents = table.count("parent_id").clip(min=0)  # other programs write -1 for none
+    if not parents.any():
+        table.notes += unlinked_tracks(table)
+    certainty = table.share("link_probability")[parents != 0]
+    return _parents(parents, ids), {"probability": certainty} if "link_probability" in table.frame else {}
 
 
 def _parents(parents: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     has = parents != 0
     links: npt.NDArray[np.int64] = np.column_stack([parents[has], ids[has]])
     return links
-
-
-def _property(column: pd.Series[str]) -> npt.NDArray[Any]:
-    """Whole numbers, numbers or text, whichever fits all cells; an empty cell makes a column of numbers a NaN there."""
-    import pandas as pd
-
-    text = column.str.strip()
-    values = np.array(pd.to_numeric(text.where(text != "", "nan"), errors="coerce"), dtype=np.float64)
-    if (np.isfinite(values) | np.array(text.str.lower().isin(("", "nan")), dtype=bool)).all() and len(values):
-        is_whole = np.isfinite(values).all() and (values == np.rint(values)).all() and (np.abs(values) < 2**53).all()
-        return values.astype(np.int64) if is_whole else values
-    return np.array(column, dtype=np.str_)

@@ -54,8 +54,8 @@ def imagej_scale(metadata: Mapping[str, Any], resolution: Sequence[Any], n_plane
     spacing, spacing_from = _spacing(um(depth, unit_z), um(y, unit_y), um(x, unit_x), n_planes, source)
     interval_s = seconds(metadata.get("finterval"), str(metadata.get("tunit", "s")))
     fps = metadata.get("fps")
-    if interval_s is None and fps:
-        interval_s = 1 / float(fps)
+    if interval_s is None and isinstance(fps, int | float) and fps > 0:
+        interval_s = seconds(1 / fps, "s")
     return Scale(spacing, interval_s, (), spacing_from, "the ImageJ metadata" if interval_s else "")
 
 
@@ -87,7 +87,7 @@ def _mean_interval(planes: Sequence[Mapping[str, Any]]) -> float | None:
         return None
     first, last = min(times), max(times)
     mean = (times[last] - times[first]) / (last - first)
-    return mean if mean > 0 else None
+    return seconds(mean, "s") if mean > 0 else None
 
 
 def _list(value: Any) -> list[Any]:

@@ -14,11 +14,15 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID, border, shown, whole_number
 from anlage.io.atomic import replacing
+from anlage.io.foreign_graphs import without_zero
 from anlage.io.units import seconds, um
 
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
 
+_EXACT = 2**53
+"""From here on a number with a point does not tell whole numbers apart."""
 RADIUS_UM = 3.5
 """TrackMate wants a radius of each spot; this is written where none is known."""
 _RADIUS_PIXELS = 4.0
@@ -30,6 +34,7 @@ _SPOT = {
     "VISIBILITY": ("Visibility", "NONE", "true"),
 }  # fmt: skip
 _EDGE = {"SPOT_SOURCE_ID": ("Source spot ID", "NONE", "true"), "SPOT_TARGET_ID": ("Target spot ID", "NONE", "true")}
+_ENDS = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")
 _OURS = ("probability", "label", "state")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 
@@ -79,7 +84,7 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
     path
         The XML that TrackMate saves (not the simple one of "export tracks").
     spacing
-        Voxel size in µm, needed where the file gives positions in a unit of length but no size of pixels.
+        Voxel size in µm of the image. Where positions are in a unit of length it decides, if it is another than the file's size of pixels.
 
     Raises
     ------
@@ -91,29 +96,30 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
     steps, unit = _steps(found, spacing, place)
     edges = [e for e, track in zip(found.edges, found.track_of_edge, strict=True) if _is_shown(track, found)]
     spots = _visible(found, edges)
-    ids = _numbers(spots, "ID", place).astype(np.int64)
+    ids = _whole(spots, "ID", place)
     frame = _numbers(spots, "FRAME", place)
     z, y, x = (
         _numbers(spots, f"POSITION_{a}", place, 0.0 if a == "Z" else None) / s
         for a, s in zip("ZYX", steps, strict=True)
     )
-    edges = [e for e in edges if {"SPOT_SOURCE_ID", "SPOT_TARGET_ID"} <= e.keys()]
-    ends = [_numbers(edges, name, place).astype(np.int64) for name in ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")]
-    links = _forward(np.column_stack(ends), ids, frame)
-    spare = int(ids.max(initial=0)) + 1  # TrackMate counts from 0
+    whole = [e for e in edges if all(_is_id(e.get(end)) for end in _ENDS)]
+    lost = len(edges) - len(whole)
+    links = np.column_stack([_whole(whole, end, place) for end in _ENDS])
+    ids, links = without_zero(ids, _forward(links, ids, frame))  # TrackMate counts from 0
     probability = _numbers(spots, "probability", place, np.nan)
     state, known = _numbers(spots, "state", place, np.nan), np.isfinite(probability)
     return Annotations.of(
         np.column_stack([frame, z, y, x]),
-        ids=np.where(ids == 0, spare, ids),
-        links=np.where(links == 0, spare, links),
+        ids=ids,
+        links=links,
         radius_um=np.nan if unit is None else _numbers(spots, "RADIUS", place, np.nan) * unit,
-        label=_numbers(spots, "label", place, 0.0),
+        label=_whole(spots, "label", place, 0),
         probability=probability,
         state=np.where(np.isfinite(state), state, np.where(known, State.PROPOSED, State.ACCEPTED)),
         origin=np.where(known, "model", HUMAN),
         properties=_properties(spots),
-        link_properties=_further(edges, {*_EDGE}),
+        link_properties=_further(whole, {*_EDGE}),
+        notes=(f"{lost} edges of '{place.name}' without the ids of two spots were left out.",) if lost else (),
     )
 
 
@@ -195,7 +201,7 @@ def _parse(path: Path) -> _Found:
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as file, border(f"The XML '{path}'"):
             parser.ParseFile(file)
     except expat.ExpatError as error:
         raise AnlageError(f"'{path}' is no whole XML ({error}); save or copy it again.") from error
@@ -210,9 +216,8 @@ def _is_shown(track: str, found: _Found) -> bool:
 
 def _visible(found: _Found, edges: list[dict[str, str]]) -> list[dict[str, str]]:
     """Spots that are neither hidden (unless we did, because they are rejected) nor on hidden tracks."""
-    ends = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")
-    on_shown = {edge.get(end) for edge in edges for end in ends}
-    on_any = {edge.get(end) for edge in found.edges for end in ends}
+    on_shown = {edge.get(end) for edge in edges for end in _ENDS}
+    on_any = {edge.get(end) for edge in found.edges for end in _ENDS}
     return [
         spot
         for spot in found.spots
@@ -224,16 +229,9 @@ def _visible(found: _Found, edges: list[dict[str, str]]) -> list[dict[str, str]]
 def _steps(found: _Found, spacing: Spacing | None, path: Path) -> tuple[tuple[float, float, float], float | None]:
     """Voxel size (z, y, x) in the unit of the positions, and this unit in µm; None where it is the pixel."""
     unit = um(1.0, (found.model or {}).get("spatialunits"))
-    sizes = []
-    for name in ("voxeldepth", "pixelheight", "pixelwidth"):
-        try:
-            size = float(found.image.get(name, "nan"))
-        except ValueError:
-            size = float("nan")
-        sizes.append(size if size > 0 else float("nan"))
-    z, y, x = sizes
-    if y > 0 and x > 0:
-        return (z if z > 0 else x, y, x), unit
+    own = _own_steps(found)
+    if own is not None and (unit is None or spacing is None or np.allclose(own, spacing.um / unit, rtol=0.01)):
+        return own, unit
     if unit is None:
         return (1.0, 1.0, 1.0), None
     if spacing is None:
@@ -242,6 +240,12 @@ def _steps(found: _Found, spacing: Spacing | None, path: Path) -> tuple[tuple[fl
         )
     z, y, x = (length / unit for length in spacing.zyx)
     return (z, y, x), unit
+
+
+def _own_steps(found: _Found) -> tuple[float, float, float] | None:
+    """The size of pixels (z, y, x) in the unit of the positions that a file states; None where it states none."""
+    z, y, x = (um(found.image.get(name), "µm") for name in ("voxeldepth", "pixelheight", "pixelwidth"))
+    return (z or x, y, x) if y and x else None
 
 
 def _numbers(
@@ -254,13 +258,37 @@ def _numbers(
         try:
             values[i] = absent if text is None and absent is not None else float(text or "")
         except ValueError:
-            who = f"spot {element['ID']}" if "ID" in element else f"{'spot' if name == 'ID' else 'edge'} {i + 1}"
-            what = f"has no {name}" if text is None else f"has '{text}' for {name}, which is no number"
-            raise AnlageError(f"'{path}': {who} {what}.") from None
+            raise _no_value(element, i, name, "is no number", path) from None
     return values
 
 
-def _properties(spots: list[dict[str, str]]) -> dict[str, npt.NDArray[np.float64]]:
+def _whole(elements: list[dict[str, str]], name: str, path: Path, absent: int | None = None) -> npt.NDArray[np.int64]:
+    """An attribute of all elements as whole numbers, exactly; `absent` stands where it is missing (None refuses that)."""
+    values = np.empty(len(elements), dtype=np.int64)
+    for i, element in enumerate(elements):
+        text = element.get(name)
+        value = absent if text is None else whole_number(text.strip())
+        if value is None:
+            raise _no_value(element, i, name, "is no whole number", path)
+        if abs(value) > LARGEST_ID:
+            raise _no_value(
+                element, i, name, f"is beyond {LARGEST_ID} (2⁶³ − 1), the largest number that is kept", path
+            )
+        values[i] = value
+    return values
+
+
+def _no_value(element: dict[str, str], i: int, name: str, why: str, path: Path) -> AnlageError:
+    who = f"spot {shown(element['ID'])}" if "ID" in element else f"{'spot' if name == 'ID' else 'edge'} {i + 1}"
+    what = f"has '{shown(element[name])}' for {name}, which {why}" if name in element else f"has no {name}"
+    return AnlageError(f"'{path}': {who} {what}.")
+
+
+def _is_id(text: str | None) -> bool:
+    return text is not None and whole_number(text.strip()) is not None
+
+
+def _properties(spots: list[dict[str, str]]) -> dict[str, npt.NDArray[Any]]:
     """What else is known of spots; a quality of 1 all over, as `write_trackmate` has it, says nothing."""
     columns = _further(spots, {*_SPOT, "ID", "name", *_OURS} - {"QUALITY"})
     if "QUALITY" in columns and (columns["QUALITY"] == 1).all():
@@ -268,14 +296,19 @@ def _properties(spots: list[dict[str, str]]) -> dict[str, npt.NDArray[np.float64
     return columns
 
 
-def _further(elements: list[dict[str, str]], known: set[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """Other attributes that are numbers wherever they stand."""
-    columns = {}
+def _further(elements: list[dict[str, str]], known: set[str]) -> dict[str, npt.NDArray[Any]]:
+    """Other attributes that are numbers wherever they stand; whole numbers of more than 53 bits as such."""
+    columns: dict[str, npt.NDArray[Any]] = {}
     for name in sorted({name for element in elements for name in element} - known):
+        texts = [element.get(name, "nan") for element in elements]
         try:
-            columns[name] = np.array([float(element.get(name, "nan")) for element in elements])
+            columns[name] = np.array([float(text) for text in texts])
         except ValueError:
             continue
+        if (np.abs(columns[name]) >= _EXACT).any():
+            whole = [whole_number(text) for text in texts]
+            if all(value is not None and abs(value) <= LARGEST_ID for value in whole):
+                columns[name] = np.array(whole, dtype=np.int64)
     return columns
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import math
 import re
 import unicodedata
+
+from anlage.foreign import INTERVALS_S, VOXEL_EDGES_UM, Range
 
 __all__ = ["seconds", "um"]
 
@@ -38,16 +39,16 @@ _TIMES_S = {
 
 
 def um(value: float | str | None, unit: str | None) -> float | None:
-    """A length in µm; None where the value is no positive number or the unit is none of length ("pixel")."""
-    return _converted(value, unit, _LENGTHS_UM)
+    """A length in µm; None where the value is no plausible number or the unit is none of length ("pixel")."""
+    return _converted(value, unit, _LENGTHS_UM, VOXEL_EDGES_UM)
 
 
 def seconds(value: float | str | None, unit: str | None) -> float | None:
-    """A time in seconds; None where the value is no positive number or the unit is none of time ("frame")."""
-    return _converted(value, unit, _TIMES_S)
+    """A time in seconds; None where the value is no plausible number or the unit is none of time ("frame")."""
+    return _converted(value, unit, _TIMES_S, INTERVALS_S)
 
 
-def _converted(value: float | str | None, unit: str | None, factors: dict[str, float]) -> float | None:
+def _converted(value: float | str | None, unit: str | None, factors: dict[str, float], known: Range) -> float | None:
     if value is None or unit is None:
         return None
     name = _plain(unit)
@@ -55,11 +56,12 @@ def _converted(value: float | str | None, unit: str | None, factors: dict[str, f
     factor = factors.get(name) or factors.get(name.removesuffix("s"))
     try:
         number = float(value)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         return None
-    if factor is None or not math.isfinite(number) or number == 0:
+    if factor is None:
         return None
-    return abs(number) * factor
+    size = abs(number) * factor
+    return size if known.holds(size) else None
 
 
 def _plain(unit: str) -> str:

@@ -89,7 +89,7 @@ def test_voxel_sizes_that_disagree_are_told(tmp_path):
     b = geff(tmp_path / "b.geff", [(0, 2, 10, 10)], SPACING)
     report = evaluate(a, b)
     assert report.spacing_um_zyx == SPACING.zyx
-    assert "The result says that a voxel is 1 × 1 × 1 µm (z, y, x), but 2 × 0.5 × 0.5 µm" in report.notes[0]
+    assert "says a voxel size of 1 × 1 × 1 µm (z, y, x), but 2 × 0.5 × 0.5 µm" in report.notes[0]
 
 
 def test_a_result_in_micrometres_is_read_with_the_truths_voxel_size(tmp_path):

@@ -246,12 +246,15 @@ class TestTrackMate:
         with pytest.raises(AnlageError, match=match):
             open_annotations(self.save(tmp_path, text))
 
-    def test_a_merge_is_told_with_its_ids(self, tmp_path):
+    def test_a_merge_keeps_one_parent_and_is_told(self, tmp_path):
         spots = SPOT.format(1, 0, 3, 1) + SPOT.format(2, 0, 9, 1) + SPOT.format(3, 1, 5, 1)
         edges = "".join(f'<Edge SPOT_SOURCE_ID="{i}" SPOT_TARGET_ID="3" />' for i in (1, 2))
         path = self.save(tmp_path, trackmate(spots, f'<AllTracks><Track TRACK_ID="0">{edges}</Track></AllTracks>'))
-        with pytest.raises(AnlageError, match=r"id 3.*2 parents, \[1, 2\]"):
-            open_annotations(path)
+        nuclei = open_annotations(path)
+        assert nuclei.links.tolist() == [[1, 3]]  # the nearest
+        assert nuclei.notes == (
+            "1 link of 'a.xml' was left out: 1 from a second parent, of which the nearest was kept (2 → 3).",
+        )
 
     def test_geff_reads_what_we_write(self, tmp_path):
         from geff.convert import from_trackmate_xml_to_geff
@@ -295,8 +298,9 @@ class TestAut:
             ('{"version": "v9"}', "'v9'"),
             ("[1]", "but of None"),
             ('{"version": "v2", "positions": [{"time_point": 0}]}', "not laid out"),
-            ('{"version": "v2", "positions": [{"time_point": 0, "coords_xyz_px": [[1, 2]]}]}', "not three numbers"),
-            ('{"version": "v2", "positions": [], "tracks": [{"time_point_start": 0, "coords_xyz_px": [[1, 2, 3]]}]}', "no position is"),
+            ('{"version": "v2", "positions": [{"time_point": 0, "coords_xyz_px": [[1, 2]]}]}', "not laid out.*coords_xyz_px"),
+            ('{"version": "v2", "positions": [{"time_point": 0, "coords_xyz_px": [["1e400", 2, 3]]}]}', "not laid out"),
+            ('{"version": "v2", "positions": [{"time_point": 1e12, "coords_xyz_px": [[1, 2, 3]]}]}', "not laid out"),
         ],
     )  # fmt: skip
     def test_what_is_wrong_is_told(self, text, match, tmp_path):

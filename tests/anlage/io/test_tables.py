@@ -85,7 +85,7 @@ def test_rows_with_a_probability_are_proposals(tmp_path: Path) -> None:
         ("id,t,x\n1,0,2\n", r"lacks the column y; it has id, t, x"),
         ("id,t,z,y,x,x\n1,0,2,2,2,2\n", r"two columns of the same name"),
         ("id,t,z,y,x,T\n1,0,2,2,2,2\n", r"two columns of the same name"),
-        ("id,t,y,x\n1,0,2,2\n2,0,2,2,7,8\n", r"is no regular table"),
+        ("id,t,y,x\n1,0,2,2\n2,0,2,2,7,8\n", r"row 3 has 6 cells, but there are 4 columns; are these decimal commas\?"),
         ("", r"is empty; a table of nuclei needs the columns id,t,z,y,x"),
         (GOOD.replace("parent_id", "state").replace(",1\n", ",maybe\n"), r"row 3 has 'maybe' for state, which is none of"),
     ],

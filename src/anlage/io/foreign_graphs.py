@@ -1,0 +1,96 @@
+"""Ids and links of other programs' graphs, brought to what holds here: one parent, two daughters, forward in time.
+
+One bad edge does not refuse a whole film: it is left out, and a note says which and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations
+from anlage.foreign import LARGEST_ID
+
+__all__ = ["with_sound_links", "without_zero"]
+
+_MANY = 10
+"""From so many links on, most of them bad, it is not single edges that are wrong."""
+
+Rows = npt.NDArray[np.int64]
+
+
+def without_zero(ids: Rows, links: Rows) -> tuple[Rows, Rows]:
+    """Ids and links without 0, which other programs give to nuclei: it becomes the number after the largest, or a free one."""
+    if not (ids == 0).any():
+        return ids, links
+    largest = int(ids.max())
+    spare = largest + 1 if largest < LARGEST_ID else _free_below(ids)
+    return np.where(ids == 0, spare, ids), np.where(links == 0, spare, links)
+
+
+def with_sound_links(nuclei: Annotations, name: str) -> Annotations:
+    """The nuclei with the links that can be kept; a note counts the others by reason, with the first of each.
+
+    Of several parents the nearest is kept, of several daughters the two nearest.
+
+    Parameters
+    ----------
+    nuclei
+        As they were read.
+    name
+        Of the file, for the note.
+    """
+    if not len(nuclei.links) or len(np.unique(nuclei.ids)) < len(nuclei.ids):
+        return nuclei  # ids that stand twice are refused with their rows
+    kept = np.ones(len(nuclei.links), dtype=bool)
+    said = list[str]()
+    for bad, why in _faults(nuclei, kept):
+        if bad.any():
+            a, b = nuclei.links[int(np.flatnonzero(bad)[0])]
+            more = ", among others" if bad.sum() > 1 else ""
+            said.append(f"{int(bad.sum())} {why} ({a} → {b}{more})")
+            kept &= ~bad
+    lost = int((~kept).sum())
+    if not lost or (lost >= _MANY and 2 * lost > len(kept)):
+        return nuclei  # a graph that is mostly wrong was misread, which the check of contradictions says
+    note = f"{lost} link{'s' * (lost > 1)} of '{name}' {'were' if lost > 1 else 'was'} left out: {'; '.join(said)}."
+    columns = {column: values[kept] for column, values in nuclei.link_properties.items()}
+    return replace(nuclei.linked(nuclei.links[kept], columns), notes=(*nuclei.notes, note))
+
+
+def _faults(nuclei: Annotations, kept: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:
+    """Links that cannot be kept, with why; `kept` is what those before left."""
+    order = np.argsort(nuclei.ids, kind="stable")
+    place = np.minimum(np.searchsorted(nuclei.ids, nuclei.links, sorter=order), max(0, len(order) - 1))
+    rows = order[place] if len(order) else np.zeros_like(place)
+    missing = (nuclei.ids[rows] != nuclei.links).any(axis=1) if len(order) else np.ones(len(kept), dtype=bool)
+    yield missing, "to a nucleus that is not there"
+    if not len(order):
+        return
+    earlier, later = nuclei.positions[rows[:, 0]], nuclei.positions[rows[:, 1]]
+    yield kept & ~(later[:, 0] > earlier[:, 0]), "not forward in time"
+    _, first = np.unique(nuclei.links, axis=0, return_index=True)
+    yield kept & np.isin(np.arange(len(kept)), first, invert=True), "stated twice"
+    far = ((later[:, 1:] - earlier[:, 1:]) ** 2).sum(axis=1)
+    yield kept & (_rank(nuclei.links[:, 1], far, kept) >= 1), "from a second parent, of which the nearest was kept"
+    yield kept & (_rank(nuclei.links[:, 0], far, kept) >= 2), "to a third daughter, of which the two nearest were kept"
+
+
+def _rank(keys: Rows, far: npt.NDArray[np.float64], kept: npt.NDArray[np.bool_]) -> Rows:
+    """The place of each kept link among those of the same key, the nearest first."""
+    order = np.lexsort((far, keys, ~kept))
+    ordered = keys[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    rank = np.arange(len(keys)) - np.repeat(starts, np.diff(np.append(starts, len(keys))))
+    ranks = np.zeros(len(keys), dtype=np.int64)
+    ranks[order] = rank
+    return ranks
+
+
+def _free_below(ids: Rows) -> int:
+    """The largest number that no nucleus has."""
+    taken = set(ids.tolist())
+    return next(number for number in range(LARGEST_ID, 0, -1) if number not in taken)
