@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.cuboid import Cuboid, detect_cuboid
+from anlage.cuboid import Cuboid, detect_cuboid, examine_cuboid
+from anlage.cuboid.doubts import Doubt
+from anlage.cuboid.extent import Extents, measure_extents
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
@@ -339,3 +341,293 @@ def test_every_nucleus_lies_in_exactly_one_core_inside_its_box_inside_the_image(
         inside = at[c.core.contains(rounded)]
         assert c.frames == tuple(np.unique(inside[:, 0]).astype(int))
         assert (c.core.t[0], c.core.t[1] - 1) == (c.frames[0], c.frames[-1])
+
+
+# --- the size of a nucleus, from whatever tells it
+
+
+class Watched:
+    """An image that remembers which part of it was read."""
+
+    def __init__(self, pixels: npt.NDArray[np.float32]) -> None:
+        self.pixels, self.shape, self.dtype = pixels, pixels.shape, pixels.dtype
+        self.read: list[tuple[slice, ...]] = []
+
+    def __getitem__(self, index: tuple[slice, ...]) -> npt.NDArray[np.float32]:
+        self.read.append(index)
+        return self.pixels[index]
+
+
+def extents(annotations: Annotations, image: TimeLapse | None = None, **about: object) -> Extents:
+    about = {"spacing": SPACING, "shape": None, **about}
+    return measure_extents(annotations, image, **about)  # type: ignore[arg-type]
+
+
+def test_a_lone_nucleus_that_nothing_tells_the_size_of_has_a_radius_of_four_voxels_in_the_plane() -> None:
+    assert extents(Annotations.of([[0, 20, 100, 100]])).diameter_um == 8 * 0.5
+    assert extents(Annotations.of([[0, 20, 100, 100]]), spacing=Spacing(1, 0.5, 0.25)).diameter_um == 8 * 0.25
+
+
+def test_two_nuclei_at_one_place_tell_no_size() -> None:
+    assert extents(Annotations.of([[0, 20, 100, 100], [0, 20, 100, 100]])).diameter_um == 8 * 0.5
+
+
+def test_known_radii_tell_the_size_and_unknown_ones_do_not_count() -> None:
+    nuclei = Annotations.of([[0, 20, y, 100] for y in (50, 60, 90)], radius_um=[3.0, np.nan, 5.0])
+    assert extents(nuclei).diameter_um == 2 * 4.0
+
+
+def test_frames_with_a_single_nucleus_say_nothing_of_distances() -> None:
+    positions = [[0, 20, 100, 100], [0, 20, 100, 120], [1, 20, 10, 10], [2, 20, 390, 390]]
+    assert extents(Annotations.of(positions)).diameter_um == pytest.approx(20 * 0.5)
+
+
+def test_painted_voxels_tell_the_size_in_space_and_in_the_plane() -> None:
+    block = {1: Box((0, 1), (4, 8), (20, 36), (20, 36))}
+    volume = 4 * 16 * 16 * np.prod(SPACING.zyx)
+    assert extents(labelled(block)).diameter_um == pytest.approx((6 * volume / np.pi) ** (1 / 3))
+    flat = labelled({1: Box((0, 1), (0, 1), (20, 36), (20, 36))}, shape=(1, 1, 100, 100))
+    assert extents(flat).diameter_um == pytest.approx(np.sqrt(4 * 16 * 16 * 0.25 / np.pi))
+
+
+def test_radii_that_are_known_go_before_paint() -> None:
+    annotations = labelled({1: Box((0, 1), (4, 8), (20, 36), (20, 36))})
+    known = Annotations.of(annotations.positions, label=[1], labels=annotations.labels, radius_um=3.0)
+    assert extents(known).diameter_um == 6.0
+
+
+def test_nuclei_beyond_the_painted_frames_are_bare_centres() -> None:
+    labels = labelled({1: Box((0, 1), (4, 8), (20, 36), (20, 36))}).labels
+    found = extents(Annotations.of([[0, 6, 28, 28], [1, 6, 50, 50]], label=[1, 1], labels=labels))
+    assert found.painted.tolist() == [True, False]
+    assert (found.low[1] == found.high[1]).all()
+
+
+def test_frames_painted_empty_have_bare_centres() -> None:
+    labels = TimeLapse.of(np.zeros((1, 20, 100, 100), np.uint16))
+    assert not extents(Annotations.of([[0, 6, 28, 28]], label=[3], labels=labels)).painted.any()
+
+
+def test_a_centre_at_the_rim_counts_as_the_voxel_at_the_wall() -> None:
+    nuclei = Annotations.of([[0, -0.4, -0.4, 199.4], [0, 19.4, 100, 100]])
+    found = extents(nuclei, shape=(1, 20, 200, 200))
+    assert found.low.tolist() == [[0, 0, 199], [19, 100, 100]]
+    beyond = extents(Annotations.of([[0, 19.6, 199.7, 5]]), shape=(1, 20, 200, 200))
+    assert beyond.low.tolist() == [[19, 199, 5]]
+    assert extents(Annotations.of([[0, 25, 250, 5]])).low.tolist() == [[25, 250, 5]]
+
+
+def test_the_image_is_read_three_distances_around_the_marks() -> None:
+    watched = Watched(balls((40, 200, 200), [[20, 100, 90], [20, 100, 110]], radius=3.0)[None])
+    nuclei = Annotations.of([[0, 20, 100, 90], [0, 20, 100, 110]])
+    found = extents(nuclei, TimeLapse.of(watched, spacing=SPACING), shape=(1, 40, 200, 200))
+    assert found.diameter_um == pytest.approx(6, rel=0.2)
+    # 20 voxels of 0.5 µm between the two: 30 µm around them, but at least 64 voxels in the plane
+    assert watched.read[0] == (slice(0, 1), slice(4, 37), slice(36, 165), slice(26, 175))
+    wider = Watched(watched.pixels)
+    nuclei = Annotations.of([[0, 20, 100, 88], [0, 20, 100, 112]])
+    extents(nuclei, TimeLapse.of(wider, spacing=SPACING), shape=(1, 40, 200, 200))
+    assert wider.read[0] == (slice(0, 1), slice(2, 39), slice(28, 173), slice(16, 185))
+
+
+def test_around_a_lone_mark_64_voxels_are_read() -> None:
+    watched = Watched(balls((40, 200, 200), [[20, 100, 100]])[None])
+    extents(Annotations.of([[0, 20, 100, 100]]), TimeLapse.of(watched, spacing=SPACING), shape=(1, 40, 200, 200))
+    assert watched.read[0] == (slice(0, 1), slice(4, 37), slice(36, 165), slice(36, 165))
+
+
+def test_the_frame_with_most_marks_is_measured() -> None:
+    watched = Watched(np.stack([balls((20, 120, 120), CENTRES)] * 2))
+    positions = [[0, *CENTRES[0]], *([1, *c] for c in CENTRES)]
+    extents(Annotations.of(positions), TimeLapse.of(watched, spacing=SPACING), shape=(2, 20, 120, 120))
+    assert [index[0] for index in watched.read] == [slice(1, 2)]
+
+
+# --- where doubt begins
+
+
+def doubts_of(counts: list[int], step: int = 1) -> list[str]:
+    """Doubts about frames that hold so many nuclei each, seen without the image."""
+    every = crowd(max(counts), (10, 100, 100), (20, 100, 100), range(0, step * len(counts), step))
+    number = np.arange(len(every)) % max(counts)
+    kept = number < np.repeat(counts, max(counts))
+    return [d.text for cuboid in found(every[kept]) for d in cuboid.doubts]
+
+
+def test_five_nuclei_are_enough_and_four_are_few() -> None:
+    assert not doubts_of([5])
+    assert doubts_of([4]) == ["only 4 nuclei are annotated, which is little to learn from"]
+
+
+def test_a_frame_is_doubted_from_three_fifths_of_its_neighbours_downwards() -> None:
+    assert doubts_of([10, 10, 6, 10, 10]) == ["frame 2 has 6 nuclei where its neighbours have 10"]
+    assert not doubts_of([10, 10, 7, 10, 10])
+
+
+def test_a_frame_is_doubted_from_three_missing_nuclei_upwards() -> None:
+    assert doubts_of([7, 7, 4, 7, 7]) == ["frame 2 has 4 nuclei where its neighbours have 7"]
+    assert not doubts_of([5, 5, 3, 5, 5])
+
+
+def test_two_frames_before_and_after_are_the_neighbours() -> None:
+    assert "frame 3 has 4 nuclei where its neighbours have 7" in doubts_of([4, 10, 10, 4, 4, 4, 4])
+
+
+def test_the_first_and_last_frame_have_neighbours_on_one_side() -> None:
+    assert doubts_of([4, 10, 10]) == ["frame 0 has 4 nuclei where its neighbours have 10"]
+    assert doubts_of([10, 10, 4]) == ["frame 2 has 4 nuclei where its neighbours have 10"]
+
+
+def test_a_doubted_frame_is_shown_in_the_middle_of_the_core() -> None:
+    (cuboid,) = found([[t, z, y, 100] for t in range(3) for z in (10, 14) for y in (100, 110, 120)][:-5])
+    (doubt,) = [d for d in cuboid.doubts if d.text.startswith("frame 2")]
+    assert doubt.position == (2, 12, 110, 100)
+
+
+def test_frames_left_out_are_named() -> None:
+    frames = crowd(11, (10, 100, 100), (20, 100, 100), range(0, 30, 2))
+    (cuboid,) = found(frames[frames[:, 0] != 14])
+    (doubt,) = cuboid.doubts
+    assert doubt.text.startswith("frames 13 to 15 have no annotated nucleus, unlike frames 12 and 16")
+    assert doubt.position is not None
+    assert doubt.position[0] == 13
+
+
+class Unreadable:
+    """An image whose pixels are never to be read."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape, self.dtype = shape, np.dtype(np.uint8)
+
+    def __getitem__(self, index: object) -> npt.NDArray[np.uint8]:
+        raise EOFError
+
+
+def test_a_crop_too_large_to_be_searched_is_not_read() -> None:
+    def look(n_columns: int) -> Cuboid:
+        whole = Box((0, 1), (0, 1), (0, 1), (0, n_columns))
+        image = TimeLapse.of(Unreadable((1, 1, 1, n_columns)), spacing=SPACING)
+        one = Annotations.of([[0, 0, 0, 5]], radius_um=RADIUS_UM)
+        return examine_cuboid(whole, whole, one, image)
+
+    assert look(16_000_001).n_nuclei == 1
+    with pytest.raises(EOFError):
+        look(16_000_000)
+
+
+def test_blobs_are_looked_for_in_twelve_frames_from_first_to_last() -> None:
+    watched = Watched(np.broadcast_to(balls((12, 40, 40), [[6, 20, 20]]), (30, 12, 40, 40)))
+    marks = Annotations.of([[t, 6, 20, 20] for t in range(30)], radius_um=RADIUS_UM)
+    detect_cuboid(marks, TimeLapse.of(watched, spacing=SPACING))
+    looked_at = sorted({index[0].start for index in watched.read})
+    assert (len(looked_at), looked_at[0], looked_at[-1]) == (12, 0, 29)
+
+
+def dimmed(strength: npt.ArrayLike, centres: npt.ArrayLike, marked: int) -> str:
+    """Doubts about an image of nuclei of different brightness, of which the first so many are marked."""
+    pixels = 100 + sum(
+        s * (balls((12, 130, 130), c, radius=4.0, seed=i) - 100)
+        for i, (s, c) in enumerate(zip(np.atleast_1d(strength), np.atleast_2d(centres), strict=True))
+    )
+    marks = Annotations.of([[0, *c] for c in np.atleast_2d(centres)[:marked]], radius_um=4.0)
+    return texts(detect_cuboid(marks, TimeLapse.of(pixels[None].astype(np.float32), spacing=SPACING)))
+
+
+SPREAD = [[6, y, x] for y in (20, 50, 80, 110) for x in (20, 50, 80, 110)]
+
+
+def test_only_blobs_as_bright_as_the_dimmer_quarter_of_the_marked_ones_are_named() -> None:
+    """Marked at the corners and elsewhere; brightness 1 to 4, the lower quartile lies near 1.75."""
+    order = [0, 3, 12, 15, 1, 2, 4, 7, 8, 11, 13, 14, 5, 6, 9, 10]
+    centres = [SPREAD[i] for i in order]
+    marked = [1, 4, 1, 4, 4, 4, 4, 4, 1, 4, 4, 4]  # a quarter of them is dim
+    assert not dimmed([*marked, 0.5, 0.5, 0.5, 0.5], centres, 12)
+    assert dimmed([*marked, 4, 0.5, 4, 0.5], centres, 12).count("a bright blob") == 2
+
+
+def test_of_many_unmarked_blobs_the_five_brightest_are_named_and_the_rest_counted() -> None:
+    order = [0, 3, 12, 15, 1, 2, 4, 5, 6, 7, 8, 9]
+    said = dimmed([1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9], [SPREAD[i] for i in order], 4)
+    assert said.count("a bright blob at") == 5
+    assert "3 more bright blobs inside the cuboid are not annotated" in said
+    assert said.splitlines()[1].startswith("a bright blob at (t, z, y, x) = (0, 6, 80, 50)")
+    assert "(0, 6, 20, 50)" not in said
+
+
+def test_a_mark_off_centre_is_still_that_nucleus() -> None:
+    """Half a diameter away it is, a whole diameter away it is not."""
+    corners = [[10, 20, 20], [10, 20, 140], [10, 140, 20], [10, 140, 140]]
+    image = TimeLapse.of(balls((20, 160, 160), [*corners, [10, 80, 80]], radius=4.0)[None], spacing=SPACING)
+
+    def said(offset: int) -> str:
+        marks = [[0, *c] for c in [*corners, [10, 80, 80 + offset]]]
+        return texts(detect_cuboid(Annotations.of(marks, radius_um=4.0), image))
+
+    assert not said(8)
+    assert "a bright blob at (t, z, y, x) = (0, 10, 80, 80)" in said(16)
+
+
+def test_blobs_under_paint_are_annotated() -> None:
+    corners = [[10, 20, 20], [10, 20, 140], [10, 140, 20], [10, 140, 140]]
+    pixels = balls((20, 160, 160), [*corners, [10, 80, 80]], radius=4.0)
+    labels = np.zeros((1, 20, 160, 160), np.uint16)
+    labels[0, 8:13, 75:86, 75:86] = 7
+    marks = Annotations.of([[0, *c] for c in corners], radius_um=4.0, labels=TimeLapse.of(labels))
+    assert "bright blob" not in texts(detect_cuboid(marks, TimeLapse.of(pixels[None], spacing=SPACING)))
+
+
+def test_one_nucleus_outside_is_said_in_the_singular() -> None:
+    cuboids = found([[0, 20, 100, 100], [0, 20, 1000, 100]])
+    assert "1 annotated nucleus lies outside the image and is left out" in texts(cuboids)
+
+
+# --- a cuboid that somebody drew
+
+
+def drawn(*corner: tuple[int, int]) -> Cuboid:
+    image = TimeLapse.of(balls((20, 120, 120), CENTRES)[None], spacing=SPACING)
+    box = Box(*corner)
+    nuclei = Annotations.of(
+        np.column_stack([np.zeros(9), CENTRES]), radius_um=RADIUS_UM, state=[State.ACCEPTED] * 8 + [State.REJECTED]
+    )
+    return examine_cuboid(box, box, nuclei, image)
+
+
+def test_a_drawn_cuboid_counts_what_it_holds() -> None:
+    assert drawn((0, 1), (0, 20), (0, 120), (0, 120)).n_nuclei == 8
+    upper = drawn((0, 1), (0, 20), (0, 50), (0, 120))
+    assert (upper.n_nuclei, upper.frames, upper.cut_walls) == (3, (0,), ())
+    assert "only 3 nuclei" in texts((upper,))
+
+
+def test_a_drawn_cuboid_without_a_nucleus_or_a_voxel_size_is_one_sentence() -> None:
+    with pytest.raises(AnlageError, match="holds no nucleus"):
+        drawn((0, 1), (0, 20), (40, 50), (40, 50))
+    box = Box((0, 1), (0, 5), (0, 9), (0, 9))
+    with pytest.raises(AnlageError, match="voxel size is unknown"):
+        examine_cuboid(box, box, Annotations.of([[0, 1, 1, 1]]), TimeLapse.of(np.zeros((1, 5, 9, 9))))
+
+
+def test_a_margin_that_is_no_number_is_one_sentence() -> None:
+    for margin in (np.inf, np.nan):
+        with pytest.raises(AnlageError, match="margin"):
+            detect_cuboid(Annotations.of([[0, 1, 1, 1]]), spacing=SPACING, margin_um=margin)
+
+
+def test_cuboids_come_in_the_order_of_their_first_frame() -> None:
+    late = crowd(6, (10, 40, 40), (8, 60, 60), range(5, 8))
+    early = crowd(6, (10, 300, 300), (8, 60, 60), range(3), seed=1)
+    assert [c.frames[0] for c in found(np.concatenate([late, early]))] == [0, 5]
+
+
+def test_what_is_few_or_lost_is_said_once() -> None:
+    cuboids = found([[0, 20, 40, 40], [0, 20, 1000, 100], [5, 20, 300, 300]])
+    assert len(cuboids) == 2
+    assert texts(cuboids).count("outside the image") == 1
+    assert texts(cuboids).count("only 2 nuclei") == 1
+
+
+@pytest.mark.parametrize("record", [Cuboid, Doubt, Extents])
+def test_findings_cannot_be_changed_afterwards(record: type) -> None:
+    assert record.__dataclass_params__.frozen
+    assert "__slots__" in vars(record)

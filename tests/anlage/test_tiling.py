@@ -79,3 +79,32 @@ def test_a_filter_in_tiles_equals_the_filter_of_the_whole():
 def test_impossible_lengths_are_refused(shape, core, halo):
     with pytest.raises(AnlageError, match="cannot be cut into tiles of core"):
         tiles(shape, core, halo)
+
+
+@pytest.mark.parametrize(
+    ("shape", "core", "halo"), [((5, 5), (1, 1, 1), (0, 0, 0)), ((5, 5, 5), (1, 1), (0, 0, 0)), ((5, 5, 5), (1, 1, 1), (0,))]
+)  # fmt: skip
+def test_every_axis_needs_its_length(shape, core, halo):
+    with pytest.raises(ValueError, match="zip"):
+        tiles(shape, core, halo)
+
+
+def test_the_smallest_lengths_are_possible():
+    (tile,) = tiles((1, 1, 1), (1, 1, 1), (0, 0, 0))
+    assert tile.read == tile.core == (slice(0, 1),) * 3
+    with pytest.raises(AnlageError, match="at multiples of"):
+        tiles((5, 5, 5), (1, 1, 1), (0, 0, 0), multiple_zyx=(0, 1, 1))
+
+
+def test_as_few_tiles_as_their_size_allows():
+    assert len(tiles((1, 1, 128), (1, 1, 64), (0, 0, 9))) == 2
+    assert len(tiles((1, 1, 129), (1, 1, 64), (0, 0, 9))) == 3
+    assert len(tiles((1, 1, 129), (1, 1, 66), (0, 0, 9), multiple_zyx=(1, 1, 4))) == 3
+    assert len(tiles((4, 8, 129), (4, 4, 129), (0, 0, 0))) == 2
+
+
+def test_tiles_are_immutable():
+    (tile,) = tiles((1, 1, 1), (1, 1, 1), (0, 0, 0))
+    with pytest.raises(AttributeError):
+        tile.read = ()
+    assert not hasattr(tile, "__dict__")
