@@ -148,7 +148,7 @@ def _groups(
 
     size = n_rows + n_columns
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (rows, n_rows + columns)), shape=(size, size))
-    _, component = connected_components(graph, directed=False)
+    _, component = connected_components(graph)
     of_edge = component[rows]
     rivals = np.bincount(of_edge, minlength=size)[of_edge] > 1
     contested = np.flatnonzero(rivals)

@@ -102,3 +102,10 @@ def test_no_points_make_no_pairs() -> None:
     for predicted, truth in (([], [[0.0, 0, 0]]), ([[0.0, 0, 0]], []), ([], [])):
         pairs, distances = match(predicted, truth, 1.0)
         assert (pairs.shape, distances.shape) == ((0, 2), (0,))
+
+
+def test_points_with_a_fourth_coordinate_and_none_at_all_make_no_pairs() -> None:
+    four = np.zeros((2, 4))
+    assert not match_in_order(four, [], 1.0).any()
+    assert match_in_order([], four, 1.0).shape == (0,)
+    assert len(match(four, [], 1.0)[0]) == len(match([], four, 1.0)[0]) == 0
