@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Frozen, Probability
 
 __all__ = [
     "Calibration",
@@ -53,9 +53,9 @@ _PLATEAU = 0.95
 class Calibration(Frozen):
     """Platt scaling: probability = sigmoid(slope · logit + intercept). The identity by default."""
 
-    slope: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    slope: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
     """Below 1 the network was too sure of itself, above 1 too timid."""
-    intercept: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    intercept: Annotated[float, Field(ge=-1e3, le=1e3)] = 0.0
     """Above 0 the network found the wanted kind less likely than it is."""
 
     def apply(self, logits: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -66,26 +66,26 @@ class Calibration(Frozen):
 class ReliabilityBin(Frozen):
     """The examples whose probability lies in one interval, and how many of them were true."""
 
-    low: float
-    high: float
-    n: int
-    mean_probability: float
-    fraction_true: float
+    low: Probability
+    high: Probability
+    n: Annotated[int, Field(ge=0)]
+    mean_probability: Probability
+    fraction_true: Probability
 
 
 class Tempering(Frozen):
     """How the probabilities of links given their competitors are scaled."""
 
-    temperature: Annotated[float, Field(gt=0, le=20)]
+    temperature: Annotated[float, Field(ge=1e-3, le=20)]
     """Logarithms of odds are divided by it before the competitors are weighed against each other: above 1, single probabilities
     claim to know more than they do, as they rest on the same evidence."""
     calibration: Calibration
     """Scaling of the probabilities that come out."""
     n: Annotated[int, Field(ge=0)] = 0
     """Links of tracks that it was fitted to."""
-    ece: float | None = None
+    ece: Probability | None = None
     """Expected calibration error of the links of tracks through films that it was not fitted to; None where there were too few."""
-    bins: tuple[ReliabilityBin, ...] = ()
+    bins: Annotated[tuple[ReliabilityBin, ...], Field(max_length=1000)] = ()
     """Their reliability diagram."""
 
 

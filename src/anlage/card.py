@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from anlage.calibration import Tempering
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.foreign import printable
+from anlage.frozen import BareName, DiameterUm, Frozen, IntervalS, Name, VoxelUm, first_problem
 from anlage.scores import Score, counted, interval_of, noun_of
+from anlage.tasks import TASKS, task_named
 from anlage.tasks.task import Baseline, Evidence
 from anlage.verdict import Verdict, judged
 
@@ -61,10 +63,10 @@ _METRICS = {
 class TrainedOn(Frozen):
     """One store of training data, as the card remembers it."""
 
-    name: str
+    name: BareName
     """Name of the store."""
-    source: str = ""
-    """The image it was cut from."""
+    source: BareName = ""
+    """Name of the image it was cut from, without its folders: a card goes to others."""
     store_hash: str = ""
     """Content hash of the store."""
     n_nuclei: Annotated[int, Field(ge=0)] = 0
@@ -77,11 +79,11 @@ class TrainedOn(Frozen):
     """Examples in it, where these are not its nuclei."""
     sparse: bool = False
     """Whether only some of the nuclei were marked."""
-    spacing_um_zyx: tuple[float, float, float] | None = None
+    spacing_um_zyx: tuple[VoxelUm, VoxelUm, VoxelUm] | None = None
     """Voxel size in µm (z, y, x)."""
-    diameter_um: Annotated[float, Field(gt=0)] | None = None
+    diameter_um: DiameterUm | None = None
     """Typical diameter of its nuclei in µm."""
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    noise: Annotated[float, Field(ge=0)] | None = None
     """Noise from voxel to voxel, as a part of the brightness range."""
 
 
@@ -90,7 +92,7 @@ class Card(Frozen):
 
     schema_version: Annotated[int, Field(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION
     """Version of this record's layout."""
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     """What people call it, for example 'centres-7f3a'."""
     task: str
     """Kind of network: nuclei, divisions, links or events."""
@@ -100,23 +102,23 @@ class Card(Frozen):
     """When training ended, ISO 8601 in UTC."""
     version: str
     """Version of anlage that trained it."""
-    channels: tuple[str, ...]
+    channels: Annotated[tuple[str, ...], Field(max_length=1024)]
     """Names of the image channels that it looks at, in order."""
-    combine: str = "separate"
+    combine: Literal["separate", "sum"] = "separate"
     """'separate': each channel is an input of its own; 'sum': their sum is the only input."""
-    spacing_um_zyx: tuple[float, float, float] | None = None
+    spacing_um_zyx: tuple[VoxelUm, VoxelUm, VoxelUm] | None = None
     """Voxel size of the training images in µm (z, y, x); None where it looks at signals, not at images."""
-    interval_s: float | None = None
+    interval_s: IntervalS | None = None
     """Time between frames of the training images in seconds; None where unknown."""
     intensity: Intensity | None = None
     """How brightness was normalised, with the values of the training images; None where it looks at signals."""
-    diameter_um: Annotated[float, Field(gt=0)] | None = None
+    diameter_um: DiameterUm | None = None
     """Typical diameter of a nucleus in the training images in µm."""
     plan: dict[str, Any]
-    """What the data decided: grid, patch, channels, network size."""
+    """What the data decided: grid, patch, channels, network size; `typed_plan` has it as the task's own record."""
     config: dict[str, Any]
-    """The task's settings."""
-    trained_on: tuple[TrainedOn, ...]
+    """The task's settings; `typed_config` has them as the task's own record."""
+    trained_on: Annotated[tuple[TrainedOn, ...], Field(max_length=100_000)]
     """The training data, store by store."""
     evidence: Evidence
     """What held-out data say of it."""
@@ -141,12 +143,50 @@ class Card(Frozen):
         # a median without a single pair is NaN, which JSON cannot hold: an absent metric says the same
         metrics = {name: value for name, value in evidence.metrics.items() if math.isfinite(value)}
         ece = evidence.ece if evidence.ece is not None and math.isfinite(evidence.ece) else None
+        if ece is not None and not 0 <= ece <= 1:
+            raise ValueError(f"an expected calibration error of {ece:g}; it lies between 0 and 1")
         return evidence.model_copy(update={"metrics": metrics, "ece": ece})
 
     @property
     def id(self) -> str:
         """Name and the beginning of the weights' hash: the origin of every nucleus that this model proposes."""
         return f"{self.name}-{self.weights_sha256[:8]}" if self.weights_sha256 else self.name
+
+    @property
+    def typed_plan(self) -> Any:
+        """The plan as its task's own record. Raises AnlageError if it does not hold."""
+        return self._typed("plan", self.plan)
+
+    @property
+    def typed_config(self) -> Any:
+        """The settings as the task's own record. Raises AnlageError if they do not hold."""
+        return self._typed("config", self.config)
+
+    def _typed(self, part: Literal["plan", "config"], values: dict[str, Any]) -> Frozen:
+        kind: type[Frozen] = getattr(task_named(self.task), part)
+        try:
+            return kind.model_validate(values)
+        except ValidationError as error:
+            raise AnlageError(
+                f"The card of the model '{self.name}' does not hold: {part}.{first_problem(error)}; it is damaged, or of another "
+                "version of anlage."
+            ) from error
+
+    def contradiction(self) -> str | None:
+        """What in the card does not go together, so that no network could be made of it and look at an image; None if all does.
+
+        Of a kind of network that this version does not know nothing can be said.
+        """
+        if self.task not in TASKS:
+            return None
+        part = "plan"
+        try:
+            plan = TASKS[self.task].plan.model_validate(self.plan)
+            part = "config"
+            config = TASKS[self.task].config.model_validate(self.config)
+        except ValidationError as error:
+            return f"{part}.{first_problem(error)}"
+        return _inputs(self, plan) or _shape(self, plan, config)
 
     @property
     def voxel_um_zyx(self) -> tuple[float, float, float]:
@@ -204,6 +244,32 @@ class Card(Frozen):
             f"Made {_plain(self.created)} with anlage {_plain(self.version)}; model `{_plain(self.id)}`. The settings are in card.json."
         )
         return "\n".join(lines) + "\n"
+
+
+def _inputs(card: Card, plan: Any) -> str | None:
+    """Whether the network sees as many inputs as the card's brightness gives."""
+    look = getattr(plan, "look", plan)
+    wanted: int | None = getattr(look, "n_channels", None)
+    if wanted is None:
+        return None
+    if card.intensity is None or card.spacing_um_zyx is None:
+        return "it looks at images, but says nothing of their brightness, or of their voxel size"
+    if card.intensity.n_inputs != wanted:
+        return f"its network looks at {wanted} inputs, but there is the brightness of {card.intensity.n_inputs}"
+    if len(card.channels) not in (card.intensity.n_inputs, len(card.intensity.channels)):
+        return f"it names {len(card.channels)} channels, but its network looks at {wanted}"
+    return None
+
+
+def _shape(card: Card, plan: Any, config: Any) -> str | None:
+    """Whether plan and settings describe one network, and the card the same."""
+    heads = {str(one.head) for one in (card, plan, config) if hasattr(one, "head")}
+    if hasattr(plan, "head") and len(heads) > 1:
+        return f"it is of several heads at once: {', '.join(sorted(heads))}"
+    levels, grid = getattr(config, "levels", None), getattr(plan, "grid", None)
+    if levels is not None and grid is not None and len(grid.strides) != levels - 1:
+        return f"its network has {levels} levels, but its grid is for {len(grid.strides) + 1}"
+    return None
 
 
 def _input(card: Card) -> list[str]:
@@ -364,7 +430,7 @@ def _duration(seconds: float) -> str:
 
 def _plain(text: str) -> str:
     """Text of a stranger's file on one line, without anything that a Markdown or HTML viewer would act upon."""
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     for sign, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("[", "\\["), ("`", "'")):
         line = line.replace(sign, shown)
     return line

@@ -1,4 +1,4 @@
-"""What strangers' files hold: names that become paths, text that is shown, numbers, sizes that become memory, and the errors of the libraries that read them.
+"""What strangers' files hold: names that become paths, text that is shown, numbers, sizes that become memory, JSON, and the errors of the libraries that read them.
 
 Every reader asks here, so that a rule is written once.
 """
@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -25,8 +27,9 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 
 __all__ = [
-    "INTERVALS_S", "LARGEST_ID", "MOST_FRAMES", "PROBABILITIES", "RADII_UM", "VOXEL_EDGES_UM", "Range", "border", "check_size",
-    "checked_name", "naming", "printable", "shown", "whole_number",
+    "INTERVALS_S", "LARGEST_ID", "LEAST_DIAMETER_UM", "MOST_DIAMETER_UM", "MOST_FRAMES", "PROBABILITIES", "RADII_UM",
+    "VOXEL_EDGES_UM", "Range", "bare_name", "border", "check_diameter", "check_size", "checked_name", "is_name", "naming", "parsed_json",
+    "printable", "read_json", "shown", "whole_number",
 ]  # fmt: skip
 
 LARGEST_ID = 2**63 - 1
@@ -34,6 +37,10 @@ LARGEST_ID = 2**63 - 1
 
 MOST_FRAMES = 1_000_000
 """Frames that a movie may have: eleven days at a frame a second. A larger number in a file is a mistake, or malice."""
+LEAST_DIAMETER_UM, MOST_DIAMETER_UM = 0.01, 10_000.0
+"""Nucleus diameters in µm: from a tenth of a bacterium to a centimetre, for images whose voxel size was never set."""
+_MOST_JSON_BYTES = 2**28
+"""Of one JSON file: the largest of ours, the metadata of a store, has some megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +125,33 @@ def checked_name(name: str, what: str) -> str:
     AnlageError
         If it is empty or too long, names another folder, or holds a separator or a control character.
     """
-    bad = (
-        not name.strip()
-        or name in (".", "..")
-        or any(separator in name for separator in "/\\")
-        or any(unicodedata.category(letter) in _INVISIBLE for letter in name)
-        or _DRIVE.match(name) is not None
-        or len(name.encode("utf-8", "replace")) > _LONGEST_NAME
-    )
-    if bad:
+    if not is_name(name):
         raise AnlageError(
             f"{what} is '{printable(_short(name))}', which cannot be the name of a file; it must be up to {_LONGEST_NAME} "
             "letters without / and \\. Do not use this file if it comes from somebody you do not know."
         )
     return name
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may become one part of a path; see `checked_name`."""
+    return (
+        bool(text.strip())
+        and text not in (".", "..")
+        and not any(separator in text for separator in "/\\")
+        and not any(unicodedata.category(letter) in _INVISIBLE for letter in text)
+        and _DRIVE.match(text) is None
+        and len(text.encode("utf-8", "replace")) <= _LONGEST_NAME
+    )
+
+
+def bare_name(path: str) -> str:
+    """A path without its folders, of whatever system; a text that is no path stays as it is.
+
+    Files that are handed on say where something came from by its name alone: folders tell of people and computers.
+    """
+    parts = [part for part in re.split(r"[/\\]", path) if part]
+    return parts[-1] if parts else path.strip("/\\")
 
 
 def printable(text: str) -> str:
@@ -189,6 +209,66 @@ def check_size(size: float, most: float, what: str) -> None:
     """
     if not size <= most:
         raise AnlageError(f"{what} is {size:,.10g}, and at most {most:,.10g} is read; check this number in the file.")
+
+
+def check_diameter(diameter_um: float, what: str = "The nucleus diameter") -> float:
+    """A nucleus diameter in µm, which is one.
+
+    Raises
+    ------
+    AnlageError
+        If it is no number, or so small or large that no nucleus has it.
+    """
+    if not LEAST_DIAMETER_UM <= diameter_um <= MOST_DIAMETER_UM:
+        raise AnlageError(
+            f"{what} is {diameter_um:g} µm, and nuclei of {LEAST_DIAMETER_UM:g} to {MOST_DIAMETER_UM:,.0f} µm are known; "
+            "check it, and the voxel size."
+        )
+    return diameter_um
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The JSON of a stranger's file; see `parsed_json`.
+
+    Raises
+    ------
+    AnlageError
+        If it is too large, or not JSON.
+    OSError
+        If the file cannot be read.
+    """
+    size = path.stat().st_size
+    if size > _MOST_JSON_BYTES:
+        raise AnlageError(
+            f"{what} cannot be read: it has {size / 2**20:,.0f} MiB, and at most {_MOST_JSON_BYTES // 2**20} are read; it is "
+            "damaged, or not what its name says."
+        )
+    return parsed_json(path.read_bytes(), what)
+
+
+def parsed_json(content: bytes, what: str) -> Any:
+    """JSON that a stranger wrote, as plain values; NaN and infinity are no JSON, and nesting has a bound.
+
+    Parameters
+    ----------
+    content
+        UTF-8.
+    what
+        What it is, for the message: ``"The project file '…/project.json'"``.
+
+    Raises
+    ------
+    AnlageError
+        If it is not JSON.
+    """
+    from pydantic_core import from_json  # not before something is read
+
+    try:
+        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+    except ValueError as error:
+        raise AnlageError(
+            f"{what} cannot be read: it is not JSON ({error}); it is damaged, or not what its name says."
+        ) from error
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from anlage.card import SCHEMA_VERSION, Card
 from anlage.errors import AnlageError
+from anlage.foreign import parsed_json, printable
+from anlage.frozen import first_problem
 from anlage.io.atomic import replacing
 
 __all__ = ["SUFFIX", "Model", "load_model", "read_card", "save_model"]
@@ -32,6 +33,11 @@ _MEBIBYTE = 2**20
 _CARD, _TEXT, _WEIGHTS, _PREVIEW = "card.json", "card.md", "weights.safetensors", "preview.png"
 _LARGEST = {_CARD: 4 * _MEBIBYTE, _TEXT: 4 * _MEBIBYTE, _WEIGHTS: 2048 * _MEBIBYTE, _PREVIEW: 32 * _MEBIBYTE}
 """Members of a model file, and the most bytes that each may have."""
+
+_NUMBERS = (np.dtype(np.float32), np.dtype(np.float16), np.dtype(np.int64))
+"""Types of weights; whole numbers count, as steps in a running average."""
+_LARGEST_WEIGHT = 1e6
+"""Those of trained networks stay below a hundred."""
 
 _PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -164,10 +170,7 @@ def read_card(path: str | Path) -> Card:
     path = Path(path)
     with _opened(path) as archive:
         content = _read(archive, _CARD, path)
-    try:
-        record = from_json(content, allow_inf_nan=False)
-    except ValueError as problem:
-        raise _refused(path, f"its card.json is not JSON ({problem})") from problem
+    record = parsed_json(content, f"The card of the model '{path}'")
     if not isinstance(record, dict):
         raise _refused(path, "its card.json is not a record")
     schema = record.get("schema_version")
@@ -179,9 +182,10 @@ def read_card(path: str | Path) -> Card:
     try:
         card = Card.model_validate_json(content)
     except ValidationError as problem:
-        first = problem.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise _refused(path, f"its card does not hold: {where}: {first['msg']}") from problem
+        raise _refused(path, f"its card does not hold: {first_problem(problem)}") from problem
+    wrong = card.contradiction()
+    if wrong is not None:
+        raise _refused(path, f"its card does not hold: {wrong}")
     return card
 
 
@@ -265,9 +269,24 @@ def _tensors(content: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
     from safetensors.numpy import load
 
     try:
-        return {name: np.array(array) for name, array in load(content).items()}
+        tensors = {name: np.array(array) for name, array in load(content).items()}
     except (SafetensorError, KeyError, TypeError, ValueError) as problem:
-        raise _refused(path, f"its weights cannot be read ({problem})") from problem
+        raise _refused(path, f"its weights cannot be read ({printable(str(problem))})") from problem
+    for name, tensor in tensors.items():
+        wrong = _diverged(tensor)
+        if tensor.dtype not in _NUMBERS:
+            wrong = f"are {tensor.dtype} numbers, which no network of ours has"
+        if wrong is not None:
+            raise _refused(path, f"its weights '{printable(name)}' {wrong}")
+    return tensors
+
+
+def _diverged(tensor: npt.NDArray[Any]) -> str | None:
+    """Why numbers are not the weights of a trained network; None if they may be."""
+    largest = float(np.abs(tensor).max(initial=0))
+    if not np.isfinite(largest):
+        return "hold values that are not finite"
+    return f"reach {largest:.3g}, which no trained network does" if largest > _LARGEST_WEIGHT else None
 
 
 def _serialised(weights: Mapping[str, Any]) -> bytes:
@@ -277,10 +296,10 @@ def _serialised(weights: Mapping[str, Any]) -> bytes:
         raise AnlageError("The model has no weights; train the network before saving it.")
     arrays = {name: _array(weights[name]) for name in sorted(weights)}
     for name, array in arrays.items():
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+        wrong = _diverged(array)
+        if wrong is not None:
             raise AnlageError(
-                f"The weights '{name}' hold values that are not finite, so the training has diverged; "
-                "train again with a lower learning rate."
+                f"The weights '{name}' {wrong}, so the training has diverged; train again with a lower learning rate."
             )
     return cast("bytes", save(arrays))
 

@@ -30,6 +30,13 @@ from anlage.tasks.task import Evidence
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
+PLAN: dict[str, Any] = {
+    "grid": {"voxel_diameters_zyx": [0.25, 0.1, 0.1], "stem": [1, 2, 2], "strides": [[1, 2, 2], [2, 2, 2]]},
+    "diameter_um": 8.0, "apparent_um": None, "n_channels": 1, "frames": [0], "patch_zyx": [8, 32, 32], "sigma": 0.16,
+    "match_radius_um": 3.0,
+}  # fmt: skip
+
+
 def a_card(**about: Any) -> Card:
     evidence = Evidence(
         held_out="31 nuclei in 1 of 4 movies",
@@ -49,7 +56,7 @@ def a_card(**about: Any) -> Card:
             "channels": ("GFP",),
             "spacing_um_zyx": (2.0, 0.5, 0.5),
             "intensity": Intensity(channels=(ChannelIntensity(name="GFP", index=0, low=0.0, high=1.0),)),
-            "plan": {},
+            "plan": PLAN,
             "config": {},
             "trained_on": (TrainedOn(name="embryo1", n_nuclei=120, n_frames=3),),
             "evidence": evidence,
@@ -286,7 +293,7 @@ class TestStrangersFiles:
         "content", [b"", b"{", b"\xff\xfe", b'{"a": NaN}', b"[" * 100_000, b"null1"], ids=lambda c: repr(c[:8])
     )
     def test_a_card_that_is_not_json(self, path, content):
-        refuses(rewritten(path, {"card.json": content}), "its card.json is not JSON")
+        refuses(rewritten(path, {"card.json": content}), "The card of the model .* is not JSON")
 
     @pytest.mark.parametrize("content", [b"[]", b"null", b"3"])
     def test_a_card_that_is_no_record(self, path, content):
@@ -306,7 +313,7 @@ class TestStrangersFiles:
         refuses(with_card(path, **{key: value}), f"its card does not hold: {key}")
 
     def test_other_weights_than_the_cards(self, path, tmp_path):
-        other = save_model(tmp_path / "o.anlage", a_card(), {"a": np.ones(3)})
+        other = save_model(tmp_path / "o.anlage", a_card(), {"a": np.ones(3, np.float32)})
         bad = rewritten(path, {"weights.safetensors": members(other.path)["weights.safetensors"]})
         refuses(bad, "its weights are not those of its card")
 
@@ -336,7 +343,7 @@ class TestStrangersFiles:
 
     def test_weights_exchanged_after_opening_are_noticed(self, path, tmp_path):
         model = load_model(path)
-        path.write_bytes(save_model(tmp_path / "o.anlage", a_card(), {"a": np.ones(3)}).path.read_bytes())
+        path.write_bytes(save_model(tmp_path / "o.anlage", a_card(), {"a": np.ones(3, np.float32)}).path.read_bytes())
         with pytest.raises(AnlageError, match="not those of its card"):
             model.weights()
 

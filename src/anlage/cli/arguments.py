@@ -19,6 +19,7 @@ __all__ = [
     "add_reading",
     "channel_list",
     "device_option",
+    "diameter",
     "heatmap_path",
     "micrometres",
     "positive",
@@ -144,6 +145,13 @@ def _within(text: str, known: Range) -> float:
     if not known.holds(value):
         raise AnlageError(f"'{text}' {known}")
     return value
+
+
+def diameter(text: str) -> float:
+    """A nucleus diameter in µm."""
+    from anlage.foreign import check_diameter
+
+    return check_diameter(positive(text))
 
 
 def not_negative(text: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, box, channel_list, micrometres, open_as_told
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.errors import AnlageError
 
@@ -69,9 +69,7 @@ def configure_build(parser: Parser) -> None:
         "--classes", action="store_true",
         help="the labels are classes of voxels, not objects (default: as they look); 0 is a class too, unless --sparse",
     )  # fmt: skip
-    parser.add_argument(
-        "--diameter-um", type=micrometres, metavar="D", help="nucleus diameter in µm (default: measured)"
-    )
+    parser.add_argument("--diameter-um", type=diameter, metavar="D", help="nucleus diameter in µm (default: measured)")
     parser.add_argument(
         "--context", type=frame_count, default=0, metavar="N",
         help="frames to keep before and after each cuboid, for networks that look at neighbouring frames (default: 0)",

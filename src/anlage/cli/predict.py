@@ -13,9 +13,9 @@ from anlage.cli.arguments import (
     add_reading,
     channel_list,
     device_option,
+    diameter,
     found_path,
     heatmap_path,
-    micrometres,
     not_negative,
     open_as_told,
     positive,
@@ -93,10 +93,7 @@ def configure_predict(parser: Parser) -> None:
     )
     parser.add_argument("--region", type=spans_zyx, metavar="z0:z1,y0:y1,x0:x1", help="part of the image, in voxels")
     parser.add_argument(
-        "--diameter-um",
-        type=micrometres,
-        metavar="D",
-        help="nucleus diameter here in µm (default: measured in the image)",
+        "--diameter-um", type=diameter, metavar="D", help="nucleus diameter here in µm (default: measured in the image)"
     )
     floor = parser.add_mutually_exclusive_group()
     floor.add_argument(

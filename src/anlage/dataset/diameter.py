@@ -11,7 +11,7 @@ from anlage.annotations import HUMAN, Annotations
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
-from anlage.errors import AnlageError
+from anlage.foreign import check_diameter
 from anlage.labels import measure, radius
 from anlage.timelapse import TimeLapse
 
@@ -51,9 +51,7 @@ def find_diameter(
         What the user said, if anything.
     """
     if given_um is not None:
-        if not (np.isfinite(given_um) and given_um > 0):
-            raise AnlageError(f"The nucleus diameter {given_um} µm must be a positive number.")
-        return float(given_um), "given", None
+        return check_diameter(float(given_um)), "given", None
     # the radius of a model's proposal is the diameter that it looked for, not one that was measured
     radii = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.origin == HUMAN)]
     if len(radii):

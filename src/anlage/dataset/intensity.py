@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import model_validator
 
 from anlage.axes import Box
@@ -23,6 +23,10 @@ PERCENTILES = (1.0, 99.8)
 CLIP = (-1.0, 4.0)
 """Far above 1, since the chromosomes of a dividing nucleus are much brighter than its neighbours."""
 
+Percentile = Annotated[float, Ge(0), Le(100)]
+_TINIEST = 1e-30
+"""Least difference between black and white: the inverse of a smaller one is no number in single precision."""
+
 SAMPLED_FRAMES = 16
 SAMPLED_PER_FRAME = 2**18
 WHOLE_FRAME = 2**28
@@ -35,7 +39,7 @@ class ChannelIntensity(Frozen):
 
     name: str
     """Name of the channel in the source image."""
-    index: Annotated[int, Ge(0)]
+    index: Annotated[int, Ge(0), Le(65535)]
     """Number of the channel in the source image, from 0."""
     low: float
     """Grey value that becomes 0."""
@@ -44,7 +48,7 @@ class ChannelIntensity(Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not (np.isfinite([self.low, self.high]).all() and self.high > self.low):
+        if not _TINIEST <= self.high - self.low < np.inf:
             raise ValueError(f"low must be below high, not {self.low} and {self.high}")
         return self
 
@@ -56,8 +60,16 @@ class Intensity(Frozen):
     """The chosen channels, in the order in which the network sees them; none where there are points alone."""
     combine: Combine = "separate"
     """Each channel its own input, or their sum (of the normalised channels, divided by their number)."""
-    percentiles: tuple[float, float] = PERCENTILES
+    percentiles: tuple[Percentile, Percentile] = PERCENTILES
     """The percentiles of the whole movie that `low` and `high` are."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.percentiles[0] < self.percentiles[1]:
+            raise ValueError(f"the percentiles {self.percentiles} are not in order")
+        if len(set(self.indices)) < len(self.indices):
+            raise ValueError(f"a channel is named twice in {self.indices}")
+        return self
 
     @property
     def indices(self) -> tuple[int, ...]:
@@ -222,11 +234,15 @@ def _sample_frame(image: TimeLapse, t: int, indices: tuple[int, ...]) -> list[np
 def _limits(values: npt.NDArray[Any], name: str, index: int, percentiles: tuple[float, float]) -> ChannelIntensity:
     values = values.astype(np.result_type(values.dtype, np.float32))
     low, high = (float(v) for v in np.percentile(values, percentiles))
-    if high <= low:
+    if high - low < _TINIEST:
         # all but a few voxels are equal (a sparse or binary image), or all are (a constant channel becomes 0)
         high = float(values.max())
-    if high <= low:
+    if high - low < _TINIEST:
         high = low + max(1.0, abs(low))
+    if not high - low < np.inf:
+        raise AnlageError(
+            f"Channel {index} ('{name}') holds values from {low:g} to {high:g}, too far apart for any arithmetic; mend the image."
+        )
     return ChannelIntensity(name=name, index=index, low=low, high=high)
 
 

@@ -16,7 +16,6 @@ Chunks that hold nothing of a cuboid are absent: they read as 0. All positions a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +23,15 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge, Gt, Le
-from pydantic import BeforeValidator, PlainSerializer, ValidationError
+from annotated_types import Ge, Le
+from pydantic import BeforeValidator, PlainSerializer, ValidationError, model_validator
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.foreign import MOST_FRAMES, read_json
+from anlage.frozen import BareName, DiameterUm, Frame, Frozen, IntervalS, VoxelUm, first_problem
 
 __all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta", "Use"]
 
@@ -42,12 +42,31 @@ ATTRIBUTE = "anlage_store"
 Use = Literal["auto", "train", "validation"]
 """What a store serves for: validation (nothing is ever learnt from it), training, or whichever suits."""
 
+_FURTHEST = 2**40
+"""No wall of a box lies further from the origin, in voxels: sums and differences of such numbers are exact."""
+
+
+def _box(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        box = Box.parse(value)
+    except AnlageError as error:
+        raise ValueError(str(error)) from error
+    if max(map(abs, (*box.start, *box.stop))) > _FURTHEST:
+        raise ValueError(f"the box {value[:80]} lies further out than any image reaches")
+    return box
+
+
 BoxText = Annotated[
     Box,
-    BeforeValidator(lambda value: Box.parse(value) if isinstance(value, str) else value),
+    BeforeValidator(_box),
     PlainSerializer(str, return_type=str),
 ]
 """A box that is written as ``t0:t1,z0:z1,y0:y1,x0:x1``."""
+
+
+Edge = Annotated[int, Ge(1), Le(2**31)]
 
 
 class StoreCuboid(Frozen):
@@ -57,23 +76,28 @@ class StoreCuboid(Frozen):
     """The cuboid with its margin, in voxels of the store."""
     core: BoxText
     """Where every nucleus was annotated; the margin around it is unknown."""
-    frames: tuple[int, ...]
+    frames: tuple[Frame, ...]
     """Annotated frames of the store; the other frames of the box are temporal context."""
+
+
+ShapeTczyx = tuple[
+    Annotated[int, Ge(1), Le(MOST_FRAMES)], Annotated[int, Ge(0), Le(65535)], Edge, Edge, Edge,
+]  # fmt: skip
 
 
 class Source(Frozen):
     """Where a store came from."""
 
-    image: str
-    """Path or layer name of the image; empty where there is none."""
+    image: BareName
+    """Name of the image's file or layer, without its folders: a store goes to others; empty where there is none."""
     axes: str
     """Axes of the image as it was read."""
-    shape_tczyx: tuple[int, int, int, int, int]
+    shape_tczyx: ShapeTczyx
     """Shape of the whole image."""
     movie: str
     """Fingerprint of the image's pixels: equal for stores that were cut from the same movie."""
-    annotations: str
-    """Path or layer name of the annotations."""
+    annotations: BareName
+    """Name of the annotations' file or layer, without its folders."""
     annotations_sha256: str
     """Hash of the annotated nuclei and links."""
 
@@ -83,11 +107,11 @@ class StoreMeta(Frozen):
 
     schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION
     """Version of this description."""
-    shape_tczyx: tuple[int, int, int, int, int]
+    shape_tczyx: ShapeTczyx
     """Shape of the store's image."""
-    spacing_um_zyx: tuple[float, float, float]
+    spacing_um_zyx: tuple[VoxelUm, VoxelUm, VoxelUm]
     """Voxel size (z, y, x) in µm."""
-    interval_s: float | None
+    interval_s: IntervalS | None
     """Time between frames in seconds; None where unknown."""
     channels: tuple[str, ...]
     """Names of the store's channels; one where the source's were summed."""
@@ -109,7 +133,7 @@ class StoreMeta(Frozen):
     """Part of the voxels that were written (the cuboids and their context) where it is known whether there is a nucleus."""
     sparse: bool
     """Whether only some of the nuclei were marked."""
-    diameter_um: Annotated[float, Gt(0)]
+    diameter_um: DiameterUm
     """Typical nucleus diameter in µm."""
     diameter_from: Literal["given", "radii", "labels", "image", "assumed"]
     """How the diameter is known."""
@@ -127,6 +151,21 @@ class StoreMeta(Frozen):
     """Date and time of building (ISO 8601, UTC)."""
     versions: dict[str, str]
     """Versions of the software that built it."""
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        t, _, *space = self.shape_tczyx
+        for box in (
+            *self.validation,
+            *(cuboid.box for cuboid in self.cuboids),
+            *(cuboid.core for cuboid in self.cuboids),
+        ):
+            if min(box.start) < 0 or any(stop > n for stop, n in zip(box.stop, (t, *space), strict=True)):
+                raise ValueError(f"the box {box} (t, z, y, x) reaches outside the store's shape {(t, *space)}")
+        last = max((frame for cuboid in self.cuboids for frame in cuboid.frames), default=0)
+        if last >= t:
+            raise ValueError(f"frame {last} is said to be annotated, and the store has {t}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -164,10 +203,8 @@ class Store:
         try:
             return cls(path, StoreMeta.model_validate(found))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
             raise AnlageError(
-                f"The description of the store '{path}' is damaged at '{where}' ({first['msg']}): build it again."
+                f"The description of the store '{path}' is damaged ({first_problem(error)}): build it again."
             ) from None
 
     @property
@@ -303,9 +340,8 @@ def read_attribute(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise AnlageError(f"There is no store at '{path}': build one with `anlage build`.")
     try:
-        text = (path / "zarr.json").read_text(encoding="utf-8")
-        found = json.loads(text)["attributes"][ATTRIBUTE]
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_json(path / "zarr.json", f"The description of the store '{path}'")["attributes"][ATTRIBUTE]
+    except (OSError, AnlageError, KeyError, TypeError, IndexError):
         found = None
     if not isinstance(found, dict):
         raise AnlageError(f"'{path}' is not a store of training data: build one with `anlage build`.")

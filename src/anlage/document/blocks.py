@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
-import binascii
+import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from anlage.errors import AnlageError
+from anlage.foreign import check_size
+from anlage.frozen import Frozen, first_problem
 
 __all__ = ["Block", "Voxels"]
 
+Edge = Annotated[int, Field(ge=0, le=2**31)]
+_HEADER = struct.Struct("<4B3I")
+"""Of Blosc: four bytes of versions and flags, then the bytes unpacked, of a block, and of all of it packed."""
 MOST_BYTES = 2**31 - 1
 """The most that the compressor takes at once."""
 
@@ -64,11 +70,33 @@ class Block:
         """
         from numcodecs.blosc import Blosc
 
+        size = math.prod(self.shape) * np.dtype(np.uint32).itemsize
+        if _claimed(self.packed) != size:
+            raise AnlageError(
+                f"Painted voxels of shape {self.shape} are damaged: {len(self.packed)} bytes hold other ones."
+            )
         try:
             flat = np.frombuffer(Blosc().decode(self.packed) if self.packed else b"", dtype=np.uint32)
             return flat.reshape(self.shape).copy()
         except (RuntimeError, ValueError) as error:
             raise AnlageError(f"Painted voxels of shape {self.shape} are damaged ({error}).") from error
+
+
+class _Written(Frozen):
+    """A block as a journal has it."""
+
+    shape: tuple[Edge, Edge, Edge]
+    zstd: str
+
+
+def _claimed(packed: bytes) -> int:
+    """Bytes that a compressed block says it holds, without unpacking it; -1 where it is none, or cut off."""
+    if not packed:
+        return 0
+    if len(packed) < _HEADER.size:
+        return -1
+    _, _, _, _, held, _, length = _HEADER.unpack_from(packed)
+    return int(held) if length == len(packed) else -1
 
 
 def _block(value: Any) -> Block:
@@ -77,9 +105,14 @@ def _block(value: Any) -> Block:
     if not isinstance(value, Mapping):
         return Block.of(value)
     try:
-        z, y, x = (int(n) for n in value["shape"])
-        return Block((z, y, x), base64.b64decode(value["zstd"], validate=True))
-    except (KeyError, TypeError, binascii.Error) as error:
+        written = _Written.model_validate(value)
+        check_size(
+            math.prod(written.shape) * np.dtype(np.uint32).itemsize, MOST_BYTES, "The number of bytes of a stroke"
+        )
+        return Block(written.shape, base64.b64decode(written.zstd, validate=True))
+    except ValidationError as error:
+        raise ValueError(f"no painted voxels: {first_problem(error)}") from error
+    except (AnlageError, ValueError) as error:
         raise ValueError(f"no painted voxels: {error}") from error
 
 

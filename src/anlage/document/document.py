@@ -20,7 +20,7 @@ from anlage.document.edits import Several, decode, encode
 from anlage.document.findings import Finding, findings
 from anlage.document.following import erase, follow
 from anlage.document.history import History, Way
-from anlage.document.journal import Journal
+from anlage.document.journal import Entry, Journal
 from anlage.document.moments import stained
 from anlage.document.outcome import Change, Content, Edit, Outcome
 from anlage.document.painted import PaintedLabels
@@ -247,20 +247,21 @@ class Document:
 
         Raises
         ------
-        AnlageError, ValueError, KeyError
+        AnlageError, ValueError
             If it does not fit.
         """
-        recalled = self.history.recall(record)
+        entry = Entry.of(record)
+        recalled = self.history.recall(entry)
         if recalled is not None:
             self._note_ids(recalled)
             return
-        way: Way = "undo" if "undo" in record else "redo" if "redo" in record else "do"
+        way: Way = "do" if entry.do is not None else "undo" if entry.undo is not None else "redo"
         edit = decode(record[way])
         outcome = edit.done(self._content)
         self._note_ids(edit)
         if outcome.paints:
             self.start_painting().make_room()
-        self._take(way, outcome, str(record["text"]))
+        self._take(way, outcome, entry.text)
 
     def _with_followers(self, edit: Edit, outcome: Outcome) -> tuple[Edit, Outcome]:
         painted = self.start_painting()

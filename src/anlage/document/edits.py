@@ -18,6 +18,8 @@ from anlage.document.outcome import Edit
 from anlage.document.paint import Paint
 from anlage.document.region_edits import AddRegion, ChangeRegion, RemoveRegion
 from anlage.document.several import Several
+from anlage.foreign import printable
+from anlage.frozen import first_problem
 
 __all__ = [
     "AddLinks",
@@ -36,6 +38,7 @@ __all__ = [
     "Several",
     "decode",
     "encode",
+    "is_edit",
 ]
 
 _KINDS: Mapping[str, type[Any]] = {
@@ -62,16 +65,22 @@ def decode(record: Mapping[str, Any]) -> Edit:
     ValueError
         If it is none.
     """
+    if not isinstance(record, Mapping):
+        raise ValueError("it is no edit")
     fields = dict(record)
     name = fields.pop("edit", None)
-    if name not in _KINDS:
-        raise ValueError(f"there is no edit '{name}'")
+    if not isinstance(name, str) or name not in _KINDS:
+        raise ValueError(f"there is no edit '{printable(str(name)[:40])}'")
     try:
         edit: Edit = _adapter(name).validate_python(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{name}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        raise ValueError(f"{name}: {first_problem(error)}") from error
     return edit
+
+
+def is_edit(value: object) -> bool:
+    """Whether something can be done to a document."""
+    return type(value) in _NAMES
 
 
 @cache

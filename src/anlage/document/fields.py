@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,7 +10,12 @@ import numpy.typing as npt
 from pydantic import ConfigDict, PlainSerializer, PlainValidator
 
 from anlage.document.outcome import Content
+from anlage.document.table import MOST_ID
 from anlage.errors import AnlageError
+from anlage.foreign import MOST_FRAMES
+
+_FURTHEST = 2.0**31
+"""No nucleus lies further out, in voxels, where the shape of the image is not known."""
 
 __all__ = [
     "STRICT",
@@ -28,25 +34,54 @@ __all__ = [
 
 def as_ids(value: Any) -> npt.NDArray[np.int64]:
     """A fresh (N,) array of ids."""
-    return np.array(value, dtype=np.int64).reshape(-1)
+    return _whole(value).reshape(-1)
 
 
 def as_pairs(value: Any) -> npt.NDArray[np.int64]:
     """A fresh (M, 2) array of links."""
-    return np.array(value, dtype=np.int64).reshape(-1, 2)
+    return _whole(value).reshape(-1, 2)
 
 
 def _positions(value: Any) -> npt.NDArray[np.float64]:
-    return np.array(value, dtype=np.float64).reshape(-1, 4)
+    return np.array(_numbers(value), dtype=np.float64).reshape(-1, 4)
+
+
+def _numbers(value: Any) -> npt.NDArray[Any]:
+    """Numbers of any shape. Raises ValueError for anything else, which a journal may hold."""
+    given = np.asarray(value)
+    if given.size and given.dtype.kind not in "biuf":
+        raise ValueError(f"{given.dtype} values are not numbers")
+    return given
+
+
+def _whole(value: Any) -> npt.NDArray[np.int64]:
+    given = _numbers(value)
+    if given.size and not ((given >= -MOST_ID) & (given <= MOST_ID)).all():
+        raise ValueError(f"ids are whole numbers up to {MOST_ID:,}")
+    whole = given.astype(np.int64)
+    if given.dtype.kind == "f" and (whole != given).any():
+        raise ValueError("ids are whole numbers")
+    return whole
 
 
 def _column(value: Any) -> Any:
     """One value or one for each nucleus; numbers that are missing are None in JSON."""
-    if value is None or isinstance(value, str):
-        return value
+    return value if value is None or isinstance(value, str) else _flat(value)
+
+
+def _flat(value: Any) -> npt.NDArray[Any]:
+    """A fresh column of numbers or text, or one value. Raises ValueError for anything else, which a journal may hold."""
     given = np.asarray(value)
+    if given.ndim > 1:
+        raise ValueError(f"a column has one value for each nucleus, not a table of {given.shape}")
     if given.dtype.kind == "O":
-        given = np.array([np.nan if v is None else v for v in given.reshape(-1)])
+        values = given.reshape(-1).tolist()
+        if not all(v is None or isinstance(v, str | int | float) for v in values):
+            raise ValueError("a column holds numbers or text")
+        if not any(isinstance(v, str) for v in values):
+            return np.array([np.nan if v is None else float(v) for v in values])
+    elif given.dtype.kind not in "biufUS":
+        raise ValueError(f"a column holds numbers or text, not {given.dtype}")
     return given.copy()
 
 
@@ -60,7 +95,9 @@ def _plain(value: Any) -> Any:
 
 
 def _properties(value: Any) -> dict[str, Any]:
-    return {str(name): np.asarray(column).copy() for name, column in dict(value).items()}
+    if not isinstance(value, Mapping):
+        raise ValueError("properties are columns by their names")
+    return {str(name): _flat(column) for name, column in value.items()}
 
 
 # ``Any`` towards the caller: lists and arrays are both welcome; inside they are arrays.
@@ -97,6 +134,8 @@ def check_places(positions: npt.NDArray[np.float64], content: Content, ids: npt.
     t = positions[:, 0]
     wrong = ~np.isfinite(positions).all(axis=1)
     wrong |= (t < 0) | (t != np.rint(t))
+    with np.errstate(invalid="ignore"):
+        wrong |= (t >= MOST_FRAMES) | (np.abs(positions[:, 1:]) > _FURTHEST).any(axis=1)
     if content.shape_tzyx is not None:
         # one voxel of grace in space: cut nuclei have their centres on the rim
         low, high = np.array((0, -1, -1, -1)), np.array(content.shape_tzyx) - (1, 0, 0, 0)

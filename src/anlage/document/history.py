@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from anlage.document.edits import decode, encode
+from anlage.document.journal import Entry
 from anlage.document.outcome import Edit
 
 __all__ = ["History", "Step", "Way"]
@@ -61,11 +61,11 @@ class History:
             told += reversed(newest_first)
         return told
 
-    def recall(self, record: Mapping[str, Any]) -> Edit | None:
+    def recall(self, entry: Entry) -> Edit | None:
         """Take in a record that `records` made; None if it is of another kind. Raises ValueError if it is damaged."""
-        for name, steps in (("past", self.undo), ("future", self.redo)):
-            if name in record:
-                edit = decode(record[name])
-                steps.append(Step(edit, str(record["text"])))
+        for record, steps in ((entry.past, self.undo), (entry.future, self.redo)):
+            if record is not None:
+                edit = decode(record)
+                steps.append(Step(edit, entry.text))
                 return edit
         return None

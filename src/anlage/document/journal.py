@@ -13,15 +13,50 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
 
 from anlage.errors import AnlageError
+from anlage.foreign import parsed_json
+from anlage.frozen import Frozen, first_problem
 
-__all__ = ["SCHEMA", "Journal", "Reading", "read_journal", "write_journal"]
+__all__ = ["SCHEMA", "Entry", "Journal", "Reading", "read_journal", "write_journal"]
 
 SCHEMA = 1
 
 Record = Mapping[str, Any]
+
+
+class Entry(Frozen):
+    """A line of a journal behind its head: what was done, or what can still be undone or redone."""
+
+    do: dict[str, Any] | None = None
+    """A step that was taken."""
+    undo: dict[str, Any] | None = None
+    """What took a step back."""
+    redo: dict[str, Any] | None = None
+    """What took it again."""
+    past: dict[str, Any] | None = None
+    """What leads back from a step before the last saving."""
+    future: dict[str, Any] | None = None
+    """What takes a step again that had been undone before the last saving."""
+    text: str
+    """What the step is called."""
+
+    @classmethod
+    def of(cls, record: Record) -> Entry:
+        """Read a line. Raises ValueError if it is none."""
+        try:
+            return cls.model_validate(record)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from error
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(edit is not None for edit in (self.do, self.undo, self.redo, self.past, self.future)) != 1:
+            raise ValueError("a line holds one of do, undo, redo, past and future")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +259,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = parsed_json(line, "The line")
+    except AnlageError:
         return None
     return record if isinstance(record, dict) else None
 

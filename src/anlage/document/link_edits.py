@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from anlage.document.fields import STRICT, Column, Ids, Pairs, as_ids, check_once, count
 from anlage.document.outcome import Content, Edit, Outcome
 from anlage.document.several import Several
-from anlage.document.table import spread
+from anlage.document.table import MOST_ID, spread
 from anlage.errors import AnlageError
 
 __all__ = ["AddLinks", "ChangeLinks", "RemoveLinks", "SetDivision"]
@@ -94,7 +95,7 @@ class ChangeLinks:
 class SetDivision:
     """Make two nuclei the daughters of a mother; other links from her, and to them, go."""
 
-    mother: int
+    mother: Annotated[int, Field(ge=1, le=MOST_ID)]
     daughters: Ids
 
     @property

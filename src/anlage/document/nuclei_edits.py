@@ -24,7 +24,7 @@ from anlage.document.fields import (
     count,
 )
 from anlage.document.outcome import Content, Kind, Outcome
-from anlage.document.table import COLUMNS, LINK_PROBABILITY, Table, spread, typed
+from anlage.document.table import COLUMNS, LINK_PROBABILITY, Table, check_columns, spread, typed
 from anlage.errors import AnlageError
 
 __all__ = ["AddNuclei", "ChangeNuclei", "DescribeNuclei", "MoveNuclei", "RemoveNuclei"]
@@ -174,8 +174,7 @@ class ChangeNuclei:
         }
         if "radius_um" in values:
             values["radius_um"][~(values["radius_um"] > 0)] = np.nan
-        if "state" in values and not np.isin(values["state"], [int(s) for s in State]).all():
-            raise AnlageError(f"The state {values['state'].max()} is none of 0 (proposed), 1 (accepted), 2 (rejected).")
+        check_columns(values)
         rows = content.nuclei.rows(self.ids)
         before = {name: content.nuclei.columns[name][rows] for name in values}
         table = content.nuclei.changed(self.ids, values)

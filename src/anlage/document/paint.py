@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from anlage.axes import Box
@@ -9,8 +12,11 @@ from anlage.document.blocks import Block, Voxels
 from anlage.document.fields import STRICT
 from anlage.document.outcome import Content, Outcome
 from anlage.errors import AnlageError
+from anlage.frozen import Frame
 
 __all__ = ["Paint"]
+
+Place = Annotated[int, Field(ge=0, le=2**31)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -27,8 +33,8 @@ class Paint:
         Labels (z, y, x) in the box, whole numbers; 0 is background.
     """
 
-    t: int
-    start_zyx: tuple[int, int, int]
+    t: Frame
+    start_zyx: tuple[Place, Place, Place]
     before: Voxels
     after: Voxels
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from pydantic import model_validator
 
 from anlage.axes import Box
@@ -30,7 +30,7 @@ class Use(StrEnum):
 class Region(Frozen):
     """An annotated cuboid of the project, in voxels of the image."""
 
-    id: Annotated[int, Gt(0)]
+    id: Annotated[int, Gt(0), Le(2**53)]
     """Number of the region, unique within the project."""
     name: str
     """What people call it."""

@@ -20,9 +20,14 @@ __all__ = ["Several", "together"]
 
 
 def _read(edits: Any) -> tuple[Edit, ...]:
-    from anlage.document.edits import decode  # which knows all kinds, this one too
+    from anlage.document.edits import decode, is_edit  # which know all kinds, this one too
 
-    return tuple(decode(edit) if isinstance(edit, dict) else edit for edit in edits)
+    if not isinstance(edits, list | tuple):
+        raise ValueError("several edits are a list")
+    found = tuple(decode(edit) if isinstance(edit, dict) else edit for edit in edits)
+    if not all(map(is_edit, found)):
+        raise ValueError("something in the list is no edit")
+    return found
 
 
 def _written(edits: tuple[Edit, ...]) -> list[dict[str, Any]]:

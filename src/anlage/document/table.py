@@ -15,11 +15,14 @@ import numpy.typing as npt
 
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.errors import AnlageError
+from anlage.foreign import MOST_DIAMETER_UM
 
-__all__ = ["COLUMNS", "LINK_PROBABILITY", "Ids", "Table"]
+__all__ = ["COLUMNS", "LINK_PROBABILITY", "MOST_ID", "Ids", "Table"]
 
 Ids = npt.NDArray[np.int64]
 
+MOST_ID = 2**62
+"""Ids are whole numbers of 64 bits, and there is room for new ones above them."""
 COLUMNS: dict[str, tuple[Any, Any]] = {
     "radius_um": (np.nan, np.float64), "label": (0, np.int64), "probability": (np.nan, np.float64),
     "state": (State.ACCEPTED, np.int8), "origin": (HUMAN, np.str_),
@@ -83,6 +86,7 @@ class Table:
             for name, (default, dtype) in COLUMNS.items()
         }
         made["radius_um"][~(made["radius_um"] > 0)] = np.nan
+        check_columns(made)
         made["origin"] = narrow(made["origin"])
         table = cls(
             found[order], where[order], np.zeros(n, dtype=np.int64), made,
@@ -295,12 +299,46 @@ class Table:
         return replace(self, mother=mothers, properties=self._with_probability(rows, None))
 
 
+def check_columns(columns: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Refuse radii, probabilities and states that are none.
+
+    Raises
+    ------
+    AnlageError
+        If there is one.
+    """
+    limits = {"radius_um": (0.0, MOST_DIAMETER_UM), "probability": (0.0, 1.0), "label": (0, 2**32 - 1)}
+    for name, (low, high) in limits.items():
+        column = columns.get(name)
+        if column is not None and len(wrong := column[(column < low) | (column > high)]):
+            raise AnlageError(
+                f"The {name.removesuffix('_um')} {wrong[0]:g} of a nucleus is not from {low:g} to {high:g}."
+            )
+    state = columns.get("state")
+    if state is not None and not np.isin(state, [int(s) for s in State]).all():
+        raise AnlageError(f"The state {state.max()} is none of 0 (proposed), 1 (accepted), 2 (rejected).")
+
+
 def spread(value: Any, n: int, dtype: Any, name: str) -> npt.NDArray[Any]:
     """A fresh column of n values from one value or n."""
-    given = np.asarray(value, dtype=dtype)
+    given = _cast(value, dtype, name)
     if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, n)):
         raise AnlageError(f"The column '{name}' has {given.size} values for {n} nuclei; give one, or one for each.")
     return np.array(np.broadcast_to(given, (n,)))
+
+
+def _cast(value: Any, dtype: Any, name: str) -> npt.NDArray[Any]:
+    """Values of a type that holds them; whole numbers are not cut."""
+    try:
+        given = np.asarray(value)
+        if np.dtype(dtype).kind == "i" and given.size:
+            low, high = max(np.iinfo(dtype).min, -MOST_ID), min(np.iinfo(dtype).max, MOST_ID)
+            inside = (given >= low) & (given <= high)
+            if not inside.all() or (given.dtype.kind == "f" and (given != np.rint(given)).any()):
+                raise ValueError(f"not whole numbers up to {high:,}")
+        return given.astype(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AnlageError(f"The column '{name}' does not hold what it should ({error}).") from error
 
 
 def typed(values: Any, n: int, name: str) -> npt.NDArray[Any]:
@@ -364,6 +402,10 @@ def _alike(
 def _check_ids(ids: Ids) -> None:
     if len(ids) and ids[0] <= 0:
         raise AnlageError(f"The id {ids[0]} is not above 0; ids are whole numbers from 1.")
+    if len(ids) and ids[-1] > MOST_ID:
+        raise AnlageError(
+            f"The id {ids[-1]} is larger than {MOST_ID}, above which there is no room for new ones; give smaller ids."
+        )
     double = np.flatnonzero(np.diff(ids) == 0)
     if len(double):
         raise AnlageError(f"The id {ids[double[0]]} is given to two nuclei; each needs its own.")

@@ -129,16 +129,17 @@ def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:
     from anlage.tasks import task_named
 
     task = task_named(model.card.task)
-    plan = task.plan.model_validate(model.card.plan)
-    network = task.network(plan, task.config.model_validate(model.card.config))
+    plan, config = model.card.typed_plan, model.card.typed_config
     weights = {name: torch.from_numpy(array) for name, array in model.weights().items()}
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as problem:
+    with torch.device("meta"):  # no memory is taken for a network that its weights do not fill
+        shapes = {name: tensor.shape for name, tensor in task.network(plan, config).state_dict().items()}
+    if shapes != {name: tensor.shape for name, tensor in weights.items()}:
         raise AnlageError(
             f"The weights of '{model.path.name}' do not fit the network that its card describes: the file is damaged "
             "or was made by another version; train it again."
-        ) from problem
+        )
+    network = task.network(plan, config)
+    network.load_state_dict(weights)
     return network.to(device).eval(), plan
 
 

@@ -6,7 +6,6 @@ A folder is replaced only where it is recognisably of the same kind as what take
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from anlage.errors import AnlageError
+from anlage.foreign import read_json
 
 __all__ = ["Recogniser", "check_apart", "check_replaceable", "replacing", "root_attributes"]
 
@@ -97,8 +97,8 @@ def root_attributes(folder: Path) -> dict[str, Any]:
     """Attributes at the root of a zarr folder (v3 or v2), read without zarr; none where it is something else."""
     for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
         try:
-            found = json.loads((folder / name).read_text("utf-8"))
-        except (OSError, ValueError):
+            found = read_json(folder / name, f"'{folder / name}'")
+        except (OSError, AnlageError):
             continue
         if isinstance(found, dict) and key is not None:
             found = found.get(key, {})

@@ -8,7 +8,6 @@ and removes the others. So there is no moment at which a crash could lose or dou
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.journal import Reading, read_journal, write_journal
 from anlage.errors import AnlageError
+from anlage.foreign import parsed_json, read_json
+from anlage.frozen import first_problem
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.graphs import read_graph, write_graph
 from anlage.project.settings import SCHEMA, ProjectFile
@@ -47,6 +48,8 @@ LABELS = "labels.zarr"
 _NEXT = ".next-"
 _OLD = ".old-"
 _FOLD = "anlage_fold"
+_LONGEST_HEAD = 10_000
+"""Bytes of a journal's first line, which has two numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,10 @@ def read_file(folder: Path) -> ProjectFile:
     """
     path = folder / PROJECT
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path, f"The project file '{path}'")
     except FileNotFoundError:
         raise AnlageError(f"'{folder}' is no project: it has no {PROJECT}.") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise AnlageError(f"The project file '{path}' cannot be read ({error}).") from error
     schema = found.get("schema_version") if isinstance(found, dict) else None
     if isinstance(schema, int) and schema > SCHEMA:
@@ -217,8 +220,8 @@ def _graph_fold(path: Path) -> int | None:
 def _journal_fold(path: Path) -> int | None:
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline())
-    except (OSError, ValueError):
+            head = parsed_json(file.readline(_LONGEST_HEAD), "The journal")
+    except (OSError, AnlageError):
         return None
     fold = head.get("fold") if isinstance(head, dict) else None
     return fold if isinstance(fold, int) else None
@@ -255,5 +258,4 @@ def _sync_folder(folder: Path) -> None:
 def _first(error: ValidationError | AnlageError) -> str:
     if isinstance(error, AnlageError):
         return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return first_problem(error)

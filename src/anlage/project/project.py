@@ -25,6 +25,7 @@ from anlage.axes import Spacing
 from anlage.document.inputs import RegionInputs, region_inputs
 from anlage.document.journal import write_journal
 from anlage.errors import AnlageError
+from anlage.foreign import printable
 from anlage.kept_paths import found_path, kept_path, kept_relative
 from anlage.project.fold import Folder, Snapshot
 from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, write_file
@@ -273,7 +274,8 @@ def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectS
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise AnlageError(f"The project cannot have {name} = {first['input']!r}: {first['msg'].lower()}.") from None
+        value = printable(repr(first["input"])[:200])
+        raise AnlageError(f"The project cannot have {name} = {value}: {first['msg'].lower()}.") from None
 
 
 def _check_free(folder: Path) -> None:

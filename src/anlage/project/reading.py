@@ -35,10 +35,15 @@ def document_of(folder: Path, found: Found, labels_folder: Path | None) -> Docum
         shape_tzyx=settings.shape_tzyx, spacing=settings.spacing, nuclei=found.nuclei, regions=found.file.regions,
         labels_folder=labels_folder, next_id=found.file.next_id,
     )  # fmt: skip
+    if document.painted is not None and settings.shape_tzyx not in (None, document.painted.shape):
+        raise AnlageError(
+            f"The labels painted in '{folder}' have the shape {document.painted.shape} (t, z, y, x), and its image has "
+            f"{settings.shape_tzyx}: they do not belong together; restore the project from a copy."
+        )
     for n, record in enumerate(found.journal.records, start=1):
         try:
             document.replay(record)
-        except (AnlageError, ValueError, KeyError) as error:
+        except (AnlageError, ValueError) as error:
             raise AnlageError(
                 f"Change {n} of {len(found.journal.records)} in the journal '{folder / JOURNAL}' does not fit what was saved "
                 f"({error}); restore the project from a copy, or cut the journal there."

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, MaxLen
+from annotated_types import Ge, Le, MaxLen
 from pydantic import StringConstraints
 
 from anlage.axes import Spacing
 from anlage.document.regions import Region
-from anlage.frozen import Frozen
+from anlage.document.table import MOST_ID
+from anlage.foreign import MOST_FRAMES
+from anlage.frozen import DiameterUm, Frozen, IntervalS, VoxelUm
 
 __all__ = ["SCHEMA", "ProjectFile", "ProjectSettings"]
 
 SCHEMA = 1
+Edge = Annotated[int, Ge(1), Le(2**31)]
 MOST_CHANNELS = 8
 """Channels of an image that its fingerprint is taken of."""
 
@@ -33,13 +36,13 @@ class ProjectSettings(Frozen):
     its pixels; empty where the image was not seen yet."""
     axes: str | None = None
     """Axes of the image as they were read, letters of tczyx; None: as the file says."""
-    shape_tzyx: tuple[int, int, int, int] | None = None
+    shape_tzyx: tuple[Annotated[int, Ge(1), Le(MOST_FRAMES)], Edge, Edge, Edge] | None = None
     """Shape of the image without channels; None where unknown."""
-    spacing_um_zyx: tuple[float, float, float] | None = None
+    spacing_um_zyx: tuple[VoxelUm, VoxelUm, VoxelUm] | None = None
     """Voxel size (z, y, x) in µm; None where unknown."""
-    interval_s: Annotated[float, Gt(0)] | None = None
+    interval_s: IntervalS | None = None
     """Time between frames in seconds; None where unknown."""
-    channels: tuple[int, ...] | None = None
+    channels: tuple[Annotated[int, Ge(0), Le(65535)], ...] | None = None
     """Numbers of the chosen channels, from 0; None: all."""
     channel_names: tuple[str, ...] = ()
     """Names of all channels that can be chosen, as the user gave them; empty: as the image says."""
@@ -47,7 +50,7 @@ class ProjectSettings(Frozen):
     """What each of these channels shows; empty: guessed from the names."""
     combine: Literal["separate", "sum"] = "separate"
     """Each channel an input of its own, or their sum."""
-    diameter_um: Annotated[float, Gt(0)] | None = None
+    diameter_um: DiameterUm | None = None
     """Typical diameter of a nucleus in µm as the user measured it; None: measured when needed."""
 
     @property
@@ -68,7 +71,7 @@ class ProjectFile(Frozen):
     """The image, and how it is read."""
     regions: tuple[Region, ...] = ()
     """The annotated cuboids when the project was last saved; later changes stand in the journal."""
-    next_id: Annotated[int, Ge(1)] = 1
+    next_id: Annotated[int, Ge(1), Le(MOST_ID)] = 1
     """Ids of nuclei below this were given already."""
-    fold: Annotated[int, Ge(0)] = 0
+    fold: Annotated[int, Ge(0), Le(MOST_ID)] = 0
     """How often the journal was folded into the saved state; the graph and the journal that belong to it carry the same number."""

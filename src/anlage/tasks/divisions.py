@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from annotated_types import Ge, Gt, Le, MultipleOf
+from pydantic import model_validator
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.frozen import Frozen
+from anlage.foreign import MOST_DIAMETER_UM
+from anlage.frozen import DiameterUm, Frozen
 from anlage.tasks.division_truth import Outcome, outcomes
-from anlage.tasks.grid import Grid, Zyx
+from anlage.tasks.grid import Channels, CropZyx, Frames, Grid, check_whole
 from anlage.tasks.material import Stores
 from anlage.tasks.readiness import Readiness, counted, divisions_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
@@ -31,9 +33,9 @@ FRAMES = (-1, 0, 1)
 class DivisionsConfig(Frozen):
     """Parameters of the divisions task."""
 
-    diameter_um: Annotated[float, Gt(0)] | None = None
+    diameter_um: DiameterUm | None = None
     """Typical diameter of a nucleus in µm; by default measured in the training data."""
-    crop_um: Annotated[float, Gt(0)] | None = None
+    crop_um: Annotated[float, Gt(0), Le(1e6)] | None = None
     """Edge length of the crop around a nucleus in µm; by default 3 nucleus diameters."""
     cells: Annotated[float, Ge(2), Le(12)] = 5.0
     """Cells of the network's grid across a nucleus: more are finer and slower."""
@@ -54,18 +56,23 @@ class DivisionsPlan(Frozen):
 
     grid: Grid
     """The working grid."""
-    diameter_um: float
+    diameter_um: DiameterUm
     """Typical diameter of the training nuclei in µm."""
-    apparent_um: float | None
+    apparent_um: DiameterUm | None
     """Their diameter in µm as it is measured without annotations; a new image is compared with this."""
-    n_channels: int
+    n_channels: Channels
     """Image channels that the network sees of each frame."""
-    frames: tuple[int, ...] = FRAMES
+    frames: Frames = FRAMES
     """Frames that the network sees, relative to the one it answers for."""
-    crop_zyx: Zyx
+    crop_zyx: CropZyx
     """Crop around a nucleus in working voxels."""
-    match_radius_um: float
+    match_radius_um: Annotated[float, Gt(0), Le(MOST_DIAMETER_UM)]
     """A division nearer than this to a true one, and at most a frame early or late, is right, in validation."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_whole(self.crop_zyx, self.grid)
+        return self
 
 
 class DivisionStores(Stores):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.signals import Signals
-from anlage.tasks.events import EventsConfig, EventsPlan
+from anlage.tasks.events import MOST_DOUBLINGS, EventsConfig, EventsPlan
 from anlage.tasks.events_examples import EventsExamples, Named, Tracks
 from anlage.tasks.events_material import SignalFile
 from anlage.tasks.signal_scale import Normalise, SignalScale, lag_of, plan_scales
@@ -219,7 +219,7 @@ def _window(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> 
 
 def _dilations(positions: int, config: EventsConfig) -> tuple[int, ...]:
     """Doubling up to a quarter of what there is to see, then anew."""
-    most = max(1, int(math.log2(max(2, positions / 4))))
+    most = min(MOST_DOUBLINGS, max(1, int(math.log2(max(2, positions / 4)))))
     return tuple(2 ** (i % (most + 1)) for i in range(config.depth))
 
 

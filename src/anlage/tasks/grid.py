@@ -9,31 +9,67 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import AfterValidator
 
 from anlage.axes import Spacing
+from anlage.foreign import check_size
 from anlage.frozen import Frozen
 from anlage.prediction import DenseMap
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Grid", "Placement", "plan_grid"]
+__all__ = ["Channels", "CropZyx", "Frames", "Grid", "Placement", "Zyx", "check_whole", "plan_grid"]
 
 Zyx = tuple[int, int, int]
+
+MOST_CROP_VOXELS = 2**22
+"""Working voxels of a patch or a crop: 25 nuclei across in the plane, at 12 cells each, and as many planes as then fit."""
+_MOST_STEP = 4096.0
+"""Voxels of an image in one working voxel: nuclei of 40,000 voxels across."""
+_MOST_ADDED = 64
+"""Working voxels for each voxel of an image: nuclei of little more than one voxel."""
+_FEW = 2**26
+"""So many working voxels are always taken: a small image may be enlarged more."""
+
+Edge = Annotated[float, Ge(0.02), Le(1000)]
+Fold = Annotated[int, Ge(1), Le(4)]
+Stride = Annotated[int, Ge(1), Le(2)]
+Voxels = Annotated[int, Ge(1), Le(2**14)]
+
+
+def _cropped(shape: Zyx) -> Zyx:
+    if math.prod(shape) > MOST_CROP_VOXELS:
+        raise ValueError(f"{shape} (z, y, x) are more than {MOST_CROP_VOXELS:,} voxels")
+    return shape
+
+
+CropZyx = Annotated[tuple[Voxels, Voxels, Voxels], AfterValidator(_cropped)]
+"""A piece around a nucleus that the network sees at once, in working voxels."""
+Frames = Annotated[tuple[Annotated[int, Ge(-1000), Le(1000)], ...], MinLen(1), MaxLen(32)]
+"""Frames that the network sees, relative to the one it answers for."""
+Channels = Annotated[int, Ge(1), Le(1024)]
+
+
+def check_whole(shape_zyx: Zyx, grid: Grid) -> None:
+    """Refuse, with ValueError, a crop that is not made of whole cells."""
+    if any(n % fold for n, fold in zip(shape_zyx, grid.stem, strict=True)):
+        raise ValueError(f"a crop of {shape_zyx} (z, y, x) is not made of whole cells of {grid.stem} voxels")
 
 
 class Grid(Frozen):
     """Shape of the cells that a network works on, relative to the nucleus."""
 
-    voxel_diameters_zyx: tuple[float, float, float]
+    voxel_diameters_zyx: tuple[Edge, Edge, Edge]
     """Edge lengths of a working voxel, in nucleus diameters."""
-    stem: Zyx
+    stem: tuple[Fold, Fold, Fold]
     """Working voxels (z, y, x) folded into one cell."""
-    strides: tuple[Zyx, ...]
+    strides: Annotated[tuple[tuple[Stride, Stride, Stride], ...], MaxLen(4)]
     """Downsampling (z, y, x) from each level of the network to the next."""
     flat: bool = False
     """2D: a single plane."""
@@ -54,12 +90,23 @@ class Grid(Frozen):
         return tuple(kernels)
 
     def place(self, spacing: Spacing, diameter_um: float, shape_zyx: tuple[int, ...]) -> Placement:
-        """Lay the grid over an image with this voxel size (µm), nuclei (µm) and shape in voxels."""
+        """Lay the grid over an image with this voxel size (µm), nuclei (µm) and shape in voxels.
+
+        Raises
+        ------
+        AnlageError
+            If nuclei of this size are far smaller than a voxel, or larger than any image: the grid would have no end.
+        """
         step = np.array(self.voxel_diameters_zyx) * diameter_um / spacing.um
         step = np.where(np.abs(step - 1) < 0.02, 1.0, step)  # a hair's breadth is not worth a resampling
         if shape_zyx[0] == 1:
             step[0] = 1.0
-        shape = np.maximum(1, np.ceil(np.array(shape_zyx) / step - 1e-6)).astype(int)
+        size = np.maximum(1, np.ceil(np.array(shape_zyx) / step - 1e-6))
+        nuclei = f"With nuclei of {diameter_um:g} µm and voxels of {spacing}"
+        check_size(step.max(), _MOST_STEP, f"{nuclei} the width of a cell of the network's grid in voxels")
+        most = max(_FEW, _MOST_ADDED * math.prod(shape_zyx))
+        check_size(float(size.prod()), most, f"{nuclei} the number of cells of the network's grid")
+        shape = size.astype(int)
         return Placement(tuple(map(float, step)), tuple(map(int, shape)), self.stem)
 
 

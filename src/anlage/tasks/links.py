@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from pydantic import model_validator
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
-from anlage.frozen import Frozen
-from anlage.tasks.grid import Grid, Zyx
+from anlage.foreign import MOST_DIAMETER_UM
+from anlage.frozen import DiameterUm, Frozen
+from anlage.tasks.grid import Channels, CropZyx, Grid, check_whole
 from anlage.tasks.material import Stores, check_alike
 from anlage.tasks.readiness import Readiness, counted
 from anlage.tasks.task import Evidence, FollowedFilm, Setting, Validation
@@ -37,7 +39,7 @@ class LinksConfig(Frozen):
     """Candidates of one nucleus in the next frame."""
     radius: Annotated[float, Gt(0), Le(10)] | None = None
     """Search radius in nearest-neighbour distances; by default so that it holds nearly all links of the training data."""
-    strides: Annotated[tuple[Annotated[int, Ge(1), Le(20)], ...], MinLen(1)] = (1, 2, 3)
+    strides: Annotated[tuple[Annotated[int, Ge(1), Le(20)], ...], MinLen(1), MaxLen(20)] = (1, 2, 3)
     """Also learn from every so many frames, as if the film had been taken more slowly: 1 means every frame."""
     jitter: Annotated[float, Ge(0), Le(0.5)] = 0.1
     """Positions are varied by up to this standard deviation, in nearest-neighbour distances, as a detector's are."""
@@ -56,22 +58,27 @@ class Look(Frozen):
 
     grid: Grid
     """The working grid."""
-    crop_zyx: Zyx
+    crop_zyx: CropZyx
     """Working voxels around a nucleus."""
-    n_channels: Annotated[int, Ge(1)]
+    n_channels: Channels
     """Image channels."""
-    diameter_um: float
+    diameter_um: DiameterUm
     """Typical diameter of the training nuclei in µm: a film is brought to the grid by it."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        check_whole(self.crop_zyx, self.grid)
+        return self
 
 
 class LinksPlan(Frozen):
     """What the training data decided."""
 
-    radius: float
+    radius: Annotated[float, Gt(0), Le(100)]
     """Search radius around the expected place, in nearest-neighbour distances."""
-    spread: float
+    spread: Annotated[float, Ge(0), Le(100)]
     """Typical distance by which nuclei missed where they were expected, in nearest-neighbour distances: the motion scale."""
-    neighbour_um: float
+    neighbour_um: Annotated[float, Gt(0), Le(100 * MOST_DIAMETER_UM)]
     """Median distance between nearest neighbours in the training data, in µm."""
     look: Look | None
     """How it sees the image; None: it works on points alone."""

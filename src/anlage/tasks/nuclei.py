@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from annotated_types import Ge, Gt, Le, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen
+from pydantic import model_validator
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.frozen import Frozen
-from anlage.tasks.grid import Grid, Zyx
+from anlage.foreign import MOST_DIAMETER_UM
+from anlage.frozen import DiameterUm, Frozen
+from anlage.tasks.grid import Channels, CropZyx, Frames, Grid
 from anlage.tasks.readiness import Readiness, nuclei_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
 
@@ -25,6 +27,9 @@ __all__ = ["MANY_PAINTED", "N_CENTRE", "N_FINE", "NucleiConfig", "NucleiPlan", "
 Orientation = Literal["any", "upright", "fixed"]
 """Which ways up examples are shown: turned and mirrored every way, in the plane alone, or as they lie."""
 
+Classes = Annotated[tuple[Annotated[int, Ge(0), Le(2**32 - 1)], ...], MaxLen(256)]
+"""Label values that are classes."""
+
 N_CENTRE = 4
 """Outputs for each cell that find centres: heat logit, and offset to the centre along z, y, x in cells."""
 N_FINE = 4
@@ -38,19 +43,19 @@ class NucleiConfig(Frozen):
 
     head: Literal["centres", "instances", "classes"] = "centres"
     """What the network says: 'centres', one point for each nucleus; 'instances', an outline for each; 'classes', the class of every voxel."""
-    classes: tuple[Annotated[int, Ge(0)], ...] | None = None
+    classes: Classes | None = None
     """Label values that are classes, for head=classes: 0 is what was left unpainted. By default all that were painted, and 0 where the annotation is complete."""
-    diameter_um: Annotated[float, Gt(0)] | None = None
+    diameter_um: DiameterUm | None = None
     """Typical diameter of a nucleus in µm; by default measured in the training data."""
-    frames: Annotated[tuple[int, ...], MinLen(1)] = (0,)
+    frames: Frames = (0,)
     """Frames that the network sees, relative to the one it answers for: 0, or −1,0,1 for the neighbours too."""
     cells: Annotated[float, Ge(3), Le(12)] | None = None
     """Cells of the network's grid across a nucleus: more are finer and slower; by default 4.5, and 6 where outlines are learnt."""
     sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
     """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
-    patch_um: Annotated[float, Gt(0)] | None = None
+    patch_um: Annotated[float, Gt(0), Le(1e6)] | None = None
     """Edge length of a training patch in µm; by default 5 nucleus diameters, 4 where outlines are learnt, or the whole image where it is smaller."""
-    patch_voxels: tuple[Annotated[int, Ge(1)], Annotated[int, Ge(1)], Annotated[int, Ge(1)]] | None = None
+    patch_voxels: CropZyx | None = None
     """The same in voxels of the training image, z,y,x; rounded up to what the network's pooling needs."""
     width: Annotated[int, Ge(8), Le(256)] = 32
     """Channels of the network's finest level; each coarser level has twice as many."""
@@ -98,26 +103,32 @@ class NucleiPlan(Frozen):
 
     grid: Grid
     """The working grid."""
-    diameter_um: float
+    diameter_um: DiameterUm
     """Typical diameter of the training nuclei in µm."""
-    apparent_um: float | None
+    apparent_um: DiameterUm | None
     """Their diameter in µm as it is measured without annotations; a new image is compared with this."""
-    n_channels: int
+    n_channels: Channels
     """Image channels that the network sees of each frame."""
-    frames: tuple[int, ...]
+    frames: Frames
     """Frames that the network sees, relative to the one it answers for."""
-    patch_zyx: Zyx
+    patch_zyx: CropZyx
     """Training patch in working voxels."""
-    sigma: float
+    sigma: Annotated[float, Ge(0.01), Le(2)]
     """Width of the heat-map's spots in nucleus diameters."""
-    match_radius_um: float
+    match_radius_um: Annotated[float, Gt(0), Le(MOST_DIAMETER_UM)]
     """A candidate nearer than this to a true centre is right, in validation."""
-    head: str = "centres"
+    head: Literal["centres", "instances", "classes"] = "centres"
     """What the network says."""
-    classes: tuple[int, ...] = ()
+    classes: Classes = ()
     """Label values of the classes, in the order of the network's outputs."""
     orientation: Orientation = "any"
     """Which ways up examples were shown."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.head == "classes") != bool(self.classes):
+            raise ValueError(f"a network of {self.head} with {len(self.classes)} classes")
+        return self
 
     @property
     def n_outputs(self) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
@@ -24,12 +25,14 @@ _SPREAD = 3.0
 _LAGS = 100
 """Parts of a window between the two samples of a difference: short beside an event, long beside a filter's memory."""
 _TINY = 1e-9
+_TINIEST = 1e-30
+"""Least difference of the values that become 0 and 1: the inverse of a smaller one is no number in single precision."""
 
 
 class SignalScale(Frozen):
     """How one signal becomes an input."""
 
-    name: str
+    name: Annotated[str, Field(max_length=1000)]
     """Name of the signal."""
     how: Normalise
     """percentile and absolute: the values of `low` and `high` become 0 and 1; window: the smallest and largest value of each track or window do; noise: each window's median becomes 0 and three times its noise becomes 1; none: as it is."""
@@ -39,6 +42,12 @@ class SignalScale(Frozen):
     """Value that becomes 1."""
     clip: bool = False
     """Whether values outside are cut off."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not _TINIEST <= self.high - self.low < np.inf:
+            raise ValueError(f"low must be below high, not {self.low:g} and {self.high:g}")
+        return self
 
     def apply(self, values: npt.NDArray[np.float64], lag: int = 1) -> npt.NDArray[np.float64]:
         """Values (N, T) of this signal, each row a track or window, on the network's scale; NaN stays NaN.

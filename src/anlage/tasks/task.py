@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.calibration import Calibration, Tempering
 from anlage.dataset.store import Store
-from anlage.frozen import Frozen
+from anlage.frozen import Frozen, Probability
 from anlage.tasks.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -80,15 +80,18 @@ class Baseline(Frozen):
 class Evidence(Frozen):
     """What held-out data say of the finished network; goes into the card."""
 
+    # a median without a single pair is NaN; a card leaves it out
+    model_config = ConfigDict(**{**Frozen.model_config, "allow_inf_nan": True})
+
     held_out: str
     """What was held out, as a sentence: '31 nuclei in 1 of 4 movies'."""
-    n_positive: int
+    n_positive: Annotated[int, Field(ge=0)]
     """Held-out examples of the wanted kind (nuclei, divisions, links)."""
     metrics: dict[str, float]
     """Scores on held-out data at the chosen threshold, by name."""
-    threshold: float
+    threshold: Probability
     """Calibrated probability above which a prediction is reported."""
-    thresholds: dict[str, float] = Field(default_factory=dict)
+    thresholds: dict[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     """Further thresholds that were chosen with it, by name: 'inside', the probability from which a voxel is part of an object."""
     calibration: Calibration
     ece: float | None

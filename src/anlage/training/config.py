@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -12,45 +11,62 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.foreign import parsed_json
+from anlage.frozen import Frozen, Name, first_problem
 from anlage.kept_paths import found_path
 
-__all__ = ["RUN_SCHEMA", "RunConfig", "StoreRef", "TrainingConfig", "assign", "read_config", "task_named"]
+__all__ = [
+    "MOST_AT_ONCE",
+    "MOST_THREADS",
+    "RUN_SCHEMA",
+    "RunConfig",
+    "StoreRef",
+    "TrainingConfig",
+    "assign",
+    "read_config",
+    "task_named",
+]
 
 RUN_SCHEMA = 1
 _LEARNING_RATE = 4e-3
 
 
+MOST_AT_ONCE = 65536
+"""Examples in a batch."""
+MOST_THREADS = 1024
+Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
 class TrainingConfig(Frozen):
     """Parameters of every training, whatever it trains."""
 
-    steps: Annotated[int, Field(ge=1)] | None = None
+    steps: Count | None = None
     """Optimiser steps. None: as many as fit into `minutes`."""
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Instead of steps: how often each annotated example is seen, on average."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0, le=1e7)] | None = None
     """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), which is said. None: the task's default, within which the preparation counts, too, or no limit if `steps` or `epochs` are given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
     """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights; from a model's half of it, of events an eighth."""
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1e3)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     """Share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, or a quarter of fewer than 80."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Highest norm of the gradient; a longer one is shortened to it."""
-    batch_size: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None
     """Examples in each step. None: chosen from the data and the free memory."""
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Batches whose gradients are averaged to one step: as good as a larger batch, in the memory of a small one."""
-    validate_every: Annotated[int, Field(ge=1)] | None = None
+    validate_every: Count | None = None
     """Steps between two looks at held-out data. None: about twenty looks in all, fewer where a look takes long."""
-    patience: Annotated[int, Field(ge=1)] | None = 10
+    patience: Count | None = 10
     """Stop early after so many looks at held-out data in a row without a better score. None: never."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
     """Seconds between two checkpoints: a crash loses at most about so much time. It does not change the result."""
-    checkpoint_steps: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_steps: Count | None = None
     """Steps between two checkpoints, beside those by time. None: by time alone. It does not change the result."""
     average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
     """Decay, per step, of the running average of the weights, which is what is validated and kept."""
@@ -64,7 +80,7 @@ class TrainingConfig(Frozen):
     """Where to compute: auto, cpu, cuda:0, mps."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number type of the matrix work. auto: bfloat16 where the hardware does it natively."""
-    threads: Annotated[int, Field(ge=1)] | None = None
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None
     """CPU threads. None: as many as torch chooses. Another number of threads gives slightly different weights."""
 
 
@@ -92,7 +108,7 @@ class RunConfig(Frozen):
     """What a run begins with: ``run.json``. Never changed afterwards."""
 
     schema_version: Annotated[int, Field(ge=1, le=RUN_SCHEMA)] = RUN_SCHEMA
-    name: str
+    name: Name
     """Name of the model that the run makes."""
     created: str
     """When the run was made, ISO 8601 in UTC."""
@@ -199,16 +215,15 @@ def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
 
 
 def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:
-    with contextlib.suppress(ValueError):
-        version = json.loads(text).get("schema_version", 0)
+    with contextlib.suppress(AnlageError):
+        found = parsed_json(text, "run.json")
+        version = found.get("schema_version") if isinstance(found, dict) else None
         if isinstance(version, int) and version > RUN_SCHEMA:
             return (
                 f"The run {folder} was made by a newer anlage (schema {version}; this one reads up to {RUN_SCHEMA}); "
                 "install the newer version."
             )
-    item = error.errors()[0]
-    where = ".".join(str(part) for part in item["loc"]) or "run.json"
-    return f"The run {folder} cannot be read: {where}: {item['msg']}. Make a new run."
+    return f"The run {folder} cannot be read: {first_problem(error)}. Make a new run."
 
 
 def _inherited(config: type[Frozen], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,8 +269,8 @@ def _parsed(model: type[Frozen], name: str, text: str) -> Any:
     readings: list[Any] = []
     if text.lower() in ("none", "null"):
         readings.append(None)
-    with contextlib.suppress(ValueError):
-        readings.append(json.loads(text))
+    with contextlib.suppress(AnlageError):
+        readings.append(parsed_json(text.encode("utf-8", "replace"), "The value"))
     readings += [text, [part.strip() for part in text.split(",")]]
     problems = []
     for reading in readings:

@@ -10,12 +10,12 @@ import torch
 from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Frozen, first_problem
 from anlage.model import Model, load_model
 from anlage.tasks.material import Material, material_of
 from anlage.tasks.task import Examples, Setting
 from anlage.training.arithmetic import Purpose, reseed
-from anlage.training.config import StoreRef
+from anlage.training.config import MOST_AT_ONCE, MOST_THREADS, StoreRef
 from anlage.training.files import write_whole
 from anlage.training.job import Job
 from anlage.training.learner import Learner
@@ -30,8 +30,8 @@ class Decisions(Frozen):
 
     plan: dict[str, JsonValue]
     """The task's plan."""
-    batch_size: Annotated[int, Field(ge=1)]
-    threads: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)]
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     """CPU threads; the order of summation depends on them."""
 
 
@@ -42,9 +42,14 @@ def decided(job: Job) -> Decisions | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise AnlageError(
-            f"{job.run.plan_path} cannot be read; delete it and the checkpoint beside it to train this run from the start."
-        ) from error
+        raise _unreadable(job, error) from error
+
+
+def _unreadable(job: Job, error: ValidationError) -> AnlageError:
+    return AnlageError(
+        f"{job.run.plan_path} cannot be read ({first_problem(error)}); delete it and the checkpoint beside it to train this run "
+        "from the start."
+    )
 
 
 def open_stores(job: Job) -> list[Any]:
@@ -66,7 +71,7 @@ def prepare(job: Job, stores: list[Any], device: str) -> Examples:
         device=device,
         batch_size=training.batch_size if earlier is None else earlier.batch_size,
         augment=training.augment,
-        plan=None if earlier is None else task.plan.model_validate(earlier.plan),
+        plan=None if earlier is None else _earlier_plan(job, earlier),
         base=None if base is None else _plan_of(base, task.plan),
     )
     examples: Examples = task.prepare(stores, task_config(job), setting)
@@ -81,6 +86,14 @@ def prepare(job: Job, stores: list[Any], device: str) -> Examples:
             "Make a new run."
         )
     return examples
+
+
+def _earlier_plan(job: Job, earlier: Decisions) -> Frozen:
+    try:
+        plan: Frozen = job.task.plan.model_validate(earlier.plan)
+    except ValidationError as error:
+        raise _unreadable(job, error) from error
+    return plan
 
 
 def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> Learner:
@@ -99,7 +112,13 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
 
 def task_config(job: Job) -> Any:
     """The task's own configuration in this run."""
-    return job.task.config.model_validate(job.run.config.settings)
+    try:
+        return job.task.config.model_validate(job.run.config.settings)
+    except ValidationError as error:
+        raise AnlageError(
+            f"The settings of the run {job.run.path} are not those of {job.task.name}: {first_problem(error)}; was run.json changed, or "
+            "made by another version of anlage? Make a new run."
+        ) from error
 
 
 def least_steps(job: Job) -> int:

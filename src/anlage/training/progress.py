@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from anlage.frozen import Frozen
+from anlage.frozen import Frozen, Name
 
 __all__ = [
     "Curve",
@@ -35,18 +35,22 @@ __all__ = [
 ]
 
 
+Steps = Annotated[int, Field(ge=0, le=10**12)]
+Seconds = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+
 class _Record(Frozen):
     # a loss may be NaN or infinite, which JSON cannot say as a number
-    model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
+    model_config = ConfigDict(**{**Frozen.model_config, "ser_json_inf_nan": "strings", "allow_inf_nan": True})
 
 
 class Started(_Record):
     """A trainer took over the run; preparation begins."""
 
     event: Literal["started"] = "started"
-    time: float
+    time: Seconds
     """Seconds since 1970, UTC."""
-    pid: int
+    pid: Annotated[int, Field(ge=0, le=2**63)]
     """Process number of the trainer."""
     version: str
     """Version of anlage."""
@@ -63,7 +67,7 @@ class Resumed(_Record):
     """The run continues from its checkpoint; what was reported of later steps no longer holds."""
 
     event: Literal["resumed"] = "resumed"
-    step: int
+    step: Steps
     """Optimiser steps done."""
 
 
@@ -71,9 +75,9 @@ class Step(_Record):
     """How the optimisation goes; about two a second, less in long runs."""
 
     event: Literal["step"] = "step"
-    step: int
+    step: Steps
     """Optimiser steps done."""
-    steps: int | None
+    steps: Steps | None
     """Optimiser steps planned; None until the machine's speed is known."""
     loss: float
     """Training loss, mean since the last such event."""
@@ -82,9 +86,9 @@ class Step(_Record):
     learning_rate: float
     steps_per_s: float
     """Optimiser steps a second, without validation."""
-    seconds: float
+    seconds: Seconds
     """Time spent on this run so far, in all its processes."""
-    eta_s: float | None
+    eta_s: Seconds | None
     """Seconds that remain, validation and calibration included; None until known."""
 
 
@@ -92,7 +96,7 @@ class Validated(_Record):
     """A look at held-out data, with the running average of the weights."""
 
     event: Literal["validated"] = "validated"
-    step: int
+    step: Steps
     """Optimiser steps done."""
     loss: float
     score: float
@@ -102,7 +106,7 @@ class Validated(_Record):
     """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
     best: bool
     """Whether these are the best weights so far."""
-    seconds: float
+    seconds: Seconds
     """Time spent on this run so far."""
 
 
@@ -110,7 +114,7 @@ class Saved(_Record):
     """A checkpoint was written."""
 
     event: Literal["saved"] = "saved"
-    step: int
+    step: Steps
     """Optimiser steps done."""
 
 
@@ -118,13 +122,13 @@ class Finished(_Record):
     """The training is complete and its model is written."""
 
     event: Literal["finished"] = "finished"
-    step: int
+    step: Steps
     """Optimiser steps done."""
-    model: str
+    model: Name
     """File name of the model in the run folder."""
     metrics: dict[str, float]
     """What held-out data say of the model."""
-    seconds: float
+    seconds: Seconds
     """Time spent on this run."""
 
 
@@ -132,11 +136,11 @@ class Stopped(_Record):
     """The training was stopped on request; it can be resumed."""
 
     event: Literal["stopped"] = "stopped"
-    step: int
+    step: Steps
     """Optimiser steps done."""
-    model: str | None
+    model: Name | None
     """File name of the model of the best weights so far; None if there were none yet."""
-    seconds: float
+    seconds: Seconds
     """Time spent on this run so far."""
 
 

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anlage
 from anlage.errors import AnlageError
+from anlage.foreign import checked_name
 from anlage.kept_paths import kept_path, kept_relative
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
@@ -105,6 +106,7 @@ class Run:
         from anlage.tasks.material import material_of
 
         folder = Path(path).resolve()
+        checked_name(folder.name, "The name of the run, which its model takes,")
         about = task_named(task, tasks)
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")

@@ -68,6 +68,16 @@ def store(folder: Path, command: Command) -> Path:
     return folder / "nuclei.zarr"
 
 
+_PLANS: dict[str, Any] = {
+    "nuclei": {
+        "grid": {"voxel_diameters_zyx": (0.25, 0.1, 0.1), "stem": (1, 2, 2), "strides": ((1, 2, 2), (2, 2, 2))},
+        "diameter_um": 8.0, "apparent_um": None, "n_channels": 1, "frames": (0,), "patch_zyx": (8, 32, 32), "sigma": 0.16,
+        "match_radius_um": 3.0,
+    },
+    "links": {"radius": 2.0, "spread": 0.3, "neighbour_um": 6.0, "look": None},
+}  # fmt: skip
+
+
 def a_model(path: Path, **about: Any) -> Path:
     """A model file that is in order but has no sensible weights."""
     evidence = Evidence(
@@ -76,7 +86,8 @@ def a_model(path: Path, **about: Any) -> Path:
     card = Card(
         **{
             "name": "some", "task": "nuclei", "head": "centres", "created": "2026-11-21T10:00:00Z", "version": "0.1.0",
-            "channels": ("nuclei",), "spacing_um_zyx": (2.0, 0.5, 0.5), "plan": {}, "config": {}, "trained_on": (),
+            "channels": ("nuclei",), "spacing_um_zyx": (2.0, 0.5, 0.5), "config": {}, "trained_on": (),
+            "plan": _PLANS[about.get("task", "nuclei")],
             "intensity": Intensity(channels=(ChannelIntensity(name="nuclei", index=0, low=0.0, high=1.0),)),
             "evidence": evidence, **about,
         }
