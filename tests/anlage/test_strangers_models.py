@@ -190,7 +190,9 @@ def test_any_number_of_a_card_is_refused_at_loading_or_of_use(
     with zipfile.ZipFile(path) as archive:
         record = json.loads(archive.read("card.json"))
     taken: dict[str, list[Any]] = {}
-    for place in leaves(record):
+    # what all kinds of card have in common is tried with one
+    places = [place for place in leaves(record) if kind == "centres" or place[0] in ("plan", "config")]
+    for place in places:
         for lie in LIES:
             new = retold(path, lambda card, place=place, lie=lie: with_lie(card, place, lie), tmp_path)
             with contextlib.suppress(AnlageError):  # anything else that is raised fails the test
@@ -199,10 +201,11 @@ def test_any_number_of_a_card_is_refused_at_loading_or_of_use(
                 model.card.to_markdown()
                 if place[0] not in ("trained_on", "steps", "seconds") and "metrics" not in place:
                     use(model, movie)
-    for place, lies in taken.items():
-        assert not {"NaN", "Infinity"} & {lie for lie in lies if isinstance(lie, str)}, place
-        if place.startswith(("plan", "config", "intensity.percentiles", "evidence.threshold", "evidence.calibration")):
-            assert not {-1e308, 1e308, 10**30} & {lie for lie in lies if isinstance(lie, int | float)}, place
+    for name, lies in taken.items():
+        if "metrics" not in name:  # of which those that are no numbers are left out
+            assert not {"NaN", "Infinity"} & {lie for lie in lies if isinstance(lie, str)}, name
+        if name.startswith(("plan", "config", "intensity.percentiles", "evidence.threshold")) and "scales" not in name:
+            assert not {-1e308, 1e308, 10**30} & {lie for lie in lies if isinstance(lie, int | float)}, name
 
 
 @pytest.mark.parametrize(
