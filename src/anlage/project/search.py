@@ -118,7 +118,7 @@ def match_project(folder: Path, path: Path | None, home: Path, fingerprint: Fing
 
 
 def free_project_folder(home: Path) -> Path:
-    """`home`, or a name beside it that no project has yet: ``A.anlage``, ``A-2.anlage``, …"""
+    """Give `home`, or a name beside it that no project has yet: ``A.anlage``, ``A-2.anlage`` and so on."""
     n, place = 1, home
     while (place / PROJECT).exists():
         n += 1
