@@ -122,6 +122,7 @@ _HOME = {
     "WorstObject": "evaluation.worst",
     "worst_objects": "evaluation.worst",
     "worst_picture": "evaluation.worst_pictures",
+    "printable": "foreign",
     "write_annotations": "io",
     "write_image": "io",
     "write_mesh": "io",

@@ -1,21 +1,25 @@
-"""Four range sliders for the walls of a box, in t, z, y and x."""
+"""Four range sliders for the walls of a box, in t, z, y and x, each between two numbers that can be typed."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
-from superqt import QLabeledRangeSlider
+from qtpy.QtWidgets import QGridLayout, QSizePolicy, QWidget
+from superqt import QRangeSlider
 
 from anlage import Box
+from napari_anlage.number_fields import CountField
+from napari_anlage.plain_text import Label, plain
 
 __all__ = ["BoxSliders"]
 
 _LIVE_MS = 60
 _SETTLED_MS = 350
+_FIELD_WIDTH = 44
 
 
 class BoxSliders(QWidget):
@@ -29,19 +33,20 @@ class BoxSliders(QWidget):
     def __init__(self) -> None:
         super().__init__()
         grid = QGridLayout(self)
-        grid.setContentsMargins(0, 14, 0, 0)
-        grid.setVerticalSpacing(16)
-        grid.setColumnStretch(1, 1)
+        grid.setContentsMargins(0, 4, 0, 0)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(2, 1)
         self.sliders: dict[str, Any] = {}
+        self.fields: dict[str, tuple[CountField, CountField]] = {}
         for row, (axis, text) in enumerate(zip("tzyx", ("frames", "z, voxels", "y, voxels", "x, voxels"), strict=True)):
-            slider = QLabeledRangeSlider(Qt.Orientation.Horizontal)
-            slider.setEdgeLabelMode(QLabeledRangeSlider.EdgeLabelMode.NoLabel)
-            slider.setHandleLabelPosition(QLabeledRangeSlider.LabelPosition.LabelsAbove)
-            slider.setToolTip(f"First and last {'frame' if axis == 't' else 'voxel along ' + axis} of the region.")
-            slider.valueChanged.connect(self._on_value)
-            self.sliders[axis] = slider
-            grid.addWidget(QLabel(text), row, 0)
-            grid.addWidget(slider, row, 1)
+            what = "frame" if axis == "t" else f"voxel along {axis}"
+            slider = QRangeSlider(Qt.Orientation.Horizontal)
+            slider.setToolTip(plain(f"First and last {what} of the region."))
+            slider.valueChanged.connect(partial(self._on_value, axis))
+            fields = self._field(axis, f"First {what}."), self._field(axis, f"Last {what}.")
+            self.sliders[axis], self.fields[axis] = slider, fields
+            for column, widget in enumerate((Label(text), fields[0], slider, fields[1])):
+                grid.addWidget(widget, row, column)
         self._live = self._timer(_LIVE_MS, lambda: self.moved.emit(self.box()))
         self._rest = self._timer(_SETTLED_MS, self._on_rest)
 
@@ -58,13 +63,26 @@ class BoxSliders(QWidget):
             slider.setRange(0, max(length - 1, 1))
             if tuple(slider.value()) != (low, high - 1):
                 slider.setValue((low, high - 1))
-            slider.setEnabled(length > 1)
             slider.blockSignals(False)
+            for widget in (slider, *self.fields[axis]):
+                widget.setEnabled(length > 1)
+            self._show_ends(axis)
 
     def box(self) -> Box:
         """What the handles say."""
         ends = [self.sliders[axis].value() for axis in "tzyx"]
         return Box.of([int(low) for low, _ in ends], [int(high) + 1 for _, high in ends])
+
+    def _field(self, axis: str, tooltip: str) -> CountField:
+        field = CountField()
+        field.setButtonSymbols(CountField.ButtonSymbols.NoButtons)
+        field.setKeyboardTracking(False)
+        field.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        field.setFixedWidth(_FIELD_WIDTH)
+        field.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        field.setToolTip(plain(tooltip))
+        field.valueChanged.connect(lambda _: self._on_typed(axis))
+        return field
 
     def _timer(self, ms: int, action: Any) -> QTimer:
         timer = QTimer(self)
@@ -73,7 +91,22 @@ class BoxSliders(QWidget):
         timer.timeout.connect(action)
         return timer
 
-    def _on_value(self, *_: Any) -> None:
+    def _show_ends(self, axis: str) -> None:
+        """Numbers beside the handles; neither end can be typed beyond the other."""
+        slider, (first, last) = self.sliders[axis], self.fields[axis]
+        low, high = (int(end) for end in slider.value())
+        for field, ends, value in ((first, (0, high), low), (last, (low, int(slider.maximum())), high)):
+            field.blockSignals(True)
+            field.setRange(*ends)
+            field.setValue(value)
+            field.blockSignals(False)
+
+    def _on_typed(self, axis: str) -> None:
+        first, last = self.fields[axis]
+        self.sliders[axis].setValue((first.value(), last.value()))
+
+    def _on_value(self, axis: str, *_: Any) -> None:
+        self._show_ends(axis)
         if not self._live.isActive():
             self._live.start()
         self._rest.start()

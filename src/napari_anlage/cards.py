@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QFileDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from anlage import USUAL, Readiness
 from napari_anlage.parts import StatusLine
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.wording import short
 
 __all__ = ["Lengths", "StartChoice", "TaskCard", "TaskCards"]
@@ -45,7 +45,7 @@ class TaskCard(QFrame):
         self.setObjectName("TaskCard")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.title = QLabel(title)
+        self.title = Label(title)
         self.title.setStyleSheet("font-weight:600")
         self.line = StatusLine()
         layout = QVBoxLayout(self)
@@ -194,7 +194,7 @@ class StartChoice(QComboBox):
         self.addItem("fresh weights", None)
         for name, path in [*models, *((short(path.stem), path) for path in self._more if path not in listed)]:
             self.addItem(name, path)
-            self.setItemData(self.count() - 1, str(path), Qt.ItemDataRole.ToolTipRole)
+            self.setItemData(self.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
         self.addItem("Open a model …", "open")
         self.blockSignals(False)
         self.choose(chosen)

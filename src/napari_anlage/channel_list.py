@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QRadioButton,
     QVBoxLayout,
@@ -25,6 +24,7 @@ from anlage import AnlageError
 from napari_anlage.channels import Role, rename, roles, set_role
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import axes_of
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.session import Session
 from napari_anlage.thumbnails import SIDE, coarse_image, thumbnail
 
@@ -42,7 +42,7 @@ class ChannelRow(QWidget):
         super().__init__()
         self.tick = QCheckBox()
         self.tick.setToolTip("Networks are trained on the ticked channels.")
-        self.picture = QLabel()
+        self.picture = Label()
         self.picture.setFixedSize(SIDE, SIDE)
         self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.picture.setStyleSheet("background:rgba(128,128,128,40);border-radius:3px")
@@ -75,7 +75,7 @@ class ChannelRow(QWidget):
             self._name = name
             self.name.setText(name)
             self.name.setCursorPosition(0)
-        self.name.setToolTip(f"Name of this channel: {name}. Click to change it.")
+        self.name.setToolTip(plain(f"Name of this channel: {name}. Click to change it."))
         self.role.setCurrentText(str(role))
 
     def show_picture(self, grey: npt.NDArray[np.uint8] | None) -> None:

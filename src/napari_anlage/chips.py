@@ -8,7 +8,6 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QHBoxLayout,
     QMenu,
     QPushButton,
@@ -21,7 +20,9 @@ from superqt import QFlowLayout
 
 from anlage import Spacing, TimeLapse
 from napari_anlage.grid import Grid
+from napari_anlage.number_fields import NumberField
 from napari_anlage.parts import note
+from napari_anlage.plain_text import plain
 
 __all__ = ["AxisChips", "Chip", "ScaleChips"]
 
@@ -42,7 +43,7 @@ class Chip(QToolButton):
         super().__init__()
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip(tooltip)
+        self.setToolTip(plain(tooltip))
         self.say(text)
 
     def say(self, text: str, *, missing: bool = False) -> None:
@@ -89,7 +90,7 @@ class AxisChips(_Flow):
         for place, (chip, axis, length) in enumerate(zip(self.chips, axes, lengths, strict=True)):
             chip.say(f"{axis.upper()} {length}")
             chip.setToolTip(
-                f"Axis {place + 1} of the layer, {length} long, is read as {_NAMES[axis]}. Click to change."
+                plain(f"Axis {place + 1} of the layer, {length} long, is read as {_NAMES[axis]}. Click to change.")
             )
             self._fill(chip.menu(), place)
         self.setVisible(bool(axes))
@@ -184,7 +185,8 @@ class _Fields(QWidget):
         super().__init__()
         self._units = units
         self._shown: tuple[float, ...] | None = None
-        self.spins = [_Number(name, decimals, tooltip.format(name)) for name in names]
+        self._as_shown: tuple[Any, ...] = ()
+        self.spins = [_Number(name, 10.0**-decimals, tooltip.format(name)) for name in names]
         self.unit = QComboBox()
         self.unit.addItems(list(units))
         self.unit.setToolTip("Unit of these numbers.")
@@ -202,7 +204,7 @@ class _Fields(QWidget):
         column.setSpacing(3)
         column.addLayout(numbers)
         column.addLayout(buttons)
-        self._reason = note("Every number has to be above zero.")
+        self._reason = note("")
         column.addWidget(self._reason)
         self._reason.hide()
         for spin in self.spins:
@@ -219,32 +221,37 @@ class _Fields(QWidget):
         factor = self._units[self.unit.currentText()]
         for spin, value in zip(self.spins, values or [0.0] * len(self.spins), strict=True):
             spin.setValue(value / factor)
+        self._as_shown = self._typed()
+
+    def _typed(self) -> tuple[Any, ...]:
+        return (self.unit.currentText(), *(spin.value() for spin in self.spins))
 
     def _on_apply(self) -> None:
         for spin in self.spins:
             spin.interpretText()
-        values = tuple(spin.value() * self._units[self.unit.currentText()] for spin in self.spins)
-        self._reason.setVisible(min(values) <= 0)
-        if min(values) > 0:
-            self.set_to.emit(values)
+        refused = next(filter(None, [spin.take_refusal() for spin in self.spins]), "")
+        unit, *numbers = self._typed()
+        reason = refused or ("" if min(numbers) > 0 else "Every number has to be above zero.")
+        self._reason.setText(reason)
+        self._reason.setVisible(bool(reason))
+        if reason:
+            return
+        untouched = self._shown is not None and self._typed() == self._as_shown
+        self.set_to.emit(self._shown if untouched else tuple(number * self._units[unit] for number in numbers))
 
 
-class _Number(QDoubleSpinBox):
-    """A number above zero, written with no more digits than it has."""
+class _Number(NumberField):
+    """A number above zero."""
 
-    def __init__(self, name: str, decimals: int, tooltip: str) -> None:
+    def __init__(self, name: str, step: float, tooltip: str) -> None:
         super().__init__()
-        self.setDecimals(decimals)
         self.setRange(0, 1e9)
-        self.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.setSingleStep(step)
+        self.setButtonSymbols(NumberField.ButtonSymbols.NoButtons)
         self.setPrefix(f"{name} ")
-        self.setToolTip(tooltip)
+        self.setToolTip(plain(tooltip))
         self.setStyleSheet("min-width:40px")  # napari's themes ask for more
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-
-    def textFromValue(self, value: float) -> str:
-        """So many digits as there are."""
-        return f"{value:.{self.decimals()}f}".rstrip("0").rstrip(".") or "0"
 
 
 def with_axis(axes: str, place: int, axis: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qtpy.QtCore import QEvent, QObject
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QPushButton, QWidget
 
 from anlage import AnlageError, Run
@@ -26,6 +26,7 @@ class ClosingQuestion(QMessageBox):
         one = len(names) == 1
         self.setIcon(QMessageBox.Icon.Question)
         self.setWindowTitle("A training is running" if one else "Trainings are running")
+        self.setTextFormat(Qt.TextFormat.PlainText)
         self.setText(f"{' and '.join(names)} {'is' if one else 'are'} being trained.")
         self.setInformativeText(
             "Training can go on without napari: open the project again to see it. "

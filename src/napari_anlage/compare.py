@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -23,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from anlage import Run
 from napari_anlage.parts import heading, note
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.plots import ComparisonPlot
 from napari_anlage.runs import Summary, differences, summary
 from napari_anlage.wording import duration, short
@@ -76,7 +76,7 @@ class CompareDialog(QDialog):
             table.horizontalHeader().setStretchLastSection(True)
         self.table.setHorizontalHeaderLabels(_COLUMNS)
         row = QHBoxLayout()
-        row.addWidget(QLabel("thick: held-out loss · thin: training loss · ★ best so far"), 1)
+        row.addWidget(Label("thick: held-out loss · thin: training loss · ★ best so far"), 1)
         row.addWidget(self.log)
         layout.addWidget(note("Tick the runs to compare. Double-click one to show it on the Train tab."))
         layout.addWidget(self.table, 2)
@@ -125,7 +125,7 @@ class CompareDialog(QDialog):
         for i in rows:
             one = self.summaries[i]
             self.table.item(i, 0).setText(short(one.run.name))
-            self.table.item(i, 0).setToolTip(str(one.run.path))
+            self.table.item(i, 0).setToolTip(plain(str(one.run.path)))
             for column, text in enumerate(_cells(one), start=1):
                 self.table.setItem(i, column, QTableWidgetItem(text))
         self.table.blockSignals(False)

@@ -8,11 +8,12 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import Device, device_advice, find_devices
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
+from napari_anlage.plain_text import Label, plain
 
 __all__ = ["DeviceChoice", "device_line"]
 
@@ -36,7 +37,7 @@ class DeviceChoice(QWidget):
         )
         self.combo.addItem("automatic", AUTO)
         self.advice = StatusLine()
-        self.command = QLabel()
+        self.command = Label()
         self.command.setWordWrap(True)
         self.command.setTextFormat(Qt.TextFormat.PlainText)
         self.command.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -88,7 +89,7 @@ class DeviceChoice(QWidget):
         self.combo.addItem(f"automatic{first}", AUTO)
         for device in devices:
             self.combo.addItem(device_line(device), device.name)
-            self.combo.setItemData(self.combo.count() - 1, device_line(device), Qt.ItemDataRole.ToolTipRole)
+            self.combo.setItemData(self.combo.count() - 1, plain(device_line(device)), Qt.ItemDataRole.ToolTipRole)
         self.choose(chosen)
         self._advise(advice)
 

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QObject, QTimer, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from anlage import AnlageError
 from napari_anlage.hearing import hear
+from napari_anlage.number_fields import NumberField
 from napari_anlage.parts import note, small_button
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 
 __all__ = ["DiameterField", "Ruler"]
@@ -112,9 +114,9 @@ class DiameterField(QWidget):
         super().__init__()
         self._session = session
         self.ruler = Ruler(session, self)
-        self.spin = QDoubleSpinBox()
+        self.spin = NumberField()
         self.spin.setRange(0.0, 1000.0)
-        self.spin.setDecimals(2)
+        self.spin.setSingleStep(0.1)
         self.spin.setSuffix(" µm")
         self.spin.setSpecialValueText(_AUTOMATIC)
         self.spin.setKeyboardTracking(False)
@@ -150,7 +152,7 @@ class DiameterField(QWidget):
         self.spin.blockSignals(False)
         reason = self._missing()
         self.draw.setEnabled(reason is None or self.ruler.busy)
-        self.draw.setToolTip(reason or "Then drag a line across one nucleus in the viewer, from edge to edge.")
+        self.draw.setToolTip(plain(reason or "Then drag a line across one nucleus in the viewer, from edge to edge."))
 
     def _missing(self) -> str | None:
         try:

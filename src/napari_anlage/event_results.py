@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
 
 from anlage import AnlageError, Events, Signals, aligned_mean, event_rate, survival, write_events, write_signals
 from napari_anlage import event_drawings
 from napari_anlage.event_layers import AFTER, BEFORE, NEVER
 from napari_anlage.event_table import EventView
+from napari_anlage.number_fields import CountField
 from napari_anlage.parts import ActionButton, Tab, heading, note, small_button
 from napari_anlage.picture import Picture
+from napari_anlage.plain_text import Rich
 from napari_anlage.scoring import Scoring
 from napari_anlage.signal_plot import title_of_signal
 from napari_anlage.wording import plural
@@ -43,7 +45,7 @@ class EventResults(Tab):
         self.table, self.picture = EventView(), Picture()
         self.summary = note("")
         self.colour = QCheckBox("Colour nuclei before and after")
-        self.later = QSpinBox()
+        self.later = CountField()
         self.move_chosen = small_button(
             "Move selected",
             "Moves the events of the selected rows by so many frames (Shift or Ctrl selects many); can be undone.",
@@ -144,7 +146,7 @@ class EventResults(Tab):
         layout.addWidget(self.source, 1)
         layout.addWidget(self.view, 1)
         self.colour.setToolTip("Draws every nucleus of every track in the colour of where it stands.")
-        legend = QLabel(
+        legend = Rich(
             f"<span style='color:{BEFORE}'>●</span> before &nbsp;<span style='color:{AFTER}'>●</span> after &nbsp;"
             f"<span style='color:{NEVER}'>●</span> no event"
         )

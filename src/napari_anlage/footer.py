@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
-from superqt import QElidingLabel
 
 from napari_anlage import preferences
 from napari_anlage.hearing import hear
 from napari_anlage.job import RunWatcher, Thread
 from napari_anlage.parts import COLOURS, small_button
+from napari_anlage.plain_text import ElidingLabel, plain
 from napari_anlage.session import Session
 from napari_anlage.wording import remaining, short
 
@@ -37,7 +37,7 @@ class JobBar(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text = QElidingLabel()
+        self.text = ElidingLabel()
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(6)
@@ -59,12 +59,12 @@ class JobBar(QWidget):
     def show_progress(self, text: str, fraction: float | None, *, stop: str | None) -> None:
         """Say how far it is; `stop` says why it cannot be stopped (None: it can)."""
         self.text.setText(text)
-        self.text.setToolTip(text)
+        self.text.setToolTip(plain(text))
         self.bar.setRange(0, 0 if fraction is None else 1000)
         if fraction is not None:
             self.bar.setValue(round(1000 * fraction))
         self.stop.setEnabled(stop is None)
-        self.stop.setToolTip(stop or "Ends it within seconds; what is done is kept.")
+        self.stop.setToolTip(plain(stop or "Ends it within seconds; what is done is kept."))
 
 
 class Footer(QWidget):
@@ -108,7 +108,7 @@ class Footer(QWidget):
         """The project's name."""
         folder = self._session.folder
         self.project.setText(folder.name)
-        self.project.setToolTip(f"Project: {folder}")
+        self.project.setToolTip(plain(f"Project: {folder}"))
 
     def wake(self) -> None:
         """Do what can wait until the dock was painted."""
@@ -150,7 +150,7 @@ class Footer(QWidget):
             lines.append(f"Trainings and predictions take at most {chosen.memory_gb:g} GB (Preferences).")
         if chosen.device not in ("auto", device.name):
             lines.append(f"The device {chosen.device} of the Preferences is not in this computer.")
-        self.device.setToolTip("\n".join(lines))
+        self.device.setToolTip(plain("\n".join(lines)))
 
     # ---- the training ----
 
@@ -216,8 +216,8 @@ class Footer(QWidget):
         self._session.jobs.running[place].stop()
 
 
-def _eliding(mode: Qt.TextElideMode) -> QElidingLabel:
-    label = QElidingLabel()
+def _eliding(mode: Qt.TextElideMode) -> ElidingLabel:
+    label = ElidingLabel()
     label.setElideMode(mode)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     label.setStyleSheet("font-size:11px")

@@ -1,6 +1,7 @@
 """Forms generated from configs: a parameter's bounds, unit and prose stand in its field, and nowhere else.
 
-magicgui makes the editors; what it does not do (optional values, small learning rates, tuples) is added here. The round
+magicgui makes the editors of choices, boxes and texts; numbers have fields of our own, which read both decimal signs. What
+magicgui does not do (optional values, tuples) is added here. The round
 trip is exact: ``read(form_for(config)) == config``.
 """
 
@@ -19,15 +20,19 @@ from magicgui.widgets import create_widget
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QSizePolicy, QWidget
 
 from anlage import AnlageError
+from napari_anlage.number_fields import CountField, NumberField
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.wording import in_words, none_in_words
 
 __all__ = ["Form", "form_for", "read"]
 
 Config = TypeVar("Config", bound=BaseModel)
 _INT_MAX = 2**31 - 1
+_TINY = 1e-12
+"""The least of what has to be above 0."""
 
 
 def form_for(config: BaseModel, skip: Iterable[str] = ()) -> Form:
@@ -64,7 +69,7 @@ class Form(QWidget):
                 continue
             row = _Row(field, getattr(config, name))
             row.changed.connect(self.changed)
-            label = QLabel(in_words(name))
+            label = Label(in_words(name))
             label.setToolTip(row.toolTip())
             self._rows[name] = row
             layout.addRow(label, row)
@@ -110,7 +115,7 @@ class _Row(QWidget):
         kind, self._optional = _without_none(field.annotation)
         self._kind, self._shown = kind, value
         bounds = _bounds(field)
-        self.setToolTip(_tooltip(field, bounds))
+        self.setToolTip(plain(_tooltip(field, bounds)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         self._tick = QCheckBox(none_in_words(field.description or ""))
@@ -161,6 +166,27 @@ class _Row(QWidget):
 
     def _on_edit(self, *_: Any) -> None:
         self.changed.emit()
+
+
+class _Number:
+    """A number field with the names that magicgui's editors have."""
+
+    def __init__(self, field: NumberField, ends: tuple[float, float], step: float, value: float | None) -> None:
+        self.native = field
+        self.min, self.max = ends
+        field.setRange(*ends)
+        field.setSingleStep(step)
+        field.setValue((0 if ends[0] < 0 else max(ends[0], step)) if value is None else value)
+        self.changed = field.valueChanged
+
+    @property
+    def value(self) -> Any:
+        """The number."""
+        return self.native.value()
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self.native.setValue(value)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:
@@ -218,17 +244,11 @@ def _editor(kind: Any, value: Any, bounds: tuple[float | None, float | None, boo
     if kind is int:
         least = -_INT_MAX if low is None else int(low) + open_low
         most = _INT_MAX if high is None else int(high) - open_high
-        start = least if value is None and low is not None else value or 0
-        return create_widget(start, widget_type="SpinBox", options={"min": least, "max": min(most, _INT_MAX)})
+        return _Number(CountField(), (least, min(most, _INT_MAX)), 1, value)
     if kind is float:
         step = _step(value, open_low)
-        options = {
-            "min": -1e12 if low is None else low + step * open_low,
-            "max": 1e12 if high is None else high,
-            "step": step,
-        }
-        start = value if value is not None else max(options["min"], 0.0 if low is None else low + step)
-        return create_widget(start, widget_type="FloatSpinBox", options=options)
+        least = -1e12 if low is None else low + _TINY * open_low
+        return _Number(NumberField(), (least, 1e12 if high is None else high), step, value)
     choices = _choices(kind)
     if choices:
         return create_widget(
@@ -260,6 +280,8 @@ def _as_text(value: Any) -> str:
         return "none"
     if isinstance(value, str):
         return value
+    if isinstance(value, tuple | list) and any(isinstance(item, tuple | list) for item in value):
+        return json.dumps(value)
     if isinstance(value, tuple | list):
         return ",".join(_as_text(item) for item in value)
     if isinstance(value, BaseModel):

@@ -12,6 +12,7 @@ from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from napari_anlage.parts import COLOURS, counted
+from napari_anlage.plain_text import plain
 
 __all__ = ["FrameBars"]
 
@@ -90,7 +91,7 @@ class FrameBars(QWidget):
         """Tell frame and count in the tooltip."""
         if event.type() == QEvent.Type.ToolTip:
             t = self._frame_at(event.pos().x())
-            QToolTip.showText(event.globalPos(), f"Frame {t}: {counted(int(self.counts[t]))}", self)
+            QToolTip.showText(event.globalPos(), plain(f"Frame {t}: {counted(int(self.counts[t]))}"), self)
             return True
         return bool(super().event(event))
 

@@ -15,6 +15,7 @@ from napari_anlage.job import Problem, Thread
 from napari_anlage.label_source import Source, label_layers, source_of
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 
 __all__ = ["LabelCheck"]
@@ -115,7 +116,7 @@ class LabelCheck(Tab):
         self.list.clear()
         for fault in report.faults:
             item = QListWidgetItem(fault.text)
-            item.setToolTip(fault.text)
+            item.setToolTip(plain(fault.text))
             self.list.addItem(item)
         self.list.setVisible(bool(report.faults))
         kinds = ", ".join(f"{n} × {_TITLES[kind]}" for kind, n in report.counts.items())

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage import AnlageError, Annotations, Box, Spacing, State, TimeLapse
+from anlage import AnlageError, Annotations, Box, Spacing, TimeLapse
 from napari_anlage.channels import given_names
+from napari_anlage.features import columns_of
 from napari_anlage.grid import Grid, axes_named, default_axes
 
 __all__ = ["annotations_of", "axes_of", "image_of", "kind_of", "may_join"]
 
 _KINDS = ("image", "labels", "points", "tracks", "vectors", "shapes", "surface")
-_COLUMNS = {"id", "radius_um", "probability", "state", "origin", "label"}
 
 
 def kind_of(layer: Any) -> str:
@@ -132,15 +132,9 @@ def _annotation_axes(layer: Any, grid: Grid, image: TimeLapse) -> str:
 def _from_points(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotations:
     table = layer.features
     known = {name: table[name].to_numpy() for name in table.columns}
-    columns = {name: known[name] for name in _COLUMNS - {"id"} if name in known and len(known[name])}
-    if "state" in columns:
-        columns["state"] = _states(columns["state"])
-    ids = known.get("id")
-    if ids is not None and not _are_ids(ids):
-        ids = None
-    properties = {name: column for name, column in known.items() if name not in _COLUMNS}
+    columns, properties = columns_of(known) if len(table) else ({}, {})
     positions = own.to(grid, _tzyx(np.asarray(layer.data, dtype=float), own))
-    return Annotations.of(_whole_frames(positions), ids=ids, properties=properties, **columns)
+    return Annotations.of(_whole_frames(positions), properties=properties, **columns)
 
 
 def _from_labels(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotations:
@@ -191,16 +185,6 @@ def _whole_frames(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
 def _own_spacing(own: Grid, grid: Grid, spacing: Spacing) -> Spacing:
     z, y, x = (abs(own.voxels_in(grid, axis)[0]) * size for axis, size in zip("zyx", spacing.zyx, strict=True))
     return Spacing(z, y, x)
-
-
-def _states(column: npt.NDArray[Any]) -> npt.NDArray[np.int8]:
-    names = {state.name.lower(): int(state) for state in State}
-    return np.array([names.get(str(v).lower(), v) for v in column], dtype=np.int8)
-
-
-def _are_ids(column: npt.NDArray[Any]) -> bool:
-    numeric = np.issubdtype(column.dtype, np.number) and bool(np.isfinite(column).all())
-    return bool(numeric and (column > 0).all() and len(np.unique(column)) == len(column))
 
 
 def _pixels(layer: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QSize, QTimer
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations
 from napari_anlage import overlay
@@ -17,6 +17,7 @@ from napari_anlage.hearing import hear, unhear
 from napari_anlage.lineage_layout import LineageLayout
 from napari_anlage.lineage_plot import LineagePlot
 from napari_anlage.parts import note, small_button
+from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 from napari_anlage.tracks import Tracks
 from napari_anlage.wording import plural
@@ -51,7 +52,7 @@ class LineagePanel(QWidget):
             "Show all of it",
             "Brings the whole tree into view; so does a double click. The wheel zooms, dragging moves.",
         )
-        self.counts = QLabel()
+        self.counts = Label()
         self.hint = note(_HINT)
         self.plot = LineagePlot()
         self._timer = QTimer(self)

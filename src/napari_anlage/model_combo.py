@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
 
 from napari_anlage.models import Choice, models_of
 from napari_anlage.parts import small_button
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 
 __all__ = ["ModelCombo"]
@@ -37,7 +38,7 @@ class ModelCombo(QWidget):
         self._session, self._task, self._none = session, task, none
         self._opened: list[Path] = []
         self.combo = QComboBox()
-        self.combo.setToolTip(tooltip)
+        self.combo.setToolTip(plain(tooltip))
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.combo.setMinimumContentsLength(8)
         self.open = small_button("…", "Choose a model file (.anlage) from anywhere.")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QTextBrowser, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from anlage import AnlageError
 from napari_anlage.hearing import hear
 from napari_anlage.models import Choice, classical, project_models, starter
 from napari_anlage.parts import note
+from napari_anlage.plain_text import CardBrowser, plain
 from napari_anlage.session import Session
 from napari_anlage.wording import short
 
@@ -49,8 +50,7 @@ class ModelPanel(QWidget):
         self.about = note("")
         self.card = QCollapsible("Card", expandedIcon="▾", collapsedIcon="▸")
         self.card.setDuration(0)
-        self.text = QTextBrowser()
-        self.text.setOpenLinks(False)
+        self.text = CardBrowser()
         self.text.setFixedHeight(_CARD_HEIGHT)
         self.text.setStyleSheet("font-size:11px")
         self.text.document().setIndentWidth(_INDENT)
@@ -92,7 +92,7 @@ class ModelPanel(QWidget):
         self.combo.clear()
         for one in choices:
             self.combo.addItem(one.name, one)
-            self.combo.setItemData(self.combo.count() - 1, one.argument, Qt.ItemDataRole.ToolTipRole)
+            self.combo.setItemData(self.combo.count() - 1, plain(one.argument), Qt.ItemDataRole.ToolTipRole)
         arguments = [one.argument for one in choices]
         self.combo.setCurrentIndex(arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0)
         self.combo.blockSignals(False)
@@ -139,7 +139,7 @@ class ModelPanel(QWidget):
         self.card.setVisible(choice.card is not None)
         if choice.card is not None:
             # headings as large as suits so narrow a page
-            self.text.setMarkdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
+            self.text.show_markdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
         self.changed.emit()
 
     def _on_open(self) -> None:

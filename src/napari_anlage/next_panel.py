@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
 from napari_anlage import overlay
 from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.plain_text import plain
 from napari_anlage.proposals import Candidates
 from napari_anlage.review import Review
 from napari_anlage.session import Session
@@ -114,7 +115,7 @@ class NextPanel(Tab):
         self.list.clear()
         for one in places:
             item = QListWidgetItem(one.sentence)
-            item.setToolTip(one.sentence)
+            item.setToolTip(plain(one.sentence))
             item.setData(Qt.ItemDataRole.UserRole, one.box)
             self.list.addItem(item)
         n = len(found.frames)

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QModelIndex, Qt, Signal
 
 from anlage import ObjectTable
+from napari_anlage.plain_text import plain
 from napari_anlage.row_table import Rows, RowTable
 
 __all__ = ["ObjectView", "title_of"]
@@ -88,7 +89,7 @@ class _Rows(Rows):
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return title_of(self._names[section])
-        return f"{self._names[section]} in the file" if role == Qt.ItemDataRole.ToolTipRole else None
+        return plain(f"{self._names[section]} in the file") if role == Qt.ItemDataRole.ToolTipRole else None
 
 
 def title_of(column: str) -> str:

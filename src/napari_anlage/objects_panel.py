@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QProgressBar, QPushButton
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QMenu, QProgressBar, QPushButton
 
 from anlage import AnlageError, ObjectTable, write_objects
 from napari_anlage import overlay
@@ -28,6 +28,7 @@ from napari_anlage.label_source import (
 )
 from napari_anlage.object_table import ObjectView
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, small_button
+from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -75,7 +76,7 @@ class ObjectsPanel(Tab):
 
     def _build(self) -> None:
         row = QHBoxLayout()
-        row.addWidget(QLabel("Labels"))
+        row.addWidget(Label("Labels"))
         row.addWidget(self.layers, 1)
         self.column.addLayout(row)
         self.add(self.measure, self.bar, self.cancel, self.status, self.view, self.alone)

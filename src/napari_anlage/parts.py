@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QFontMetricsF, QPainter
+from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import AnlageError
 from napari_anlage.job import Problem
+from napari_anlage.plain_text import Label, plain
 
 __all__ = [
     "COLOURS",
@@ -27,6 +29,7 @@ __all__ = [
 ]
 
 COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
+_DOT, _DOT_ROOM = 8.0, 13
 _PRIMARY = (
     "QPushButton{background:#2f7d5b;color:white;font-weight:600;padding:7px;border-radius:4px}"
     "QPushButton:hover{background:#379469}QPushButton:pressed{background:#276a4d}"
@@ -34,7 +37,7 @@ _PRIMARY = (
 )
 
 
-class StatusLine(QLabel):
+class StatusLine(Label):
     """One sentence with a coloured dot; the details are in its tooltip."""
 
     changed = Signal(str)
@@ -43,9 +46,9 @@ class StatusLine(QLabel):
     def __init__(self, text: str = "") -> None:
         super().__init__()
         self.setWordWrap(True)
-        self.setTextFormat(Qt.TextFormat.RichText)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.setContentsMargins(_DOT_ROOM, 0, 0, 0)
         self.plain = ""
         self.kind = "idle"
         self.say(text, "idle")
@@ -53,11 +56,24 @@ class StatusLine(QLabel):
     def say(self, text: str, kind: str = "info", details: str = "") -> None:
         """Show a sentence: idle, info, good, warning or error."""
         self.plain = text
-        self.setText(f"<span style='color:{COLOURS[kind]}'>●</span> {_escaped(text)}")
-        self.setToolTip(details)
-        self.setVisible(bool(text))
         self.kind = kind
+        self.setText(text)
+        self.setToolTip(plain(details))
+        self.setVisible(bool(text))
+        self.update()
         self.changed.emit(kind)
+
+    def paintEvent(self, event: Any) -> None:
+        """The words, and the dot before their first line."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(COLOURS[self.kind]))
+        above = max(self.height() - self.heightForWidth(self.width()), 0) / 2  # the words lie in the middle
+        line = QFontMetricsF(self.font()).height()
+        painter.drawEllipse(QRectF(1.0, above + (line - _DOT) / 2, _DOT, _DOT))
+        painter.end()
 
 
 class ActionButton(QWidget):
@@ -72,7 +88,7 @@ class ActionButton(QWidget):
         layout.setSpacing(2)
         self.button = QPushButton(text)
         self._tooltip = tooltip
-        self.button.setToolTip(tooltip)
+        self.button.setToolTip(plain(tooltip))
         if primary:
             self.button.setStyleSheet(_PRIMARY)
         self.reason = note("")
@@ -84,7 +100,7 @@ class ActionButton(QWidget):
     def allow(self, reason: str | None, *, show: bool = True) -> None:
         """Enable the button (None), or grey it with the reason, in words below it and in its tooltip."""
         self.button.setEnabled(reason is None)
-        self.button.setToolTip(reason or self._tooltip)
+        self.button.setToolTip(plain(reason or self._tooltip))
         self.reason.setText(reason or "")
         self.reason.setVisible(bool(reason) and show)
 
@@ -161,23 +177,23 @@ def small_button(text: str, tooltip: str = "") -> QPushButton:
     """A button beside something else, with air around its words."""
     button = QPushButton(text)
     button.setStyleSheet("QPushButton{padding:4px 9px}")
-    button.setToolTip(tooltip)
+    button.setToolTip(plain(tooltip))
     return button
 
 
-def heading(text: str) -> QLabel:
+def heading(text: str) -> Label:
     """Title of a section."""
-    label = QLabel(text)
+    label = Label(text)
     label.setStyleSheet("font-weight:600;margin-top:6px")
     return label
 
 
-def note(text: str) -> QLabel:
+def note(text: str) -> Label:
     """Small pale explanation."""
     return _Note(text)
 
 
-class _Note(QLabel):
+class _Note(Label):
     """Text a shade paler than that around it, in every theme."""
 
     def __init__(self, text: str) -> None:
@@ -215,8 +231,4 @@ def counted(n: int) -> str:
 
 def tell(text: str, kind: str = "info") -> None:
     """Say it as a notification of napari."""
-    {"error": show_error, "warning": show_warning}.get(kind, show_info)(text)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("\n", "<br>")
+    {"error": show_error, "warning": show_warning}.get(kind, show_info)(plain(text))

@@ -12,6 +12,7 @@ from anlage import Document, Finding
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -121,7 +122,7 @@ class ProblemList(QWidget):
             self.list.clear()
             for finding in findings[:_MOST]:
                 item = QListWidgetItem(finding.text)
-                item.setToolTip(finding.text)
+                item.setToolTip(plain(finding.text))
                 self.list.addItem(item)
         self.list.setVisible(bool(findings))
         more = f", the first {_MOST} are listed" if len(findings) > _MOST else ""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QSizePolicy, QWidget
-from superqt import QElidingLabel
 
 from anlage import AnlageError
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem
 from napari_anlage.parts import small_button
+from napari_anlage.plain_text import ElidingLabel, plain
 from napari_anlage.session import Session
 
 __all__ = ["ProjectRow"]
@@ -29,8 +29,7 @@ class ProjectRow(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.name = QElidingLabel()
-        self.name.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.name = ElidingLabel(Qt.TextElideMode.ElideMiddle)
         self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.open = small_button("Open …")
         self.open.setToolTip(
@@ -56,12 +55,14 @@ class ProjectRow(QWidget):
         has_image = session.image_layer is not None
         self.name.setText(folder.name if is_open or has_image else "none yet")
         made = "is open" if is_open else "is made with the first annotation or training"
-        self.name.setToolTip(f"The project {folder} {made}.")
+        self.name.setToolTip(plain(f"The project {folder} {made}."))
         self.elsewhere.setEnabled(has_image)
         self.elsewhere.setToolTip(
-            "Keeps annotation, training data and runs of this image in another folder."
-            if has_image
-            else "Choose an image first."
+            plain(
+                "Keeps annotation, training data and runs of this image in another folder."
+                if has_image
+                else "Choose an image first."
+            )
         )
 
     def open_project(self, folder: Path) -> None:

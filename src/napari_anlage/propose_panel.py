@@ -6,13 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QWidget
 from superqt import QCollapsible
 
 from anlage import AnlageError, Signals
 from napari_anlage.count_bar import CountBar
 from napari_anlage.job import Thread
+from napari_anlage.number_fields import CountField, NumberField
 from napari_anlage.parts import COLOURS, ActionButton, Tab, note
+from napari_anlage.plain_text import Label
 from napari_anlage.proposing import Condition, Direction, Found, Method, Wish, look
 from napari_anlage.scoring import NOT_YET, Scoring
 from napari_anlage.wording import plural
@@ -54,9 +56,9 @@ class ProposePanel(Tab):
         self._asked: Scoring | None = None
         self._thread = Thread(self)
         self.method, self.signal, self.direction = QComboBox(), QComboBox(), QComboBox()
-        self.event_from, self.none_below = QDoubleSpinBox(), QDoubleSpinBox()
-        self.window = QSpinBox()
-        self.condition, self.level = QComboBox(), QDoubleSpinBox()
+        self.event_from, self.none_below = NumberField(), NumberField()
+        self.window = CountField()
+        self.condition, self.level = QComboBox(), NumberField()
         self.meaning = note("")
         self.propose = ActionButton(
             "Propose",
@@ -116,7 +118,6 @@ class ProposePanel(Tab):
         self.window.setSuffix(" frames")
         self.window.setToolTip("How long a transient takes together with the rest before and after it.")
         self.level.setRange(-1e12, 1e12)
-        self.level.setDecimals(3)
         self.level.setToolTip("The value of the signal, in its own unit.")
         fitted = QWidget()
         row = QHBoxLayout(fitted)
@@ -129,7 +130,7 @@ class ProposePanel(Tab):
             ("Look for a", self.method), ("in", self.signal), ("that", self.direction), ("Fit", fitted),
             ("Window", self.window), ("Event from", self.event_from), ("None below", self.none_below),
         ):  # fmt: skip
-            self.form.addRow(QLabel(name), widget)
+            self.form.addRow(Label(name), widget)
         inside = QWidget()
         inside.setLayout(self.form)
         self.fold.setDuration(0)

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -27,6 +26,7 @@ from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab, counted, heading, note
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
 from napari_anlage.wording import plural
@@ -72,7 +72,7 @@ class RegionPanel(Tab):
         self.sliders = BoxSliders()
         self.mouse = QPushButton("Move walls with the mouse")
         self.delete = QPushButton("Delete")
-        self.evidence = QLabel()
+        self.evidence = Label()
         self.examine = QPushButton("Look for doubts")
         self.doubts = QListWidget()
         self.handles = BoxHandles(session)
@@ -102,10 +102,10 @@ class RegionPanel(Tab):
             combo.setMinimumContentsLength(5)
         for value, text in _COMPLETE:
             self.complete.addItem(value)
-            self.complete.setItemData(self.complete.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+            self.complete.setItemData(self.complete.count() - 1, plain(text), Qt.ItemDataRole.ToolTipRole)
         for value, text, why in _USES:
             self.use.addItem(text, value)
-            self.use.setItemData(self.use.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+            self.use.setItemData(self.use.count() - 1, plain(why), Qt.ItemDataRole.ToolTipRole)
         details = Tab()
         details.column.setContentsMargins(0, 0, 0, 0)
         details.status.hide()
@@ -266,7 +266,7 @@ class RegionPanel(Tab):
         for doubt in cuboid.doubts:
             item = QListWidgetItem(_sentence(doubt.text))
             item.setData(Qt.ItemDataRole.UserRole, None if doubt.position is None else tuple(doubt.position))
-            item.setToolTip(_sentence(doubt.text))
+            item.setToolTip(plain(_sentence(doubt.text)))
             self.doubts.addItem(item)
         self.doubts.setVisible(bool(cuboid.doubts))
 

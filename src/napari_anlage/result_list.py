@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
+from napari_anlage.plain_text import plain
+
 __all__ = ["Listed", "ResultList"]
 
 
@@ -51,7 +53,7 @@ class ResultList(QListWidget):
         for result in found:
             item = QListWidgetItem(result.title)
             item.setData(Qt.ItemDataRole.UserRole, result)
-            item.setToolTip(str(result.path))
+            item.setToolTip(plain(str(result.path)))
             self.addItem(item)
         paths = [result.path for result in found]
         self.setCurrentRow(paths.index(kept.path) if kept is not None and kept.path in paths else 0)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy
 
 from anlage import AddRegion, Box, Region
 from napari_anlage import overlay
 from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, Tab, heading, note
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.review import Review, Rows
 from napari_anlage.session import Session
 from napari_anlage.sight import seen_box
@@ -39,7 +40,7 @@ class ReviewPanel(Tab):
     def __init__(self, session: Session, review: Review) -> None:
         super().__init__()
         self._session, self._review = session, review
-        self.counts = QLabel()
+        self.counts = Label()
         self.scope = QComboBox()
         self.scope.setToolTip("Which of the proposals that are shown, that is, above the threshold.")
         self.accept = ActionButton("Accept", tooltip="They become nuclei of your annotation. Ctrl+Z takes it back.")
@@ -48,7 +49,7 @@ class ReviewPanel(Tab):
             tooltip="They are kept as wrong: background that the next training learns from. Ctrl+Z takes it back.",
         )
         self.keys = note("Under the mouse: C accepts, X rejects; K: the next.")
-        self.keys.setToolTip("\n".join(f"{shown}: {does}" for _, shown, does in KEYS))
+        self.keys.setToolTip(plain("\n".join(f"{shown}: {does}" for _, shown, does in KEYS)))
         self.region = ActionButton(
             "Region around what I judged",
             tooltip="Adds a region around the part of this frame that was predicted: training looks inside regions only.",

@@ -8,6 +8,8 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
+from napari_anlage.plain_text import plain
+
 __all__ = ["VALUE", "RowTable", "Rows"]
 
 VALUE = Qt.ItemDataRole.UserRole
@@ -32,7 +34,7 @@ class RowTable(QTableView):
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setToolTip(f"Click a row to go to {what}; click a heading to sort.")
+        self.setToolTip(plain(f"Click a row to go to {what}; click a heading to sort."))
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(20)
 

@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QSizePolicy,
@@ -29,6 +28,7 @@ from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, RunWatcher
 from napari_anlage.live import LearningPreview
 from napari_anlage.parts import ActionButton, StatusLine, heading
+from napari_anlage.plain_text import Rich, plain
 from napari_anlage.plots import LearningPlot
 from napari_anlage.runs import project_runs
 from napari_anlage.session import Session
@@ -60,7 +60,7 @@ class RunView(QWidget):
         self.choice = QComboBox()
         self.compare = QPushButton("Compare …")
         self.plot = LearningPlot()
-        self.legend = QLabel(self.plot.legend())
+        self.legend = Rich(self.plot.legend())
         self.log = QCheckBox("log")
         self.preview = QCheckBox("Preview of what is in view while it trains")
         self.preview_line = StatusLine()
@@ -167,7 +167,7 @@ class RunView(QWidget):
         for run in self._runs.values():
             state = self.watcher.state if watched is not None and run.path == watched.path else run.state
             self.choice.addItem(f"{short(run.name)} – {state}", run.path)
-            self.choice.setItemData(self.choice.count() - 1, str(run.path), 3)  # Qt.ToolTipRole
+            self.choice.setItemData(self.choice.count() - 1, plain(str(run.path)), 3)  # Qt.ToolTipRole
             if watched is not None and run.path == watched.path:
                 self.choice.setCurrentIndex(self.choice.count() - 1)
         if not self._runs:

@@ -11,11 +11,9 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
 )
 
 from anlage import AnlageError, TimeLapse
@@ -23,7 +21,9 @@ from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
 from napari_anlage.job import Child, Problem, Thread, told
 from napari_anlage.jobs import Slot
+from napari_anlage.number_fields import CountField
 from napari_anlage.parts import ActionButton, Tab, heading
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.proposals import Candidates
 from napari_anlage.result_list import ResultList
 from napari_anlage.results import Order, Result, command_line, load, load_labels, place, results
@@ -61,7 +61,7 @@ class RunAll(Tab):
         self._result: Result | None = None
         self._then: Callable[[Handover], None] | None = None
         self._stopping = False
-        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first, self.last = CountField(), CountField()
         self.run = ActionButton(
             "Run all",
             tooltip="Predicts these frames one after the other, into the project folder. Can be stopped and resumed.",
@@ -85,12 +85,12 @@ class RunAll(Tab):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         row = QHBoxLayout()
-        row.addWidget(QLabel("Frames"))
+        row.addWidget(Label("Frames"))
         for box, tip in ((self.first, "First frame"), (self.last, "Last frame")):
-            box.setToolTip(tip)
+            box.setToolTip(plain(tip))
             box.setKeyboardTracking(False)
         row.addWidget(self.first, 1)
-        row.addWidget(QLabel("to"))
+        row.addWidget(Label("to"))
         row.addWidget(self.last, 1)
         self.add(heading("Whole movie"))
         self.column.addLayout(row)
@@ -115,8 +115,8 @@ class RunAll(Tab):
         self.resume.clicked.connect(lambda: self.attempt(self._resume))
         self.list.itemDoubleClicked.connect(lambda _: self._load(self.chosen))
         self.list.currentRowChanged.connect(lambda _: self.refresh_buttons())
-        self.first.valueChanged.connect(lambda first: self.last.setValue(max(self.last.value(), first)))
-        self.last.valueChanged.connect(lambda last: self.first.setValue(min(self.first.value(), last)))
+        self.first.valueChanged.connect(lambda first: self.last.setValue(max(self.last.value(), int(first))))
+        self.last.valueChanged.connect(lambda last: self.first.setValue(min(self.first.value(), int(last))))
         self._thread.done.connect(self._on_handed)
         self._thread.failed.connect(self._on_failed)
         self._thread.progressed.connect(self._on_copying)

@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 import numpy as np
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSizePolicy, QSpinBox
+from qtpy.QtWidgets import QHBoxLayout, QSizePolicy
 
 from anlage import (
     AnlageError,
@@ -22,7 +22,9 @@ from anlage import (
 from napari_anlage import fixes
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
+from napari_anlage.number_fields import CountField, NumberField
 from napari_anlage.parts import ActionButton, StatusLine, Tab, heading, note, small_button
+from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -38,10 +40,10 @@ class SamplePanel(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session, self._inspection = session, Inspection.of(session)
-        self.most = QDoubleSpinBox()
+        self.most = NumberField()
         self.count = note("")
         self.accept = ActionButton("Accept them", tooltip="One step; Ctrl+Z takes it back.")
-        self.size = QSpinBox()
+        self.size = CountField()
         self.draw = ActionButton(
             "Draw a sample",
             tooltip="Goes through so many links, drawn at random from those above. Y: it is right, B: it is wrong and is broken.",
@@ -66,7 +68,7 @@ class SamplePanel(Tab):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.most.setRange(0.01, 50.0)
-        self.most.setDecimals(2)
+        self.most.setSingleStep(0.5)
         self.most.setSuffix(" %")
         self.most.setValue(_USUAL_PERCENT)
         self.most.setToolTip("Links whose own error probability is at most so much.")
@@ -75,7 +77,7 @@ class SamplePanel(Tab):
         self.size.setSuffix(" links")
         self.add(heading("Accept what is sure"))
         row = QHBoxLayout()
-        row.addWidget(QLabel("Error probability up to"))
+        row.addWidget(Label("Error probability up to"))
         row.addWidget(self.most, 1)
         self.column.addLayout(row)
         self.add(self.count, self.accept, heading("Check a random sample"))

@@ -15,16 +15,16 @@ from qtpy.QtWidgets import (
     QComboBox,
     QGridLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QShortcut,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_anlage.count_bar import CountBar
+from napari_anlage.number_fields import CountField
 from napari_anlage.parts import COLOURS, note, small_button
+from napari_anlage.plain_text import Rich, plain
 from napari_anlage.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Balance, Order, Scoring
 from napari_anlage.signal_plot import SignalPlot
 
@@ -65,7 +65,7 @@ class BalanceBar(CountBar):
         parts = [(n, answer.colour) for n, answer in zip(counts, ANSWERS, strict=True)]
         self.show_counts([*parts, (balance.not_yet, COLOURS["idle"] + "55")])
         words = [f"{n} {answer.text.lower()}" for n, answer in zip(counts, ANSWERS, strict=True) if n]
-        self.setToolTip(", ".join([*words, f"{balance.not_yet} not scored"]))
+        self.setToolTip(plain(", ".join([*words, f"{balance.not_yet} not scored"])))
 
 
 class ScoringPanel(QWidget):
@@ -82,7 +82,7 @@ class ScoringPanel(QWidget):
         self.scoring: Scoring | None = None
         self.frame = 0
         self.plot = SignalPlot()
-        self.title = QLabel()
+        self.title = Rich()
         self.bar = BalanceBar()
         self.balance = note("")
         self.order, self.shown = QComboBox(), QComboBox()
@@ -90,7 +90,7 @@ class ScoringPanel(QWidget):
         self.undo = small_button("Undo", "Takes the last answer back (Ctrl+Z while this tab has the keyboard).")
         self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
         self.play = small_button("Play", "Runs through the frames of this track (P).")
-        self.shift = QSpinBox()
+        self.shift = CountField()
         self.shift_all = small_button("Move all", "Moves every event that is scored by so many frames; can be undone.")
         self._timer = QTimer(self)
         self._timer.setInterval(_PLAY_MS)
@@ -189,7 +189,7 @@ class ScoringPanel(QWidget):
         for i, answer in enumerate(ANSWERS):
             button = self.answers[answer.kind]
             button.setCheckable(True)
-            button.setToolTip(f"{answer.tooltip} Key: {answer.key}.")
+            button.setToolTip(plain(f"{answer.tooltip} Key: {answer.key}."))
             button.setStyleSheet(
                 f"QPushButton{{padding:5px}}QPushButton:checked{{background:{answer.colour};color:#1b1d22;font-weight:600}}"
             )

@@ -12,6 +12,7 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Signals
+from napari_anlage.plain_text import as_html
 from napari_anlage.plots import inks_for
 
 __all__ = ["SignalPlot", "title_of_signal"]
@@ -163,9 +164,9 @@ def _line(plot: Any, style: Any, *, movable: bool) -> Any:
 
 
 def title_of_signal(name: str, unit: str) -> str:
-    """A signal's name in words with its unit."""
+    """A signal's name in words with its unit, for the titles and axes of plots: these take HTML."""
     words = name.removesuffix(f"_{_ascii(unit)}") if unit else name
-    return f"{words.replace('_', ' ')} ({unit})" if unit else words.replace("_", " ")
+    return as_html(f"{words.replace('_', ' ')} ({unit})" if unit else words.replace("_", " "))
 
 
 def _ascii(unit: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
 from anlage import AnlageError, write_annotations
 from napari_anlage.child_panel import ChildPanel
@@ -16,6 +16,7 @@ from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
 from napari_anlage.job import Thread
 from napari_anlage.parts import ActionButton, heading, note, small_button
+from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 
 __all__ = ["FOLDER", "SignalSource"]
@@ -67,7 +68,7 @@ class SignalSource(ChildPanel):
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.open)
-        layout.addWidget(QLabel("event"))
+        layout.addWidget(Label("event"))
         layout.addWidget(self.event, 1)
         self.add(heading("Signals"), self.measure, row, self.where, self.status)
         self.status.hide()

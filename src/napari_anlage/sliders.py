@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QSlider, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QSlider, QToolButton, QWidget
+
+from napari_anlage.number_fields import NumberField
+from napari_anlage.plain_text import Label, plain
 
 __all__ = ["Tuner"]
 
@@ -32,19 +35,19 @@ class Tuner(QWidget):
 
     def __init__(self, name: str, unit: str, decimals: int, tooltip: str) -> None:
         super().__init__()
-        self._home = 0.0
+        self._home, self._decimals = 0.0, decimals
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, _STEPS)
-        self.spin = QDoubleSpinBox()
+        self.spin = NumberField()
         self.set_decimals(decimals)
         self.spin.setSuffix(unit)
-        self.spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self.spin.setButtonSymbols(NumberField.ButtonSymbols.NoButtons)
         self.spin.setFixedWidth(66)
         self.spin.setKeyboardTracking(False)
         self.back = QToolButton()
         self.back.setText("↺")
         self.back.setAutoRaise(True)
-        label = QLabel(name)
+        label = Label(name)
         label.setMinimumWidth(70)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -52,14 +55,14 @@ class Tuner(QWidget):
         for widget, stretch in ((label, 0), (self.slider, 1), (self.spin, 0), (self.back, 0)):
             row.addWidget(widget, stretch)
         for widget in (self, label, self.slider, self.spin):
-            widget.setToolTip(tooltip)
+            widget.setToolTip(plain(tooltip))
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PAUSE_MS)
         self._timer.timeout.connect(lambda: self.tuned.emit(self.value()))
         self.slider.valueChanged.connect(self._on_slider)
         self.spin.valueChanged.connect(self._on_spin)
-        self.back.clicked.connect(lambda: self.spin.setValue(self._home))
+        self.back.clicked.connect(lambda: self.spin.setValue(self._rounded(self._home)))
 
     def value(self) -> float:
         """What is chosen."""
@@ -68,7 +71,7 @@ class Tuner(QWidget):
     @property
     def is_moved(self) -> bool:
         """Whether it stands elsewhere than where it goes back to."""
-        return bool(abs(self._home - self.value()) > 0.5 * 10.0 ** -self.spin.decimals())
+        return self.value() != self._rounded(self._home)
 
     @property
     def is_pending(self) -> bool:
@@ -76,8 +79,8 @@ class Tuner(QWidget):
         return bool(self._timer.isActive())
 
     def set_decimals(self, decimals: int) -> None:
-        """Show so many digits behind the point."""
-        self.spin.setDecimals(decimals)
+        """Let the slider go in steps of so many digits behind the point."""
+        self._decimals = decimals
         self.spin.setSingleStep(5 * 10.0**-decimals)
 
     def show_value(self, value: float, home: float, low: float, high: float) -> None:
@@ -86,17 +89,18 @@ class Tuner(QWidget):
         for widget in (self.spin, self.slider):
             widget.blockSignals(True)
         self.spin.setRange(low, high)
-        if abs(self.spin.value() - value) > 0.5 * 10.0 ** -self.spin.decimals():
-            self.spin.setValue(value)
+        self.spin.setValue(self._rounded(value) if value == home else value)  # what was typed stays as it was typed
         self.slider.setValue(self._on_scale(value))
         for widget in (self.spin, self.slider):
             widget.blockSignals(False)
         self._show_back()
 
     def _show_back(self) -> None:
-        digits = self.spin.decimals()
         self.back.setEnabled(self.is_moved)
-        self.back.setToolTip(f"Back to {self._home:.{digits}f}{self.spin.suffix()}")
+        self.back.setToolTip(plain(f"Back to {self._home:.{self._decimals}f}{self.spin.suffix()}"))
+
+    def _rounded(self, value: float) -> float:
+        return round(value, self._decimals)
 
     def _on_scale(self, value: float) -> int:
         low, high = float(self.spin.minimum()), float(self.spin.maximum())
@@ -105,7 +109,7 @@ class Tuner(QWidget):
     def _on_slider(self, step: int) -> None:
         low, high = self.spin.minimum(), self.spin.maximum()
         self.spin.blockSignals(True)
-        self.spin.setValue(low + (high - low) * step / _STEPS)
+        self.spin.setValue(self._rounded(low + (high - low) * step / _STEPS))
         self.spin.blockSignals(False)
         self._changed()
 

@@ -12,12 +12,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
-    QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QShortcut,
-    QSpinBox,
     QWidget,
 )
 
@@ -36,8 +34,10 @@ from napari_anlage import event_drawings
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.event_table import EventView
 from napari_anlage.model_combo import ModelCombo
+from napari_anlage.number_fields import CountField, NumberField
 from napari_anlage.parts import ActionButton, heading, note, small_button
 from napari_anlage.picture import Picture
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 from napari_anlage.signal_plot import title_of_signal
 from napari_anlage.trace_marks import TraceMarks
@@ -66,11 +66,11 @@ class TracePanel(ChildPanel):
         self.delete = small_button("Delete", "Takes away the event nearest to the dashed line (Delete).")
         self.undo = small_button("Undo", "Takes the last change back (Ctrl+Z while this tab has the keyboard).")
         self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
-        self.window, self.way, self.threshold = QSpinBox(), QComboBox(), QDoubleSpinBox()
+        self.window, self.way, self.threshold = CountField(), QComboBox(), NumberField()
         self.model = ModelCombo(
             session, "events", "", "Networks for events that repeat: those of this project, and files."
         )
-        self.thresholds = tuple(QDoubleSpinBox() for _ in _THRESHOLDS)
+        self.thresholds = tuple(NumberField() for _ in _THRESHOLDS)
         self.cutting = small_button(
             "Cut windows to score",
             "A template is fitted everywhere: what is clearer than the first threshold is proposed as an event, than the second as "
@@ -159,9 +159,8 @@ class TracePanel(ChildPanel):
         for box, value, name in zip(self.thresholds, _THRESHOLDS, ("event", "unclear", "none"), strict=True):
             box.setRange(0.1, 99.0)
             box.setSingleStep(0.5)
-            box.setDecimals(1)
             box.setValue(value)
-            box.setToolTip(f"Threshold for: {name}. Size of the fitted template over its standard error.")
+            box.setToolTip(plain(f"Threshold for: {name}. Size of the fitted template over its standard error."))
             line.addWidget(box)
         line.addWidget(self.cutting, 1)
         self.add(

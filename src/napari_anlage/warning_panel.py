@@ -14,6 +14,7 @@ from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import Tab, note, small_button
+from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -181,7 +182,7 @@ class WarningPanel(Tab):
             self.list.clear()
             for one, text in zip(warnings, said, strict=True):
                 item = QListWidgetItem(text)
-                item.setToolTip(one.text)
+                item.setToolTip(plain(one.text))
                 self.list.addItem(item)
         self.list.setCurrentRow(inspection.place if inspection.current is not None else -1)
         self.list.setVisible(bool(said))
@@ -189,8 +190,10 @@ class WarningPanel(Tab):
         for button in (self.previous, self.next):
             button.setEnabled(bool(said))
         self.decide.setToolTip(
-            f"After a fix the proposed links near it are decided anew, {inspection.decides_by}, with what you said as certain. A step "
-            "of its own: Ctrl+Z takes it back."
+            plain(
+                f"After a fix the proposed links near it are decided anew, {inspection.decides_by}, with what you said as certain. A step "
+                "of its own: Ctrl+Z takes it back."
+            )
         )
         one = inspection.current
         self.about.setText("" if one is None else one.text)
@@ -198,7 +201,7 @@ class WarningPanel(Tab):
         for name, _, key, does in FIXES:
             why = inspection.why_not(name)
             self.fixes[name].setEnabled(why is None)
-            self.fixes[name].setToolTip(f"{does if why is None else why} Key: {key}")
+            self.fixes[name].setToolTip(plain(f"{does if why is None else why} Key: {key}"))
 
     def _say(self, n: int) -> None:
         document = self._session.document

@@ -13,13 +13,14 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QShortcut, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QShortcut, QWidget
 
 from anlage import AnlageError, Run, Signals, write_signals
 from napari_anlage.count_bar import CountBar
 from napari_anlage.job import Thread
 from napari_anlage.parts import COLOURS, ActionButton, Tab, heading, note, small_button
 from napari_anlage.picture import Picture
+from napari_anlage.plain_text import Rich, plain
 from napari_anlage.plots import Inks
 from napari_anlage.scoring import Order
 from napari_anlage.session import Session
@@ -61,7 +62,7 @@ class WindowPanel(Tab):
         self._session = session
         self._thread = Thread(self)
         self.scores: WindowScores | None = None
-        self.title, self.picture, self.bar, self.balance = QLabel(), Picture(), CountBar(), note("")
+        self.title, self.picture, self.bar, self.balance = Rich(), Picture(), CountBar(), note("")
         self.answers = {one.score: QPushButton(f"{one.text}  {one.key}") for one in _ANSWERS}
         self.order = QComboBox()
         self.undo = small_button("Undo", "Takes the last answer back (Ctrl+Z while this tab has the keyboard).")
@@ -137,7 +138,7 @@ class WindowPanel(Tab):
         for one in _ANSWERS:
             button = self.answers[one.score]
             button.setCheckable(True)
-            button.setToolTip(f"Key: {one.key}. M goes through all three.")
+            button.setToolTip(plain(f"Key: {one.key}. M goes through all three."))
             button.setStyleSheet(
                 f"QPushButton{{padding:5px}}QPushButton:checked{{background:{one.colour};color:#1b1d22;font-weight:600}}"
             )

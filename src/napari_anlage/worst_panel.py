@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QListView, QListWidget, QListWidgetItem, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QListView, QListWidget, QListWidgetItem, QWidget
 
 from anlage import AnlageError, LabelledPart, TimeLapse, WorstObject, worst_objects, worst_picture
 from napari_anlage import overlay
@@ -19,6 +19,7 @@ from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.label_source import label_layers, source_of
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading, note
+from napari_anlage.plain_text import Label, plain
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -74,7 +75,7 @@ class WorstPanel(Tab):
         row = QWidget()
         layout = QHBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(QLabel("Truth"))
+        layout.addWidget(Label("Truth"))
         layout.addWidget(self.truth, 1)
         self.add(heading("Against what is painted"), row, self.compare, self.status, self.colours, self.list)
         self.list.setViewMode(QListView.ViewMode.IconMode)
@@ -163,7 +164,7 @@ class WorstPanel(Tab):
         for one, picture in found.worst:
             item = QListWidgetItem(_icon(picture), "missed" if one.iou == 0 else f"IoU {one.iou:.2f}")
             item.setData(Qt.ItemDataRole.UserRole, one)
-            item.setToolTip(f"Object {one.label}, frame {one.frame}, plane {one.z}. Click to go there.")
+            item.setToolTip(plain(f"Object {one.label}, frame {one.frame}, plane {one.z}. Click to go there."))
             self.list.addItem(item)
         if self._again:
             self.attempt(self.begin)

@@ -6,8 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QWidget
-from superqt import QCollapsible, QElidingLabel
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
+from superqt import QCollapsible
 
 from anlage import AnlageError, State
 from napari_anlage import overlay
@@ -17,7 +17,8 @@ from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.label_check import LabelCheck
 from napari_anlage.layers import kind_of
-from napari_anlage.parts import LayerChoice, Tab, counted, heading, note
+from napari_anlage.parts import LayerChoice, Tab, counted, heading
+from napari_anlage.plain_text import ElidingLabel, Label, Rich, as_html, plain
 from napari_anlage.problem_list import ProblemList
 from napari_anlage.region_panel import RegionPanel, frames_in_words
 from napari_anlage.session import Session
@@ -42,8 +43,8 @@ class AnnotateTab(Tab):
         self.nuclei = LayerChoice("the project's own annotation")
         self.take = QPushButton("Take over")
         self.bars = FrameBars()
-        self.swatch = QLabel()
-        self.track = QElidingLabel()
+        self.swatch = Label()
+        self.track = ElidingLabel()
         self.new_track = QPushButton("New track")
         self.undo = _HistoryButton("↶", "undo", "Ctrl+Z")
         self.redo = _HistoryButton("↷", "redo", "Ctrl+Shift+Z")
@@ -71,7 +72,7 @@ class AnnotateTab(Tab):
         self.column.addLayout(tools)
         source = QHBoxLayout(self._source)
         source.setContentsMargins(0, 0, 0, 0)
-        source.addWidget(QLabel("From"))
+        source.addWidget(Label("From"))
         source.addWidget(self.nuclei, 1)
         source.addWidget(self.take)
         self.add(self._source, self.status, self.bars)
@@ -89,7 +90,7 @@ class AnnotateTab(Tab):
         self.column.addLayout(history)
         keys = QCollapsible("Keys")
         keys.setDuration(0)
-        keys.addWidget(note("<table>" + "".join(_row(key.shown, key.does) for key in KEYS) + "</table>"))
+        keys.addWidget(_keys())
         self.keys = keys
         self.add(keys, self.problems, self.labels, self.regions)
         self.column.addStretch(1)
@@ -235,7 +236,7 @@ class AnnotateTab(Tab):
         self._track = track
         self.new_track.setEnabled(track is not None)
         self.new_track.setToolTip(
-            "The next nucleus begins a track (N)." if track is not None else "No track is followed."
+            plain("The next nucleus begins a track (N)." if track is not None else "No track is followed.")
         )
         if track is None:
             self.track.setText("No track is followed (T, A)")
@@ -283,7 +284,7 @@ class _HistoryButton(QPushButton):
         self._text = text
         self.setEnabled(text is not None)
         what = self._what.capitalize()
-        self.setToolTip(f"{what}: {text} ({self._key})." if text else f"There is nothing to {self._what}.")
+        self.setToolTip(plain(f"{what}: {text} ({self._key})." if text else f"There is nothing to {self._what}."))
         self._fit()
 
     def resizeEvent(self, event: Any) -> None:
@@ -297,5 +298,14 @@ class _HistoryButton(QPushButton):
         self.setText(self.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, room))
 
 
-def _row(key: str, does: str) -> str:
-    return f"<tr><td style='padding-right:8px'><b>{key}</b></td><td>{does}</td></tr>"
+def _keys() -> Rich:
+    """Every key and what it does."""
+    rows = (
+        f"<tr><td style='padding-right:8px'><b>{as_html(key.shown)}</b></td><td>{as_html(key.does)}</td></tr>"
+        for key in KEYS
+    )
+    table = Rich(f"<table>{''.join(rows)}</table>")
+    table.setWordWrap(True)
+    table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    table.setStyleSheet("font-size:11px")
+    return table
