@@ -247,8 +247,8 @@ def _editor(kind: Any, value: Any, bounds: tuple[float | None, float | None, boo
         return _Number(CountField(), (least, min(most, _INT_MAX)), 1, value)
     if kind is float:
         step = _step(value, open_low)
-        least = -1e12 if low is None else low + _TINY * open_low
-        return _Number(NumberField(), (least, 1e12 if high is None else high), step, value)
+        smallest = -1e12 if low is None else low + _TINY * open_low
+        return _Number(NumberField(), (smallest, 1e12 if high is None else high), step, value)
     choices = _choices(kind)
     if choices:
         return create_widget(

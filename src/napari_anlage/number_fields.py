@@ -177,7 +177,8 @@ class CountField(NumberField):
 
     def value(self) -> int:
         """The number."""
-        return round(super().value())
+        value: float = super().value()
+        return round(value)
 
     def _number(self, bare: str) -> float | None:
         number = read_number(bare)

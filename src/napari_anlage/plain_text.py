@@ -25,7 +25,7 @@ _APART = "\N{WORD JOINER}"
 
 def plain(text: object) -> str:
     """The text for a place where Qt guesses what it is (tooltips, notifications, messages): it is never taken for HTML."""
-    shown = printable(str(text))
+    shown: str = printable(str(text))
     if "<" in shown or "&" in shown:
         shown = shown.replace("<", f"<{_APART}").replace("&", f"&{_APART}")
     return shown
