@@ -108,3 +108,13 @@ def test_tiles_are_immutable():
     with pytest.raises(AttributeError):
         tile.read = ()
     assert not hasattr(tile, "__dict__")
+
+
+def test_without_a_multiple_cores_begin_anywhere():
+    assert [tile.core[2].start for tile in tiles((1, 1, 9), (1, 1, 3), (0, 0, 1))] == [0, 3, 6]
+
+
+def test_no_more_than_the_halo_is_read():
+    for tile in tiles((1, 1, 60), (1, 1, 12), (0, 0, 5), multiple_zyx=(1, 1, 4)):
+        assert tile.read[2].start == max(0, tile.core[2].start - 8), "5 rounded up to a multiple of 4"
+        assert tile.read[2].stop == min(60, tile.core[2].stop + 8)
