@@ -11,6 +11,7 @@ from anlage.calibration import (
     expected_calibration_error,
     f1_interval,
     fit_platt,
+    logit,
     reliability,
     wilson_interval,
 )
@@ -212,3 +213,118 @@ class TestIntervals:
             low, high = f1_interval(tp, 150 - tp, 0)
             inside += low <= truly <= high
         assert 0.92 < inside / 500 < 0.98
+
+
+def worse_than(calibration, x, wanted, *, intercept=True):
+    """How much larger the penalised cross-entropy is a little beside a fit, in each direction."""
+    n_true, n_false = int(wanted.sum()), int((~wanted).sum())
+    target = np.where(wanted, (n_true + 1) / (n_true + 2), 1 / (n_false + 2))
+
+    def cost(log_slope, shift):
+        score = math.exp(log_slope) * x + shift
+        return np.sum(np.logaddexp(0, score) - target * score) + 0.5 * log_slope**2 + 0.5 * (shift / 2) ** 2
+
+    at, shift = math.log(calibration.slope), calibration.intercept
+    steps = [(0.02, 0), (-0.02, 0), *([(0, 0.02), (0, -0.02)] if intercept else [])]
+    return [cost(at + a, shift + b) - cost(at, shift) for a, b in steps]
+
+
+class TestPriors:
+    """Fits from few examples lie where cross-entropy and priors balance: ln slope within 1, intercept within 2 of the identity."""
+
+    @pytest.mark.parametrize(("n_true", "n_false"), [(8, 8), (8, 30), (40, 9)])
+    def test_the_penalised_cross_entropy_is_smallest_at_the_fit(self, n_true, n_false):
+        rng = np.random.default_rng(n_true)
+        wanted = np.arange(n_true + n_false) < n_true
+        x = rng.normal(0, 1, len(wanted)) + np.where(wanted, 0.7, -0.2)
+        assert min(worse_than(fit_platt(x, wanted), x, wanted)) > 0
+
+    @pytest.mark.parametrize(("n_true", "n_false"), [(5, 5), (5, 40), (7, 8), (8, 7)])
+    def test_with_fewer_than_eight_of_a_kind_the_slope_alone_is_fitted(self, n_true, n_false):
+        rng = np.random.default_rng(n_true)
+        wanted = np.arange(n_true + n_false) < n_true
+        x = rng.normal(0, 1, len(wanted)) + np.where(wanted, 1.5, 0.5)
+        calibration = fit_platt(x, wanted)
+        assert calibration.intercept == 0
+        assert min(worse_than(calibration, x, wanted, intercept=False)) > 0
+
+    @pytest.mark.parametrize(("n_true", "n_false"), [(4, 100), (100, 4)])
+    def test_with_fewer_than_five_of_a_kind_nothing_is_fitted(self, n_true, n_false):
+        wanted = np.arange(104) < n_true
+        assert fit_platt(np.where(wanted, 3.0, 0.1), wanted) == Calibration()
+
+    def test_slopes_have_an_end(self):
+        truth = np.arange(20_000) < 10_000
+        assert fit_platt(np.where(truth, 1e-4, -1e-4), truth).slope <= 50 + 1e-9
+        assert fit_platt(np.where(truth, -3.0, 3.0), truth).slope == pytest.approx(0.02)
+
+    def test_logits_are_looked_at_up_to_thirty(self):
+        assert Calibration().apply(31.0) == Calibration().apply(30.0) == Calibration().apply(math.inf)
+        assert Calibration(slope=0.1).apply(30.0) == pytest.approx(1 / (1 + math.exp(-3)))
+        assert Calibration(slope=0.1).apply(-31.0) == pytest.approx(1 / (1 + math.exp(3)))
+        assert Calibration(slope=0.1).apply(29.0) < Calibration(slope=0.1).apply(30.0)
+
+
+class TestDetails:
+    def test_the_bins_may_be_of_another_width(self):
+        bins = reliability([0.1, 0.3, 0.55, 1.0], [True, False, True, True], n_bins=4)
+        assert [(b.low, b.high, b.n, b.fraction_true) for b in bins] == [
+            (0.0, 0.25, 1, 1.0), (0.25, 0.5, 1, 0.0), (0.5, 0.75, 1, 1.0), (0.75, 1.0, 1, 1.0),
+        ]  # fmt: skip
+        assert expected_calibration_error([0.1, 0.3], [True, False], n_bins=1) == pytest.approx(0.3)
+
+    def test_odds_are_finite_also_where_all_is_sure(self):
+        assert logit([0.5, 0.75]) == pytest.approx([0, math.log(3)])
+        assert logit([0.0, 1.0], surest=0.01) == pytest.approx([-math.log(99), math.log(99)])
+        assert np.isfinite(logit([0.0, 1.0])).all()
+        assert logit(1e-12) == pytest.approx(-12 * math.log(10))
+
+    def test_the_first_value_that_is_no_probability_is_named(self):
+        with pytest.raises(AnlageError, match=r"2 of 3 probabilities are not between 0 and 1, the first is 1\.5"):
+            reliability([1.5, 0.5, -1], [True, True, True])
+
+    def test_wilson_at_another_certainty(self):
+        assert wilson_interval(5, 10, z=1.0) == pytest.approx((0.3492, 0.6508), abs=1e-4)
+        assert wilson_interval(0, 1)[1] == pytest.approx(0.7935, abs=1e-3)
+
+    def test_f1_interval_of_a_known_case(self):
+        low, high = wilson_interval(9, 11)
+        assert f1_interval(9, 1, 1) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)))
+        assert f1_interval(0, 0, 0) == (0.0, 1.0)
+
+
+class TestChoice:
+    """Where the chosen threshold lies, of held-out data that leave no doubt."""
+
+    def test_half_the_best_f1_where_that_is_as_good(self):
+        p = np.r_[np.full(60, 0.9), np.full(60, 0.1)]
+        found = np.r_[np.ones(60, dtype=bool), np.zeros(60, dtype=bool)]
+        assert choose_threshold(p, found, 100) == pytest.approx(2 * 60 / 160 / 2)
+
+    def test_else_the_middle_of_what_is_nearly_as_good(self):
+        p = np.r_[np.full(60, 0.9), np.full(60, 0.7)]
+        found = np.r_[np.ones(60, dtype=bool), np.zeros(60, dtype=bool)]
+        assert choose_threshold(p, found, 60) == pytest.approx(0.8)
+        assert choose_threshold(np.full(60, 0.3), np.ones(60, dtype=bool), 60) == pytest.approx(0.15)
+
+    @pytest.mark.parametrize(("n_wrong", "chosen"), [(6, 0.5), (7, 0.65)])
+    def test_nearly_as_good_is_within_five_per_cent(self, n_wrong, chosen):
+        """60 right ones at 0.8. Six wrong ones at 0.5 cost 4.8 % of F1, so half of the best will do; seven cost 5.5 %."""
+        p = np.r_[np.full(60, 0.8), np.full(n_wrong, 0.5), np.full(300, 0.45)]
+        assert choose_threshold(p, np.arange(len(p)) < 60, 60) == pytest.approx(chosen)
+
+    def test_thirty_nuclei_decide_alone_and_fewer_in_proportion(self):
+        p = np.r_[np.full(30, 0.9), np.full(30, 0.7)]
+        found = np.arange(60) < 30
+        assert choose_threshold(p, found, 30) == pytest.approx(0.8)
+        assert choose_threshold(p[:-1], found[:-1], 29) == pytest.approx(29 / 30 * 0.8 + 1 / 30 * 0.5)
+        assert choose_threshold(p, found, 15) == pytest.approx(0.5 * 0.8 + 0.5 * 0.5)
+
+    def test_it_is_never_all_or_nothing(self):
+        sure = choose_threshold(np.r_[np.full(90, 1.0), np.full(90, 0.999)], np.arange(180) < 90, 90)
+        assert sure == 0.99
+        faint = choose_threshold(np.full(90, 0.004), np.ones(90, dtype=bool), 90)
+        assert faint == 0.01
+
+    def test_a_single_right_candidate_is_enough_to_choose(self):
+        assert choose_threshold([0.9], [True], 1) == pytest.approx(1 / 30 * 0.5 + 29 / 30 * 0.5, abs=0.02)

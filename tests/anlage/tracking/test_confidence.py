@@ -9,6 +9,7 @@ import pytest
 
 from anlage.annotations import Annotations
 from anlage.calibration import Calibration
+from anlage.calibration import logit as log_odds
 from anlage.errors import AnlageError
 from anlage.tracking.confidence import (
     confidence,
@@ -141,3 +142,99 @@ def test_errors_add_up_along_tracks_and_lineages() -> None:
     track, lineage = track_errors(links, np.array([0.8, 0.7, np.nan]), one, np.array([1, 1, 1, 0.5, 1.0]), division)
     assert track == pytest.approx([1 - 0.8 * 0.9, 1 - 0.8 * 0.9, 1 - 0.7, 0.5, 0.0], abs=1e-9)
     assert lineage == pytest.approx([1 - 0.8 * 0.9 * 0.7 * 0.5] * 4 + [0.0], abs=1e-9)
+
+
+def test_five_of_each_kind_are_enough_to_learn_a_scaling() -> None:
+    settings = TrackingSettings()
+    assert recalibrated(settings, [0.9] * 9, [True] * 5 + [False] * 4) is settings
+    assert recalibrated(settings, [0.9] * 9, [True] * 4 + [False] * 5) is settings
+    assert recalibrated(settings, [0.9] * 10, [True] * 5 + [False] * 5) is not settings
+
+
+def test_a_scaling_is_learnt_on_top_of_the_one_that_was_there() -> None:
+    """The same links, told by a scaled probability, lead to the same scaling."""
+    rng = np.random.default_rng(0)
+    raw = rng.normal(0, 2, 500)
+    right = rng.random(500) < 1 / (1 + np.exp(-raw / 2))
+    plain = TrackingSettings(calibration=Calibration())
+    scaled = TrackingSettings(calibration=Calibration(slope=0.7, intercept=-1.5))
+    first = recalibrated(plain, Calibration().apply(raw), right).calibration
+    second = recalibrated(scaled, Calibration(slope=0.7, intercept=-1.5).apply(raw), right).calibration
+    assert first is not None
+    assert second is not None
+    assert (second.slope, second.intercept) == pytest.approx((first.slope, first.intercept), rel=1e-4)
+
+
+def test_what_was_looked_at_more_often_than_it_occurs_counts_less() -> None:
+    rng = np.random.default_rng(1)
+    raw = rng.normal(0, 1.5, 3000)
+    right = rng.random(3000) < 1 / (1 + np.exp(-raw))
+    given = np.where(right, 0.2, 0.5)  # of the right ones every fifth was looked at, of the wrong ones every second
+    looked_at = rng.random(3000) < given
+    plain = TrackingSettings(calibration=Calibration())
+    p = Calibration().apply(raw)
+    naive = recalibrated(plain, p[looked_at], right[looked_at]).calibration
+    fair = recalibrated(plain, p[looked_at], right[looked_at], given=given[looked_at]).calibration
+    assert naive is not None
+    assert fair is not None
+    assert naive.intercept < -0.6
+    assert abs(fair.intercept) < 0.3
+
+
+def test_links_that_occur_less_often_than_they_were_looked_at_count_once() -> None:
+    rng = np.random.default_rng(1)
+    p, right = rng.random(40), rng.random(40) < 0.5
+    plain = TrackingSettings()
+    assert recalibrated(plain, p, right, given=np.full(40, 3.0)) == recalibrated(plain, p, right)
+
+
+def test_clamped_links_stay_certain_whatever_the_scaling() -> None:
+    problem = random_problem(TREE).clamped([0], 1).clamped([3], -1)
+    timid = TrackingSettings(temperature=1.0, calibration=Calibration(slope=0.1))
+    edge = confidence(problem, timid).edge
+    assert edge[0] > 1 - 1e-6
+    assert edge[3] < 1e-6
+    free = marginals(problem).edge
+    assert np.allclose(edge[[1, 2, 4]], Calibration(slope=0.1).apply(log_odds(free))[[1, 2, 4]], atol=1e-6)
+
+
+def test_without_a_scaling_the_marginals_are_told_as_they_are() -> None:
+    problem = random_problem(TREE)
+    plain = TrackingSettings(temperature=2.0, calibration=Calibration())
+    assert np.array_equal(confidence(problem, plain).edge, marginals(problem, temperature=2.0).edge)
+
+
+def test_only_known_links_decide_the_temperature() -> None:
+    n = 60
+    pairs = np.array([[3 * i, 3 * i + 1 + k] for i in range(n) for k in (0, 1)])
+    logit = np.random.default_rng(0).normal(0, 2, n)
+    problem = Problem(
+        np.tile([0, 1, 1], n), pairs, np.full(3 * n, -5.0), np.column_stack([-logit, logit]).ravel(),
+        np.full(3 * n, 6.0), np.full(3 * n, 6.0), np.full(3 * n, np.inf), np.ones(3 * n, bool), np.zeros(2 * n, np.int8),
+    )  # fmt: skip
+    sure = np.column_stack([logit > 0, logit <= 0]).ravel()  # the likelier one is always right: as cold as can be
+    known = np.zeros(2 * n, bool)
+    known[:40] = True
+    mixed = np.where(known, sure, ~sure)
+    assert fitted_temperature(problem, mixed, known) == pytest.approx(0.5)
+    assert fitted_temperature(problem, mixed, ~known) == pytest.approx(6.0)
+    few = np.zeros(2 * n, bool)
+    few[:9] = True
+    assert fitted_temperature(problem, mixed, few) == 1.0
+    few[:10] = True
+    assert fitted_temperature(problem, mixed, few) == pytest.approx(0.5)
+
+
+def test_no_links_make_as_many_tracks_as_nuclei() -> None:
+    none = np.zeros((0, 2), dtype=np.int64)
+    assert [numbers.tolist() for numbers in track_numbers(3, none)] == [[0, 1, 2], [0, 1, 2]]
+    track, lineage = track_errors(none, np.zeros(0), np.array([0.5, 1, 1]), np.array([0.5, 1, 0.9]), np.ones(3))
+    assert track == pytest.approx([0.75, 0, 0.1])
+    assert lineage == pytest.approx([0.75, 0, 0.1])
+
+
+def test_an_impossible_beginning_is_nearly_surely_wrong() -> None:
+    none = np.zeros((0, 2), dtype=np.int64)
+    track, _ = track_errors(none, np.zeros(0), np.zeros(1), np.ones(1), np.ones(1))
+    assert track == pytest.approx([1.0])
+    assert np.isfinite(track).all()

@@ -10,12 +10,15 @@ import pytest
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
+from anlage.candidates import Candidates
 from anlage.errors import AnlageError
 from anlage.synthetic import SyntheticMovie, embryo
+from anlage.timelapse import TimeLapse
 from anlage.tracking.local import resolve_locally
+from anlage.tracking.problem import Problem, Solution
 from anlage.tracking.programme import StoppedError
 from anlage.tracking.settings import TrackingSettings
-from anlage.tracking.track import Tracking, track
+from anlage.tracking.track import Tracking, clamped_rows, settled, track, with_links
 
 UM = Spacing(1, 1, 1)
 
@@ -183,3 +186,174 @@ def test_probabilities_near_a_correction_are_told_anew(tracking: Tracking) -> No
         assert corrected.tracks.link_properties["probability"][row] == pytest.approx(
             theirs[tuple(corrected.tracks.links[row].tolist())], abs=0.02, nan_ok=True
         )
+
+
+# --- what the report counts, and what is asked of the solver
+
+
+def family(**choice: object) -> Tracking:
+    """1 divides into 2 and 3; 3 goes on over a gap to 5; 4 stands alone; 6 is left out."""
+    nuclei = Annotations.of(
+        [[0, 0, 5, 5], [1, 0, 5, 4], [1, 0, 5, 6], [2, 0, 5, 40], [3, 0, 5, 7], [3, 0, 5, 60]],
+        ids=[1, 2, 3, 4, 5, 6], properties={"size": np.arange(6.0)},
+    )  # fmt: skip
+    pairs = np.array([[0, 1], [0, 2], [2, 4], [3, 5]])
+    free = np.zeros(6)
+    problem = Problem(
+        nuclei.frames, pairs, np.full(6, -1.0), np.array([-2.0, -1.0, -3.0, 5.0]), free + 1, free + 1, free - 1,
+        np.zeros(6, bool), np.zeros(4, np.int8),
+    )  # fmt: skip
+    choice = {"edges": np.array([True, True, True, False]), "bound": -np.inf, **choice}
+    kept = np.array([True] * 5 + [False])
+    solution = Solution(kept, choice["edges"], -20.0, choice["bound"])  # type: ignore[arg-type]
+    return settled(nuclei, UM, problem, solution, TrackingSettings(), seconds=1.5, n_out_of_time=2, proposal_recall=0.9)
+
+
+def test_the_report_counts_what_the_tracks_hold() -> None:
+    report = family().report
+    assert (report.n_nuclei, report.n_left_out, report.n_links, report.n_candidates) == (6, 1, 3, 4)
+    assert (report.n_divisions, report.n_gaps, report.n_tracks, report.n_lineages) == (1, 1, 4, 2)
+    assert (report.objective, report.bound, report.gap) == (-20.0, None, None)
+    assert (report.seconds, report.n_out_of_time, report.proposal_recall) == (1.5, 2, 0.9)
+    assert report.notes == ()
+
+
+def test_wrong_links_are_expected_by_their_own_probabilities() -> None:
+    found = family()
+    assert found.report.expected_wrong_links == pytest.approx(3 - found.tracks.link_properties["probability"].sum())
+
+
+def test_a_bound_that_was_proved_is_reported_with_its_gap() -> None:
+    report = family(bound=-22.0).report
+    assert (report.bound, report.gap) == (-22.0, pytest.approx(0.1))
+
+
+def test_tracks_keep_ids_and_properties_and_links_stand_in_order() -> None:
+    tracks = family().tracks
+    assert tracks.ids.tolist() == [1, 2, 3, 4, 5]
+    assert tracks.links.tolist() == [[1, 2], [1, 3], [3, 5]]
+    assert tracks.properties["size"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_cannot_be_wrong_adds_no_error() -> None:
+    """Beginning in the first frame and ending in the last are no claims; the division of 1 is."""
+    found = family()
+    tracks, sure = found.tracks, found.marginals
+    error = dict(zip(tracks.ids.tolist(), tracks.properties["track_error"].tolist(), strict=True))
+    edge = dict(zip(map(tuple, found.problem.pairs.tolist()), sure.edge.tolist(), strict=True))
+    assert error[1] == pytest.approx(1 - sure.division[0])
+    assert error[2] == pytest.approx(1 - edge[0, 1] * sure.end[1])
+    assert error[5] == error[3] == pytest.approx(1 - edge[0, 2] * edge[2, 4])
+    assert error[4] == pytest.approx(1 - sure.appear[3] * sure.end[3])
+    assert tracks.properties["division_probability"].tolist() == pytest.approx(sure.division[:5].tolist())
+
+
+def test_accepted_divisions_are_certain() -> None:
+    divided = Annotations.of([[0, 0, 5, 5], [1, 0, 5, 3], [1, 0, 5, 7], [2, 0, 5, 7]], ids=[1, 2, 3, 4])
+    found = track(divided, UM, accepted=[[1, 2], [1, 3]]).tracks
+    assert found.properties["division_probability"][0] == 1.0
+    assert np.isnan(found.link_properties["probability"][:2]).all()
+    once = track(divided, UM, accepted=[[3, 4]]).tracks
+    assert once.properties["division_probability"][2] < 1.0
+
+
+def test_missing_links_join_the_candidates_as_undecided_ones() -> None:
+    frames = np.array([0, 1, 1, 2])
+    candidates = Candidates(np.array([[0, 1], [1, 3]]), np.array([1, 1]))
+    found, probability = with_links(frames, candidates, np.array([0.9, 0.8]), np.array([[0, 2], [1, 3], [0, 3]]))
+    assert found.pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 3]]
+    assert found.steps.tolist() == [1, 1, 2, 1]
+    assert probability.tolist() == [0.9, 0.5, 0.5, 0.8]
+    none = np.zeros((0, 2), dtype=np.int64)
+    assert with_links(frames, candidates, probability, none)[0] is candidates
+
+
+def test_links_are_told_by_ids_and_found_as_rows() -> None:
+    nuclei = three().select(np.array([2, 0, 1]))
+    accepted, forbidden = clamped_rows(nuclei, [[11, 12]], [[12, 13], [11, 99]])
+    assert accepted.tolist() == [[1, 2]]
+    assert forbidden.tolist() == [[2, 0]], "what is forbidden of a nucleus that is not there is passed over"
+    assert [rows.shape for rows in clamped_rows(nuclei, None, None)] == [(0, 2), (0, 2)]
+
+
+def test_an_accepted_link_may_leap_over_one_frame_but_not_over_two() -> None:
+    nuclei = Annotations.of([[0, 0, 5, 5], [2, 0, 5, 5], [5, 0, 5, 5]], ids=[1, 2, 3])
+    assert clamped_rows(nuclei, [[1, 2]], None)[0].tolist() == [[0, 1]]
+    with pytest.raises(AnlageError, match=r"from nucleus 2 in frame 2 to nucleus 3 in frame 5 leaps over 2 frames"):
+        clamped_rows(nuclei, [[2, 3]], None)
+
+
+def test_forbidden_goes_before_the_solver_and_accepted_before_forbidden() -> None:
+    assert pairs(track(three(), UM, forbidden=[[11, 12]]).tracks) == {(12, 13)}
+    both = track(three(), UM, forbidden=[[11, 12]], accepted=[[11, 12]])
+    assert (11, 12) in pairs(both.tracks)
+
+
+def crossing() -> Annotations:
+    rng = np.random.default_rng(0)
+    at = rng.uniform(5, 95, (20, 3)) * [0, 1, 1]
+    return Annotations.of(np.concatenate([np.column_stack([np.full(20, t), np.add(at, [0, t, 0])]) for t in range(4)]))
+
+
+def test_the_search_radius_the_number_of_candidates_and_gaps_can_be_said() -> None:
+    def n(**settings: object) -> int:
+        return track(crossing(), UM, settings=TrackingSettings(**settings)).report.n_candidates  # type: ignore[arg-type]
+
+    assert n(radius_um=3.0) < n(radius_um=12.0) < n(radius_um=60.0)
+    assert n(radius_um=60.0, most_candidates=2) < n(radius_um=60.0, most_candidates=4)
+    assert n(most_candidates=1) < n(most_candidates=3)
+    assert n(radius_um=12.0, gaps=False) < n(radius_um=12.0)
+    assert n(gaps=False) < n()
+
+
+def test_on_the_rim_of_the_image_tracks_end_more_cheaply() -> None:
+    nuclei = crossing()
+    narrow = track(nuclei, UM).problem
+    wide = track(nuclei, UM, image=TimeLapse.of(np.zeros((4, 1, 1, 400, 400), np.uint8), spacing=UM)).problem
+    inner = np.flatnonzero((nuclei.frames == 1) & (nuclei.positions[:, 3] > 80))
+    assert (wide.end[inner] >= narrow.end[inner]).all()
+    assert (wide.end[inner] > narrow.end[inner]).any()
+    at_wall = int(np.argmin(nuclei.positions[nuclei.frames == 1][:, 3])) + 20
+    close = track(nuclei, UM, image=TimeLapse.of(np.zeros((4, 1, 1, 100, 100), np.uint8), spacing=UM)).problem
+    assert close.end[at_wall] == pytest.approx(wide.end[at_wall])
+
+
+def test_the_image_reaches_half_a_voxel_beyond_its_outer_centres() -> None:
+    """A nucleus on the last voxel is half a voxel from the wall, on either side; a single plane has no wall."""
+    image = TimeLapse.of(np.zeros((2, 1, 1, 100, 100), np.uint8), spacing=UM)
+    spots = [[0, 50], [99, 50], [50, 0], [50, 99], [50, 50]]
+    nuclei = Annotations.of([[t, 0, y, x] for t in range(3) for y, x in spots])
+    ends = track(nuclei, UM, image=image).problem.end[5:10]
+    assert ends[:4] == pytest.approx([ends[0]] * 4)
+    assert ends[4] > ends[0]
+
+
+def test_a_model_of_divisions_needs_the_image() -> None:
+    with pytest.raises(AnlageError, match="model of divisions looks at the image, and there is none"):
+        track(three(), UM, divisions=object())  # type: ignore[arg-type]
+
+
+def test_frames_without_nuclei_are_named_only_where_no_track_can_cross_them() -> None:
+    apart = Annotations.of([[t, 0, 5, 5] for t in (0, 2, 5, 9)])
+    assert track(apart, UM).report.notes == (
+        "Frames 3 to 4 hold no nuclei; no track can cross them.",
+        "Frames 6 to 8 hold no nuclei; no track can cross them.",
+    )
+
+
+def test_an_end_is_asked_for_between_the_steps() -> None:
+    for after in range(3):
+        asked: list[int] = []
+
+        def stop(after: int = after, asked: list[int] = asked) -> bool:
+            asked.append(1)
+            return len(asked) > after
+
+        with pytest.raises(StoppedError):
+            track(three(), UM, should_stop=stop)
+        assert len(asked) == after + 1
+
+
+def test_a_tracking_is_immutable() -> None:
+    assert Tracking.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(Tracking)
