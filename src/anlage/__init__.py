@@ -120,6 +120,7 @@ _HOME = {
     "resolve_locally": "tracking.local",
     "track": "tracking.track",
     "WorstObject": "evaluation.worst",
+    "Writer": "io.seals",
     "worst_objects": "evaluation.worst",
     "worst_picture": "evaluation.worst_pictures",
     "printable": "foreign",

@@ -23,7 +23,8 @@ from anlage.card import SCHEMA_VERSION, Card
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json, printable
 from anlage.frozen import first_problem
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
+from anlage.io.seals import Writer
 
 __all__ = ["SUFFIX", "Model", "load_model", "read_card", "save_model"]
 
@@ -91,7 +92,14 @@ class Model:
         return content
 
 
-def save_model(path: str | Path, card: Card, weights: Mapping[str, Any], preview_png: bytes | None = None) -> Model:
+def save_model(
+    path: str | Path,
+    card: Card,
+    weights: Mapping[str, Any],
+    preview_png: bytes | None = None,
+    *,
+    by: Writer | None = None,
+) -> Model:
     """Write a model; the file appears complete or not at all.
 
     Parameters
@@ -104,6 +112,8 @@ def save_model(path: str | Path, card: Card, weights: Mapping[str, Any], preview
         Numpy arrays or torch tensors (of any device) by name.
     preview_png
         A picture of what the model does.
+    by
+        Who writes, and whether anything may be replaced; None: it lies in a folder of the program's own.
 
     Returns
     -------
@@ -125,8 +135,9 @@ def save_model(path: str | Path, card: Card, weights: Mapping[str, Any], preview
     }
     if preview_png is not None:
         members[_PREVIEW] = preview_png
-    with replacing(path) as temporary:
-        _write(temporary, members)
+    by = None if by is None else by.of("model")
+    with replacing(path, by or own) as temporary:
+        _write(temporary, members, b"" if by is None else by.mark.encode())
         load_model(temporary)
     return Model(card, path)
 
@@ -314,11 +325,12 @@ def _array(weight: Any) -> npt.NDArray[Any]:
     return np.ascontiguousarray(weight).reshape(np.shape(weight))
 
 
-def _write(path: Path, members: Mapping[str, bytes]) -> None:
+def _write(path: Path, members: Mapping[str, bytes], comment: bytes) -> None:
     with path.open("xb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, content in members.items():
                 archive.writestr(_entry(name), content)
+            archive.comment = comment
         file.flush()
         os.fsync(file.fileno())
 

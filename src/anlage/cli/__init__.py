@@ -101,6 +101,7 @@ def run_command(arguments: Sequence[str]) -> int:
         options = parser.parse_intermixed_args(spread_settings(rest))
     except SystemExit as leaving:  # argparse leaves like this after --help and after its own complaints
         return int(leaving.code or 0)
+    parser.check_outputs(options)
     return run(options)
 
 

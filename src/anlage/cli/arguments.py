@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from anlage.axes import Box, Spacing
     from anlage.foreign import Range
+    from anlage.io.seals import Writer
     from anlage.timelapse import TimeLapse
 
 __all__ = [
@@ -25,6 +28,7 @@ __all__ = [
     "positive",
     "spread_settings",
     "table_path",
+    "writer",
 ]
 
 _SETTING = re.compile(r"[A-Za-z_]\w*=")
@@ -48,6 +52,47 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self.set_defaults(command=command)
+        self._outputs: dict[str, str] = {}
+
+    def add_output(self, *names: str, kind: str = "", group: argparse._ArgumentGroup | None = None, **how: Any) -> None:
+        """An option, or an argument, that names a file to write; with the first comes ``--overwrite``.
+
+        What lies there is looked at before the command begins, by `check_outputs`. The kind is what the function that writes
+        says (`Writer.of`); empty where that is known only later: then the command must ask `check_free` itself.
+        """
+        action = (group or self).add_argument(*names, **how)
+        if not self._outputs:
+            self.add_overwrite()
+        self._outputs[action.dest] = kind
+
+    def add_overwrite(self) -> None:
+        """The option by which a user consents to files being replaced."""
+        self.add_argument(
+            "--overwrite", action="store_true",
+            help="replace what is there already, whoever wrote it (default: only what this command wrote and nobody changed)",
+        )  # fmt: skip
+
+    def check_outputs(self, options: argparse.Namespace) -> None:
+        """Refuse what must not be replaced, before anything is computed: files of others, what is read, two of one name."""
+        from pathlib import Path
+
+        def places(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
+            for name in names:
+                if isinstance(given := getattr(options, name), (str, Path)) and str(given):
+                    yield name, Path(given).expanduser()
+
+        read = {
+            place.resolve() for _, place in places(set(vars(options)) - {"command", *self._outputs}) if place.exists()
+        }
+        written: set[Path] = set()
+        for name, place in places(self._outputs):
+            if place.resolve() in read:
+                raise AnlageError(f"The output '{place}' is only read by this command; choose another place for it.")
+            if place.resolve() in written:
+                raise AnlageError(f"Two things cannot be written to the same file '{place}'; choose two names.")
+            check_free(place, options, self._outputs[name])
+            written.add(place.resolve())
 
     def explain(self, text: str, *examples: str) -> None:
         """Add a paragraph above the options and examples below them."""
@@ -90,6 +135,20 @@ def add_reading(parser: Parser, what: str = "the image") -> None:
     group.add_argument("--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, for example 2,0.5,0.5")
     group.add_argument("--interval", type=seconds, metavar="S", help="time between frames in seconds")
     group.add_argument("--axes", metavar="tzyx", help="axes of the file in order, letters of tczyx")
+
+
+def writer(options: argparse.Namespace) -> Writer:
+    """Who writes: this command, and whether the user consented to anything being replaced."""
+    from anlage.io.seals import Writer
+
+    return Writer(options.command, overwrite=options.overwrite)
+
+
+def check_free(place: str | Path, options: argparse.Namespace, kind: str = "") -> None:
+    """Refuse a place where something lies that this command may not replace with something of this kind."""
+    from anlage.io.atomic import check_replaceable
+
+    check_replaceable(place, writer(options).of(kind))
 
 
 def device_option(parser: Parser) -> None:

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading
+from anlage.cli.arguments import Parser, add_reading, check_free, writer
 from anlage.cli.scale import open_scaled
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
     from anlage.axes import Spacing
+    from anlage.io.seals import Writer
 
 __all__: list[str] = []
 
@@ -31,6 +32,7 @@ def configure_convert(parser: Parser) -> None:
     )
     parser.add_argument("input", metavar="IN", help="CSV, GEFF, TrackMate XML, .aut, CTC folder or label images")
     parser.add_argument("output", metavar="OUT", help="what to write; its name says the format")
+    parser.add_overwrite()
     parser.add_argument(
         "--image", metavar="IMAGE", help="the image that it belongs to: its shape, voxel size and time step"
     )
@@ -50,15 +52,16 @@ def run_convert(options: argparse.Namespace) -> int:
     suffix = output.suffix.lower() if output.suffix.lower() in _LABELS else graph_output(output)
     for source in filter(None, (options.input, options.image)):
         check_apart(output, source)
+    check_free(output, options, "labels" if suffix in _LABELS else "nuclei")
     image = None
     if options.image is not None:
         image = open_image(options.image, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
     nuclei, spacing, interval_s = open_scaled(options.input, options, image)
     shape = None if image is None else image.shape_tzyx
     if suffix in _LABELS:
-        _write_labels(output, nuclei, spacing, interval_s, shape)
+        _write_labels(output, nuclei, (spacing, interval_s), shape, writer(options))
     else:
-        write_annotations(output, nuclei, spacing=spacing, interval_s=interval_s, shape_tzyx=shape)
+        write_annotations(output, nuclei, spacing=spacing, interval_s=interval_s, shape_tzyx=shape, by=writer(options))
     print(f"{len(nuclei)} nuclei and {len(nuclei.links)} links, written to {output}.")
     for sentence in (*nuclei.notes, *_lost(nuclei, suffix, spacing, has_image=image is not None)):
         print(sentence)
@@ -75,16 +78,17 @@ def _output(options: argparse.Namespace) -> Path:
 
 
 def _write_labels(
-    output: Path, nuclei: Annotations, spacing: Spacing | None, interval_s: float | None, shape: Any
+    output: Path, nuclei: Annotations, scale: tuple[Spacing | None, float | None], shape: Any, by: Writer
 ) -> None:
     from anlage.io.ctc import ctc_labels
     from anlage.io.writing import write_image, write_tiff
 
+    spacing, interval_s = scale
     frames, _, n_frames = ctc_labels(nuclei, spacing=spacing, shape_tzyx=shape)
     if output.suffix.lower() == ".zarr":
-        write_image(output, frames, spacing=spacing, interval_s=interval_s, axes="tzyx", kind="labels")
+        write_image(output, frames, spacing=spacing, interval_s=interval_s, axes="tzyx", kind="labels", by=by)
     else:
-        write_tiff(output, frames, n_frames=n_frames, spacing=spacing, interval_s=interval_s, axes="tzyx")
+        write_tiff(output, frames, n_frames=n_frames, spacing=spacing, interval_s=interval_s, axes="tzyx", by=by)
 
 
 def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_image: bool) -> list[str]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import anlage
 from anlage.cli.arguments import Parser, positive
 from anlage.errors import AnlageError
+from anlage.io.atomic import replacing
+from anlage.io.seals import Writer
 
 if TYPE_CHECKING:
     from anlage.evaluation import DetectionScore
@@ -42,6 +44,7 @@ SETTINGS = ("width=16", "learning_rate=0.006", "average_decay=0.95")
 """A small network, in a hurry: about 200 steps are all that there is time for."""
 _LATEST_S = 130.0
 """Training ends so many seconds after the start, so that the whole stays under 3 minutes."""
+BY = Writer("demo")
 _MARK = ".anlage-demo"
 _MADE = (
     "image.ome.zarr", "truth.csv", "truth_unseen.csv", "annotations.csv", "training.zarr", "run", "found.csv",
@@ -59,6 +62,7 @@ def configure_demo(parser: Parser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="DIR", default="anlage-demo", help="folder for everything (default: anlage-demo)"
     )
+    parser.add_overwrite()
     parser.add_argument("--no-viewer", action="store_true", help="do not open the result in napari")
     # for the tests, and for machines that share their cores
     parser.add_argument("--minutes", type=positive, default=TRAINING_MINUTES, help=argparse.SUPPRESS)
@@ -68,7 +72,7 @@ def configure_demo(parser: Parser) -> None:
 def run_demo(options: argparse.Namespace) -> int:
     watch = Stopwatch()
     folder = Path(options.output)
-    _make_room(folder)
+    _make_room(folder, overwrite=options.overwrite)
     with watch(
         "render",
         "A synthetic embryo: crowded, blurred, noisy, moving and dividing nuclei among fragments of dead cells",
@@ -130,12 +134,18 @@ class Stopwatch:
         self.seconds[stage] = round(time.perf_counter() - began, 2)
 
 
-def _make_room(folder: Path) -> None:
-    """Make the folder, or empty it of an earlier demo; anything else in it is left alone and refused."""
+def _make_room(folder: Path, *, overwrite: bool) -> None:
+    """Make the folder, or empty it of an earlier demo; anything else in it is left alone, and what was changed refused."""
     if folder.exists() and not folder.is_dir():
         raise AnlageError(f"{folder} is a file; choose a folder for the demo with -o DIR.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise AnlageError(f"{folder} is not empty; choose another folder for the demo with -o DIR.")
+    changed = [name for name in _MADE if (folder / name).exists() and not _is_ours(folder / name)]
+    if changed and not overwrite:
+        raise AnlageError(
+            f"'{folder / changed[0]}' was changed since the demo wrote it, so it is not replaced; choose another folder with -o "
+            "DIR, or say that it may be replaced with --overwrite."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _MARK).touch()
     for name in _MADE:
@@ -143,6 +153,16 @@ def _make_room(folder: Path) -> None:
             shutil.rmtree(folder / name)
         else:
             (folder / name).unlink(missing_ok=True)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether one of the commands of a demo wrote this, and nobody changed it."""
+    from anlage.dataset.store import ATTRIBUTE
+    from anlage.io.atomic import root_attributes
+    from anlage.io.seals import is_written_by
+
+    is_store_or_run = (path / "run.json").is_file() or ATTRIBUTE in root_attributes(path)
+    return is_store_or_run or is_written_by(path)
 
 
 def write_movie(folder: Path) -> SyntheticMovie:
@@ -153,7 +173,7 @@ def write_movie(folder: Path) -> SyntheticMovie:
     from anlage.synthetic import Optics, embryo
 
     movie = embryo(SEED, N_FRAMES, diameter_um=DIAMETER_UM, optics=Optics(n_fragments=N_FRAGMENTS))
-    scale: dict[str, Any] = {"spacing": movie.spacing, "interval_s": movie.image.interval_s}
+    scale: dict[str, Any] = {"spacing": movie.spacing, "interval_s": movie.image.interval_s, "by": BY}
     write_image(folder / "image.ome.zarr", movie.image.read(), channels=movie.image.channels, **scale)
     truth = movie.truth
     annotated = np.isin(truth.frames, ANNOTATED) & (truth.positions[:, 3] < ANNOTATED_SHARE * movie.image.shape[4])
@@ -226,9 +246,9 @@ def _draw(folder: Path, movie: SyntheticMovie) -> None:
         found=found.positions[found.frames == frame, 1:],
         spacing=movie.spacing,
     )
-    draw_result(folder / "result.png", scene, f"frame {frame}, which the network never saw")
-    draw_slices(folder / "slices.png", scene)
-    draw_training(folder / "training.png", Run.open(folder / "run").events()[0])
+    draw_result(folder / "result.png", scene, f"frame {frame}, which the network never saw", BY)
+    draw_slices(folder / "slices.png", scene, BY)
+    draw_training(folder / "training.png", Run.open(folder / "run").events()[0], BY)
 
 
 def _write_report(
@@ -245,8 +265,11 @@ def _write_report(
         "touching_pairs": pairs,
         "seconds": {**watch.seconds, "total": round(watch.total, 2)},
         "versions": {"anlage": anlage.__version__, "python": sys.version.split()[0], **versions(NEEDED)},
+        "written_by": BY.of("report").mark,
     }
-    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    by = BY.of("report")
+    with replacing(folder / "report.json", by) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _conclude(

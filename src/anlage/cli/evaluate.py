@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, micrometres
+from anlage.cli.arguments import Parser, add_reading, micrometres, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def configure_evaluate(parser: Parser) -> None:
         "--by-place", action="store_true",
         help="pair events by their place (columns z,y,x; --radius-um) and time (one frame), whatever their tracks are called",
     )  # fmt: skip
-    parser.add_argument(
-        "--pictures", type=Path, metavar="OUT.png",
+    parser.add_output(
+        "--pictures", type=Path, metavar="OUT.png", kind="picture",
         help="of label images: also draw the objects that were outlined worst, each with its overlap and its place",
     )  # fmt: skip
     parser.add_argument(
@@ -106,8 +106,8 @@ def _draw_worst(options: argparse.Namespace, report: Report) -> None:
             f"The image '{options.image}' has the shape (t, z, y, x) {image.shape_tzyx}, and the labels have "
             f"{truth.shape_tzyx}: give the image that was labelled."
         )
-    options.pictures.parent.mkdir(parents=True, exist_ok=True)
-    draw_worst(options.pictures, [(one, worst_picture(one, truth, found, image)) for one in report.worst])
+    pictures = [(one, worst_picture(one, truth, found, image)) for one in report.worst]
+    draw_worst(options.pictures, pictures, writer(options))
 
 
 def _events(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from anlage.annotations import Annotations
     from anlage.inference.parts import PredictionParts
+    from anlage.io.seals import Writer
     from anlage.prediction import DenseMap
     from anlage.timelapse import TimeLapse
 
@@ -44,7 +45,7 @@ def summary(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
     return f"{len(nuclei)} nuclei in {shown} (typically {middle} a frame), written to {output}."
 
 
-def write_table(path: Path, nuclei: Annotations, image: TimeLapse) -> None:
+def write_table(path: Path, nuclei: Annotations, image: TimeLapse, by: Writer) -> None:
     """Write a GEFF with all that is known; a CSV with id, t, z, y, x, probability, radius, origin, voxel size and time step.
 
     A radius in µm means something only where the image has a voxel size of its own: an assumed one is not handed on.
@@ -62,10 +63,10 @@ def write_table(path: Path, nuclei: Annotations, image: TimeLapse) -> None:
     spacing = image.known_spacing
     if spacing is None:
         nuclei = dataclasses.replace(nuclei, radius_um=np.full(len(nuclei), np.nan))
-    write_annotations(path, nuclei, spacing=spacing, interval_s=image.interval_s)
+    write_annotations(path, nuclei, spacing=spacing, interval_s=image.interval_s, by=by)
 
 
-def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, *, fades: bool) -> None:
+def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, by: Writer, *, fades: bool) -> None:
     """Write the maps of the finished frames, one at a time; frames that were not asked for are 0."""
     import numpy as np
 
@@ -83,8 +84,8 @@ def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, *, fades
                 yield on_image_grid(dense, shape_zyx, fades=fades)[None]
 
     write_image(
-        path, frames(), spacing=image.known_spacing, interval_s=image.interval_s, channels=(HEATMAP,), kind=HEATMAP
-    )
+        path, frames(), spacing=image.known_spacing, interval_s=image.interval_s, channels=(HEATMAP,), kind=HEATMAP, by=by
+    )  # fmt: skip
 
 
 def on_image_grid(heatmap: DenseMap, shape_zyx: tuple[int, int, int], *, fades: bool) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anlage
+from anlage.cli.arguments import writer
 from anlage.cli.halting import until_halted
 from anlage.errors import AnlageError
 
@@ -131,7 +132,7 @@ def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, fram
         dtype: np.dtype[Any] = np.min_scalar_type(max(labeller.loaded.plan.classes))
     else:
         dtype = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
-    _write_image(options.output, labeller, pieces, (frames, numberings), dtype)
+    _write_image(options, labeller, pieces, (frames, numberings), dtype)
     n = sum(len(one) for one in numberings)
     shown = f"{len(frames)} frame{'s' if len(frames) != 1 else ''}"
     if labeller.is_classes:
@@ -151,7 +152,11 @@ def _numbered(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, t
 
 
 def _write_image(
-    path: Path, labeller: Labeller, pieces: Pieces, found: tuple[range, list[Numbering]], dtype: np.dtype[Any]
+    options: argparse.Namespace,
+    labeller: Labeller,
+    pieces: Pieces,
+    found: tuple[range, list[Numbering]],
+    dtype: np.dtype[Any],
 ) -> None:
     """Write piece by piece; of frames that were not asked for all is 0."""
     from anlage.io.label_writing import LabelWriter
@@ -165,12 +170,12 @@ def _write_image(
         )
         if needed
     )
-    with LabelWriter(path, image, axes, dtype, scratch=pieces.folder) as writer:
+    with LabelWriter(options.output, image, axes, dtype, scratch=pieces.folder, by=writer(options)) as out:
         for t, numbering in zip(frames, numberings, strict=True):
             for i in range(len(labeller.tiles)):
                 piece = pieces.read(t, i)
                 labels: npt.NDArray[Any] = piece.labels if labeller.is_classes else numbering.of(piece)
-                writer.put(t, piece.box, labels.astype(dtype))
+                out.put(t, piece.box, labels.astype(dtype))
 
 
 def check_model(model: Model, output: Path) -> None:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from anlage.cli.arguments import writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def predict_maps(
             teller.frame(frames[0], int(maps.owned.sum()))
             yield maps
 
-    write_maps(options.output, _about(labeller, frames[0]), tiles())
+    write_maps(options.output, _about(labeller, frames[0]), tiles(), writer(options))
     teller.end("finished", f"Maps of frame {frames[0]} written to {options.output}.")
     return 0
 

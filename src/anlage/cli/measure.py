@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from anlage.cli.arguments import Parser, add_reading, channel_list
+from anlage.cli.arguments import Parser, add_reading, channel_list, writer
 from anlage.cli.bars import counting
 
 __all__: list[str] = []
@@ -19,7 +19,7 @@ def configure_measure(parser: Parser) -> None:
     )
     parser.add_argument("labels", metavar="LABELS", help="label images: TIFF, zarr or a folder of TIFFs")
     parser.add_argument("--image", metavar="IMAGE", help="the image whose brightness is measured in the objects")
-    parser.add_argument("-o", "--output", required=True, metavar="TABLE.csv", help="the table to write")
+    parser.add_output("-o", "--output", required=True, metavar="TABLE.csv", kind="objects", help="the table to write")
     parser.add_argument("--channels", type=channel_list, metavar="0,2", help="channels to measure (default: all)")
     parser.add_argument(
         "--no-surface", action="store_true", help="leave out surface and sphericity, which take most of the time"
@@ -49,7 +49,7 @@ def run_measure(options: argparse.Namespace) -> int:
         table = measure_objects(
             labels, image, channels=options.channels, surfaces=not options.no_surface, on_progress=progress
         )
-    write_objects(options.output, table)
+    write_objects(options.output, table, writer(options))
     cut = int(table.columns["cut_by_border"].sum())
     print(
         f"{len(table)} objects measured, {cut} of them cut by the border of the image (column cut_by_border); "

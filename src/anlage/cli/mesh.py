@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, span
+from anlage.cli.arguments import Parser, add_reading, check_free, span, writer
 from anlage.cli.bars import counting
 from anlage.errors import AnlageError
 
@@ -29,6 +29,7 @@ def configure_mesh(parser: Parser) -> None:
         "-o", "--output", required=True, metavar="OUT",
         help="a file (.ply, .obj, .stl) for all objects of a frame, or a folder for a file each",
     )  # fmt: skip
+    parser.add_overwrite()
     parser.add_argument("--format", choices=["ply", "obj", "stl"], default="ply", help="of the files in a folder")
     parser.add_argument(
         "--points", action="store_true", help="write the outermost voxels as a point cloud (.ply, .csv)"
@@ -53,6 +54,7 @@ def run_mesh(options: argparse.Namespace) -> int:
     from anlage.meshes import require_mesh_packages
 
     require_mesh_packages()
+    _check_place(Path(options.output), options)
     labels = open_label_image(options.labels, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
     print(reading(labels))
     first, last = options.frames or (None, None)
@@ -62,6 +64,15 @@ def run_mesh(options: argparse.Namespace) -> int:
     if options.points:
         return _points(labels, frames, options)
     return _meshes(labels, frames, options)
+
+
+def _check_place(out: Path, options: argparse.Namespace) -> None:
+    """Refuse a file that this command did not write, or a folder with one where its own would come."""
+    if out.suffix or options.points or not out.is_dir():
+        check_free(out, options, "points" if options.points else "mesh")
+        return
+    for there in sorted(out.glob("t[0-9]*_label[0-9]*")):
+        check_free(there, options, "mesh")
 
 
 def _meshes(labels: TimeLapse, frames: range, options: argparse.Namespace) -> int:
@@ -89,12 +100,14 @@ def _meshes(labels: TimeLapse, frames: range, options: argparse.Namespace) -> in
             f"'{options.labels}' has {labels.n_frames} frames, which would lie on each other in one file; choose one with "
             "--frames, for example --frames 0, or name a folder."
         )
+    by = writer(options)
     with counting("meshing", "object") as progress:
         meshes = mesh_objects(labels, settings=settings, only=options.label, frames=frames, on_progress=progress)
         if suffix:
-            print(f"{write_mesh(out, meshes)} objects written to {out}")
+            print(f"{write_mesh(out, meshes, by)} objects written to {out}")
             return 0
-        n = sum(write_mesh(out / f"t{mesh.t:04d}_label{mesh.label:06d}.{options.format}", [mesh]) for mesh in meshes)
+        places = ((out / f"t{mesh.t:04d}_label{mesh.label:06d}.{options.format}", mesh) for mesh in meshes)
+        n = sum(write_mesh(place, [mesh], by) for place, mesh in places)
     print(f"{n} objects written to {out}, one file each")
     return 0
 
@@ -104,6 +117,7 @@ def _points(labels: TimeLapse, frames: range, options: argparse.Namespace) -> in
     from anlage.meshes import object_points
 
     with counting("looking for surfaces", "object") as progress:
-        n = write_points(options.output, object_points(labels, only=options.label, frames=frames, on_progress=progress))
+        clouds = object_points(labels, only=options.label, frames=frames, on_progress=progress)
+        n = write_points(options.output, clouds, writer(options))
     print(f"{n} points written to {options.output}")
     return 0

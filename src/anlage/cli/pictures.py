@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from anlage.axes import Spacing
 from anlage.evaluation.worst import WorstObject
+from anlage.io.atomic import replacing
+from anlage.io.seals import Writer
 from anlage.training.progress import Curve, Event
 
 __all__ = ["Scene", "draw_result", "draw_slices", "draw_training", "draw_worst"]
@@ -42,7 +44,7 @@ class Scene:
     spacing: Spacing
 
 
-def draw_result(path: Path, scene: Scene, title: str) -> None:
+def draw_result(path: Path, scene: Scene, title: str, by: Writer) -> None:
     """Write the frame seen from above: image, truth, what was found, and the heat-map."""
     figure = Figure(figsize=(12, 12.4), layout="constrained")
     panels = figure.subplots(2, 2).ravel()
@@ -55,10 +57,10 @@ def draw_result(path: Path, scene: Scene, title: str) -> None:
     _mark(panels[2], scene.found, scene, truth=False)
     _show(panels[3], scene.heatmap.max(axis=0), scene, "the network's heat-map", colours="magma")
     figure.suptitle(title)
-    figure.savefig(path, dpi=90)
+    _save(figure, path, by)
 
 
-def draw_slices(path: Path, scene: Scene, n: int = 6) -> None:
+def draw_slices(path: Path, scene: Scene, by: Writer, n: int = 6) -> None:
     """Write single planes with the nuclei whose centres lie in them, truth and found."""
     planes = np.unique(np.linspace(0, len(scene.image) - 1, n + 2).round().astype(int)[1:-1])
     figure = Figure(figsize=(4.2 * min(3, len(planes)), 4.4 * -(-len(planes) // 3)), layout="constrained")
@@ -70,10 +72,10 @@ def draw_slices(path: Path, scene: Scene, n: int = 6) -> None:
         for points, truth in ((scene.truth, True), (scene.found, False)):
             _mark(panel, points[np.abs(points[:, 0] - z) <= 1], scene, truth=truth)
     figure.suptitle("planes; ○ truth, + found, within one plane")
-    figure.savefig(path, dpi=90)
+    _save(figure, path, by)
 
 
-def draw_training(path: Path, events: Sequence[Event]) -> None:
+def draw_training(path: Path, events: Sequence[Event], by: Writer) -> None:
     """Write the learning curve."""
     curve = Curve()
     for event in events:
@@ -93,10 +95,10 @@ def draw_training(path: Path, events: Sequence[Event]) -> None:
         scores.axvline(curve.best_step, color="grey", linestyle=":", label="kept weights")
         scores.legend()
     scores.set(xlabel="step", ylabel="score on held-out data (higher is better)")
-    figure.savefig(path, dpi=90)
+    _save(figure, path, by)
 
 
-def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.uint8]]]) -> None:
+def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.uint8]]], by: Writer) -> None:
     """Write the worst objects side by side, each with its overlap and its place."""
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
@@ -109,7 +111,13 @@ def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.
         how = "missed" if one.iou == 0 else f"IoU {one.iou:.2f}"
         panel.set_title(f"label {one.label}: {how}\nframe {one.frame}, z {one.z}, y {one.y}, x {one.x}", fontsize=9)
     figure.suptitle("The worst objects: truth cyan, found magenta, both white", fontsize=10)
-    figure.savefig(path, dpi=90)
+    _save(figure, path, by)
+
+
+def _save(figure: Figure, path: Path, by: Writer) -> None:
+    by = by.of("picture")
+    with replacing(path, by) as temporary:
+        figure.savefig(temporary, format="png", dpi=90, metadata={"Software": by.mark})
 
 
 def _show(panel: Any, plane_YX: npt.NDArray[Any], scene: Scene, title: str, colours: str = "gray") -> None:

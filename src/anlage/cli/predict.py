@@ -12,6 +12,7 @@ from anlage.cli.arguments import (
     Parser,
     add_reading,
     channel_list,
+    check_free,
     device_option,
     diameter,
     found_path,
@@ -22,6 +23,7 @@ from anlage.cli.arguments import (
     probability,
     span,
     spans_zyx,
+    writer,
 )
 from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.halting import until_halted
@@ -75,7 +77,7 @@ def configure_predict(parser: Parser) -> None:
         metavar="IMAGE",
         help="OME-Zarr, TIFF, or a folder with one TIFF a frame; of a model of events, a file of signals",
     )
-    parser.add_argument(
+    parser.add_output(
         "-o",
         "--output",
         type=found_path,
@@ -103,9 +105,9 @@ def configure_predict(parser: Parser) -> None:
         "--all-candidates", action="store_true",
         help="report every candidate from a probability of 0.02 on: filtered later, the table is the same as with a threshold",
     )  # fmt: skip
-    parser.add_argument(
-        "--heatmap", type=heatmap_path, metavar="OUT.zarr",
-        help="also write the network's map, on the image's own voxels; an earlier heat-map there is replaced",
+    parser.add_output(
+        "--heatmap", type=heatmap_path, metavar="OUT.zarr", kind=HEATMAP,
+        help="also write the network's map, on the image's own voxels",
     )  # fmt: skip
     parser.add_argument(
         "--channels", type=channel_list, metavar="0,2",
@@ -222,21 +224,18 @@ def _scoring_model(options: argparse.Namespace) -> Model | None:
 
 def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
-    from anlage.inference.maps import is_maps
-    from anlage.io.atomic import check_apart, check_replaceable
-    from anlage.io.nuclei import is_bare_geff
-    from anlage.io.writing import LABELS, image_of_ours
+    from anlage.cli.labels import is_labels
+    from anlage.io.atomic import check_apart
 
     if options.maps and options.output.suffix.lower() != ".zarr":
         raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
+    kind = "nuclei" if not is_labels(options.output) else "maps" if options.maps else "labels"
+    check_free(options.output, options, kind)
     outputs = [options.output, *([] if options.heatmap is None else [options.heatmap])]
     for output in outputs:
         check_apart(output, options.image)
-    recognisers = {".geff": is_bare_geff, ".zarr": is_maps if options.maps else image_of_ours(LABELS)}
-    check_replaceable(options.output, recognisers.get(options.output.suffix.lower()))
     if options.heatmap is not None:
         check_apart(options.heatmap, options.output)
-        check_replaceable(options.heatmap, image_of_ours(HEATMAP))
 
 
 def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | None]:
@@ -365,10 +364,10 @@ def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse
     problem = None
     try:
         if options.heatmap is not None:
-            write_heatmap(options.heatmap, parts, image, fades=options.region is not None)
+            write_heatmap(options.heatmap, parts, image, writer(options), fades=options.region is not None)
     except (AnlageError, OSError, MemoryError) as error:
         problem = error
-    write_table(options.output, nuclei, image)
+    write_table(options.output, nuclei, image, writer(options))
     said = summary(nuclei, parts.done, options.output)
     if problem is not None:
         teller.note(said)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import open_as_told
+from anlage.cli.arguments import check_free, open_as_told, writer
 from anlage.cli.halting import until_halted
 from anlage.cli.scale import scaled_by
 from anlage.cli.telling import Teller
@@ -30,13 +30,12 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
 
     from anlage.inference.divisions import DivisionScorer, with_divisions
     from anlage.io import open_annotations, write_annotations
-    from anlage.io.atomic import check_apart, check_replaceable
-    from anlage.io.nuclei import is_bare_geff
+    from anlage.io.atomic import check_apart
 
     _check_options(model, options)
     for taken in (options.image, options.nuclei):
         check_apart(options.output, taken)
-    check_replaceable(options.output, is_bare_geff if options.output.suffix.lower() == ".geff" else None)
+    check_free(options.output, options, "nuclei")
     image = scaled_by(open_as_told(options.image, options), options.nuclei, options)
     nuclei = open_annotations(options.nuclei, image=image, spacing=image.spacing)
     if not len(nuclei):
@@ -60,7 +59,9 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
             teller.frame(int(nuclei.frames[rows[0]]), len(rows))
         teller.end("writing", f"Writing {options.output}.")
         scored = with_divisions(nuclei, probability)
-        write_annotations(options.output, scored, spacing=image.spacing, interval_s=image.interval_s)
+        write_annotations(
+            options.output, scored, spacing=image.spacing, interval_s=image.interval_s, by=writer(options)
+        )
 
     try:
         code = until_halted(stop, say_where, work)

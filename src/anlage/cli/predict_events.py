@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.cli.arguments import Parser
+from anlage.cli.arguments import Parser, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def add_events(parser: Parser) -> None:
         action="store_true",
         help="turn the signals upside down: events here go the other way than those learnt from",
     )
-    group.add_argument(
-        "--average", type=Path, metavar="OUT.csv|OUT.png",
+    parser.add_output(
+        "--average", group=group, kind="average", type=Path, metavar="OUT.csv|OUT.png",
         help="also write the average of the events of traces with its fitted decay, as a table or a picture",
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def predict_events(options: argparse.Namespace) -> int:
     from anlage.cli.runs import model_of
     from anlage.inference.keras_model import is_keras, open_keras
     from anlage.inference.signal_events import are_traces, signals_for
-    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.atomic import check_apart
     from anlage.io.signals import open_signals
     from anlage.model import load_model
 
@@ -65,7 +65,6 @@ def predict_events(options: argparse.Namespace) -> int:
     if output.suffix.lower() != ".csv":
         raise AnlageError(f"'{output}' cannot hold events; choose a name that ends in .csv.")
     check_apart(output, options.image)
-    check_replaceable(output, None)
     if options.average is not None and options.average.suffix.lower() not in (".csv", ".png"):
         raise AnlageError(f"'{options.average}' cannot hold an average; choose a name that ends in .csv or .png.")
     path = model_of(options.model)
@@ -74,7 +73,7 @@ def predict_events(options: argparse.Namespace) -> int:
         print(note)
     _describe(signals)
     if is_keras(path):
-        return _windows(open_keras(path).score(signals, invert=options.invert), signals, output, options.threshold)
+        return _windows(open_keras(path).score(signals, invert=options.invert), signals, options)
     model = load_model(path, task="events")
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     signals = signals_for(model, signals, invert=options.invert)
@@ -84,7 +83,7 @@ def predict_events(options: argparse.Namespace) -> int:
         return _traces(model, signals, output, options)
     from anlage.inference.signal_events import score_windows
 
-    return _windows(score_windows(model, signals, options.device), signals, output, options.threshold)
+    return _windows(score_windows(model, signals, options.device), signals, options)
 
 
 def _describe(signals: Signals) -> None:
@@ -104,7 +103,7 @@ def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Name
     from anlage.io.event_tables import write_events
 
     events = track_events(model, signals, options.device)
-    write_events(output, events)
+    write_events(output, events, writer(options))
     counts = np.bincount(events.classes, minlength=3)
     print(f"{counts[0]} tracks with an event, {counts[1]} without, {counts[2]} other; written to {output}.")
     return 0
@@ -116,16 +115,17 @@ def _traces(model: Model, signals: Signals, output: Path, options: argparse.Name
 
     settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
     events = trace_events(model, signals, settings, device=options.device)
-    write_events(output, events)
+    write_events(output, events, writer(options))
     print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {output}.")
     if len(events) >= _FEWEST_OF_AVERAGE or options.average is not None:
-        _average(signals, events, int(model.card.plan["window"]), options.average)
+        _average(signals, events, int(model.card.plan["window"]), options)
     return 0
 
 
-def _average(signals: Signals, events: Events, window: int, output: Path | None) -> None:
+def _average(signals: Signals, events: Events, window: int, options: argparse.Namespace) -> None:
     from anlage.evaluation.average_event import average_event, write_average
 
+    output: Path | None = options.average
     try:
         average = average_event(signals, events, before=window // 6, after=window - window // 6)
     except AnlageError as error:
@@ -135,21 +135,18 @@ def _average(signals: Signals, events: Events, window: int, output: Path | None)
         return
     print(average.sentence)
     if output is not None:
-        write_average(output, average)
+        write_average(output, average, writer(options))
         print(f"Written to {output}.")
 
 
-def _windows(probability: npt.NDArray[np.float64], signals: Signals, output: Path, threshold: float | None) -> int:
-    import pandas as pd
+def _windows(probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace) -> int:
+    from anlage.io.csv_files import write_csv
 
-    from anlage.io.atomic import replacing
-
-    told = probability >= (0.5 if threshold is None else threshold)
+    told = probability >= (0.5 if options.threshold is None else options.threshold)
     table: dict[str, Any] = {"window": np.arange(len(signals))}
     if (signals.group != "").any():
         table["recording"] = signals.group
     table |= {"probability": probability.round(6), "score": told.astype(np.int64)}
-    with replacing(output) as temporary:
-        pd.DataFrame(table).to_csv(temporary, index=False)
-    print(f"{int(told.sum())} of {len(signals)} windows hold an event; written to {output}.")
+    write_csv(options.output, table, writer(options).of("windows"))
+    print(f"{int(told.sum())} of {len(signals)} windows hold an event; written to {options.output}.")
     return 0

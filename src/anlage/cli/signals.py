@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, micrometres
+from anlage.cli.arguments import Parser, add_reading, micrometres, writer
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -28,7 +28,9 @@ def configure_signals(parser: Parser) -> None:
     )
     parser.add_argument("image", metavar="IMAGE", help="the movie, or `-` to measure place and movement alone")
     parser.add_argument("tracks", metavar="TRACKS", help="nuclei with links: CSV, GEFF, CTC folder or label images")
-    parser.add_argument("-o", "--output", metavar="SIGNALS", required=True, help="file to write: .csv, .tsv or .npy")
+    parser.add_output(
+        "-o", "--output", metavar="SIGNALS", required=True, kind="signals", help="file to write: .csv, .tsv or .npy"
+    )
     parser.add_argument(
         "--radius-um", type=micrometres, metavar="R", help="radius of the nuclei in µm (default: their own)"
     )
@@ -48,7 +50,7 @@ def run_signals(options: argparse.Namespace) -> int:
     from anlage.cli.bars import counting
     from anlage.cli.scale import open_scaled
     from anlage.errors import AnlageError
-    from anlage.io.atomic import check_apart, check_replaceable
+    from anlage.io.atomic import check_apart
     from anlage.io.signals import is_signals, write_signals
     from anlage.track_signals import measure_signals, score_divisions
 
@@ -58,7 +60,7 @@ def run_signals(options: argparse.Namespace) -> int:
     image = None if options.image == "-" else open_as_told(options.image, options)
     if image is not None:
         check_apart(output, options.image)
-    check_replaceable(output, None)
+    check_apart(output, options.tracks)
     nuclei, spacing, interval_s = open_scaled(options.tracks, options, image)
     _require_scale(nuclei, spacing, options)
     movie = options.movie or ("" if image is None else Path(options.image).name.split(".")[0])
@@ -72,7 +74,7 @@ def run_signals(options: argparse.Namespace) -> int:
     event = options.score or ""
     if event:
         signals = score_divisions(signals, nuclei)
-    write_signals(output, signals, event=event)
+    write_signals(output, signals, event=event, by=writer(options))
     print(f"{len(signals.names)} signals of {len(signals)} tracks in {signals.n_frames} frames; written to {output}.")
     if event:
         print(

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser
+from anlage.cli.arguments import Parser, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ SETTINGS = ("width=32", "steps=1600", "patience=none", "patch_um=50", "average_d
 """The default network, so that a training with default settings can start from it."""
 FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8")
 """Planes are learnt soon, and so small that several fit into a step."""
+_STORE = "synthetic-embryo-"
 LIMITS = (
     "Anything that counts: it was trained on synthetic embryos only and has never seen a real image. It is for first "
     "proposals; correct some of them and train a network of your own, which can start from this one."
@@ -33,7 +34,7 @@ def configure_starter(parser: Parser) -> None:
         "anlage starter -o src/anlage/models/starter.anlage",
         "anlage starter --flat -o src/anlage/models/starter-2d.anlage",
     )
-    parser.add_argument("-o", "--output", metavar="OUT.anlage", required=True, help="model file to write")
+    parser.add_output("-o", "--output", metavar="OUT.anlage", required=True, kind="model", help="model file to write")
     parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
     parser.add_argument("--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many (default: %(default)s)")
     parser.add_argument(
@@ -56,6 +57,7 @@ def run_starter(options: argparse.Namespace) -> int:
     if options.embryos < 2:
         raise AnlageError(f"{options.embryos} embryos are too few: at least one is trained on and one is held out.")
     work = output.with_name(f"{output.stem}.making")
+    _check_work(work)
     stores = _stores(work, options.embryos, flat=options.flat)
     if (work / "run" / "run.json").exists():
         run = Run.open(work / "run")
@@ -64,10 +66,20 @@ def run_starter(options: argparse.Namespace) -> int:
         run = Run.create(work / "run", "nuclei", stores, [*settings, *options.settings])
     if run.state != "finished" and (code := train_here(run)):
         return code
-    _publish(run, output, options.limits)
+    _publish(run, output, options)
     shutil.rmtree(work)
     print(f"The starter is {output}.")
     return 0
+
+
+def _check_work(work: Path) -> None:
+    """Refuse to work in, and at the end to remove, a folder that is somebody else's."""
+    there = [entry.name for entry in work.iterdir()] if work.is_dir() else [work.name] if work.exists() else []
+    if any(name != "run" and not name.startswith((_STORE, ".part-", ".old-")) for name in there):
+        raise AnlageError(
+            f"'{work}' is where the stores and the training would be kept, but it holds something else; move it away, or "
+            "choose another name for the output."
+        )
 
 
 def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
@@ -77,7 +89,7 @@ def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
     from anlage.dataset.build import build_store
     from anlage.synthetic.variety import variety
 
-    stores = [work / f"synthetic-embryo-{number:02d}.zarr" for number in range(1, n_embryos + 1)]
+    stores = [work / f"{_STORE}{number:02d}.zarr" for number in range(1, n_embryos + 1)]
     if all(store.exists() for store in stores):
         return stores
     with bar(n_embryos, "rendering", unit="embryo") as shown:
@@ -88,11 +100,11 @@ def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
     return stores
 
 
-def _publish(run: Run, output: Path, limits: str) -> None:
+def _publish(run: Run, output: Path, options: argparse.Namespace) -> None:
     """The run's model under the starter's name, with what it is not for."""
     from anlage.model import load_model, save_model
 
     assert run.model_path is not None  # noqa: S101 - the run is finished
     model = load_model(run.model_path)
-    card = model.card.model_copy(update={"name": output.stem, "limits": f"{LIMITS} {limits}".strip()})
-    save_model(output, card, model.weights(), model.preview())
+    card = model.card.model_copy(update={"name": output.stem, "limits": f"{LIMITS} {options.limits}".strip()})
+    save_model(output, card, model.weights(), model.preview(), by=writer(options))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_as_told
+from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_as_told, writer
 from anlage.cli.halting import until_halted
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
 from anlage.cli.telling import Teller, telling
@@ -48,8 +49,13 @@ def configure_track(parser: Parser) -> None:
     parser.add_argument(
         "image", metavar="IMAGE", help="OME-Zarr, TIFF, a folder of TIFFs, or - where there are points only"
     )
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="tracks to write: .geff, .csv, .xml, .aut or a folder"
+    parser.add_output(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        kind="nuclei",
+        help="tracks to write: .geff, .csv, .xml, .aut or a folder",
     )
     parser.add_argument(
         "--nuclei", metavar="MODEL|DETECTIONS", required=True,
@@ -69,11 +75,14 @@ def configure_track(parser: Parser) -> None:
     parser.add_argument(
         "--keep-links", action="store_true", help="links that the detections have already are certain and stay"
     )
-    parser.add_argument(
-        "--json", metavar="REPORT", help="also write the report of counts and certainty to this JSON file"
+    parser.add_output(
+        "--json",
+        metavar="REPORT",
+        kind="report",
+        help="also write the report of counts and certainty to this JSON file",
     )
-    parser.add_argument(
-        "--scores", metavar="FILE",
+    parser.add_output(
+        "--scores", metavar="FILE", kind="scores",
         help="also write what was known of every candidate to this .npz file, so that a review decides by the same probabilities",
     )  # fmt: skip
     parser.add_argument(
@@ -104,10 +113,10 @@ def _check_place(output: Path, options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, an output that cannot be or would replace what is not ours."""
     from pathlib import Path
 
-    from anlage.io.atomic import check_apart, check_replaceable
-    from anlage.io.nuclei import replaceable_output
+    from anlage.io.atomic import check_apart
+    from anlage.io.nuclei import graph_output
 
-    check_replaceable(output, replaceable_output(output))
+    graph_output(output)
     if options.scores is not None and Path(options.scores).suffix.lower() != ".npz":
         raise AnlageError(f"--scores writes an .npz file, and '{options.scores}' is none; choose another name.")
     for source in (options.image, options.nuclei):
@@ -161,10 +170,11 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
         spacing=spacing,
         interval_s=interval_s,
         shape_tzyx=None if image is None else image.shape_tzyx,
+        by=writer(options),
     )
     _write_report(result, options)
     if options.scores is not None:
-        write_track_scores(options.scores, result)
+        write_track_scores(options.scores, result, writer(options))
     teller.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
 
 
@@ -173,8 +183,10 @@ def _write_report(result: Tracking, options: argparse.Namespace) -> None:
         return
     from anlage.io.atomic import replacing
 
-    with replacing(options.json) as temporary:
-        temporary.write_text(result.report.model_dump_json(indent=2), encoding="utf-8")
+    by = writer(options).of("report")
+    report = {**result.report.model_dump(mode="json"), "written_by": by.mark}
+    with replacing(options.json, by) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _telling(teller: Teller, nuclei: Annotations) -> Any:

@@ -80,7 +80,7 @@ class PaintedLabels:
         from zarr.codecs import BloscCodec
 
         chunks = (1, *(min(n, c) for n, c in zip(tuple(shape_tzyx)[1:], CHUNK_ZYX, strict=True)))
-        with replacing(folder) as temporary:  # whoever is killed here leaves no half of it
+        with replacing(folder, lambda _: False) as temporary:  # whoever is killed here leaves no half of it
             zarr.create_array(
                 temporary, shape=tuple(shape_tzyx), dtype=cls.dtype, chunks=chunks, fill_value=0, zarr_format=3,
                 compressors=[BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")], dimension_names=("t", "z", "y", "x"),

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.events import Events
+from anlage.io.atomic import replacing
+from anlage.io.csv_files import write_csv
+from anlage.io.seals import LIBRARY, Writer
 from anlage.signals import Signals
 
 __all__ = ["AverageEvent", "average_event", "write_average"]
@@ -128,27 +131,20 @@ def average_event(signals: Signals, events: Events, *, before: int, after: int) 
     )
 
 
-def write_average(path: Path, average: AverageEvent) -> None:
+def write_average(path: Path, average: AverageEvent, by: Writer = LIBRARY) -> None:
     """Write a row for each sample (``.csv``: time, mean, its band, the fitted decay), or draw it (``.png``)."""
     if path.suffix.lower() == ".png":
-        _draw(path, average)
+        _draw(path, average, by.of("average"))
         return
-    import pandas as pd
-
-    from anlage.io.atomic import replacing
-
     time: dict[str, Any] = {"frame": average.frames.astype(np.int64)}
     if average.interval_s is not None:
         time["time_s"] = (average.frames * average.interval_s).round(9)
     columns = {"mean": average.mean, "low": average.low, "high": average.high, "fit": average.fit}
-    with replacing(path) as temporary:
-        pd.DataFrame(time | columns).to_csv(temporary, index=False, float_format="%.6g")
+    write_csv(path, time | columns, by.of("average"), float_format="%.6g")
 
 
-def _draw(path: Path, average: AverageEvent) -> None:
+def _draw(path: Path, average: AverageEvent, by: Writer) -> None:
     from matplotlib.figure import Figure
-
-    from anlage.io.atomic import replacing
 
     scale, unit = (1.0, "samples") if average.interval_s is None else (1000 * average.interval_s, "ms")
     figure = Figure(figsize=(5, 3.4), layout="constrained")
@@ -160,8 +156,8 @@ def _draw(path: Path, average: AverageEvent) -> None:
         plot.plot(at, average.fit, "--", label="fitted decay")
     plot.set(xlabel=f"time from the onset ({unit})", ylabel="signal over its baseline")
     plot.legend(frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=150)
+    with replacing(path, by) as temporary:
+        figure.savefig(temporary, format="png", dpi=150, metadata={"Software": by.mark})
 
 
 def _shape(mean: Floats, before: int) -> tuple[Floats, float, float, float, float]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.inference.pieces import Piece
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
 
 __all__ = ["Numbering", "Pieces", "least_voxels", "number_objects", "usual_smallest"]
 
@@ -61,7 +61,7 @@ class Pieces:
             "box": np.array(piece.box.ranges), "names": piece.names, "owned": piece.owned, "sizes": piece.sizes,
             "centres": piece.centres, "probability": piece.probability, "labels": _small(piece.labels),
         }  # fmt: skip
-        with replacing(self._path(t, tile)) as temporary:
+        with replacing(self._path(t, tile), own) as temporary:
             np.savez_compressed(temporary, **columns)
 
     def read(self, t: int, tile: int, *, labels: bool = True) -> Piece:

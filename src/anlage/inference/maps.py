@@ -22,6 +22,7 @@ from anlage.frozen import Frozen
 from anlage.inference.joining import least_voxels, number_objects
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.io.atomic import replacing, root_attributes
+from anlage.io.seals import LIBRARY, MARK, Writer
 
 __all__ = ["LabelMaps", "LabelledPart", "MapsAbout", "is_maps", "labels_of", "open_maps", "write_maps"]
 
@@ -172,8 +173,8 @@ def _put(whole: npt.NDArray[Any], box: Box, part: npt.NDArray[Any], at: Box) -> 
     whole[spans] = part
 
 
-def write_maps(path: Path, about: MapsAbout, tiles: Iterable[TileMaps]) -> None:
-    """Write maps to a zarr group, tile by tile; it is there whole or not at all, and replaces earlier maps.
+def write_maps(path: Path, about: MapsAbout, tiles: Iterable[TileMaps], by: Writer = LIBRARY) -> None:
+    """Write maps to a zarr group, tile by tile; it is there whole or not at all.
 
     Raises
     ------
@@ -182,7 +183,8 @@ def write_maps(path: Path, about: MapsAbout, tiles: Iterable[TileMaps]) -> None:
     """
     import zarr
 
-    with replacing(path, is_maps) as temporary:
+    by = by.of("maps")
+    with replacing(path, by) as temporary:
         root = zarr.open_group(temporary, mode="w", zarr_format=3)
         root.attrs[_KEY] = about.model_dump(mode="json")
         n = 0
@@ -195,6 +197,7 @@ def write_maps(path: Path, about: MapsAbout, tiles: Iterable[TileMaps]) -> None:
             for name, column in columns.items():
                 group.create_array(name, data=np.ascontiguousarray(column))
         root.attrs["tiles"] = n
+        root.attrs[MARK] = {"written_by": by.mark}
 
 
 def is_maps(path: str | Path) -> bool:

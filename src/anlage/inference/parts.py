@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
 from anlage.prediction import DenseMap, Prediction
 
 __all__ = ["PredictionJob", "PredictionParts"]
@@ -228,7 +228,7 @@ class PredictionParts:
             ):
                 path.unlink()
         if other is not None:
-            with replacing(self.folder / _JOB) as temporary:
+            with replacing(self.folder / _JOB, own) as temporary:
                 temporary.write_text(job.model_dump_json(indent=2), encoding="utf-8")
         return self.done
 
@@ -243,7 +243,7 @@ class PredictionParts:
         if dense is not None:
             # 0 … 1 in half precision: finer than anybody can see, and half the size
             columns |= {"heat": dense.data.astype(np.float16), "place": np.array([dense.step_zyx, dense.origin_zyx])}
-        with replacing(self._path(prediction.frame)) as temporary:
+        with replacing(self._path(prediction.frame), own) as temporary:
             np.savez_compressed(temporary, **columns)
 
     def read(self, frame: int) -> Prediction:

@@ -1,6 +1,7 @@
 """Write beside the target, then rename: a reader sees the old file or the new one, never half of one.
 
-A folder is replaced only where it is recognisably of the same kind as what takes its place: people's images are folders.
+What lies at a place already is replaced only if it is an earlier output of the same command, recognised by what is in it, or
+if the user consented: people's annotations are files like ours, and people's images are folders.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from typing import Any
 
 from anlage.errors import AnlageError
 from anlage.foreign import read_json
+from anlage.io.seals import Writer, holds_nothing, is_written_by, seal
 
-__all__ = ["Recogniser", "check_apart", "check_replaceable", "replacing", "root_attributes"]
+__all__ = ["Recogniser", "check_apart", "check_replaceable", "own", "replacing", "root_attributes"]
 
 Recogniser = Callable[[Path], bool]
-"""Whether a folder is one that may be replaced."""
+"""Whether what lies at a path may be replaced."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 """No space on the disk, no quota left."""
 
 
 @contextmanager
-def replacing(path: str | Path, is_ours: Recogniser | None = None) -> Iterator[Path]:
+def replacing(path: str | Path, may: Writer | Recogniser) -> Iterator[Path]:
     """Give a temporary name beside `path`; what was written there (file or folder) takes the place of `path` at the end.
 
     Missing parent folders are made. If anything goes wrong, what was there before is untouched.
@@ -35,16 +37,18 @@ def replacing(path: str | Path, is_ours: Recogniser | None = None) -> Iterator[P
     ----------
     path
         The place.
-    is_ours
-        Says of a folder at `path` whether it may be replaced; None: no folder may, unless it is empty.
+    may
+        Who writes: an earlier output of the same is replaced, and anything if the user consented. What was written should
+        hold `Writer.mark`, by which it is recognised the next time. Or a function that says of what lies there whether it may
+        be replaced: `own` of files inside a folder that the program alone writes to.
 
     Raises
     ------
     AnlageError
-        If a folder is there that is not ours, the disk is full, or the place cannot be written to.
+        If something is there that may not be replaced, the disk is full, or the place cannot be written to.
     """
     target = Path(path).expanduser()
-    check_replaceable(target, is_ours)
+    check_replaceable(target, may)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -53,7 +57,9 @@ def replacing(path: str | Path, is_ours: Recogniser | None = None) -> Iterator[P
     temporary = target.with_name(f".part-{uuid.uuid4().hex[:8]}-{target.name}")
     try:
         yield temporary
-        check_replaceable(target, is_ours)  # writing may have taken hours
+        if isinstance(may, Writer):
+            seal(temporary, may)
+        check_replaceable(target, may)  # writing may have taken hours
         _swap(temporary, target)
     except OSError as error:
         if error.errno in _FULL or str(error.filename or "").startswith(str(temporary)):
@@ -63,20 +69,51 @@ def replacing(path: str | Path, is_ours: Recogniser | None = None) -> Iterator[P
         _remove(temporary)
 
 
-def check_replaceable(path: str | Path, is_ours: Recogniser | None = None) -> None:
-    """Refuse a place where a folder is that must not be replaced; worth asking before a long computation.
+def own(_: Path) -> bool:
+    """Whatever lies there may be replaced: it is ours, because it lies in a folder that the program alone writes to."""
+    return True
+
+
+def check_replaceable(path: str | Path, may: Writer | Recogniser) -> None:
+    """Refuse a place where something is that must not be replaced; to be asked before a long computation.
+
+    An empty file or folder may always be replaced.
 
     Raises
     ------
     AnlageError
-        If a folder is there that is neither empty nor ours.
+        If something else is there.
     """
     target = Path(path).expanduser()
-    if target.is_dir() and any(target.iterdir()) and not (is_ours is not None and is_ours(target)):
+    if not target.exists() or holds_nothing(target):
+        return
+    what = f"'{target}' is a {'folder' if target.is_dir() else 'file'}"
+    if not isinstance(may, Writer):
+        if not may(target):
+            raise AnlageError(
+                f"{what} that was not written as what would take its place now, so it is not replaced; choose another name, or "
+                "remove it yourself."
+            )
+    elif may.overwrite:
+        if target.is_dir() and not _is_data(target):
+            raise AnlageError(
+                f"{what} that is neither a zarr nor masks of a Cell Tracking Challenge, so not even --overwrite replaces it; "
+                "choose another name, or remove it yourself."
+            )
+    elif not is_written_by(target, may.name):
         raise AnlageError(
-            f"'{target}' is a folder that was not written as what would take its place now, so it is not replaced; "
-            "choose another name, or remove it yourself."
+            f"{what} that was not written as what would take its place now (an output of '{may.command}' that nobody changed "
+            "since), so it is not replaced; choose another name, or say --overwrite."
         )
+
+
+def _is_data(folder: Path) -> bool:
+    """Whether a folder is a file in all but name: a zarr, or masks with their table of tracks."""
+    if any((folder / name).is_file() for name in ("zarr.json", ".zgroup", ".zattrs", ".zarray")):
+        return True
+    names = {entry.name for entry in folder.iterdir()}
+    has_tracks = names == {"TRA"} or bool(names & {"res_track.txt", "man_track.txt"})
+    return has_tracks and all(Path(name).suffix in (".tif", ".txt") or name == "TRA" for name in names)
 
 
 def check_apart(output: str | Path, source: str | Path) -> None:

@@ -16,6 +16,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, check_size, shown
 from anlage.io.atomic import replacing
 from anlage.io.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
+from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.units import seconds, um
 
 __all__ = ["aut_scale", "read_aut", "write_aut"]
@@ -115,7 +116,12 @@ def aut_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
 
 
 def write_aut(
-    path: str | Path, annotations: Annotations, *, spacing: Spacing | None = None, interval_s: float | None = None
+    path: str | Path,
+    annotations: Annotations,
+    *,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write version 2, with the probability of each link as ``link_probability`` and ``marginal_probability``.
 
@@ -131,6 +137,8 @@ def write_aut(
         The nuclei.
     spacing, interval_s
         Voxel size in µm and time step in s.
+    by
+        Who writes, and whether anything may be replaced.
 
     Raises
     ------
@@ -140,11 +148,12 @@ def write_aut(
     check(annotations)
     if len(annotations.links):
         _check_gaps(annotations)
-    data: dict[str, Any] = {"version": "v2", "name": Path(path).stem, **_tracks(annotations)}
+    by = by.of("nuclei")
+    data: dict[str, Any] = {"version": "v2", "name": Path(path).stem, MARK: by.mark, **_tracks(annotations)}
     if spacing is not None:
         data["image_resolution"] = {"x_um": spacing.x, "y_um": spacing.y, "z_um": spacing.z}
         data["image_resolution"]["t_m"] = interval_s / 60 if interval_s else 0.0
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with replacing(path, by) as temporary, temporary.open("w", encoding="utf-8") as file:
         json.dump(data, file, allow_nan=False)
 
 

@@ -13,8 +13,9 @@ from anlage.annotations import Annotations, State, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
+from anlage.io.seals import LIBRARY, Writer
 
-__all__ = ["DEFAULT_RADIUS_UM", "ctc_labels", "is_ctc_output", "means_ctc", "write_ctc"]
+__all__ = ["DEFAULT_RADIUS_UM", "ctc_labels", "means_ctc", "write_ctc"]
 
 DEFAULT_RADIUS_UM = 3.5
 """Radius that is drawn where no nucleus of the table has one."""
@@ -33,28 +34,20 @@ def means_ctc(path: str | Path) -> bool:
     return Path(path).suffix.lower() in ("", ".ctc")
 
 
-def is_ctc_output(folder: Path) -> bool:
-    """Whether a folder holds masks and a table of tracks, and nothing more."""
-    names = {entry.name for entry in folder.iterdir()}
-    if names == {"TRA"} and (folder / "TRA").is_dir():
-        return is_ctc_output(folder / "TRA")
-    tables = names & {"res_track.txt", "man_track.txt"}
-    return bool(tables) and all(n.endswith(".tif") and n.startswith(("mask", "man_track")) for n in names - tables)
-
-
 def write_ctc(
     path: str | Path,
     annotations: Annotations,
     *,
     spacing: Spacing | None = None,
     shape_tzyx: Sequence[int] | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write masks (16 bit where that is enough, zlib) and ``res_track.txt``; in a folder ``NAME_GT`` truth in ``TRA``.
 
     A nucleus with a painted label is its painted voxels; any other is drawn as a ball of its radius (in one plane a
     disc), which leaves painted voxels alone, and of two balls that overlap the nearer one has a voxel. A track is a line of the table: it ends at a
     division, and before a gap, after which a new track has it as parent. Rejected nuclei are left out. Ids, probabilities and
-    further columns cannot be kept. Such a folder that was at `path` before is replaced at the end.
+    further columns cannot be kept. A folder that the same writer wrote to `path` before is replaced at the end.
 
     Parameters
     ----------
@@ -66,6 +59,8 @@ def write_ctc(
         Voxel size in µm; None: radii are taken as 4 voxels.
     shape_tzyx
         Shape of the image; None takes that of the painted labels, or the smallest that holds all nuclei.
+    by
+        Who writes, and whether anything may be replaced.
 
     Raises
     ------
@@ -75,14 +70,16 @@ def write_ctc(
     import tifffile
 
     frames, table, _ = ctc_labels(annotations, spacing=spacing, shape_tzyx=shape_tzyx)
+    by = by.of("nuclei")
     is_truth = Path(path).name.endswith("_GT")
     stem = "man_track" if is_truth else "mask"
-    with replacing(path, is_ctc_output) as temporary:
+    with replacing(path, by) as temporary:
         folder = temporary / "TRA" if is_truth else temporary
         folder.mkdir(parents=True)
         for t, mask in enumerate(frames):
             flat = mask[0] if len(mask) == 1 else mask
-            tifffile.imwrite(folder / f"{stem}{t:03}.tif", flat, photometric="minisblack", compression="zlib")
+            about = {"photometric": "minisblack", "compression": "zlib", "software": by.mark}
+            tifffile.imwrite(folder / f"{stem}{t:03}.tif", flat, **about)
         lines = "".join(" ".join(map(str, row)) + "\n" for row in table.tolist())
         (folder / ("man_track.txt" if is_truth else "res_track.txt")).write_text(lines, encoding="ascii")
 

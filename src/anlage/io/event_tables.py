@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.events import Events
-from anlage.io.atomic import replacing
+from anlage.io.csv_files import write_csv
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 
 __all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "write_events"]
@@ -67,10 +68,8 @@ def read_events(path: str | Path) -> Events:
     )
 
 
-def write_events(path: str | Path, events: Events) -> None:
+def write_events(path: str | Path, events: Events, by: Writer = LIBRARY) -> None:
     """Write a row for each event: track_id, class (of events that happen once), frame, time_s, probability and the rest."""
-    import pandas as pd
-
     table: dict[str, Any] = {"track_id": events.tracks}
     if events.kind == "once":
         table["class"] = events.classes
@@ -80,8 +79,7 @@ def write_events(path: str | Path, events: Events) -> None:
     if np.isfinite(events.probability).any() or not len(events):
         table["probability"] = events.probability.round(6)
     table |= {name: _rounded(column) for name, column in events.properties.items()}
-    with replacing(Path(path)) as temporary:
-        pd.DataFrame(table).to_csv(temporary, index=False)
+    write_csv(path, table, by.of("events"))
 
 
 def _rounded(column: Any) -> Any:

@@ -20,6 +20,7 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, whole_number
 from anlage.io.foreign_graphs import without_zero
+from anlage.io.seals import MARK
 from anlage.io.units import seconds, um
 
 __all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
@@ -46,6 +47,8 @@ def write_graph(
     annotations: Annotations,
     spacing: Spacing | None = None,
     interval_s: float | None = None,
+    *,
+    mark: str = "",
 ) -> None:
     """Write nuclei and links as a GEFF (zarr v3) at a path where there is nothing yet.
 
@@ -57,7 +60,10 @@ def write_graph(
         Positions in voxels. Properties of one value a nucleus or link are kept; painted labels are not written.
     spacing, interval_s
         Voxel size in µm and time step in s, kept as the scale of the axes.
+    mark
+        Who writes (`anlage.io.seals.Writer.mark`); empty: it is part of something else.
     """
+    import zarr
     from geff import GeffMetadata
     from geff.core_io import write_arrays
     from geff_spec import Axis  # type: ignore[import-untyped, unused-ignore]
@@ -81,6 +87,8 @@ def write_graph(
             str(group_path), annotations.ids.astype(np.uint64), properties, annotations.links.astype(np.uint64),
             {name: _column(values) for name, values in annotations.link_properties.items()}, metadata, zarr_format=3,
         )  # fmt: skip
+    if mark:
+        zarr.open_group(group_path, mode="r+").attrs[MARK] = {"written_by": mark}
 
 
 def read_graph(

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.events import Events
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
 from anlage.io.text_columns import TextColumns
 
 __all__ = ["CHANCES", "HELD_OUT", "HeldOut", "read_held_out", "write_held_out"]
@@ -107,7 +107,7 @@ def write_held_out(path: Path, held: HeldOut) -> None:
         table |= {name: column.round(6) for name, column in zip(CHANCES, held.chances.T, strict=True)}
         if held.interval_s is not None:
             table["interval_s"] = held.interval_s
-    with replacing(path) as temporary:
+    with replacing(path, own) as temporary:
         pd.DataFrame(table).to_csv(temporary, index=False)
 
 

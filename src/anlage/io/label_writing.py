@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.io.atomic import replacing
-from anlage.io.writing import LABELS, image_of_ours, tiff_about, zarr_about
+from anlage.io.seals import LIBRARY, Writer
+from anlage.io.writing import LABELS, tiff_about, zarr_about
 from anlage.timelapse import TimeLapse
 
 __all__ = ["LabelWriter"]
@@ -27,7 +28,7 @@ class LabelWriter:
     Parameters
     ----------
     path
-        File or folder to write: ``.zarr``, ``.tif`` or ``.tiff``. Labels that were written there before are replaced.
+        File or folder to write: ``.zarr``, ``.tif`` or ``.tiff``.
     image
         The image that is labelled: shape, voxel size, time step.
     axes
@@ -36,9 +37,21 @@ class LabelWriter:
         Type of the labels.
     scratch
         Folder for what is half done.
+    by
+        Who writes, and whether anything may be replaced.
     """
 
-    def __init__(self, path: Path, image: TimeLapse, axes: str, dtype: np.dtype[Any], *, scratch: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        image: TimeLapse,
+        axes: str,
+        dtype: np.dtype[Any],
+        *,
+        scratch: Path,
+        by: Writer = LIBRARY,
+    ) -> None:
+        self._by = by.of(LABELS)
         self._path, self._image, self._axes, self._dtype, self._scratch = path, image, axes, dtype, scratch
         self._stack = contextlib.ExitStack()
         self._array: Any = None
@@ -46,7 +59,7 @@ class LabelWriter:
 
     def __enter__(self) -> Self:
         is_zarr = self._path.suffix.lower() == ".zarr"
-        self._temporary = self._stack.enter_context(replacing(self._path, image_of_ours(LABELS) if is_zarr else None))
+        self._temporary = self._stack.enter_context(replacing(self._path, self._by))
         folder = self._temporary if is_zarr else self._scratch / ".part-labels.zarr"
         self._array = self._created(folder)
         return self
@@ -72,7 +85,9 @@ class LabelWriter:
         image = self._image
         lengths = dict(zip("tzyx", image.shape_tzyx, strict=True))
         group = zarr.open_group(folder, mode="w", zarr_format=3)
-        about = zarr_about(self._path.name, self._axes, image.known_spacing, image.interval_s, self._dtype)
+        about = zarr_about(
+            self._path.name, self._axes, image.known_spacing, image.interval_s, self._dtype, self._by.mark
+        )
         group.attrs.update({**about, "ome": {**about["ome"], "image-label": {"version": "0.5"}}})
         return group.create_array(
             "0",
@@ -91,7 +106,7 @@ class LabelWriter:
         tifffile.imwrite(
             self._temporary, self._planes(), shape=self._array.shape, dtype=self._dtype, ome=True,
             bigtiff=size > 1 << 31, photometric="minisblack", compression="zlib",
-            metadata=tiff_about(self._axes, image.known_spacing, image.interval_s),
+            metadata=tiff_about(self._axes, image.known_spacing, image.interval_s), software=self._by.mark,
         )  # fmt: skip
 
     def _planes(self) -> Iterator[npt.NDArray[Any]]:

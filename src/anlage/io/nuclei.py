@@ -12,19 +12,20 @@ from anlage.annotations import Annotations, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import naming
-from anlage.io.atomic import Recogniser, replacing, root_attributes
+from anlage.io.atomic import replacing
 from anlage.io.aut import aut_scale, read_aut, write_aut
-from anlage.io.ctc import is_ctc_output, means_ctc, write_ctc
+from anlage.io.ctc import means_ctc, write_ctc
 from anlage.io.foreign_graphs import with_sound_links
 from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
 from anlage.io.label_images import ctc_folder, labels_as_they_are, open_labels, read_ctc
 from anlage.io.scale_columns import table_scale
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.tables import read_table, write_table
 from anlage.io.trackmate import read_trackmate, trackmate_scale, write_trackmate
 from anlage.timelapse import TimeLapse
 
-__all__ = ["are_label_images", "is_bare_geff", "open_annotations", "write_annotations"]
+__all__ = ["are_label_images", "open_annotations", "write_annotations"]
 
 _SAME_STEP = 0.01
 """Part of a time step by which two may differ and be the same."""
@@ -159,11 +160,12 @@ def write_annotations(
     spacing: Spacing | None = None,
     interval_s: float | None = None,
     shape_tzyx: Sequence[int] | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write nuclei and links: ``.csv``, ``.geff``, TrackMate's ``.xml``, OrganoidTracker's ``.aut``, or a CTC folder.
 
-    What was written so to `path` before is replaced at the end, in one step; any other folder there is refused. Missing
-    parent folders are made.
+    What the same writer wrote to `path` before is replaced at the end, in one step; anything else there is refused, unless
+    `by` says otherwise. Missing parent folders are made.
 
     Parameters
     ----------
@@ -175,6 +177,8 @@ def write_annotations(
         Voxel size in µm and time step in s, kept where the format can.
     shape_tzyx
         Shape of the image, for the masks of a CTC folder; None takes that of the painted labels, or what holds all nuclei.
+    by
+        Who writes, and whether anything may be replaced.
 
     Raises
     ------
@@ -183,16 +187,17 @@ def write_annotations(
     """
     suffix = graph_output(path)
     if suffix == ".csv":
-        write_table(path, annotations, spacing, interval_s)
+        write_table(path, annotations, spacing, interval_s, by=by)
     elif suffix == ".geff":
-        with replacing(path, is_bare_geff) as temporary:
-            write_graph(temporary, annotations, spacing, interval_s)
+        by = by.of("nuclei")
+        with replacing(path, by) as temporary:
+            write_graph(temporary, annotations, spacing, interval_s, mark=by.mark)
     elif suffix == ".xml":
-        write_trackmate(path, annotations, spacing=spacing, interval_s=interval_s)
+        write_trackmate(path, annotations, spacing=spacing, interval_s=interval_s, by=by)
     elif suffix == ".aut":
-        write_aut(path, annotations, spacing=spacing, interval_s=interval_s)
+        write_aut(path, annotations, spacing=spacing, interval_s=interval_s, by=by)
     else:
-        write_ctc(path, annotations, spacing=spacing, shape_tzyx=shape_tzyx)
+        write_ctc(path, annotations, spacing=spacing, shape_tzyx=shape_tzyx, by=by)
 
 
 def graph_output(path: str | Path) -> str:
@@ -214,11 +219,6 @@ def graph_output(path: str | Path) -> str:
     )
 
 
-def replaceable_output(path: str | Path) -> Recogniser | None:
-    """Recognises what `write_annotations` may replace at a path; for `anlage.io.atomic.check_replaceable`."""
-    return {".geff": is_bare_geff, ".ctc": is_ctc_output}.get(graph_output(path))
-
-
 def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a CSV, GEFF, TrackMate XML or .aut carries; None where it carries none."""
     place = Path(path)
@@ -228,16 +228,6 @@ def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
         return reader(place) if reader is not None else (None, None)
     graph = find_graph(place)
     return (None, None) if graph is None else graph_scale(graph)
-
-
-def is_bare_geff(folder: Path) -> bool:
-    """Whether a folder is a GEFF and nothing more: an image or a store may carry a graph, too."""
-    others = {entry.name for entry in folder.iterdir() if not entry.name.startswith(".")} - {
-        "zarr.json",
-        "nodes",
-        "edges",
-    }
-    return "geff" in root_attributes(folder) and not others
 
 
 def _on_voxels(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Annotations:

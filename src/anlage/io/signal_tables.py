@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.foreign import check_size, shown
-from anlage.io.atomic import replacing
+from anlage.io.csv_files import write_csv
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 from anlage.signals import MOST_SAMPLES, UNSCORED, Kind, Signals, check_dense, unit_of
 
@@ -41,11 +42,14 @@ def read_signal_table(path: Path, *, interval_s: float | None = None, event: str
 
 
 def write_signal_table(
-    path: Path, signals: Signals, *, event: str = "", others: Mapping[str, Signals] | None = None
+    path: Path,
+    signals: Signals,
+    *,
+    event: str = "",
+    others: Mapping[str, Signals] | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write a row for each track and frame that has a value; a long single trace becomes a row for each sample."""
-    import pandas as pd
-
     rows, columns_at = np.nonzero(signals.present)
     ending = f"_{event}" if event else ""
     frames = columns_at + signals.first_frame
@@ -72,8 +76,7 @@ def write_signal_table(
         scores = answers.scores[rows]
         table[f"class_{name}"] = np.where(scores == UNSCORED, "", scores.astype(np.str_))
         table[f"t_{name}"] = answers.times[rows]
-    with replacing(path) as temporary:
-        pd.DataFrame(table).to_csv(temporary, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",")
+    write_csv(path, table, by.of("signals"), sep="\t" if path.suffix.lower() == ".tsv" else ",")
 
 
 class _Table(TextColumns):

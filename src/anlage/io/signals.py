@@ -13,6 +13,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, check_size, naming, whole_number
 from anlage.io.atomic import replacing
 from anlage.io.npy import read_npy
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.signal_tables import read_signal_table, write_signal_table
 from anlage.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
@@ -70,7 +71,12 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
 
 
 def write_signals(
-    path: str | Path, signals: Signals, *, event: str = "", others: Mapping[str, Signals] | None = None
+    path: str | Path,
+    signals: Signals,
+    *,
+    event: str = "",
+    others: Mapping[str, Signals] | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write signals as CSV, as Celldetective's ``.npy``, or (windows and traces) as miniML's HDF5.
 
@@ -84,6 +90,8 @@ def write_signals(
         Name of that event; empty: it has none.
     others
         The same tracks with the classes and times of further events, by their names.
+    by
+        Who writes, and whether anything may be replaced.
 
     Raises
     ------
@@ -93,11 +101,11 @@ def write_signals(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        write_signal_table(path, signals, event=event, others=others)
+        write_signal_table(path, signals, event=event, others=others, by=by)
     elif suffix == ".npy":
-        _to_npy(path, signals, {**({event: signals} if event else {}), **(others or {})})
+        _to_npy(path, signals, {**({event: signals} if event else {}), **(others or {})}, by.of("signals"))
     elif suffix in _HDF5:
-        _to_hdf5(path, signals)
+        _to_hdf5(path, signals, by.of("signals"))
     else:
         raise AnlageError(f"'{path.name}' cannot hold signals; choose a name that ends in {', '.join(SUFFIXES)}.")
 
@@ -213,7 +221,7 @@ def _number(path: Path, track: Mapping[str, Any], default: int) -> int:
     return int(value)
 
 
-def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals]) -> None:
+def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals], by: Writer) -> None:
     tracks = np.empty(len(signals), dtype=object)
     for i, (low, high) in enumerate(signals.spans):
         columns = signals.values[i][:, low:high]
@@ -228,8 +236,9 @@ def _to_npy(path: Path, signals: Signals, named: Mapping[str, Signals]) -> None:
             **{f"class_{name}": int(answers.scores[i]) for name, answers in named.items()},
             **{f"t_{name}": _time(answers, i) for name, answers in named.items()},
         }  # fmt: skip
-    with replacing(path) as temporary, temporary.open("xb") as file:
+    with replacing(path, by) as temporary, temporary.open("xb") as file:
         np.save(file, tracks)  # numpy writes a pickle here, as the format wants it; only reading one can do harm
+        file.write(by.mark.encode())  # behind the last object, where no reader looks
 
 
 def _is_number(group: str) -> bool:
@@ -294,14 +303,15 @@ def _windows(path: Path, content: Mapping[str, npt.NDArray[Any]], interval_s: fl
     )
 
 
-def _to_hdf5(path: Path, signals: Signals) -> None:
+def _to_hdf5(path: Path, signals: Signals, by: Writer) -> None:
     import h5py
 
     if len(signals.names) != 1:
         raise AnlageError(
             f"'{path.name}' can hold a single signal, not {len(signals.names)} ({', '.join(signals.names)}); choose one, or write CSV."
         )
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path, by) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["written_by"] = np.bytes_(by.mark)
         file["events"] = signals.values[:, 0]
         file["scores"] = signals.scores
         numbers = all(_is_number(g) for g in signals.group.tolist())

@@ -13,9 +13,10 @@ from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, shown, whole_number
-from anlage.io.atomic import replacing
+from anlage.io.csv_files import write_csv
 from anlage.io.named_tracks import links_of_tracks, unlinked_tracks
 from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 
 __all__ = ["read_table", "write_table"]
@@ -82,15 +83,18 @@ def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArr
 
 
 def write_table(
-    path: str | Path, annotations: Annotations, spacing: Spacing | None = None, interval_s: float | None = None
+    path: str | Path,
+    annotations: Annotations,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+    *,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write a CSV with ``id,t,z,y,x`` and the columns that hold anything, ``parent_id`` where there are links.
 
     Of the links' columns, their probability is written, as ``link_probability``. Positions are in voxels to four decimals. States and origins are written only where they differ from what reading
     the other columns would give. Voxel size (µm) and time step (s), where they are known, are columns of one value: `scale_columns`.
     """
-    import pandas as pd
-
     z, y, x = annotations.positions[:, 1:].T
     columns: dict[str, Any] = {"id": annotations.ids, "t": annotations.frames}
     columns |= {"z": z.round(4), "y": y.round(4), "x": x.round(4)}
@@ -104,8 +108,7 @@ def write_table(
     columns |= _standing(annotations)
     columns |= {name: values for name, values in annotations.properties.items() if values.ndim == 1}
     columns |= scale_columns(len(annotations), spacing, interval_s)
-    with replacing(path) as temporary:
-        pd.DataFrame(columns).to_csv(temporary, index=False)
+    write_csv(path, columns, by.of("nuclei"))
 
 
 def _links(annotations: Annotations) -> dict[str, Any]:

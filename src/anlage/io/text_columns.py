@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, Range, shown, whole_number
+from anlage.io.csv_files import without_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,7 @@ class TextColumns:
         self.path = path
         self.notes = list[str]()
         header, records = _records(path, needs)
-        self.frame = self._frame([known(name) for name in header], records)
+        self.frame = without_mark(self._frame([known(name) for name in header], records))
         if self.frame.empty and not may_be_empty:
             raise AnlageError(f"'{path}' has no rows below its line of names; {needs}.")
 

@@ -17,6 +17,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, border, shown, whole_number
 from anlage.io.atomic import replacing
 from anlage.io.foreign_graphs import without_zero
+from anlage.io.seals import LIBRARY, Writer
 from anlage.io.units import seconds, um
 
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
@@ -133,7 +134,12 @@ def trackmate_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
 
 
 def write_trackmate(
-    path: str | Path, annotations: Annotations, *, spacing: Spacing | None = None, interval_s: float | None = None
+    path: str | Path,
+    annotations: Annotations,
+    *,
+    spacing: Spacing | None = None,
+    interval_s: float | None = None,
+    by: Writer = LIBRARY,
 ) -> None:
     """Write spots in µm (in pixels where the voxel size is unknown), edges, and a track for each lineage.
 
@@ -148,12 +154,15 @@ def write_trackmate(
         The nuclei.
     spacing, interval_s
         Voxel size in µm and time step in s.
+    by
+        Who writes, and whether anything may be replaced.
     """
+    by = by.of("nuclei")
     features = _features(annotations)
     of_links = {name: column for name, column in annotations.link_properties.items() if _is_feature(name, column)}
     spots, tracks = _lines(annotations, features, spacing, interval_s), _track_lines(annotations, of_links)
     units = f'spatialunits="{"micron" if spacing else "pixel"}" timeunits="{"sec" if interval_s else "frame"}"'
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with replacing(path, by) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         file.write('<?xml version="1.0" encoding="UTF-8"?>\n<TrackMate version="7.11.1">\n')
         file.write(f"  <Model {units}>\n    <FeatureDeclarations>\n")
         for kind, declared in (
@@ -176,6 +185,7 @@ def write_trackmate(
         file.write("  </Model>\n  <Settings>\n")
         file.write(_image_line(annotations, spacing, interval_s))
         file.write("  </Settings>\n</TrackMate>\n")
+        file.write(f"<!-- {by.mark} -->\n")
 
 
 def _parse(path: Path) -> _Found:

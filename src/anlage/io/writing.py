@@ -12,22 +12,20 @@ import numpy.typing as npt
 
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.io.atomic import Recogniser, replacing, root_attributes
+from anlage.io.atomic import replacing
+from anlage.io.seals import LIBRARY, MARK, Writer
 
-__all__ = ["LABELS", "image_of_ours", "tiff_about", "write_image", "write_tiff", "zarr_about"]
+__all__ = ["LABELS", "tiff_about", "write_image", "write_tiff", "zarr_about"]
 
 LABELS = "labels"
 """Kind of the images that hold labels."""
-
-_MARK = "anlage"
-"""Attribute that says what kind of image of ours it is."""
 
 _CHUNK_VOXELS = 1 << 20
 _COLOURS = ("FFFFFF", "00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 _TYPES = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
 
-def write_image(
+def write_image(  # noqa: PLR0913 - all that an image says of itself
     path: str | Path,
     data_tczyx: npt.NDArray[Any] | Iterable[npt.NDArray[Any]],
     *,
@@ -36,11 +34,12 @@ def write_image(
     channels: Sequence[str] = (),
     axes: str = "tczyx",
     kind: str = "image",
+    by: Writer = LIBRARY,
 ) -> None:
     """Write an image as OME-Zarr 0.5 (zarr v3, one level); frames of an iterator are never together in memory.
 
-    An image that this function wrote to `path` before, of the same `kind`, is replaced at the end, in one step; any other
-    folder there is refused. Missing parent folders are made.
+    An image that the same writer wrote to `path` before is replaced at the end, in one step; anything else there is refused,
+    unless `by` says otherwise. Missing parent folders are made.
 
     Parameters
     ----------
@@ -55,7 +54,9 @@ def write_image(
     axes
         What the data has of tczyx, in this order, beginning with t: labels are ``tzyx``.
     kind
-        What it is, for example ``heat-map``: kept in the file, and compared before one is replaced.
+        What it is, for example ``heat-map``: kept in the file.
+    by
+        Who writes, and whether anything may be replaced.
 
     Raises
     ------
@@ -64,7 +65,8 @@ def write_image(
     """
     import zarr
 
-    with replacing(path, image_of_ours(kind)) as temporary:
+    by = by.of(kind)
+    with replacing(path, by) as temporary:
         group = zarr.open_group(temporary, mode="w", zarr_format=3)
         array: zarr.Array[Any] | None = None
         for t, frame in enumerate(_frames(data_tczyx, axes, path)):
@@ -78,20 +80,10 @@ def write_image(
         n_channels = dict(zip(axes, array.shape, strict=True)).get("c", 1)
         names = list(channels) if len(channels) == n_channels else [f"channel {i}" for i in range(n_channels)]
         group.attrs["ome"] = _metadata(Path(path).name, axes, spacing, interval_s, names, array.dtype)
-        group.attrs[_MARK] = {"kind": kind}
+        group.attrs[MARK] = {"kind": kind, "written_by": by.mark}
 
 
-def image_of_ours(kind: str = "image") -> Recogniser:
-    """Recognises the folders that `write_image` wrote with that kind."""
-
-    def is_ours(folder: Path) -> bool:
-        mark = root_attributes(folder).get(_MARK)
-        return isinstance(mark, dict) and mark.get("kind") == kind
-
-    return is_ours
-
-
-def write_tiff(
+def write_tiff(  # noqa: PLR0913 - all that an image says of itself
     path: str | Path,
     data_tczyx: npt.NDArray[Any] | Iterable[npt.NDArray[Any]],
     *,
@@ -100,6 +92,7 @@ def write_tiff(
     interval_s: float | None = None,
     channels: Sequence[str] = (),
     axes: str = "tczyx",
+    by: Writer = LIBRARY,
 ) -> None:
     """Write an image as OME-TIFF (zlib), frame by frame; an iterator needs the number of frames beforehand.
 
@@ -122,11 +115,12 @@ def write_tiff(
     about = tiff_about(axes, spacing, interval_s)
     if channels and "c" in axes:
         about["Channel"] = {"Name": list(channels)}
-    with replacing(path) as temporary:
+    by = by.of("image" if "c" in axes else LABELS)
+    with replacing(path, by) as temporary:
         tifffile.imwrite(
             temporary, _planes(first, frames, n_frames, path), shape=shape, dtype=first.dtype, ome=True,
             bigtiff=int(np.prod(shape)) * first.dtype.itemsize > 1 << 31, photometric="minisblack", compression="zlib",
-            metadata=about,
+            metadata=about, software=by.mark,
         )  # fmt: skip
 
 
@@ -142,10 +136,10 @@ def tiff_about(axes: str, spacing: Spacing | None, interval_s: float | None) -> 
 
 
 def zarr_about(
-    name: str, axes: str, spacing: Spacing | None, interval_s: float | None, dtype: np.dtype[Any], kind: str = LABELS
+    name: str, axes: str, spacing: Spacing | None, interval_s: float | None, dtype: np.dtype[Any], mark: str
 ) -> dict[str, Any]:
-    """Attributes of an OME-Zarr of ours with one level, ``0``, and no channels."""
-    return {"ome": _metadata(name, axes, spacing, interval_s, [], dtype), _MARK: {"kind": kind}}
+    """Attributes of labels as an OME-Zarr of ours with one level, ``0``."""
+    return {"ome": _metadata(name, axes, spacing, interval_s, [], dtype), MARK: {"kind": LABELS, "written_by": mark}}
 
 
 def _frames(

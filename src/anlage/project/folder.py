@@ -23,7 +23,7 @@ from anlage.document.journal import Reading, read_journal, write_journal
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json, read_json
 from anlage.frozen import first_problem
-from anlage.io.atomic import replacing, root_attributes
+from anlage.io.atomic import own, replacing, root_attributes
 from anlage.io.graphs import read_graph, write_graph
 from anlage.project.settings import SCHEMA, ProjectFile
 
@@ -200,7 +200,7 @@ def prepare(
 
 def write_file(folder: Path, file: ProjectFile) -> None:
     """Replace ``project.json``: from then on its fold counts."""
-    with replacing(folder / PROJECT) as temporary, temporary.open("wb") as out:
+    with replacing(folder / PROJECT, own) as temporary, temporary.open("wb") as out:
         out.write(file.model_dump_json(indent=2).encode() + b"\n")
         out.flush()
         os.fsync(out.fileno())

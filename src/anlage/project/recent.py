@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
 from anlage.project.folder import PROJECT
 
 __all__ = ["note_recent", "recent_projects", "settings_folder"]
@@ -44,7 +44,7 @@ def note_recent(folder: Path) -> None:
     file = settings_folder() / _FILE
     with contextlib.suppress(OSError, AnlageError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as temporary:
+        with replacing(file, own) as temporary:
             temporary.write_text(json.dumps([other.as_posix() for other in kept], indent=1), encoding="utf-8")
 
 

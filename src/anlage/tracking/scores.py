@@ -24,6 +24,7 @@ from anlage.axes import Spacing
 from anlage.candidates import neighbour_distances_um
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
+from anlage.io.seals import LIBRARY, Writer
 from anlage.tracking.problem import Floats, Problem, Rows
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking
@@ -83,7 +84,7 @@ class TrackScores:
         return found
 
 
-def write_track_scores(path: str | Path, tracking: Tracking) -> None:
+def write_track_scores(path: str | Path, tracking: Tracking, by: Writer = LIBRARY) -> None:
     """Write what a tracking knew to an ``.npz`` file, whole or not at all.
 
     Raises
@@ -94,13 +95,16 @@ def write_track_scores(path: str | Path, tracking: Tracking) -> None:
     target = Path(path)
     if target.suffix.lower() != ".npz":
         raise AnlageError(f"Scores are written to an .npz file, and '{target.name}' is none: choose another name.")
+    by = by.of("scores")
     scores = TrackScores.of(tracking)
     columns: dict[str, Any] = {name: getattr(scores.problem, name) for name in _COLUMNS}
-    with replacing(target) as temporary:
+    with replacing(target, by) as temporary:
         np.savez_compressed(
             temporary, version=_VERSION, settings=scores.settings.model_dump_json(), spacing_um_zyx=scores.spacing.um,
             positions=scores.positions, **columns,
         )  # fmt: skip
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.comment = by.mark.encode()
 
 
 def read_track_scores(path: str | Path) -> TrackScores:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
+from anlage.io.atomic import own, replacing
 
 __all__ = ["clear_leftovers", "is_full", "write_whole"]
 
@@ -22,7 +22,7 @@ def write_whole(path: Path, data: bytes) -> None:
     AnlageError
         If the disk is full; what was at `path` before is still there.
     """
-    with replacing(path) as temporary:
+    with replacing(path, own) as temporary:
         try:
             with temporary.open("wb") as file:
                 file.write(data)

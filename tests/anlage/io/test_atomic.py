@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from anlage import AnlageError
-from anlage.io.atomic import check_apart, replacing
+from anlage import AnlageError, Writer
+from anlage.io.atomic import check_apart, own, replacing
 
 
 def names(folder: Path) -> list[str]:
@@ -17,7 +17,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_appears_only_at_the_end(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "a.txt"
-    with replacing(target) as temporary:
+    with replacing(target, Writer()) as temporary:
         temporary.write_text("new")
         assert not target.exists()
         assert temporary.parent == target.parent
@@ -60,16 +60,16 @@ def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path: Path) -> None:
     target = tmp_path / "movie.zarr"
     target.mkdir()
     (target / "pixels").write_text("irreplaceable")
-    for is_ours in (None, lambda folder: False):
-        with pytest.raises(AnlageError, match=r"movie\.zarr' is a folder that was not written"):
-            replacing(target, is_ours).__enter__()
+    for may in (Writer(), lambda folder: False, Writer(overwrite=True)):
+        with pytest.raises(AnlageError, match=r"movie\.zarr' is .*not"):
+            replacing(target, may).__enter__()
     assert (target / "pixels").read_text() == "irreplaceable"
     assert names(tmp_path) == ["movie.zarr"]
 
 
 def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
-    with replacing(tmp_path / "a.zarr") as temporary:
+    with replacing(tmp_path / "a.zarr", Writer()) as temporary:
         temporary.mkdir()
         (temporary / "new").touch()
     assert names(tmp_path / "a.zarr") == ["new"]
@@ -88,7 +88,7 @@ def test_an_output_never_touches_what_is_read(tmp_path: Path, output: str, word:
 
 
 def fill(target: Path, error: OSError) -> None:
-    with replacing(target) as temporary:
+    with replacing(target, own) as temporary:
         temporary.write_text("half")
         raise error
 
@@ -112,6 +112,6 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(AnlageError, match=r"cannot be written \(.*\); choose another place"),
-        replacing(tmp_path / "file" / "a"),
+        replacing(tmp_path / "file" / "a", Writer()),
     ):
         pass

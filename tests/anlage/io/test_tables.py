@@ -135,7 +135,7 @@ def test_radius_origin_voxel_size_and_time_step_travel_as_columns(tmp_path: Path
 
 def test_what_is_unknown_has_no_column(tmp_path: Path) -> None:
     write_annotations(tmp_path / "out.csv", Annotations.of([[0, 1, 5, 5]]))
-    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "id,t,z,y,x"
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "id,t,z,y,x,anlage"
     assert own_scale(tmp_path / "out.csv") == (None, None)
 
 
@@ -153,9 +153,11 @@ def test_predictions_have_the_agreed_columns(tmp_path: Path) -> None:
     )
     write_annotations(tmp_path / "new" / "out.csv", nuclei)
     lines = (tmp_path / "new" / "out.csv").read_text().splitlines()
-    assert lines == ["id,t,z,y,x,probability,origin", "1,0,1.0,5.0,5.1235,0.9,m-1", "2,2,1.0,6.0,6.0,0.51,m-1"]
+    assert lines[0] == "id,t,z,y,x,probability,origin,anlage"
+    assert lines[1].startswith("1,0,1.0,5.0,5.1235,0.9,m-1,anlage:library/nuclei:")
+    assert lines[2:] == ["2,2,1.0,6.0,6.0,0.51,m-1,"]
     write_annotations(tmp_path / "none.csv", nuclei.select(np.zeros(2, bool)))
-    assert (tmp_path / "none.csv").read_text().splitlines() == ["id,t,z,y,x,probability"]
+    assert (tmp_path / "none.csv").read_text().splitlines() == ["id,t,z,y,x,probability,anlage"]
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
