@@ -92,6 +92,8 @@ _HOME = {
     "Use": "document",
     "build_store": "dataset.build",
     "check_image": "inference.check",
+    "doubt_file": "io.doubts",
+    "doubt_image": "io.doubts",
     "decide_around": "tracking.neighbourhood",
     "detect_cuboid": "cuboid",
     "device_advice": "devices",

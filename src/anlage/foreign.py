@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import binascii
 import csv
+import errno
+import os
 import re
+import stat
 import struct
 import tokenize
 import unicodedata
@@ -18,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -28,7 +31,8 @@ from anlage.errors import AnlageError
 
 __all__ = [
     "INTERVALS_S", "LARGEST_ID", "LEAST_DIAMETER_UM", "MOST_DIAMETER_UM", "MOST_FRAMES", "PROBABILITIES", "RADII_UM",
-    "VOXEL_EDGES_UM", "Range", "bare_name", "border", "check_diameter", "check_size", "checked_name", "is_name", "naming", "parsed_json",
+    "VOXEL_EDGES_UM", "Range", "bare_name", "border", "check_diameter", "check_size", "checked_name", "is_inside", "is_name", "naming", "open_regular", "parsed_json",
+    "path_inside",
     "printable", "read_json", "shown", "whole_number",
 ]  # fmt: skip
 
@@ -227,7 +231,62 @@ def check_diameter(diameter_um: float, what: str = "The nucleus diameter") -> fl
     return diameter_um
 
 
-def read_json(path: Path, what: str) -> Any:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading that is one: no pipe, at which a reader waits for ever, and no device, which never ends.
+
+    Raises
+    ------
+    AnlageError
+        If something else lies at the path.
+    OSError
+        If it cannot be opened.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise AnlageError(f"'{path}' is a pipe or a device, and no file with content; copy it again.")
+    return os.fdopen(handle, "rb")
+
+
+def path_inside(folder: Path, path: str, what: str) -> Path:
+    """A path that stands in a file, relative to its folder, which it may not leave.
+
+    Parameters
+    ----------
+    folder
+        Where it begins.
+    path
+        As it stands in the file, with ``/`` between its parts.
+    what
+        What it names, for the message.
+
+    Raises
+    ------
+    AnlageError
+        If it is absolute, an address, leads upwards, or over a link out of the folder.
+    """
+    parts = path.split("/")
+    plain = bool(path) and not any(part in ("", ".", "..") for part in parts)
+    if plain and not any("\\" in part or ":" in part or not part.isprintable() for part in parts):
+        found = folder.joinpath(*parts)
+        if is_inside(found, folder):
+            return found
+    raise AnlageError(
+        f"{what} is '{printable(_short(path))}', which does not lie inside '{folder}'; only what lies there is read: copy it there."
+    )
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path still lies in a folder when all links are followed."""
+    root = os.path.realpath(folder)
+    return os.path.realpath(path).startswith(root + os.sep) or os.path.realpath(path) == root
+
+
+def read_json(path: Path, what: str, *, nan: bool = False) -> Any:
     """The JSON of a stranger's file; see `parsed_json`.
 
     Raises
@@ -237,16 +296,18 @@ def read_json(path: Path, what: str) -> Any:
     OSError
         If the file cannot be read.
     """
-    size = path.stat().st_size
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(_MOST_JSON_BYTES + 1)
     if size > _MOST_JSON_BYTES:
         raise AnlageError(
             f"{what} cannot be read: it has {size / 2**20:,.0f} MiB, and at most {_MOST_JSON_BYTES // 2**20} are read; it is "
             "damaged, or not what its name says."
         )
-    return parsed_json(path.read_bytes(), what)
+    return parsed_json(content, what, nan=nan)
 
 
-def parsed_json(content: bytes, what: str) -> Any:
+def parsed_json(content: bytes, what: str, *, nan: bool = False) -> Any:
     """JSON that a stranger wrote, as plain values; NaN and infinity are no JSON, and nesting has a bound.
 
     Parameters
@@ -255,6 +316,8 @@ def parsed_json(content: bytes, what: str) -> Any:
         UTF-8.
     what
         What it is, for the message: ``"The project file '…/project.json'"``.
+    nan
+        Whether NaN and infinity are taken all the same, because other programs write them.
 
     Raises
     ------
@@ -264,7 +327,7 @@ def parsed_json(content: bytes, what: str) -> Any:
     from pydantic_core import from_json  # not before something is read
 
     try:
-        return from_json(content, allow_inf_nan=False, cache_strings="keys")
+        return from_json(content, allow_inf_nan=nan, cache_strings="keys")
     except ValueError as error:
         raise AnlageError(
             f"{what} cannot be read: it is not JSON ({error}); it is damaged, or not what its name says."

@@ -98,6 +98,9 @@ def measure_objects(
     objects of few voxels.
     """
     check_labels(labels)
+    for source in (labels, image):
+        if source is not None:
+            source.require_pixels()
     known = spacing or labels.spacing or (image.spacing if image is not None else None)
     if known is None:
         raise AnlageError(

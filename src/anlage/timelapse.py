@@ -130,6 +130,24 @@ class TimeLapse:
         """2D over time: a single plane."""
         return self._shape[2] == 1
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found amiss when the file was opened, as sentences."""
+        notes: tuple[str, ...] = getattr(self.data, "notes", ())
+        return notes
+
+    def require_pixels(self) -> None:
+        """Refuse to compute from an image whose pixels are not there.
+
+        Raises
+        ------
+        AnlageError
+            If so; reading it gives 0 all the same.
+        """
+        refusal: str | None = getattr(self.data, "refusal", None)
+        if refusal is not None:
+            raise AnlageError(refusal)
+
     def with_scale(self, spacing: Spacing | None = None, interval_s: float | None = None) -> Self:
         """The same image with another voxel size (µm) or time step (s); None keeps what it has."""
         if interval_s is not None:

@@ -89,8 +89,10 @@ def measure_signals(
     Raises
     ------
     AnlageError
-        If there is no nucleus, the voxel size is unknown, or so is every radius.
+        If there is no nucleus, the voxel size is unknown, or so is every radius; if the image's pixels are not there.
     """
+    if image is not None:
+        image.require_pixels()
     nuclei = nuclei.select(nuclei.state != State.REJECTED)
     if not len(nuclei):
         raise AnlageError("There is no nucleus to measure; give tracks, for example those of `anlage track`.")

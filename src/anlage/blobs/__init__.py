@@ -6,7 +6,16 @@ voxels need no special case, and 2D is Z = 1.
 """
 
 from anlage.blobs.detector import FRACTION, blob_response, detect
-from anlage.blobs.diameter import estimate_diameter, match_diameter
+from anlage.blobs.diameter import doubt_diameter, estimate_diameter, match_diameter
 from anlage.blobs.peaks import find_peaks, suppress
 
-__all__ = ["FRACTION", "blob_response", "detect", "estimate_diameter", "find_peaks", "match_diameter", "suppress"]
+__all__ = [
+    "FRACTION",
+    "blob_response",
+    "detect",
+    "doubt_diameter",
+    "estimate_diameter",
+    "find_peaks",
+    "match_diameter",
+    "suppress",
+]

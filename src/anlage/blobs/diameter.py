@@ -13,7 +13,7 @@ from anlage.axes import Spacing
 from anlage.blobs.cells import NOISE, averaged, compressed, finite, noise, steps, to_image
 from anlage.blobs.peaks import find_peaks
 
-__all__ = ["estimate_diameter", "match_diameter"]
+__all__ = ["doubt_diameter", "estimate_diameter", "match_diameter"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -33,6 +33,8 @@ SAMPLE = 100_000
 CROWDING = 1.05
 """Touching neighbours and a blurred rim make a nucleus look up to 20 % smaller, alone and sharp it looks up to 7 %
 larger: the middle of both."""
+CREDIBLE_UM = (0.5, 100.0)
+"""Diameters of nuclei, from those of the smallest algae to those of oocytes."""
 MATCH_FACTOR = 1.5
 """A foreign diameter within this factor of the model's own counts as equal."""
 
@@ -220,3 +222,14 @@ def _best(
     diameters = np.array([scale.diameter_um for scale in scales])
     result: npt.NDArray[np.float64] = (diameters[index] * RATIO**exponent)[answers[index, columns] > 0]
     return result
+
+
+def doubt_diameter(diameter_um: float) -> str | None:
+    """A sentence where no nucleus is as small, or as large, as this; None where some are."""
+    low, high = CREDIBLE_UM
+    if low <= diameter_um <= high:
+        return None
+    return (
+        f"Nuclei {diameter_um:.3g} µm across are unlikely: is the voxel size right? If not, give the true one; nuclei measure "
+        f"{low:g} to {high:g} µm."
+    )

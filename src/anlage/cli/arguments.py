@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from anlage.annotations import Annotations
     from anlage.axes import Box, Spacing
     from anlage.foreign import Range
     from anlage.io.seals import Writer
@@ -301,12 +302,41 @@ def heatmap_path(text: str) -> Any:
 
 
 def open_as_told(path: str, options: argparse.Namespace) -> TimeLapse:
-    """Open an image with the options of `add_reading`, and print how it was read."""
-    from anlage.io import open_image, reading
+    """Open an image with the options of `add_reading`, and print how it was read and what is doubtful about it.
+
+    Raises
+    ------
+    AnlageError
+        If it cannot be read, or its pixels are not there.
+    """
+    from anlage.io import open_image
 
     image = open_image(path, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-    print(reading(image))
+    tell_reading(image)
     return image
+
+
+def tell_reading(image: TimeLapse, *, is_labels: bool = False, out: TextIO | None = None) -> None:
+    """Print how an image was read and what is doubtful about it; of labels an empty frame is not.
+
+    Raises
+    ------
+    AnlageError
+        If its pixels are not there.
+    """
+    from anlage.io import reading
+    from anlage.io.doubts import doubt_image
+
+    print(reading(image), file=out)
+    image.require_pixels()
+    for doubt in image.notes if is_labels else doubt_image(image):
+        print(f"Doubtful: {doubt}", file=out)
+
+
+def tell_labels(annotations: Annotations) -> None:
+    """Print what is doubtful about the label images that nuclei were read from."""
+    for note in () if annotations.labels is None else annotations.labels.notes:
+        print(f"Doubtful: {note}")
 
 
 Reader = Callable[[str], Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told, tell_labels
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.errors import AnlageError
 
@@ -141,6 +141,8 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
     labels = open_labels(Path(options.annotations), image=image, spacing=image.spacing)
     if not options.classes and not show_classes(labels):
         return None
+    for doubt in labels.notes:
+        print(f"Doubtful: {doubt}")
     if note := other_voxels(open_labels(Path(options.annotations), axes=labels.axes), image):
         print(note)
     return labels
@@ -233,6 +235,7 @@ def tell_annotations(annotations: Annotations) -> None:
     )
     for note in annotations.notes:
         print(note)
+    tell_labels(annotations)
 
 
 def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading, check_free, writer
+from anlage.cli.arguments import Parser, add_reading, check_free, open_as_told, writer
 from anlage.cli.scale import open_scaled
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def configure_convert(parser: Parser) -> None:
 
 
 def run_convert(options: argparse.Namespace) -> int:
-    from anlage.io import open_image, write_annotations
+    from anlage.io import write_annotations
     from anlage.io.atomic import check_apart
     from anlage.io.nuclei import graph_output
 
@@ -55,7 +55,7 @@ def run_convert(options: argparse.Namespace) -> int:
     check_free(output, options, "labels" if suffix in _LABELS else "nuclei")
     image = None
     if options.image is not None:
-        image = open_image(options.image, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
+        image = open_as_told(options.image, options)
     nuclei, spacing, interval_s = open_scaled(options.input, options, image)
     shape = None if image is None else image.shape_tzyx
     if suffix in _LABELS:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, micrometres, writer
+from anlage.cli.arguments import Parser, add_reading, micrometres, tell_reading, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return _events(options)
     from anlage.evaluation import evaluate
 
+    _tell_labels(options)
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
         ignore_smaller_than=options.ignore_smaller_than, expected_nuclei=options.expected_nuclei,
@@ -82,6 +84,17 @@ def run_evaluate(options: argparse.Namespace) -> int:
     if options.pictures is not None:
         _draw_worst(options, report)
     return 0
+
+
+def _tell_labels(options: argparse.Namespace) -> None:
+    """Say on stderr, where JSON is not disturbed, what is doubtful about label images."""
+    from anlage.io import open_label_image
+    from anlage.io.nuclei import are_label_images
+
+    for path in (options.result, options.truth):
+        if Path(path).exists() and are_label_images(path):
+            for note in open_label_image(path, axes=options.axes, spacing=options.spacing).notes:
+                print(f"Doubtful: {note}", file=sys.stderr)
 
 
 def _draw_worst(options: argparse.Namespace, report: Report) -> None:
@@ -99,6 +112,8 @@ def _draw_worst(options: argparse.Namespace, report: Report) -> None:
         open_annotations(path, axes=options.axes, spacing=spacing).labels for path in (options.result, options.truth)
     )
     image = None if options.image is None else open_image(options.image)
+    if image is not None:
+        tell_reading(image, out=sys.stderr)
     if found is None or truth is None:
         raise AnlageError("There is nothing to picture: result and truth must be label images.")
     if image is not None and image.shape_tzyx != truth.shape_tzyx:

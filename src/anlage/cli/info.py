@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.axes import Box
-from anlage.cli.arguments import Parser, add_reading, open_as_told
+from anlage.cli.arguments import Parser, add_reading, open_as_told, tell_reading
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -90,7 +90,10 @@ def _image(options: argparse.Namespace) -> int:
     from anlage.io.label_images import kind_of_labels, open_label_image
 
     found = open_as_told(options.path, options)
-    image = None if options.of is None else open_image(options.of)
+    image = None
+    if options.of is not None:
+        image = open_image(options.of)
+        tell_reading(image)
     if image is not None or kind_of_labels(Path(options.path)) in ("labels", "classes") or _look_painted(found):
         if image is not None and (note := other_voxels(found, image)):
             print(note)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, check_free, span, writer
+from anlage.cli.arguments import Parser, add_reading, check_free, span, tell_reading, writer
 from anlage.cli.bars import counting
 from anlage.errors import AnlageError
 
@@ -50,13 +50,13 @@ def configure_mesh(parser: Parser) -> None:
 
 
 def run_mesh(options: argparse.Namespace) -> int:
-    from anlage.io import open_label_image, reading
+    from anlage.io import open_label_image
     from anlage.meshes import require_mesh_packages
 
     require_mesh_packages()
     _check_place(Path(options.output), options)
     labels = open_label_image(options.labels, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-    print(reading(labels))
+    tell_reading(labels, is_labels=True)
     first, last = options.frames or (None, None)
     frames = range(labels.n_frames)[first:last]
     if not frames:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import check_free, open_as_told, writer
+from anlage.cli.arguments import check_free, open_as_told, tell_labels, writer
 from anlage.cli.halting import until_halted
 from anlage.cli.scale import scaled_by
 from anlage.cli.telling import Teller
@@ -38,6 +38,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     check_free(options.output, options, "nuclei")
     image = scaled_by(open_as_told(options.image, options), options.nuclei, options)
     nuclei = open_annotations(options.nuclei, image=image, spacing=image.spacing)
+    tell_labels(nuclei)
     if not len(nuclei):
         raise AnlageError(f"{options.nuclei} holds no nuclei; find some first, with `anlage predict starter`.")
     scorer = DivisionScorer.of(

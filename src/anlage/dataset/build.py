@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,15 +14,18 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
+from anlage.blobs import doubt_diameter
 from anlage.dataset.cutting import FrameCutter, Plan
 from anlage.dataset.diameter import find_diameter
-from anlage.dataset.fingerprint import hash_annotations, hash_movie
+from anlage.dataset.fingerprint import CHECKSUMMED, hash_annotations, hash_movie
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
 from anlage.dataset.region import Region, find_regions, hull
 from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
+from anlage.io.doubts import doubt_spacing
+from anlage.io.zarr_chunks import count_chunks
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
@@ -105,6 +109,8 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     diameter, diameter_from, note = find_diameter(accepted, image, intensity, spacing, diameter_um)
     regions, notes = find_regions(annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None)
     plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
+    doubt = doubt_spacing(spacing, flat=image.is_flat) or doubt_diameter(diameter)
+    notes += [*image.notes, *([] if doubt is None else [doubt])]
     left_out = len(annotations) - len(plan.inside)
     if left_out:
         notes.append(f"{left_out} annotated nuclei lie outside the cuboid and were left out.")
@@ -136,6 +142,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
             diameter_from=diameter_from,
             validation=_validation(nuclei.positions[true], plan),
             use=use,
+            chunks={name: count_chunks(temporary / name) for name in CHECKSUMMED if (temporary / name).is_dir()},
             classes=tuple(classes),
             source=_source(image, annotations, annotations_source),
             notes=(*notes, *([note] if note else [])),
@@ -229,10 +236,12 @@ def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progr
     source = plan.inside.labels
     labels = None if source is None else _array(root, "labels", (n_frames, *zyx), plan.label_type)
     n_known = 0
+    values = _Values()
     for frame in _counted(cutter.frames, progress):
         for window in cutter.windows(frame):
             pixels = cutter.pixels(window)
             painted = None if labels is None else cutter.labels(window)
+            values.add(pixels)
             known = cutter.weight(window, pixels, painted)
             t, *space = window.shifted(-np.array(plan.hull.start)).slices
             image[(t, slice(None), *space)], weight[(t, *space)] = pixels[None], known[None]
@@ -240,7 +249,28 @@ def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progr
                 labels[(t, *space)] = painted[None]
             n_known += int(known.sum(dtype=np.int64))
     write_graph(path / "graph", nuclei, plan.spacing, cutter.image.interval_s)
+    if values.are_equal:
+        raise AnlageError(
+            f"The image '{cutter.image.source}' is {values.low:g} everywhere in the cuboid {plan.hull}, so nothing can be learnt "
+            "from it: is it the right file, and whole?"
+        )
     return n_known / cutter.n_voxels
+
+
+@dataclass(slots=True)
+class _Values:
+    """The lowest and the highest of the pixels that were written."""
+
+    low: float = np.inf
+    high: float = -np.inf
+
+    def add(self, pixels: npt.NDArray[Any]) -> None:
+        self.low = min(self.low, float(pixels.min()))
+        self.high = max(self.high, float(pixels.max()))
+
+    @property
+    def are_equal(self) -> bool:
+        return self.low == self.high
 
 
 def describe(path: Path, meta: StoreMeta) -> None:

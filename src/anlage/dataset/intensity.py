@@ -151,8 +151,10 @@ def measure_intensity(
     Raises
     ------
     AnlageError
-        If a channel does not exist or is named twice, or if the image holds NaN or infinite values.
+        If a channel does not exist or is named twice, if the image holds NaN or infinite values, or its pixels are not
+        there.
     """
+    image.require_pixels()
     indices = check_channels(image, channels)
     samples: list[list[npt.NDArray[Any]]] = [[] for _ in indices]
     for t in _evenly(image.n_frames, SAMPLED_FRAMES):

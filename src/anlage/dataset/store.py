@@ -30,7 +30,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
 from anlage.errors import AnlageError
-from anlage.foreign import MOST_FRAMES, read_json
+from anlage.foreign import MOST_FRAMES, border, checked_name
 from anlage.frozen import BareName, DiameterUm, Frame, Frozen, IntervalS, VoxelUm, first_problem
 
 __all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta", "Use"]
@@ -141,6 +141,8 @@ class StoreMeta(Frozen):
     """Blocks kept for validation when no other movie can be, in voxels of the store."""
     use: Use = "auto"
     """What it serves for: validation (nothing is ever learnt from it), train, or auto, whichever suits."""
+    chunks: dict[str, Annotated[int, Ge(0)]] | None = None
+    """Files of pixels of each array; None in stores of earlier versions, which did not count them."""
     classes: tuple[int, ...] = ()
     """Label values, where labels are classes of voxels; its nuclei are sites of these then."""
     source: Source
@@ -201,11 +203,21 @@ class Store:
                 "update anlage."
             )
         try:
-            return cls(path, StoreMeta.model_validate(found))
+            store = cls(path, StoreMeta.model_validate(found))
         except ValidationError as error:
             raise AnlageError(
                 f"The description of the store '{path}' is damaged ({first_problem(error)}): build it again."
             ) from None
+        from anlage.io.zarr_chunks import count_chunks
+
+        for name, n in (store.meta.chunks or {}).items():
+            there = count_chunks(path / checked_name(name, f"An array of the store '{path}'"))
+            if there < n:
+                raise AnlageError(
+                    f"{n - there} of the {n} chunks of '{name}' in the store '{path}' are missing: copy it again, whole, or build "
+                    "it again."
+                )
+        return store
 
     @property
     def name(self) -> str:
@@ -287,12 +299,8 @@ class Store:
         """
         space = Box.whole(self.shape_tzyx).slices[1:] if box is None else box.slices[1:]
         image = self.image
-        try:
+        with border(f"Frame {t} of the store '{self.path}', which must be built again,", MemoryError):
             pixels = np.asarray(image[(t, slice(None), *space)])
-        except (ValueError, RuntimeError, OSError) as error:
-            raise AnlageError(
-                f"Frame {t} of the store '{self.path}' is damaged ({error}): build the store again."
-            ) from error
         return pixels if self.meta.combine == "sum" else self.meta.intensity.apply(pixels)
 
     def summary(self) -> str:
@@ -327,22 +335,27 @@ class Store:
         return f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected}"
 
     def _array(self, name: str) -> Any:
-        import zarr
+        from anlage.io.zarr_nodes import is_zarr, open_array
 
-        try:
-            return zarr.open_array(self.path / name, mode="r")
-        except (FileNotFoundError, ValueError, KeyError):
-            raise AnlageError(f"The store '{self.path}' lacks its array '{name}': build it again.") from None
+        if not is_zarr(self.path / name):
+            raise AnlageError(f"The store '{self.path}' lacks its array '{name}': build it again.")
+        array = open_array(self.path / name)
+        wanted = self.shape if name == "image" else self.shape_tzyx
+        if array.shape != wanted or array.dtype.kind not in "buif":
+            raise AnlageError(
+                f"The array '{name}' of the store '{self.path}' is {array.dtype} of shape {array.shape}, but the store's shape is "
+                f"{wanted}: build it again."
+            )
+        return array
 
 
 def read_attribute(path: Path) -> dict[str, Any]:
     """The description in a store's zarr.json, unchecked; a sentence if there is none."""
     if not path.exists():
         raise AnlageError(f"There is no store at '{path}': build one with `anlage build`.")
-    try:
-        found = read_json(path / "zarr.json", f"The description of the store '{path}'")["attributes"][ATTRIBUTE]
-    except (OSError, AnlageError, KeyError, TypeError, IndexError):
-        found = None
+    from anlage.io.atomic import root_attributes
+
+    found = root_attributes(path).get(ATTRIBUTE)
     if not isinstance(found, dict):
         raise AnlageError(f"'{path}' is not a store of training data: build one with `anlage build`.")
     return found

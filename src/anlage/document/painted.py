@@ -23,7 +23,9 @@ from anlage.document.indexing import around, basic, is_fancy
 from anlage.document.moments import Moments, add, replace
 from anlage.document.paint import Paint
 from anlage.errors import AnlageError
+from anlage.foreign import border
 from anlage.io.atomic import replacing
+from anlage.io.zarr_nodes import is_zarr, open_array
 
 __all__ = ["PaintedLabels"]
 
@@ -292,7 +294,8 @@ class PaintedLabels:
                 return np.zeros(self._box(key).shape, dtype=self.dtype)
             try:
                 assert self._array is not None  # noqa: S101  only then is anything on disk
-                chunk = np.asarray(self._array[self._box(key).slices])
+                with border(f"A part of the painted labels '{self.folder}'", MemoryError):
+                    chunk = np.asarray(self._array[self._box(key).slices])
             except (ValueError, RuntimeError, OSError) as error:
                 raise AnlageError(
                     f"The painted labels '{self.folder}' are damaged in frame {key[0]} ({error})."
@@ -351,12 +354,13 @@ def _pieces(span: tuple[int, int], size: int) -> list[tuple[int, slice, slice]]:
 
 
 def _opened(folder: Path) -> Any:
-    import zarr
-
-    try:
-        array = zarr.open_array(folder, mode="r+")
-    except (FileNotFoundError, ValueError, KeyError) as error:
-        raise AnlageError(f"There are no painted labels at '{folder}' ({error}).") from error
+    if not is_zarr(folder):
+        raise AnlageError(f"There are no painted labels at '{folder}'.")
+    if folder.is_symlink():
+        raise AnlageError(
+            f"'{folder}' is a link, and painting would change files elsewhere; put the labels themselves there."
+        )
+    array = open_array(folder, "r+")
     if array.ndim != 4 or array.dtype != np.uint32 or array.chunks[0] != 1:
         raise AnlageError(
             f"The labels at '{folder}' are {array.ndim}-D {array.dtype}, not (t, z, y, x) of uint32 in chunks of a frame; "

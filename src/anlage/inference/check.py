@@ -14,6 +14,7 @@ from anlage.dataset.grain import grain
 from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.part import apparent_diameter, chosen_frames, comparable_diameter
+from anlage.io.doubts import doubt_spacing
 from anlage.timelapse import TimeLapse
 
 __all__ = ["check_image"]
@@ -57,7 +58,14 @@ def check_image(
     sentences
         Each what is unlike, the value here and in training, and what to do; none where nothing is.
     """
-    said = [*_channels(card, image, channels), *_depth(card, image), *_time(card, image)]
+    doubt = None if image.spacing is None else doubt_spacing(image.spacing, image.spacing_from, flat=image.is_flat)
+    said = [
+        *image.notes,
+        *([] if doubt is None else [doubt]),
+        *_channels(card, image, channels),
+        *_depth(card, image),
+        *_time(card, image),
+    ]
     indices = tuple(card.brightness.indices if channels is None else channels)
     if any(not 0 <= c < image.n_channels for c in indices):
         return tuple(said)

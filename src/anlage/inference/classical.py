@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
-from anlage.blobs import FRACTION, blob_response, detect
+from anlage.blobs import FRACTION, blob_response, detect, doubt_diameter
 from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
+from anlage.io.doubts import doubt_spacing
 from anlage.prediction import DenseMap, Prediction
 from anlage.timelapse import TimeLapse
 
@@ -51,6 +52,8 @@ def predict_classical(  # noqa: PLR0913 - the command line's options
                 f"No nuclei could be measured in '{image.source}': give their diameter in µm with --diameter-um."
             )
         notes = (f"The nuclei were taken to be {diameter_um:.1f} µm across, as measured in the image.",)
+    doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)
+    notes += () if doubt is None else (doubt,)
     floor = 0.5 if threshold is None else threshold
     context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing)
     for i, t in enumerate(todo):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anlage.axes import Spacing
-from anlage.blobs import match_diameter
+from anlage.blobs import doubt_diameter, match_diameter
 from anlage.card import Card
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
@@ -18,6 +18,7 @@ from anlage.inference.part import (
     knows_many_sizes,
     measured_voxels,
 )
+from anlage.io.doubts import doubt_spacing
 from anlage.model import Model
 from anlage.timelapse import TimeLapse
 
@@ -113,6 +114,8 @@ def load_for(
         measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
         diameter_um, note = diameter_for(card, plan.diameter_um, measured)
         notes.append(note)
+    doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)
+    notes += [] if doubt is None else [doubt]
     return Loaded(network, plan, chosen, intensity, spacing, diameter_um, tuple(notes), n_measured)
 
 

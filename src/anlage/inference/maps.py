@@ -18,11 +18,13 @@ from pydantic import ValidationError
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import border
 from anlage.frozen import Frozen
 from anlage.inference.joining import least_voxels, number_objects
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.seals import LIBRARY, MARK, Writer
+from anlage.io.zarr_nodes import open_group
 
 __all__ = ["LabelMaps", "LabelledPart", "MapsAbout", "is_maps", "labels_of", "open_maps", "write_maps"]
 
@@ -213,16 +215,15 @@ def open_maps(path: str | Path) -> LabelMaps:
     AnlageError
         If there are none, or they were made by a newer version.
     """
-    import zarr
-
     if not is_maps(path):
         raise AnlageError(f"'{path}' holds no maps of a network; make some with `anlage predict … --maps`.")
-    root: Any = zarr.open_group(Path(path).expanduser(), mode="r")
+    root: Any = open_group(Path(path).expanduser())
     try:
         about = MapsAbout.model_validate(root.attrs[_KEY])
     except ValidationError:
         raise AnlageError(f"The maps '{path}' cannot be read by this version; make them again.") from None
-    return LabelMaps(about, tuple(_tile(root[f"tile-{n:06d}"]) for n in range(int(root.attrs["tiles"]))))
+    with border(f"The maps '{path}'", MemoryError):
+        return LabelMaps(about, tuple(_tile(root[f"tile-{n:06d}"]) for n in range(int(root.attrs["tiles"]))))
 
 
 def _tile(group: Any) -> TileMaps:

@@ -134,7 +134,7 @@ def root_attributes(folder: Path) -> dict[str, Any]:
     """Attributes at the root of a zarr folder (v3 or v2), read without zarr; none where it is something else."""
     for name, key in (("zarr.json", "attributes"), (".zattrs", None)):
         try:
-            found = read_json(folder / name, f"'{folder / name}'")
+            found = read_json(folder / name, f"'{folder / name}'", nan=True)
         except (OSError, AnlageError):
             continue
         if isinstance(found, dict) and key is not None:

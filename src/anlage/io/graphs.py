@@ -18,10 +18,12 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, whole_number
+from anlage.foreign import LARGEST_ID, border, whole_number
 from anlage.io.foreign_graphs import without_zero
+from anlage.io.graph_arrays import check_graph
 from anlage.io.seals import MARK
 from anlage.io.units import seconds, um
+from anlage.io.zarr_nodes import is_zarr, members, read_node
 
 __all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
 
@@ -163,13 +165,11 @@ def time_reading(group_path: str | Path) -> str | None:
 
 def find_graph(path: Path) -> Path | None:
     """The GEFF at a path or, where there is exactly one, in a group directly below it."""
-    from anlage.io.ome_zarr import is_zarr, open_zarr_node
-
     if not is_zarr(path):
         return None
-    if "geff" in open_zarr_node(path).attrs:
+    if "geff" in read_node(path).attributes:
         return path
-    below = [p for p in sorted(path.iterdir()) if is_zarr(p) and "geff" in open_zarr_node(p).attrs]
+    below = [path / name for name in members(path) if "geff" in read_node(path / name).attributes]
     return below[0] if len(below) == 1 else None
 
 
@@ -200,12 +200,11 @@ def _values(prop: Any) -> npt.NDArray[Any]:
 def _load(path: Path) -> Any:
     from geff.core_io import read_to_memory
 
-    try:
-        with _quiet():
-            return read_to_memory(str(path))
-    except (ValueError, TypeError, KeyError, OSError) as error:  # pydantic's ValidationError is a ValueError
-        reason = " ".join(str(error).split())[:300]
-        raise AnlageError(f"'{path}' is no valid GEFF ({reason}).") from error
+    from anlage.io.zarr_store import CheckedFolder
+
+    check_graph(path)
+    with border(f"The GEFF '{path}'"), _quiet():
+        return read_to_memory(CheckedFolder(path))  # geff opens even what it only reads for writing
 
 
 def _axes(geff: Any, path: str | Path) -> dict[str, _Axis]:

@@ -8,7 +8,7 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.folders import open_folder
 from anlage.io.ifds import is_tiff
-from anlage.io.ome_zarr import is_zarr, open_zarr
+from anlage.io.ome_zarr import is_zarr, is_zipped, open_zarr
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
 from anlage.timelapse import AXES, TimeLapse
 
@@ -18,7 +18,7 @@ __all__ = ["open_image", "reading"]
 def open_image(
     path: str | Path, *, axes: str | None = None, spacing: Spacing | None = None, interval_s: float | None = None
 ) -> TimeLapse:
-    """Open an image lazily: OME-Zarr (0.4, 0.5), a zarr array, TIFF (OME, ImageJ, plain), a folder of per-frame TIFFs.
+    """Open an image lazily: OME-Zarr (0.1 to 0.5), a zarr array, TIFF (OME, ImageJ, plain), a folder of per-frame TIFFs.
 
     Parameters
     ----------
@@ -45,6 +45,8 @@ def open_image(
         raise AnlageError(f"'{place}' is an empty file; copy it again.")
     elif is_tiff(place):
         timelapse = open_tiff(place, letters)
+    elif is_zipped(place):
+        raise AnlageError(f"'{place}' is a zipped zarr; unpack it into a folder, and open that.")
     elif place.suffix.lower() in TIFF_SUFFIXES:
         raise AnlageError(f"'{place}' is no TIFF although its name says so; copy or save it again.")
     else:
@@ -63,7 +65,7 @@ def reading(timelapse: TimeLapse) -> str:
     if timelapse.n_channels > 1:
         parts.append(f"channels {', '.join(timelapse.channels)}")
     if timelapse.spacing is None:
-        parts.append("voxel size unknown")
+        parts.append(f"voxel size unknown{_by(timelapse.spacing_from)}")
     else:
         parts.append(f"voxels of {timelapse.spacing}{_by(timelapse.spacing_from)}")
     if timelapse.n_frames > 1:

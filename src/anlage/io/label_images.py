@@ -17,7 +17,7 @@ from anlage.io.folders import open_frames, tiff_files
 from anlage.io.ifds import is_tiff
 from anlage.io.images import checked_axes, existing
 from anlage.io.lazy import WholeNumbers
-from anlage.io.ome_zarr import is_zarr, label_groups, open_zarr
+from anlage.io.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
 
@@ -60,6 +60,7 @@ def open_labels(
         raise AnlageError(
             f"The labels '{path}' have {found.n_channels} channels; labels are a single channel of whole numbers."
         )
+    found.require_pixels()
     labels = replace(found, data=WholeNumbers(found.data, str(path)))
     if image is not None:
         if axes is None:
@@ -187,9 +188,11 @@ def _opened(path: Path, axes: str | None, image: TimeLapse | None) -> TimeLapse:
             raise AnlageError(
                 f"'{path}' carries {len(inside)} label images {names}; give one, for example '{inside[0]}'."
             )
-        return open_zarr(inside[0] if inside else path, axes)
+        return open_zarr(inside[0] if inside else path, axes, is_labels=True)
     if path.is_dir():
         return _folder(path, axes, image)
+    if is_zipped(path):
+        raise AnlageError(f"'{path}' is a zipped zarr; unpack it into a folder, and open that.")
     raise AnlageError(
         f"'{path}' is of a format that cannot be read as annotations ('{path.suffix}'); give a CSV, a GEFF, TrackMate's XML, "
         "an .aut, a CTC folder or label images as TIFF or zarr."

@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.io.atomic import replacing
-from anlage.io.seals import LIBRARY, Writer
+from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.writing import LABELS, tiff_about, zarr_about
+from anlage.io.zarr_chunks import count_chunks
 from anlage.timelapse import TimeLapse
 
 __all__ = ["LabelWriter"]
@@ -55,6 +56,7 @@ class LabelWriter:
         self._path, self._image, self._axes, self._dtype, self._scratch = path, image, axes, dtype, scratch
         self._stack = contextlib.ExitStack()
         self._array: Any = None
+        self._group: Any = None
         self._temporary = path
 
     def __enter__(self) -> Self:
@@ -76,6 +78,8 @@ class LabelWriter:
     ) -> bool | None:
         if kind is None and self._path.suffix.lower() != ".zarr":
             self._write_tiff()
+        elif kind is None:
+            self._group.attrs[MARK] = {**self._group.attrs[MARK], "chunks": count_chunks(self._temporary / "0")}
         return self._stack.__exit__(kind, error, trace)
 
     def _created(self, folder: Path) -> Any:
@@ -89,6 +93,7 @@ class LabelWriter:
             self._path.name, self._axes, image.known_spacing, image.interval_s, self._dtype, self._by.mark
         )
         group.attrs.update({**about, "ome": {**about["ome"], "image-label": {"version": "0.5"}}})
+        self._group = group
         return group.create_array(
             "0",
             shape=tuple(lengths[axis] for axis in self._axes),

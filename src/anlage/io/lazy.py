@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import border
 from anlage.timelapse import LazyArray, TimeLapse
 
 __all__ = ["Pixels", "WholeNumbers", "present_frames"]
-
-_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, IndexError, zlib.error)
-"""What decoders raise on a damaged chunk or strip."""
 
 
 def present_frames(image: TimeLapse) -> tuple[int, ...]:
@@ -32,11 +29,16 @@ class Pixels:
         Anything lazy.
     source
         The file's name, for the sentence.
+    notes
+        What was found amiss when the file was opened, as sentences.
+    refusal
+        Why nothing may be computed from them, as a sentence.
     """
 
-    def __init__(self, array: LazyArray, source: str) -> None:
+    def __init__(self, array: LazyArray, source: str, notes: tuple[str, ...] = (), refusal: str | None = None) -> None:
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
+        self.notes, self.refusal = notes, refusal
         self.present: tuple[int, ...] | None = getattr(array, "present", None)
         self._array = array
         self._source = source
@@ -44,12 +46,9 @@ class Pixels:
             raise AnlageError(f"'{source}' holds values of type {self.dtype}; an image needs real numbers.")
 
     def __getitem__(self, index: Any, /) -> npt.NDArray[Any]:
-        try:
+        # a damaged piece may claim to need any amount of memory
+        with border(f"A part of '{self._source}'", MemoryError):
             piece = np.asarray(self._array[index])
-        except _DAMAGE as error:
-            raise AnlageError(
-                f"'{self._source}' is damaged: a part of it cannot be decoded ({error}); copy or save it again."
-            ) from error
         return piece.astype(self.dtype, copy=False)
 
 
@@ -60,6 +59,8 @@ class WholeNumbers:
         found = np.dtype(array.dtype)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype({"b": np.uint8, "f": np.int64}.get(found.kind, found))
+        self.notes: tuple[str, ...] = getattr(array, "notes", ())
+        self.refusal: str | None = getattr(array, "refusal", None)
         self.present: tuple[int, ...] | None = getattr(array, "present", None)
         self._array = array
         self._source = source

@@ -1,75 +1,74 @@
-"""OME-Zarr 0.4 (zarr v2) and 0.5 (zarr v3), and zarr arrays without metadata."""
+"""OME-Zarr 0.1 to 0.5 (zarr v2 and v3), and zarr arrays without metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from annotated_types import Gt, Lt
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import path_inside
 from anlage.io.axes_of import unnamed
 from anlage.io.lazy import Pixels
-from anlage.io.tiff_metadata import Scale
-from anlage.io.units import seconds, um
+from anlage.io.ome_metadata import (
+    Multiscale,
+    channel_names,
+    label_names,
+    letters_of,
+    multiscales_of,
+    ome_part,
+    scale_of,
+)
+from anlage.io.seals import MARK
+from anlage.io.zarr_chunks import check_chunks, find_chunks
+from anlage.io.zarr_nodes import ZarrNode, is_zarr, members, open_array, read_node
 from anlage.timelapse import AXES, TimeLapse
 
-if TYPE_CHECKING:
-    import zarr
+__all__ = ["is_zarr", "is_zipped", "label_groups", "open_zarr"]
 
-__all__ = ["is_zarr", "label_groups", "open_zarr", "open_zarr_node"]
+_ZIPPED = (".zip", ".zarr.tar", ".zarr.tar.gz", ".zarr.tgz", ".ozx")
 
-_MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
-
-
-def is_zarr(path: Path) -> bool:
-    """Whether the folder is a zarr array or group."""
-    return path.is_dir() and any((path / name).is_file() for name in _MARKERS)
+_STORE = "anlage_store"
+_IMAGE = "image"
+Positive = Annotated[float, Gt(0), Lt(1e9)]
 
 
-def open_zarr_node(path: Path) -> zarr.Group | zarr.Array[Any]:
-    """Open the array or group at a path.
+class _StoreImage(BaseModel):
+    """What a store says of its image."""
 
-    Raises
-    ------
-    AnlageError
-        If it is no zarr, or its metadata cannot be read.
-    """
-    import zarr
-    import zarr.errors
-
-    try:
-        return zarr.open(path, mode="r")
-    except (OSError, ValueError, KeyError, TypeError, zarr.errors.BaseZarrError) as error:
-        raise AnlageError(f"'{path}' cannot be read as a zarr ({error}).") from error
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    spacing_um_zyx: tuple[Positive, Positive, Positive] | None = None
+    interval_s: Positive | None = None
+    channels: tuple[str, ...] = ()
 
 
-def open_zarr(path: Path, axes: str | None = None) -> TimeLapse:
+def is_zipped(path: Path) -> bool:
+    """Whether a file is named as a zarr that was packed into one."""
+    return path.name.lower().endswith(_ZIPPED)
+
+
+def open_zarr(path: Path, axes: str | None = None, *, is_labels: bool = False) -> TimeLapse:
     """Open level 0 of an OME-Zarr image, the image of a store of ours, or a bare array.
 
+    Of label images most chunks may be absent, because there is nothing in them.
+
     Raises
     ------
     AnlageError
-        If there is no array, or several and nothing says which is meant.
+        If there is no array, or several and nothing says which is meant; if its chunks are absent.
     """
-    import zarr
-
-    node = open_zarr_node(path)
-    if isinstance(node, zarr.Array):
-        return _open_array(node, path, axes)
-    multiscales = attributes(node).get("multiscales")
+    node = read_node(path)
+    if node.layout is not None:
+        return _open_array(node, axes, is_labels=is_labels)
+    multiscales = multiscales_of(node.attributes, path)
     if multiscales:
-        return _open_multiscale(node, multiscales[0], path, axes)
-    if "image" in node and isinstance(node["image"], zarr.Array):
-        return _open_store(node, path, axes)
-    return _open_only_child(node, path, axes)
-
-
-def attributes(node: Any) -> dict[str, Any]:
-    """The OME part of the attributes: below "ome" since 0.5, at the top before."""
-    found = dict(node.attrs)
-    ome = found.get("ome")
-    return dict(ome) if isinstance(ome, Mapping) else found
+        return _open_multiscale(node, multiscales[0], path, axes, is_labels=is_labels)
+    if is_zarr(path / _IMAGE) and read_node(path / _IMAGE).layout is not None:
+        return _open_store(node, axes)
+    return open_zarr(_only_child(node), axes, is_labels=is_labels)
 
 
 def label_groups(path: Path) -> list[Path]:
@@ -77,131 +76,108 @@ def label_groups(path: Path) -> list[Path]:
     labels = path / "labels"
     if not is_zarr(labels):
         return []
-    names = attributes(open_zarr_node(labels)).get("labels", [])
-    return [labels / str(name) for name in names if is_zarr(labels / str(name))]
+    names = label_names(read_node(labels).attributes, labels)
+    paths = [path_inside(labels, name, f"A label image of '{path}'") for name in names]
+    return [place for place in paths if is_zarr(place)]
 
 
-def _open_multiscale(group: zarr.Group, multiscale: Mapping[str, Any], path: Path, axes: str | None) -> TimeLapse:
-    try:
-        dataset = multiscale["datasets"][0]
-        array = group[dataset["path"]]
-    except (KeyError, IndexError) as error:
-        raise AnlageError(f"'{path}' is an OME-Zarr without its largest level ({error}); copy it again.") from error
-    letters = _letters(multiscale.get("axes"), array.ndim, path)
-    scale = _scale(multiscale, dataset, array.shape, letters)
+def _open_multiscale(
+    group: ZarrNode, multiscale: Multiscale, path: Path, axes: str | None, *, is_labels: bool
+) -> TimeLapse:
+    """The finest of its levels."""
+    dataset = multiscale.datasets[0]
+    place = path_inside(group.path, dataset.path, f"The largest level of '{path}'")
+    if not is_zarr(place):
+        raise AnlageError(f"'{path}' is an OME-Zarr without its largest level ('{dataset.path}'); copy it again.")
+    array = open_array(place)
+    letters = letters_of(multiscale, array.ndim, path)
+    scale = scale_of(multiscale, dataset, array.shape, letters)
     found = axes or letters or unnamed(array.ndim)
     n_channels = dict(zip(found, array.shape, strict=False)).get("c", 1)
-    names = _channel_names(attributes(group), n_channels)
     return TimeLapse(
-        Pixels(array, str(path)), found, spacing=scale.spacing, interval_s=scale.interval_s, channels=names,
-        source=str(path), axes_from="given" if axes else "the OME-Zarr metadata" if letters else "their count",
+        _pixels(place, array, path, found, written=_written(group), is_labels=is_labels), found, spacing=scale.spacing, interval_s=scale.interval_s,
+        channels=channel_names(group.attributes, n_channels), source=str(path),
+        axes_from="given" if axes else "the OME-Zarr metadata" if letters else "their count",
         spacing_from=scale.spacing_from, interval_from=scale.interval_from,
     )  # fmt: skip
 
 
-def _letters(axes: Sequence[Any] | None, n_dimensions: int, path: Path) -> str | None:
-    """Axes of a multiscale as letters; None for versions that name none (0.1 and 0.2 are always tczyx)."""
-    if not axes:
-        return "tczyx" if n_dimensions == 5 else None
-    letters = ""
-    for axis in axes:
-        name = str(axis["name"] if isinstance(axis, Mapping) else axis).lower()
-        kind = axis.get("type") if isinstance(axis, Mapping) else None
-        letters += {"time": "t", "channel": "c"}.get(str(kind), name[:1])
-    if set(letters) - set(AXES) or len(letters) != n_dimensions:
-        raise AnlageError(
-            f"The axes {list(axes)} of '{path}' cannot be read as some of t, c, z, y, x; name them, for example --axes tczyx."
-        )
-    return letters
-
-
-def _scale(
-    multiscale: Mapping[str, Any], dataset: Mapping[str, Any], shape: Sequence[int], letters: str | None
-) -> Scale:
-    if letters is None:
-        return Scale()
-    factors = [1.0] * len(letters)
-    for holder in (dataset, multiscale):
-        for transform in holder.get("coordinateTransformations") or []:
-            steps = transform.get("scale")
-            if transform.get("type") == "scale" and steps is not None and len(steps) == len(factors):
-                factors = [a * float(b) for a, b in zip(factors, steps, strict=True)]
-    steps_of = dict(zip(letters, factors, strict=True))
-    axes = multiscale.get("axes") or []
-    units = {a: axis.get("unit") if isinstance(axis, Mapping) else None for a, axis in zip(letters, axes, strict=False)}
-    spacing, spacing_from = _spacing(steps_of, units, dict(zip(letters, shape, strict=True)).get("z", 1))
-    interval_s = seconds(steps_of.get("t"), units.get("t"))
-    return Scale(spacing, interval_s, (), spacing_from, "the OME-Zarr metadata" if interval_s else "")
-
-
-def _spacing(steps: Mapping[str, float], units: Mapping[str, str | None], n_planes: int) -> tuple[Spacing | None, str]:
-    space = [axis for axis in "zyx" if axis in steps]
-    source = "the OME-Zarr metadata"
-    if not any(units.get(axis) for axis in space):
-        if all(steps[axis] == 1 for axis in space):
-            return None, ""  # writers put 1 where nothing is known
-        units, source = dict.fromkeys(space, "micrometer"), "the OME-Zarr metadata (no unit there, so taken as µm)"
-    lengths = {axis: um(steps[axis], units.get(axis)) for axis in space}
-    y, x = lengths.get("y"), lengths.get("x")
-    z = lengths.get("z") or (y if n_planes == 1 else None)
-    if z is None or y is None or x is None:
-        return None, ""
-    return Spacing(z, y, x), source
-
-
-def _channel_names(found: Mapping[str, Any], n_channels: int) -> tuple[str, ...]:
-    channels = (found.get("omero") or {}).get("channels") or []
-    names = tuple(str(channel.get("label") or f"channel {i}") for i, channel in enumerate(channels))
-    return names if len(names) == n_channels else ()
-
-
-def _open_array(array: zarr.Array[Any], path: Path, axes: str | None) -> TimeLapse:
-    parent = path.parent
-    if axes is None and is_zarr(parent):
+def _open_array(node: ZarrNode, axes: str | None, *, is_labels: bool) -> TimeLapse:
+    path = node.path
+    if axes is None and is_zarr(path.parent):
         # movie.zarr/0 was given: the group above it knows the axes and scale
-        for multiscale in attributes(open_zarr_node(parent)).get("multiscales") or []:
-            for dataset in multiscale.get("datasets") or []:
-                if (parent / str(dataset.get("path"))).resolve() == path.resolve():
-                    alone = {**multiscale, "datasets": [dataset]}
-                    return _open_multiscale(open_zarr_node(parent), alone, path, None)
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
-    letters = "".join(str(name).lower()[:1] for name in names or ())
+        parent = read_node(path.parent)
+        for multiscale in multiscales_of(parent.attributes, path.parent):
+            for dataset in multiscale.datasets:
+                if (path.parent / dataset.path).resolve() == path.resolve():
+                    alone = multiscale.model_copy(update={"datasets": [dataset]})
+                    return _open_multiscale(parent, alone, path, None, is_labels=is_labels)
+    array = open_array(path)
+    named = node.attributes.get("_ARRAY_DIMENSIONS")
+    names = (node.layout.names if node.layout is not None else ()) or (named if isinstance(named, list) else ())
+    letters = "".join(str(name).lower()[:1] for name in names)
     is_named = len(letters) == array.ndim == len(set(letters)) and set(letters) <= set(AXES)
     found = axes or (letters if is_named else unnamed(array.ndim))
     source = "given" if axes else "the names in the array" if is_named else "their count"
-    return TimeLapse(Pixels(array, str(path)), found, source=str(path), axes_from=source)
+    pixels = _pixels(path, array, path, found, is_labels=is_labels)
+    return TimeLapse(pixels, found, source=str(path), axes_from=source)
 
 
-def _open_store(group: zarr.Group, path: Path, axes: str | None) -> TimeLapse:
+def _written(group: ZarrNode) -> int | None:
+    """Chunks that we counted when we wrote the image; None where somebody else wrote it."""
+    mark = group.attributes.get(MARK)
+    n = mark.get("chunks") if isinstance(mark, dict) else None
+    return n if isinstance(n, int) else None
+
+
+def _pixels(place: Path, array: Any, path: Path, axes: str, *, written: int | None = None, is_labels: bool) -> Pixels:
+    """Pixels of an array, with what is to be said of its absent chunks."""
+    layout = read_node(place).layout
+    if layout is None:
+        return Pixels(array, str(path))
+    time = axes.find("t")
+    chunks = find_chunks(place, layout)
+    doubt, refusal = check_chunks(chunks, path, None if time < 0 else time, written=written, sparse=is_labels)
+    return Pixels(array, str(path), () if doubt is None else (doubt,), refusal)
+
+
+def _open_store(node: ZarrNode, axes: str | None) -> TimeLapse:
     """The image of a store: (t, c, z, y, x), its voxel size among the attributes of the group."""
-    about = dict(group.attrs)
-    about = next((dict(value) for key, value in about.items() if isinstance(value, Mapping) and "anlage" in key), about)
-    array = group["image"]
-    spacing = about.get("spacing_um_zyx")
-    interval_s = about.get("interval_s")
-    names = tuple(str(name) for name in about.get("channels") or ())
+    path, about = node.path, node.attributes
+    try:
+        known = _StoreImage.model_validate(about.get(_STORE, about))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise AnlageError(
+            f"The description of '{path}' is damaged at '{where}' ({first['msg']}); copy it again."
+        ) from None
+    array = open_array(path / _IMAGE)
     n_channels = array.shape[1] if array.ndim == 5 else 1
+    spacing, interval_s = known.spacing_um_zyx, known.interval_s
     return TimeLapse(
         Pixels(array, str(path)), axes or unnamed(array.ndim), spacing=Spacing(*spacing) if spacing else None,
-        interval_s=float(interval_s) if interval_s else None, channels=names if len(names) == n_channels else (),
+        interval_s=interval_s, channels=known.channels if len(known.channels) == n_channels else (),
         source=str(path), axes_from="given" if axes else "their count", spacing_from="the store" if spacing else "",
         interval_from="the store" if interval_s else "",
     )  # fmt: skip
 
 
-def _open_only_child(group: zarr.Group, path: Path, axes: str | None) -> TimeLapse:
-    import zarr
-
-    found = attributes(group)
-    if "plate" in found:
+def _only_child(node: ZarrNode) -> Path:
+    """The one image in a group."""
+    path = node.path
+    if "plate" in ome_part(node.attributes):
         raise AnlageError(f"'{path}' is a plate of many images; open one of its fields, for example '{path}/A/1/0'.")
-    images = sorted(
-        name for name, node in group.members() if isinstance(node, zarr.Array) or "multiscales" in attributes(node)
-    )
+    names = members(path)
+    images = [name for name in names if _is_image(read_node(path / name))]
     if not images:
-        raise AnlageError(f"The zarr '{path}' holds no image; its members are {sorted(group.keys())}.")
+        raise AnlageError(f"The zarr '{path}' holds no image; its members are {list(names)}.")
     if len(images) > 1:
         raise AnlageError(
             f"The zarr '{path}' holds {len(images)} images {images}; open one, for example '{path}/{images[0]}'."
         )
-    return open_zarr(path / images[0], axes)
+    return path / images[0]
+
+
+def _is_image(node: ZarrNode) -> bool:
+    return (node.layout is not None and not node.layout.is_text) or "multiscales" in ome_part(node.attributes)

@@ -14,6 +14,7 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
 from anlage.io.seals import LIBRARY, MARK, Writer
+from anlage.io.zarr_chunks import count_chunks
 
 __all__ = ["LABELS", "tiff_about", "write_image", "write_tiff", "zarr_about"]
 
@@ -80,7 +81,7 @@ def write_image(  # noqa: PLR0913 - all that an image says of itself
         n_channels = dict(zip(axes, array.shape, strict=True)).get("c", 1)
         names = list(channels) if len(channels) == n_channels else [f"channel {i}" for i in range(n_channels)]
         group.attrs["ome"] = _metadata(Path(path).name, axes, spacing, interval_s, names, array.dtype)
-        group.attrs[MARK] = {"kind": kind, "written_by": by.mark}
+        group.attrs[MARK] = {"kind": kind, "written_by": by.mark, "chunks": count_chunks(temporary / "0")}
 
 
 def write_tiff(  # noqa: PLR0913 - all that an image says of itself

@@ -167,7 +167,7 @@ def test_a_graph_without_time_is_refused(tmp_path: Path) -> None:
 def test_a_broken_graph_is_one_sentence(tmp_path: Path) -> None:
     write_annotations(tmp_path / "a.geff", NUCLEI)
     shutil.rmtree(tmp_path / "a.geff" / "nodes" / "props" / "x")
-    with pytest.raises(AnlageError, match=r"a\.geff' is no valid GEFF \(.*x.*\)") as caught:
+    with pytest.raises(AnlageError, match=r"a\.geff' cannot be read \(.*x.*\)") as caught:
         open_annotations(tmp_path / "a.geff")
     assert "\n" not in str(caught.value)
 

@@ -132,7 +132,7 @@ def test_a_missing_level_is_a_sentence(tmp_path: Path) -> None:
 def test_broken_metadata_is_a_sentence(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr", "0.5")
     (path / "zarr.json").write_text("{")
-    with pytest.raises(AnlageError, match="cannot be read as a zarr"):
+    with pytest.raises(AnlageError, match="cannot be read as JSON"):
         open_image(path)
 
 
@@ -140,7 +140,7 @@ def test_a_damaged_chunk_is_a_sentence(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr", "0.5")
     chunk = next(p for p in (path / "0" / "c").rglob("*") if p.is_file())
     chunk.write_bytes(b"garbage, no zstd")
-    with pytest.raises(AnlageError, match=r"a\.zarr' is damaged"):
+    with pytest.raises(AnlageError, match=r"A part of .*a\.zarr' cannot be read"):
         open_image(path).read()
 
 

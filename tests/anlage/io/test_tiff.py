@@ -245,7 +245,7 @@ def test_damaged_pixels_are_one_sentence_when_read(tmp_path: Path) -> None:
     path.write_bytes(bytes(raw))
     image = open_image(path)
     assert image.read(Box((0, 1), (0, 3), (0, 32), (0, 48))).any()
-    with pytest.raises(AnlageError, match="is damaged: a part of it cannot be decoded"):
+    with pytest.raises(AnlageError, match=r"A part of .* cannot be read"):
         image.read()
 
 
