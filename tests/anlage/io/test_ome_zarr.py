@@ -132,7 +132,7 @@ def test_a_missing_level_is_a_sentence(tmp_path: Path) -> None:
 def test_broken_metadata_is_a_sentence(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr", "0.5")
     (path / "zarr.json").write_text("{")
-    with pytest.raises(AnlageError, match="cannot be read as JSON"):
+    with pytest.raises(AnlageError, match="cannot be read: it is not JSON"):
         open_image(path)
 
 
