@@ -291,7 +291,7 @@ def _check_whole(columns: Mapping[str, Any]) -> None:
         values = np.asarray(columns.get(name, 0)).reshape(-1)
         bad = known.outside(values) | (values != np.rint(values) if values.dtype.kind == "f" else values > known.high)
         for value in values[bad][:1]:
-            raise AnlageError(f"The {name} {value:g} is none: it must be a whole number and {known}.")
+            raise AnlageError(f"The {name} {value!s} is none: it must be a whole number and {known}.")
 
 
 def _same_value(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import PROBABILITIES
 from anlage.signals import Kind, Signals
 
 __all__ = ["Events"]
@@ -38,6 +39,8 @@ class Events:
         Time between two frames in seconds; None where unknown.
     properties
         Further columns, (E,) each: place, peak, amplitude …
+    notes
+        Sentences: what was left out when they were read.
     """
 
     tracks: npt.NDArray[np.int64]
@@ -47,6 +50,7 @@ class Events:
     probability: npt.NDArray[np.float64]
     interval_s: float | None = None
     properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.tracks)
@@ -56,6 +60,11 @@ class Events:
                 raise AnlageError(
                     f"The column '{name}' of the events has {len(column)} rows, but there are {n} events."
                 )
+        if PROBABILITIES.outside(self.probability).any():
+            at = int(np.flatnonzero(PROBABILITIES.outside(self.probability))[0])
+            raise AnlageError(
+                f"The event of track {self.tracks[at]} has the probability {self.probability[at]:g}, which {PROBABILITIES}"
+            )
         if self.kind == "once" and len(np.unique(self.tracks)) < n:
             twice = self.tracks[np.flatnonzero(np.diff(np.sort(self.tracks)) == 0)[0]]
             raise AnlageError(f"Track {twice} has two rows; an event that happens once has one for each track.")

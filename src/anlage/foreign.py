@@ -16,7 +16,7 @@ import tokenize
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,7 +33,7 @@ __all__ = [
     "INTERVALS_S", "LARGEST_ID", "LEAST_DIAMETER_UM", "MOST_DIAMETER_UM", "MOST_FRAMES", "PROBABILITIES", "RADII_UM",
     "VOXEL_EDGES_UM", "Range", "bare_name", "border", "check_diameter", "check_size", "checked_name", "is_inside", "is_name", "naming", "open_regular", "parsed_json",
     "path_inside",
-    "printable", "read_json", "shown", "whole_number",
+    "printable", "read_json", "shown", "text_array", "whole_number",
 ]  # fmt: skip
 
 LARGEST_ID = 2**63 - 1
@@ -82,6 +82,8 @@ INTERVALS_S = Range(1e-9, 1e9, "s", "; is it in another unit?")
 
 _DIGITS = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_LONG_TEXT, _MOST_LETTERS = 1_000, 100_000_000
+"""Longer texts are taken as long as the array stays below so many letters (four bytes each)."""
 _MOST_DIGITS = 19
 """Of a number of 64 bits."""
 _LONGEST_NAME = 200
@@ -192,6 +194,30 @@ def whole_number(text: str) -> int | None:
     if number.adjusted() >= _MOST_DIGITS and number != 0:
         return -LARGEST_ID * 2 if number < 0 else LARGEST_ID * 2
     return int(number) if number == number.to_integral_value() else None
+
+
+def text_array(values: Sequence[str], what: str) -> npt.NDArray[np.str_]:
+    """Text as an array, in which each entry takes as much memory as the longest.
+
+    Parameters
+    ----------
+    values
+        As they stand in a file.
+    what
+        What they are, for the message: ``"The column 'note' of 'nuclei.csv'"``.
+
+    Raises
+    ------
+    AnlageError
+        If one is so long that the array would be far larger than the file.
+    """
+    longest = max(map(len, values), default=0)
+    if longest > _LONG_TEXT and longest * len(values) > _MOST_LETTERS:
+        raise AnlageError(
+            f"{what} holds a text of {longest:,} letters, {shown(max(values, key=len))!r}; at most {_LONG_TEXT:,} are read in so many rows: "
+            "shorten it, or remove the column."
+        )
+    return np.array(values, dtype=np.str_)
 
 
 def check_size(size: float, most: float, what: str) -> None:

@@ -107,7 +107,7 @@ def _positions(table: _Table) -> Iterator[Problem]:
         yield Problem(f"{table(row)} has the time {t[row]:g}, which is no whole frame number.", int(row))
     for row in np.flatnonzero(np.isfinite(t) & (np.abs(t) > MOST_FRAMES)):
         yield Problem(
-            f"{table(row)} lies in frame {t[row]:,.0f}, and at most {MOST_FRAMES:,} frames are read; is this a time instead of a "
+            f"{table(row)} lies in frame {t[row]:.15g}, and at most {MOST_FRAMES:,} frames are read; is this a time instead of a "
             "frame number?",
             int(row),
         )

@@ -232,7 +232,7 @@ class Signals:
         low = min(part.first_frame for part in parts)
         high = max(part.first_frame + part.n_frames for part in parts)
         n = sum(map(len, parts))
-        check_dense(n, len(names), high - low, sum(part.values.size for part in parts), "The signals together")
+        check_dense(n, len(names), high - low, sum(part.values.size for part in parts), "The table of all signals")
         values = np.full((n, len(names), high - low), np.nan)
         at = 0
         for part in parts:

@@ -13,7 +13,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
 from anlage.measure import measure_objects
-from anlage.signals import Signals
+from anlage.signals import Signals, check_dense
 from anlage.timelapse import TimeLapse
 
 __all__ = ["measure_signals", "score_divisions", "tracks_of"]
@@ -147,6 +147,7 @@ def _table(
     ids, row = np.unique(tracks, return_inverse=True)
     low, high = int(nuclei.frames.min()), int(nuclei.frames.max()) + 1
     at = nuclei.frames - low
+    check_dense(len(ids), len(columns), high - low, (len(columns) + 4) * len(nuclei), "The table of signals")
     values = np.full((len(ids), len(columns), high - low), np.nan)
     for c, column in enumerate(columns.values()):
         values[row, c, at] = column

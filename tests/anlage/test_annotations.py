@@ -185,3 +185,39 @@ def test_columns_of_links_go_with_their_links() -> None:
     assert not made.linked(made.links[:1]).link_properties
     with pytest.raises(AnlageError, match="'probability' has 2 rows but there are 1 links"):
         made.linked(made.links[:1], made.link_properties)
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"probability": [0.5, 97]}, "The nucleus 2 has 97 for probability, which must lie between 0 and 1; percent?"),
+        ({"probability": [-3, 0.5]}, "The nucleus 1 has -3 for probability"),
+        ({"radius_um": [2, 1e308]}, "The nucleus 2 has 1e+308 for radius_um, which must lie between"),
+        ({"state": [1, 3]}, "The state 3 is none: it must be a whole number and must lie between 0 and 2"),
+        ({"state": [256, 1]}, "The state 256 is none"),
+        ({"state": [0.5, 1]}, "The state 0.5 is none"),
+        ({"label": [1e300, 1]}, "The label 1e+300 is none"),
+        ({"label": np.array([2**63, 1], np.uint64)}, "The label 9223372036854775808 is none"),
+        ({"properties": {"division_probability": np.array([0.5, 2.0])}}, "has 2 for division_probability"),
+        ({"link_properties": {"probability": np.array([55.0])}}, "The link 1 → 2 has 55 for probability"),
+    ],
+)
+def test_what_no_nucleus_can_have_is_refused_when_it_is_made(columns: dict[str, object], sentence: str) -> None:
+    with pytest.raises(AnlageError) as caught:
+        Annotations.of([(0, 0, 1, 1), (1, 0, 1, 1)], links=[(1, 2)], **columns)
+    assert sentence in str(caught.value)
+
+
+def test_a_probability_may_be_wrong_by_rounding() -> None:
+    assert len(Annotations.of(np.zeros((2, 4)), probability=[1 + 1e-9, -1e-9])) == 2
+
+
+@pytest.mark.parametrize(
+    ("place", "shape", "axes"),
+    [((0, 3, 5, 5), (4, 1, 9, 9), "zyx"), ((3, 0, 5, 5), (1, 4, 9, 9), "tyx"), ((5, 1, 5, 5), (2, 6, 9, 9), "ztyx")],
+)
+def test_frames_and_planes_that_are_exchanged_are_named_with_the_cure(place, shape, axes) -> None:
+    (problem,) = problems(Annotations.of([place]), shape)
+    assert f"say --axes {axes} " in problem.text
+    (other,) = problems(Annotations.of([(50, 50, 5, 5)]), shape)
+    assert "are these voxels of this image?" in other.text

@@ -72,3 +72,12 @@ def test_growing_and_clipping() -> None:
     assert str(box.clipped((4, 4, 4, 4))) == "1:2,1:4,0:4,0:4"
     with pytest.raises(AnlageError, match="lies outside the image"):
         box.clipped((1, 4, 4, 4))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1e308", "nan", "inf", "1e-300"])
+def test_a_voxel_size_that_cannot_be_is_refused_however_it_comes(value: str) -> None:
+    for sizes in (f"{value},1,1", f"1,{value},1", f"1,1,{value}"):
+        with pytest.raises(AnlageError, match="three positive numbers"):
+            Spacing.parse(sizes)
+    with pytest.raises(AnlageError, match="three positive numbers"):
+        Spacing(1, float(value), 1)

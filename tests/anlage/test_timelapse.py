@@ -101,3 +101,12 @@ def test_the_scale_is_kept_unless_given() -> None:
     assert (same.spacing, same.interval_s, same.spacing_from) == (Spacing(2, 1, 1), 5, "the layer")
     other = image.with_scale(Spacing(1, 1, 1), 7)
     assert (other.spacing, other.interval_s, other.spacing_from) == (Spacing(1, 1, 1), 7, "given")
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, 1e308, float("nan"), float("inf")])
+def test_a_time_step_that_cannot_be_is_refused(step: float) -> None:
+    image = TimeLapse.of(np.zeros((2, 4, 4), np.uint8), "tyx")
+    with pytest.raises(AnlageError, match="must be a positive number"):
+        image.with_scale(interval_s=step)
+    with pytest.raises(AnlageError, match="must be a positive number"):
+        TimeLapse.of(np.zeros((2, 4, 4), np.uint8), "tyx", interval_s=step)

@@ -95,6 +95,8 @@ def tell_events(path: Path) -> None:
     )
     if events.properties:
         print(f"Further columns: {', '.join(events.properties)}.")
+    for note in events.notes:
+        print(note)
 
 
 def tell_held_out(run: Path) -> None:

@@ -55,7 +55,7 @@ class Plan:
         if labels.dtype.kind == "u":
             return np.dtype(f"u{labels.dtype.itemsize}")
         most = max(int(table.label.max(initial=0)) for table in (self.inside, self.outside))
-        return np.dtype(np.uint32 if most <= np.iinfo(np.uint32).max else np.uint64)
+        return np.dtype(np.uint32 if most <= np.iinfo(np.uint32).max else np.int64)
 
 
 class FrameCutter:

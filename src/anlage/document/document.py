@@ -17,6 +17,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.edits import Several, decode, encode
+from anlage.document.fields import after
 from anlage.document.findings import Finding, findings
 from anlage.document.following import erase, follow
 from anlage.document.history import History, Way
@@ -72,7 +73,7 @@ class Document:
         self._painted: PaintedLabels | None = None
         if labels_folder is not None and labels_folder.exists():
             self._painted = PaintedLabels.open(labels_folder)
-        self._next_id = max(next_id, int(table.ids.max(initial=0)) + 1)
+        self._next_id = max(next_id, after(table.ids))
         self._next_region = max((region.id for region in ordered), default=0) + 1
         self.history = History()
         self._listeners: list[Callable[[Change], None]] = []
@@ -309,7 +310,7 @@ class Document:
             if isinstance(one, Several):
                 self._note_ids(one)
             elif isinstance(one, AddNuclei):
-                self._next_id = max(self._next_id, int(np.max(one.ids, initial=0)) + 1)
+                self._next_id = max(self._next_id, after(one.ids))
             elif isinstance(one, AddRegion):
                 self._next_region = max(self._next_region, one.region.id + 1)
 

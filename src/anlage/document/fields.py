@@ -24,12 +24,17 @@ __all__ = [
     "Pairs",
     "Positions",
     "Properties",
+    "after",
     "as_ids",
     "as_pairs",
     "check_once",
     "check_places",
     "count",
 ]
+
+
+_FOREIGN_ID = 2**62
+"""From here on ids were given by other programs, never by us."""
 
 
 def as_ids(value: Any) -> npt.NDArray[np.int64]:
@@ -40,6 +45,11 @@ def as_ids(value: Any) -> npt.NDArray[np.int64]:
 def as_pairs(value: Any) -> npt.NDArray[np.int64]:
     """A fresh (M, 2) array of links."""
     return _whole(value).reshape(-1, 2)
+
+
+def after(ids: npt.NDArray[np.int64]) -> int:
+    """The first id that may be given to a new nucleus; those that other programs gave from 2⁶² on leave no room above them."""
+    return int(ids[ids < _FOREIGN_ID].max(initial=0)) + 1
 
 
 def _positions(value: Any) -> npt.NDArray[np.float64]:

@@ -15,19 +15,20 @@ import numpy.typing as npt
 
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.errors import AnlageError
-from anlage.foreign import MOST_DIAMETER_UM
+from anlage.foreign import LARGEST_ID, MOST_DIAMETER_UM
 
 __all__ = ["COLUMNS", "LINK_PROBABILITY", "MOST_ID", "Ids", "Table"]
 
 Ids = npt.NDArray[np.int64]
 
-MOST_ID = 2**62
-"""Ids are whole numbers of 64 bits, and there is room for new ones above them."""
+MOST_ID = LARGEST_ID
 COLUMNS: dict[str, tuple[Any, Any]] = {
     "radius_um": (np.nan, np.float64), "label": (0, np.int64), "probability": (np.nan, np.float64),
     "state": (State.ACCEPTED, np.int8), "origin": (HUMAN, np.str_),
 }  # fmt: skip
 """One value a nucleus: what it is where nothing is said, and its type."""
+_EXACT = 2**53
+"""Up to here a number with a point tells whole numbers apart."""
 LINK_PROBABILITY = "link_probability"
 """Property of a daughter: the probability of the link to her mother. Links of a human have none: they are certain."""
 
@@ -332,7 +333,8 @@ def _cast(value: Any, dtype: Any, name: str) -> npt.NDArray[Any]:
     try:
         given = np.asarray(value)
         if np.dtype(dtype).kind == "i" and given.size:
-            low, high = max(np.iinfo(dtype).min, -MOST_ID), min(np.iinfo(dtype).max, MOST_ID)
+            most = MOST_ID if given.dtype.kind in "biu" else _EXACT
+            low, high = max(np.iinfo(dtype).min, -most), min(np.iinfo(dtype).max, most)
             inside = (given >= low) & (given <= high)
             if not inside.all() or (given.dtype.kind == "f" and (given != np.rint(given)).any()):
                 raise ValueError(f"not whole numbers up to {high:,}")
@@ -342,8 +344,13 @@ def _cast(value: Any, dtype: Any, name: str) -> npt.NDArray[Any]:
 
 
 def typed(values: Any, n: int, name: str) -> npt.NDArray[Any]:
-    """A property as float64 or text; None is a missing value. Truth values become 0 and 1."""
+    """A property as float64 or text; None is a missing value. Truth values become 0 and 1.
+
+    Whole numbers that a number with a point does not hold are kept as text.
+    """
     given = np.asarray(values)
+    if given.dtype.kind in "iu" and given.size and max(abs(int(given.min())), abs(int(given.max()))) > _EXACT:
+        given = given.astype(np.str_)
     if given.dtype.kind == "O":
         is_text = any(isinstance(v, str) for v in given.reshape(-1))
         given = np.array([("" if is_text else np.nan) if v is None else v for v in given.reshape(-1)])
@@ -402,10 +409,6 @@ def _alike(
 def _check_ids(ids: Ids) -> None:
     if len(ids) and ids[0] <= 0:
         raise AnlageError(f"The id {ids[0]} is not above 0; ids are whole numbers from 1.")
-    if len(ids) and ids[-1] > MOST_ID:
-        raise AnlageError(
-            f"The id {ids[-1]} is larger than {MOST_ID}, above which there is no room for new ones; give smaller ids."
-        )
     double = np.flatnonzero(np.diff(ids) == 0)
     if len(double):
         raise AnlageError(f"The id {ids[double[0]]} is given to two nuclei; each needs its own.")

@@ -211,7 +211,7 @@ def _once(told: Events, truth: Events) -> EventReport:
         **_ranked(None if chance is None else np.asarray(chance, dtype=np.float64), is_event),
         ece=_ece(told.probability, told.classes == counted.classes),
         **_errors(told.frames[both] - counted.frames[both], counted.interval_s or told.interval_s),
-        notes=_left_out(len(truth), len(common)),
+        notes=(*told.notes, *truth.notes, *_left_out(len(truth), len(common))),
     )
 
 
@@ -235,7 +235,7 @@ def _repeated(told: Events, truth: Events, tolerance: float | None) -> EventRepo
         **_found(tp, int(within.sum()) - tp, len(truth) - tp),
         ece=_ece(told.probability[within], right[within]),
         **_errors(told.frames[rows[:, 0]] - truth.frames[rows[:, 1]], truth.interval_s or told.interval_s),
-        notes=(f"Occurrences up to {reach:.4g} frames apart are the same.",),
+        notes=(*told.notes, *truth.notes, f"Occurrences up to {reach:.4g} frames apart are the same."),
     )
 
 

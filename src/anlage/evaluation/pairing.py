@@ -132,8 +132,9 @@ def _by_frame(result: Annotations, truth: Annotations) -> Iterator[tuple[Rows, R
 
 
 def _keys(table: Annotations) -> Rows:
-    """One number for each combination of frame and label."""
-    return table.frames * (int(table.label.max(initial=0)) + 1) + table.label
+    """One number for each combination of frame and label; labels are numbered, because frames times a large one would overflow."""
+    number = np.unique(table.label, return_inverse=True)[1].reshape(-1)
+    return table.frames * (len(table) + 1) + number
 
 
 def _together(found: list[npt.NDArray[Any]]) -> Rows:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, check_size, shown
+from anlage.foreign import LARGEST_ID, check_size, shown, text_array
 from anlage.io.atomic import replacing
 from anlage.io.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
 from anlage.io.seals import LIBRARY, MARK, Writer
@@ -291,7 +291,9 @@ def _column(values: list[Any], empty: int | None = None) -> npt.NDArray[Any]:
         for value in values
     ):
         return np.array([np.nan if value is None else float(value) for value in values])
-    return np.array(["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values], dtype=np.str_)
+    return text_array(
+        ["" if v is None else v if isinstance(v, str) else json.dumps(v) for v in values], "A column of the .aut"
+    )
 
 
 def _check_gaps(nuclei: Annotations) -> None:

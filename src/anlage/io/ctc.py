@@ -12,6 +12,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.foreign import check_size
 from anlage.io.atomic import replacing
 from anlage.io.seals import LIBRARY, Writer
 
@@ -23,6 +24,10 @@ DEFAULT_RADIUS_UM = 3.5
 _RADIUS_VOXELS = 4.0
 """The same where the voxel size is unknown."""
 
+_MOST_VOXELS = 1 << 31
+"""Of a mask of a frame, where no image says its shape: more than fit into the memory of most computers."""
+_FEW_FRAMES, _SPARSE = 10_000, 100
+"""So many masks are written at least, and for each frame that holds nuclei, where no image says how many there are."""
 _THICK = 1e6
 """Depth of a disc: of the single plane all is in it."""
 
@@ -151,7 +156,15 @@ def _shape(nuclei: Annotations, spacing: Spacing | None, shape_tzyx: Sequence[in
     flat = high[1] < 0.5 and low[1] > -0.5
     reach = _radii_voxels(nuclei, spacing, is_flat=bool(flat)).max(axis=0)
     t, z, y, x = (np.ceil(high + np.array([0, *reach])) + 1).astype(int).tolist()
+    _check_masks(t, 1 if flat else z, y, x, len(np.unique(nuclei.frames)))
     return t, 1 if flat else z, y, x
+
+
+def _check_masks(t: int, z: int, y: int, x: int, n_filled: int) -> None:
+    """Refuse masks that would be far larger than any image, or nearly all empty, as a wrong number in a table makes them."""
+    of = "of the smallest image that holds all nuclei (say --image IMAGE if they are right)"
+    check_size(z * y * x, _MOST_VOXELS, f"The number of voxels in a frame {of}")
+    check_size(t, max(_FEW_FRAMES, _SPARSE * n_filled), f"The number of frames {of}")
 
 
 def _radii_voxels(nuclei: Annotations, spacing: Spacing | None, *, is_flat: bool) -> npt.NDArray[np.float64]:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.events import Events
+from anlage.foreign import INTERVALS_S, PROBABILITIES, Range
 from anlage.io.csv_files import write_csv
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
+from anlage.signals import MOST_SAMPLES
 
 __all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "write_events"]
 
@@ -32,7 +34,8 @@ def is_window_table(path: str | Path) -> bool:
 
 def read_window_table(path: str | Path) -> npt.NDArray[np.float64]:
     """Probability of each window, in order; NaN where it has none."""
-    return TextColumns(Path(path), "a table of windows needs window and probability").numbers("probability")
+    needs = "a table of windows needs window and probability"
+    return TextColumns(Path(path), needs).numbers("probability", known=PROBABILITIES)
 
 
 def read_events(path: str | Path) -> Events:
@@ -51,20 +54,25 @@ def read_events(path: str | Path) -> Events:
     if missing:
         raise AnlageError(f"'{path}' lacks the column {missing[0]}; {needs}.")
 
-    def numbers(name: str) -> npt.NDArray[np.float64]:
-        return table.numbers(name) if name in names else np.full(len(table.frame), np.nan)
+    def numbers(name: str, known: Range | None = None) -> npt.NDArray[np.float64]:
+        return table.numbers(name, known=known) if name in names else np.full(len(table.frame), np.nan)
 
     classes = table.whole("class") if "class" in names else np.zeros(len(table.frame), dtype=np.int64)
     frames, seconds = numbers("frame"), numbers("time_s")
+    if "frame" in names:
+        table.refuse(
+            "frame", np.abs(frames) > MOST_SAMPLES, f"is beyond {MOST_SAMPLES:,}, more frames than any signal has"
+        )
     both = np.isfinite(frames) & np.isfinite(seconds) & (frames > 0)
     return Events(
-        tracks=table.whole("track_id"),
+        tracks=table.whole("track_id", least=None),
         kind="once" if "class" in names else "repeated",
         classes=classes,
         frames=frames,
-        probability=numbers("probability"),
-        interval_s=float(np.median(seconds[both] / frames[both])) if both.any() else None,
-        properties={name: table.numbers(name, strict=False) for name in names if name not in _OURS},
+        probability=numbers("probability", PROBABILITIES),
+        interval_s=_interval(seconds[both] / frames[both]),
+        properties={name: table.exactly(name) for name in names if name not in _OURS},
+        notes=tuple(table.notes),
     )
 
 
@@ -80,6 +88,12 @@ def write_events(path: str | Path, events: Events, by: Writer = LIBRARY) -> None
         table["probability"] = events.probability.round(6)
     table |= {name: _rounded(column) for name, column in events.properties.items()}
     write_csv(path, table, by.of("events"))
+
+
+def _interval(steps: npt.NDArray[np.float64]) -> float | None:
+    """The usual time step in s; None where there is none, or none that can be."""
+    step = float(np.median(steps)) if len(steps) else 0.0
+    return step if INTERVALS_S.holds(step) else None
 
 
 def _rounded(column: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, border, whole_number
+from anlage.foreign import LARGEST_ID, border, text_array, whole_number
 from anlage.io.foreign_graphs import without_zero
 from anlage.io.graph_arrays import check_graph
 from anlage.io.seals import MARK
@@ -187,7 +187,7 @@ def _column(values: npt.NDArray[Any]) -> dict[str, Any]:
 def _values(prop: Any) -> npt.NDArray[Any]:
     values, missing = np.asarray(prop["values"]), prop.get("missing")
     if values.dtype.kind in "OT":
-        values = values.astype(np.str_)
+        values = text_array([str(value) for value in values.reshape(-1)], "A column of the GEFF").reshape(values.shape)
     if missing is None or not np.any(missing) or values.ndim != 1:
         return values
     if values.dtype.kind in "US":

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.events import Events
+from anlage.foreign import PROBABILITIES
 from anlage.io.atomic import own, replacing
 from anlage.io.text_columns import TextColumns
 
@@ -140,7 +141,9 @@ def read_held_out(path: Path) -> HeldOut:
         numbers=table.whole("window" if windows else "track_id"),
         scores=table.whole("score" if windows else "class"),
         times=unknown if windows else table.numbers("t_event"),
-        chances=np.stack([table.numbers(name) for name in (("probability",) if windows else CHANCES)], axis=1),
+        chances=np.stack(
+            [table.numbers(name, known=PROBABILITIES) for name in (("probability",) if windows else CHANCES)], axis=1
+        ),
         told_times=unknown if windows else table.numbers("t_told"),
         interval_s=None if interval is None else float(interval[0]),
     )

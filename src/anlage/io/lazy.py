@@ -53,12 +53,18 @@ class Pixels:
 
 
 class WholeNumbers:
-    """Labels: whole numbers ≥ 0 as integers, checked whenever a piece is read."""
+    """Labels: whole numbers ≥ 0 as integers, checked whenever a piece is read.
+
+    Unsigned 64 bits become signed ones: numpy compares the two by way of numbers with a point, where large values are no longer
+    apart.
+    """
 
     def __init__(self, array: LazyArray, source: str) -> None:
         found = np.dtype(array.dtype)
         self.shape: tuple[int, ...] = tuple(int(n) for n in array.shape)
         self.dtype: np.dtype[Any] = np.dtype({"b": np.uint8, "f": np.int64}.get(found.kind, found))
+        if self.dtype.kind == "u" and self.dtype.itemsize == 8:
+            self.dtype = np.dtype(np.int64)
         self.notes: tuple[str, ...] = getattr(array, "notes", ())
         self.refusal: str | None = getattr(array, "refusal", None)
         self.present: tuple[int, ...] | None = getattr(array, "present", None)
@@ -72,6 +78,12 @@ class WholeNumbers:
         if piece.dtype.kind == "f":
             self._refuse(piece[~(piece == np.rint(piece))], "whole numbers")
             self._refuse(piece[piece >= 2.0**63], "below 2⁶³")  # infinity, too
+            # from there on neighbouring numbers have become one already
+            exact = 2.0 ** (np.finfo(piece.dtype).nmant + 1)
+            self._refuse(
+                piece[piece > exact],
+                f"at most {exact:,.0f} where they are saved as {piece.dtype}: save them as integers",
+            )
         if piece.dtype.kind in "if":
             self._refuse(piece[piece < 0], "0 (background) or larger")
         if piece.dtype == np.uint64:
@@ -81,6 +93,6 @@ class WholeNumbers:
     def _refuse(self, bad: npt.NDArray[Any], wanted: str) -> None:
         if bad.size:
             raise AnlageError(
-                f"The labels '{self._source}' contain the value {bad.flat[0]:g}; labels must be {wanted}. "
+                f"The labels '{self._source}' contain the value {bad.flat[0]!s}; labels must be {wanted}. "
                 "Is this the image instead of its labels?"
             )

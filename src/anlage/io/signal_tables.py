@@ -159,7 +159,7 @@ class _Table(TextColumns):
     def groups(self) -> npt.NDArray[np.str_]:
         if self.group is None:
             return np.full(len(self.frame), "", dtype=np.str_)
-        return np.array(self.frame[self.group].str.strip(), dtype=np.str_)
+        return self.texts(self.group)
 
     def named(self, names: list[Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names and units of the signals, from headings like ``area [µm²]``."""

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, shown, whole_number
+from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, shown, text_array, whole_number
 from anlage.io.csv_files import write_csv
 from anlage.io.named_tracks import links_of_tracks, unlinked_tracks
 from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
 from anlage.io.seals import LIBRARY, Writer
-from anlage.io.text_columns import TextColumns
+from anlage.io.text_columns import EXACT, TextColumns
 
 __all__ = ["read_table", "write_table"]
 
@@ -26,8 +26,6 @@ _OURS = (
     "id", "t", "z", "y", "x", "parent_id", "link_probability", "label", "radius_um", "probability", "state", "origin",
     *SCALE_COLUMNS,
 )  # fmt: skip
-_EXACT = 2**53
-"""Up to here a number of 64 bits with a point tells whole numbers apart."""
 
 
 def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArray[np.int64]]:
@@ -192,7 +190,7 @@ class _Table(TextColumns):
     def text(self, name: str, default: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
         if name not in self.frame:
             return default
-        found = np.array(self.frame[name].str.strip(), dtype=np.str_)
+        found = self.texts(name)
         return np.where(found == "", default, found)
 
     def state(self, default: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -216,10 +214,10 @@ class _Table(TextColumns):
         if all(value is not None and abs(value) <= LARGEST_ID for value in whole):
             return np.array(whole, dtype=np.int64)
         values = np.array(pd.to_numeric(text.where(~blank, "nan"), errors="coerce"), dtype=np.float64)
-        changed = any(value is not None and abs(value) > _EXACT for value in whole)
+        changed = any(value is not None and abs(value) > EXACT for value in whole)
         if len(values) and not changed and (np.isfinite(values) | blank).all():
             return values
-        return np.array(column, dtype=np.str_)
+        return text_array(column.tolist(), f"The column '{shown(name)}' of '{self.path}'")
 
 
 def _further(table: _Table, name: str) -> npt.NDArray[Any]:

@@ -16,17 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, Range, shown, whole_number
+from anlage.foreign import LARGEST_ID, Range, shown, text_array, whole_number
 from anlage.io.csv_files import without_mark
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EMPTY", "TextColumns"]
+__all__ = ["EMPTY", "EXACT", "TextColumns"]
 
 EMPTY = ("", "nan", "na", "none", "null", "n/a", "-", "<na>")
 """Cells that hold nothing, as programs write them."""
 
+EXACT = 2**53
+"""Up to here a number of 64 bits with a point tells whole numbers apart."""
 _NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)?)?")
 """No name, or the one that pandas gives to a column without one."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
@@ -86,6 +88,19 @@ class TextColumns:
             self.refuse(name, wrong, "is no number")
         if known is not None:
             self.refuse(name, known.outside(values), str(known))
+        return values
+
+    def texts(self, name: Any) -> npt.NDArray[np.str_]:
+        """A column as text, without the spaces around it."""
+        return text_array(self.frame[name].str.strip().tolist(), f"The column '{shown(name)}' of '{self.path}'")
+
+    def exactly(self, name: Any) -> npt.NDArray[Any]:
+        """A column as numbers, NaN where there is none; as whole numbers where numbers with a point would change them."""
+        values = self.numbers(name, strict=False)
+        if (np.abs(values) > EXACT).any():
+            whole = [whole_number(cell) for cell in self.frame[name].str.strip()]
+            if all(value is not None and abs(value) <= LARGEST_ID for value in whole):
+                return np.array(whole, dtype=np.int64)
         return values
 
     def whole(self, name: Any, *, least: int | None = 0, empty: int | None = None) -> npt.NDArray[np.int64]:

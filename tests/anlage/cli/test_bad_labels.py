@@ -69,14 +69,21 @@ def changed(labels, value, dtype):
         (lambda labels: changed(labels, np.nan, np.float32), "the value nan; labels must be whole numbers"),
         (lambda labels: changed(labels, np.inf, np.float32), "the value inf; labels must be below 2⁶³"),
         (lambda labels: labels * 1e30, "e+30; labels must be below 2⁶³"),
+        (
+            lambda labels: changed(labels, 2**24 + 2, np.float32),
+            "labels must be at most 16,777,216 where they are saved as float32",
+        ),
         (lambda labels: changed(labels, -1, np.int16), "the value -1; labels must be 0 (background) or larger"),
-        (lambda labels: changed(labels, 2**64 - 1, np.uint64), "e+19; labels must be below 2⁶³"),
+        (
+            lambda labels: changed(labels, 2**64 - 1, np.uint64),
+            "the value 18446744073709551615; labels must be below 2⁶³",
+        ),
         (lambda labels: labels.astype(np.uint16)[:, :40], "(1, 8, 40, 48) (t, z, y, x), but the image"),
         (lambda labels: labels.astype(np.uint16)[4], "(1, 1, 48, 48) (t, z, y, x), but the image"),
         (lambda labels: np.repeat(labels[4, ..., None], 3, -1).astype(np.uint8), "have 3 channels"),
         (lambda labels: (labels * 0).astype(np.uint16), "mark some first"),
     ],
-    ids=["halves", "nan", "inf", "huge", "negative", "beyond int64", "cropped", "2D on 3D", "rgb", "empty"],
+    ids=["halves", "nan", "inf", "huge", "inexact", "negative", "beyond int64", "cropped", "2D on 3D", "rgb", "empty"],
 )
 def test_wrong_labels_are_one_sentence(built, tmp_path, painted, spoil, sentence):
     code, _, err = built(spoil(painted))
@@ -194,7 +201,7 @@ def test_labels_that_claim_another_voxel_size_are_told(tmp_path, command, monkey
     tifffile.imwrite("labels.tif", OBJECTS.astype(np.uint16), imagej=True, resolution=(1 / 3, 1 / 3), metadata=about)
     code, out, _ = command("build", "image.tif", "labels.tif", "-o", "s.zarr", "--spacing", "2,0.5,0.5")
     assert code == 0
-    assert "Note: the labels say voxels of 7 × 3 × 3 µm (z, y, x), the image 2 × 0.5 × 0.5 µm (z, y, x)" in out
+    assert "says a voxel size of 7 × 3 × 3 µm (z, y, x), but 2 × 0.5 × 0.5 µm (z, y, x)" in out
     assert Store.open(tmp_path / "s.zarr").spacing == SPACING
 
 

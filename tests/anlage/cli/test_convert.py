@@ -94,3 +94,26 @@ def test_info_knows_what_was_written(folder, capsys):
         capsys.readouterr()
         assert main(["info", name]) == 0
         assert "nuclei" in capsys.readouterr().out
+
+
+def test_what_was_assumed_is_printed(folder, capsys):
+    (folder / "napari.csv").write_text("id,track_id,t,z,y,x\n1,7,0,1,5,5\n2,7,1,1,5,6\n3,7,2,1,5,7\n")
+    assert main(["convert", "napari.csv", "o.xml", "--spacing", "2,0.5,0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "3 nuclei and 2 links" in said
+    assert "'napari.csv' has no parent_id: 2 links were made between successive rows of the same track_id." in said
+    assert main(["info", "napari.csv"]) == 0
+    assert "has no parent_id" in capsys.readouterr().out
+    assert main(["convert", "o.xml", "o.csv", "--spacing", "2,1,1"]) == 0
+    assert "'o.xml' says a voxel size of 2 × 0.5 × 0.5 µm (z, y, x), but 2 × 1 × 1 µm" in capsys.readouterr().out
+    assert open_annotations("o.csv").positions[0].tolist() == [0, 1, 2.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    "options", [["--spacing", "0,1,1"], ["--spacing", "1,1,1e308"], ["--spacing", "1,-1,1"], ["--interval", "1e308"], ["--interval", "0"]]
+)  # fmt: skip
+def test_a_scale_that_cannot_be_is_refused(folder, capsys, options):
+    assert main(["convert", "truth.csv", "o.geff", *options]) == 2
+    said = capsys.readouterr().err
+    assert "positive number" in said or "must lie between" in said
+    assert not (folder / "o.geff").exists()

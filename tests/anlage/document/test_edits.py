@@ -299,3 +299,27 @@ def test_a_table_with_probabilities_of_links_is_added_with_them() -> None:
     document.apply(AddNuclei.of(found))
     assert document.nuclei.link_properties["probability"].tolist() == [0.7]
     assert Document(nuclei=document.nuclei).nuclei.link_properties["probability"].tolist() == [0.7]
+
+
+def test_ids_of_other_programs_are_exact_and_leave_room_for_new_ones() -> None:
+    ids, last = [2**53 + 1, 2**63 - 1], 2**63 - 1
+    nuclei = Annotations.of(
+        [(0, 1, 5, 5), (1, 1, 5, 6)], ids=ids, links=[ids], label=[3, 4], properties={"number": np.array([2**53 + 1, last])}
+    )  # fmt: skip
+    document = Document(shape_tzyx=(3, 4, 20, 20), nuclei=nuclei)
+    (new,) = document.new_ids()
+    assert new == 2**53 + 2
+    document.apply(AddNuclei([new], [(2, 1, 5, 6)], links=[(last, new)]))
+    edit = decode(json.loads(json.dumps(encode(AddNuclei.of(document.nuclei)))))
+    again = Document(shape_tzyx=(3, 4, 20, 20))
+    again.apply(edit)
+    assert again.nuclei.ids.tolist() == [2**53 + 1, 2**53 + 2, last]
+    assert again.nuclei.links.tolist() == document.nuclei.links.tolist()
+    assert again.nuclei.properties["number"].tolist()[::2] == [str(2**53 + 1), str(last)]
+    assert again.next_id == 2**53 + 3
+
+
+@pytest.mark.parametrize("ids", [[1.5], [2**63], [-(2**70)], ["1"], [None], [float("nan")]])
+def test_ids_that_would_become_others_are_refused(ids: list[object]) -> None:
+    with pytest.raises(ValueError, match=r"ids are whole numbers|are not numbers"):
+        AddNuclei(ids, [(0, 1, 5, 5)])

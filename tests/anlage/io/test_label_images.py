@@ -272,3 +272,26 @@ class TestSEG:
         path = self.folder(tmp_path / "SEG", "man_seg_002_011.tif")
         with pytest.raises(AnlageError, match="single planes"):
             open_annotations(path)
+
+
+def test_large_values_are_exact(tmp_path: Path) -> None:
+    data = np.zeros((2, 1, 16, 16), np.uint64)
+    data[:, 0, 2:6, 2:6], data[:, 0, 9:13, 9:13], data[:, 0, 2:5, 10:13] = 2**53, 2**53 + 1, 2**63 - 1
+    save(tmp_path / "a.tif", data)
+    found = open_annotations(tmp_path / "a.tif", axes="tzyx")
+    assert sorted(set(found.label.tolist())) == [2**53, 2**53 + 1, 2**63 - 1]
+    assert len(found.links) == 3
+    assert found.labels is not None
+    assert set(np.unique(found.labels.frame(0)).tolist()) == {0, 2**53, 2**53 + 1, 2**63 - 1}
+
+
+def test_labels_whose_file_contradicts_the_image_are_said(tmp_path: Path) -> None:
+    data = np.zeros((1, 4, 16, 16), np.uint16)
+    data[0, 1:3, 4:9, 4:9] = 3
+    tifffile.imwrite(
+        tmp_path / "a.tif", data, imagej=True, resolution=(2, 2), metadata={"axes": "TZYX", "unit": "um", "spacing": 2}
+    )
+    image = TimeLapse.of(np.zeros(data.shape, np.uint8), "tzyx", spacing=Spacing(2, 0.25, 0.25), source="i.tif")
+    (note,) = open_annotations(tmp_path / "a.tif", image=image).notes
+    assert "'a.tif' says a voxel size of 2 × 0.5 × 0.5 µm (z, y, x), but the image says 2 × 0.25 × 0.25 µm" in note
+    assert open_annotations(tmp_path / "a.tif").notes == ()

@@ -250,3 +250,63 @@ def test_a_cut_off_file_is_damaged(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(AnlageError, match="cannot be read"):
         open_signals(path)
+
+
+def pickled(path: Path, instructions: bytes) -> Path:
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": (1,)})
+        file.write(instructions)
+    return path
+
+
+def test_lists_that_hold_one_another_many_times_are_refused(tmp_path):
+    text = b"\x80\x04]\x94(" + b"K\x01" * 10 + b"e"
+    for i in range(9):
+        text += b"0]\x94(" + (b"j" + i.to_bytes(4, "little")) * 10 + b"e"
+    with pytest.raises(AnlageError, match="hold each other again and again"):
+        read_npy(pickled(tmp_path / "a.npy", text + b"."))
+    with pytest.raises(AnlageError, match="hold each other again and again"):
+        read_npy(pickled(tmp_path / "b.npy", b"\x80\x04]\x94h\x00a."))  # itself
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (
+            b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000, 1000000), }",
+            "claims .* 8,000,000,000,000 bytes",
+        ),
+        (b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1,), }", "cannot be read|claims|export it again"),
+        (b"{'descr': '|S0', 'fortran_order': False, 'shape': (99999999999,), }", "signals are numbers"),
+        (b"(" * 5000, "cannot be read"),
+        (b"{'descr': '(', 'fortran_order': False, 'shape': (1,), }", "cannot be read"),
+    ],
+)
+def test_headers_that_claim_more_than_there_is_are_refused(tmp_path, header, sentence):
+    text = header + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + b"x" * 100)
+    with pytest.raises(AnlageError, match=sentence):
+        open_signals(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("name", ["s.csv", "s.npy"])
+def test_numbers_of_tracks_and_nuclei_are_exact(tmp_path, name):
+    ids = [2**53, 2**53 + 1, 2**63 - 1]
+    signals = Signals.of(np.ones((3, 4)), ids=ids, nuclei=np.array(ids)[:, None] - np.arange(4), interval_s=60)
+    write_signals(tmp_path / name, signals)
+    again = open_signals(tmp_path / name)
+    assert again.ids.tolist() == ids
+    if name == "s.csv":
+        np.testing.assert_array_equal(again.nuclei, signals.nuclei)
+
+
+def test_recordings_with_long_numbers_are_kept(tmp_path):
+    windows = Signals.of(np.zeros((2, 4)), kind="repeated", group=["99999999999999999999", "1"], scores=[0, 1])
+    write_signals(tmp_path / "w.h5", windows)
+    assert open_signals(tmp_path / "w.h5").group.tolist() == ["99999999999999999999", "1"]
+
+
+def test_parts_that_lie_far_apart_are_not_joined():
+    parts = [Signals.of(np.ones((30, 5)), first_frame=first) for first in (0, 10**9)]
+    with pytest.raises(AnlageError, match="The table of all signals has 1,000,000,005 frames"):
+        Signals.joined(parts)

@@ -41,3 +41,9 @@ def test_what_is_no_length(value: float | str | None, unit: str | None) -> None:
 def test_a_frame_is_no_time() -> None:
     assert seconds(1, "frame") is None
     assert seconds(1, "µm") is None
+
+
+@pytest.mark.parametrize("value", ["1e308", 1e-300, "nan", float("inf"), 0, "0", [1], 10**400])
+def test_what_no_image_can_have_is_unknown(value: object) -> None:
+    assert um(value, "m") is None
+    assert seconds(value, "h") is None
