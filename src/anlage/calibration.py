@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen, Probability
+from anlage.frozen import Finite, Probability
 
 __all__ = [
     "Calibration",
@@ -50,7 +50,7 @@ _PLATEAU = 0.95
 """Thresholds whose F1 is at least this part of the best are taken to be equally good."""
 
 
-class Calibration(Frozen):
+class Calibration(Finite):
     """Platt scaling: probability = sigmoid(slope · logit + intercept). The identity by default."""
 
     slope: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
@@ -63,7 +63,7 @@ class Calibration(Frozen):
         return _sigmoid(self.slope * _clipped(logits) + self.intercept)
 
 
-class ReliabilityBin(Frozen):
+class ReliabilityBin(Finite):
     """The examples whose probability lies in one interval, and how many of them were true."""
 
     low: Probability
@@ -73,7 +73,7 @@ class ReliabilityBin(Frozen):
     fraction_true: Probability
 
 
-class Tempering(Frozen):
+class Tempering(Finite):
     """How the probabilities of links given their competitors are scaled."""
 
     temperature: Annotated[float, Field(ge=1e-3, le=20)]

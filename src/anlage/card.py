@@ -11,7 +11,7 @@ from anlage.calibration import Tempering
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.foreign import printable
-from anlage.frozen import BareName, DiameterUm, Frozen, IntervalS, Name, VoxelUm, first_problem
+from anlage.frozen import BareName, DiameterUm, Finite, Frozen, IntervalS, Name, VoxelUm, first_problem
 from anlage.scores import Score, counted, interval_of, noun_of
 from anlage.tasks import TASKS, task_named
 from anlage.tasks.task import Baseline, Evidence
@@ -60,7 +60,7 @@ _METRICS = {
 }
 
 
-class TrainedOn(Frozen):
+class TrainedOn(Finite):
     """One store of training data, as the card remembers it."""
 
     name: BareName
@@ -87,7 +87,7 @@ class TrainedOn(Frozen):
     """Noise from voxel to voxel, as a part of the brightness range."""
 
 
-class Card(Frozen):
+class Card(Finite):
     """Everything about a model except its weights."""
 
     schema_version: Annotated[int, Field(ge=1, le=SCHEMA_VERSION)] = SCHEMA_VERSION

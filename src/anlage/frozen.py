@@ -17,17 +17,34 @@ from anlage.foreign import (
     printable,
 )  # fmt: skip
 
-__all__ = ["BareName", "DiameterUm", "Frame", "Frozen", "IntervalS", "Name", "Probability", "VoxelUm", "first_problem"]
+__all__ = [
+    "BareName",
+    "DiameterUm",
+    "Finite",
+    "Frame",
+    "Frozen",
+    "IntervalS",
+    "Name",
+    "Probability",
+    "VoxelUm",
+    "first_problem",
+]
 
 
 class Frozen(BaseModel):
-    """An immutable record: unknown keys are refused, numbers are finite, the text under a field is its description."""
+    """An immutable record: unknown keys are refused, the text under a field is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def settled(self) -> Self:
         """The same with all decided that was left open and needs no data to be decided."""
         return self
+
+
+class Finite(Frozen):
+    """A record that strangers may have written: its numbers are numbers, neither NaN nor infinite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 def _name(text: str) -> str:

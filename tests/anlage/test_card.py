@@ -165,7 +165,8 @@ class TestText:
 
     def test_a_strangers_text_cannot_act_in_a_viewer(self):
         nasty = "<script>x</script> ![p](http://e.vil/p.png)\n# title | `code`"
-        text = card(name=nasty, limits=nasty, channels=(nasty,)).to_markdown()
+        text = card(name="<b>x ![p](e.png) | `code`", limits=nasty, channels=(nasty,)).to_markdown()
+        assert "<b>" not in text
         assert "<script" not in text
         assert "![" not in text
         assert "\n# title" not in text

@@ -15,14 +15,14 @@ import torch
 from annotated_types import Ge, Le
 from torch.nn import functional
 
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 
 __all__ = ["Augmentation", "Warp", "draw", "shade", "warp", "warp_image", "warp_points"]
 
 _QUARTER = math.pi / 2
 
 
-class Augmentation(Frozen):
+class Augmentation(Finite):
     """How far training examples are varied; zero or False everywhere leaves them as they are."""
 
     flip: bool = True

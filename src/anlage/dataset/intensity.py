@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from anlage.axes import Box
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 from anlage.timelapse import TimeLapse
 
 __all__ = ["ChannelIntensity", "Combine", "Intensity", "check_finite", "measure_intensity"]
@@ -34,7 +34,7 @@ WHOLE_FRAME = 2**28
 SAMPLED_PLANES = 24
 
 
-class ChannelIntensity(Frozen):
+class ChannelIntensity(Finite):
     """The two grey values that become 0 and 1."""
 
     name: str
@@ -53,7 +53,7 @@ class ChannelIntensity(Frozen):
         return self
 
 
-class Intensity(Frozen):
+class Intensity(Finite):
     """How grey values become a network's input; the same for building a store and for predicting."""
 
     channels: tuple[ChannelIntensity, ...]

@@ -31,7 +31,7 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES, border, checked_name
-from anlage.frozen import BareName, DiameterUm, Frame, Frozen, IntervalS, VoxelUm, first_problem
+from anlage.frozen import BareName, DiameterUm, Finite, Frame, IntervalS, VoxelUm, first_problem
 
 __all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta", "Use"]
 
@@ -69,7 +69,7 @@ BoxText = Annotated[
 Edge = Annotated[int, Ge(1), Le(2**31)]
 
 
-class StoreCuboid(Frozen):
+class StoreCuboid(Finite):
     """One block of space-time that was annotated."""
 
     box: BoxText
@@ -85,7 +85,7 @@ ShapeTczyx = tuple[
 ]  # fmt: skip
 
 
-class Source(Frozen):
+class Source(Finite):
     """Where a store came from."""
 
     image: BareName
@@ -102,7 +102,7 @@ class Source(Frozen):
     """Hash of the annotated nuclei and links."""
 
 
-class StoreMeta(Frozen):
+class StoreMeta(Finite):
     """What a store says of itself."""
 
     schema_version: Annotated[int, Ge(1)] = SCHEMA_VERSION

@@ -15,7 +15,7 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.foreign import check_size
-from anlage.frozen import Frozen, first_problem
+from anlage.frozen import Finite, first_problem
 
 __all__ = ["Block", "Voxels"]
 
@@ -82,7 +82,7 @@ class Block:
             raise AnlageError(f"Painted voxels of shape {self.shape} are damaged ({error}).") from error
 
 
-class _Written(Frozen):
+class _Written(Finite):
     """A block as a journal has it."""
 
     shape: tuple[Edge, Edge, Edge]

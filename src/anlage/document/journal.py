@@ -19,7 +19,7 @@ from pydantic import ValidationError, model_validator
 
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
-from anlage.frozen import Frozen, first_problem
+from anlage.frozen import Finite, first_problem
 
 __all__ = ["SCHEMA", "Entry", "Journal", "Reading", "read_journal", "write_journal"]
 
@@ -28,7 +28,7 @@ SCHEMA = 1
 Record = Mapping[str, Any]
 
 
-class Entry(Frozen):
+class Entry(Finite):
     """A line of a journal behind its head: what was done, or what can still be undone or redone."""
 
     do: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from anlage.axes import Box
 from anlage.dataset.store import BoxText
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 
 __all__ = ["Region", "Use"]
 
@@ -27,7 +27,7 @@ class Use(StrEnum):
     """Always held out: never learnt from."""
 
 
-class Region(Frozen):
+class Region(Finite):
     """An annotated cuboid of the project, in voxels of the image."""
 
     id: Annotated[int, Gt(0), Le(2**53)]

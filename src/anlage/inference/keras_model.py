@@ -7,7 +7,6 @@ pooling, a bidirectional LSTM whose directions are added, and dense layers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.foreign import border, check_size, printable
+from anlage.inference.keras_config import (
+    Activation,
+    Convolution,
+    Dense,
+    Layer,
+    Leaky,
+    Normalisation,
+    Pooling,
+    Recurrent,
+    described_layers,
+    typed,
+)  # fmt: skip
 from anlage.signals import Signals
 
 if TYPE_CHECKING:
@@ -24,11 +36,13 @@ if TYPE_CHECKING:
 
 __all__ = ["KerasModel", "is_keras", "open_keras"]
 
-_AT_ONCE = 256
-_ALPHA = 0.3
+_MOST_AT_ONCE = 256
+_MOST_SAMPLES_AT_ONCE = 256 * 1000
+"""Windows, and samples of windows, that are computed at once: some hundred megabytes."""
+_MOST_WEIGHTS = 50_000_000
 _SKIPPED = ("InputLayer", "Dropout", "SpatialDropout1D")
 
-Layer = Callable[["torch.Tensor"], "torch.Tensor"]
+Step = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 def is_keras(path: str | Path) -> bool:
@@ -39,9 +53,9 @@ def is_keras(path: str | Path) -> bool:
     if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
         return False
     try:
-        with h5py.File(path, "r") as file:
+        with border(f"'{path}'"), h5py.File(path, "r") as file:
             return "model_config" in file.attrs and "model_weights" in file
-    except OSError:
+    except (AnlageError, PermissionError):
         return False
 
 
@@ -61,16 +75,17 @@ class KerasModel:
 
     path: Path
     window: int
-    layers: tuple[Layer, ...]
+    layers: tuple[Step, ...]
 
     def probability(self, windows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What the network says (not calibrated) of windows (N, T) that are on its scale, 0 to 1, and of its length."""
         import torch
 
         found = []
+        n = max(1, min(_MOST_AT_ONCE, _MOST_SAMPLES_AT_ONCE // self.window))
         with torch.inference_mode():
-            for at in range(0, len(windows), _AT_ONCE):
-                x = torch.from_numpy(windows[at : at + _AT_ONCE].astype(np.float32))[..., None]
+            for at in range(0, len(windows), n):
+                x = torch.from_numpy(windows[at : at + n].astype(np.float32))[..., None]
                 for layer in self.layers:
                     x = layer(x)
                 found.append(x[:, 0].numpy())
@@ -109,108 +124,142 @@ def open_keras(path: str | Path) -> KerasModel:
     AnlageError
         If it is no such file, or it has layers that miniML's networks do not have.
     """
-    import h5py
-
     path = Path(path)
     if not is_keras(path):
         raise AnlageError(f"'{path}' is no Keras network in HDF5; miniML's models are files like GC_lstm_model.h5.")
-    try:
-        with h5py.File(path, "r") as file:
-            described = json.loads(file.attrs["model_config"])
-            weights = {
-                name: {key.rsplit("/", 1)[-1]: values for key, values in _arrays(group).items()} | _arrays(group)
-                for name, group in file["model_weights"].items()
-            }
-        layers = described["config"]["layers"]
-        shape = layers[0]["config"].get("batch_input_shape") or layers[0]["config"]["batch_shape"]
+    what = f"The network '{path}'"
+    with border(what):
+        text, weights = _content(path, what)
+    window, layers = described_layers(text, what)
+    with border(what):
         made = [
-            _layer(path, layer, weights.get(layer["config"]["name"], {}))
-            for layer in layers
-            if layer["class_name"] not in _SKIPPED
+            _layer(what, layer, weights.get(layer.name, {})) for layer in layers if layer.class_name not in _SKIPPED
         ]
-    except (KeyError, TypeError, ValueError, OSError) as error:
-        raise AnlageError(f"'{path}' is no network of miniML, or it is damaged ({error}).") from error
-    return KerasModel(path, int(shape[1]), tuple(made))
+        model = KerasModel(path, window, tuple(made))
+        answer = model.probability(np.zeros((1, window)))
+    if not np.isfinite(answer).all():
+        raise AnlageError(f"{what} does not answer with a number; it is damaged, choose another file.")
+    return model
 
 
-def _arrays(group: Any) -> dict[str, npt.NDArray[np.float32]]:
+Weights = Mapping[str, npt.NDArray[np.float32]]
+
+
+def _content(path: Path, what: str) -> tuple[bytes, dict[str, dict[str, npt.NDArray[np.float32]]]]:
+    """The description of the layers, and the weights of each layer by their full and their last names."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        text = file.attrs["model_config"]
+        group = file["model_weights"]
+        found = {name: _arrays(group[name], what) for name in group if _lies_here(group, name, what)}
+    by_name = {
+        name: {key.rsplit("/", 1)[-1]: values for key, values in own.items()} | own for name, own in found.items()
+    }
+    return text if isinstance(text, bytes) else str(text).encode("utf-8", "replace"), by_name
+
+
+def _lies_here(group: Any, name: str, what: str) -> bool:
+    import h5py
+
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise AnlageError(
+            f"{what} keeps a part of itself in another file, which is not followed; copy all into one file."
+        )
+    return True
+
+
+def _arrays(group: Any, what: str) -> dict[str, npt.NDArray[np.float32]]:
+    """The numbers below a group, by their paths."""
     import h5py
 
     found: dict[str, npt.NDArray[np.float32]] = {}
+    read = 0
 
     def take(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)
+        nonlocal read
+        if not isinstance(item, h5py.Dataset):
+            return
+        if item.external or item.is_virtual:
+            raise AnlageError(f"{what} keeps numbers in another file, which is not followed; copy all into one file.")
+        if item.dtype.kind not in "iuf":
+            raise AnlageError(f"{what} has weights that are no numbers ({item.dtype}); choose another file.")
+        read += item.size
+        check_size(read, _MOST_WEIGHTS, f"{what} has weights, whose number")
+        found[name.removesuffix(":0")] = np.asarray(item, dtype=np.float32)
 
-    group.visititems(take)
+    if isinstance(group, h5py.Group):
+        group.visititems(take)
     return found
 
 
-def _layer(path: Path, layer: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
-    kind, config = layer["class_name"], layer["config"]
-    makers: dict[str, Callable[..., Layer]] = {
-        "Conv1D": _convolution, "BatchNormalization": _normalisation, "LeakyReLU": _leaky, "AveragePooling1D": _pooling,
-        "Bidirectional": _recurrent, "Dense": _dense, "ReLU": _leaky,
+def _layer(what: str, layer: Layer, weights: Weights) -> Step:
+    makers: dict[str, tuple[type[Any], Callable[..., Step]]] = {
+        "Conv1D": (Convolution, _convolution), "BatchNormalization": (Normalisation, _normalisation),
+        "LeakyReLU": (Leaky, _leaky), "ReLU": (Leaky, _leaky), "AveragePooling1D": (Pooling, _pooling),
+        "Bidirectional": (Recurrent, _recurrent), "Dense": (Dense, _dense),
     }  # fmt: skip
-    if kind not in makers:
-        raise AnlageError(f"'{path}' has a layer of the kind {kind}, which miniML's networks do not have.")
-    return makers[kind](config, weights)
+    if layer.class_name not in makers:
+        named = printable(layer.class_name)
+        raise AnlageError(f"{what} has a layer of the kind {named}, which miniML's networks do not have.")
+    kind, make = makers[layer.class_name]
+    return make(typed(kind, layer, what), weights)
 
 
-def _convolution(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _convolution(config: Convolution, weights: Weights) -> Step:
     import torch
     from torch.nn import functional
 
     kernel = torch.from_numpy(weights["kernel"]).permute(2, 1, 0).contiguous()  # (out, in, samples)
     bias = torch.from_numpy(weights["bias"])
-    same = config["padding"] == "same"
+    pad = kernel.shape[2] - 1 if config.padding == "same" else 0
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        pad = kernel.shape[2] - 1 if same else 0
         x = functional.pad(x.transpose(1, 2), (pad // 2, pad - pad // 2))
         return functional.conv1d(x, kernel, bias).transpose(1, 2)
 
     return run
 
 
-def _normalisation(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _normalisation(config: Normalisation, weights: Weights) -> Step:
     import torch
 
-    scale = weights["gamma"] / np.sqrt(weights["moving_variance"] + config["epsilon"])
+    scale = weights["gamma"] / np.sqrt(np.maximum(weights["moving_variance"], 0) + np.float32(config.epsilon))
     factor, offset = torch.from_numpy(scale), torch.from_numpy(weights["beta"] - weights["moving_mean"] * scale)
     return lambda x: x * factor + offset
 
 
-def _leaky(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _leaky(config: Leaky, weights: Weights) -> Step:
     from torch.nn import functional
 
-    slope = float(config.get("alpha", config.get("negative_slope", _ALPHA)))
-    return lambda x: functional.leaky_relu(x, slope)
+    return lambda x: functional.leaky_relu(x, config.slope)
 
 
-def _pooling(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _pooling(config: Pooling, weights: Weights) -> Step:
     from torch.nn import functional
 
-    (size,), (step,) = config["pool_size"], config["strides"]
+    (size,), (step,) = config.pool_size, config.strides
     return lambda x: functional.avg_pool1d(x.transpose(1, 2), size, step).transpose(1, 2)
 
 
-def _recurrent(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _recurrent(config: Recurrent, weights: Weights) -> Step:
     import torch
 
-    cell = config["layer"]["config"]
-    if config["layer"]["class_name"] != "LSTM" or config["merge_mode"] != "sum" or cell.get("return_sequences"):
-        raise ValueError("only a bidirectional LSTM whose directions are added is known")
-    units = int(cell["units"])
-    size = next(v for k, v in weights.items() if "forward" in k and k.endswith("/kernel")).shape[0]
+    units = config.layer.config.units
+    ways = {
+        ending: {k.rsplit("/", 1)[-1]: v for k, v in weights.items() if f"{name}_" in k}
+        for name, ending in (("forward", ""), ("backward", "_reverse"))
+    }
+    size = ways[""]["kernel"].shape[0]
+    for mine in ways.values():
+        if mine["kernel"].shape != (size, 4 * units) or mine["recurrent_kernel"].shape != (units, 4 * units):
+            raise ValueError(f"the weights of its LSTM are not those of {units} units")
     lstm = torch.nn.LSTM(size, units, batch_first=True, bidirectional=True)
-    order = np.concatenate([np.arange(units) + g * units for g in (0, 1, 2, 3)])  # input, forget, cell, output in both
-    with torch.no_grad():
-        for name, ending in (("forward", ""), ("backward", "_reverse")):
-            mine = {k.rsplit("/", 1)[-1]: v for k, v in weights.items() if f"{name}_" in k}
-            getattr(lstm, f"weight_ih_l0{ending}").copy_(torch.from_numpy(mine["kernel"].T[order]))
-            getattr(lstm, f"weight_hh_l0{ending}").copy_(torch.from_numpy(mine["recurrent_kernel"].T[order]))
-            getattr(lstm, f"bias_ih_l0{ending}").copy_(torch.from_numpy(mine["bias"][order]))
+    with torch.no_grad():  # input, forget, cell, output: the same order in both libraries
+        for ending, mine in ways.items():
+            getattr(lstm, f"weight_ih_l0{ending}").copy_(torch.from_numpy(mine["kernel"].T.copy()))
+            getattr(lstm, f"weight_hh_l0{ending}").copy_(torch.from_numpy(mine["recurrent_kernel"].T.copy()))
+            getattr(lstm, f"bias_ih_l0{ending}").copy_(torch.from_numpy(mine["bias"]))
             getattr(lstm, f"bias_hh_l0{ending}").zero_()
 
     def run(x: torch.Tensor) -> torch.Tensor:
@@ -221,15 +270,14 @@ def _recurrent(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.f
     return run
 
 
-def _dense(config: Mapping[str, Any], weights: Mapping[str, npt.NDArray[np.float32]]) -> Layer:
+def _dense(config: Dense, weights: Weights) -> Step:
     import torch
     from torch.nn import functional
 
     kernel, bias = torch.from_numpy(weights["kernel"].T.copy()), torch.from_numpy(weights["bias"])
-    activation = config["activation"]
-    if isinstance(activation, dict):
-        slope = float(activation["config"].get("alpha", activation["config"].get("negative_slope", _ALPHA)))
+    if isinstance(config.activation, Activation):
+        slope = config.activation.config.slope
         return lambda x: functional.leaky_relu(functional.linear(x, kernel, bias), slope)
-    known: dict[str, Layer] = {"sigmoid": torch.sigmoid, "linear": lambda x: x, "relu": torch.relu, "tanh": torch.tanh}
-    after = known[activation]
+    known: dict[str, Step] = {"sigmoid": torch.sigmoid, "linear": lambda x: x, "relu": torch.relu, "tanh": torch.tanh}
+    after = known[config.activation]
     return lambda x: after(functional.linear(x, kernel, bias))

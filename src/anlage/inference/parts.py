@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 from anlage.io.atomic import own, replacing
 from anlage.prediction import DenseMap, Prediction
 
@@ -39,7 +39,7 @@ _BROKEN = (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError)
 """What reading a damaged frame raises."""
 
 
-class PredictionJob(Frozen):
+class PredictionJob(Finite):
     """What is predicted, with what and how: finished frames of another job are never mixed in."""
 
     schema_version: Annotated[int, Ge(1), Le(_SCHEMA)] = _SCHEMA

@@ -11,7 +11,7 @@ from anlage.axes import Spacing
 from anlage.document.regions import Region
 from anlage.document.table import MOST_ID
 from anlage.foreign import MOST_FRAMES
-from anlage.frozen import DiameterUm, Frozen, IntervalS, VoxelUm
+from anlage.frozen import DiameterUm, Finite, IntervalS, VoxelUm
 
 __all__ = ["SCHEMA", "ProjectFile", "ProjectSettings"]
 
@@ -24,7 +24,7 @@ MOST_CHANNELS = 8
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,20} [0-9]+x[0-9]+x[0-9]+x[0-9]+ [0-9a-f]{32}$")]
 
 
-class ProjectSettings(Frozen):
+class ProjectSettings(Finite):
     """The image that is annotated, and how it is read."""
 
     image: str | None = None
@@ -58,7 +58,7 @@ class ProjectSettings(Frozen):
         return None if self.spacing_um_zyx is None else Spacing(*self.spacing_um_zyx)
 
 
-class ProjectFile(Frozen):
+class ProjectFile(Finite):
     """All of ``project.json``."""
 
     schema_version: Annotated[int, Ge(1), Le(SCHEMA)] = SCHEMA

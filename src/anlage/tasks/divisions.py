@@ -11,7 +11,7 @@ from pydantic import model_validator
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.foreign import MOST_DIAMETER_UM
-from anlage.frozen import DiameterUm, Frozen
+from anlage.frozen import DiameterUm, Finite, Frozen
 from anlage.tasks.division_truth import Outcome, outcomes
 from anlage.tasks.grid import Channels, CropZyx, Frames, Grid, check_whole
 from anlage.tasks.material import Stores
@@ -30,7 +30,7 @@ FRAMES = (-1, 0, 1)
 """Frames that the network sees, relative to the one that it answers for."""
 
 
-class DivisionsConfig(Frozen):
+class DivisionsConfig(Finite):
     """Parameters of the divisions task."""
 
     diameter_um: DiameterUm | None = None
@@ -51,7 +51,7 @@ class DivisionsConfig(Frozen):
     """Levels of the network."""
 
 
-class DivisionsPlan(Frozen):
+class DivisionsPlan(Finite):
     """What the training data decided."""
 
     grid: Grid

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, model_validator
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.frozen import Frozen, IntervalS, Probability
+from anlage.frozen import Finite, Frozen, IntervalS, Probability
 from anlage.tasks.events_material import SignalFiles
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.signal_scale import Normalise, SignalScale
@@ -41,7 +41,7 @@ def _odd(kernel: int) -> int:
     return kernel
 
 
-class EventsConfig(Frozen):
+class EventsConfig(Finite):
     """Parameters of the events task."""
 
     kind: Literal["auto", "once", "repeated"] = "auto"
@@ -82,7 +82,7 @@ class EventsConfig(Frozen):
     """Show every second example upside down: for events of either direction (with augment)."""
 
 
-class EventsPlan(Frozen):
+class EventsPlan(Finite):
     """What the training data decided."""
 
     kind: Literal["once", "repeated"]

@@ -18,7 +18,7 @@ from pydantic import AfterValidator
 
 from anlage.axes import Spacing
 from anlage.foreign import check_size
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 from anlage.prediction import DenseMap
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check_whole(shape_zyx: Zyx, grid: Grid) -> None:
         raise ValueError(f"a crop of {shape_zyx} (z, y, x) is not made of whole cells of {grid.stem} voxels")
 
 
-class Grid(Frozen):
+class Grid(Finite):
     """Shape of the cells that a network works on, relative to the nucleus."""
 
     voxel_diameters_zyx: tuple[Edge, Edge, Edge]

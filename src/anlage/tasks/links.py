@@ -12,7 +12,7 @@ from pydantic import model_validator
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
 from anlage.foreign import MOST_DIAMETER_UM
-from anlage.frozen import DiameterUm, Frozen
+from anlage.frozen import DiameterUm, Finite, Frozen
 from anlage.tasks.grid import Channels, CropZyx, Grid, check_whole
 from anlage.tasks.material import Stores, check_alike
 from anlage.tasks.readiness import Readiness, counted
@@ -30,7 +30,7 @@ ENOUGH_LINKS = 200
 """With about so many links the network is better than distances alone, by experience."""
 
 
-class LinksConfig(Frozen):
+class LinksConfig(Finite):
     """Parameters of the links task."""
 
     image: bool = True
@@ -53,7 +53,7 @@ class LinksConfig(Frozen):
     """Rounds in which nuclei and candidates tell their neighbours of each other."""
 
 
-class Look(Frozen):
+class Look(Finite):
     """How the image around a nucleus is shown to the network."""
 
     grid: Grid
@@ -71,7 +71,7 @@ class Look(Frozen):
         return self
 
 
-class LinksPlan(Frozen):
+class LinksPlan(Finite):
     """What the training data decided."""
 
     radius: Annotated[float, Gt(0), Le(100)]

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.foreign import MOST_DIAMETER_UM
-from anlage.frozen import DiameterUm, Frozen
+from anlage.frozen import DiameterUm, Finite, Frozen
 from anlage.tasks.grid import Channels, CropZyx, Frames, Grid
 from anlage.tasks.readiness import Readiness, nuclei_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
@@ -38,7 +38,7 @@ MANY_PAINTED = 200
 """Painted nuclei to learn from, from which on a network of outlines sees them as they lie."""
 
 
-class NucleiConfig(Frozen):
+class NucleiConfig(Finite):
     """Parameters of the nuclei task."""
 
     head: Literal["centres", "instances", "classes"] = "centres"
@@ -98,7 +98,7 @@ class NucleiConfig(Frozen):
         return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, **known})
 
 
-class NucleiPlan(Frozen):
+class NucleiPlan(Finite):
     """What the training data decided."""
 
     grid: Grid

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen
+from anlage.frozen import Finite
 
 __all__ = ["Normalise", "SignalScale", "baseline_of", "lag_of", "noise_of", "plan_scales"]
 
@@ -29,7 +29,7 @@ _TINIEST = 1e-30
 """Least difference of the values that become 0 and 1: the inverse of a smaller one is no number in single precision."""
 
 
-class SignalScale(Frozen):
+class SignalScale(Finite):
     """How one signal becomes an input."""
 
     name: Annotated[str, Field(max_length=1000)]

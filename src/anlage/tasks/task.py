@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.calibration import Calibration, Tempering
 from anlage.dataset.store import Store
-from anlage.frozen import Frozen, Probability
+from anlage.frozen import Finite, Frozen, Probability
 from anlage.tasks.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Validation:
     """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
 
 
-class Baseline(Frozen):
+class Baseline(Finite):
     """What can be had without training, beside the network: on the same held-out examples, and by the same rule."""
 
     name: str
@@ -79,9 +79,6 @@ class Baseline(Frozen):
 
 class Evidence(Frozen):
     """What held-out data say of the finished network; goes into the card."""
-
-    # a median without a single pair is NaN; a card leaves it out
-    model_config = ConfigDict(**{**Frozen.model_config, "allow_inf_nan": True})
 
     held_out: str
     """What was held out, as a sentence: '31 nuclei in 1 of 4 movies'."""

@@ -27,7 +27,7 @@ _KEY = "anlage"
 class Record(Frozen):
     """Where a training stands, beside its tensors."""
 
-    model_config = ConfigDict(**{**Frozen.model_config, "ser_json_inf_nan": "strings", "allow_inf_nan": True})
+    model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
 
     schema_version: Literal[1] = 1
     step: Annotated[int, Field(ge=0)] = 0

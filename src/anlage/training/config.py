@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
-from anlage.frozen import Frozen, Name, first_problem
+from anlage.frozen import Finite, Frozen, Name, first_problem
 from anlage.kept_paths import found_path
 
 __all__ = [
@@ -37,7 +37,7 @@ MOST_THREADS = 1024
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
-class TrainingConfig(Frozen):
+class TrainingConfig(Finite):
     """Parameters of every training, whatever it trains."""
 
     steps: Count | None = None
@@ -84,7 +84,7 @@ class TrainingConfig(Frozen):
     """CPU threads. None: as many as torch chooses. Another number of threads gives slightly different weights."""
 
 
-class StoreRef(Frozen):
+class StoreRef(Finite):
     """A store that a run trains on."""
 
     path: str
@@ -104,7 +104,7 @@ class StoreRef(Frozen):
         return PureWindowsPath(self.path).stem
 
 
-class RunConfig(Frozen):
+class RunConfig(Finite):
     """What a run begins with: ``run.json``. Never changed afterwards."""
 
     schema_version: Annotated[int, Field(ge=1, le=RUN_SCHEMA)] = RUN_SCHEMA

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
-from anlage.frozen import Frozen, first_problem
+from anlage.frozen import Finite, Frozen, first_problem
 from anlage.model import Model, load_model
 from anlage.tasks.material import Material, material_of
 from anlage.tasks.task import Examples, Setting
@@ -25,7 +25,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Decisions(Frozen):
+class Decisions(Finite):
     """What a run decides once, at its start, and keeps however often it is resumed: ``plan.json``."""
 
     plan: dict[str, JsonValue]

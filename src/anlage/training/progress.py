@@ -41,7 +41,7 @@ Seconds = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 class _Record(Frozen):
     # a loss may be NaN or infinite, which JSON cannot say as a number
-    model_config = ConfigDict(**{**Frozen.model_config, "ser_json_inf_nan": "strings", "allow_inf_nan": True})
+    model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
 
 
 class Started(_Record):

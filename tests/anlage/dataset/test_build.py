@@ -398,7 +398,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, movie: Mak
     refused(tmp_path, "Channel 1 does not exist", image, good, cuboid=BOX, channels=[1])
     refused(tmp_path, "outside the image", image, Annotations.of([[0, 8, 30, 300.0]]))
     refused(tmp_path, "no number for z", image, Annotations.of([[0, np.nan, 30, 30.0]]))
-    refused(tmp_path, "diameter -1", image, good, cuboid=BOX, diameter_um=-1.0)
+    refused(tmp_path, "diameter is -1", image, good, cuboid=BOX, diameter_um=-1.0)
     labels = TimeLapse.of(np.zeros((4, 8, 60, 64), np.uint8), "tzyx")
     refused(tmp_path, "labels .* have the shape", image, Annotations.of(positions, labels=labels), cuboid=BOX)
 

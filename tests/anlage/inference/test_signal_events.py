@@ -183,3 +183,94 @@ def test_other_files_are_not_taken_for_networks(tmp_path):
         file.create_group("model_weights/l")
     with pytest.raises(AnlageError, match="has a layer of the kind Lambda"):
         open_keras(tmp_path / "k.h5")
+
+
+SMALL = [
+    {"class_name": "InputLayer", "config": {"name": "in", "batch_input_shape": [None, 24, 1]}},
+    {"class_name": "Conv1D", "config": {"name": "conv", "padding": "same"}},
+    {"class_name": "BatchNormalization", "config": {"name": "norm", "epsilon": 1e-3}},
+    {"class_name": "LeakyReLU", "config": {"name": "leaky", "alpha": 0.3}},
+    {"class_name": "AveragePooling1D", "config": {"name": "pool", "pool_size": [2], "strides": [2]}},
+    {
+        "class_name": "Bidirectional",
+        "config": {"name": "both", "merge_mode": "sum", "layer": {"class_name": "LSTM", "config": {"units": 3}}},
+    },
+    {"class_name": "Dense", "config": {"name": "out", "activation": "sigmoid"}},
+]
+
+
+def a_keras_file(path, layers=SMALL, change=None):
+    """A network of miniML's layers, as small as can be."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        "conv/kernel": (5, 1, 4), "conv/bias": (4,), "out/kernel": (3, 1), "out/bias": (1,),
+        **{f"norm/{name}": (4,) for name in ("gamma", "beta", "moving_mean")},
+        **{f"both/{way}_lstm/{name}": shape for way in ("forward", "backward")
+           for name, shape in (("kernel", (4, 12)), ("recurrent_kernel", (3, 12)), ("bias", (12,)))},
+    }  # fmt: skip
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = layers if isinstance(layers, str) else json.dumps({"config": {"layers": layers}})
+        for name, shape in shapes.items():
+            file[f"model_weights/{name}:0"] = rng.normal(0, 0.3, shape).astype(np.float32)
+        file["model_weights/norm/moving_variance:0"] = np.ones(4, np.float32)
+        if change is not None:
+            change(file)
+    return path
+
+
+def told_otherwise(name, /, **config):
+    return [{**one, "config": {**one["config"], **config}} if one["config"]["name"] == name else one for one in SMALL]
+
+
+def test_a_small_network_answers(tmp_path):
+    model = open_keras(a_keras_file(tmp_path / "k.h5"))
+    assert model.window == 24
+    assert ((model.probability(np.random.default_rng(0).random((5, 24))) > 0) & True).all()
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[" * 30_000 + "]" * 30_000, "{}", "[]", '"x"', '{"config": {"layers": []}}', '{"config": {"layers": [1, 2]}}',
+        told_otherwise("in", batch_input_shape=[None, 10**10, 1]), told_otherwise("in", batch_input_shape=[None, 0, 1]),
+        told_otherwise("in", batch_input_shape=[None, -5, 1]), told_otherwise("in", batch_input_shape=[24]),
+        told_otherwise("in", batch_input_shape=None), told_otherwise("in", batch_input_shape=[None, 24, 2]),
+        told_otherwise("pool", pool_size=[0]), told_otherwise("pool", strides=[0]), told_otherwise("pool", pool_size=[10**9]),
+        told_otherwise("pool", pool_size=[30]), told_otherwise("conv", padding="causal"), told_otherwise("conv", strides=[2]),
+        told_otherwise("norm", epsilon=-1.0), told_otherwise("leaky", alpha=1e308), told_otherwise("conv", name="absent"),
+        told_otherwise("both", layer={"class_name": "LSTM", "config": {"units": 10**9}}),
+        told_otherwise("both", layer={"class_name": "LSTM", "config": {"units": 4}}),
+        told_otherwise("both", layer={"class_name": "GRU", "config": {"units": 3}}), told_otherwise("both", merge_mode="concat"),
+        told_otherwise("out", activation="eval"), told_otherwise("out", activation={"class_name": "Lambda", "config": {}}),
+        [*SMALL, {"class_name": "\x1b[31m", "config": {"name": "x"}}],
+    ],
+)  # fmt: skip
+def test_layers_that_miniml_does_not_have_are_refused_at_opening(tmp_path, layers):
+    with pytest.raises(AnlageError) as caught:
+        open_keras(a_keras_file(tmp_path / "k.h5", layers))
+    assert "k.h5" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def _other(name, value):
+    def change(file):
+        del file[f"model_weights/{name}"]
+        if value is not None:
+            file[f"model_weights/{name}"] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _other("conv/kernel:0", None), _other("conv/kernel:0", np.zeros((5, 7, 4), np.float32)),
+        _other("conv/kernel:0", np.zeros(4, np.float32)), _other("out/bias:0", np.array([np.nan], np.float32)),
+        _other("conv/bias:0", np.array([b"a"] * 4)), _other("out", h5py.ExternalLink("other.h5", "/out")),
+        _other("out", h5py.SoftLink("/model_weights/conv")), _other("both/forward_lstm/kernel:0", np.zeros((4, 8), np.float32)),
+    ],
+)  # fmt: skip
+def test_weights_that_do_not_fit_their_layers_are_refused_at_opening(tmp_path, change):
+    with pytest.raises(AnlageError, match=r"k\.h5"):
+        open_keras(a_keras_file(tmp_path / "k.h5", change=change))

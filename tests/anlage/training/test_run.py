@@ -136,7 +136,7 @@ def test_what_is_missing_or_odd_is_one_sentence(toy: ModuleType, make_run: Make,
     with pytest.raises(AnlageError, match=r"made by a newer anlage \(schema 9; this one reads up to 1\)"):
         Run.open(path.parent)
     path.write_text(text[:100])
-    with pytest.raises(AnlageError, match=r"made cannot be read: run\.json: Invalid JSON"):
+    with pytest.raises(AnlageError, match=r"made cannot be read: Invalid JSON"):
         Run.open(path.parent)
 
 
