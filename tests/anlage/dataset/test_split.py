@@ -8,7 +8,7 @@ import pytest
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.dataset.split import Part, Split, split_stores
+from anlage.dataset.split import Kind, Part, Split, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -290,3 +290,9 @@ def test_frames_with_nothing_but_rejected_nuclei_count(store_of: Make) -> None:
     store = store_of(positions, (3, 6, 30, 30), annotations=annotations)
     assert Part(store).frames == (0, 2)
     assert len(Part(store).nuclei) == 1
+
+
+@pytest.mark.parametrize("record", [Kind, Split])
+def test_a_split_is_immutable(record: type) -> None:
+    assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    assert "__slots__" in vars(record)
