@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_as_told, tell_reading
 from anlage.errors import AnlageError
+from anlage.io.kinds import IMAGES, Kind, kind_of
 
 if TYPE_CHECKING:
     from anlage.timelapse import TimeLapse
@@ -30,7 +35,10 @@ def configure_info(parser: Parser) -> None:
         "anlage info labels.tif --of image.tif",
     )
     parser.add_argument(
-        "path", metavar="PATH", help="a project, store, run, model, image, CSV, GEFF, XML, .aut or CTC folder"
+        "path",
+        metavar="PATH",
+        help="a project, store, run, model (also `starter` or a Keras network), image, labels, CSV, GEFF, XML, .aut, CTC folder, signals "
+        "or a folder of them, events",
     )
     parser.add_argument(
         "--of", metavar="IMAGE", help="PATH holds the labels of this image: also look whether the two fit together"
@@ -41,48 +49,105 @@ def configure_info(parser: Parser) -> None:
 def run_info(options: argparse.Namespace) -> int:
     path = Path(options.path)
     if not path.exists():
+        if _named(options.path):
+            return 0
         raise AnlageError(f"There is nothing at {path}; check the path.")
-    if path.is_file():
-        return _file(path, options)
-    if (path / "run.json").is_file():
-        return _run(path)
-    if (path / "project.json").is_file():
-        from anlage.project import project_summary
-
-        print(project_summary(path))
+    kind = kind_of(path)
+    if kind is not None and kind in _TELLERS:
+        _TELLERS[kind](path, options)
         return 0
-    from anlage.io.atomic import root_attributes
-    from anlage.io.label_images import ctc_folder
-
-    attributes = root_attributes(path)
-    if "anlage_store" in attributes:
-        from anlage.dataset.store import Store
-
-        store = Store.open(path)
-        print(store.summary())
-        if store.labels is not None:
-            from anlage.timelapse import TimeLapse
-
-            tell_faults(TimeLapse.of(store.labels, "tzyx", source=f"{path}/labels"))
-        return 0
-    if "geff" in attributes or path.suffix == ".geff" or ctc_folder(path) is not None:
-        return _annotations(path, options)
-    return _image(options)
-
-
-def _file(path: Path, options: argparse.Namespace) -> int:
-    from anlage.cli.info_signals import holds_events, holds_signals, tell_events, tell_signals
-    from anlage.model import SUFFIX, read_card
-
-    if path.suffix == SUFFIX:
-        print(read_card(path).to_markdown())
-    elif holds_signals(path) or holds_events(path):
-        tell_signals(path, options.interval) if holds_signals(path) else tell_events(path)
-    elif path.suffix.lower() in (".csv", ".xml", ".aut"):
-        _annotations(path, options)
-    else:
+    if kind in (None, *IMAGES):
         return _image(options)
+    print(f"'{path}' is {kind.value}.")
     return 0
+
+
+def _named(name: str) -> bool:
+    """What comes with the program and is named like a file: says what it is, if it is one of these."""
+    from anlage.cli.runs import NAMED, model_of
+    from anlage.inference import CLASSICAL
+    from anlage.model import read_card
+
+    if name == CLASSICAL:
+        print("The classical detector: bright blobs of one size, without a network and without training.")
+    elif name in NAMED:
+        print(read_card(model_of(name)).to_markdown())
+    return name in (CLASSICAL, *NAMED)
+
+
+def _model(path: Path, options: argparse.Namespace) -> None:
+    from anlage.model import read_card
+
+    print(read_card(path).to_markdown())
+
+
+def _keras(path: Path, options: argparse.Namespace) -> None:
+    from anlage.inference.keras_model import open_keras
+
+    network = open_keras(path)
+    print(
+        f"A Keras network of miniML: {len(network.layers)} layers that look at windows of {network.window} samples of one signal.\n"
+        f"Use it: anlage predict {shlex.quote(str(path))} SIGNALS -o events.csv (windows one by one, a recording all along)"
+    )
+
+
+def _project(path: Path, options: argparse.Namespace) -> None:
+    from anlage.project import project_summary
+
+    print(project_summary(path))
+
+
+def _store(path: Path, options: argparse.Namespace) -> None:
+    from anlage.dataset.store import Store
+    from anlage.timelapse import TimeLapse
+
+    store = Store.open(path)
+    print(store.summary())
+    if store.labels is not None:
+        tell_faults(TimeLapse.of(store.labels, "tzyx", source=f"{path}/labels"))
+
+
+def _signals(path: Path, options: argparse.Namespace) -> None:
+    from anlage.cli.info_signals import tell_signals
+
+    tell_signals(path, options.interval)
+
+
+def _signal_sets(path: Path, options: argparse.Namespace) -> None:
+    from anlage.cli.info_signals import tell_signal_sets
+
+    tell_signal_sets(path)
+
+
+def _events(path: Path, options: argparse.Namespace) -> None:
+    from anlage.cli.info_signals import tell_events
+
+    tell_events(path)
+
+
+def _window_scores(path: Path, options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from anlage.io.event_tables import read_window_table
+
+    told = read_window_table(path)
+    print(f"Probabilities of {len(told)} windows: {int((np.nan_to_num(told) >= 0.5).sum())} hold an event.")
+
+
+def _held_out(path: Path, options: argparse.Namespace) -> None:
+    from anlage.cli.info_signals import tell_held_out_file
+
+    tell_held_out_file(path)
+
+
+def _track_scores(path: Path, options: argparse.Namespace) -> None:
+    from anlage.tracking.scores import read_track_scores
+
+    scores = read_track_scores(path)
+    print(
+        f"What a tracking knew: {len(scores.positions)} nuclei, {len(scores.problem.pairs)} candidates for links; voxels of "
+        f"{scores.spacing}. A review decides by it."
+    )
 
 
 def _image(options: argparse.Namespace) -> int:
@@ -141,18 +206,21 @@ def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
             print(f"  … and {n - _MOST_FAULTS} more like the last.")
 
 
-def _annotations(path: Path, options: argparse.Namespace) -> int:
+def _annotations(path: Path, options: argparse.Namespace) -> None:
     from anlage.cli.build import tell_annotations
-    from anlage.io import open_annotations
+    from anlage.cli.scale import open_scaled
 
-    annotations = open_annotations(path, axes=options.axes, spacing=options.spacing)
+    annotations, spacing, interval_s = open_scaled(str(path), options)
     tell_annotations(annotations)
+    step = "time step unknown" if interval_s is None else f"a frame every {interval_s:g} s"
+    print(f"{'Voxel size unknown' if spacing is None else f'Voxels of {spacing}'}; {step}.")
+    known = annotations.radius_um[np.isfinite(annotations.radius_um)]
+    print(f"Radius: median {np.median(known):.2f} µm of {len(known)} nuclei." if len(known) else "No radius is known.")
     origins = sorted({str(origin) for origin in annotations.origin})
     print(f"Marked or found by: {', '.join(origins)}.")
-    return 0
 
 
-def _run(path: Path) -> int:
+def _run(path: Path, options: argparse.Namespace) -> None:
     from anlage.cli.follow import describe
     from anlage.cli.info_signals import tell_held_out
     from anlage.training.progress import Finished, Stopped, Validated
@@ -174,4 +242,12 @@ def _run(path: Path) -> int:
         print(f"  Why it broke off: {failure.sentence}")
     tell_held_out(path)
     print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
-    return 0
+
+
+_TELLERS: dict[Kind, Callable[[Path, argparse.Namespace], None]] = {
+    Kind.MODEL: _model, Kind.KERAS: _keras, Kind.RUN: _run, Kind.PROJECT: _project, Kind.STORE: _store, Kind.TABLE: _annotations,
+    Kind.GRAPH: _annotations, Kind.TRACKMATE: _annotations, Kind.AUT: _annotations, Kind.CTC: _annotations, Kind.SIGNALS: _signals,
+    Kind.WINDOWS: _signals, Kind.TRACE: _signals, Kind.SIGNAL_SETS: _signal_sets, Kind.EVENTS: _events,
+    Kind.WINDOW_SCORES: _window_scores, Kind.HELD_OUT: _held_out, Kind.TRACK_SCORES: _track_scores,
+}  # fmt: skip
+"""What is said of each kind; images are looked at."""

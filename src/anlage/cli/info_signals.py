@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,30 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from anlage.signals import Signals
 
-__all__ = ["holds_events", "holds_signals", "tell_events", "tell_held_out", "tell_signals"]
+__all__ = ["signal_set_lines", "tell_events", "tell_held_out", "tell_held_out_file", "tell_signal_sets", "tell_signals"]
 
 _MOST_NAMES = 40
-_OF_EVENTS = re.compile(
-    r"track_id|class|frame|time_s|t|z|y|x|movie|r2|peak|amplitude|area|overlaps|probability.*|rise_.*|half_.*"
-)
-"""Columns of a table of events; signals have others."""
-
-
-def holds_signals(path: Path) -> bool:
-    """Whether a file holds signals: by its suffix, or a table by its columns."""
-    if path.suffix.lower() in (".npy", ".h5", ".hdf5", ".tsv"):
-        return path.is_file()
-    if path.suffix.lower() != ".csv" or holds_events(path):
-        return False
-    names = _columns(path)
-    return _is_long(names) or _is_wide(names)
-
-
-def holds_events(path: Path) -> bool:
-    """Whether a file is a table of events."""
-    from anlage.io.event_tables import is_event_table
-
-    return is_event_table(path) and all(_OF_EVENTS.fullmatch(name) for name in _columns(path))
 
 
 def tell_signals(path: Path, interval_s: float | None) -> None:
@@ -75,6 +54,32 @@ def tell_signals(path: Path, interval_s: float | None) -> None:
         print(note)
 
 
+def tell_signal_sets(folder: Path) -> None:
+    """How many files a folder of signals has, and a line for each."""
+    lines = signal_set_lines(folder)
+    command = f"`anlage train events {shlex.quote(str(folder))}`"
+    print(f"A folder of {len(lines)} file{'s' * (len(lines) != 1)} of signals; {command} learns from all of them:")
+    for line in lines:
+        print(line)
+
+
+def signal_set_lines(folder: Path, event: str = "") -> list[str]:
+    """A line for each file of a folder of signals: what is in it, and how much of it is scored."""
+    from anlage.io.signals import open_signals, signal_files
+
+    lines = []
+    for file in signal_files(folder):
+        signals = open_signals(file, event=event)
+        windows = signals.kind == "repeated"
+        noun = "window" if windows else "track"
+        events = int((signals.scores == (1 if windows else 0)).sum())
+        lines.append(
+            f"  {file.name}: {len(signals)} {noun}{'s' * (len(signals) != 1)} of up to {signals.n_frames} samples, "
+            f"{int(signals.is_scored.sum())} scored, of which {events} with an event"
+        )
+    return lines
+
+
 def tell_events(path: Path) -> None:
     """How many there are, of which class, when, and how sure."""
     from anlage.io.event_tables import read_events
@@ -101,12 +106,17 @@ def tell_events(path: Path) -> None:
 
 def tell_held_out(run: Path) -> None:
     """How well held-out examples were told, and the worst of them, where the run kept them."""
-    from anlage.evaluation.held_out import held_out_report, worst_sentences
-    from anlage.io.held_out import HELD_OUT, read_held_out
+    from anlage.io.held_out import HELD_OUT
 
-    path = run / HELD_OUT
-    if not path.is_file():
-        return
+    if (run / HELD_OUT).is_file():
+        tell_held_out_file(run / HELD_OUT)
+
+
+def tell_held_out_file(path: Path) -> None:
+    """The same of the file that a run keeps."""
+    from anlage.evaluation.held_out import held_out_report, worst_sentences
+    from anlage.io.held_out import read_held_out
+
     held = read_held_out(path)
     print(f"Held-out examples ({path.name}):")
     for line in held_out_report(held).to_text().splitlines():
@@ -166,16 +176,3 @@ def _columns(path: Path) -> list[str]:
         header = file.readline()
     separator = max(",;\t", key=header.count)
     return [name.strip().strip('"').lower() for name in header.strip().split(separator)]
-
-
-def _is_long(names: list[str]) -> bool:
-    """A row for each track and frame; a table of nuclei has an id for each row instead."""
-    track = any(name in names for name in ("track_id", "track", "particle"))
-    return track and any(name in names for name in ("t", "frame", "time_s")) and not {"id", "parent_id"} & set(names)
-
-
-def _is_wide(names: list[str]) -> bool:
-    """A row for each track and a column for each frame, or a single trace over time."""
-    numbered = sum(name.isdigit() or "@" in name for name in names)
-    trace = "t" not in names and any(name in names for name in ("time_s", "time_ms", "time")) and "z" not in names
-    return numbered > len(names) // 2 or trace

@@ -8,7 +8,7 @@ import signal
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -19,8 +19,10 @@ from anlage.errors import AnlageError
 if TYPE_CHECKING:
     from anlage.training.run import Run
 
-__all__ = ["model_of", "train_here"]
+__all__ = ["NAMED", "model_of", "train_here"]
 
+NAMED = ("starter", "starter-2d")
+"""Networks that come with the program, as they are named in place of a file."""
 _STOPPED = 3
 """Exit code of a training that was stopped before there was a model."""
 _POLL_S = 0.25
@@ -47,7 +49,10 @@ def configure_train(parser: Parser) -> None:
         "anlage train nuclei embryo1.zarr embryo2.zarr -o run --set minutes=3 seed=1 --device cpu",
     )
     parser.add_argument("task", metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
-    parser.add_argument("stores", metavar="STORE", nargs="+", help="training data made by `anlage build`")
+    parser.add_argument(
+        "stores", metavar="STORE", nargs="+",
+        help="training data made by `anlage build`; of events files of signals, or folders of them",
+    )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run, a new one")
     parser.add_argument(
         "--set", dest="settings", metavar="name=value", action="append", default=[],
@@ -114,8 +119,24 @@ def run_train(options: argparse.Namespace) -> int:
         print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
+    _tell_folders(options)
     print(f"Follow it elsewhere with `anlage watch {options.output}`; stop it with Ctrl-C.")
     return train_here(run)
+
+
+def _tell_folders(options: argparse.Namespace) -> None:
+    """What each file of a folder of signals holds."""
+    from anlage.cli.info_signals import signal_set_lines
+
+    for folder in (store for store in options.stores if options.task == "events" and Path(store).is_dir()):
+        for line in signal_set_lines(Path(folder), run_event(options.settings)):
+            print(line)
+
+
+def run_event(settings: Sequence[str]) -> str:
+    """The event that was asked for among several in a file; empty where none was."""
+    named = [setting.partition("=")[2] for setting in settings if setting.startswith("event=")]
+    return named[-1].strip() if named else ""
 
 
 def _is_flat(store: str) -> bool:
@@ -242,10 +263,14 @@ def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
 def model_of(path: str | Path, *, flat: bool = False) -> Path:
     """A model given as its file, as the run folder that made it, or by the starter's name (for single planes: `flat`)."""
     from anlage.inference.starter import STARTER, starter_path
+    from anlage.io.kinds import MODELS, check_kind
 
-    if str(path) == STARTER:
-        return starter_path(flat=flat)
+    if str(path) in NAMED and not Path(path).exists():
+        return starter_path(flat=flat or str(path) != STARTER)
     given = Path(path)
+    check_kind(
+        given, MODELS, "a model is needed here: give a model file, a run, `starter` or a Keras network of miniML"
+    )
     if not (given / "run.json").is_file():
         return given
     from anlage.training.run import Run

@@ -208,10 +208,13 @@ def _telling(teller: Teller, nuclei: Annotations) -> Any:
 def _is_model(text: str) -> bool:
     from pathlib import Path
 
-    from anlage.inference import CLASSICAL, STARTER
+    from anlage.cli.runs import NAMED
+    from anlage.inference import CLASSICAL
+    from anlage.io.kinds import Kind, kind_of
 
-    path = Path(text)
-    return text in (CLASSICAL, STARTER) or path.suffix.lower() == ".anlage" or (path / "run.json").is_file()
+    if not Path(text).exists():
+        return text in (CLASSICAL, *NAMED) or text.lower().endswith(".anlage")
+    return kind_of(text) in (Kind.MODEL, Kind.RUN)
 
 
 def _model(text: str | None, task: str) -> Model | None:

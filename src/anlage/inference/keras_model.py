@@ -29,6 +29,7 @@ from anlage.inference.keras_config import (
     described_layers,
     typed,
 )  # fmt: skip
+from anlage.io.kinds import Kind, kind_of
 from anlage.signals import Signals
 
 if TYPE_CHECKING:
@@ -47,16 +48,7 @@ Step = Callable[["torch.Tensor"], "torch.Tensor"]
 
 def is_keras(path: str | Path) -> bool:
     """Whether a path is an HDF5 file that describes a Keras network."""
-    import h5py
-
-    path = Path(path)
-    if path.suffix.lower() not in (".h5", ".hdf5") or not path.is_file():
-        return False
-    try:
-        with border(f"'{path}'"), h5py.File(path, "r") as file:
-            return "model_config" in file.attrs and "model_weights" in file
-    except (AnlageError, PermissionError):
-        return False
+    return kind_of(path) is Kind.KERAS
 
 
 @dataclass(frozen=True, slots=True)

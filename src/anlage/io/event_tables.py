@@ -12,6 +12,7 @@ from anlage.errors import AnlageError
 from anlage.events import Events
 from anlage.foreign import INTERVALS_S, PROBABILITIES, Range
 from anlage.io.csv_files import write_csv
+from anlage.io.kinds import Kind, kind_of
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 from anlage.signals import MOST_SAMPLES
@@ -24,12 +25,12 @@ _NEEDED = ("track_id", "frame")
 
 def is_event_table(path: str | Path) -> bool:
     """Whether a CSV holds events: it has the columns track_id and frame, and no row for each frame of a signal."""
-    return _has(path, _NEEDED)
+    return kind_of(path) is Kind.EVENTS
 
 
 def is_window_table(path: str | Path) -> bool:
     """Whether a CSV holds the results of windows: it has the columns window and probability."""
-    return _has(path, ("window", "probability"))
+    return kind_of(path) is Kind.WINDOW_SCORES
 
 
 def read_window_table(path: str | Path) -> npt.NDArray[np.float64]:
@@ -101,12 +102,3 @@ def _rounded(column: Any) -> Any:
     if column.dtype.kind != "f":
         return column
     return np.array([float(f"{value:.6g}") for value in column])
-
-
-def _has(path: str | Path, wanted: tuple[str, ...]) -> bool:
-    path = Path(path)
-    if path.suffix.lower() != ".csv" or not path.is_file():
-        return False
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        names = [name.strip().lower() for name in file.readline().strip().split(",")]
-    return all(name in names for name in wanted)

@@ -8,6 +8,7 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.folders import open_folder
 from anlage.io.ifds import is_tiff
+from anlage.io.kinds import IMAGES, check_kind
 from anlage.io.ome_zarr import is_zarr, is_zipped, open_zarr
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
 from anlage.timelapse import AXES, TimeLapse
@@ -38,6 +39,9 @@ def open_image(
         If there is no such file, it is cut short or damaged, or the format is none of the above.
     """
     place = existing(path)
+    check_kind(
+        place, IMAGES, "an image is needed here: give an OME-Zarr, a TIFF or a folder with one TIFF for each frame"
+    )
     letters = checked_axes(axes)
     if place.is_dir():
         timelapse = open_zarr(place, letters) if is_zarr(place) else open_folder(place, letters)

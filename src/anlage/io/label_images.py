@@ -16,6 +16,7 @@ from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
 from anlage.io.ifds import is_tiff
 from anlage.io.images import checked_axes, existing
+from anlage.io.kinds import IMAGES, Kind, check_kind, ctc_folder, kind_of
 from anlage.io.lazy import WholeNumbers
 from anlage.io.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
@@ -108,8 +109,12 @@ def open_label_image(
         If there is no such file, it holds points, its values are no numbers, or its shape is not that of the image.
     """
     place = existing(path)
-    if place.suffix.lower() in (".csv", ".geff"):
+    points = (Kind.TABLE, Kind.GRAPH, Kind.TRACKMATE, Kind.AUT)
+    if kind_of(place) in points or place.suffix.lower() in (".csv", ".geff"):
         raise AnlageError(f"'{place}' holds points, not painted objects; give label images, as TIFF or zarr.")
+    check_kind(
+        place, IMAGES, "label images are needed here, as TIFF, zarr, a folder of TIFFs or a folder of the challenge"
+    )
     found = open_labels(ctc_folder(place) or place, image=image, axes=checked_axes(axes), spacing=spacing)
     return found.with_scale(interval_s=interval_s)
 
@@ -119,17 +124,6 @@ def kind_of_labels(path: Path) -> str | None:
     mark = root_attributes(path).get("anlage") if path.is_dir() else None
     kind = mark.get("kind") if isinstance(mark, dict) else None
     return kind if isinstance(kind, str) else None
-
-
-def ctc_folder(path: Path) -> Path | None:
-    """The folder of the Cell Tracking Challenge that holds masks and a table of tracks: this one or, as published, its TRA.
-
-    None where there is none.
-    """
-    for folder in (path, path / "TRA"):
-        if any((folder / name).is_file() for name in _TABLES):
-            return folder
-    return None
 
 
 def read_ctc(

@@ -18,7 +18,8 @@ from anlage.io.ctc import means_ctc, write_ctc
 from anlage.io.foreign_graphs import with_sound_links
 from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
-from anlage.io.label_images import ctc_folder, labels_as_they_are, open_labels, read_ctc
+from anlage.io.kinds import ANNOTATIONS, Kind, check_kind, ctc_folder, kind_of
+from anlage.io.label_images import labels_as_they_are, open_labels, read_ctc
 from anlage.io.scale_columns import table_scale
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.tables import read_table, write_table
@@ -29,7 +30,11 @@ __all__ = ["are_label_images", "open_annotations", "write_annotations"]
 
 _SAME_STEP = 0.01
 """Part of a time step by which two may differ and be the same."""
-_TABLES = (".csv", ".tsv", ".txt")
+_NAMED = {**dict.fromkeys((".csv", ".tsv", ".txt"), Kind.TABLE), ".xml": Kind.TRACKMATE, ".aut": Kind.AUT}
+NEEDED = (
+    "nuclei are needed here: give a CSV, a GEFF, TrackMate's XML, an .aut, a CTC folder or label images as TIFF or zarr"
+)
+"""What is said where something else is given for nuclei."""
 _GRAPHS = (".csv", ".geff", ".xml", ".aut")
 
 
@@ -63,6 +68,7 @@ def open_annotations(
         One sentence naming file, row and value, for anything that contradicts itself or the image.
     """
     place = existing(path)
+    kind = _kind(place)
     letters = checked_axes(axes)
     shape = image.shape_tzyx if image is not None else None
     if image is not None:
@@ -70,23 +76,28 @@ def open_annotations(
         interval_s = interval_s or image.interval_s
     rows = None
     with naming(place):
-        if place.is_file() and place.suffix.lower() in _TABLES:
+        if kind is Kind.TABLE:
             annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
         else:
-            annotations = with_sound_links(_read(place, image, letters, spacing, interval_s), place.name)
+            annotations = with_sound_links(_read(place, kind, image, letters, spacing, interval_s), place.name)
     check(annotations, shape, rows=rows, source=str(place))
     notes = scale_notes(place, spacing, interval_s, image, axes=letters)
     return _on_voxels(replace(annotations, notes=(*annotations.notes, *notes)), shape)
 
 
 def _read(
-    place: Path, image: TimeLapse | None, axes: str | None, spacing: Spacing | None, interval_s: float | None
+    place: Path,
+    kind: Kind | None,
+    image: TimeLapse | None,
+    axes: str | None,
+    spacing: Spacing | None,
+    interval_s: float | None,
 ) -> Annotations:
     """Read what is no table."""
     graph = find_graph(place)
-    if place.is_file() and place.suffix.lower() == ".xml":
+    if kind is Kind.TRACKMATE:
         return read_trackmate(place, spacing=spacing)
-    if place.is_file() and place.suffix.lower() == ".aut":
+    if kind is Kind.AUT:
         return read_aut(place, n_frames=None if image is None else image.n_frames)
     if graph is not None:
         return read_graph(graph, spacing=spacing, interval_s=interval_s)
@@ -148,9 +159,19 @@ def _labels_scale(place: Path, image: TimeLapse | None, axes: str | None) -> tup
 def are_label_images(path: str | Path) -> bool:
     """Whether annotations are label images, and neither a table, a graph nor a folder of the Cell Tracking Challenge."""
     place = existing(path)
-    if place.is_file():
-        return place.suffix.lower() not in (*_TABLES, *_GRAPHS)
-    return find_graph(place) is None and ctc_folder(place) is None
+    return _kind(place) in (Kind.LABELS, Kind.CLASSES, Kind.IMAGE, None)
+
+
+def _kind(place: Path) -> Kind | None:
+    """How annotations are read; what is not recognised is taken for what its name says: that reader says best what is wrong.
+
+    Raises
+    ------
+    AnlageError
+        If it is something that holds no nuclei.
+    """
+    kind = check_kind(place, ANNOTATIONS, NEEDED)
+    return _NAMED.get(place.suffix.lower()) if kind is None and place.is_file() else kind
 
 
 def write_annotations(
@@ -223,9 +244,9 @@ def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a CSV, GEFF, TrackMate XML or .aut carries; None where it carries none."""
     place = Path(path)
     if place.is_file():
-        readers = {".xml": trackmate_scale, ".aut": aut_scale, **dict.fromkeys(_TABLES, table_scale)}
-        reader = readers.get(place.suffix.lower())
-        return reader(place) if reader is not None else (None, None)
+        readers = {Kind.TRACKMATE: trackmate_scale, Kind.AUT: aut_scale, Kind.TABLE: table_scale}
+        kind = kind_of(place)
+        return readers[kind](place) if kind in readers else (None, None)
     graph = find_graph(place)
     return (None, None) if graph is None else graph_scale(graph)
 

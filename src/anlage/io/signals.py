@@ -12,14 +12,20 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, check_size, naming, whole_number
 from anlage.io.atomic import replacing
+from anlage.io.kinds import SIGNALS, check_kind, kind_of
 from anlage.io.npy import read_npy
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.signal_tables import read_signal_table, write_signal_table
 from anlage.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
-__all__ = ["SUFFIXES", "is_signals", "open_signals", "write_signals"]
+__all__ = ["NEEDED", "SUFFIXES", "is_signals", "open_signals", "signal_files", "write_signals"]
 
 SUFFIXES = (".csv", ".tsv", ".npy", ".h5", ".hdf5")
+NEEDED = (
+    "signals are needed here: give a table (track_id, t and a column for each signal), windows or a recording as .h5, or .npy; "
+    "`anlage signals` measures them along tracks"
+)
+"""What is said where something else is given for signals."""
 _HDF5 = (".h5", ".hdf5")
 _FRAMES = ("FRAME", "frame", "t")
 _TRACKS = ("TRACK_ID", "track_id", "ID")
@@ -33,6 +39,12 @@ _HIGHEST_CLASS = 1_000_000
 def is_signals(path: str | Path) -> bool:
     """Whether a path is named like a file of signals."""
     return Path(path).suffix.lower() in SUFFIXES
+
+
+def signal_files(folder: str | Path) -> list[Path]:
+    """The files of signals that lie in a folder, by their names; other files are left out."""
+    files = (f for f in Path(folder).iterdir() if f.is_file() and not f.name.startswith("."))
+    return sorted(f for f in files if is_signals(f) and kind_of(f) in SIGNALS)
 
 
 def open_signals(path: str | Path, *, interval_s: float | None = None, event: str = "") -> Signals:
@@ -59,6 +71,7 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
         raise AnlageError(
             f"There are no signals at '{path}': give a file that ends in {', '.join(SUFFIXES)}; `anlage signals` measures them."
         )
+    check_kind(path, SIGNALS, NEEDED)
     suffix = path.suffix.lower()
     with naming(path):
         if suffix in (".csv", ".tsv"):

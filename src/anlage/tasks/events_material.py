@@ -12,11 +12,16 @@ import numpy as np
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.io.signals import SUFFIXES, is_signals, open_signals
+from anlage.io.kinds import SIGNALS, Kind, check_kind
+from anlage.io.signals import SUFFIXES, is_signals, open_signals, signal_files
 from anlage.signals import Signals
 
 __all__ = ["SignalFile", "SignalFiles"]
 
+_GIVE = (
+    f"give files that end in {', '.join(SUFFIXES)}, or a folder of them; `anlage signals` measures them along tracks"
+)
+_NEEDED = f"events are learnt from signals: {_GIVE}"
 _ENDINGS = ("event", "no event", "other")
 
 
@@ -53,12 +58,20 @@ class SignalFiles:
     noun: ClassVar[str] = "file"
     has_starter: ClassVar[bool] = False
 
+    def files(self, path: Path) -> list[Path]:
+        """Each file of a folder is a set of its own."""
+        if not path.is_dir():
+            return [path]
+        check_kind(path, [Kind.SIGNAL_SETS], _NEEDED)
+        found = signal_files(path)
+        if not found:
+            raise AnlageError(f"'{path}' holds no signals, from which events are learnt: {_GIVE}.")
+        return found
+
     def open(self, path: Path, config: Any) -> SignalFile:
+        check_kind(path, SIGNALS, _NEEDED)
         if path.is_dir() or not is_signals(path):
-            raise AnlageError(
-                f"'{path}' holds no signals, from which events are learnt: give files that end in {', '.join(SUFFIXES)}; "
-                "`anlage signals` measures them along tracks."
-            )
+            raise AnlageError(f"'{path}' holds no signals, from which events are learnt: {_GIVE}.")
         signals = open_signals(path, event=config.event)
         return SignalFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), signals)
 

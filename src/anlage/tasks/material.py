@@ -10,6 +10,7 @@ from anlage.dataset.split import check_uses
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
+from anlage.io.kinds import Kind, check_kind
 
 __all__ = ["Material", "Source", "Stores", "check_alike", "check_some", "material_of"]
 
@@ -37,6 +38,10 @@ class Material(Protocol):
     has_starter: ClassVar[bool]
     """Whether the network that comes with the program may have seen the like."""
 
+    def files(self, path: Path) -> list[Path]:
+        """The sources that something given stands for: itself, or the files of a folder."""
+        ...
+
     def open(self, path: Path, config: Any) -> Any:
         """Open one `Source`, with the task's configuration. Raises AnlageError if it is none."""
         ...
@@ -59,6 +64,14 @@ class Stores:
 
     noun: ClassVar[str] = "store"
     has_starter: ClassVar[bool] = True
+
+    def files(self, path: Path) -> list[Path]:
+        check_kind(
+            path,
+            [Kind.STORE],
+            "a training needs a store of training data: `anlage build` makes one from an image and its nuclei",
+        )
+        return [path]
 
     def open(self, path: Path, config: Any) -> Store:
         return Store.open(path)

@@ -110,16 +110,17 @@ class Run:
         about = task_named(task, tasks)
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")
+        material = material_of(about)
+        given = [file for store in stores for file in material.files(Path(store).resolve())]
         if start_from == USUAL:
-            start_from = usual_start(task, stores, assignments)
+            start_from = usual_start(task, given, assignments)
         card = None if start_from is None else card_of(start_from, task, about.plan)
         training, settings = assign(task, assignments, tasks, None if card is None else card.config)
         if training.freeze_encoder and start_from is None:
             raise AnlageError(
                 "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
             )
-        material = material_of(about)
-        opened = [material.open(Path(store).resolve(), settings) for store in stores]
+        opened = [material.open(file, settings) for file in given]
         material.check(opened, card)
         earlier = _earlier(folder)
         config = RunConfig(

@@ -186,7 +186,7 @@ def test_a_store_is_no_signals_and_signals_are_no_store(
     assert anlage("train", "events", tmp_path / "s.zarr", "-o", tmp_path / "run") == 2
     assert "holds no signals, from which events are learnt" in capsys.readouterr().err
     assert anlage("train", "nuclei", windows, "-o", tmp_path / "run") == 2
-    assert "is not a store of training data" in capsys.readouterr().err
+    assert "a training needs a store of training data" in capsys.readouterr().err
 
 
 @pytest.mark.data
