@@ -17,6 +17,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.io.atomic import root_attributes
 from anlage.io.ifds import is_tiff
+from anlage.io.seals import MARK
 
 __all__ = ["ANNOTATIONS", "IMAGES", "MODELS", "SIGNALS", "Kind", "check_kind", "ctc_folder", "kind_of"]
 
@@ -260,6 +261,7 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _table_kind(names: list[str], rows: list[list[str]]) -> Kind | None:
+    names = [name for name in names if name != MARK]
     columns = set(names)
     if {"window", "probability"} <= columns and "file" not in columns:
         return Kind.WINDOW_SCORES
