@@ -4,7 +4,7 @@
 
     OUT.parts/job.json           what is predicted, with what and how
               frame-000012.npz   a finished frame: nuclei, map, what was assumed
-              lock               held by the one process that predicts
+              lock, pid          held by the one process that predicts
               stop               whoever makes this file stops the prediction within 3 s
 
 A frame appears whole or not at all, so a prediction that was broken off, in whatever way, goes on with the next frame.
@@ -29,12 +29,13 @@ from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
 from anlage.frozen import Finite
 from anlage.io.atomic import own, replacing
+from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.prediction import DenseMap, Prediction
 
 __all__ = ["PredictionJob", "PredictionParts"]
 
 _SCHEMA = 1
-_JOB, _LOCK, _STOP = "job.json", "lock", "stop"
+_JOB, _STOP = "job.json", "stop"
 _BROKEN = (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError)
 """What reading a damaged frame raises."""
 
@@ -132,17 +133,7 @@ class PredictionParts:
     @property
     def is_running(self) -> bool:
         """Whether a process predicts now."""
-        import filelock
-
-        if not (self.folder / _LOCK).exists():
-            return False
-        try:
-            with filelock.FileLock(self.folder / _LOCK, is_singleton=False).acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except OSError:  # somebody else's, or gone meanwhile
-            return False
+        return FolderLock(self.folder).is_held
 
     def request_stop(self) -> None:
         """Ask for an end; it comes within 3 s, and finished frames are kept."""
@@ -173,25 +164,23 @@ class PredictionParts:
         AnlageError
             If another process does, the folder is something else's, or it cannot be made.
         """
-        import filelock
-
         self._check_ours()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(self.folder / _LOCK, is_singleton=False)
-            lock.acquire(timeout=1.0, poll_interval=0.05)  # who looks whether it runs holds it for a moment
-        except filelock.Timeout:
-            raise AnlageError(self._busy()) from None
-        except OSError as error:
-            raise AnlageError(
-                f"'{self.folder}' cannot be written ({error.strerror}); choose another place for the output."
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
-            if not any(self.folder.glob("frame-*.npz")):
-                shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.ExitStack() as stack:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FolderLock(self.folder).held())
+            except TakenError:
+                raise AnlageError(self._busy()) from None
+            except OSError as error:
+                raise AnlageError(
+                    f"'{self.folder}' cannot be written ({error.strerror}); choose another place for the output."
+                ) from error
+            try:
+                yield
+            finally:
+                stack.close()
+                if not any(self.folder.glob("frame-*.npz")):
+                    shutil.rmtree(self.folder, ignore_errors=True)
 
     def begin(self, job: PredictionJob, *, insist: bool = False) -> tuple[int, ...]:
         """Take over what an earlier process finished of the same job; of another job, remove it.
@@ -282,7 +271,7 @@ class PredictionParts:
         if not self.folder.exists():
             return
         is_ours = self.folder.is_dir() and all(
-            path.name in (_JOB, _LOCK, _STOP) or path.name.startswith(("frame-", ".part-"))
+            path.name in (_JOB, _STOP, *LOCK_FILES) or path.name.startswith(("frame-", ".part-"))
             for path in self.folder.iterdir()
         )
         if not is_ours:

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import anlage
 from anlage.errors import AnlageError
 from anlage.foreign import checked_name
+from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.kept_paths import kept_path, kept_relative
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
@@ -49,8 +50,8 @@ __all__ = ["Run", "RunState"]
 RunState = Literal["new", "running", "stopped", "finished", "failed"]
 
 _NICE = 10
-_LEFT = ("run.json", "events.jsonl", "log.txt", "plan.json", "pid", "stop")
-_BESIDE = ("lock", "cache", "preview", "tensorboard")
+_LEFT = ("run.json", "events.jsonl", "log.txt", "plan.json", "stop")
+_BESIDE = (*LOCK_FILES, "cache", "preview", "tensorboard")
 """What may lie, with these, in the folder of a run that came to nothing."""
 # CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW and BELOW_NORMAL_PRIORITY_CLASS, which only Windows' Python names
 _WINDOWS_FLAGS = 0x200 | 0x08000000 | 0x4000 if os.name == "nt" else 0
@@ -302,19 +303,8 @@ class Run:
         return said or "The trainer ended without a word; the computer or a user may have killed it."
 
     def is_locked(self) -> bool:
-        """Whether a trainer is at work on this run, in whatever process."""
-        import filelock
-
-        if not (self.path / "lock").exists():
-            return False
-        probe = filelock.FileLock(self.path / "lock", is_singleton=False)
-        try:
-            with probe.acquire(timeout=0):
-                return False
-        except filelock.Timeout:
-            return True
-        except PermissionError:  # somebody else's run, which we may only read
-            return False
+        """Whether a trainer is at work on this run, in whatever process; looking hinders neither it nor others who look."""
+        return FolderLock(self.path).is_held
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -325,25 +315,19 @@ class Run:
         AnlageError
             If another trainer has it.
         """
-        import filelock
-
-        lock = filelock.FileLock(self.path / "lock", is_singleton=False)
-        try:
-            # a watcher's look at the state holds the lock for a moment
-            lock.acquire(timeout=1.0, poll_interval=0.05)
-        except filelock.Timeout:
-            raise AnlageError(self._busy()) from None
-        try:
-            write_whole(self.path / "pid", str(os.getpid()).encode())
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(FolderLock(self.path).held())
+            except TakenError:
+                raise AnlageError(self._busy()) from None
+            except OSError as error:
+                raise AnlageError(
+                    f"The run {self.path} cannot be written: {error.strerror or error}; see that its disk is there and not full."
+                ) from error
             yield
-        finally:
-            lock.release()
 
     def _busy(self) -> str:
-        try:
-            who = f"process {int((self.path / 'pid').read_text())}"
-        except (OSError, ValueError):
-            who = "another process"
+        who = FolderLock(self.path).who
         return f"The run {self.path} is being trained by {who}; wait for it, or stop it with `anlage stop {self.path}`."
 
     @property
