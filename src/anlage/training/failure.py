@@ -73,7 +73,7 @@ def log_tail(path: Path, lines: int) -> str:
 
 def _concluded(run: Run, exit_code: int | None, details: str) -> str:
     step = run.saved_step()
-    where = f"after step {step}" if run.checkpoint_path.exists() else "before its first checkpoint"
+    where = f"after step {step}" if run.has_checkpoint else "before its first checkpoint"
     on = f"continue with `anlage resume {run.path}`"
     name = _signal(exit_code)
     began = max((event.time for event in run.events()[0] if isinstance(event, Started)), default=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from pathlib import Path
 
 from anlage.errors import AnlageError
@@ -14,8 +15,8 @@ __all__ = ["clear_leftovers", "is_full", "write_whole"]
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write to a temporary name beside `path`, flush to the disk, then rename.
+def write_whole(path: Path, data: bytes, *, keep: Path | None = None) -> None:
+    """Write to a temporary name beside `path`, flush to the disk, then rename; what was there before is kept as `keep`.
 
     Raises
     ------
@@ -35,6 +36,20 @@ def write_whole(path: Path, data: bytes) -> None:
                 f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; what was saved before "
                 f"is intact: free some space there, then continue with `anlage resume {path.parent}`."
             ) from error
+        if keep is not None and path.is_file():
+            _keep(path, keep)
+
+
+def _keep(path: Path, keep: Path) -> None:
+    """Give a file a second name, in place of what had that name; on drives without such, its only one."""
+    second = path.with_name(f".part-{uuid.uuid4().hex[:8]}-{keep.name}")
+    try:
+        os.link(path, second)
+        second.replace(keep)
+    except OSError:
+        path.replace(keep)
+    finally:
+        second.unlink(missing_ok=True)
 
 
 def is_full(error: OSError) -> bool:

@@ -185,7 +185,7 @@ class Learner:
         except (KeyError, RuntimeError) as error:
             raise AnlageError(
                 "The checkpoint is of another network than this run's settings make; it was changed from outside, "
-                "or by another version of anlage. Delete it to train this run from the start."
+                "or by another version of anlage. Delete it, and the one before it that lies beside it, to train this run from the start."
             ) from error
         own = self.average.state_dict()
         for kept, prefix in (("best", "best."), ("start", "start.")):

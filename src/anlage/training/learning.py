@@ -15,7 +15,7 @@ from anlage.errors import AnlageError
 from anlage.networks.device import choose_device, running_on
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
-from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
+from anlage.training.checkpoint import Record, newest_checkpoint, save_checkpoint
 from anlage.training.closing import settle
 from anlage.training.finishing import evidence_of, keep_held_out, show, uncalibrated, write_model
 from anlage.training.job import Job
@@ -90,15 +90,19 @@ class _Training:
             _limit_s(job), most, self._config.validate_every, self._pace, _looks(job), least_steps(job)
         )
         self._meter = Meter(self._budget)
-        saved = load_checkpoint(job.run.checkpoint_path)
-        self._learner = make_learner(job, examples, device, fresh=saved is None)
-        if saved is None:
+        found = newest_checkpoint(job.run.checkpoint_path)
+        self._learner = make_learner(job, examples, device, fresh=found is None)
+        if found is None:
+            if (lost := job.run.saved_step()) > 0:
+                job.note(f"The checkpoint of step {lost} is gone; the training begins anew.")
             self._record = Record(batch_size=examples.batch_size)
             self._plan_by_number()
             self._save()
         else:
-            self._learner.restore(saved[0])
-            self._record = saved[1]
+            (tensors, self._record), note = found
+            if note:
+                job.note(note)
+            self._learner.restore(tensors)
             job.before_s += self._record.seconds
             before = self._record.learning_seconds
             job.learning_before_s = self._record.seconds if before is None else before
@@ -427,8 +431,8 @@ def _stopped_early(job: Job) -> Path | None:
     """A stop during preparation: there is nothing new to keep."""
     if not job.world.is_first:
         return None
-    saved = load_checkpoint(job.run.checkpoint_path)
-    step, before = (0, 0.0) if saved is None else (saved[1].step, saved[1].seconds)
+    found = newest_checkpoint(job.run.checkpoint_path)
+    step, before = (0, 0.0) if found is None else (found[0][1].step, found[0][1].seconds)
     model = job.run.model_path
     job.tell(Stopped(step=step, model=None if model is None else model.name, seconds=before + job.seconds))
     job.stopping.clear()

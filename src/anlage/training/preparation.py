@@ -47,7 +47,7 @@ def decided(job: Job) -> Decisions | None:
 
 def _unreadable(job: Job, error: ValidationError) -> AnlageError:
     return AnlageError(
-        f"{job.run.plan_path} cannot be read ({first_problem(error)}); delete it and the checkpoint beside it to train this run "
+        f"{job.run.plan_path} cannot be read ({first_problem(error)}); delete it and the checkpoints beside it to train this run "
         "from the start."
     )
 

@@ -6,7 +6,7 @@
         events.jsonl     what the trainer tells (progress.py)
         log.txt          what it and its libraries print
         plan.json        what the data decided, so that a resumed run decides nothing anew
-        checkpoint.safetensors
+        checkpoint.safetensors, checkpoint-previous.safetensors
         preview/model.anlage   the newest weights while it trains, for a look at how it goes
         tensorboard/     curves for TensorBoard, where they were asked for
         cache/           decoded training data; may be deleted while nothing trains
@@ -175,6 +175,12 @@ class Run:
         return self.path / "checkpoint.safetensors"
 
     @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is anything to go on from."""
+        before = self.checkpoint_path.with_name("checkpoint-previous.safetensors")
+        return self.checkpoint_path.exists() or before.exists()
+
+    @property
     def plan_path(self) -> Path:
         return self.path / "plan.json"
 
@@ -237,7 +243,7 @@ class Run:
     @property
     def came_to_nothing(self) -> bool:
         """Whether it can be replaced without losing anything: nothing trains, and there is neither checkpoint nor model."""
-        return self.state != "running" and not self.checkpoint_path.exists() and self.newest_model_path is None
+        return self.state != "running" and not self.has_checkpoint and self.newest_model_path is None
 
     def clear(self) -> None:
         """Remove what a run that came to nothing has left, except the lock, which the caller holds."""

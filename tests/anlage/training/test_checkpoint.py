@@ -11,7 +11,7 @@ import torch
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
-from anlage.training.checkpoint import Record, load_checkpoint, save_checkpoint
+from anlage.training.checkpoint import Record, load_checkpoint, newest_checkpoint, previous_of, save_checkpoint
 from anlage.training.loop import train
 from anlage.training.run import Run
 
@@ -82,3 +82,175 @@ def test_a_disk_that_fills_up_while_training_loses_nothing(
     assert run.state == "finished"
     hashes = {load_model(r.target_path).card.weights_sha256 for r in (run, plain)}
     assert len(hashes) == 1
+
+
+TENSORS = {"w": torch.arange(12.0).reshape(3, 4), "n": torch.tensor([3]), "scalar": torch.tensor(0.5)}
+
+
+def saved_twice(folder: Path) -> Path:
+    """A checkpoint of step 8, and beside it that of step 4."""
+    path = folder / "checkpoint.safetensors"
+    for step in (4, 8):
+        save_checkpoint(
+            path, {name: tensor + step for name, tensor in TENSORS.items()}, Record(batch_size=2, step=step)
+        )
+    return path
+
+
+def test_the_checkpoint_before_the_newest_is_kept(tmp_path: Path) -> None:
+    path = saved_twice(tmp_path)
+    assert {one.name for one in tmp_path.iterdir()} == {"checkpoint.safetensors", "checkpoint-previous.safetensors"}
+    newest, before = load_checkpoint(path), load_checkpoint(previous_of(path))
+    assert newest is not None
+    assert before is not None
+    assert (newest[1].step, before[1].step) == (8, 4)
+    assert torch.equal(before[0]["w"], TENSORS["w"] + 4)
+
+
+def test_it_is_kept_on_a_drive_without_second_names_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_the_checkpoint_before_the_newest_is_kept(tmp_path)
+
+
+@pytest.mark.parametrize("where", range(0, 100, 7))
+def test_a_single_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, where: int) -> None:
+    path = saved_twice(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[len(content) * where // 100] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(AnlageError, match=r"checkpoint.safetensors cannot be read \(.*\); delete it to train this run"):
+        load_checkpoint(path)
+    found = newest_checkpoint(path)
+    assert found is not None
+    (tensors, record), note = found
+    assert record.step == 4
+    assert torch.equal(tensors["w"], TENSORS["w"] + 4)
+    assert note.startswith(f"The newest checkpoint {path} is damaged (")
+    assert note.endswith("the training goes on from the one before it, of step 4.")
+    # it has taken the place of the damaged one, so the next does not push it out
+    assert not previous_of(path).exists()
+    assert newest_checkpoint(path) is not None
+
+
+def test_a_checksum_that_is_wrong_is_said_to_be(tmp_path: Path) -> None:
+    path = saved_twice(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 0x01
+    path.write_bytes(content)
+    with pytest.raises(AnlageError, match="its checksum is not that of its content"):
+        load_checkpoint(path)
+
+
+def test_tensors_that_changed_places_are_noticed(tmp_path: Path) -> None:
+    """The same bytes under other names."""
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"aa": torch.ones(3), "bb": torch.zeros(3)}, Record(batch_size=1))
+    path.write_bytes(path.read_bytes().replace(b'"aa"', b'"xx"').replace(b'"bb"', b'"aa"').replace(b'"xx"', b'"bb"'))
+    with pytest.raises(AnlageError, match="checksum"):
+        load_checkpoint(path)
+
+
+def test_a_newest_that_is_gone_is_replaced_by_the_one_before(tmp_path: Path) -> None:
+    path = saved_twice(tmp_path)
+    path.unlink()
+    found = newest_checkpoint(path)
+    assert found is not None
+    assert found[0][1].step == 4
+    assert "is missing; the training goes on from the one before it, of step 4" in found[1]
+
+
+def test_two_damaged_ones_are_one_sentence(tmp_path: Path) -> None:
+    path = saved_twice(tmp_path)
+    path.write_bytes(b"")
+    previous_of(path).write_bytes(b"nonsense")
+    with pytest.raises(
+        AnlageError, match=r"is damaged \(SafetensorError\), and the one before it, .* delete both to train"
+    ):
+        newest_checkpoint(path)
+
+
+def test_a_damaged_one_without_another_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    assert newest_checkpoint(path) is None
+    path.write_bytes(b"")
+    with pytest.raises(
+        AnlageError, match=r"checkpoint.safetensors cannot be read \(SafetensorError\); delete it to train"
+    ):
+        newest_checkpoint(path)
+
+
+def test_a_folder_in_its_place_is_one_sentence(tmp_path: Path) -> None:
+    path = saved_twice(tmp_path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(AnlageError, match="is a folder, where the checkpoint should be; remove it, then resume"):
+        newest_checkpoint(path)
+
+
+def test_one_of_an_earlier_version_is_read_without_a_checksum(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "checkpoint.safetensors"
+    old = Record(batch_size=4, step=7).model_dump_json(exclude={"learning_seconds", "best_n", "highest_score"})
+    save_file(TENSORS, path, metadata={"anlage": old})
+    found = load_checkpoint(path)
+    assert found is not None
+    assert found[1].step == 7
+    # a newer one must have it
+    save_file(TENSORS, path, metadata={"anlage": Record(batch_size=4, learning_seconds=1.0).model_dump_json()})
+    with pytest.raises(AnlageError, match="checksum"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("wrong", ['"step":-1', '"step":10000000000', '"batch_size":0', '"seconds":"NaN"', '"what":1'])
+def test_a_record_that_cannot_be_is_one_sentence(tmp_path: Path, wrong: str) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "checkpoint.safetensors"
+    save_file(TENSORS, path, metadata={"anlage": '{"batch_size":4,' + wrong + "}"})
+    with pytest.raises(AnlageError, match=r"cannot be read \(ValidationError\)"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "gone"])
+def test_a_training_goes_on_from_the_one_before_and_ends_in_the_same_bits(
+    make_run: Make, toy: ModuleType, damage: str
+) -> None:
+    settings = ("steps=12", "validate_every=5", "checkpoint_steps=2", "checkpoint_seconds=1000")
+    plain, run = make_run("plain", *settings), make_run("broken", *settings)
+    train(plain, tasks=toy.TASKS)
+
+    class KilledError(BaseException): ...
+
+    def kill(event: object) -> None:
+        if getattr(event, "event", "") == "saved" and getattr(event, "step", 0) == 8:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(run, tasks=toy.TASKS, on_event=kill)
+    content = bytearray(run.checkpoint_path.read_bytes())
+    if damage == "gone":
+        run.checkpoint_path.unlink()
+    else:
+        content[-5] ^= 0x10
+        run.checkpoint_path.write_bytes(content[:-100] if damage == "cut" else content)
+    train(Run.open(run.path), tasks=toy.TASKS)
+    events = run.events()[0]
+    assert [event.step for event in events if event.event == "resumed"] == [6]
+    assert any(event.event == "note" and "of step 6" in event.text for event in events)
+    hashes = {load_model(r.target_path).card.weights_sha256 for r in (run, plain)}
+    assert len(hashes) == 1
+
+
+def test_a_run_that_lost_its_checkpoints_says_that_it_begins_anew(make_run: Make, toy: ModuleType) -> None:
+    run = make_run("r", "steps=4", "checkpoint_steps=2")
+    train(run, tasks=toy.TASKS)
+    for path in (run.target_path, run.checkpoint_path, previous_of(run.checkpoint_path)):
+        path.unlink()
+    train(Run.open(run.path), tasks=toy.TASKS)
+    notes = [event.text for event in run.events()[0] if event.event == "note"]
+    assert "The checkpoint of step 4 is gone; the training begins anew." in notes
+    assert run.state == "finished"

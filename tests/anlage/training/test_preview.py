@@ -14,6 +14,7 @@ import pytest
 
 from anlage.model import load_model
 from anlage.training import finishing
+from anlage.training.checkpoint import previous_of
 from anlage.training.loop import train
 from anlage.training.progress import Event
 from anlage.training.run import Run
@@ -87,8 +88,13 @@ def test_where_it_cannot_be_written_the_training_goes_on_with_one_note(
 def test_a_run_with_weights_to_look_at_is_not_replaced(make_run: Make, toy: ModuleType) -> None:
     run = make_run("r", "steps=4", "validate_every=2")
     train(run, tasks=toy.TASKS)
-    run.checkpoint_path.unlink()
     run.target_path.unlink()
+    for path in (run.preview_path, run.checkpoint_path):
+        path.rename(path.with_suffix(".aside"))
+        assert not run.came_to_nothing  # the checkpoint before the newest is there
+    run.preview_path.with_suffix(".aside").rename(run.preview_path)
+    previous_of(run.checkpoint_path).unlink()
+    run.checkpoint_path.with_suffix(".aside").unlink()
     assert not run.came_to_nothing
     (run.preview_path).rename(run.preview_path.with_name(".part-1234-model.anlage"))
     assert run.came_to_nothing
