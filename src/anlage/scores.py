@@ -18,7 +18,7 @@ from typing import Self
 
 from anlage.calibration import f1_interval, wilson_interval
 
-__all__ = ["NOUNS", "Score", "counted", "interval_of", "is_score", "noun_of"]
+__all__ = ["EXAMPLES", "NOUNS", "Score", "counted", "interval_of", "is_score", "label_of", "noun_of"]
 
 _F1 = ("f1", "best_f1", "mean_f1")
 _JACCARD = ("ap50", "ap75", "mean_ap")
@@ -41,7 +41,8 @@ NOUNS = {
     "events": ("event", "events"),
 }
 """What each kind of network is measured on, one and many."""
-_EXAMPLES = ("held-out example", "held-out examples")
+EXAMPLES = ("held-out example", "held-out examples")
+"""The same where it is not known what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,16 @@ class Score:
     n: int
     low: float
     high: float
-    noun: tuple[str, str] = _EXAMPLES
+    noun: tuple[str, str] = EXAMPLES
 
     @classmethod
-    def of_share(cls, label: str, part: float, whole: float, noun: tuple[str, str] = _EXAMPLES) -> Self:
+    def of_share(cls, label: str, part: float, whole: float, noun: tuple[str, str] = EXAMPLES) -> Self:
         """Of a part of so many examples, or of their mean (times their number)."""
         low, high = wilson_interval(part, whole)
         return cls(label, part / whole if whole else math.nan, round(whole), low, high, noun)
 
     @classmethod
-    def of_counts(cls, label: str, tp: float, fp: float, fn: float, noun: tuple[str, str] = _EXAMPLES) -> Self:
+    def of_counts(cls, label: str, tp: float, fp: float, fn: float, noun: tuple[str, str] = EXAMPLES) -> Self:
         """F1 of what was found, reported wrongly and missed."""
         low, high = f1_interval(tp, fp, fn) if tp + fp + fn else (0.0, 1.0)
         value = 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else math.nan
@@ -112,7 +113,7 @@ def interval_of(
     metrics: Mapping[str, float],
     n: int,
     n_of: Mapping[str, int] | None = None,
-    noun: tuple[str, str] = _EXAMPLES,
+    noun: tuple[str, str] = EXAMPLES,
 ) -> Score | None:
     """A metric with what it rests on; None where it is no share, or nobody counted.
 
@@ -154,7 +155,7 @@ def label_of(name: str) -> str:
 
 def noun_of(task: str, head: str = "") -> tuple[str, str]:
     """What a kind of network is measured on, one and many."""
-    return NOUNS.get(head, NOUNS.get(task, _EXAMPLES))
+    return NOUNS.get(head, NOUNS.get(task, EXAMPLES))
 
 
 def counted(n: int, noun: tuple[str, str]) -> str:

@@ -8,10 +8,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from anlage.cli.bars import bar, say
+from anlage.scores import EXAMPLES, counted, interval_of, noun_of
 from anlage.training.progress import Event, Finished, Note, Resumed, Started, Step, Stopped, Validated
 from anlage.training.run import Run
 
-__all__ = ["Follower", "describe", "duration"]
+__all__ = ["Follower", "describe", "duration", "noun_of_run"]
 
 _SILENT = {"tp", "fp", "fn", "match_radius_um"}
 _NAMES = {
@@ -31,6 +32,7 @@ class Follower:
 
     def __init__(self, run: Run) -> None:
         self._run = run
+        self._noun = noun_of_run(run)
         self._next = 0
         self._bar: Any = None
 
@@ -46,7 +48,7 @@ class Follower:
         with contextlib.suppress(OSError):
             if isinstance(event, Step):
                 self._advance(event)
-            elif (line := describe(event)) is not None:
+            elif (line := describe(event, self._noun)) is not None:
                 say(line)
 
     def _advance(self, event: Step) -> None:
@@ -68,8 +70,21 @@ class Follower:
             self._bar.close()
 
 
-def describe(event: Event) -> str | None:
-    """An event as a line for the user; None where there is nothing to say."""
+def noun_of_run(run: Run) -> tuple[str, str]:
+    """What a run's network is measured on, one and many."""
+    return noun_of(run.config.task, str(run.config.settings.get("head", "")))
+
+
+def describe(event: Event, noun: tuple[str, str] = EXAMPLES) -> str | None:
+    """An event as a line for the user; None where there is nothing to say.
+
+    Parameters
+    ----------
+    event
+        The event.
+    noun
+        What scores are measured on, one and many; see `noun_of_run`.
+    """
     if isinstance(event, Started):
         return f"Preparing the training data (process {event.pid}) …"
     if isinstance(event, Resumed):
@@ -77,12 +92,12 @@ def describe(event: Event) -> str | None:
     if isinstance(event, Note):
         return event.text
     if isinstance(event, Validated):
-        scores = _metrics({"loss": event.loss, **event.metrics})
+        scores = _metrics({"loss": event.loss, **event.metrics}, event.n, {}, noun)
         return (
             f"{duration(event.seconds)}, step {event.step}: held-out {scores}{' (best so far)' if event.best else ''}"
         )
     if isinstance(event, Finished):
-        return f"Finished after {event.step} steps in {duration(event.seconds)}; on held-out data: {_metrics(event.metrics)}."
+        return f"Finished after {event.step} steps in {duration(event.seconds)}; on held-out data: {_metrics(event.metrics, event.n, event.n_of, noun)}."
     if isinstance(event, Stopped):
         return f"Stopped at step {event.step} after {duration(event.seconds)}."
     return None  # what broke a training off is said once, by the command that ends with it
@@ -98,6 +113,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def _metrics(metrics: dict[str, float]) -> str:
-    shown = {name: value for name, value in metrics.items() if name not in _SILENT and math.isfinite(value)}
-    return ", ".join(f"{_NAMES.get(name, name.replace('_', ' '))} {value:.3g}" for name, value in shown.items())
+def _metrics(metrics: dict[str, float], n: int, n_of: dict[str, int], noun: tuple[str, str]) -> str:
+    """Scores with their intervals, and with the number of examples wherever it is another one than before."""
+    said, told = [], -1
+    for name, value in metrics.items():
+        if name in _SILENT or not math.isfinite(value):
+            continue
+        score = interval_of(name, metrics, n, n_of, noun)
+        extra = ""
+        if score is not None:
+            extra = f" ({score.interval})" if score.n == told else f" ({counted(score.n, noun)}, {score.interval})"
+            told = score.n
+        said.append(f"{_NAMES.get(name, name.replace('_', ' '))} {value:.3g}{extra}")
+    return ", ".join(said)

@@ -221,8 +221,9 @@ def _annotations(path: Path, options: argparse.Namespace) -> None:
 
 
 def _run(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.follow import describe
+    from anlage.cli.follow import describe, noun_of_run
     from anlage.cli.info_signals import tell_held_out
+    from anlage.cli.verdicts import verdict_lines
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run
 
@@ -237,10 +238,12 @@ def _run(path: Path, options: argparse.Namespace) -> None:
     validated = [event for event in events if isinstance(event, Validated)]
     ends = [event for event in events if isinstance(event, Finished | Stopped)]
     for event in [*(e for e in validated[-1:] if not ends), *ends[-1:]]:
-        print(f"  {describe(event)}")
+        print(f"  {describe(event, noun_of_run(run))}")
     if (failure := run.failure) is not None:
         print(f"  Why it broke off: {failure.sentence}")
     tell_held_out(path)
+    if run.model_path is not None:
+        print(verdict_lines(run.model_path))
     print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
 
 

@@ -207,13 +207,14 @@ def run_predict(options: argparse.Namespace) -> int:
 def _scoring_model(options: argparse.Namespace) -> Model | None:
     """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
     from anlage.cli.runs import model_of
+    from anlage.cli.verdicts import open_for_use
     from anlage.inference import CLASSICAL, STARTER
-    from anlage.model import load_model, read_card
+    from anlage.model import read_card
 
     if options.model not in (CLASSICAL, STARTER):
         path = model_of(options.model)
         if path.is_file() and read_card(path).task == "divisions":
-            return load_model(path)
+            return open_for_use(path)
     if options.nuclei is not None:
         raise AnlageError(
             f"--nuclei has no meaning for '{options.model}', which finds nuclei itself: leave it out, or choose a divisions "
@@ -283,15 +284,15 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
     from anlage.cli.labels import check_model
     from anlage.cli.runs import model_of
+    from anlage.cli.verdicts import open_for_use
     from anlage.inference import CLASSICAL
-    from anlage.model import load_model
 
     if options.model == CLASSICAL:
         raise AnlageError(
             "The classical detector finds centres and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."
         )
-    model = load_model(model_of(options.model, flat=image.is_flat), task="nuclei")
+    model = open_for_use(model_of(options.model, flat=image.is_flat), "nuclei")
     check_model(model, options.output)
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     return model

@@ -55,11 +55,11 @@ def looks_at_signals(name: str) -> bool:
 def predict_events(options: argparse.Namespace) -> int:
     """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
     from anlage.cli.runs import model_of
+    from anlage.cli.verdicts import open_for_use
     from anlage.inference.keras_model import is_keras, open_keras
     from anlage.inference.signal_events import are_traces, signals_for
     from anlage.io.atomic import check_apart
     from anlage.io.signals import open_signals
-    from anlage.model import load_model
 
     output: Path = options.output
     if output.suffix.lower() != ".csv":
@@ -74,7 +74,7 @@ def predict_events(options: argparse.Namespace) -> int:
     _describe(signals)
     if is_keras(path):
         return _windows(open_keras(path).score(signals, invert=options.invert), signals, options)
-    model = load_model(path, task="events")
+    model = open_for_use(path, "events")
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     signals = signals_for(model, signals, invert=options.invert)
     if model.card.plan["kind"] == "once":

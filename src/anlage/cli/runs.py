@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, device_option
+from anlage.cli.verdicts import verdict_lines
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def run_resume(options: argparse.Namespace) -> int:
     run = Run.open(options.run)
     if run.state == "finished":
         print(f"This training is finished: its model is {run.model_path}.")
+        if run.model_path is not None:
+            print(verdict_lines(run.model_path))
         return 0
     return train_here(run)
 
@@ -187,6 +190,8 @@ def run_stop(options: argparse.Namespace) -> int:
         )
     kept = f"The best weights so far are in {run.model_path}" if run.model_path else "There were no weights to keep yet"
     print(f"Stopped. {kept}; go on with `anlage resume {options.run}`.")
+    if run.model_path:
+        print(verdict_lines(run.model_path))
     return 0
 
 
@@ -214,6 +219,8 @@ def run_watch(options: argparse.Namespace) -> int:
     if (failure := run.failure) is not None:
         raise AnlageError(f"The training in {options.run} broke off: {failure.sentence}")
     print(f"The run is {run.state}.")
+    if run.model_path is not None:
+        print(verdict_lines(run.model_path))
     return 0
 
 
@@ -227,9 +234,12 @@ def train_here(run: Run) -> int:
         model = train(run, on_event=follower.show)
     if run.state == "finished" and model is not None:
         use = task_named(run.config.task).use.format(model=model)
-        print(f"Finished. The model is {model}\nUse it: {use}")
+        print(f"Finished. The model is {model}\n{verdict_lines(model)}\nUse it: {use}")
         return 0
-    print(f"Stopped; go on with `anlage resume {run.path}`." + (f"\nThe best so far is {model}" if model else ""))
+    print(
+        f"Stopped; go on with `anlage resume {run.path}`."
+        + (f"\nThe best so far is {model}\n{verdict_lines(model)}" if model else "")
+    )
     if caught:
         return 128 + caught[0]
     return 0 if model is not None else _STOPPED

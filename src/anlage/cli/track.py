@@ -219,9 +219,9 @@ def _is_model(text: str) -> bool:
 
 def _model(text: str | None, task: str) -> Model | None:
     from anlage.cli.runs import model_of
-    from anlage.model import load_model
+    from anlage.cli.verdicts import open_for_use
 
-    return None if text is None else load_model(model_of(text), task=task)
+    return None if text is None else open_for_use(model_of(text), task)
 
 
 def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
@@ -255,9 +255,9 @@ def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Ann
         predictions = predict_classical(image)
     else:
         from anlage.cli.runs import model_of
-        from anlage.model import load_model
+        from anlage.cli.verdicts import open_for_use
 
-        model = load_model(model_of(options.nuclei, flat=image.is_flat), task="nuclei", head="centres")
+        model = open_for_use(model_of(options.nuclei, flat=image.is_flat), "nuclei", "centres")
         predictions = predict(model, image, threshold=FAINTEST, device=options.device)
     parts = []
     for prediction in predictions:

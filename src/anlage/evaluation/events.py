@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from pydantic import Field
 
 from anlage.calibration import expected_calibration_error
 from anlage.errors import AnlageError
+from anlage.evaluation.intervals import Interval
 from anlage.events import Events
 from anlage.frozen import Frozen
+from anlage.scores import Score
 
 __all__ = ["EventReport", "evaluate_events", "evaluate_windows", "found_report", "precision_recall", "roc"]
 
@@ -60,18 +63,22 @@ class EventReport(Frozen):
     """Median distance in time, in minutes; None where the interval is unknown."""
     mean_error_min: float | None = None
     """Mean distance in time, in minutes."""
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    """What the scores rest on, by name."""
     notes: tuple[str, ...] = Field(default=())
     """What should be known about these numbers."""
 
     def to_text(self) -> str:
         """For people to read."""
         lines = [f"Events ({self.kind}), {self.n} compared."]
+        said = defaultdict[str, str](str)
+        said |= {name: f" ({one.low:.2f} to {one.high:.2f} of {one.n})" for name, one in self.intervals.items()}
         lines.append(
-            f"F1 {self.f1:.3f}: precision {self.precision:.3f}, recall {self.recall:.3f} ({self.tp} found, {self.fp} wrong, "
-            f"{self.fn} missed)."
+            f"F1 {self.f1:.3f}{said['f1']}: precision {self.precision:.3f}{said['precision']}, recall {self.recall:.3f}"
+            f"{said['recall']} ({self.tp} found, {self.fp} wrong, {self.fn} missed)."
         )
         if self.accuracy is not None:
-            lines.append(f"Accuracy of the classes {self.accuracy:.3f}.")
+            lines.append(f"Accuracy of the classes {self.accuracy:.3f}{said['accuracy']}.")
         if self.confusion:
             lines += ["True class (rows) and told (columns: counts; of the true; of the told):"]
             counts = np.array(self.confusion)
@@ -89,7 +96,9 @@ class EventReport(Frozen):
             )
         if self.auc is not None:
             best = "" if self.best_threshold is None else f"; best threshold {self.best_threshold:.2f}"
-            lines.append(f"ROC AUC {self.auc:.4f}, average precision {self.average_precision:.4f}{best}.")
+            lines.append(
+                f"ROC AUC {self.auc:.4f}{said['auc']}, average precision {self.average_precision:.4f}{said['average_precision']}{best}."
+            )
         if self.ece is not None:
             lines.append(f"A stated probability is off by {100 * self.ece:.1f} percentage points on average.")
         return "\n".join([*lines, *self.notes])
@@ -141,7 +150,7 @@ def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[n
         [int((~told & ~truth).sum()), int((told & ~truth).sum())],
         [int((~told & truth).sum()), int((told & truth).sum())],
     ]
-    return EventReport(
+    return _report(
         kind="windows",
         n=int(clear.sum()),
         accuracy=float((told == truth).mean()),
@@ -186,7 +195,7 @@ def found_report(
     interval_s
         Time between two frames in seconds; None where unknown.
     """
-    return EventReport(kind=kind, n=tp + fn, **_found(tp, fp, fn), **_errors(error_frames, interval_s))
+    return _report(kind=kind, n=tp + fn, **_found(tp, fp, fn), **_errors(error_frames, interval_s))
 
 
 def _once(told: Events, truth: Events) -> EventReport:
@@ -201,7 +210,7 @@ def _once(told: Events, truth: Events) -> EventReport:
     tp, fp, fn = int(confusion[0, 0]), int(confusion[1:, 0].sum()), int(confusion[0, 1:].sum())
     chance = told.properties.get("probability_event")
     is_event = counted.classes == 0
-    return EventReport(
+    return _report(
         kind="once",
         n=len(common),
         accuracy=float(np.trace(confusion) / len(common)),
@@ -229,7 +238,7 @@ def _repeated(told: Events, truth: Events, tolerance: float | None) -> EventRepo
     right = np.zeros(len(told), dtype=bool)
     right[rows[:, 0]] = True
     tp = len(rows)
-    return EventReport(
+    return _report(
         kind="repeated",
         n=len(truth),
         **_found(tp, int(within.sum()) - tp, len(truth) - tp),
@@ -253,6 +262,26 @@ def _paired(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], reach: float
             used_b.add(j)
             found.append((i, j))
     return found
+
+
+def _report(**values: Any) -> EventReport:
+    """A report with what its scores rest on."""
+    tp, fp, fn, n = (values[name] for name in ("tp", "fp", "fn", "n"))
+    confusion = np.array(values.get("confusion") or [[0]])
+    # told from one another are the events and all others, so the rarer of both counts
+    n_events = tp + fn
+    rarer = min(n_events, int(confusion.sum()) - n_events)
+    scores: dict[str, Score | None] = {
+        "precision": Score.of_share("precision", tp, tp + fp),
+        "recall": Score.of_share("recall", tp, tp + fn),
+        "f1": Score.of_counts("F1", tp, fp, fn),
+    }
+    for name, m in (("accuracy", n), ("auc", rarer), ("average_precision", n_events)):
+        value = values.get(name)
+        if value is not None and m > 0:
+            scores[name] = Score.of_share(name, value * m, m)
+    intervals = {name: Interval(n=one.n, low=one.low, high=one.high) for name, one in scores.items() if one and one.n}
+    return EventReport(**values, intervals=intervals)
 
 
 def _found(tp: int, fp: int, fn: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Literal
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.evaluation.intervals import beside, segmentation_scores
 from anlage.evaluation.segmentation import SegmentationScore, score_classes, score_segmentation
 from anlage.io.label_images import CLASSES, kind_of_labels, open_labels
 from anlage.io.lazy import present_frames
@@ -89,14 +90,19 @@ def segmentation_text(score: SegmentationScore) -> list[str]:
     if score.classes:
         rows = [f"{'class':>6} {'truth':>12} {'result':>12} {'Dice':>6}   (voxels)"]
         rows += [f"{c.value:>6} {c.n_truth:>12} {c.n_predicted:>12} {c.dice:>6.3f}" for c in score.classes]
-        return [*rows, f"mean Dice            {_number(score.dice)}"]
+        return [
+            *rows,
+            f"mean Dice            {_number(score.dice)}",
+            "note: Voxels beside each other resemble each other, so their number says little of how certain a Dice is.",
+        ]
+    certain = {name: beside(one) for name, one in segmentation_scores(score).items()}
     return [
         f"objects              {score.n_truth} in the truth, {score.n_predicted} in the result",
-        f"AP at IoU 0.5        {_number(score.ap50)}   0.75: {_number(score.ap75)}   mean of 0.5 to 0.9: "
-        f"{_number(score.mean_ap)}",
-        f"panoptic quality     {_number(score.pq)}",
-        f"SEG                  {_number(score.seg)}",
-        f"Dice of all painted  {_number(score.dice)}",
+        f"AP at IoU 0.5        {_number(score.ap50)}{certain.get('ap50', '')}   0.75: {_number(score.ap75)}"
+        f"{certain.get('ap75', '')}   mean of 0.5 to 0.9: {_number(score.mean_ap)}{certain.get('mean_ap', '')}",
+        f"panoptic quality     {_number(score.pq)}{certain.get('pq', '')}",
+        f"SEG                  {_number(score.seg)}{certain.get('seg', '')}",
+        f"Dice of all painted  {_number(score.dice)}{certain.get('dice', '')}",
     ]
 
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.detection import DetectionScore, score_detection
+from anlage.evaluation.intervals import (
+    Interval,
+    as_intervals,
+    detection_scores,
+    segmentation_scores,
+    sparse_scores,
+    track_scores,
+)
 from anlage.evaluation.painted import (
     Kind,
     check_same_shape,
@@ -30,12 +40,14 @@ from anlage.io import open_annotations, reading
 from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
 from anlage.io.nuclei import own_scale
+from anlage.matching import match_radius_um
+from anlage.scores import Score
 from anlage.timelapse import TimeLapse
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
 
-DEFAULT_RADIUS_UM = 5.0
-"""About half a nucleus: far enough for an uncertain centre, too near for a neighbour to stand in."""
+DEFAULT_RADIUS_UM = match_radius_um(None)
+"""About half a nucleus, where nobody says how large they are."""
 
 _MOST_ROWS = 50
 _ANY = Spacing(1, 1, 1)
@@ -66,8 +78,24 @@ class Report(Frozen):
     """How well nuclei were followed; None unless both have links, or masks for all nuclei."""
     sparse: SparseScore | None = None
     """The same, should only some nuclei have been followed in the truth; None unless both have links."""
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    """What the scores rest on, by part and name: 'detection.f1', 'tracking.det'."""
     notes: tuple[str, ...]
     """What was assumed or left out, as sentences."""
+
+    def with_intervals(self) -> Self:
+        """The same with what its scores rest on."""
+        parts: dict[str, dict[str, Score | None]] = {}
+        if self.detection is not None:
+            parts["detection"] = detection_scores(self.detection)
+        if self.segmentation is not None:
+            parts["segmentation"] = segmentation_scores(self.segmentation)
+        if self.tracking is not None:
+            parts["tracking"] = track_scores(self.tracking)
+        if self.sparse is not None:
+            parts["sparse"] = sparse_scores(self.sparse)
+        found = {name: one for part, scores in parts.items() for name, one in as_intervals(scores, part).items()}
+        return self.model_copy(update={"intervals": found})
 
     def to_text(self) -> str:
         """The report for people to read, with a line for every frame where there are 2 to 50."""
@@ -179,7 +207,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         tracking=tracking,
         sparse=sparse,
         notes=tuple(notes),
-    )
+    ).with_intervals()
 
 
 def small_labels(truth: Annotations, fewer_than: int) -> npt.NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +19,12 @@ from anlage.tasks.nuclei import NucleiPlan
 from anlage.tasks.nuclei_examples import WorkingFrames
 from anlage.tasks.task import Baseline
 
-__all__ = ["BLOBS", "Found", "blob_baseline", "chance_baseline", "link_misses", "right_cells", "share_baseline"]
+__all__ = [
+    "Found", "Name", "at_cells", "blob_baseline", "chance_baseline", "known_cells", "link_misses", "right_cells", "share_baseline",
+]  # fmt: skip
 
-BLOBS = "the blob detector"
+
+Name = Literal["the distance alone", "always the same class", "always the commonest class", "chance"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def blob_baseline(looks: Sequence[tuple[WorkingFrames, int]], plan: NucleiPlan, 
     """
     found = sum((_by_blobs(frames, t, plan) for frames, t in looks), Found(0, 0, 0))
     return Baseline(
-        name=BLOBS,
+        name="the blob detector",
         measure=f"F1 of centres within {plan.match_radius_um:.2g} µm",
         score=found.f1,
         network=network.f1,
@@ -94,7 +98,7 @@ def known_cells(
     return result
 
 
-def share_baseline(name: str, measure: str, score: float, network: float, n: int) -> Baseline | None:
+def share_baseline(name: Name, measure: str, score: float, network: float, n: int) -> Baseline | None:
     """A baseline of two shares of the same `n` examples; None where either is not known."""
     if n <= 0 or not (math.isfinite(score) and math.isfinite(network)):
         return None

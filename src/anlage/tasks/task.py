@@ -63,9 +63,11 @@ class Validation:
 class Baseline(Finite):
     """What can be had without training, beside the network: on the same held-out examples, and by the same rule."""
 
-    name: str
-    """What needs no training, as in a sentence: 'the blob detector'."""
-    measure: str
+    name: Literal[
+        "the blob detector", "the distance alone", "always the same class", "always the commonest class", "chance"
+    ]
+    """What needs no training, as in a sentence."""
+    measure: Annotated[str, Field(pattern=r"^[A-Za-z0-9 .,µ-]{1,80}$")]
     """What was measured of both, with its unit: 'F1 of centres within 2.8 µm'."""
     score: Annotated[float, Field(ge=0, le=1)]
     """Without training; higher is better."""

@@ -141,7 +141,8 @@ class _Training:
             keep_held_out(job, self._examples, self._learner.average, evidence)
         write_model(job, self._stores, self._examples, self._learner.average, self._record, evidence)
         name = job.run.target_path.name
-        job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds))
+        counts = {"n": evidence.n_positive, "n_of": evidence.n_of}
+        job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds, **counts))
         job.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
         shutil.rmtree(job.run.path / "cache", ignore_errors=True)
         return job.run.target_path

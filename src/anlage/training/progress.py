@@ -128,6 +128,10 @@ class Finished(_Record):
     """File name of the model in the run folder."""
     metrics: dict[str, float]
     """What held-out data say of the model."""
+    n: Annotated[int, Field(ge=0)] = 0
+    """Held-out examples of the wanted kind."""
+    n_of: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Examples behind a metric, by its name, where these are not `n`."""
     seconds: Seconds
     """Time spent on this run."""
 
