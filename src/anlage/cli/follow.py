@@ -32,7 +32,6 @@ class Follower:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._noun = noun_of_run(run)
         self._next = 0
         self._bar: Any = None
 
@@ -48,7 +47,7 @@ class Follower:
         with contextlib.suppress(OSError):
             if isinstance(event, Step):
                 self._advance(event)
-            elif (line := describe(event, self._noun)) is not None:
+            elif (line := describe(event, noun_of_run(self._run))) is not None:
                 say(line)
 
     def _advance(self, event: Step) -> None:
@@ -70,8 +69,10 @@ class Follower:
             self._bar.close()
 
 
-def noun_of_run(run: Run) -> tuple[str, str]:
+def noun_of_run(run: Run | None) -> tuple[str, str]:
     """What a run's network is measured on, one and many."""
+    if run is None:
+        return EXAMPLES
     return noun_of(run.config.task, str(run.config.settings.get("head", "")))
 
 

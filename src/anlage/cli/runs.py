@@ -218,9 +218,9 @@ def run_watch(options: argparse.Namespace) -> int:
         follower.look()
     if (failure := run.failure) is not None:
         raise AnlageError(f"The training in {options.run} broke off: {failure.sentence}")
-    print(f"The run is {run.state}.")
     if run.model_path is not None:
         print(verdict_lines(run.model_path))
+    print(f"The run is {run.state}.")
     return 0
 
 

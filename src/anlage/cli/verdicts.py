@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
 
 __all__ = ["open_for_use", "verdict_lines"]
 
-_WIDTH = 120
-
 
 def verdict_lines(path: Path) -> str:
     """What is known of a model, and the judgement, as lines; of one that cannot be read, why."""
@@ -24,7 +21,7 @@ def verdict_lines(path: Path) -> str:
         verdict = read_card(path).verdict
     except AnlageError as error:
         return str(error)
-    lines = textwrap.wrap(f"Verdict: {verdict.text}", _WIDTH, break_on_hyphens=False, break_long_words=False)
+    lines = [f"Verdict: {verdict.headline}", *verdict.reasons, *([verdict.advice] if verdict.advice else [])]
     return "\n".join([f"On held-out data: {verdict.score}.", *lines] if verdict.score else lines)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from anlage.cli.demo import _MADE, _make_room, _open_viewer
+from anlage.cli.demo import _MADE, _make_room, _open_viewer, _shortfall
 from anlage.errors import AnlageError
 
 
@@ -19,7 +20,10 @@ def demo(tmp_path, monkeypatch, command):
     monkeypatch.setattr("anlage.cli.demo.UNSEEN", range(3, 4))
     monkeypatch.setattr("anlage.cli.demo.SETTINGS", ("width=8", "levels=1", "patch_um=20"))
     code, out, err = command("demo", "-o", "out/demo", "--no-viewer", "--steps", "3")
-    assert code == 0, err
+    assert code == 1  # three steps find nothing, which is said
+    assert "The demo did not come to what it should: its network finds less than the 0.95 that it should reach" in err
+    assert " nuclei, 0." in err
+    assert "after 3 steps" in err
     return tmp_path / "out" / "demo", out
 
 
@@ -38,6 +42,21 @@ def test_demo_does_the_whole_job_and_reports(demo):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert "$ anlage build out/demo/image.ome.zarr" in out
     assert "Pictures and report.json are in out/demo" in out
+
+
+def test_the_demo_fails_when_its_network_is_worse_than_none(demo):
+    folder, _ = demo
+
+    def score(tp, fp, fn):
+        return SimpleNamespace(tp=tp, fp=fp, fn=fn, f1=2 * tp / (2 * tp + fp + fn))
+
+    fine, better, poor = score(98, 2, 2), score(99, 1, 1), score(90, 10, 10)
+    assert _shortfall(folder, fine, poor) is None
+    assert _shortfall(folder, fine, fine) is None
+    worse = _shortfall(folder, fine, better)
+    assert worse is not None
+    assert "finds less than without training (0.990), F1 0.98, 100 nuclei, 0.95 to 0.99" in worse
+    assert "the 0.95 that it should reach" in (_shortfall(folder, poor, score(50, 50, 50)) or "")
 
 
 def test_room_is_made_where_a_demo_was_and_nowhere_else(tmp_path):
