@@ -294,7 +294,7 @@ def _parsed(text: str) -> Any:
     stripped = text.strip()
     try:
         return json.loads(stripped)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     if "," in stripped:
         return tuple(_parsed(part) for part in stripped.strip("()[]").split(",") if part.strip())

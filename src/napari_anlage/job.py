@@ -196,7 +196,7 @@ def told(line: str) -> dict[str, Any]:
     """What a child told by a line of ``--progress json``; empty for anything else."""
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

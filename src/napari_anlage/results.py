@@ -31,7 +31,7 @@ from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
 from napari_anlage.preview import how
 from napari_anlage.proposals import Candidates, joined
-from napari_anlage.records import keep_record, records, when
+from napari_anlage.records import Chance, FrameNumber, Moment, keep_record, own_arguments, records, when
 from napari_anlage.thresholds import Thresholds
 from napari_anlage.wording import plural
 
@@ -39,6 +39,13 @@ __all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "load_
 
 FOLDER = "predictions"
 _SCHEMA = 1
+_OPTIONS = frozenset(
+    (
+        "--all-candidates", "--axes", "--channels", "--device", "--diameter-um", "--frames", "--inside", "--interval",
+        "--overwrite", "--smallest", "--spacing", "--threshold",
+    )
+)  # fmt: skip
+"""Options of a prediction that is asked for here."""
 
 
 class Record(BaseModel):
@@ -47,19 +54,19 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = _SCHEMA
-    created: str
+    created: Moment
     """When, ISO 8601."""
     model: str
     """What people call the model."""
     model_id: str
     """The origin of what it proposes."""
-    threshold: float
+    threshold: Chance
     """The model's own threshold."""
-    frames: tuple[int, int]
+    frames: tuple[FrameNumber, FrameNumber]
     """First frame, and the one after the last."""
     arguments: tuple[str, ...]
     """Arguments of the command line, beginning with ``predict``."""
-    paints: str = ""
+    paints: Literal["", "instances", "classes"] = ""
     """What was painted, ``instances`` or ``classes``; empty: candidates were found."""
 
 
@@ -113,6 +120,11 @@ class Result:
     def parts(self) -> PredictionParts:
         """The finished frames, while it is not finished itself."""
         return PredictionParts.beside(self.path)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of the command line. Raises AnlageError if the record's are not such as this program writes."""
+        return own_arguments(self.record.arguments, "predict", _OPTIONS, self.path)
 
     @property
     def n_frames(self) -> int:

@@ -229,7 +229,7 @@ class RunAll(Tab):
 
     def _copy(self, given: Handover) -> None:
         result = place(self._session.folder, self._order(self.frames()), given)
-        line = command_line(result.record.arguments)
+        line = command_line(result.arguments)
         QGuiApplication.clipboard().setText(line)
         self.status.say("Copied. Its result will be listed here.", "good", line)
 
@@ -243,7 +243,7 @@ class RunAll(Tab):
         self._result, self._stopping = result, False
         self.progress.setRange(0, 0)
         self.status.say("Starting …", "info")
-        arguments = [*result.record.arguments, "--progress", "json", *(["--resume"] if resume else [])]
+        arguments = [*result.arguments, "--progress", "json", *(["--resume"] if resume else [])]
         self._child.start(arguments, result.path.with_suffix(".log"))
         self._job.begin(f"Predicting {plural(result.n_frames, 'frame')}", self.request_stop)
         self.refresh()

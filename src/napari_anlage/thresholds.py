@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 __all__ = ["Thresholds", "keep_thresholds", "thresholds_of"]
 
@@ -21,11 +22,11 @@ class Thresholds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    threshold: float | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
     """Calibrated probability from which something is an object."""
-    inside: float | None = None
+    inside: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Probability from which a voxel belongs to an object."""
-    smallest: float | None = None
+    smallest: Annotated[float, Field(ge=0, le=1e12)] | None = None
     """Smallest object in µm³; in single planes µm²."""
 
     @property

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from anlage import AnlageError, Annotations, State, TrackingSettings, open_annotations, write_annotations
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
-from napari_anlage.records import keep_record, records, when
+from napari_anlage.records import Moment, keep_record, records, when
 
 __all__ = [
     "FOLDER",
@@ -51,7 +51,7 @@ class TrackRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    created: str
+    created: Moment
     """When, ISO 8601."""
     source: str
     """Where the nuclei came from, for people."""

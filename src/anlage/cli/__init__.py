@@ -68,10 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # whoever read our output has seen enough; Python would complain once more when it closes stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        why = str(error).splitlines()[0][:200] if str(error) else "no more could be had"
         return _complain(
-            f"The memory of this computer is too small for this step ({error or 'no more could be had'}); close other "
-            "programs, or work on a part of the image (--frames, --region, --cuboid)."
+            f"The memory of this computer is too small for this step ({why}); close other programs, or work on a part of the "
+            "image (--frames, --region, --cuboid)."
         )
     except OSError as error:
         return _complain(_file_problem(error))
@@ -103,6 +106,12 @@ def run_command(arguments: Sequence[str]) -> int:
         return int(leaving.code or 0)
     parser.check_outputs(options)
     return run(options)
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory ran out, which torch says in an error of no type of its own."""
+    signs = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in signs)
 
 
 def _overview() -> str:

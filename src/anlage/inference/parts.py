@@ -17,6 +17,7 @@ import contextlib
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,7 +37,7 @@ __all__ = ["PredictionJob", "PredictionParts"]
 
 _SCHEMA = 1
 _JOB, _STOP = "job.json", "stop"
-_BROKEN = (zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, TypeError, RecursionError)
 """What reading a damaged frame raises."""
 
 
