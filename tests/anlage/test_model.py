@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
 import anlage.model
 from anlage.calibration import Calibration
@@ -100,6 +102,14 @@ def with_card(path: Path, **changes: Any) -> Path:
     return rewritten(path, {"card.json": json.dumps({**record, **changes}).encode()})
 
 
+def retold(content: bytes, name: str, offset: int, told: bytes) -> bytes:
+    """The archive with other bytes in a member's entry of the central directory, which is what `zipfile` believes."""
+    changed = bytearray(content)
+    entry = changed.rindex(b"PK\x01\x02", 0, changed.rindex(name.encode()))
+    changed[entry + offset : entry + offset + len(told)] = told
+    return bytes(changed)
+
+
 def refuses(path: Path, why: str) -> None:
     with pytest.raises(AnlageError, match=why) as caught:
         load_model(path)
@@ -162,8 +172,42 @@ class TestRoundTrip:
         (length,) = struct.unpack("<Q", content[:8])
         assert "__metadata__" not in json.loads(content[8 : 8 + length])
 
+    def test_the_file_is_as_it_is_described(self, path):
+        with zipfile.ZipFile(path) as archive:
+            assert {member.external_attr for member in archive.infolist()} == {0o644 << 16}
+        card = load_model(path).card
+        assert members(path)["card.json"].decode() == card.model_dump_json(indent=2)
+
+    def test_an_open_model_stays_what_it_is(self, path):
+        model = load_model(path)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            model.path = path
+        assert not hasattr(model, "__dict__")
+
+    def test_the_disk_has_all_of_it_before_it_appears(self, path, monkeypatch):
+        sizes = []
+        monkeypatch.setattr(anlage.model.os, "fsync", lambda handle: sizes.append(os.fstat(handle).st_size))
+        save_model(path, a_card(), weights(), PNG)
+        assert sizes == [path.stat().st_size]
+
 
 class TestSaving:
+    @pytest.mark.parametrize(("largest", "taken"), [(1e6, True), (-1e6, True), (1.01e6, False), (-1.01e6, False)])
+    def test_weights_have_a_size(self, path, largest, taken):
+        told = {**weights(), "head.bias": np.array([0, largest], np.float32)}
+        if taken:
+            assert save_model(path, a_card(), told).weights()["head.bias"][1] == np.float32(largest)
+        else:
+            with pytest.raises(
+                AnlageError, match=r"'head.bias' reach 1.01e\+06, which no trained network does.*diverged"
+            ):
+                save_model(path, a_card(), told)
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int8, np.uint8, np.bool_, np.int32])
+    def test_numbers_of_another_type_are_no_weights(self, path, dtype):
+        with pytest.raises(AnlageError, match=r"its weights 'head.bias' are \w+ numbers, which no network of ours has"):
+            save_model(path, a_card(), {**weights(), "head.bias": np.zeros(4, dtype)})
+
     def test_diverged_weights_are_refused_and_the_old_model_stays(self, path):
         before = path.read_bytes()
         with pytest.raises(AnlageError, match=r"'head.bias' hold values that are not finite.*lower learning rate"):
@@ -268,6 +312,40 @@ class TestStrangersFiles:
         content[entry + 20 : entry + 28] = struct.pack("<II", 30 * 2**20, 30 * 2**20)
         path.write_bytes(content)
         refuses(path, "claim more bytes than the file has")
+
+    @pytest.mark.parametrize(
+        ("name", "most"), [("card.json", 4), ("card.md", 4), ("weights.safetensors", 2048), ("preview.png", 32)]
+    )
+    def test_every_member_has_a_largest_size(self, path, name, most):
+        whole = path.read_bytes()
+        for size, why in (
+            (most * 2**20 + 1, f"{name} has {most} MiB, at most {most} are allowed"),
+            (most * 2**20, "claim more bytes than the file has"),
+        ):
+            path.write_bytes(retold(whole, name, 20, struct.pack("<II", size, size)))
+            refuses(path, why)
+
+    def test_a_compression_or_another_length_alone_is_compression(self, path):
+        whole, size = path.read_bytes(), len(members(path)["card.md"])
+        for offset, told in ((10, struct.pack("<H", zipfile.ZIP_DEFLATED)), (20, struct.pack("<II", size - 1, size))):
+            path.write_bytes(retold(whole, "card.md", offset, told))
+            refuses(path, "card.md is compressed, which a model never is")
+
+    @pytest.mark.parametrize(
+        ("tensor", "why"),
+        [
+            (np.array([1, np.nan], np.float32), "hold values that are not finite"),
+            (np.array([1, -np.inf], np.float16), "hold values that are not finite"),
+            (np.array([1, 1e30], np.float32), "reach 1e.30, which no trained network does"),
+            (np.array([1, 2], np.float64), "are float64 numbers, which no network of ours has"),
+            (np.array([1, 2], np.int8), "are int8 numbers, which no network of ours has"),
+        ],
+    )
+    def test_weights_that_no_training_gives(self, path, tensor, why):
+        content = save({**weights(), "\x1b[31mw": tensor})
+        bad = rewritten(path, {"weights.safetensors": content})
+        record = json.loads(members(bad)["card.json"]) | {"weights_sha256": hashlib.sha256(content).hexdigest()}
+        refuses(rewritten(bad, {"card.json": json.dumps(record).encode()}), rf"its weights '\\x1b\[31mw' {why}")
 
     def test_an_encrypted_member(self, path):
         content = bytearray(path.read_bytes())
