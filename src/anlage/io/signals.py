@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, check_size, naming, whole_number
+from anlage.foreign import LARGEST_ID, check_size, naming, text_array, whole_number
 from anlage.io.atomic import replacing
 from anlage.io.kinds import SIGNALS, check_kind, kind_of
 from anlage.io.npy import read_npy
@@ -157,10 +157,10 @@ def _of_tracks(path: Path, tracks: Sequence[Mapping[str, Any]], interval_s: floa
     places = np.full((len(tracks), 3, high - low), np.nan)
     for i, (track, f) in enumerate(zip(tracks, frames, strict=True)):
         for c, name in enumerate(names):
-            values[i, c, f - low] = np.asarray(track[name], dtype=np.float64)
+            values[i, c, f - low] = _array(track[name])
         for name, axis in _PLACES.items():
-            if name in track:
-                places[i, axis, f - low] = np.asarray(track[name], dtype=np.float64)
+            if _is_signal(track.get(name), len(f)):
+                places[i, axis, f - low] = _array(track[name])
     scores = np.array([_scalar(track, f"class_{event}" if event else _CLASS, UNSCORED) for track in tracks])
     scores[np.isnan(scores)] = UNSCORED
     times = np.array([_scalar(track, f"t_{event}" if event else _TIME, np.nan) for track in tracks])
@@ -185,8 +185,16 @@ def _groups(tracks: Sequence[Mapping[str, Any]]) -> npt.NDArray[np.str_]:
     names = [
         n for n in ("movie", "recording", "position", "well", "pos_name", "well_name") if all(n in t for t in tracks)
     ]
-    made = ["/".join(str(np.asarray(track[name]).reshape(-1)[0]) for name in names) for track in tracks]
-    return np.array(made, dtype=np.str_)
+    made = ["/".join(str(next(iter(_array(track[name]).reshape(-1)), "")) for name in names) for track in tracks]
+    return text_array(made, "The movie of the tracks")
+
+
+def _array(value: Any) -> npt.NDArray[Any]:
+    """A value of a track as an array; an empty one where it is none, such as lists of different lengths."""
+    try:
+        return np.asarray(np.nan if value is None else value)
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0, dtype=object)
 
 
 def _frames(path: Path, i: int, track: Mapping[str, Any]) -> npt.NDArray[np.int64]:
@@ -196,8 +204,14 @@ def _frames(path: Path, i: int, track: Mapping[str, Any]) -> npt.NDArray[np.int6
         if not lengths:
             raise AnlageError(f"Track {i} in '{path}' has no column of numbers.")
         return np.arange(max(lengths))
-    values = np.asarray(track[name], dtype=np.float64).reshape(-1)
-    if not len(values) or not np.isfinite(values).all() or (values != np.rint(values)).any() or values.min() < 0:
+    values = _array(track[name]).reshape(-1)
+    if (
+        not len(values)
+        or values.dtype.kind not in "biuf"
+        or not np.isfinite(values).all()
+        or (values != np.rint(values)).any()
+        or values.min() < 0
+    ):
         raise AnlageError(f"Track {i} in '{path}' has frames that are no whole numbers from 0.")
     if len(np.unique(values)) < len(values):
         raise AnlageError(f"Track {i} in '{path}' has a frame twice; give each frame once.")
@@ -207,7 +221,7 @@ def _frames(path: Path, i: int, track: Mapping[str, Any]) -> npt.NDArray[np.int6
 
 
 def _is_signal(value: Any, n: int) -> bool:
-    array = np.asarray(value if value is not None else np.nan)
+    array = _array(value)
     return array.shape == (n,) and array.dtype.kind in "biuf"
 
 
@@ -215,13 +229,13 @@ def _scalar(track: Mapping[str, Any], name: str, default: float) -> float:
     value = track.get(name)
     if value is None and name.startswith("t_"):
         value = track.get("t0")
-    array = np.asarray(default if value is None else value).reshape(-1)
+    array = _array(default if value is None else value).reshape(-1)
     return float(array[0]) if len(array) and array.dtype.kind in "biuf" else float(default)
 
 
 def _number(path: Path, track: Mapping[str, Any], default: int) -> int:
     """The number of a track, exactly."""
-    array = np.asarray(track.get(_TRACKS[0], default)).reshape(-1)
+    array = _array(track.get(_TRACKS[0], default)).reshape(-1)
     if not len(array) or array.dtype.kind not in "biuf":
         return default
     value = array[0].item()

@@ -310,3 +310,38 @@ def test_parts_that_lie_far_apart_are_not_joined():
     parts = [Signals.of(np.ones((30, 5)), first_frame=first) for first in (0, 10**9)]
     with pytest.raises(AnlageError, match="The table of all signals has 1,000,000,005 frames"):
         Signals.joined(parts)
+
+
+GOOD_TRACK = {
+    "TRACK_ID": [1, 1],
+    "FRAME": [0, 1],
+    "a": [1.0, 2.0],
+    "b": [3.0, 4.0],
+    "POSITION_X": [5.0, 6.0],
+    "movie": "m",
+}
+
+
+def spoilt(path: Path, **columns: object) -> Path:
+    tracks = np.empty(1, dtype=object)
+    tracks[0] = GOOD_TRACK | columns
+    np.save(path, tracks, allow_pickle=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"a": [1.0, [2.0, 3.0]]}, {"TRACK_ID": [[1], [2, 3]]}, {"movie": []}, {"movie": [[1], [2, 3]]}, {"class": [0, [1]]},
+        {"POSITION_X": [1.0]}, {"POSITION_X": "left"}, {"TRACK_ID": [10**30]}, {"time_of_interest": "late"},
+    ],
+)  # fmt: skip
+def test_lists_where_numbers_belong_are_left_out(tmp_path, columns):
+    found = open_signals(spoilt(tmp_path / "t.npy", **columns))
+    assert found.names == (("b",) if "a" in columns else ("a", "b"))
+
+
+@pytest.mark.parametrize("frames", [["a", "b"], [[0], [1, 2]], None, [0.5, 1], [-1, 0], [10**30, 0]])
+def test_frames_that_are_none_are_refused(tmp_path, frames):
+    with pytest.raises(AnlageError, match="whole numbers|at most"):
+        open_signals(spoilt(tmp_path / "t.npy", FRAME=frames))
