@@ -343,5 +343,5 @@ def test_lists_where_numbers_belong_are_left_out(tmp_path, columns):
 
 @pytest.mark.parametrize("frames", [["a", "b"], [[0], [1, 2]], None, [0.5, 1], [-1, 0], [10**30, 0]])
 def test_frames_that_are_none_are_refused(tmp_path, frames):
-    with pytest.raises(AnlageError, match="whole numbers|at most"):
+    with pytest.raises(AnlageError, match=r"whole numbers|at most"):
         open_signals(spoilt(tmp_path / "t.npy", FRAME=frames))
