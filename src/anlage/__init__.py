@@ -125,6 +125,7 @@ _HOME = {
     "Writer": "io.seals",
     "worst_objects": "evaluation.worst",
     "worst_picture": "evaluation.worst_pictures",
+    "headline_score": "scores",
     "printable": "foreign",
     "write_annotations": "io",
     "write_image": "io",

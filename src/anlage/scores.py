@@ -18,7 +18,7 @@ from typing import Self
 
 from anlage.calibration import f1_interval, wilson_interval
 
-__all__ = ["EXAMPLES", "NOUNS", "Score", "counted", "interval_of", "is_score", "label_of", "noun_of"]
+__all__ = ["EXAMPLES", "NOUNS", "Score", "counted", "headline_score", "interval_of", "is_score", "label_of", "noun_of"]
 
 _F1 = ("f1", "best_f1", "mean_f1")
 _JACCARD = ("ap50", "ap75", "mean_ap")
@@ -30,6 +30,7 @@ _LABELS = {
     "f1": "F1", "best_f1": "best F1", "mean_f1": "mean F1", "auc": "AUC", "seg": "SEG", "dice": "Dice", "ap50": "AP50",
     "ap75": "AP75", "link_f1": "F1 of links",
 }  # fmt: skip
+_HEADLINES = ("f1", "best_f1", "dice", "accuracy", "link_accuracy", "auc", "average_precision")
 _MANY = 1000
 """Examples from which a third digit says something."""
 
@@ -146,6 +147,22 @@ def interval_of(
     # what was reported, where it was not counted: as many as there are
     both = 2 * tp + fp + fn if known else 2 * whole
     return _of_value(name, label, min(1.0, max(0.0, value)), whole, both, noun)
+
+
+def headline_score(metrics: Mapping[str, float], n: int, task: str, head: str = "") -> Score | None:
+    """The one score by which a look at held-out data is best told; None where nothing was counted.
+
+    Parameters
+    ----------
+    metrics
+        What was measured.
+    n
+        Examples of the wanted kind.
+    task, head
+        Kind of network, and of output.
+    """
+    found = (interval_of(name, metrics, n, noun=noun_of(task, head)) for name in _HEADLINES)
+    return next((score for score in found if score is not None), None)
 
 
 def label_of(name: str) -> str:

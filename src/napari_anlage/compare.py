@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtGui import QBrush, QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
@@ -21,15 +21,17 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import Run
-from napari_anlage.parts import heading, note
+from napari_anlage.models import KINDS
+from napari_anlage.parts import COLOURS, heading, note
 from napari_anlage.plain_text import Label, plain
 from napari_anlage.plots import ComparisonPlot
 from napari_anlage.runs import Summary, differences, summary
-from napari_anlage.wording import duration, short
+from napari_anlage.wording import duration, for_the_dock, short
 
 __all__ = ["CompareDialog"]
 
-_COLUMNS = ("Run", "State", "Best score", "F1, held out", "Steps", "Time", "Learns from", "Made")
+_COLUMNS = ("Run", "State", "Chosen by", "Held out", "Steps", "Time", "Learns from", "Made")
+_CHOSEN_BY, _HELD_OUT = 2, 3
 _AT_FIRST = 4
 """So many of the newest runs are compared when the dialog opens."""
 _REFRESH_MS = 2000
@@ -75,6 +77,9 @@ class CompareDialog(QDialog):
             table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
             table.horizontalHeader().setStretchLastSection(True)
         self.table.setHorizontalHeaderLabels(_COLUMNS)
+        self.table.horizontalHeaderItem(_CHOSEN_BY).setToolTip(
+            "By this number the best weights of a run are chosen. How good they are is in the next column."
+        )
         row = QHBoxLayout()
         row.addWidget(Label("thick: held-out loss · thin: training loss · ★ best so far"), 1)
         row.addWidget(self.log)
@@ -128,6 +133,10 @@ class CompareDialog(QDialog):
             self.table.item(i, 0).setToolTip(plain(str(one.run.path)))
             for column, text in enumerate(_cells(one), start=1):
                 self.table.setItem(i, column, QTableWidgetItem(text))
+            if one.told.verdict is not None:
+                verdict = one.told.verdict
+                self.table.item(i, _HELD_OUT).setToolTip(plain(f"{verdict.score}\n{for_the_dock(verdict.text)}"))
+                self.table.item(i, _HELD_OUT).setForeground(QBrush(QColor(COLOURS[KINDS[verdict.level]])))
         self.table.blockSignals(False)
 
     def _paint_swatches(self) -> None:
@@ -160,11 +169,10 @@ class CompareDialog(QDialog):
 
 def _cells(one: Summary) -> list[str]:
     told = one.told
-    f1 = told.metrics.get("f1")
     return [
         told.state,
         "–" if told.best_score is None else f"{told.best_score:.3f}",
-        "–" if f1 is None else f"{f1:.3f}",
+        "–" if told.verdict is None else told.verdict.score.split(";")[0] or "–",
         str(told.step),
         duration(told.seconds),
         one.data,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QListWidget, QListWidgetItem, QSizePolicy, QWidget
 
-from anlage import Card, Events
+from anlage import Card, Events, Score
 from napari_anlage import event_drawings
 from napari_anlage.event_drawings import Matrix
 from napari_anlage.event_judgement import Judgement, judge
@@ -28,6 +28,7 @@ _MATRIX, _TIMES, _ROC, _TRADE, _CALIBRATION = (
 _FEWEST = 6
 """Tracks scored after the training from which they are judged alone."""
 _LIST_HEIGHT = 110
+_EVENTS = ("event", "events")
 _HELD_OUT = Qt.ItemDataRole.UserRole + 1
 """Marks the choice whose tracks the network was judged on before it learnt from them."""
 Ids = npt.NDArray[np.int64]
@@ -196,8 +197,10 @@ class JudgingPanel(Tab):
 
 def _numbers(judgement: Judgement) -> str:
     report = judgement.report
+    right = Score.of_share("", (report.accuracy or 0) * report.n, report.n)
+    f1 = Score.of_counts("F1", report.tp, report.fp, report.fn, _EVENTS)
     parts = [
-        f"{plural(report.n, 'track')}: {100 * (report.accuracy or 0):.0f} % of the classes right, F1 {report.f1:.2f}"
+        f"{plural(report.n, 'track')}: {100 * right.value:.0f} % of the classes right ({100 * right.low:.0f} to {100 * right.high:.0f} %), {f1}"
     ]
     if report.median_error_frames is not None:
         minutes: Any = (report.median_error_min, report.mean_error_min)
@@ -209,7 +212,11 @@ def _numbers(judgement: Judgement) -> str:
         ]
         parts.append(f"error in time {', '.join(words)}")
     if report.auc is not None:
-        parts.append(f"AUC {report.auc:.3f}, best threshold {min(report.best_threshold or 1.0, 1.0):.3f}")
+        rarer = min(int(judgement.is_event.sum()), int((~judgement.is_event).sum()))
+        auc = Score.of_share(
+            "AUC", report.auc * rarer, rarer, ("track of the rarer class", "tracks of the rarer class")
+        )
+        parts.append(f"{auc}, best threshold {min(report.best_threshold or 1.0, 1.0):.3f}")
     if report.ece is not None:
         parts.append(f"probabilities off by {100 * report.ece:.0f} percentage points")
     return " · ".join(parts) + "."
@@ -218,7 +225,7 @@ def _numbers(judgement: Judgement) -> str:
 def _held_out(card: Card) -> str:
     """What the card has seen on held-out tracks alone."""
     evidence, metrics = card.evidence, card.evidence.metrics
-    said = [f"F1 {metrics['f1']:.2f}"] if "f1" in metrics else []
+    said = [card.verdict.score] if card.verdict.score else []
     if "median_error_frames" in metrics:
         said.append(f"median error {metrics['median_error_frames']:.2g} frames")
     return f"On held-out tracks alone ({evidence.held_out}): {', '.join(said)}." if said else ""

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_anlage.models import Choice, models_of
-from napari_anlage.parts import small_button
+from napari_anlage.parts import StatusLine, small_button
 from napari_anlage.plain_text import plain
 from napari_anlage.session import Session
 
@@ -43,11 +43,15 @@ class ModelCombo(QWidget):
         self.combo.setMinimumContentsLength(8)
         self.open = small_button("…", "Choose a model file (.anlage) from anywhere.")
         self.open.setFixedWidth(30)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
+        self.doubt = StatusLine()
+        column, row = QVBoxLayout(self), QHBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
         row.addWidget(self.combo, 1)
         row.addWidget(self.open)
-        self.combo.currentIndexChanged.connect(lambda _: self.changed.emit())
+        column.addLayout(row)
+        column.addWidget(self.doubt)
+        self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
         self.open.clicked.connect(self._on_open)
         self.refresh()
 
@@ -67,11 +71,15 @@ class ModelCombo(QWidget):
             self.combo.addItem(self._none, None)
         for one in found:
             self.combo.addItem(one.name, one)
+            self.combo.setItemData(
+                self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+            )
         arguments = [one.argument for one in found]
         first = self.combo.count() - len(found)
         at = first + arguments.index(chosen.argument) if chosen is not None and chosen.argument in arguments else 0
         self.combo.setCurrentIndex(at if self.combo.count() else -1)
         self.combo.blockSignals(False)
+        self._say_doubt()
 
     def add(self, path: Path) -> None:
         """Offer a file and choose it, if it is of this kind."""
@@ -86,6 +94,15 @@ class ModelCombo(QWidget):
             one: Choice | None = self.combo.itemData(i)
             if one is not None and one.path == path.resolve():
                 self.combo.setCurrentIndex(i)
+
+    def _on_chosen(self) -> None:
+        self._say_doubt()
+        self.changed.emit()
+
+    def _say_doubt(self) -> None:
+        """What speaks against the chosen network."""
+        choice = self.choice
+        self.doubt.say(*(("", "idle") if choice is None else choice.doubt))
 
     def _on_open(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a model", str(self._session.folder), "Models (*.anlage)")

@@ -15,7 +15,7 @@ from superqt import QCollapsible
 from anlage import AnlageError
 from napari_anlage.hearing import hear
 from napari_anlage.models import Choice, classical, project_models, starter
-from napari_anlage.parts import note
+from napari_anlage.parts import StatusLine, note
 from napari_anlage.plain_text import CardBrowser, plain
 from napari_anlage.session import Session
 from napari_anlage.wording import short
@@ -48,6 +48,7 @@ class ModelPanel(QWidget):
             "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
         )
         self.about = note("")
+        self.doubt = StatusLine()
         self.card = QCollapsible("Card", expandedIcon="▾", collapsedIcon="▸")
         self.card.setDuration(0)
         self.text = CardBrowser()
@@ -69,6 +70,7 @@ class ModelPanel(QWidget):
         row.addWidget(self.open)
         column.addLayout(row)
         column.addWidget(self.about)
+        column.addWidget(self.doubt)
         self.card.layout().setContentsMargins(0, 0, 0, 0)
         self.card.content().layout().setContentsMargins(0, 0, 0, 0)
         self.card.addWidget(self.text)
@@ -92,7 +94,9 @@ class ModelPanel(QWidget):
         self.combo.clear()
         for one in choices:
             self.combo.addItem(one.name, one)
-            self.combo.setItemData(self.combo.count() - 1, plain(one.argument), Qt.ItemDataRole.ToolTipRole)
+            self.combo.setItemData(
+                self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+            )
         arguments = [one.argument for one in choices]
         self.combo.setCurrentIndex(arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0)
         self.combo.blockSignals(False)
@@ -136,6 +140,7 @@ class ModelPanel(QWidget):
     def _on_chosen(self, _: Any = None) -> None:
         choice = self.choice
         self.about.setText("\n".join(choice.lines()))
+        self.doubt.say(*choice.doubt)
         self.card.setVisible(choice.card is not None)
         if choice.card is not None:
             # headings as large as suits so narrow a page

@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage import STARTER, AnlageError, read_card, starter_path
-from napari_anlage.wording import duration, plural, short
+from napari_anlage.wording import duration, for_the_dock, plural, short
 
 if TYPE_CHECKING:
     from anlage import Card
 
-__all__ = ["CLASSICAL", "Choice", "classical", "models_of", "project_models", "starter"]
+__all__ = ["CLASSICAL", "KINDS", "Choice", "classical", "models_of", "project_models", "starter"]
 
 CLASSICAL = "classical"
+KINDS = {"good": "good", "unproven": "warning", "poor": "error"}
+"""How a line looks that says a verdict of this level."""
 _EVEN = 0.5
 
 
@@ -86,6 +88,19 @@ class Choice:
         """Nucleus diameter that it was trained on, in µm."""
         return None if self.card is None else self.card.diameter_um
 
+    @property
+    def doubt(self) -> tuple[str, str]:
+        """What speaks against it and what to do, and the kind of that sentence; empty where nothing does, or it still learns."""
+        if self.problem or self.training or self.card is None or self.card.verdict.is_good:
+            return "", "idle"
+        return for_the_dock(self.card.verdict.text), KINDS[self.card.verdict.level]
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """Its score, and what speaks against it: for a tooltip."""
+        score = "" if self.card is None else self.card.verdict.score
+        return tuple(filter(None, (score, self.doubt[0])))
+
     def lines(self) -> list[str]:
         """What it is and how good it is, in a few short sentences."""
         if self.problem:
@@ -148,17 +163,15 @@ def _learnt(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an
 
 
 def _how_good(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an option
-    metrics = card.evidence.metrics
-    if card.head == "classes" and "dice" in metrics:
-        return f"Dice {metrics['dice']:.2f}, the mean of its classes, on {card.evidence.held_out}."
-    if "f1" not in metrics:
+    metrics, score = card.evidence.metrics, card.verdict.score
+    if not score:
         return "How good it is was not measured yet." if training else "How good it is could not be measured."
     counts = [metrics.get(name) for name in ("tp", "fp", "fn")]
     said = ""
     if None not in counts:
         found, wrong, missed = (round(n) for n in counts if n is not None)
         said = f": {found} found, {missed} missed, {wrong} wrong"
-    return f"F1 {metrics['f1']:.2f} on {card.evidence.held_out}{said}."
+    return f"{score}, on {card.evidence.held_out}{said}."
 
 
 def _probabilities(card: Card) -> str:

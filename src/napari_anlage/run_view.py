@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,20 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from anlage import AnlageError, Run, read_card
+from anlage import AnlageError, Run, headline_score, read_card
 from napari_anlage.closing import CloseGuard
 from napari_anlage.compare import CompareDialog
 from napari_anlage.details import Details
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, RunWatcher
 from napari_anlage.live import LearningPreview
+from napari_anlage.models import KINDS
 from napari_anlage.parts import ActionButton, StatusLine, heading
 from napari_anlage.plain_text import Rich, plain
 from napari_anlage.plots import LearningPlot
 from napari_anlage.runs import project_runs
 from napari_anlage.session import Session
-from napari_anlage.wording import in_words, remaining, short
+from napari_anlage.wording import for_the_dock, remaining, short
 
 __all__ = ["RunView", "how_good"]
 
@@ -286,9 +286,15 @@ class RunView(QWidget):
         self.progress.setValue(last.step if total else 0)
         self.progress.setFormat(f"step {last.step} of {total} · {text}" if total else f"step {last.step} · {text}")
         if not self._stopping:
-            best = next((score for step, score in curve.score if step == curve.best_step), None)
-            so_far = "" if best is None else f" · best score {best:.2f} at step {curve.best_step}"
-            self.status.say(f"Training: {text}{so_far}", "info")
+            self.status.say(f"Training: {text}{self._best_so_far()}", "info")
+
+    def _best_so_far(self) -> str:
+        run, look = self.watcher.run, self.watcher.curve.best
+        if run is None or look is None:
+            return ""
+        head = str(run.config.settings.get("head", ""))
+        score = headline_score(look.metrics, look.n, run.config.task, head)
+        return f" · best so far at step {look.step}" + ("" if score is None else f": {score}")
 
     def showEvent(self, event: Any) -> None:
         """Catch up with what was not drawn while nobody looked."""
@@ -328,7 +334,7 @@ class RunView(QWidget):
         failure = run.failure
         if failure is None:  # resumed in this very moment
             return
-        sentence = _for_the_dock(failure.sentence)
+        sentence = for_the_dock(failure.sentence)
         problem = Problem(sentence, failure.details or f"The log {run.log_path} is empty.")
         if self._seen_running == run.path:
             self._seen_running = None
@@ -340,7 +346,8 @@ class RunView(QWidget):
     def _say_end(self, run: Run, state: str) -> None:
         if state == "finished":
             where = "See it on the Signals tab" if run.config.task == "events" else "Preview it on the Predict tab"
-            self.status.say(f"Finished{how_good(run)}. {where}.", "good")
+            said, kind = how_good(run)
+            self.status.say(f"Finished{said} {where}.", kind)
         elif state == "stopped":
             kept = " The best weights so far are a model." if run.model_path is not None else ""
             self.status.say(f"Stopped.{kept} Resume goes on exactly here.", "warning")
@@ -350,25 +357,20 @@ class RunView(QWidget):
             self.status.say("This run was not started yet.", "idle")
 
 
-def _for_the_dock(sentence: str) -> str:
-    """What the command line advises, as the dock has it: a button or a field."""
-    text = re.sub(r"`anlage resume [^`]*`", "Resume", sentence)
-    text = re.sub(r"with --set (\w+)=…", lambda option: f"({in_words(option[1])}, under Advanced)", text)
-    return re.sub(r"with --device (\w+)", r"with the device \1", text)
-
-
 def _belongs_elsewhere(run: Run, folder: Path) -> bool:
     """Whether a run lies in another project's folder, and rests."""
     project = run.path.parent.parent
     return bool(project.suffix == ".anlage" and project != folder.resolve() and run.state != "running")
 
 
-def how_good(run: Run) -> str:
-    """What held-out data say of a run's model, as the end of a sentence."""
+def how_good(run: Run) -> tuple[str, str]:
+    """What held-out data say of a run's model, to follow the word Finished, and the kind of that sentence."""
     try:
-        evidence = None if run.model_path is None else read_card(run.model_path).evidence
+        card = None if run.model_path is None else read_card(run.model_path)
     except AnlageError:
-        return ""
-    if evidence is None or "f1" not in evidence.metrics:
-        return ""
-    return f": F1 {evidence.metrics['f1']:.2f} on {evidence.held_out}"
+        card = None
+    if card is None:
+        return ".", "good"
+    verdict = card.verdict
+    score = f": {verdict.score}, on {card.evidence.held_out}." if verdict.score else "."
+    return (score, "good") if verdict.is_good else (f"{score} {for_the_dock(verdict.text)}", KINDS[verdict.level])

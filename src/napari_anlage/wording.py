@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["duration", "in_words", "none_in_words", "plural", "remaining", "short"]
+__all__ = ["duration", "for_the_dock", "in_words", "none_in_words", "plural", "remaining", "short"]
 
 _UNITS = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
 _LONG_S, _VERY_LONG_S = 90.0, 5400.0
@@ -14,6 +14,15 @@ def in_words(name: str) -> str:
     """A parameter's name for people: its unit, which it carries as its last word, in brackets."""
     *words, last = name.split("_")
     return f"{' '.join(words)} ({_UNITS[last]})" if words and last in _UNITS else name.replace("_", " ")
+
+
+def for_the_dock(sentence: str) -> str:
+    """What the command line advises, as the dock has it: a button or a field."""
+    text = re.sub(r"`anlage resume [^`]*`", "Resume", sentence)
+    text = re.sub(r"`anlage predict classical [^`]*`", "the classical detector, on the Predict tab", text)
+    text = re.sub(r"with --set (\w+)=…", lambda option: f"({in_words(option[1])}, under Advanced)", text)
+    text = re.sub(r" \(`--set \w+=…`\)", "", text)
+    return re.sub(r"with --device (\w+)", r"with the device \1", text)
 
 
 def none_in_words(description: str) -> str:

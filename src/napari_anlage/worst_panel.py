@@ -13,7 +13,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QListView, QListWidget, QListWidgetItem, QWidget
 
-from anlage import AnlageError, LabelledPart, TimeLapse, WorstObject, worst_objects, worst_picture
+from anlage import AnlageError, LabelledPart, Score, TimeLapse, WorstObject, worst_objects, worst_picture
 from napari_anlage import overlay
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
@@ -155,7 +155,7 @@ class WorstPanel(Tab):
         if found.n:
             self.status.say(
                 f"{found.n_good} of {plural(found.n, 'painted object')} {'is' if found.n_good == 1 else 'are'} found with an overlap "
-                f"(IoU) of {_GOOD:g} or more; the mean is {found.mean:.2f}.",
+                f"(IoU) of {_GOOD:g} or more; {Score.of_share('mean IoU', found.mean * found.n, found.n, ('object', 'objects'))}.",
                 "good" if found.n_good == found.n else "warning",
             )
         else:

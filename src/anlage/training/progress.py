@@ -241,19 +241,21 @@ class Curve:
     """(step, validation score), higher is better."""
     best_step: int | None = None
     """Step of the best weights; None before the first look."""
+    best: Validated | None = None
+    """The look at which they were found."""
     last: Step | None = None
     """The newest step event: progress, speed and time left."""
 
-    _best: list[int] = field(default_factory=list, repr=False)
-    """Steps at which the weights were the best so far, in order."""
+    _best: list[Validated] = field(default_factory=list, repr=False)
+    """Looks at which the weights were the best so far, in order."""
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         if isinstance(event, Resumed):
             for points in (self.train, self.validation, self.score):
                 points[:] = [point for point in points if point[0] <= event.step]
-            self._best = [step for step in self._best if step <= event.step]
-            self.best_step = self._best[-1] if self._best else None
+            self._best = [look for look in self._best if look.step <= event.step]
+            self._keep_best()
         elif isinstance(event, Step):
             self.last = event
             if math.isfinite(event.loss):
@@ -264,5 +266,9 @@ class Curve:
                 points[:] = [point for point in points if point[0] < event.step]
                 points.append((event.step, value))
             if event.best:
-                self._best.append(event.step)
-                self.best_step = event.step
+                self._best.append(event)
+                self._keep_best()
+
+    def _keep_best(self) -> None:
+        self.best = self._best[-1] if self._best else None
+        self.best_step = None if self.best is None else self.best.step
