@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
@@ -58,6 +59,14 @@ _METRICS = {
     "motion_scale": "Motion scale: typical miss of the expected place, in nearest-neighbour distances",
     "neighbour_distance_um": "Median distance between nearest neighbours in training, µm",
 }
+
+
+_WRITTEN = (
+    ("\\", "\\\\"), ("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("[", "\\["), ("`", "'"), ("*", "\\*"), ("~", "\\~"),
+)  # fmt: skip
+"""How signs that Markdown or HTML act upon are written in foreign text."""
+_MARKS = re.compile(r"^[-+#=]|(?<=^\d)[.)](?=\s)|(?<=^\d\d)[.)](?=\s)|(?<!\w)_|_(?!\w)")
+"""Marks that begin a heading, list or rule, and underscores at the edge of a word."""
 
 
 class TrainedOn(Finite):
@@ -431,6 +440,6 @@ def _duration(seconds: float) -> str:
 def _plain(text: str) -> str:
     """Text of a stranger's file on one line, without anything that a Markdown or HTML viewer would act upon."""
     line = " ".join(printable(text).split())
-    for sign, shown in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("[", "\\["), ("`", "'")):
+    for sign, shown in _WRITTEN:
         line = line.replace(sign, shown)
-    return line
+    return _MARKS.sub(r"\\\g<0>", line)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QByteArray, Qt
 from qtpy.QtGui import QTextCharFormat, QTextCursor
 from qtpy.QtWidgets import QLabel, QTextBrowser, QWidget
 from superqt import QElidingLabel
@@ -25,9 +25,12 @@ _APART = "\N{WORD JOINER}"
 
 def plain(text: object) -> str:
     """The text for a place where Qt guesses what it is (tooltips, notifications, messages): it is never taken for HTML."""
-    shown: str = printable(str(text))
-    if "<" in shown or "&" in shown:
-        shown = shown.replace("<", f"<{_APART}").replace("&", f"&{_APART}")
+    shown = str(text)
+    for sign in "<&":  # what went through here before stays the same
+        shown = shown.replace(f"{sign}{_APART}", sign)
+    shown = printable(shown)
+    for sign in "<&":
+        shown = shown.replace(sign, f"{sign}{_APART}")
     return shown
 
 
@@ -79,9 +82,9 @@ class CardBrowser(QTextBrowser):
         self.setOpenLinks(False)
         self.setOpenExternalLinks(False)
 
-    def loadResource(self, _kind: int, _name: Any) -> None:
-        """Load no picture, style or page, from wherever it is."""
-        return
+    def loadResource(self, _kind: int, _name: Any) -> QByteArray:
+        """Load no picture, style or page, from wherever it is: of a null the document would look in the files itself."""
+        return QByteArray(b"")
 
     def show_markdown(self, text: str) -> None:
         """Show a text; links become words."""

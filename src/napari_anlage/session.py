@@ -18,6 +18,7 @@ from napari_anlage.colouring import Colouring
 from napari_anlage.image_choice import ImageChoice, default_folder
 from napari_anlage.jobs import Jobs
 from napari_anlage.layers import annotations_of, kind_of
+from napari_anlage.plain_text import plain
 
 if TYPE_CHECKING:
     from anlage import Box, Change, Cuboid, Document, Project, Region, Run
@@ -279,9 +280,9 @@ class Session(ImageChoice):
 
     def say(self, text: str, kind: str = "info") -> None:
         """Tell the user something, wherever they look: info, good or warning."""
-        self.viewer.status = text
+        self.viewer.status = plain(text)
         if kind == "warning":
-            show_warning(text)
+            show_warning(plain(text))
         self.said.emit(text, kind)
 
     def on_editor(self) -> None:

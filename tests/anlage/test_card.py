@@ -171,6 +171,17 @@ class TestText:
         assert "![" not in text
         assert "\n# title" not in text
 
+    @pytest.mark.parametrize(
+        ("text", "written"),
+        [
+            ("# big", r"\# big"), ("- a", r"\- a"), ("1. a", r"1\. a"), ("12) a", r"12\) a"), ("*a* _b_ c_d", r"\*a\* \_b\_ c_d"),
+            ("~~a~~", r"\~\~a\~\~"), (r"\[a](b)", r"\\\[a](b)"), ("0.5 µm, my_model", "0.5 µm, my_model"),
+        ],
+    )  # fmt: skip
+    def test_a_strangers_text_makes_no_headings_lists_or_emphasis(self, text, written):
+        limits = section(card(limits=text).to_markdown(), "What it should not be used for")
+        assert f"- {written}\n" in f"{limits}\n"
+
 
 class TestRecord:
     def test_it_survives_json(self):

@@ -45,7 +45,7 @@ def names(odd, blobs, make_napari_viewer_proxy, monkeypatch: pytest.MonkeyPatch,
     viewer.add_points(world, name=f"nuclei {HTML}", units=odd["units"], axis_labels=odd["axis_labels"])
     viewer.add_labels((blobs[0] > 300).astype(int), name=f"labels {HTML}", **odd)
     _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
-    dock.session.set_folder(tmp_path / "<b>canary<i>.anlage")
+    dock.session.set_folder(tmp_path / "project <b>canary<i>.anlage")
     for step in STEPS:
         dock.go_to(step)
     yield dock
