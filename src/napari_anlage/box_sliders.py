@@ -78,7 +78,7 @@ class BoxSliders(QWidget):
         field.setButtonSymbols(CountField.ButtonSymbols.NoButtons)
         field.setKeyboardTracking(False)
         field.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        field.setFixedWidth(_FIELD_WIDTH)
+        field.setStyleSheet(f"min-width:{_FIELD_WIDTH}px;max-width:{_FIELD_WIDTH}px")  # napari's themes ask for more
         field.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         field.setToolTip(plain(tooltip))
         field.valueChanged.connect(lambda _: self._on_typed(axis))

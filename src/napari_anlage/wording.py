@@ -27,7 +27,7 @@ def for_the_dock(sentence: str) -> str:
 
 def none_in_words(description: str) -> str:
     """What a parameter is called that is left unset: the single word that its description has for it, else automatic."""
-    found = re.search(r"None: (\w+)\.", description)
+    found = re.search(r"None: ([a-z]+)\.(?:\s|$)", description)
     return found[1] if found else "automatic"
 
 
