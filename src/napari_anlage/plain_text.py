@@ -28,7 +28,7 @@ def plain(text: object) -> str:
     shown = str(text)
     for sign in "<&":  # what went through here before stays the same
         shown = shown.replace(f"{sign}{_APART}", sign)
-    shown = printable(shown)
+    shown = str(printable(shown))
     for sign in "<&":
         shown = shown.replace(sign, f"{sign}{_APART}")
     return shown
