@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
-from anlage import AnlageError, Events, Signals, aligned_mean, event_rate, survival, write_events, write_signals
+from anlage import AnlageError, Events, Signals, Writer, aligned_mean, event_rate, survival, write_events, write_signals
 from napari_anlage import event_drawings
+from napari_anlage.asking import ask_where
 from napari_anlage.event_layers import AFTER, BEFORE, NEVER
 from napari_anlage.event_table import EventView
 from napari_anlage.number_fields import CountField
@@ -22,6 +23,7 @@ from napari_anlage.plain_text import Rich
 from napari_anlage.scoring import Scoring
 from napari_anlage.signal_plot import title_of_signal
 from napari_anlage.wording import plural
+from napari_anlage.writers import WINDOW
 
 __all__ = ["EventResults"]
 
@@ -111,21 +113,21 @@ class EventResults(Tab):
         if self.colour.isChecked():
             self.coloured.emit(events)
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, by: Writer = WINDOW) -> None:
         """Write the events that are shown, with the place where they happen."""
         events, scoring = self.events, self._scoring
         if events is None or scoring is None:
             raise AnlageError("There are no events yet; score some, or find them with a network.")
-        write_events(path, events.placed(scoring.signals))
+        write_events(path, events.placed(scoring.signals), by)
         self.status.say(f"{plural(len(events), 'row')} written to {path.name}.", "good")
 
-    def write_all(self, path: Path) -> None:
+    def write_all(self, path: Path, by: Writer = WINDOW) -> None:
         """Write the signals with what was scored of every event."""
         answers = dict(self.answers())
         if not answers:
             raise AnlageError("Nothing is scored yet.")
         first = next(iter(answers))
-        write_signals(path, answers.pop(first), event=first, others=answers)
+        write_signals(path, answers.pop(first), event=first, others=answers, by=by)
         names = ", ".join([first, *answers])
         self.status.say(f"Signals with the answers for {names} written to {path.name}.", "good")
 
@@ -219,16 +221,14 @@ class EventResults(Tab):
         self.coloured.emit(self.events if on else None)
 
     def _on_export(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export events", "events.csv", "Table (*.csv)")
-        if name:
-            path = Path(name)
-            self.attempt(lambda: self.write(path if path.suffix else path.with_suffix(".csv")))
+        chosen = ask_where(self, "Export events", "events.csv", "Table (*.csv)")
+        if chosen is not None:
+            self.attempt(lambda: self.write(*chosen))
 
     def _on_export_all(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export all answers", "scored.csv", "Signals (*.csv *.npy)")
-        if name:
-            path = Path(name)
-            self.attempt(lambda: self.write_all(path if path.suffix else path.with_suffix(".csv")))
+        chosen = ask_where(self, "Export all answers", "scored.csv", "Signals (*.csv *.npy)")
+        if chosen is not None:
+            self.attempt(lambda: self.write_all(*chosen))
 
 
 def _summary(events: Events, scoring: Scoring) -> str:

@@ -15,6 +15,7 @@ from anlage import (
     MeshSettings,
     ObjectTable,
     TimeLapse,
+    Writer,
     measure_objects,
     mesh_objects,
     object_points,
@@ -116,10 +117,10 @@ def measure(source: Source, progress: Progress) -> ObjectTable:
     return measure_objects(source.labels, source.image, on_progress=progress)
 
 
-def save_labels(source: Source, path: Path, progress: Progress) -> Path:
+def save_labels(source: Source, path: Path, by: Writer, *, progress: Progress) -> Path:
     """Write the labels as OME-TIFF (.tif) or OME-Zarr 0.5 (any other name)."""
     labels = source.labels
-    about: dict[str, Any] = {"spacing": labels.spacing, "interval_s": labels.interval_s, "axes": "tzyx"}
+    about: dict[str, Any] = {"spacing": labels.spacing, "interval_s": labels.interval_s, "axes": "tzyx", "by": by}
 
     def frames() -> Iterator[npt.NDArray[Any]]:
         for t in range(labels.n_frames):
@@ -133,12 +134,12 @@ def save_labels(source: Source, path: Path, progress: Progress) -> Path:
     return path
 
 
-def save_surfaces(source: Source, path: Path, t: int, *, points: bool, progress: Progress) -> Path:
+def save_surfaces(source: Source, path: Path, by: Writer, *, t: int, points: bool, progress: Progress) -> Path:
     """Write the surfaces of a frame's objects as PLY, OBJ or STL, or the points on them as PLY or CSV."""
     if points:
-        write_points(path, object_points(source.labels, frames=[t], on_progress=progress))
+        write_points(path, object_points(source.labels, frames=[t], on_progress=progress), by)
     else:
-        write_mesh(path, mesh_objects(source.labels, frames=[t], on_progress=progress))
+        write_mesh(path, mesh_objects(source.labels, frames=[t], on_progress=progress), by)
     return path
 
 

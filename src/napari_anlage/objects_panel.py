@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QMenu, QProgressBar, QPushButton
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QProgressBar, QPushButton
 
-from anlage import AnlageError, ObjectTable, write_objects
+from anlage import AnlageError, ObjectTable, Writer, write_objects
 from napari_anlage import overlay
+from napari_anlage.asking import ask_where
 from napari_anlage.hearing import hear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.label_source import (
@@ -31,6 +32,7 @@ from napari_anlage.parts import ActionButton, LayerChoice, Tab, small_button
 from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
+from napari_anlage.writers import WINDOW
 
 __all__ = ["ObjectsPanel"]
 
@@ -256,28 +258,25 @@ class ObjectsPanel(Tab):
 
     # ---- files ----
 
-    def begin_saving(self, kind: str, path: Path) -> None:
+    def begin_saving(self, kind: str, path: Path, by: Writer = WINDOW) -> None:
         """Write the table, the labels, the surfaces or the points (`kind`), in a thread."""
         source = self._read()
         if kind == "table":
             if self.view.table is None:
                 raise AnlageError("There is no table yet; measure the objects first.")
-            write_objects(path, self.view.table)
+            write_objects(path, self.view.table, by)
             self._on_saved(path)
         elif kind == "labels":
-            self._run("Writing the labels …", save_labels, source, path, then=self._on_saved)
+            self._run("Writing the labels …", save_labels, source, path, by, then=self._on_saved)
         else:
             t = self._frame(source)
-            self._run("Writing …", save_surfaces, source, path, t, points=kind == "points", then=self._on_saved)
+            self._run("Writing …", save_surfaces, source, path, by, t=t, points=kind == "points", then=self._on_saved)
 
     def _ask_where(self, kind: str, *_: Any) -> None:
         types, name = _SAVES[kind][1:]
-        chosen, chosen_type = QFileDialog.getSaveFileName(self, "Save", str(self._session.folder.parent / name), types)
-        if chosen:
-            path = Path(chosen)
-            if not path.suffix:
-                path = path.with_name(path.name + chosen_type.partition("*")[2].rstrip(")"))
-            self.attempt(lambda: self.begin_saving(kind, path))
+        chosen = ask_where(self, "Save", self._session.folder.parent / name, types)
+        if chosen is not None:
+            self.attempt(lambda: self.begin_saving(kind, *chosen))
 
     def _on_saved(self, path: Path) -> None:
         self.status.say(f"Saved as {path}.", "good")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from anlage import AnlageError, Events, Signals, read_events, write_events
+from napari_anlage.writers import READ_BEFORE
 
 __all__ = ["CENSORED", "EVENT", "NOT_YET", "NO_EVENT", "REMOVED", "Balance", "Order", "Scoring"]
 
@@ -241,7 +242,7 @@ class Scoring:
         """Write the answers of now."""
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_events(self.path, Events.of_signals(self.scored))
+            write_events(self.path, Events.of_signals(self.scored), READ_BEFORE)
 
     def _do(
         self, text: str, rows: Sequence[int] | npt.NDArray[np.int64], classes: npt.ArrayLike, times: npt.ArrayLike

@@ -11,6 +11,7 @@ import numpy as np
 from psygnal import Signal
 
 from anlage import AnlageError, Events, Signals, read_events, with_event_at, write_events
+from napari_anlage.writers import READ_BEFORE
 
 __all__ = ["TraceMarks"]
 
@@ -108,5 +109,5 @@ class TraceMarks:
         self.events = events
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_events(self.path, events)
+            write_events(self.path, events, READ_BEFORE)
         self.changed.emit()

@@ -12,7 +12,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QShortcut,
@@ -31,6 +30,7 @@ from anlage import (
     write_events,
 )
 from napari_anlage import event_drawings
+from napari_anlage.asking import ask_where
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.event_table import EventView
 from napari_anlage.model_combo import ModelCombo
@@ -336,11 +336,10 @@ class TracePanel(ChildPanel):
         self.refresh()
 
     def _on_export(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Export events", "events.csv", "Table (*.csv)")
-        marks = self.marks
-        if name and marks is not None:
-            path = Path(name)
-            self.attempt(lambda: write_events(path if path.suffix else path.with_suffix(".csv"), marks.events))
+        marks, chosen = self.marks, ask_where(self, "Export events", "events.csv", "Table (*.csv)")
+        if chosen is not None and marks is not None:
+            path, by = chosen
+            self.attempt(lambda: write_events(path, marks.events, by))
 
 
 def _summary(marks: TraceMarks) -> str:

@@ -14,6 +14,7 @@ from psygnal import Signal
 
 from anlage import AnlageError, Signals, open_signals, write_signals
 from napari_anlage.scoring import Order
+from napari_anlage.writers import READ_BEFORE
 
 __all__ = ["EVENT", "NOTHING", "NOT_YET", "UNCLEAR", "WindowScores"]
 
@@ -48,10 +49,14 @@ class WindowScores:
         """Where the window that is looked at stands in the order."""
         self._undo: list[tuple[int, int, int]] = []
         self._redo: list[tuple[int, int, int]] = []
-        if path is not None and path.is_file():
-            kept = open_signals(path)
+        n = 1
+        while self.path is not None and path is not None and self.path.is_file():
+            kept = open_signals(self.path)
             if kept.values.shape == signals.values.shape and np.allclose(kept.values, signals.values, equal_nan=True):
                 self.scores = kept.scores.copy()
+                break
+            # scores of other windows, which came from a file of the same name
+            self.path = path.with_name(f"{path.stem}-{(n := n + 1)}{path.suffix}")
 
     @property
     def row(self) -> int:
@@ -113,7 +118,7 @@ class WindowScores:
         """Write the scores of now."""
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_signals(self.path, self.scored)
+            write_signals(self.path, self.scored, by=READ_BEFORE)
 
     def _put(self, row: int, score: int) -> None:
         self.scores[row] = score

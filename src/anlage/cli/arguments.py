@@ -88,8 +88,8 @@ class Parser(argparse.ArgumentParser):
         }
         written: set[Path] = set()
         for name, place in places(self._outputs):
-            if place.resolve() in read:
-                raise AnlageError(f"The output '{place}' is only read by this command; choose another place for it.")
+            if (source := read.get(place.resolve())) is not None:
+                raise AnlageError(f"The output '{place}' is '{source}', which is only read; choose another place for it.")
             if place.resolve() in written:
                 raise AnlageError(f"Two things cannot be written to the same file '{place}'; choose two names.")
             check_free(place, options, self._outputs[name])

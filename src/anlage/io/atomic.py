@@ -103,7 +103,7 @@ def check_replaceable(path: str | Path, may: Writer | Recogniser) -> None:
     elif not is_written_by(target, may.name):
         raise AnlageError(
             f"{what} that was not written as what would take its place now (an output of '{may.command}' that nobody changed "
-            "since), so it is not replaced; choose another name, or say --overwrite."
+            "since), so it is not replaced; choose another name, move that one away, or say --overwrite."
         )
 
 
