@@ -118,6 +118,8 @@ _HOME = {
     "rescaled_links": "tracking.sampling",
     "safe_links": "tracking.sampling",
     "score_divisions": "inference.divisions",
+    "command": "shell",
+    "shell_line": "shell",
     "starter_path": "inference.starter",
     "resolve_locally": "tracking.local",
     "track": "tracking.track",

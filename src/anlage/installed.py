@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from anlage.shell import shell_line
+
 __all__ = ["TORCH_WHEELS", "Finding", "install", "torch_cuda", "versions"]
 
 TORCH_WHEELS = "https://download.pytorch.org/whl"
@@ -41,7 +43,7 @@ def install(packages: Iterable[str], *more: str) -> str:
     """The command that installs packages, in the versions that anlage needs, for the interpreter that runs this."""
     ranges = _ranges()
     wanted = [f'"{package}{ranges.get(_plain(package), "")}"' for package in packages]
-    return " ".join([_quoted(sys.executable), "-m pip install", *more, *wanted])
+    return " ".join([shell_line([sys.executable]), "-m pip install", *more, *wanted])
 
 
 def torch_cuda() -> str | None:
@@ -73,7 +75,3 @@ def _ranges() -> dict[str, str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _quoted(path: str) -> str:
-    return f'"{path}"' if " " in path else path

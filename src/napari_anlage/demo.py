@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from anlage import AnlageError, Annotations, Run, TimeLapse, load_model, open_annotations, open_image
+from anlage import AnlageError, Annotations, Run, TimeLapse, command, load_model, open_annotations, open_image
 from napari_anlage import overlay
 from napari_anlage.grid import Grid
 
@@ -52,7 +52,7 @@ def open_demo(viewer: Any, folder: Path) -> None:
     missing = [name for name in _NEEDED if not (folder / name).exists()]
     if missing:
         raise AnlageError(
-            f"{folder} is no finished demo: {missing[0]} is missing; make it with `anlage demo -o {folder}`."
+            f"{folder} is no finished demo: {missing[0]} is missing; make it with `{command('demo', '-o', folder)}`."
         )
     movie = open_image(folder / "image.ome.zarr")
     annotated, truth, found = (open_annotations(folder / f"{name}.csv") for name in ("annotations", "truth", "found"))

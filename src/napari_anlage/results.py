@@ -14,9 +14,7 @@ import datetime
 import itertools
 import os
 import secrets
-import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ from typing import Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from anlage import AnlageError, Box, PredictionParts, TimeLapse, open_annotations, open_label_image
+from anlage import AnlageError, Box, PredictionParts, TimeLapse, open_annotations, open_label_image, shell_line
 from napari_anlage.handover import Handover
 from napari_anlage.models import Choice
 from napari_anlage.preview import how
@@ -249,7 +247,7 @@ def command_line(arguments: Sequence[str]) -> str:
     found = shutil.which("anlage")
     is_ours = found is not None and Path(found).resolve() == beside.resolve()
     words = [*(["anlage"] if is_ours else [sys.executable, "-m", "anlage"]), *arguments]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+    return shell_line(words)
 
 
 def _box(first: int, last: int, image: TimeLapse) -> Box:

@@ -83,13 +83,14 @@ class Parser(argparse.ArgumentParser):
                 if isinstance(given := getattr(options, name), (str, Path)) and str(given):
                     yield name, Path(given).expanduser()
 
-        read = {
-            place.resolve() for _, place in places(set(vars(options)) - {"command", *self._outputs}) if place.exists()
-        }
+        sources = places(set(vars(options)) - {"command", *self._outputs})
+        read = {place.resolve(): place for _, place in sources if place.exists()}
         written: set[Path] = set()
         for name, place in places(self._outputs):
             if (source := read.get(place.resolve())) is not None:
-                raise AnlageError(f"The output '{place}' is '{source}', which is only read; choose another place for it.")
+                raise AnlageError(
+                    f"The output '{place}' is '{source}', which is only read; choose another place for it."
+                )
             if place.resolve() in written:
                 raise AnlageError(f"Two things cannot be written to the same file '{place}'; choose two names.")
             check_free(place, options, self._outputs[name])

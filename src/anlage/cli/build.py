@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told, tell_labels
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.errors import AnlageError
+from anlage.shell import command
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -122,8 +123,8 @@ def run_build(options: argparse.Namespace) -> int:
     print(store.summary())
     if not isinstance(cuboid, (str, Box)) and any(one.doubts for one in cuboid):
         print("If this is not what you annotated, say it with --cuboid t0:t1,z0:z1,y0:y1,x0:x1, or use --sparse.")
-    others = "OTHER.zarr " if options.use == "validation" else ""
-    print(f"Next: anlage train nuclei {others}{options.output} -o run")
+    others = ["OTHER.zarr"] if options.use == "validation" else []
+    print(f"Next: {command('train', 'nuclei', *others, Path(options.output), '-o', 'run')}")
     return 0
 
 
@@ -168,8 +169,8 @@ def _build_classes(options: argparse.Namespace, image: TimeLapse, labels: TimeLa
             annotations_source=options.annotations, overwrite=options.overwrite, progress=progress,
         )  # fmt: skip
     print(store.summary())
-    others = "OTHER.zarr " if options.use == "validation" else ""
-    print(f"Next: anlage train nuclei {others}{options.output} -o run --set head=classes")
+    others = ["OTHER.zarr"] if options.use == "validation" else []
+    print(f"Next: {command('train', 'nuclei', *others, Path(options.output), '-o', 'run', '--set', 'head=classes')}")
     return 0
 
 
@@ -203,8 +204,8 @@ def _build_points(options: argparse.Namespace) -> int:
         diameter_um=options.diameter_um, tracks_source=options.annotations, overwrite=options.overwrite,
     )  # fmt: skip
     print(store.summary())
-    others = "OTHER.zarr " if options.use == "validation" else ""
-    print(f"Next: anlage train links {others}{options.output} -o run")
+    others = ["OTHER.zarr"] if options.use == "validation" else []
+    print(f"Next: {command('train', 'links', *others, Path(options.output), '-o', 'run')}")
     return 0
 
 

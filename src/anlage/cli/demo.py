@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import shlex
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
 from anlage.io.seals import Writer
 from anlage.scores import Score
+from anlage.shell import command
 
 if TYPE_CHECKING:
     from anlage.evaluation import DetectionScore
@@ -200,7 +200,7 @@ def _command(*words: str | Path) -> None:
     from anlage.cli import run_command
 
     arguments = [str(word) for word in words]
-    print(f"$ anlage {shlex.join(arguments)}", flush=True)
+    print(f"$ {command(*arguments)}", flush=True)
     code = run_command(arguments)
     if code == 130:
         raise KeyboardInterrupt

@@ -14,6 +14,7 @@ from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_as_told, tell_reading
 from anlage.errors import AnlageError
 from anlage.io.kinds import IMAGES, Kind, kind_of
+from anlage.shell import command
 
 if TYPE_CHECKING:
     from anlage.timelapse import TimeLapse
@@ -244,7 +245,9 @@ def _run(path: Path, options: argparse.Namespace) -> None:
     tell_held_out(path)
     if run.model_path is not None:
         print(verdict_lines(run.model_path))
-    print(f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `anlage resume {path}`.")
+    print(
+        f"Model: {run.model_path}" if run.model_path else f"No model yet; go on with `{command('resume', Path(path))}`."
+    )
 
 
 _TELLERS: dict[Kind, Callable[[Path, argparse.Namespace], None]] = {

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from anlage.cli.arguments import Parser, device_option
 from anlage.cli.verdicts import verdict_lines
 from anlage.errors import AnlageError
+from anlage.shell import command, shell_line
 
 if TYPE_CHECKING:
     from anlage.training.run import Run
@@ -121,7 +122,7 @@ def run_train(options: argparse.Namespace) -> int:
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
     _tell_folders(options)
-    print(f"Follow it elsewhere with `anlage watch {options.output}`; stop it with Ctrl-C.")
+    print(f"Follow it elsewhere with `{command('watch', Path(options.output))}`; stop it with Ctrl-C.")
     return train_here(run)
 
 
@@ -186,10 +187,10 @@ def run_stop(options: argparse.Namespace) -> int:
         time.sleep(_POLL_S)
     if run.state == "running":
         raise AnlageError(
-            f"The training in {options.run} was asked to stop but is still busy; look with `anlage watch {options.run}`."
+            f"The training in {options.run} was asked to stop but is still busy; look with `{command('watch', Path(options.run))}`."
         )
     kept = f"The best weights so far are in {run.model_path}" if run.model_path else "There were no weights to keep yet"
-    print(f"Stopped. {kept}; go on with `anlage resume {options.run}`.")
+    print(f"Stopped. {kept}; go on with `{command('resume', Path(options.run))}`.")
     if run.model_path:
         print(verdict_lines(run.model_path))
     return 0
@@ -213,7 +214,9 @@ def run_watch(options: argparse.Namespace) -> int:
             if news or run.state == "running":
                 patience = time.monotonic() + _BIRTH_S
             elif time.monotonic() > patience:
-                raise AnlageError(f"Nothing trains in {options.run}; start it with `anlage resume {options.run}`.")
+                raise AnlageError(
+                    f"Nothing trains in {options.run}; start it with `{command('resume', Path(options.run))}`."
+                )
             time.sleep(_POLL_S)
         follower.look()
     if (failure := run.failure) is not None:
@@ -233,11 +236,11 @@ def train_here(run: Run) -> int:
     with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
         model = train(run, on_event=follower.show)
     if run.state == "finished" and model is not None:
-        use = task_named(run.config.task).use.format(model=model)
+        use = task_named(run.config.task).use.format(model=shell_line([model]))
         print(f"Finished. The model is {model}\n{verdict_lines(model)}\nUse it: {use}")
         return 0
     print(
-        f"Stopped; go on with `anlage resume {run.path}`."
+        f"Stopped; go on with `{command('resume', run.path)}`."
         + (f"\nThe best so far is {model}\n{verdict_lines(model)}" if model else "")
     )
     if caught:
@@ -287,5 +290,7 @@ def model_of(path: str | Path, *, flat: bool = False) -> Path:
 
     run = Run.open(given)
     if run.model_path is None:
-        raise AnlageError(f"The run {path} has no model yet (it is {run.state}); go on with `anlage resume {path}`.")
+        raise AnlageError(
+            f"The run {path} has no model yet (it is {run.state}); go on with `{command('resume', Path(path))}`."
+        )
     return run.model_path

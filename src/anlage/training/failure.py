@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anlage.shell import command
 from anlage.training.progress import Failed, Started
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def log_tail(path: Path, lines: int) -> str:
 def _concluded(run: Run, exit_code: int | None, details: str) -> str:
     step = run.saved_step()
     where = f"after step {step}" if run.has_checkpoint else "before its first checkpoint"
-    on = f"continue with `anlage resume {run.path}`"
+    on = f"continue with `{command('resume', run.path)}`"
     name = _signal(exit_code)
     began = max((event.time for event in run.events()[0] if isinstance(event, Started)), default=0.0)
     complaint = details.rpartition("\n")[2]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from anlage.errors import AnlageError
 from anlage.io.atomic import own, replacing
+from anlage.shell import command
 
 __all__ = ["clear_leftovers", "is_full", "write_whole"]
 
@@ -34,7 +35,7 @@ def write_whole(path: Path, data: bytes, *, keep: Path | None = None) -> None:
                 raise
             raise AnlageError(
                 f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; what was saved before "
-                f"is intact: free some space there, then continue with `anlage resume {path.parent}`."
+                f"is intact: free some space there, then continue with `{command('resume', path.parent)}`."
             ) from error
         if keep is not None and path.is_file():
             _keep(path, keep)

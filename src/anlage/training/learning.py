@@ -13,6 +13,7 @@ import torch
 
 from anlage.errors import AnlageError
 from anlage.networks.device import choose_device, running_on
+from anlage.shell import command
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, newest_checkpoint, save_checkpoint
@@ -368,8 +369,8 @@ class _Training:
             if not is_out_of_memory(error):
                 raise
             raise AnlageError(
-                "Memory ran out while calibrating on held-out data; free some, then continue with `anlage resume "
-                f"{self._job.run.path}`."
+                "Memory ran out while calibrating on held-out data; free some, then continue with "
+                f"`{command('resume', self._job.run.path)}`."
             ) from error
 
     def _quick_evidence(self) -> Evidence:

@@ -13,6 +13,7 @@ from typing import Any
 
 import anlage
 from anlage.errors import AnlageError
+from anlage.shell import command
 from anlage.training.config import task_named
 from anlage.training.files import clear_leftovers, is_full
 from anlage.training.job import Job
@@ -84,7 +85,7 @@ def _learn(job: Job) -> Path | None:
     from anlage.training.arithmetic import is_lost_device, is_out_of_memory
     from anlage.training.learning import learn
 
-    on = f"continue with `anlage resume {job.run.path}`"
+    on = f"continue with `{command('resume', job.run.path)}`"
     try:
         return learn(job)
     except OSError as error:
@@ -143,7 +144,7 @@ class _LastWords:
             model = self._job.run.model_path
             step = self._job.run.saved_step()
             return Stopped(step=step, model=None if model is None else model.name, seconds=self._job.seconds)
-        on = f"continue with `anlage resume {self._job.run.path}`"
+        on = f"continue with `{command('resume', self._job.run.path)}`"
         if isinstance(error, OSError) and error.strerror:
             named = error.filename or self._job.run.path
             return Failed(

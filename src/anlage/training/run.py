@@ -35,6 +35,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import checked_name
 from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.kept_paths import kept_path, kept_relative
+from anlage.shell import command
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
@@ -334,7 +335,7 @@ class Run:
 
     def _busy(self) -> str:
         who = FolderLock(self.path).who
-        return f"The run {self.path} is being trained by {who}; wait for it, or stop it with `anlage stop {self.path}`."
+        return f"The run {self.path} is being trained by {who}; wait for it, or stop it with `{command('stop', self.path)}`."
 
     @property
     def last_event(self) -> Event | None:
@@ -370,7 +371,7 @@ def _earlier(folder: Path) -> Run | None:
         if run.came_to_nothing and set(held) <= {*_LEFT, *_BESIDE}:
             return run
         raise AnlageError(
-            f"{folder} holds a run already; continue it with `anlage resume {folder}`, or choose another folder."
+            f"{folder} holds a run already; continue it with `{command('resume', folder)}`, or choose another folder."
         )
     if held:
         raise AnlageError(f"{folder} is not empty (it holds {held[0]}); choose another folder for the run.")

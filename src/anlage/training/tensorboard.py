@@ -44,7 +44,7 @@ def telling_tensorboard(folder: Path, on_event: Listener | None, *, wanted: bool
         return
     if importlib.util.find_spec("tensorboard") is None:
         raise AnlageError(
-            "tensorboard=true needs the package tensorboard; install it with `pip install anlage[tensorboard]`, or leave the "
+            "tensorboard=true needs the package tensorboard; install it with `pip install 'anlage[tensorboard]'`, or leave the "
             "setting out."
         )
     # it tells of its own absence of TensorFlow in the log of whoever imports it
