@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import anlage
 from anlage.cli.arguments import Parser, spread_settings
+from anlage.cli.terminal import guarded_terminal
 from anlage.errors import AnlageError
 
 __all__ = ["main", "run_command"]
@@ -56,6 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # cuda:1 is what nvidia-smi calls 1, for whoever chose it by name and free memory
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    with guarded_terminal():
+        return _run_and_explain(arguments)
+
+
+def _run_and_explain(arguments: Sequence[str]) -> int:
+    """Run one command; what a user can mend becomes a sentence on stderr."""
     try:
         code = run_command(arguments)
         sys.stdout.flush()

@@ -78,19 +78,20 @@ class Parser(argparse.ArgumentParser):
         """Refuse what must not be replaced, before anything is computed: files of others, what is read, two of one name."""
         from pathlib import Path
 
+        from anlage.io.atomic import check_apart
+
         def places(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
             for name in names:
                 if isinstance(given := getattr(options, name), (str, Path)) and str(given):
                     yield name, Path(given).expanduser()
 
         sources = places(set(vars(options)) - {"command", *self._outputs})
-        read = {place.resolve(): place for _, place in sources if place.exists()}
+        read = [place for _, place in sources if place.exists()]
         written: set[Path] = set()
         for name, place in places(self._outputs):
-            if (source := read.get(place.resolve())) is not None:
-                raise AnlageError(
-                    f"The output '{place}' is '{source}', which is only read; choose another place for it."
-                )
+            for source in read:
+                if place.resolve() in (source.resolve(), *source.resolve().parents):
+                    check_apart(place, source)
             if place.resolve() in written:
                 raise AnlageError(f"Two things cannot be written to the same file '{place}'; choose two names.")
             check_free(place, options, self._outputs[name])

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from anlage.cli.terminal import beneath
+
 __all__ = ["bar", "counting", "say"]
 
 
@@ -14,7 +16,10 @@ def bar(total: float | None, what: str, unit: str = "frame", **more: Any) -> Any
     """A tqdm bar in this program's manner."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=what, unit=unit, disable=None, leave=False, dynamic_ncols=True, **more)
+    return tqdm(
+        total=total, desc=what, unit=unit, disable=None, leave=False, dynamic_ncols=True,
+        file=beneath(sys.stderr), **more,
+    )  # fmt: skip
 
 
 @contextmanager
