@@ -21,7 +21,8 @@ class _Guarded:
         self.stream = stream
 
     def write(self, text: str) -> int:
-        self.stream.write(text if text.isprintable() else _written_out(text))
+        plain = text.replace("\n", "").replace("\t", "").isprintable()
+        self.stream.write(text if plain else _written_out(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:

@@ -19,8 +19,8 @@ HIDDEN = "\x1b\x07\x9b\r\u202e\U000e0001"
 
 def test_control_characters_are_written_out(capsys: pytest.CaptureFixture[str]) -> None:
     with guarded_terminal():
-        print(ESCAPE)
-        print(ESCAPE, file=sys.stderr)
+        sys.stdout.write(ESCAPE)
+        sys.stderr.write(ESCAPE)
         sys.stdout.writelines([ESCAPE, "\n", "plain µm × ü\t1\n"])
     out, err = capsys.readouterr()
     assert not set(out + err) & set(HIDDEN)
@@ -30,7 +30,7 @@ def test_control_characters_are_written_out(capsys: pytest.CaptureFixture[str]) 
 
 def test_json_holds_the_same_text(capsys: pytest.CaptureFixture[str]) -> None:
     with guarded_terminal():
-        print(json.dumps({"name": ESCAPE}, ensure_ascii=False))
+        sys.stdout.write(json.dumps({"name": ESCAPE}, ensure_ascii=False))
     assert json.loads(capsys.readouterr().out) == {"name": ESCAPE}
 
 
