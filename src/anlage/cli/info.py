@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +87,7 @@ def _keras(path: Path, options: argparse.Namespace) -> None:
     network = open_keras(path)
     print(
         f"A Keras network of miniML: {len(network.layers)} layers that look at windows of {network.window} samples of one signal.\n"
-        f"Use it: anlage predict {shlex.quote(str(path))} SIGNALS -o events.csv (windows one by one, a recording all along)"
+        f"Use it: {command('predict', path, 'SIGNALS', '-o', 'events.csv')} (windows one by one, a recording all along)"
     )
 
 
