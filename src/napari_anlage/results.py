@@ -247,7 +247,8 @@ def command_line(arguments: Sequence[str]) -> str:
     found = shutil.which("anlage")
     is_ours = found is not None and Path(found).resolve() == beside.resolve()
     words = [*(["anlage"] if is_ours else [sys.executable, "-m", "anlage"]), *arguments]
-    return shell_line(words)
+    line: str = shell_line(words)
+    return line
 
 
 def _box(first: int, last: int, image: TimeLapse) -> Box:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from anlage.shell import command
 
 if TYPE_CHECKING:
     from anlage.signals import Signals
@@ -57,8 +58,8 @@ def tell_signals(path: Path, interval_s: float | None) -> None:
 def tell_signal_sets(folder: Path) -> None:
     """How many files a folder of signals has, and a line for each."""
     lines = signal_set_lines(folder)
-    command = f"`anlage train events {shlex.quote(str(folder))}`"
-    print(f"A folder of {len(lines)} file{'s' * (len(lines) != 1)} of signals; {command} learns from all of them:")
+    learning = command("train", "events", folder)
+    print(f"A folder of {len(lines)} file{'s' * (len(lines) != 1)} of signals; `{learning}` learns from all of them:")
     for line in lines:
         print(line)
 

@@ -33,7 +33,7 @@ class _Guarded:
         return getattr(self.stream, name)
 
     def __eq__(self, other: object) -> bool:  # tqdm compares streams to know which bars a line would tear
-        return self.stream == beneath(other)
+        return bool(self.stream == beneath(other))
 
     def __hash__(self) -> int:
         return hash(self.stream)
