@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
@@ -40,7 +41,7 @@ from anlage.io import open_annotations, reading
 from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
 from anlage.io.nuclei import own_scale
-from anlage.matching import match_radius_um
+from anlage.matching import MATCH_DIAMETERS, match_radius_um
 from anlage.scores import Score
 from anlage.timelapse import TimeLapse
 
@@ -70,6 +71,8 @@ class Report(Frozen):
     """Labels of the truth below this many voxels were neither wanted nor wrong; None where all counted."""
     detection: DetectionScore | None
     """How well nuclei were found; None where the values are classes, or label images have no voxel size."""
+    as_in_training: DetectionScore | None = None
+    """The same by the rule of trainings, within a part of the nucleus diameter; None where that is unknown, or a radius was given."""
     segmentation: SegmentationScore | None = None
     """How well they were outlined, or classes painted; None unless both sides are label images."""
     worst: tuple[WorstObject, ...] = ()
@@ -88,6 +91,8 @@ class Report(Frozen):
         parts: dict[str, dict[str, Score | None]] = {}
         if self.detection is not None:
             parts["detection"] = detection_scores(self.detection)
+        if self.as_in_training is not None:
+            parts["as_in_training"] = detection_scores(self.as_in_training)
         if self.segmentation is not None:
             parts["segmentation"] = segmentation_scores(self.segmentation)
         if self.tracking is not None:
@@ -103,6 +108,8 @@ class Report(Frozen):
         if (d := self.detection) is not None:
             lines[0] += f", pairs within {d.radius_um:g} µm"
             lines += detection_lines(d)
+        if self.as_in_training is not None:
+            lines.append(_training_rule(self.as_in_training))
         if self.segmentation is not None:
             lines += segmentation_text(self.segmentation)
         lines += worst_lines(self.worst)
@@ -183,13 +190,15 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
             f"The voxel size is known neither from '{truth}' nor from '{result}'; give it in µm as --spacing Z,Y,X, "
             "for example --spacing 2,0.5,0.5."
         )
-    score = None
+    score = trained = None
     notes = [*_readings(proposed, marked), *marked.notes, *proposed.notes]
     if known is None:
         notes.append(_NO_DISTANCES)
     else:
         ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
         score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
+        if radius_um is None:
+            trained = _as_in_training(proposed, marked, known, ignore, painted)
         if linked:
             near = SPARSE_RADIUS_UM if radius_um is None else radius_um
             sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
@@ -202,12 +211,34 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         spacing_um_zyx=None if known is None else known.zyx,
         ignored_smaller_than=ignore_smaller_than,
         detection=score,
+        as_in_training=trained,
         segmentation=outlines,
         worst=() if outlines is None else worst_of(proposed, marked, ignore_smaller_than),
         tracking=tracking,
         sparse=sparse,
         notes=tuple(notes),
     ).with_intervals()
+
+
+def _as_in_training(
+    proposed: Annotations,
+    marked: Annotations,
+    spacing: Spacing,
+    ignore: npt.NDArray[np.bool_] | None,
+    frames: Iterable[int],
+) -> DetectionScore | None:
+    """How well nuclei were found by the rule that trainings measure by; None where the diameter is unknown."""
+    for table in (marked, proposed):
+        known = table.radius_um[np.isfinite(table.radius_um) & (table.radius_um > 0)]
+        if len(known):
+            radius_um = match_radius_um(2 * float(np.median(known)))
+            return score_detection(proposed, marked, spacing, radius_um, ignore=ignore, frames=frames)
+    return None
+
+
+def _training_rule(score: DetectionScore) -> str:
+    told = Score.of_counts("F1", score.tp, score.fp, score.fn, ("nucleus", "nuclei"))
+    return f"as trainings measure  within {MATCH_DIAMETERS} diameters, here {score.radius_um:.3g} µm: {told}"
 
 
 def small_labels(truth: Annotations, fewer_than: int) -> npt.NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from anlage.networks.convolution import Conv3d
 from anlage.networks.unet import ResidualBlock, space_to_depth
 
 __all__ = ["CropNetwork"]
@@ -59,10 +60,10 @@ class CropNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = stem
-        self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
+        self.enter = Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
         self.encoder = nn.ModuleList(ResidualBlock(w, k, _norm) for w, k in zip(widths, kernels, strict=True))
         self.down = nn.ModuleList(
-            nn.Sequential(_norm(a), nn.SiLU(), nn.Conv3d(a, b, k, stride=s, padding=_same(k)))
+            nn.Sequential(_norm(a), nn.SiLU(), Conv3d(a, b, k, stride=s, padding=_same(k)))
             for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
         )
         cells = [n // s for n, s in zip(shape_zyx, stem, strict=True)]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from anlage.networks.convolution import Conv3d
 from anlage.networks.unet import ChannelNorm, space_to_depth
 
 __all__ = ["Glance", "Linker"]
@@ -120,9 +121,9 @@ class Glance(nn.Module):
         self.stem, self.n_out = stem, n_out
         widths = [width * 2**level for level in range(len(kernels))]
         pads = [(k[0] // 2, k[1] // 2, k[2] // 2) for k in kernels]
-        self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=pads[0])
+        self.enter = Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=pads[0])
         self.down = nn.ModuleList(
-            nn.Sequential(ChannelNorm(a), nn.SiLU(), nn.Conv3d(a, b, k, stride=s, padding=pad))
+            nn.Sequential(ChannelNorm(a), nn.SiLU(), Conv3d(a, b, k, stride=s, padding=pad))
             for a, b, k, s, pad in zip(widths[:-1], widths[1:], kernels[1:], strides, pads[1:], strict=True)
         )
         cells = [n // s for n, s in zip(shape_zyx, stem, strict=True)]

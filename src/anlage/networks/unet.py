@@ -16,6 +16,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from anlage.networks.convolution import Conv3d
+
 __all__ = ["UNet", "space_to_depth"]
 
 Zyx = tuple[int, int, int]
@@ -51,10 +53,10 @@ class ResidualBlock(nn.Module):
         self.branch = nn.Sequential(
             norm(width),
             nn.SiLU(),
-            nn.Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
+            Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
             norm(width),
             nn.SiLU(),
-            nn.Conv3d(width, width, kernel, padding=_same(kernel)),
+            Conv3d(width, width, kernel, padding=_same(kernel)),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -91,16 +93,16 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.stem, self.strides = stem, tuple(strides)
-        self.enter = nn.Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
+        self.enter = Conv3d(n_in * stem[0] * stem[1] * stem[2], widths[0], kernels[0], padding=_same(kernels[0]))
         self.encoder = nn.ModuleList(nn.Sequential(ResidualBlock(w, k)) for w, k in zip(widths, kernels, strict=True))
         self.down = nn.ModuleList(
-            nn.Sequential(ChannelNorm(a), nn.Conv3d(a, b, k, stride=s, padding=_same(k)))
+            nn.Sequential(ChannelNorm(a), Conv3d(a, b, k, stride=s, padding=_same(k)))
             for a, b, k, s in zip(widths[:-1], widths[1:], kernels[1:], strides, strict=True)
         )
-        self.up = nn.ModuleList(nn.Conv3d(b, a, 1, bias=False) for a, b in itertools.pairwise(widths))
+        self.up = nn.ModuleList(Conv3d(b, a, 1, bias=False) for a, b in itertools.pairwise(widths))
         self.decoder = nn.ModuleList(ResidualBlock(w, k) for w, k in zip(widths[:-1], kernels[:-1], strict=True))
         self.norm = ChannelNorm(widths[0])
-        self.leave = nn.Conv3d(widths[0], n_out, 1)
+        self.leave = Conv3d(widths[0], n_out, 1)
 
     def begin_with(self, outputs: torch.Tensor) -> None:
         """Let a fresh network say this (K,) in almost every cell."""

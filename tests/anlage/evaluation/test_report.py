@@ -341,3 +341,27 @@ class TestTracks:
         report = evaluate(path, path, spacing=SPACING, axes="tyx")
         assert any("the same value in consecutive frames" in note for note in report.notes)
         assert report.tracking.tra == 1
+
+
+def test_every_share_stands_with_its_interval_and_number(result, truth):
+    report = evaluate(result, truth, spacing=SPACING)
+    found = report.intervals["detection.precision"]
+    assert (found.n, found.low, found.high) == pytest.approx((3, 0.2077, 0.9385), abs=1e-4)  # Wilson of 2 in 3
+    assert report.intervals["detection.f1"].low == report.detection.f1_low
+    text = report.to_text()
+    assert "precision            66.7% (0.21 to 0.94 of 3)" in text
+    assert "recall               66.7% (0.21 to 0.94 of 3)" in text
+
+
+def test_where_the_diameter_is_known_it_also_measures_as_trainings_do(tmp_path, result):
+    """0.35 of 2 µm are 0.7 µm: the nucleus that was found 1 µm off no longer counts."""
+    truth = csv(tmp_path / "sized.csv", ["1,0,2,10,10,1", "2,0,2,10,60,1", "3,1,2,10,10,1"], "id,t,z,y,x,radius_um")
+    report = evaluate(result, truth, spacing=SPACING)
+    assert report.detection.radius_um == 5
+    assert report.as_in_training.radius_um == pytest.approx(0.7)
+    assert (report.detection.tp, report.as_in_training.tp) == (2, 1)
+    text = report.to_text()
+    assert "pairs within 5 µm" in text
+    assert "as trainings measure  within 0.35 diameters, here 0.7 µm: F1 0.33, 3 nuclei" in text
+    assert "as_in_training.f1" in report.intervals
+    assert evaluate(result, truth, spacing=SPACING, radius_um=3).as_in_training is None

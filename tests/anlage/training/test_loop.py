@@ -17,6 +17,7 @@ import pytest
 
 from anlage.errors import AnlageError
 from anlage.model import Model, load_model
+from anlage.training.checkpoint import load_checkpoint, save_checkpoint
 from anlage.training.loop import train
 from anlage.training.progress import Event
 from anlage.training.run import Run
@@ -148,6 +149,110 @@ def test_the_last_weights_are_kept_where_the_difference_may_be_luck(make_run: Ma
     assert model_of(run).card.steps == 20
     strict = make_run("strict", "steps=20", "validate_every=5", "scores=0.1,0.9,0.8,0.85", "tie=0.07")
     assert [e.best for e in of(trained(strict), "validated")] == [True, True, False, True]
+
+
+def test_what_is_told_of_tied_weights_is_their_own(make_run: Make, trained: Any, toy: ModuleType) -> None:
+    """Kept are the later weights, whose score is a little lower: score, step and metrics are of one look, resumed or not."""
+    settings = ("steps=20", "validate_every=5", "scores=0.1,0.9,0.8,0.85", "tie=0.1", "checkpoint_seconds=0")
+    run = make_run("r", *settings)
+    break_off(run, toy, 16)
+    loaded = load_checkpoint(run.checkpoint_path)
+    assert loaded is not None
+    record = loaded[1]
+    assert (record.best_step, record.best_score, record.best_metrics["f1"]) == (15, 0.8, 0.8)
+    assert record.highest_score == 0.9
+    looks = {event.step: event for event in of(run.events()[0], "validated")}
+    assert record.best_loss == looks[15].loss
+    run.request_stop()
+    events = trained(Run.open(run.path))
+    assert events[-1].event == "stopped"
+    told = run.summary(toy.TASKS)
+    assert (told.best_step, told.best_score, told.metrics["f1"]) == (15, 0.8, 0.8)
+    assert model_of(run).card.steps == 15
+
+
+def test_a_tie_is_measured_from_the_highest_score_not_from_the_last(make_run: Make, trained: Any) -> None:
+    """0.9, then 0.85, which may be luck; 0.8 is further from the highest than luck explains, though not from 0.85."""
+    run = make_run("r", "steps=20", "validate_every=5", "scores=0.1,0.9,0.85,0.8", "tie=0.07")
+    assert [e.best for e in of(trained(run), "validated")] == [True, True, True, False]
+    assert model_of(run).card.steps == 15
+
+
+def test_a_checkpoint_of_an_earlier_version_still_knows_its_best(make_run: Make, trained: Any, toy: ModuleType) -> None:
+    run = make_run("r", "steps=15", "validate_every=5", "scores=0.9,0.5", "checkpoint_seconds=0")
+    break_off(run, toy, 6)
+    loaded = load_checkpoint(run.checkpoint_path)
+    assert loaded is not None
+    earlier = loaded[1].model_copy(update={"highest_score": None, "learning_seconds": None})
+    save_checkpoint(run.checkpoint_path, loaded[0], earlier)
+    assert [e.best for e in of(trained(Run.open(run.path)), "validated")] == [True, True, False]
+    assert model_of(run).card.steps == 10
+
+
+def test_a_time_limit_gives_way_to_the_least_number_of_steps(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine: without this four steps were a training."""
+    monkeypatch.setattr(toy.ToyTask, "least_steps", 30, raising=False)
+    run = make_run("r", "minutes=0.002", "step_ms=30", "patience=none")
+    events = trained(run)
+    assert events[-1].event == "finished"
+    assert events[-1].step == of(events, "step")[-1].steps == 30
+    late = [event.text for event in of(events, "note") if "that were given" in event.text]
+    assert len(late) == 1
+    assert late[0].startswith(
+        "In the 0.002 minutes that were given, this machine does not make the 30 steps without which"
+    )
+    assert "the training goes on until they are made, about 1 min longer" in late[0]
+    card = model_of(run).card
+    assert (card.steps_done, card.steps_planned, card.least_steps) == (30, 30, 30)
+    assert "steps only" not in card.verdict.text
+
+
+def test_a_machine_that_is_fast_enough_is_told_nothing(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.ToyTask, "least_steps", 8, raising=False)
+    run = make_run("r", "minutes=0.1", "step_ms=20", "patience=none")
+    events = trained(run)
+    assert events[-1].step > 8
+    assert not [event for event in of(events, "note") if "that were given" in event.text]
+
+
+def test_fewer_steps_than_the_least_are_made_where_they_are_asked_for_and_judged(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.ToyTask, "least_steps", 30, raising=False)
+    run = make_run("r", "steps=4")
+    assert trained(run)[-1].step == 4
+    verdict = run.summary(toy.TASKS).verdict
+    assert verdict is not None
+    assert verdict.level == "unproven"
+    assert "It learnt for 4 steps only; at least 30 are needed." in verdict.text
+
+
+def test_preparing_does_not_count_against_the_minutes(make_run: Make, trained: Any) -> None:
+    run = make_run("r", "minutes=0.06", "prepare_s=4", "step_ms=10", "patience=none")
+    events = trained(run)
+    assert events[-1].step > 20  # 3.6 s of learning, after 4 s of preparation
+    loaded = load_checkpoint(run.checkpoint_path)
+    assert loaded is not None
+    assert loaded[1].learning_seconds is not None
+    assert loaded[1].seconds - loaded[1].learning_seconds > 3.9
+
+
+def test_a_resumed_training_goes_on_counting_its_learning(make_run: Make, trained: Any, toy: ModuleType) -> None:
+    run = make_run("r", "steps=8", "step_ms=50", "validate_every=4", "checkpoint_seconds=0", "prepare_s=0.3")
+    break_off(run, toy, 6)
+    before = load_checkpoint(run.checkpoint_path)
+    assert before is not None
+    trained(Run.open(run.path))
+    after = load_checkpoint(run.checkpoint_path)
+    assert after is not None
+    assert before[1].learning_seconds is not None
+    assert after[1].learning_seconds is not None
+    assert after[1].learning_seconds - before[1].learning_seconds > 0.1
+    assert after[1].seconds - after[1].learning_seconds > 0.6  # prepared twice
 
 
 def test_a_time_limit_includes_everything(make_run: Make, trained: Any) -> None:

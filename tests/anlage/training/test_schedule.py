@@ -77,3 +77,97 @@ def test_the_time_left_counts_looks_and_the_finish() -> None:
     budget = Budget(limit_s=100, most=None, every=None, pace=paced(0.1, 1.0))
     assert budget.eta_s(0, None, None) is None
     assert budget.eta_s(50, 100, 25) == pytest.approx(50 * 0.1 + 2 * 1.0 + budget.pace.finish_s)
+
+
+def test_a_plan_never_has_fewer_steps_than_the_least() -> None:
+    budget = Budget(limit_s=10, most=None, every=None, pace=paced(5.0, 1.0), least=60)
+    steps, every = budget.plan(step=6, seconds=30)
+    assert steps == 60
+    assert 1 <= every <= 60
+    assert budget.replan(step=10, seconds=60, steps=60, every=every) == 60
+    assert Budget(limit_s=10, most=20, every=None, pace=paced(5.0, 1.0), least=60).plan(step=6, seconds=30)[0] == 20
+
+
+def test_time_that_is_spent_ends_a_training_once_the_least_steps_are_made() -> None:
+    budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 2.0), least=60)
+    # a step, a look and the end take 1 + 2 + 6 s
+    assert budget.pace.finish_s == 6.0
+    assert not budget.is_spent(90.0)
+    assert budget.is_spent(90.1)
+    assert not budget.ends(59, 90.1)
+    assert budget.ends(60, 90.1)
+    assert not budget.ends(60, 90.0)
+
+
+def test_by_how_much_a_training_is_late() -> None:
+    budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 2.0), least=60)
+    # 50 steps of 1 s, 5 looks of 2 s, 6 s for the end
+    assert budget.late_s(10, 44, 60, 10) == pytest.approx(10)
+    assert budget.late_s(10, 10, 60, 10) == 0
+    assert Budget(limit_s=100, most=None, every=None, pace=Pace()).late_s(10, 200, 60, 10) == 0
+
+
+def test_the_pace_forgets_the_steps_that_warm_up() -> None:
+    pace = Pace()
+    for seconds in (100.0, 100.0, 100.0, 1.0, 3.0):
+        pace.stepped(seconds)
+    assert pace.step_s == pytest.approx(2.0)
+    assert not pace.is_known
+    pace.stepped(2.0)
+    assert pace.is_known
+    assert pace.step_s == pytest.approx(2.0)
+
+
+def test_a_pace_that_changes_is_followed() -> None:
+    pace = paced(1.0, 0.0)
+    for _ in range(400):
+        pace.stepped(2.0)
+    assert pace.step_s == pytest.approx(2.0, abs=0.01)
+    pace.stepped(52.0)
+    assert pace.step_s == pytest.approx(3.0, abs=0.01)  # one in fifty
+
+
+def test_learning_rates_to_the_digit() -> None:
+    # two steps of rise, then half a cosine over eight: 1, 0.5 + …
+    assert [round(learning_rate_at(step, 10, 1.0, 0.2), 4) for step in (0, 1, 2, 6, 10, 99)] == [
+        0.5, 1.0, 1.0, 0.505, 0.01, 0.01,
+    ]  # fmt: skip
+    assert learning_rate_at(0, 8, 1.0, 0.0, 20) == 0.5  # a quarter of all steps at most
+
+
+def test_the_average_follows_closely_at_first() -> None:
+    assert [decay_at(step, 0.99) for step in (0, 2, 8)] == pytest.approx([1 / 10, 3 / 12, 9 / 18])
+
+
+def test_looks_to_the_number() -> None:
+    assert looks_every(1000) == 50
+    assert looks_every(1001) == 51
+    assert looks_every(100) == 10
+    assert looks_every(7) == 7
+    assert looks_every(0) == 1
+    assert looks_every(1000, looks=8) == 125
+    # 12 % of 100 s are 12 s, three looks of 4 s
+    assert looks_every(1000, step_s=0.1, look_s=4.0) == 334
+    assert looks_every(1000, step_s=0.1, look_s=1.2) == 100
+    assert looks_every(1000, step_s=0.1, look_s=100.0) == 334  # three at least
+
+
+def test_a_plan_to_the_number() -> None:
+    budget = Budget(limit_s=100, most=None, every=10, pace=paced(1.0, 2.0))
+    # 96 s are planned for; less 20 that are spent and 6 for the end, 70 remain; a step with its part of a look takes 1.2 s
+    assert budget.plan(step=6, seconds=20) == (6 + 58, 10)
+    assert budget.plan(step=6, seconds=500) == (7, 10)
+    assert budget.replan(step=6, seconds=20, steps=500, every=10) == 64
+    assert budget.replan(step=6, seconds=20, steps=18, every=10) == 64  # early on more, too
+    assert budget.replan(step=7, seconds=20, steps=20, every=10) == 20  # not later
+    assert Budget(limit_s=100, most=50, every=10, pace=paced(1.0, 2.0)).replan(6, 20, 500, 10) == 50
+
+
+def test_a_plan_without_a_limit_is_endless_but_for_its_most() -> None:
+    assert Budget(limit_s=float("inf"), most=70, every=None, pace=paced(1.0, 1.0)).plan(6, 0.0)[0] == 70
+
+
+def test_the_time_left_is_unknown_until_a_step_was_measured() -> None:
+    budget = Budget(limit_s=100, most=None, every=None, pace=Pace(look_s=1.0))
+    assert budget.eta_s(5, 10, 5) is None
+    assert Budget(limit_s=100, most=None, every=None, pace=paced(0.1, 1.0)).eta_s(5, 10, None) is None
