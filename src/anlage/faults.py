@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from anlage.labels import are_classes
+from anlage.labels import are_classes, interpolated_voxels
 from anlage.objects import Objects, batches, commonest, find_objects, voxel_inside
 from anlage.overlaps import slabs
 from anlage.timelapse import TimeLapse
@@ -131,6 +131,7 @@ def find_faults(
         if classes is None and len(objects):
             classes = _look_like_classes(labels, t, objects)
         found.add(_of_background(labels, t, objects))
+        found.add(_interpolated(labels, t))
         found.add(_empty_planes(labels, t, objects))
         if not classes:
             found.add(_of_objects(labels, t, objects))
@@ -225,6 +226,16 @@ def _of_background(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Labe
     if int(objects.sizes.sum()) == z * y * x:
         text = f"Frame {t} has no background (0): every voxel has a label; is this the image, or is the background painted?"
         yield LabelFault("background", text, (t, 0, 0, 0))
+
+
+def _interpolated(labels: TimeLapse, t: int) -> Iterator[LabelFault]:
+    n = sum(interpolated_voxels(slab) for slab in slabs(labels, t))
+    if n:
+        text = (
+            f"Frame {t} has rims of other labels around its objects ({_n(n, 'voxel', 'voxels')}), as a resize that interpolates leaves "
+            "them: resize the labels again without interpolation (nearest neighbour)."
+        )
+        yield LabelFault("type", text, (t, 0, 0, 0))
 
 
 def _empty_planes(labels: TimeLapse, t: int, objects: Objects) -> Iterator[LabelFault]:

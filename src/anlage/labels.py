@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["are_classes", "check_painted", "look_painted", "measure", "n_pieces", "radius"]
+__all__ = ["are_classes", "check_painted", "interpolated_voxels", "look_painted", "measure", "n_pieces", "radius"]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
@@ -21,6 +21,11 @@ _CRUMB = 0.1
 """A piece smaller than this part of the largest is a slip of the brush."""
 _EVEN = 0.7
 """Part of painted voxels whose neighbour has the same value, in labels at least; in an image noise sees to it."""
+_RIMS = 0.2
+"""Part of the voxels at edges that may lie between two other values."""
+_RIM_PAIRS = 3
+"""Pairs of a rim's value and its object's; thin classes have fewer."""
+_LOOKED_AT = 100_000
 _MIDDLE = (32, 256, 256)
 """Voxels (z, y, x) of a frame that are enough to tell."""
 
@@ -106,10 +111,32 @@ def are_classes(labels_ZYX: npt.NDArray[Any]) -> bool:
     """Whether the values of a frame look like classes of voxels: few, and most in several pieces, or one in many."""
     values = np.unique(labels_ZYX)
     values = values[values != 0]
-    if not 0 < len(values) < _ENOUGH_VALUES:
+    if not 0 < len(values) < _ENOUGH_VALUES or interpolated_voxels(labels_ZYX):
         return False
     pieces = [n_pieces(labels_ZYX == value) for value in values]
     return 2 * sum(n > 1 for n in pieces) > len(values) or max(pieces) >= _MANY_PIECES
+
+
+def interpolated_voxels(labels_ZYX: npt.NDArray[Any]) -> int:
+    """Voxels in rims of other values around objects, as a resize that interpolates leaves them; 0 where they are no such rims.
+
+    Between an object and the background a rim's value lies between both. Of painted labels only a few voxels do, where an object
+    is a single voxel thick; thin classes do everywhere, but are few.
+    """
+    rims = edges = 0
+    pairs: set[tuple[int, int]] = set()
+    for axis in range(labels_ZYX.ndim):
+        if labels_ZYX.shape[axis] < 3:
+            continue
+        along = np.moveaxis(labels_ZYX, axis, 0)
+        before, here, after = along[:-2], along[1:-1], along[2:]
+        between = ((before < here) & (here < after)) | ((before > here) & (here > after))
+        between &= here != 0
+        rims += int(between.sum())
+        edges += int(((here != 0) & ((before != here) | (after != here))).sum())
+        top = np.maximum(before[between], after[between])
+        pairs.update(zip(here[between][:_LOOKED_AT].tolist(), top[:_LOOKED_AT].tolist(), strict=True))
+    return rims if rims > _RIMS * edges and len(pairs) >= _RIM_PAIRS else 0
 
 
 def look_painted(plane_YX: npt.NDArray[Any]) -> bool:

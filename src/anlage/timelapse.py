@@ -188,8 +188,10 @@ class TimeLapse:
                 f"The box {box} reaches outside '{self.source}', whose shape (t, z, y, x) is {self.shape_tzyx}."
             )
         ranges = dict(zip("tzyx", box.slices, strict=True))
-        if "c" not in self.axes:
-            return np.array(self._piece(ranges))
+        if "c" not in self.axes or len(wanted) == 1:
+            piece = self._piece({**ranges, "c": slice(wanted[0], wanted[0] + 1)})
+            # what was read from a file belongs to nobody else, and needs no copy
+            return np.ascontiguousarray(piece) if getattr(self.data, "is_fresh", False) else np.array(piece)
         return np.concatenate([self._piece({**ranges, "c": slice(c, c + 1)}) for c in wanted], axis=1)
 
     def frame(self, t: int, channels: Sequence[int] | None = None) -> npt.NDArray[Any]:

@@ -179,3 +179,18 @@ def test_info_does_not_take_an_image_for_labels(tmp_path, capsys) -> None:
     tifffile.imwrite(tmp_path / "image.tif", image, photometric="minisblack")
     assert main(["info", str(tmp_path / "image.tif")]) == 0
     assert "objects" not in capsys.readouterr().out
+
+
+def test_rims_of_an_interpolating_resize_are_told_and_are_no_classes() -> None:
+    from scipy.ndimage import zoom
+
+    labels = np.zeros((8, 64, 64), np.uint16)
+    z, y, x = np.ogrid[:8, :64, :64]
+    for i, (cy, cx) in enumerate([(10, 10), (10, 40), (40, 10), (40, 40), (25, 25)], 1):
+        labels[((z - 4) ** 2 * 2 + (y - cy) ** 2 + (x - cx) ** 2) < 36] = i
+    resized = np.rint(zoom(labels.astype(float), (1, 1.5, 1.5), order=1)).astype(np.uint16)
+    report = find_faults(TimeLapse.of(resized))
+    assert not report.classes
+    assert any("resize that interpolates" in fault.text for fault in report.faults)
+    whole = find_faults(TimeLapse.of(zoom(labels, (1, 1.5, 1.5), order=0)))
+    assert not any("interpolates" in fault.text for fault in whole.faults)

@@ -30,7 +30,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
 from anlage.errors import AnlageError
-from anlage.foreign import MOST_FRAMES, border, checked_name
+from anlage.foreign import MOST_FRAMES, checked_name
 from anlage.frozen import BareName, DiameterUm, Finite, Frame, IntervalS, VoxelUm, first_problem
 
 __all__ = ["ATTRIBUTE", "SCHEMA_VERSION", "BoxText", "Source", "Store", "StoreCuboid", "StoreMeta", "Use"]
@@ -229,17 +229,17 @@ class Store:
 
     @property
     def image(self) -> Any:
-        """Pixels as a zarr array (t, c, z, y, x)."""
+        """Pixels (t, c, z, y, x), read piece by piece."""
         return self._array("image")
 
     @property
     def weight(self) -> Any:
-        """What is known, as a zarr array (t, z, y, x) of uint8: 1 known, 0 unknown."""
+        """What is known (t, z, y, x), uint8: 1 known, 0 unknown; read piece by piece."""
         return self._array("weight")
 
     @property
     def labels(self) -> Any | None:
-        """Labels as a zarr array (t, z, y, x); None where none were given."""
+        """Labels (t, z, y, x), read piece by piece; None where none were given."""
         return self._array("labels") if (self.path / "labels").is_dir() else None
 
     @property
@@ -299,8 +299,7 @@ class Store:
         """
         space = Box.whole(self.shape_tzyx).slices[1:] if box is None else box.slices[1:]
         image = self.image
-        with border(f"Frame {t} of the store '{self.path}', which must be built again,", MemoryError):
-            pixels = np.asarray(image[(t, slice(None), *space)])
+        pixels = image[(t, slice(None), *space)]
         return pixels if self.meta.combine == "sum" else self.meta.intensity.apply(pixels)
 
     def summary(self) -> str:
@@ -335,6 +334,7 @@ class Store:
         return f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected}"
 
     def _array(self, name: str) -> Any:
+        from anlage.io.lazy import Pixels
         from anlage.io.zarr_nodes import is_zarr, open_array
 
         if not is_zarr(self.path / name):
@@ -346,7 +346,7 @@ class Store:
                 f"The array '{name}' of the store '{self.path}' is {array.dtype} of shape {array.shape}, but the store's shape is "
                 f"{wanted}: build it again."
             )
-        return array
+        return Pixels(array, str(self.path / name))
 
 
 def read_attribute(path: Path) -> dict[str, Any]:

@@ -122,7 +122,7 @@ def _doubt_values(image: TimeLapse, frames: Sequence[int]) -> list[str]:
 
 def _equal_values(name: str, equal: dict[int, Any], frames: Sequence[int], n_frames: int) -> str:
     values = sorted({float(value) for value in equal.values()})
-    value = f"{values[0]:g}" if len(values) == 1 else "one value each"
+    value = f"{values[0]:g}" if len(values) == 1 else "the same value"
     if len(equal) == n_frames:
         where = ""
     elif len(equal) == len(frames):

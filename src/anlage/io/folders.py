@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
+from anlage.io.folder_names import doubt_names
 from anlage.io.lazy import Pixels
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
 from anlage.timelapse import TimeLapse
@@ -72,7 +73,7 @@ def open_folder(folder: Path, axes: str | None = None) -> TimeLapse:
         raise AnlageError(
             f"The folder '{folder}' holds neither TIFFs nor a zarr; give a folder with one TIFF per frame."
         )
-    return open_frames(folder, dict(enumerate(files)), axes)
+    return open_frames(folder, dict(enumerate(files)), axes, notes=doubt_names(files))
 
 
 def open_frames(
@@ -82,6 +83,7 @@ def open_frames(
     *,
     n_frames: int | None = None,
     is_labels: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> TimeLapse:
     """Open files by their frame; label files may differ in integer type, and frames may be missing."""
     if axes is not None:
@@ -105,7 +107,7 @@ def open_frames(
     n_frames = n_frames or order[-1] + 1
     frames = Frames(files, (n_frames, *first.data.shape), dtype, axes)
     return replace(
-        first, data=Pixels(frames, str(folder)), axes="t" + first.axes, source=str(folder),
+        first, data=Pixels(frames, str(folder), notes), axes="t" + first.axes, source=str(folder),
         axes_from="one file a frame" if first.axes_from == "their count" else first.axes_from,
     )  # fmt: skip
 

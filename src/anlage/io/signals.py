@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.foreign import LARGEST_ID, check_size, naming, text_array, whole_number
+from anlage.foreign import INTERVALS_S, LARGEST_ID, check_size, naming, printable, shown, text_array, whole_number
 from anlage.io.atomic import replacing
+from anlage.io.hdf5 import read_hdf5
 from anlage.io.kinds import SIGNALS, check_kind, kind_of
 from anlage.io.npy import read_npy
 from anlage.io.seals import LIBRARY, Writer
@@ -280,20 +282,16 @@ def _time(signals: Signals, row: int) -> float:
 
 
 def _from_hdf5(path: Path, interval_s: float | None) -> Signals:
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            content = {name: np.asarray(item) for name, item in file.items() if isinstance(item, h5py.Dataset)}
-            attributes = dict(file.attrs)
-    except OSError as error:
-        raise AnlageError(f"'{path}' is no HDF5 file, or it is damaged ({error}).") from error
-    interval_s = interval_s or next((float(attributes[n]) for n in _INTERVALS if n in attributes), None)
+    found = read_hdf5(path, _wanted)
+    content, attributes = found.arrays, found.attributes
+    interval_s = interval_s or _own_interval(path, attributes)
     if "events" in content:
         return _windows(path, content, interval_s)
-    traces = [name for name, array in content.items() if array.ndim == 1 and array.dtype.kind in "iuf" and len(array)]
+    traces = list(content)
     if len(traces) != 1:
-        held = ", ".join(f"{name} {array.shape}" for name, array in content.items()) or "no data set"
+        held = (
+            ", ".join(f"{printable(name)} {shape}" for name, shape in list(found.shapes.items())[:20]) or "no data set"
+        )
         raise AnlageError(
             f"'{path}' holds {held}; windows need `events` (N, T) with `scores` (N,), a recording a single trace (T,)."
         )
@@ -301,6 +299,29 @@ def _from_hdf5(path: Path, interval_s: float | None) -> Signals:
         content[traces[0]], (traces[0],), kind="repeated", interval_s=interval_s, group=path.stem,
         units=(str(attributes.get("amplitude_unit", "")),),
     )  # fmt: skip
+
+
+def _wanted(shapes: dict[str, tuple[int, ...]], types: dict[str, np.dtype[Any]]) -> list[str]:
+    """Windows with what belongs to them, or traces."""
+    if "events" in shapes:
+        return [name for name in ("events", "scores", "recording", "cell_label") if name in shapes]
+    traces = [n for n, shape in shapes.items() if len(shape) == 1 and shape[0] and types[n].kind in "iuf"]
+    return traces if len(traces) == 1 else []
+
+
+def _own_interval(path: Path, attributes: Mapping[str, Any]) -> float | None:
+    """Seconds between samples as the file says; None where it does not."""
+    name = next((name for name in _INTERVALS if name in attributes), None)
+    if name is None:
+        return None
+    value = np.asarray(attributes[name])
+    number = float(value.flat[0]) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
+    if not INTERVALS_S.holds(number):
+        raise AnlageError(
+            f"The time between samples, {name}, is {shown(attributes[name])} in '{path}', not a number of seconds; correct it, or "
+            "say it with --interval S."
+        )
+    return number
 
 
 def _windows(path: Path, content: Mapping[str, npt.NDArray[Any]], interval_s: float | None) -> Signals:

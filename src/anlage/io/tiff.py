@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import html
+import re
 import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from anlage.errors import AnlageError
+from anlage.foreign import border, is_inside, printable
 from anlage.io.axes_of import unnamed
 from anlage.io.ifds import count_pages
 from anlage.io.lazy import Pixels
+from anlage.io.raw_pixels import RawPixels
 from anlage.io.tiff_metadata import Scale, imagej_scale, ome_scale
 from anlage.timelapse import TimeLapse
 
 __all__ = ["TIFF_SUFFIXES", "open_tiff"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".lsm", ".stk")
+_FILE_NAME = re.compile(r"""FileName\s*=\s*(["'])(.*?)\1""")
+"""Other files of a set, in OME-XML."""
 _COLOURS = ("red", "green", "blue", "alpha")
 
 
@@ -30,7 +36,7 @@ class _Axes:
 def open_tiff(path: Path, axes: str | None = None, *, one_frame: bool = False) -> TimeLapse:
     """Open one TIFF file.
 
-    Pixels stored in one uncompressed piece are memory-mapped, others are decoded page by page (or tile by tile) when
+    Pixels stored in one uncompressed piece are read from it, others are decoded page by page (or tile by tile) when
     asked for. Several threads may read at once.
 
     Parameters
@@ -52,16 +58,16 @@ def open_tiff(path: Path, axes: str | None = None, *, one_frame: bool = False) -
     # Zeiss LSM files state wrong lengths of compressed strips, which tifffile knows how to mend
     if path.suffix.lower() != ".lsm" and count_pages(path) is None:
         raise _cut(path)
-    try:
+    with border(f"The TIFF '{path}'", tifffile.TiffFileError):
         file = tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, OSError, ValueError, KeyError) as error:
-        raise AnlageError(f"'{path}' cannot be read as a TIFF ({error}).") from error
     try:
-        timelapse, is_mapped = _open(file, path, axes, one_frame=one_frame)
+        # tifffile reads a file bit by bit, whenever something is asked of it
+        with border(f"The TIFF '{path}'", tifffile.TiffFileError):
+            timelapse, is_raw = _open(file, path, axes, one_frame=one_frame)
     except BaseException:
         file.close()
         raise
-    if is_mapped:
+    if is_raw:
         file.close()
     else:
         weakref.finalize(timelapse.data, file.close)
@@ -69,15 +75,23 @@ def open_tiff(path: Path, axes: str | None = None, *, one_frame: bool = False) -
 
 
 def _open(file: Any, path: Path, axes: str | None, *, one_frame: bool) -> tuple[TimeLapse, bool]:
+    """The image, and whether its pixels lie uncompressed in one piece."""
+    import zarr
+
+    _check_others(file, path)
     if not file.series:
         raise AnlageError(f"'{path}' holds no image.")
     series = file.series[0]
+    parts = {str(page.parent.filehandle.path) for page in series.pages if page is not None} if file.is_ome else set()
+    if any(not is_inside(Path(part), path.parent) for part in parts):
+        raise _elsewhere(path, sorted(parts)[0])
     _check_complete(file, series, path)
     _check_codec(series, path)
     found, series_shape = _axes(file, series, axes, path, one_frame=one_frame)
-    array, is_mapped = _array(series, path)
+    raw = _raw(series, path)
+    array = raw if raw is not None else zarr.open_array(series.aszarr(level=0), mode="r")
     if tuple(array.shape) != series_shape:  # given axes may name those of length 1 that tifffile leaves out
-        array = array.reshape(series_shape) if is_mapped else _Reshaped(array, series_shape)
+        array = _Reshaped(array, series_shape) if raw is None else raw.reshape(series_shape)
     if len(file.series) > 1:
         found = replace(found, source=f"{found.source}; the first of {len(file.series)} images in the file")
     scale = _scale(file, series, found)
@@ -96,17 +110,15 @@ def _open(file: Any, path: Path, axes: str | None, *, one_frame: bool) -> tuple[
         spacing_from=scale.spacing_from,
         interval_from=scale.interval_from,
     )
-    return timelapse, is_mapped
+    return timelapse, raw is not None
 
 
-def _array(series: Any, path: Path) -> tuple[Any, bool]:
-    import numpy as np
-    import zarr
-
-    if series.dataoffset is not None and series.nbytes > 0:
-        dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
-        return np.memmap(path, dtype=dtype, mode="r", offset=series.dataoffset, shape=series.shape), True
-    return zarr.open_array(series.aszarr(level=0), mode="r"), False
+def _raw(series: Any, path: Path) -> RawPixels | None:
+    """Pixels that lie uncompressed in one piece; None where they do not."""
+    if series.dataoffset is None or series.nbytes <= 0:
+        return None
+    dtype = series.dtype.newbyteorder(series.keyframe.parent.byteorder)
+    return RawPixels(path, dtype, series.dataoffset, series.shape)
 
 
 class _Reshaped:
@@ -127,6 +139,23 @@ class _Reshaped:
         piece = np.asarray(self._array[inner])
         lengths = [len(range(*part.indices(n))) for part, n in zip(index, self.shape, strict=True)]
         return piece.reshape(lengths)
+
+
+def _check_others(file: Any, path: Path) -> None:
+    """Refuse an OME-TIFF of several files of which one lies outside its folder, before any of them is opened."""
+    for _, name in _FILE_NAME.findall(file.ome_metadata or "" if file.is_ome else ""):
+        plain = html.unescape(name)
+        if not is_inside(path.parent / plain, path.parent) or (
+            (path.parent / plain).exists() and not (path.parent / plain).is_file()
+        ):
+            raise _elsewhere(path, plain)
+
+
+def _elsewhere(path: Path, name: str) -> AnlageError:
+    return AnlageError(
+        f"'{path}' says that some of its planes lie in '{printable(name[:100])}', outside its folder, where nothing is read; put "
+        "all files of the set into one folder."
+    )
 
 
 def _check_complete(file: Any, series: Any, path: Path) -> None:

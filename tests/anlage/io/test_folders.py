@@ -89,3 +89,24 @@ def test_a_file_with_several_frames_is_refused(tmp_path: Path) -> None:
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnlageError, match="holds neither TIFFs nor a zarr"):
         open_image(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["t00", "t01", "t03"], "number 2 is missing"),
+        (["a_5", "a_10", "a_20", "a_40"], "number 15, 25, 30, 35 are missing"),
+        (["t00_c0", "t00_c1", "t01_c0", "t01_c1"], "look like 2 channels"),
+        (["x_w1_t1", "x_w1_t2", "x_w2_t1", "x_w2_t2"], "look like 2 channels"),
+        (["img_t0_z0", "img_t0_z1", "img_t1_z0", "img_t1_z1"], "look like 2 planes"),
+        (["t0", "t5", "t10"], None),
+        (["t1", "t2", "t3"], None),
+        (["first", "second"], None),
+        (["c1_t1", "c1_t2"], None),
+    ],
+)
+def test_what_names_say_otherwise_is_told(names: list[str], said: str | None) -> None:
+    from anlage.io.folder_names import doubt_names
+
+    found = doubt_names([Path(f"{name}.tif") for name in names])
+    assert (found == ()) if said is None else said in found[0]
