@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def settings_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's settings folder, a new one for each test: its list of recent projects is none of another test's."""
+    folder = tmp_path_factory.getbasetemp() / f"settings-{uuid.uuid4().hex[:8]}"  # made when something is written
+    monkeypatch.setenv("ANLAGE_SETTINGS", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

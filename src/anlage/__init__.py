@@ -59,6 +59,7 @@ _HOME = {
     "match_project": "project",
     "note_recent": "project",
     "project_of_image": "project",
+    "project_settings": "project",
     "recent_projects": "project",
     "Proposal": "inference.least_sure",
     "Readiness": "tasks.readiness",

@@ -111,19 +111,57 @@ def set_role(session: Session, channel: int, role: Role) -> None:
     session.image_changed.emit()
 
 
-def told(session: Session) -> dict[str, tuple[str, ...]]:
-    """Names and roles of the channels, as a project keeps them."""
-    return {"channel_names": tuple(session.channel_names()), "channel_roles": tuple(map(str, roles(session)))}
+def told(session: Session) -> dict[str, Any]:
+    """The ticked channels, and names and roles of the image's own channels, as a project keeps them.
+
+    Its own are those along its axis; else the layers of its file, and after them what is ticked beside them. Other layers
+    of the viewer are other images, and no business of this one's project.
+    """
+    own, names, every = _own(session), session.channel_names(), roles(session)
+    return {
+        "channels": tuple(k for k, i in enumerate(own) if i in session.picked),
+        "channel_names": tuple(names[i] for i in own), "channel_roles": tuple(str(every[i]) for i in own),
+    }  # fmt: skip
 
 
-def tell(session: Session, names: Sequence[str], shown: Sequence[str]) -> None:
-    """Call the channels so and give them these roles, as a project kept them; none, or another number, changes nothing."""
-    now = session.channel_names()
-    for i, name in enumerate(names if len(names) == len(now) else ()):
-        if name != now[i]:
-            rename(session, i, name)
-    for i, role in enumerate(shown if len(shown) == len(now) else ()):
-        set_role(session, i, Role(role))
+def tell(
+    session: Session, names: Sequence[str], shown: Sequence[str], picked: Sequence[int] | None
+) -> list[int] | None:
+    """Name the image's channels as its project kept them, and give them their roles.
+
+    A layer of another file is known by its name, and keeps it. What is not there is passed over.
+
+    Returns
+    -------
+    picked
+        Places in `Session.channel_names` of the channels that were ticked; None where the project says nothing or one is
+        missing.
+    """
+    now, own = session.channel_names(), _own(session, ticked=False)
+    places = list(range(len(now))) if session.has_channel_axis and len(names) == len(now) else own[: len(names)]
+    for k, name in enumerate(names[len(places) :], start=len(places)):
+        beside = [i for i, other in enumerate(now) if other == name and i not in own]
+        places[k:] = beside[:1] or [-1]
+    for place, name in zip(places, names, strict=False):
+        if place in own and len(own) > 1 and name != now[place]:
+            rename(session, place, name)
+    before = roles(session)
+    for place, role in zip(places, shown, strict=False):
+        if place >= 0 and str(before[place]) != role:
+            set_role(session, place, Role(role))
+    if picked is None or not all(k < len(places) and places[k] >= 0 for k in picked):
+        return None
+    return [places[k] for k in picked]
+
+
+def _own(session: Session, *, ticked: bool = True) -> list[int]:
+    """Places of the image's own channels, those of its file first."""
+    n = len(session.channel_names())
+    if session.has_channel_axis:
+        return list(range(n))
+    mine = session.layers_of_file()
+    own = [i for i, layer in enumerate(session.joinable()) if any(layer is one for one in mine)]
+    return own + [i for i in session.picked if i not in own] if ticked else own
 
 
 def _places(session: Session, n: int) -> list[tuple[Any, int]]:

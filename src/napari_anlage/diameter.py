@@ -143,6 +143,7 @@ class DiameterField(QWidget):
         self.ruler.ended.connect(lambda: self._say_drawing(""))
         hear(session.diameter_changed, self.refresh)
         hear(session.image_changed, self.refresh)
+        hear(session.exchanged, self.ruler.cancel)
         self.refresh()
 
     def refresh(self) -> None:

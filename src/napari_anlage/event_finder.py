@@ -76,6 +76,15 @@ class EventFinder(ChildPanel):
         self.model.refresh()
         self.refresh()
 
+    def forget(self) -> None:
+        """The signals that are open belong to another image: what was begun with them is of no account."""
+        self._thread.forget()
+        self._child.stop()
+        self._job.end()
+        self._run = self._target = self.applied = None
+        self.status.say("")
+        self.status.hide()
+
     def retire(self) -> None:
         """End what belongs to the window."""
         self._child.stop()

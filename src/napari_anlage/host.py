@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidge
 from napari_anlage.footer import Footer
 from napari_anlage.hearing import hear
 from napari_anlage.preferences import limit_memory, prefer_reader
+from napari_anlage.question_bar import QuestionBar
 from napari_anlage.saving import Autosave
 from napari_anlage.session import Session
 
@@ -30,6 +31,7 @@ class Host(QWidget):
         self.session = Session.of(napari_viewer)
         hear(self.session.layers_changed, self._choose_layers)
         self._choose_layers()
+        self.question = QuestionBar(self.session)
         self.footer = Footer(self.session)
         self.autosave = Autosave(self.session, self)
         self._awake = False
@@ -41,7 +43,8 @@ class Host(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
 
     def hold(self, content: QWidget) -> None:
-        """Show this above the footer."""
+        """Show this above the footer, and what is asked above it."""
+        self.column.addWidget(self.question)
         self.column.addWidget(content, 1)
         self.column.addWidget(self.footer)
 
@@ -72,11 +75,10 @@ class Host(QWidget):
     def _choose_layers(self) -> None:
         """The first image, and the first layer with nuclei, are chosen by themselves."""
         session = self.session
-        images, nuclei = session.image_layers(), session.nuclei_layers()
+        images = session.image_layers()
         if session.image_layer is None and images:
             session.choose_image(images[0])
-        if session.nuclei_layer is None and nuclei:
-            session.choose_nuclei(nuclei[0])
+        session.choose_any_nuclei()
 
 
 def scrolling(content: QWidget | None = None) -> QScrollArea:

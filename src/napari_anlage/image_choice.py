@@ -15,6 +15,7 @@ from anlage import AnlageError, Spacing, TimeLapse
 from napari_anlage import overlay
 from napari_anlage.grid import Grid
 from napari_anlage.layers import axes_of, image_of, kind_of, may_join
+from napari_anlage.placement import opened_grid, rescale
 
 __all__ = ["ImageChoice", "default_folder", "path_of"]
 
@@ -24,6 +25,9 @@ class ImageChoice:
 
     image_changed = Signal()
     """Another image, axes, voxel size or choice of channels."""
+    exchanged = Signal()
+    """Another image was chosen, or none: what was found in, measured on or typed for the one before is of no account. Comes before
+    `image_changed`."""
     diameter_changed = Signal()
     """Another nucleus diameter was measured, typed or forgotten."""
 
@@ -34,7 +38,6 @@ class ImageChoice:
         self._channels: tuple[int, ...] | None = None
         self._axes: str | None = None
         self._spacing: Spacing | None = None
-        self._interval_s: float | None = None
         self.combine = "separate"
         self.diameter_um: float | None = None
 
@@ -60,13 +63,20 @@ class ImageChoice:
     def image_layer(self) -> Any:
         return self._image_layer
 
+    @property
+    def axes(self) -> str | None:
+        """Axes that the image is read with instead of those of its layer; None: the layer's."""
+        return self._axes
+
     def choose_image(self, layer: Any) -> None:
         """Work on this image layer; what was overridden for another one is forgotten."""
         if layer is self._image_layer:
             return
         self._image_layer, self._joined, self._channels = layer, () if layer is None else (layer,), None
-        self._axes = self._spacing = self._interval_s = None
+        self._axes = self._spacing = None
+        self.combine = "separate"
         self.set_diameter(None)
+        self.exchanged.emit()
         self._on_image()
 
     def set_axes(self, axes: str | None) -> None:
@@ -74,12 +84,37 @@ class ImageChoice:
         if self._image_layer is not None and axes is not None:
             Grid.of(self._image_layer, axes)
         self._axes, self._channels = axes, None
+        self.remember(axes=axes)
         self._on_image()
 
     def set_scale(self, spacing: Spacing | None, interval_s: float | None = None) -> None:
-        """Voxel size (µm) and time step (s) where the layer does not say them."""
-        self._spacing, self._interval_s = spacing, interval_s
+        """Voxel size (µm) and time step (s) as the user says; None: as the layer was opened.
+
+        The layers of the image get them, and all that lies over them goes along.
+        """
+        self.place_image(spacing, interval_s)
+        self.remember(spacing=self.image().spacing, interval_s=self.image().interval_s)
         self._on_image()
+
+    def place_image(self, spacing: Spacing | None, interval_s: float | None) -> None:
+        """Give the image's layers a voxel size and a time step; nobody is told."""
+        axes = self.grid().axes
+        layers = list(self._joined) + [
+            layer for layer in self.layers_of_file() if not any(layer is one for one in self._joined)
+        ]
+        layers.sort(key=lambda layer: layer is not self._image_layer)
+        rescale(self.viewer, layers, axes, spacing, interval_s)
+        self._spacing = spacing if "z" not in axes else None  # a plane has no axis that could hold its thickness
+
+    @property
+    def opened_grid(self) -> Grid:
+        """The grid of the image as it was opened, whatever voxel size was typed since."""
+        return opened_grid(self._image_layer, self.grid().axes)
+
+    def layers_of_file(self) -> list[Any]:
+        """The layers of the image's file, the chosen one first: a file with channels may be opened as a layer for each."""
+        first, path = self._image_layer, path_of(self._image_layer)
+        return [layer for layer in self.joinable() if layer is first or (path is not None and path_of(layer) == path)]
 
     def set_diameter(self, diameter_um: float | None) -> None:
         """Diameter (µm) of a nucleus as the user measured it; None leaves it to be measured by the program."""
@@ -103,8 +138,12 @@ class ImageChoice:
         else:
             options = self.joinable()
             self._joined = tuple(options[i] for i in picked)
-        self.remember(channels=tuple(picked), combine=combine)
+        self.remember(**self.channel_settings(), combine=combine)
         self.image_changed.emit()
+
+    def channel_settings(self) -> dict[str, Any]:
+        """What a project keeps of the channels."""
+        return {"channels": tuple(self.picked)}
 
     @property
     def has_channel_axis(self) -> bool:
@@ -144,7 +183,7 @@ class ImageChoice:
         if not self.picked:
             raise AnlageError("No channel is ticked; tick at least one on the Data tab.")
         layers = [self._image_layer] if self.has_channel_axis else list(self._joined)
-        return image_of(layers, axes=self._axes, spacing=self._spacing, interval_s=self._interval_s)
+        return image_of(layers, axes=self._axes, spacing=self._spacing)
 
     def scaled_image(self) -> TimeLapse:
         """The chosen image, with its voxel size known."""

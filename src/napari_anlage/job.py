@@ -69,21 +69,29 @@ class Thread(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._worker: Any = None
+        self._number = 0
+        """Of the task whose result is waited for."""
 
     @property
     def busy(self) -> bool:
         return self._worker is not None
+
+    def forget(self) -> None:
+        """What is under way is of no account any more: nothing is heard of it, and another task may begin."""
+        self._worker, self._number = None, self._number + 1
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Call it in a thread; ends in `done` with the result or `failed` with a `Problem`."""
         if self.busy:
             raise AnlageError("The former task is still at work; wait for it.")
 
+        number = self._number
+
         def call() -> Any:
             try:
-                return function(*args, **kwargs)
+                return number, function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the one place where a thread's failure becomes a report
-                return Problem.of(error)
+                return number, Problem.of(error)
 
         self._worker = create_worker(call, _start_thread=False, _connect={"returned": self._on_returned})
         self._worker.start()
@@ -92,7 +100,10 @@ class Thread(QObject):
         """Progress from inside the function; safe to call from its thread."""
         self.progressed.emit(float(fraction), text)
 
-    def _on_returned(self, result: Any) -> None:
+    def _on_returned(self, returned: tuple[int, Any]) -> None:
+        number, result = returned
+        if number != self._number:  # it was forgotten meanwhile
+            return
         self._worker = None
         (self.failed if isinstance(result, Problem) else self.done).emit(result)
 

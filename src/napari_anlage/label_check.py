@@ -57,6 +57,7 @@ class LabelCheck(Tab):
         self._went.connect(lambda done, total: self.status.say(f"Frame {done} of {total} looked through …", "info"))
         hear(session.layers_changed, self.refresh)
         hear(session.nuclei_changed, self.refresh)
+        hear(session.exchanged, self._forget)
         self.refresh()
 
     @property
@@ -74,9 +75,15 @@ class LabelCheck(Tab):
         self.setVisible(layer is not None)
         self.check.allow("Looking through the labels …" if self._thread.busy else None, show=False)
         if self._source is not None and layer is not self._source.layer:
-            self._source, self.found = None, None
-            self.list.hide()
-            self.status.say("", "idle")
+            self._forget()
+
+    def _forget(self) -> None:
+        """What was found was in other labels."""
+        self._thread.forget()
+        self._source, self.found = None, None
+        self.list.clear()
+        self.list.hide()
+        self.status.say("", "idle")
 
     def begin(self) -> None:
         """Look through the labels, in a thread."""

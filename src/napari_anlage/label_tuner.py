@@ -95,6 +95,7 @@ class LabelTuner(Tab):
         self._thread.done.connect(lambda part: self.attempt(lambda: self._on_made(part)))
         self._thread.failed.connect(self._on_failed)
         hear(self._session.image_changed, self._on_image)
+        hear(self._session.exchanged, self.clear)
 
     @property
     def _tuners(self) -> tuple[Tuner, ...]:
@@ -228,6 +229,8 @@ class LabelTuner(Tab):
     def clear(self) -> None:
         """Tune nothing, and show nothing."""
         self._maps = self._model = self.part = None
+        self._again = False
+        self._thread.forget()
         self._timer.stop()
         overlay.remove(self._session.viewer, ROLE)
         self.hide()
@@ -249,3 +252,4 @@ class LabelTuner(Tab):
         self._maps = None
         self._timer.stop()
         unhear(self._session.image_changed, self._on_image)
+        unhear(self._session.exchanged, self.clear)

@@ -97,6 +97,14 @@ class LearningPreview(QObject):
             overlay.remove(self._session.viewer, ROLE)
         self._shown = None
 
+    def start_over(self) -> None:
+        """Another image is looked at: what was predicted of the one before goes."""
+        self._thread.forget()
+        self._child.stop()
+        self._clean()
+        self._seen = None
+        self.clear()
+
     def look(self) -> None:
         """Begin a prediction if there are new weights, or another part of the image is in view."""
         if not self._on or self._run is None or self.busy or time.monotonic() < self._rest_until:

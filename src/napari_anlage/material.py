@@ -9,7 +9,20 @@ from typing import Self
 
 import numpy as np
 
-from anlage import TASKS, AnlageError, Annotations, Box, Readiness, Region, Run, State, Use, build_store, region_inputs
+from anlage import (
+    TASKS,
+    AnlageError,
+    Annotations,
+    Box,
+    Readiness,
+    Region,
+    Run,
+    State,
+    TimeLapse,
+    Use,
+    build_store,
+    region_inputs,
+)
 from napari_anlage.session import Session
 from napari_anlage.wording import plural
 
@@ -28,8 +41,12 @@ class Order:
         What was set, each as ``name=value``.
     regions
         Where to learn and to validate.
-    nuclei
-        The annotation as it was at that moment; None if it is still to be read from its layer, which may take long.
+    image, channels, combine, diameter_um
+        The image that was chosen at that moment, which of its channels are used and how, and the nucleus diameter in µm.
+    annotations
+        Gives the annotation of that moment; where it is read from a layer that may take long, and is done in a thread.
+    source
+        Where the annotation comes from, for the record.
     start_from
         Model whose weights to begin with, or ``"usual"``; None for fresh ones. See `Run.create`.
     context
@@ -39,7 +56,12 @@ class Order:
     task: str
     settings: tuple[str, ...]
     regions: tuple[Region, ...]
-    nuclei: Annotations | None = None
+    image: TimeLapse
+    annotations: Callable[[], Annotations]
+    channels: tuple[int, ...] | None = None
+    combine: str = "separate"
+    diameter_um: float | None = None
+    source: str = ""
     start_from: str | Path | None = None
     context: int = 0
 
@@ -48,8 +70,10 @@ class Order:
         cls, session: Session, task: str, settings: Sequence[str], start_from: str | Path | None, context: int
     ) -> Self:
         """To learn from what the session holds now; called on the GUI thread."""
-        nuclei = session.annotations() if session.uses_document else None
-        return cls(task, tuple(settings), session.regions, nuclei, start_from, context)
+        return cls(
+            task, tuple(settings), session.regions, session.scaled_image(), session.reading(), session.channels,
+            session.combine, session.diameter_um, _source(session), start_from, context,
+        )  # fmt: skip
 
 
 def readiness(session: Session) -> dict[str, Readiness]:
@@ -68,15 +92,13 @@ def readiness(session: Session) -> dict[str, Readiness]:
     return {name: _with_held_out(task.readiness(nuclei, learnt), nuclei, held) for name, task in TASKS.items()}
 
 
-def carry_out(session: Session, order: Order, paths: tuple[Path, Path], report: Callable[[float, str], None]) -> Run:
+def carry_out(order: Order, paths: tuple[Path, Path], report: Callable[[float, str], None]) -> Run:
     """Write the stores and make the run; takes a while, so it is called in a thread.
 
     There is one store for each use that regions have, and one more where some are sparse: sparse regions train sparse.
 
     Parameters
     ----------
-    session
-        Where image and annotation come from.
     order
         What to train.
     paths
@@ -85,9 +107,7 @@ def carry_out(session: Session, order: Order, paths: tuple[Path, Path], report: 
         Told how much of the stores is written, 0 to 1.
     """
     store, run = paths
-    image = session.scaled_image()
-    nuclei = session.annotations() if order.nuclei is None else order.nuclei
-    groups = region_inputs(nuclei, order.regions)
+    groups = region_inputs(order.annotations(), order.regions)
     if not groups:
         raise AnlageError("The regions hold no nucleus; move their walls on the Annotate tab.")
     store.parent.mkdir(parents=True, exist_ok=True)
@@ -95,9 +115,9 @@ def carry_out(session: Session, order: Order, paths: tuple[Path, Path], report: 
     for i, group in enumerate(groups):
         path = store if len(groups) == 1 else store.with_name(f"{store.stem}-{group.name}{store.suffix}")
         one = build_store(
-            path, image, group.annotations, channels=session.channels, combine=session.combine, cuboid=group.cuboids,
-            sparse=group.sparse, use=group.use.value, context_frames=order.context, diameter_um=session.diameter_um,
-            annotations_source=_source(session), progress=_Rarely(report, i, len(groups)),
+            path, order.image, group.annotations, channels=order.channels, combine=order.combine, cuboid=group.cuboids,
+            sparse=group.sparse, use=group.use.value, context_frames=order.context, diameter_um=order.diameter_um,
+            annotations_source=order.source, progress=_Rarely(report, i, len(groups)),
         )  # fmt: skip
         built.append(one.path)
     return Run.create(run, order.task, built, order.settings, start_from=order.start_from)

@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from napari_anlage.hearing import hear
 from napari_anlage.models import Choice, models_of
 from napari_anlage.parts import StatusLine, small_button
 from napari_anlage.plain_text import plain
@@ -53,6 +54,7 @@ class ModelCombo(QWidget):
         column.addWidget(self.doubt)
         self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
         self.open.clicked.connect(self._on_open)
+        hear(session.exchanged, self._on_exchanged)
         self.refresh()
 
     @property
@@ -60,6 +62,13 @@ class ModelCombo(QWidget):
         """The chosen model; None: none."""
         chosen: Choice | None = self.combo.currentData()
         return chosen
+
+    def _on_exchanged(self) -> None:
+        """The model that was chosen was that of the image before."""
+        self.combo.blockSignals(True)
+        self.combo.setCurrentIndex(0 if self._none and self.combo.count() else -1)
+        self.combo.blockSignals(False)
+        self.refresh()
 
     def refresh(self) -> None:
         """Offer what there is; what was chosen stays."""

@@ -40,6 +40,7 @@ class ModelPanel(QWidget):
         self._opened: list[Path] = []
         self._read: dict[str, tuple[float, Choice]] = {}
         self._seen: set[str] = set()
+        self._anew = False
         self.combo = QComboBox()
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.combo.setMinimumContentsLength(12)
@@ -60,6 +61,7 @@ class ModelPanel(QWidget):
         self.open.clicked.connect(self._on_open)
         for signal in (session.run_changed, session.project_changed, session.image_changed):
             hear(signal, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
         self.refresh()
 
     def _build(self) -> None:
@@ -82,6 +84,11 @@ class ModelPanel(QWidget):
         found = self.combo.currentData()
         return classical() if found is None else self._current(found)
 
+    def _on_exchanged(self) -> None:
+        """The model that was chosen was that of the image before; those that the user opened are still offered."""
+        self._anew = True
+        self._seen.clear()
+
     def refresh(self) -> None:
         """Offer what there is: the run that is watched first, the project's models, newest first, and those that need none."""
         choices = self._choices()
@@ -98,6 +105,8 @@ class ModelPanel(QWidget):
                 self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
             )
         arguments = [one.argument for one in choices]
+        if self._anew:
+            self._anew, wanted = False, next((one for one in choices if one.path not in self._opened), None)
         self.combo.setCurrentIndex(arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0)
         self.combo.blockSignals(False)
         self._on_chosen()

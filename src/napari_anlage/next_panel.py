@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
 from napari_anlage import overlay
+from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.plain_text import plain
 from napari_anlage.proposals import Candidates
@@ -79,6 +80,7 @@ class NextPanel(Tab):
         self.list.currentRowChanged.connect(lambda _: self.refresh())
         self.here.clicked.connect(lambda: self.attempt(self.add_region))
         self._review.changed.connect(self.refresh)
+        hear(self._session.exchanged, self._on_exchanged)
 
     def refresh(self) -> None:
         """Buttons, and why they are grey."""
@@ -90,6 +92,11 @@ class NextPanel(Tab):
         self.more.allow(busy, show=False)
         if found is not self._of and not self._waiting:
             self.forget()
+
+    def _on_exchanged(self) -> None:
+        """The places were in the image before."""
+        self._waiting = False
+        self.forget()
 
     def forget(self) -> None:
         """The places are of no account any more."""

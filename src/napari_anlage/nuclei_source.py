@@ -11,6 +11,7 @@ import numpy as np
 from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations, State
+from napari_anlage.hearing import hear
 from napari_anlage.models import Choice, classical, project_models, starter
 from napari_anlage.parts import counted, note
 from napari_anlage.results import Result, load, results
@@ -64,6 +65,7 @@ class NucleiSource(QWidget):
         column.addWidget(self.about)
         self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
         self.combo.activated.connect(self._on_picked)
+        hear(session.exchanged, self._on_exchanged)
         self.refresh()
 
     @property
@@ -82,6 +84,10 @@ class NucleiSource(QWidget):
         self.combo.setCurrentIndex(titles.index(self._picked) if self._picked in titles else 0)
         self.combo.blockSignals(False)
         self._on_chosen()
+
+    def _on_exchanged(self) -> None:
+        """What was picked was of the image before."""
+        self._picked = ""
 
     def _on_picked(self, place: int) -> None:
         """What the user chose themselves stays chosen."""

@@ -111,11 +111,20 @@ class ObjectsPanel(Tab):
         self._went.connect(self._on_went)
         hear(session.layers_changed, self.refresh_layers)
         hear(session.image_changed, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
 
     def retire(self) -> None:
         """The dock is closed: what is under way ends."""
         self._cancelled = True
         self._follow(None)
+
+    def _on_exchanged(self) -> None:
+        """What was measured lay on the image before."""
+        self._cancelled = True
+        self._thread.forget()
+        self._source = None
+        self._show_table(None)
+        self.status.say("", "idle")
 
     # ---- which labels ----
 

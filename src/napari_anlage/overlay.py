@@ -27,6 +27,7 @@ __all__ = [
     "new_labels",
     "new_points",
     "remove",
+    "remove_all",
     "role_of",
     "show_annotations",
     "show_boxes",
@@ -57,6 +58,13 @@ def role_of(layer: Any) -> str | None:
 def is_managed(layer: Any) -> bool:
     """Whether a layer is a view of the project's document."""
     return role_of(layer) in (NUCLEI, LINKS, PAINTED, REGIONS)
+
+
+def remove_all(viewer: Any) -> None:
+    """Take away every layer that anlage made: they are about one image, and go with it."""
+    for layer in [layer for layer in viewer.layers if role_of(layer) is not None]:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
 
 
 def remove(viewer: Any, prefix: str) -> None:

@@ -3,12 +3,13 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from anlage import Document, Finding
+from anlage import Annotations, Document, Finding
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.job import Problem, Thread
 from napari_anlage.parts import StatusLine
@@ -62,13 +63,28 @@ class ProblemList(QWidget):
         hear(session.document_changed, self.wait)
         hear(session.project_changed, self.wait)
         hear(session.diameter_changed, self.wait)
+        hear(session.nuclei_changed, self.wait)
+        hear(session.exchanged, self._on_exchanged)
         self._show(())
 
     def retire(self) -> None:
         """Look no more."""
         self._timer.stop()
-        for signal in (self._session.document_changed, self._session.project_changed, self._session.diameter_changed):
+        session = self._session
+        for signal in (
+            session.document_changed,
+            session.project_changed,
+            session.diameter_changed,
+            session.nuclei_changed,
+        ):
             unhear(signal, self.wait)
+        unhear(session.exchanged, self._on_exchanged)
+
+    def _on_exchanged(self) -> None:
+        """What was found was in the annotation of the image before."""
+        self._thread.forget()
+        self._again = False
+        self._show(())
 
     def wait(self, *_: Any) -> None:
         """Look again once nothing changes any more."""
@@ -82,7 +98,7 @@ class ProblemList(QWidget):
         elif self._thread.busy:
             self._again = True
         else:
-            self._thread.run(_look, document, self._session.diameter_um)
+            self._thread.run(_look, document, self._session.reading(), self._session.diameter_um)
 
     def go_to_next(self) -> None:
         """Go to the problem after the one that was gone to last."""
@@ -101,7 +117,7 @@ class ProblemList(QWidget):
             return
         if finding.regions:
             self._session.select_region(finding.regions[0])
-        if finding.ids and editor.nuclei is not None:
+        if finding.ids and editor.nuclei is not None and self._session.uses_document:
             editor.nuclei.select(finding.ids)
         if finding.position is not None:
             editor.go_to(finding.position)
@@ -133,8 +149,9 @@ class ProblemList(QWidget):
         self.found.emit(len(findings))
 
 
-def _look(document: Document, diameter_um: float | None) -> tuple[Finding, ...]:
-    found: tuple[Finding, ...] = document.problems(diameter_um=diameter_um)
+def _look(document: Document, reading: Callable[[], Annotations], diameter_um: float | None) -> tuple[Finding, ...]:
+    """What looks wrong in the annotation that counts; a layer of labels takes long to read."""
+    found: tuple[Finding, ...] = document.problems(nuclei=reading(), diameter_um=diameter_um)
     return found
 
 

@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -17,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from anlage import AnlageError, Annotations, Box
+from anlage import AnlageError, Annotations, Box, TimeLapse
 from napari_anlage import overlay
 from napari_anlage.box_sliders import BoxSliders
 from napari_anlage.channels import nuclei_image
@@ -155,6 +156,7 @@ class RegionPanel(Tab):
         self.examine.clicked.connect(self._on_examine)
         self.doubts.itemClicked.connect(self._on_doubt)
         session.layers_changed.connect(session.choose_any_nuclei)
+        hear(session.exchanged, self._on_exchanged)
         hear(session.image_changed, self.refresh)
         hear(session.nuclei_changed, self._on_nuclei)
         hear(session.cuboids_changed, self.refresh_regions)
@@ -186,7 +188,10 @@ class RegionPanel(Tab):
     def find_regions(self) -> None:
         """Detect in a thread where annotation is complete."""
         self.status.say("Looking for regions …", "info")
-        if self.attempt(lambda: self._thread.run(_detect, self._session)) is None:
+        if (
+            self.attempt(lambda: self._thread.run(_detect, nuclei_image(self._session), self._session.reading()))
+            is None
+        ):
             self.find.allow("Looking for regions …" if self._thread.busy else None, show=False)
 
     def _box_here(self) -> None:
@@ -226,7 +231,10 @@ class RegionPanel(Tab):
         self.examine.setEnabled(False)
         region = self._region()
         self.status.say("Looking for doubts …", "info")
-        self.attempt(lambda: self._thread.run(_examine, self._session, region.id, region.box, region.core))
+        self.attempt(lambda: self._examine(region.id, region.box, region.core))
+
+    def _examine(self, number: int, box: Box, core: Box) -> None:
+        self._thread.run(_examine, nuclei_image(self._session), self._session.reading(), number, box, core)
 
     # ---- the regions ----
 
@@ -301,6 +309,15 @@ class RegionPanel(Tab):
         region = self._region()
         self._change(box=box, core=core_for(region.box, region.core, box))
 
+    def _on_exchanged(self) -> None:
+        """What was looked for was in the image before."""
+        self._thread.forget()
+        self.mouse.setChecked(False)
+        self.examine.setEnabled(True)
+        self.name.clearFocus()
+        self._stale = False
+        self.status.say("", "idle")
+
     def _on_nuclei(self) -> None:
         self._stale = True
         self.refresh()
@@ -311,18 +328,20 @@ class RegionPanel(Tab):
             self.attempt(lambda: overlay.go_to(self._session.viewer, self._session.grid(), position))
 
 
-def _detect(session: Session) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
+def _detect(image: TimeLapse, reading: Callable[[], Annotations]) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
     from anlage import detect_cuboid  # loads scipy: not before it is wanted
 
-    image, nuclei = nuclei_image(session), session.annotations()
+    nuclei = reading()
     return nuclei, detect_cuboid(nuclei, image, spacing=image.spacing), None
 
 
-def _examine(session: Session, number: int, box: Box, core: Box) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
+def _examine(
+    image: TimeLapse, reading: Callable[[], Annotations], number: int, box: Box, core: Box
+) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
     from anlage import examine_cuboid
 
-    nuclei = session.annotations()
-    return nuclei, (examine_cuboid(box, core, nuclei, nuclei_image(session)),), number
+    nuclei = reading()
+    return nuclei, (examine_cuboid(box, core, nuclei, image),), number
 
 
 def evidence(cuboid: Cuboid) -> str:

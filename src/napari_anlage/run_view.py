@@ -125,6 +125,7 @@ class RunView(QWidget):
         self.watcher.noted.connect(lambda text: self.notes.say(text, "info"))
         self.watcher.state_changed.connect(self._on_state)
         hear(self._session.run_changed, self._on_session)
+        hear(self._session.exchanged, self._on_exchanged)
         self.moved.connect(self.refresh)
 
     # ---- which runs there are ----
@@ -166,7 +167,8 @@ class RunView(QWidget):
         watched = self.watcher.run
         for run in self._runs.values():
             state = self.watcher.state if watched is not None and run.path == watched.path else run.state
-            self.choice.addItem(f"{short(run.name)} – {state}", run.path)
+            other = "" if self._session.folder in run.path.parents else f"{run.path.parent.parent.name}: "
+            self.choice.addItem(f"{other}{short(run.name)} – {state}", run.path)
             self.choice.setItemData(self.choice.count() - 1, plain(str(run.path)), 3)  # Qt.ToolTipRole
             if watched is not None and run.path == watched.path:
                 self.choice.setCurrentIndex(self.choice.count() - 1)
@@ -219,6 +221,13 @@ class RunView(QWidget):
     def _on_session(self) -> None:
         if not self._switching and self._session.run is not self.watcher.run:  # another widget chose another one
             self.watch(self._session.run)
+
+    def _on_exchanged(self) -> None:
+        """What is previewed, and what is compared, belongs to the image before."""
+        self.live.start_over()
+        self.preview_line.say("")
+        if self._dialog is not None:
+            self._dialog.close()
 
     def leave(self) -> None:
         """The window goes: watch no more, and end what belongs to it. A training goes on."""

@@ -125,6 +125,7 @@ class RunAll(Tab):
         self._child.said.connect(self._on_said)
         self._child.finished.connect(self._on_finished)
         self._child.failed.connect(self._on_ended)
+        hear(session.exchanged, self._on_exchanged)
         hear(session.image_changed, self._on_image)
         hear(session.project_changed, self.refresh)
         self._on_image()
@@ -192,6 +193,17 @@ class RunAll(Tab):
             self.last.setValue(n - 1)
         self.refresh()
 
+    def _on_exchanged(self) -> None:
+        """Frames, and what was about to begin or to be shown, were of the image before; what is being predicted of it goes on."""
+        self._loading.forget()
+        if self._thread.busy:
+            self._thread.forget()
+            self._then = None
+        if not self._child.busy:
+            self.status.say("", "idle")
+        self.first.setValue(0)
+        self.last.setValue(self.last.maximum())
+
     def _n_frames(self) -> int:
         try:
             return int(self._session.image().n_frames)
@@ -200,18 +212,18 @@ class RunAll(Tab):
 
     # ---- beginning ----
 
-    def hand_over(self, then: Callable[[Handover], None]) -> None:
+    def hand_over(self, then: Callable[[Handover, Path, Order], None]) -> None:
         """See to it that a child can open the image, in a thread; `then` goes on."""
         self.attempt(lambda: self._hand_over(then))
         self.refresh_buttons()
 
-    def _hand_over(self, then: Callable[[Handover], None]) -> None:
+    def _hand_over(self, then: Callable[[Handover, Path, Order], None]) -> None:
         session = self._session
-        self._order(self.frames())
-        self._then = then
+        folder, order = session.folder, self._order(self.frames())
+        self._then = lambda given: then(given, folder, order)
         self.status.say("Handing over the image …", "info")
         self.progress.setRange(0, 0)
-        self._thread.run(_hand_over, session.scaled_image(), session.file, session.folder, self._thread.report)
+        self._thread.run(_hand_over, session.scaled_image(), session.file, folder, self._thread.report)
 
     def _on_copying(self, fraction: float, text: str) -> None:
         self.progress.setRange(0, 100)
@@ -224,11 +236,11 @@ class RunAll(Tab):
             self.attempt(lambda: then(given))
         self.refresh_buttons()
 
-    def _begin(self, given: Handover) -> None:
-        self._start(place(self._session.folder, self._order(self.frames()), given), resume=False)
+    def _begin(self, given: Handover, folder: Path, order: Order) -> None:
+        self._start(place(folder, order, given), resume=False)
 
-    def _copy(self, given: Handover) -> None:
-        result = place(self._session.folder, self._order(self.frames()), given)
+    def _copy(self, given: Handover, folder: Path, order: Order) -> None:
+        result = place(folder, order, given)
         line = command_line(result.arguments)
         QGuiApplication.clipboard().setText(line)
         self.status.say("Copied. Its result will be listed here.", "good", line)
@@ -299,7 +311,12 @@ class RunAll(Tab):
         self._stopping = False
         result, self._result = self._result, None
         self.refresh()
-        self._load(result)
+        if result is not None and self._session.folder in result.path.parents:
+            self._load(result)
+        elif result is not None:
+            self.status.say(
+                f"The prediction of {result.path.parent.parent.name} is finished; it is listed there.", "good"
+            )
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)

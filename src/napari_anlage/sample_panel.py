@@ -60,6 +60,7 @@ class SamplePanel(Tab):
         self._queue: list[Pair] = []
         self._expected = 0.0
         self.n_checked = self.n_wrong = 0
+        self._document = session.document
         self._build()
         self._connect()
         self.refresh()
@@ -100,12 +101,24 @@ class SamplePanel(Tab):
         self.end.clicked.connect(self.stop)
         self.scale.clicked.connect(lambda: self.attempt(self.rescale))
         hear(self._session.document_changed, self.refresh)
-        hear(self._session.project_changed, self.refresh)
+        hear(self._session.project_changed, self._on_project)
 
     def retire(self) -> None:
         """Listen no more."""
         unhear(self._session.document_changed, self.refresh)
-        unhear(self._session.project_changed, self.refresh)
+        unhear(self._session.project_changed, self._on_project)
+
+    def _on_project(self) -> None:
+        """A sample is one of the links of one document."""
+        document = self._session.document
+        if document is not self._document:
+            self._document = document
+            self._queue.clear()
+            self._checked = []
+            self.n_checked = self.n_wrong = 0
+            self.result.say("")
+            self.status.say("")
+        self.refresh()
 
     @property
     def active(self) -> bool:

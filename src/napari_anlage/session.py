@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import show_warning
 from psygnal import Signal
 
-from anlage import AnlageError, Annotations
+from anlage import AnlageError
 from napari_anlage import overlay
-from napari_anlage.channels import tell
+from napari_anlage.annotation_choice import AnnotationChoice
+from napari_anlage.channels import tell, told
 from napari_anlage.colouring import Colouring
-from napari_anlage.image_choice import ImageChoice, default_folder
+from napari_anlage.grid import Grid
+from napari_anlage.image_choice import default_folder
 from napari_anlage.jobs import Jobs
-from napari_anlage.layers import annotations_of, kind_of
+from napari_anlage.layers import kind_of
+from napari_anlage.placement import scale_difference
 from napari_anlage.plain_text import plain
 
 if TYPE_CHECKING:
     from anlage import Box, Change, Cuboid, Document, Project, Region, Run
+    from napari_anlage.arrival import Arrival
     from napari_anlage.editor import Editor
+    from napari_anlage.question import Question
     from napari_anlage.workbench import Workbench
 
 __all__ = ["Session"]
@@ -30,7 +35,7 @@ __all__ = ["Session"]
 _SESSIONS: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
 
 
-class Session(ImageChoice):
+class Session(AnnotationChoice):
     """Image, project, annotation, regions and run that one viewer works on.
 
     Use `Session.of`; there is one for each viewer, and it ends with it.
@@ -38,14 +43,14 @@ class Session(ImageChoice):
 
     layers_changed = Signal()
     """Layers came, went or were renamed."""
-    nuclei_changed = Signal()
-    """Another annotation, or other nuclei in it."""
     document_changed = Signal(object)
     """The project's document changed: a `Change`. `nuclei_changed` and `cuboids_changed` follow where they apply."""
     cuboids_changed = Signal()
     """Regions were found, changed or selected."""
     project_changed = Signal()
     """Another project folder, or a project was opened or closed."""
+    asked = Signal()
+    """Another `question`, or none any more."""
     said = Signal(str, str)
     """A sentence for the user, and its kind: info, good or warning."""
     colouring_changed = Signal()
@@ -55,10 +60,9 @@ class Session(ImageChoice):
 
     def __init__(self, viewer: Any) -> None:
         super().__init__(viewer)
-        self._nuclei_layer: Any = None
         self._folder: Path | None = None
         self._bench: Workbench | None = None
-        self._counted: Annotations | None = None
+        self._arrival: Arrival | None = None
         self.selected: int | None = None
         """Id of the selected region."""
         self._draft: tuple[int, Box] | None = None
@@ -90,6 +94,21 @@ class Session(ImageChoice):
         return self._bench
 
     @property
+    def arrival(self) -> Arrival:
+        """What finds the project of the chosen image; loaded with the first image."""
+        if self._arrival is None:
+            from napari_anlage.arrival import Arrival
+
+            self._arrival = Arrival(self)
+            self._arrival.question_changed.connect(self.asked)
+        return self._arrival
+
+    @property
+    def question(self) -> Question | None:
+        """What the user must answer before the image's project is opened."""
+        return None if self._arrival is None else self._arrival.question
+
+    @property
     def project(self) -> Project | None:
         """The open project; None until something is annotated, or a project is opened."""
         return None if self._bench is None else self._bench.project
@@ -103,6 +122,11 @@ class Session(ImageChoice):
     def editor(self) -> Editor | None:
         """What turns the user's hands into edits of the document; None where no document is shown."""
         return None if self._bench is None else self._bench.editor
+
+    @property
+    def lack(self) -> str:
+        """Why the image's project is not open, as a sentence; empty where it is, or there is none."""
+        return "" if self._arrival is None else self._arrival.lack
 
     def need_document(self) -> Document:
         """The document, to annotate in; its project is opened or made in `folder` if there is none yet.
@@ -134,68 +158,64 @@ class Session(ImageChoice):
         AnlageError
             If it is no project, is open elsewhere, or is damaged.
         """
-        self.bench.open(Path(folder).expanduser().resolve())
+        self.arrival.open(Path(folder).expanduser().resolve())
+
+    def new_project(self) -> None:
+        """Make another project for the chosen image, beside those that it has.
+
+        Raises
+        ------
+        AnlageError
+            If there is no image with a known voxel size, or the project cannot be made.
+        """
+        self.arrival.begin_anew()
+
+    def close_project(self) -> None:
+        """Save the project and close it; the image stays, and the project is not opened again by itself."""
+        self.close()
+        self.arrival.closed()
+        self.project_changed.emit()
+        self.nuclei_changed.emit()
 
     def close(self) -> None:
         """Save the project and close it."""
         if self._bench is not None:
             self._bench.close()
 
-    # ---- annotation ----
+    # ---- the image ----
 
-    def nuclei_layers(self) -> list[Any]:
-        """Layers that nuclei can be read from, in the viewer's order; the project's own comes first."""
-        kinds = {"points", "labels", "tracks"}
-        foreign = [layer for layer in self.viewer.layers if kind_of(layer) in kinds and overlay.role_of(layer) is None]
-        return [layer for layer in self.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI] + foreign
-
-    @property
-    def nuclei_layer(self) -> Any:
-        return self._nuclei_layer
-
-    def choose_nuclei(self, layer: Any) -> None:
-        """Take the annotated nuclei from this layer; the project's own stands for its document."""
-        former = self._nuclei_layer
-        if layer is former:
+    def choose_image(self, layer: Any) -> None:
+        """Work on this image layer; what belongs to the one before goes, and this one's project comes."""
+        if layer is self._image_layer:
             return
-        if former is not None and not overlay.is_managed(former):
-            former.events.data.disconnect(self._on_nuclei)
-        self._nuclei_layer = layer
-        if layer is not None and not overlay.is_managed(layer):
-            layer.events.data.connect(self._on_nuclei)
-            if kind_of(layer) == "points":
-                overlay.show_depth(self.viewer, layer)
-        self._counted = None
-        self.nuclei_changed.emit()
+        self._leave_image()
+        super().choose_image(layer)
 
-    def choose_any_nuclei(self) -> None:
-        """Where no annotation is chosen, take the first there is."""
-        layers = self.nuclei_layers()
-        if self._nuclei_layer is None and layers:
-            self.choose_nuclei(layers[0])
+    def _leave_image(self) -> None:
+        """Let go of everything that belongs to the chosen image."""
+        chosen = self._folder if self._image_layer is None and self.project is None else None
+        if self._arrival is not None:
+            self._arrival.forget()
+        try:
+            self.close()
+        except AnlageError as error:  # the journal has everything
+            self.say(str(error), "warning")
+        self._folder, self._draft, self._counted = chosen, None, None
+        self.choose_nuclei(None)
+        if self._image_layer is not None:
+            overlay.remove_all(self.viewer)
+        self.colour_by(Colouring.TRACK)
+        if self.run is not None and self.run.state != "running":
+            self.set_run(None)
 
-    @property
-    def uses_document(self) -> bool:
-        """Whether the annotation is the project's document, and no layer of the user's own."""
-        layer = self._nuclei_layer
-        return self.document is not None and (layer is None or overlay.is_managed(layer))
+    def read_axes(self, axes: str) -> None:
+        """Read the image's axes as its project says; nobody is told."""
+        Grid.of(self._image_layer, axes)
+        self._axes, self._channels = axes, None
 
-    def annotations(self) -> Annotations:
-        """The annotated nuclei in voxels of the image. Raises AnlageError with what is in the way."""
-        document = self.document
-        if document is not None and self.uses_document:
-            return document.nuclei
-        if self._nuclei_layer is None:
-            raise AnlageError("No annotation yet: mark nuclei on the Annotate tab, or choose a layer there.")
-        return self.read(self._nuclei_layer)
-
-    def read(self, layer: Any) -> Annotations:
-        """The nuclei of a layer, in voxels of the image."""
-        return annotations_of(layer, self.grid(), self.image())
-
-    def count_in(self, nuclei: Annotations) -> None:
-        """Count these in `cuboids`: what was read of a layer that takes long to read."""
-        self._counted = nuclei
+    def channel_settings(self) -> dict[str, Any]:
+        """What a project keeps of the channels: which are ticked, their names and their roles."""
+        return told(self)
 
     # ---- regions ----
 
@@ -211,12 +231,6 @@ class Session(ImageChoice):
         if not self.regions:
             return ()
         return self.bench.counted(self.counted())
-
-    def counted(self) -> Annotations:
-        """The nuclei that `cuboids` counts; of a layer that takes long to read, what was read last."""
-        if self.uses_document or self._counted is None:
-            self._counted = self.annotations()
-        return self._counted
 
     def draft_region(self, number: int | None, box: Box | None) -> None:
         """Draw this region with another box while it is dragged; None: as the document has it."""
@@ -247,17 +261,23 @@ class Session(ImageChoice):
 
     @property
     def folder(self) -> Path:
-        """The project folder: chosen, else beside the image, else in the home directory."""
+        """The project folder: found or chosen, else beside the image, else in the home directory."""
         return self._folder or default_folder(self._image_layer)
 
+    def keep_in(self, folder: Path) -> None:
+        """The project of the chosen image is, or is made, in this folder."""
+        if folder != self._folder:
+            self._folder = folder
+            self.project_changed.emit()
+
     def set_folder(self, folder: Path | None) -> None:
-        """Keep the project here; one that is open elsewhere is saved and closed, one that is there is opened."""
+        """Keep the image's project here; one that is open elsewhere is saved and closed, one that is there is opened."""
         if folder is not None and (Path(folder) / "project.json").is_file():
             self.open_project(folder)
             return
         self.close()
-        self._folder = folder
-        self.project_changed.emit()
+        self._folder = None
+        self.arrival.keep(default_folder(self._image_layer) if folder is None else folder)
 
     def new_paths(self, kind: str = "centres") -> tuple[Path, Path]:
         """Where the next store and the next run go."""
@@ -304,17 +324,18 @@ class Session(ImageChoice):
         self.nuclei_changed.emit()
 
     def take_settings(self, project: Project) -> None:
-        """Read the image as the project says."""
-        settings = project.settings
-        if self._image_layer is None:
-            return
-        if self.grid().spacing is None and settings.spacing is not None:
-            self.set_scale(settings.spacing, settings.interval_s)
-        if settings.channels is not None and max(settings.channels, default=-1) < len(self.channel_names()):
-            self.choose_channels(settings.channels, settings.combine)
-        tell(self, settings.channel_names, settings.channel_roles)
+        """Read the image as its project says."""
+        settings, image = project.settings, self.image()
+        spacing, interval_s = settings.spacing or image.spacing, settings.interval_s or image.interval_s
+        unknown = (image.spacing is None, image.interval_s is None) != (spacing is None, interval_s is None)
+        if unknown or scale_difference(settings, image, self.grid().axes):
+            self.place_image(spacing, interval_s)
+        picked = tell(self, settings.channel_names, settings.channel_roles, settings.channels)
+        if picked is not None:
+            self.choose_channels(picked, settings.combine)
         if settings.diameter_um is not None:
             self.set_diameter(settings.diameter_um)
+        self.image_changed.emit()
 
     def remember(self, **settings: Any) -> None:
         """Keep settings of the image in the project, if one is open."""
@@ -335,6 +356,8 @@ class Session(ImageChoice):
         self._counted = None
         if self._bench is not None:
             self._bench.follow_image()
+        if self._image_layer is not None:
+            self.arrival.follow()
         super()._on_image()
         self.nuclei_changed.emit()
 
@@ -353,6 +376,8 @@ class Session(ImageChoice):
         if kept != self._joined:
             self._joined = kept
             self.image_changed.emit()
+        if getattr(event, "type", "") == "inserted":
+            self._place_over(event.value)
         self._keep_sharp(getattr(event, "value", None))
         self.layers_changed.emit()
 
@@ -363,11 +388,6 @@ class Session(ImageChoice):
             modes = [str(other.projection_mode) for other in viewer.layers if kind_of(other) == "points"]
             if any(mode.startswith("rescale") for mode in modes):
                 overlay.keep_sharp(layer)
-
-    def _on_nuclei(self, event: Any = None) -> None:
-        if str(getattr(event, "action", "")) not in ("adding", "removing", "changing"):
-            self._counted = None
-            self.nuclei_changed.emit()
 
     def _on_ndisplay(self, event: Any = None) -> None:
         if self._viewer() is not None and self.regions:

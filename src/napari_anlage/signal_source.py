@@ -131,7 +131,7 @@ class SignalSource(ChildPanel):
         self._job.end()
         self.status.hide()
         self.refresh()
-        if self._target is not None:
+        if self._target is not None and self._session.folder in self._target.parents:
             self.opened.emit(self._target)
 
     def _on_open(self) -> None:

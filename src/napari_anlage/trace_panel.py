@@ -106,6 +106,14 @@ class TracePanel(ChildPanel):
         self._on_model()
         self._show_trace()
 
+    def forget(self) -> None:
+        """The trace belongs to another image: what was begun with it is of no account."""
+        self._child.stop()
+        self._job.end()
+        self._source = self._target = None
+        self.status.say("")
+        self.status.hide()
+
     def retire(self) -> None:
         """End what belongs to the window."""
         self._child.stop()

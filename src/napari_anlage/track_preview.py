@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from anlage import Annotations
+from anlage import AnlageError, Annotations
 from napari_anlage import overlay
 from napari_anlage.colouring import inks
+from napari_anlage.place import Place
 from napari_anlage.session import Session
 from napari_anlage.tracks import Tracks
 from napari_anlage.trails import LinksView
@@ -25,6 +26,8 @@ class TracksPreview:
         self._session = session
         self.tracks: Annotations | None = None
         self._derived: Tracks | None = None
+        self._name = ""
+        self._place: Place | None = None
         self._links: LinksView | None = None
         self._points: Any = None
         viewer = session.viewer
@@ -32,6 +35,7 @@ class TracksPreview:
         viewer.dims.events.ndisplay.connect(self._on_dims)
         viewer.layers.events.removed.connect(self._on_removed)
         session.colouring_changed.connect(self._recolour)
+        session.image_changed.connect(self._on_image)
 
     def show(self, tracks: Annotations, name: str) -> None:
         """Show these, and no others."""
@@ -41,7 +45,7 @@ class TracksPreview:
         place = session.bench.place(image)
         radii = tracks.radius_um[np.isfinite(tracks.radius_um)]
         diameter_um = session.diameter_um or (2 * float(np.median(radii)) if len(radii) else 10.0 * image.spacing.x)
-        self.tracks, self._derived = tracks, Tracks.of(tracks)
+        self.tracks, self._derived, self._name, self._place = tracks, Tracks.of(tracks), name, place
         active = session.viewer.layers.selection.active
         self._links = LinksView(session.viewer, place, f"tracks: links ({name})", f"{_ROLE} links")
         self._points = overlay.show_centres(
@@ -62,6 +66,19 @@ class TracksPreview:
         viewer.dims.events.ndisplay.disconnect(self._on_dims)
         viewer.layers.events.removed.disconnect(self._on_removed)
         self._session.colouring_changed.disconnect(self._recolour)
+        self._session.image_changed.disconnect(self._on_image)
+
+    def _on_image(self) -> None:
+        """The image lies elsewhere: it was given another voxel size or other axes."""
+        session = self._session
+        if self.tracks is None or session.image_layer is None:
+            return
+        try:
+            place = session.bench.place(session.scaled_image())
+        except AnlageError:
+            return
+        if place != self._place:
+            self.show(self.tracks, self._name)
 
     def _recolour(self) -> None:
         if self.tracks is None or self._derived is None or self._links is None:

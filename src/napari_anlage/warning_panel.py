@@ -167,7 +167,11 @@ class WarningPanel(Tab):
         self.report(problem)
 
     def _on_project(self) -> None:
-        self.inspection.current = None
+        """Warnings, and what was being decided, are of the tracks of one document."""
+        self._thread.forget()
+        self._deciding.forget()
+        self._again = False
+        self.inspection.current, self.inspection.place = None, -1
         self.inspection.take(())
         self.wait()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +26,7 @@ from anlage import (
 )
 from napari_anlage.belonging import Belonging
 from napari_anlage.bindings import Bound
-from napari_anlage.channels import told
 from napari_anlage.editor import Editor
-from napari_anlage.image_choice import path_of
-from napari_anlage.opening import add_image
 from napari_anlage.place import Place
 from napari_anlage.takeover import taken_over
 
@@ -66,60 +62,22 @@ class Workbench(Belonging):
     # ---- opening and closing ----
 
     def need(self) -> Editor:
-        """The editor of the document; the project is opened or made in the session's folder if there is none yet.
+        """The editor of the document; the image's project is opened or made if it is not open yet.
 
         Raises
         ------
         AnlageError
-            If there is no image, or the folder holds another image's project.
+            If there is no image with a known voxel size, or a question about its project must be answered first.
         """
         if self.project is None:
-            session = self.session
-            image, folder = session.scaled_image(), session.folder
-            if Project.is_project(folder):
-                self._take(Project.open(folder))
-                session.say(f"Opened the project '{folder}', which was there already.")
-            else:
-                self._take(Project.create(folder, **self._settings(image)))
+            self.session.arrival.need()
         if self.editor is not None:
             return self.editor
-        try:
-            return self._edit()
-        except AnlageError:
-            self.close()
-            raise
+        return self._edit()
 
-    def open(self, folder: Path) -> None:
-        """Open a project in the viewer, its image too if it is not there yet."""
-        if self.project is not None and self.project.folder == folder:
-            return
-        project = Project.open(folder)
-        self.close()
-        self._take(project)
-        for note in project.notes:
-            self.session.say(note, "warning")
-        try:
-            self._find_image(project)
-        except BaseException:
-            self.close()
-            raise
-
-    def _find_image(self, project: Project) -> None:
-        """Choose the project's image among the layers, or open it from the disk; else say what to do."""
-        session, path = self.session, project.image_path
-        fitting = [layer for layer in session.image_layers() if path_of(layer) == path and path is not None]
-        if not fitting and path is not None and path.exists():
-            fitting = [add_image(session.viewer, project.open_image(), path)]
-        if fitting:
-            session.choose_image(fitting[0])
-        elif session.image_layer is None or not self._fits():
-            where = "was never on disk" if path is None else f"'{path}' is gone"
-            session.say(
-                f"The project is open, but its image {where}; open the image in napari to see the annotation.",
-                "warning",
-            )
-        session.take_settings(project)
-        if self._fits() and self.editor is None:
+    def show(self) -> None:
+        """Show the document over the image, as soon as its voxel size is known."""
+        if self.editor is None and self._fits() and self.session.image().spacing is not None:
             self._edit()
 
     def close(self) -> None:
@@ -128,31 +86,28 @@ class Workbench(Belonging):
         self._stop()
         self._stop = lambda: None
         self._leave()
-        if project is not None:
-            self._finish.detach()
-            self._found.clear()
+        if project is None:
+            return
+        self._finish.detach()
+        self._found.clear()
+        try:
             project.close()
+        finally:
             self.session.on_project(None)
 
-    def _take(self, project: Project) -> None:
+    def take(self, project: Project) -> None:
+        """Work in a project that was opened; another one is saved and closed."""
+        self.close()
         self.project = project
         # a viewer that is thrown away must not leave the project locked; its journal has everything
         self._finish = weakref.finalize(self.session, project.abandon)
         self._stop = project.document.listen(self._on_change)
         self.session.on_project(project.folder)
 
-    def _settings(self, image: TimeLapse) -> dict[str, Any]:
-        session = self.session
-        return {
-            "image": path_of(session.image_layer), "spacing": image.spacing, "interval_s": image.interval_s,
-            "shape_tzyx": image.shape_tzyx, "channels": session.picked, "combine": session.combine,
-            "diameter_um": session.diameter_um, **told(session),
-        }  # fmt: skip
-
     # ---- the editor ----
 
     def _fits(self) -> bool:
-        """Whether the chosen image can be the project's: it has the same shape."""
+        """Whether the chosen image has the project's shape as its axes are read now."""
         session = self.session
         if self.project is None or session.image_layer is None:
             return False
@@ -166,13 +121,6 @@ class Workbench(Belonging):
         session, project = self.session, self.project
         assert project is not None  # noqa: S101  only called with one
         image = session.scaled_image()
-        if not self._fits():
-            raise AnlageError(
-                f"The project '{project.folder}' belongs to an image of shape {project.settings.shape_tzyx} (t, z, y, x), but "
-                f"'{image.source}' has {image.shape_tzyx}; choose that image, or another project folder."
-            )
-        if project.settings.spacing != image.spacing or project.settings.shape_tzyx != image.shape_tzyx:
-            project.change_settings(shape_tzyx=image.shape_tzyx, spacing=image.spacing, interval_s=image.interval_s)
         radius = None if session.diameter_um is None else session.diameter_um / 2
         self.editor = Editor(session.viewer, project.document, self.place(image), radius)
         self.editor.told.connect(session.say)
@@ -205,16 +153,14 @@ class Workbench(Belonging):
             self.editor = None
 
     def follow_image(self) -> None:
-        """The chosen image, its axes or its voxel size changed: show the document over it, or let the project go."""
-        if self.project is None:
-            return
+        """The image's axes or its voxel size changed: show the document over it, or let the project go."""
         session = self.session
-        if session.image_layer is None:
-            self._leave()
+        if self.project is None or session.image_layer is None:
             return
         if not self._fits():
             self.close()
             return
+        self.remember(axes=session.axes)
         try:
             place = self.place(session.scaled_image())
         except AnlageError:
@@ -224,8 +170,8 @@ class Workbench(Belonging):
             self._edit()
 
     def remember(self, **settings: Any) -> None:
-        """Write settings of the image into the project."""
-        if self.project is not None and self.editor is not None:
+        """Write settings of the image into its project."""
+        if self.project is not None and self.session.image_layer is not None and self._fits():
             self.project.change_settings(**settings)
 
     def take_over(self, layer: Any, found: Annotations) -> None:

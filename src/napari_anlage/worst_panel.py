@@ -96,6 +96,7 @@ class WorstPanel(Tab):
         self._thread.done.connect(lambda found: self.attempt(lambda: self._on_found(found)))
         self._thread.failed.connect(self._on_failed)
         hear(session.layers_changed, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
 
     # ---- what is compared ----
 
@@ -123,6 +124,13 @@ class WorstPanel(Tab):
             else "There is nothing to compare with: paint some objects on the Annotate tab."
         )
         self.compare.allow(why)
+
+    def _on_exchanged(self) -> None:
+        """What was compared lay on the image before."""
+        self._thread.forget()
+        self._again, self._layer = False, None
+        self.list.clear()
+        self.take(None)
 
     def _choose(self, layer: Any) -> None:
         self._layer = layer

@@ -113,35 +113,6 @@ def test_a_second_napari_is_told_that_the_project_is_in_use(movie: Path) -> None
     first.close()
 
 
-def test_another_images_project_is_not_overwritten(movie: Path, tmp_path: Path) -> None:
-    first = work_on(movie)
-    first.need_document()
-    folder = first.folder
-    first.close()
-    viewer = ViewerModel()
-    other = Session.of(viewer)
-    other.choose_image(viewer.add_image(np.zeros((5, 6, 7)), units=("µm",) * 3, name="other"))
-    other._folder = folder
-    with pytest.raises(
-        AnlageError, match=r"belongs to an image of shape \(4, 8, 40, 44\).* but 'other' has \(1, 5, 6, 7\)"
-    ):
-        other.need_document()
-    assert other.project is None
-    Project.open(folder).close()  # it was let go
-
-
-def test_another_image_closes_the_project_and_the_same_shape_keeps_it(movie: Path) -> None:
-    session = work_on(movie)
-    session.need_document().apply(AddNuclei([1], [(0, 1, 2, 3)]))
-    viewer = session.viewer
-    beside = viewer.add_image(np.zeros(SHAPE), scale=(60, 2, 0.5, 0.5), units=("s", "µm", "µm", "µm"), name="marker")
-    session.choose_image(beside)
-    assert len(session.document.nuclei) == 1
-    session.choose_image(viewer.add_image(np.zeros((5, 6, 7)), units=("µm",) * 3))
-    assert session.project is None
-    assert roles(session) == {None}
-
-
 def test_a_missing_image_is_asked_for_and_found_again(movie: Path) -> None:
     session = work_on(movie)
     session.need_document().apply(AddNuclei([1], [(0, 1, 2, 3)]))

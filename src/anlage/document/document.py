@@ -141,16 +141,22 @@ class Document:
             highest = max(highest, self._painted.highest)
         return highest + 1
 
-    def problems(self, *, diameter_um: float | None = None) -> tuple[Finding, ...]:
+    def problems(self, *, nuclei: Annotations | None = None, diameter_um: float | None = None) -> tuple[Finding, ...]:
         """What looks wrong, the gravest first: contradictions, gaps in tracks, duplicates, regions in each other's way.
 
         Parameters
         ----------
+        nuclei
+            The annotation that counts, where it is not the document's own.
         diameter_um
             Typical diameter of a nucleus in µm; None: twice the median of the known radii.
         """
         return findings(
-            self.nuclei, self.regions, shape_tzyx=self.shape_tzyx, spacing=self.spacing, diameter_um=diameter_um
+            self.nuclei if nuclei is None else nuclei,
+            self.regions,
+            shape_tzyx=self.shape_tzyx,
+            spacing=self.spacing,
+            diameter_um=diameter_um,
         )
 
     def listen(self, callback: Callable[[Change], None]) -> Callable[[], None]:

@@ -158,6 +158,8 @@ class Project:
             If a value is not possible, does not fit what was painted, or cannot be written.
         """
         made = _settings(self.folder, self.settings, **changes)
+        if made == self.settings:
+            return
         self.document.place(shape_tzyx=made.shape_tzyx, spacing=made.spacing)
         self._files.change({"settings": made})
 

@@ -15,7 +15,7 @@ from anlage.project.folder import PROJECT, read_file
 from anlage.project.recent import recent_projects
 from anlage.project.settings import ProjectSettings
 
-__all__ = ["FoundBy", "ProjectMatch", "free_project_folder", "match_project", "project_of_image"]
+__all__ = ["FoundBy", "ProjectMatch", "free_project_folder", "match_project", "project_of_image", "project_settings"]
 
 Fingerprinter = Callable[[ProjectSettings], tuple[str, ...]]
 """The fingerprint of the image, read as a project's settings say."""
@@ -115,6 +115,11 @@ def match_project(folder: Path, path: Path | None, home: Path, fingerprint: Fing
     if folder == home.resolve():
         return ProjectMatch(folder, settings, FoundBy.NAME, _unlike(settings, fingerprint))
     return None
+
+
+def project_settings(folder: Path) -> ProjectSettings:
+    """What a project says of its image; it is not opened. Raises AnlageError if it cannot be read."""
+    return read_file(folder).settings
 
 
 def free_project_folder(home: Path) -> Path:

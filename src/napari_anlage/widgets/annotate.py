@@ -111,6 +111,8 @@ class AnnotateTab(Tab):
         hear(session.image_changed, self._on_image)
         hear(session.project_changed, self._on_image)
         hear(session.nuclei_changed, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
+        hear(session.asked, self.refresh)
         hear(session.said, self._on_said)
         hear(session.viewer.dims.events.point, self._on_point)
 
@@ -192,7 +194,8 @@ class AnnotateTab(Tab):
         session.bench.need()
         self.take.setEnabled(False)
         self.status.say(f"Reading '{session.nuclei_layer.name}' …", "info")
-        self._thread.run(lambda layer: (layer, session.read(layer)), session.nuclei_layer)
+        layer, read = session.nuclei_layer, session.reading()
+        self._thread.run(lambda: (layer, read()))
 
     def _on_read(self, result: Any) -> None:
         layer, found = result
@@ -251,6 +254,11 @@ class AnnotateTab(Tab):
     def _on_image(self) -> None:
         self._follow_editor()
         self.refresh_layers()
+
+    def _on_exchanged(self) -> None:
+        """What was being read of a layer belongs to the image before."""
+        self._thread.forget()
+        self.take.setEnabled(True)
 
     def _on_said(self, text: str, kind: str) -> None:
         self.status.say(text, kind)

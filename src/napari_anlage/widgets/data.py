@@ -73,7 +73,7 @@ class DataTab(Tab):
             self.status.say(str(error), "idle" if layer is None else "warning")
             self.next.allow(str(error), show=False)
             return
-        self.scale.show_scale(image, grid)
+        self.scale.show_scale(image, session.opened_grid)
         self._say_reading(image)
 
     def _say_reading(self, image: TimeLapse) -> None:

@@ -130,6 +130,7 @@ class PredictTab(Tab):
         self.whole.painted.connect(lambda result, labels: self.attempt(lambda: self._on_painted(result, labels)))
         for signal in (session.image_changed, session.diameter_changed):
             hear(signal, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(previewer.stop)
@@ -146,6 +147,15 @@ class PredictTab(Tab):
         self.next.refresh()
         if self.isVisible() and not busy:
             self._check.ask(self._question())
+
+    def _on_exchanged(self) -> None:
+        """What was predicted, and what was said of it, is of the image before."""
+        self.previewer.stop()
+        self.review.clear()
+        self.labels.clear()
+        self._say_notes(())
+        self.warnings.say("")
+        self.status.say("", "idle")
 
     def refresh_models(self) -> None:
         """Offer the models that there are now."""

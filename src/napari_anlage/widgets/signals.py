@@ -71,9 +71,8 @@ class SignalsTab(Tab):
         )
         self._connect()
         self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
-        last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
-        if last is not None and last.is_file():
-            self.open(last)
+        self._home: Path | None = None
+        self._follow_project()
 
     @property
     def scoring(self) -> Scoring | None:
@@ -83,7 +82,7 @@ class SignalsTab(Tab):
     def open(self, path: Path) -> None:
         """Read a file of signals, in a thread, and score its tracks."""
         event = self.source.event_name
-        self._path = path
+        self._path, self._home = path, self._session.folder
         self.status.say(f"Reading {path.name} …", "info")
         self._thread.run(_read, path, event)
 
@@ -113,6 +112,28 @@ class SignalsTab(Tab):
         self.results.coloured.connect(lambda events: self.attempt(lambda: self._on_coloured(events)))
         hear(session.viewer.dims.events.point, self._on_point)
         hear(session.document_changed, self._on_document)
+        for signal in (session.exchanged, session.project_changed):
+            hear(signal, self._follow_project)
+
+    def _follow_project(self) -> None:
+        """Signals, answers and events belong to one project: those of another one are closed, and this one's are opened."""
+        session = self._session
+        if self._path is not None and self._home != session.folder:
+            self._close()
+        last = session.folder / FOLDER / "measured.csv" if session.project is not None else None
+        if self._path is None and last is not None and last.is_file():
+            self.open(last)
+
+    def _close(self) -> None:
+        self._thread.forget()
+        self.finder.forget()
+        self.traces.forget()
+        self._path = self._home = None
+        self._offer(None)
+        self.traces.offer(None, None)
+        self.windows.offer(None, None)
+        self.source.where.setText("")
+        self.status.say("No signals are open; measure them along tracks, or open a file.", "idle")
 
     def _on_read(self, signals: Any) -> None:
         if self._path is None:

@@ -135,6 +135,7 @@ class TrackTab(Tab):
         self._child.failed.connect(self._on_ended)
         for signal in (session.image_changed, session.project_changed, session.nuclei_changed):
             hear(signal, self._on_other)
+        hear(session.exchanged, self._on_exchanged)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self._child.stop)
@@ -163,6 +164,16 @@ class TrackTab(Tab):
         self.divisions.refresh()
         kept, found = self.chosen, track_results(self._session.folder)
         self.list.offer(found, kept)
+        self.refresh_buttons()
+
+    def _on_exchanged(self) -> None:
+        """The tracks that are shown, and what was about to begin, are of the image before; what is being tracked goes on."""
+        self._loading.forget()
+        self._thread.forget()
+        self._shown = None
+        self.preview.clear()
+        if not self._child.busy:
+            self.status.say("", "idle")
         self.refresh_buttons()
 
     def _on_other(self) -> None:
@@ -280,7 +291,12 @@ class TrackTab(Tab):
         self._stopping = False
         result, self._result = self._result, None
         self.refresh()
-        self.attempt(lambda: self.load(result))
+        if result is not None and self._session.folder in result.path.parents:
+            self.attempt(lambda: self.load(result))
+        elif result is not None:
+            self.status.say(
+                f"The tracks of {result.path.parent.parent.name} are finished; they are listed there.", "good"
+            )
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)

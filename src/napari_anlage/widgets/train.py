@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from anlage import TASKS, AnlageError, Run, TrainingConfig, load_model, starter_path
+from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, starter_path
 from napari_anlage import preferences
 from napari_anlage.cards import Lengths, StartChoice, TaskCards
 from napari_anlage.device_choice import AUTO, DeviceChoice
@@ -113,6 +113,7 @@ class TrainTab(Tab):
         for signal in (session.image_changed, session.project_changed):
             hear(signal, self.refresh_runs)
         hear(session.run_changed, self._offer_models)
+        hear(session.exchanged, self._on_exchanged)
         preferences.follow(self._on_preferences)
 
     # ---- what is there ----
@@ -144,6 +145,11 @@ class TrainTab(Tab):
         if self.isVisible():
             self._timer.start()
         self.refresh()
+
+    def _on_exchanged(self) -> None:
+        """What was counted, and the model to start from, were those of the image before."""
+        self._counting.forget()
+        self.begin_with.choose(USUAL)
 
     def _on_counted(self, ready: Any) -> None:
         if ready is not None:
@@ -229,7 +235,7 @@ class TrainTab(Tab):
         self.progress.show()
         self.progress.setRange(0, 100)
         self.progress.setFormat("writing the training data")
-        self._thread.run(carry_out, session, order, session.new_paths(), self._thread.report)
+        self._thread.run(carry_out, order, session.new_paths(), self._thread.report)
 
     def _on_made(self, run: Run) -> None:
         def start() -> None:
