@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, QTimer
@@ -29,6 +30,7 @@ class Host(QWidget):
         super().__init__()
         self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the widget
         self.session = Session.of(napari_viewer)
+        self.session.later = partial(QTimer.singleShot, 0)
         hear(self.session.layers_changed, self._choose_layers)
         self._choose_layers()
         self.question = QuestionBar(self.session)

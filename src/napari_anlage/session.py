@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import secrets
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ class Session(AnnotationChoice):
         self._draft: tuple[int, Box] | None = None
         self.run: Run | None = None
         self.colouring = Colouring.TRACK
+        self.later: Callable[[Callable[[], None]], None] = lambda do: do()
+        """Calls a function once the viewer has done what it is about: removing layers while it removes layers confuses it."""
         self.jobs = Jobs()
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._on_layers)
@@ -368,8 +371,10 @@ class Session(AnnotationChoice):
         if viewer is None:
             return
         present = list(viewer.layers)
-        if self._image_layer is not None and not any(self._image_layer is layer for layer in present):
-            self.choose_image(None)
+        if getattr(event, "type", "") == "removed":
+            self.later(self._miss_image)
+        else:
+            self._miss_image()
         if self._nuclei_layer is not None and not any(self._nuclei_layer is layer for layer in present):
             self.choose_nuclei(None)
         kept = tuple(layer for layer in self._joined if any(layer is other for other in present))
@@ -379,6 +384,14 @@ class Session(AnnotationChoice):
         if getattr(event, "type", "") == "inserted":
             self._place_over(event.value)
         self._keep_sharp(getattr(event, "value", None))
+        self.layers_changed.emit()
+
+    def _miss_image(self) -> None:
+        """Let go of an image whose layer is there no more, and of the layers that were made for it."""
+        viewer, layer = self._viewer(), self._image_layer
+        if viewer is None or layer is None or any(layer is other for other in viewer.layers):
+            return
+        self.choose_image(None)
         self.layers_changed.emit()
 
     def _keep_sharp(self, layer: Any) -> None:

@@ -192,7 +192,9 @@ def test_a_copy_of_a_folder_is_another_project(lab: Path, session: Session) -> N
     show(session, lab / "A/A.tif")
     assert shown(session) == [[1, 2, 5, 5]]
     session.viewer.layers.clear()
-    shutil.copy(lab / "A/A.tif", lab / "A/twin.tif")  # the same pixels, but the other is still there: an image of its own
+    shutil.copy(
+        lab / "A/A.tif", lab / "A/twin.tif"
+    )  # the same pixels, but the other is still there: an image of its own
     show(session, lab / "A/twin.tif")
     assert session.project is None
     session.close()
