@@ -6,12 +6,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QSizePolicy, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
 from napari_anlage.hearing import hear
 from napari_anlage.parts import small_button
+from napari_anlage.plain_text import Label
 from napari_anlage.session import Session
 
 __all__ = ["QuestionBar"]
@@ -26,8 +26,7 @@ class QuestionBar(QFrame):
         self.buttons: list[Any] = []
         self.setObjectName("question")
         self.setStyleSheet("#question{border:1px solid #ffb000;border-radius:4px}")
-        self.text = QLabel()
-        self.text.setTextFormat(Qt.TextFormat.PlainText)
+        self.text = Label()
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self._answers = QWidget()
