@@ -25,8 +25,9 @@ def world(layer: Any, voxel: tuple[float, ...]) -> list[float]:
 
 @pytest.fixture
 def session() -> Session:
-    session = Session.of(ViewerModel())
-    viewer = session.kept = session.viewer  # a session lives as long as its viewer
+    viewer = ViewerModel()
+    session = Session.of(viewer)
+    session.kept = viewer  # a session lives as long as its viewer
     session.choose_image(viewer.add_image(np.random.default_rng(0).random(SHAPE), name="movie"))
     return session
 
