@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.events import Events
+    from anlage.inference.keras_model import KerasModel
+    from anlage.io.kinds import Kind
     from anlage.model import Model
     from anlage.signals import Signals
 
@@ -57,8 +60,9 @@ def predict_events(options: argparse.Namespace) -> int:
     from anlage.cli.runs import model_of
     from anlage.cli.verdicts import open_for_use
     from anlage.inference.keras_model import is_keras, open_keras
-    from anlage.inference.signal_events import are_traces, signals_for
+    from anlage.inference.signal_events import are_recordings, signals_for
     from anlage.io.atomic import check_apart
+    from anlage.io.kinds import kind_of
     from anlage.io.signals import open_signals
 
     output: Path = options.output
@@ -72,15 +76,16 @@ def predict_events(options: argparse.Namespace) -> int:
     for note in signals.notes:
         print(note)
     _describe(signals)
+    kind = kind_of(options.image)
     if is_keras(path):
-        return _windows(open_keras(path).score(signals, invert=options.invert), signals, options)
+        return _keras(open_keras(path), signals, kind, options)
     model = open_for_use(path, "events")
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     signals = signals_for(model, signals, invert=options.invert)
     if model.card.plan["kind"] == "once":
         return _tracks(model, signals, output, options)
-    if are_traces(model, signals):
-        return _traces(model, signals, output, options)
+    if are_recordings(signals, int(model.card.plan["window"]), kind):
+        return _traces(model, signals, options)
     from anlage.inference.signal_events import score_windows
 
     return _windows(score_windows(model, signals, options.device), signals, options)
@@ -109,16 +114,41 @@ def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Name
     return 0
 
 
-def _traces(model: Model, signals: Signals, output: Path, options: argparse.Namespace) -> int:
+def _traces(model: Model, signals: Signals, options: argparse.Namespace) -> int:
     from anlage.inference.trace_events import TraceSettings, trace_events
-    from anlage.io.event_tables import write_events
 
     settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
     events = trace_events(model, signals, settings, device=options.device)
-    write_events(output, events, writer(options))
-    print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {output}.")
+    return _write_occurrences(events, signals, int(model.card.plan["window"]), options)
+
+
+def _keras(network: KerasModel, signals: Signals, kind: Kind | None, options: argparse.Namespace) -> int:
+    """A network of miniML: windows one by one, a recording all along."""
+    from anlage.inference.signal_events import are_recordings
+    from anlage.inference.trace_events import TraceSettings, keras_events
+
+    if not are_recordings(signals, network.window, kind):
+        return _windows(network.score(signals, invert=options.invert), signals, options)
+    settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
+    print(
+        f"A recording: windows of {network.window} samples are looked at all along it; what the network says is not calibrated."
+    )
+    events = keras_events(network, signals, settings, invert=options.invert)
+    if options.invert:
+        signals = dataclasses.replace(signals, values=-signals.values)
+    elif not len(events):
+        print("No event was found; if events go downwards here, say --invert.")
+    return _write_occurrences(events, signals, network.window, options)
+
+
+def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace) -> int:
+    """The table of events of traces, and their average."""
+    from anlage.io.event_tables import write_events
+
+    write_events(options.output, events, writer(options))
+    print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {options.output}.")
     if len(events) >= _FEWEST_OF_AVERAGE or options.average is not None:
-        _average(signals, events, int(model.card.plan["window"]), options)
+        _average(signals, events, window, options)
     return 0
 
 

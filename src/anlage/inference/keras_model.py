@@ -104,8 +104,24 @@ class KerasModel:
             )
         if values.shape[1] != self.window:
             values = resample(values, self.window, axis=1)
-        low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-        return self.probability((values - low) / np.maximum(high - low, 1e-12))
+        return self.probability(_scaled(values))
+
+    def slide(self, trace: npt.NDArray[np.float64], stride: int) -> npt.NDArray[np.float64]:
+        """Probability of an event in the window around each `stride`-th sample of a trace (T,), (P,); each on its own scale."""
+        half = self.window // 2
+        padded = np.pad(trace, (half, self.window), mode="reflect")
+        starts = np.arange(0, len(trace), stride)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, self.window)
+        n = max(1, _MOST_SAMPLES_AT_ONCE // self.window)
+        pieces = [self.probability(_scaled(windows[starts[at : at + n]])) for at in range(0, len(starts), n)]
+        return np.concatenate(pieces)
+
+
+def _scaled(windows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Each window (N, T) from its smallest value, 0, to its largest, 1."""
+    low, high = windows.min(axis=1, keepdims=True), windows.max(axis=1, keepdims=True)
+    scaled: npt.NDArray[np.float64] = (windows - low) / np.maximum(high - low, 1e-12)
+    return scaled
 
 
 def open_keras(path: str | Path) -> KerasModel:

@@ -11,15 +11,18 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.events import Events
 from anlage.inference.loading import network_of
+from anlage.io.kinds import Kind
 from anlage.model import Model
 from anlage.signals import Signals
 
 if TYPE_CHECKING:
     from anlage.tasks.events import EventsPlan
 
-__all__ = ["are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
+__all__ = ["are_recordings", "are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
 
 _OTHER = 2
+_LONG_WINDOW = 4
+"""No window is so many times as long as the network's own."""
 _TRACE = 1.5
 """Longer than so many windows, a row is a trace and not a window."""
 _CHUNK = 2**17
@@ -54,8 +57,24 @@ def signals_for(model: Model, signals: Signals, *, invert: bool = False) -> Sign
 
 def are_traces(model: Model, signals: Signals) -> bool:
     """Whether events repeat in these signals: they are longer than the model's window."""
-    window = int(model.card.plan["window"])
-    return bool(window) and signals.n_frames > _TRACE * window
+    return are_recordings(signals, int(model.card.plan["window"]), kind=None)
+
+
+def are_recordings(signals: Signals, window: int, kind: Kind | None) -> bool:
+    """Whether signals are recordings in which events are looked for all along, or windows of which each holds one or none.
+
+    Parameters
+    ----------
+    signals
+        As they were read.
+    window
+        Samples that the network looks at; 0 where it looks at whole tracks.
+    kind
+        What their file is: of windows, which `events` of an HDF5 file are, the length may differ; None: unknown.
+    """
+    if not window or kind is Kind.TRACE:
+        return bool(window)
+    return signals.n_frames > (_LONG_WINDOW if kind is Kind.WINDOWS else _TRACE) * window
 
 
 def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -11,12 +13,17 @@ from pydantic import Field
 from anlage.errors import AnlageError
 from anlage.events import Events
 from anlage.frozen import Frozen
+from anlage.inference.keras_model import KerasModel
 from anlage.inference.signal_events import Along, probability_along
 from anlage.model import Model
 from anlage.signals import Signals
 
-__all__ = ["TraceSettings", "find_events", "measure_events", "trace_events", "with_event_at"]
+__all__ = ["TraceSettings", "find_events", "keras_events", "measure_events", "trace_events", "with_event_at"]
 
+_STRIDES = 30
+"""Windows of a network of miniML that begin within the length of one."""
+_ONSET = 0.4
+"""Where the windows that a network of miniML says yes to hold the beginning of the event, as a part of the window: the middle of them."""
 _SHORTEST = 3
 """Positions of the network's grid that a place must span."""
 _AROUND = 5
@@ -61,13 +68,70 @@ def trace_events(
     direction
         1 where events rise, -1 where they fall; None: as in the training data.
     """
-    settings = settings or TraceSettings()
     way = direction or int(model.card.plan["direction"]) or 1
+    return _all_along(signals, lambda values: probability_along(model, values, device), settings, way)
+
+
+def keras_events(
+    network: KerasModel, signals: Signals, settings: TraceSettings | None = None, *, invert: bool = False
+) -> Events:
+    """The same by a network of miniML, which looks at window after window of a recording.
+
+    Parameters
+    ----------
+    network
+        Its answers are not calibrated.
+    signals
+        Traces of one signal, sampled as what the network learnt from.
+    settings
+        How events are told; None: as usual.
+    invert
+        Turn the traces upside down first.
+
+    Raises
+    ------
+    AnlageError
+        If there are several signals, or a trace is shorter than a window.
+    """
+    turned = replace(signals, values=-signals.values) if invert else signals
+    if len(signals.names) != 1 or signals.n_frames < network.window:
+        raise AnlageError(
+            f"'{network.path.name}' looks at windows of {network.window} samples of one signal, but these are "
+            f"{signals.n_frames} samples of {len(signals.names)}; choose one, or a longer recording."
+        )
+
+    stride, settings = max(1, network.window // _STRIDES), settings or TraceSettings()
+    seen = [network.slide(_filled(row[0]), stride) for row in turned.values]
+    way = _direction(turned, seen, settings.threshold, stride, network.window)
+    answers = iter(seen)
+    return _all_along(turned, lambda _: Along(next(answers), stride, network.window, _ONSET), settings, way)
+
+
+def _direction(
+    signals: Signals, seen: list[npt.NDArray[np.float64]], threshold: float, stride: int, window: int
+) -> int:
+    """1 where events rise, -1 where they fall: in their windows most samples lie near the smallest, or near the largest."""
+    rests = []
+    for values, likely in zip(signals.values[:, 0], seen, strict=True):
+        for at in np.flatnonzero(likely >= threshold) * stride:
+            part = values[max(0, at - window // 2) : at + window // 2]
+            low, rest, high = np.nanmin(part), np.nanmedian(part), np.nanmax(part)
+            rests.append((rest - low) / max(high - low, 1e-12))
+    return -1 if rests and np.median(rests) > 0.5 else 1
+
+
+def _all_along(
+    signals: Signals,
+    look: Callable[[npt.NDArray[np.float64]], Along],
+    settings: TraceSettings | None,
+    way: int,
+) -> Events:
+    """Events of every trace, in which a network `look`s at (C, T) values."""
     parts = []
     for i in range(len(signals)):
-        along = probability_along(model, signals.values[i], device)
+        along = look(signals.values[i])
         trace = way * _filled(signals.values[i, 0])
-        onsets, probability = find_events(trace, along, settings)
+        onsets, probability = find_events(trace, along, settings or TraceSettings())
         parts.append(measure_events(trace, onsets, probability, signals, i, along.window, way))
     return _joined(parts, signals)
 
