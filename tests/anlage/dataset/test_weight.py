@@ -129,9 +129,19 @@ def test_around_a_marked_nucleus_what_is_less_than_half_as_bright_is_known() -> 
 
 def test_half_way_is_measured_from_the_background() -> None:
     image = np.full(SHAPE, 0.55, dtype=np.float32)
+    image[:, :, 24:] = 0.65
     image[6, 12, 20] = 0.8
     raised = Dark(0, background=0.4, nucleus=1.0)  # half way up to 0.8 lies 0.6
-    assert np.array_equal(sparse(image, nuclei(of=[[6, 12, 20]]), raised) == 1, ball([6, 12, 20], radius_um=6.0))
+    near = ball([6, 12, 20], radius_um=6.0)
+    near[:, :, 24:] = False
+    assert np.array_equal(sparse(image, nuclei(of=[[6, 12, 20]]), raised) == 1, near | ball([6, 12, 20]))
+
+
+def test_exactly_at_a_threshold_nothing_is_dark() -> None:
+    image = np.full(SHAPE, 0.25, dtype=np.float32)
+    image[6, 12, 20] = 0.5
+    dark = Dark(0, background=0.0, nucleus=1.25)  # both thresholds lie at 0.25
+    assert np.array_equal(sparse(image, nuclei(of=[[6, 12, 20]]), dark) == 1, ball([6, 12, 20]))
 
 
 def test_rejected_balls_are_known_and_those_outside_unknown_however_dark() -> None:
@@ -147,6 +157,7 @@ def test_rejected_balls_are_known_and_those_outside_unknown_however_dark() -> No
 def test_nuclei_no_brighter_than_the_background_tell_nothing_of_it(nucleus: float, clear: bool) -> None:
     dark = Dark(0, 0.0, nucleus)
     assert dark.is_clear is clear
+    assert Dark(0, 0.5, nucleus + 0.5 - 1e-9).is_clear is clear
     image = np.zeros(SHAPE, dtype=np.float32)
     n_known = int(sparse(image, nuclei(of=[[6, 12, 20]]), dark).sum())
     assert n_known == (image.size if clear else ball([6, 12, 20]).sum())

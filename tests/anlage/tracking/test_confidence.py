@@ -238,3 +238,18 @@ def test_an_impossible_beginning_is_nearly_surely_wrong() -> None:
     track, _ = track_errors(none, np.zeros(0), np.zeros(1), np.ones(1), np.ones(1))
     assert track == pytest.approx([1.0])
     assert np.isfinite(track).all()
+
+
+def test_what_is_certain_is_certain_to_the_last_digit() -> None:
+    none = np.zeros((0, 2), dtype=np.int64)
+    track, lineage = track_errors(none, np.zeros(0), np.ones(2), np.ones(2), np.full(2, 0.3))
+    assert track.tolist() == lineage.tolist() == [0, 0], "what does not divide claims no division"
+
+
+def test_links_count_once_where_nothing_is_said_of_how_they_were_drawn() -> None:
+    rng = np.random.default_rng(3)
+    p, right = rng.random(30), rng.random(30) < 0.5
+    plain = TrackingSettings()
+    assert recalibrated(plain, p, right) == recalibrated(plain, p, right, given=np.ones(30))
+    twice = recalibrated(plain, p, right, given=np.full(30, 0.5))
+    assert twice == recalibrated(plain, np.repeat(p, 2), np.repeat(right, 2)) != recalibrated(plain, p, right)

@@ -357,3 +357,44 @@ def test_an_end_is_asked_for_between_the_steps() -> None:
 def test_a_tracking_is_immutable() -> None:
     assert Tracking.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert "__slots__" in vars(Tracking)
+
+
+def test_distances_are_measured_in_micrometres() -> None:
+    """Along z a voxel is ten times as long: two planes further are far, two columns further are near."""
+    flat = Spacing(10, 1, 1)
+    rest = [[t, 0, y, x] for t in range(2) for y in (0, 40) for x in (0, 20, 40)]
+    nuclei = Annotations.of([*rest, [0, 4, 20, 20], [1, 6, 20, 20], [1, 4, 20, 22]], ids=range(1, 16))
+    assert (13, 15) in pairs(track(nuclei, flat).tracks)
+    assert (13, 14) not in pairs(track(nuclei, flat).tracks)
+    tall = Spacing(0.1, 10, 10)
+    assert (13, 14) in pairs(track(nuclei, tall).tracks)
+    for radius, candidate in ((3.0, True), (1.5, False)):
+        told = track(nuclei, flat, settings=TrackingSettings(radius_um=radius)).problem.pairs.tolist()
+        assert ([12, 14] in told) is candidate
+    # the same film in other voxels is the same problem
+    scaled = Annotations.of(nuclei.positions * [1, 10, 1, 1], ids=nuclei.ids)
+    other, same = track(nuclei, flat), track(scaled, UM)
+    assert np.allclose(other.problem.edge, same.problem.edge)
+    assert np.allclose(other.problem.end, same.problem.end)
+    film = TimeLapse.of(np.zeros((2, 1, 7, 41, 41), np.uint8), spacing=flat)
+    wide = TimeLapse.of(np.zeros((2, 1, 70, 41, 41), np.uint8), spacing=UM)
+    assert not np.allclose(track(nuclei, flat, image=film).problem.appear, track(scaled, UM).problem.appear)
+    assert np.allclose(
+        track(nuclei, flat, image=film).problem.appear,
+        track(Annotations.of(np.add(scaled.positions, [0, 4.5, 0, 0]), ids=nuclei.ids), UM, image=wide).problem.appear,
+    )
+
+
+def test_nuclei_that_contradict_each_other_are_refused_without_any_link() -> None:
+    twice = Annotations.of([[0, 0, 5, 5], [1, 0, 5, 6]], ids=[7, 7])
+    with pytest.raises(AnlageError, match="id 7"):
+        track(twice, UM)
+
+
+def test_links_of_a_table_of_many_nuclei_are_told_apart() -> None:
+    """A pair's number is its row times the count plus its partner: no two pairs share one."""
+    frames = np.array([0, 0, 0, 1, 1, 1])
+    candidates = Candidates(np.array([[0, 4], [1, 3], [2, 5]]), np.array([1, 1, 1]))
+    found, probability = with_links(frames, candidates, np.array([0.9, 0.8, 0.7]), np.array([[1, 4], [0, 3], [2, 5]]))
+    assert found.pairs.tolist() == [[0, 3], [0, 4], [1, 3], [1, 4], [2, 5]]
+    assert probability.tolist() == [0.5, 0.9, 0.8, 0.5, 0.7]
