@@ -179,14 +179,14 @@ def test_a_tie_is_measured_from_the_highest_score_not_from_the_last(make_run: Ma
 
 
 def test_a_checkpoint_of_an_earlier_version_still_knows_its_best(make_run: Make, trained: Any, toy: ModuleType) -> None:
-    run = make_run("r", "steps=15", "validate_every=5", "scores=0.9,0.5", "checkpoint_seconds=0")
+    run = make_run("r", "steps=15", "validate_every=5", "scores=0.8,0.9", "checkpoint_seconds=0")
     break_off(run, toy, 6)
     loaded = load_checkpoint(run.checkpoint_path)
     assert loaded is not None
-    earlier = loaded[1].model_copy(update={"highest_score": None, "learning_seconds": None})
+    earlier = loaded[1].model_copy(update={"best_score": 0.99, "highest_score": None, "learning_seconds": None})
     save_checkpoint(run.checkpoint_path, loaded[0], earlier)
-    assert [e.best for e in of(trained(Run.open(run.path)), "validated")] == [True, True, False]
-    assert model_of(run).card.steps == 10
+    assert [e.best for e in of(trained(Run.open(run.path)), "validated")] == [True, False, False]
+    assert model_of(run).card.steps == 5
 
 
 def test_a_time_limit_gives_way_to_the_least_number_of_steps(

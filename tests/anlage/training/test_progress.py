@@ -68,3 +68,43 @@ def test_the_curve_drops_what_a_crash_undid() -> None:
     assert curve.score == [(2, 0.5), (4, 0.55)]
     assert curve.best_step == 4
     assert curve.last == step(4, 0.9)
+
+
+def test_the_best_step_is_undone_with_its_look() -> None:
+    curve = Curve()
+    for event in (look(2, 0.5, best=True), look(4, 0.6, best=True), Resumed(step=3), look(4, 0.4, best=False)):
+        curve.add(event)
+    assert curve.best_step == 2
+    assert curve.score == [(2, 0.5), (4, 0.4)]
+    curve.add(Resumed(step=1))
+    assert curve.best_step is None
+
+
+def test_a_look_that_is_made_again_counts_once() -> None:
+    curve = Curve()
+    for event in (look(2, 0.5, best=True), Resumed(step=2), look(2, 0.5, best=True), look(4, 0.6, best=True)):
+        curve.add(event)
+    assert curve.validation == [(2, 0.5), (4, 0.4)]
+    assert curve.score == [(2, 0.5), (4, 0.6)]
+    assert curve.best_step == 4
+
+
+def test_what_undoes_steps_keeps_those_up_to_it() -> None:
+    curve = Curve()
+    for event in (step(2), step(3), step(4), Resumed(step=3)):
+        curve.add(event)
+    assert curve.train == [(2, 1.0), (3, 1.0)]
+
+
+def test_listeners_hear_what_was_written(tmp_path: Path) -> None:
+    heard: list[object] = []
+    with Journal(tmp_path / "events.jsonl", heard.append) as journal:
+        journal.write(Note(text="one"))
+        assert read_events(tmp_path / "events.jsonl")[0] == heard == [Note(text="one")]
+
+
+def test_reading_goes_on_after_what_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    assert read_events(path, 7) == ([], 7)  # not there yet
+    path.write_bytes(b'{"event":"note","text":"a"}\n{"event":"note","text":"b"}\n')
+    assert read_events(path, 28) == ([Note(text="b")], 56)
