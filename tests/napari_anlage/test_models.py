@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtCore import Qt
 
 from anlage import Run, Spacing, TimeLapse, starter_path
 from napari_anlage.checks import ImageCheck, Question
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.models import Choice, classical, project_models, starter
+from napari_anlage.run_view import how_good
 from napari_anlage.session import Session
 
 
@@ -38,6 +43,53 @@ def test_the_starter_tells_what_it_learnt_how_good_it_is_and_what_its_probabilit
     for word in ("Learnt from", "nuclei in", "frames of", "F1 0.", "found,", "missed,", "wrong.", "percentage points"):
         assert word in said
     assert 0 < choice.threshold < 1
+
+
+def model_that_found(tp: int, fp: int, fn: int, path: Path) -> Path:
+    """The starter with other counts in its card."""
+    with zipfile.ZipFile(starter_path()) as model:
+        parts = {name: model.read(name) for name in model.namelist()}
+    card = json.loads(parts["card.json"])
+    f1 = 2 * tp / (2 * tp + fp + fn)
+    card["evidence"] |= {
+        "metrics": {"f1": f1, "tp": tp, "fp": fp, "fn": fn},
+        "n_positive": tp + fn,
+        "held_out": "a block",
+    }
+    parts["card.json"] = json.dumps(card).encode()
+    with zipfile.ZipFile(path, "w") as model:
+        for name, content in parts.items():
+            model.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "score", "word"),
+    [
+        ((60, 2, 2), "good", "F1 0.97, 62 nuclei, 0.92 to 0.99", ""),
+        ((6, 0, 0), "warning", "F1 1.00, 6 nuclei, 0.76 to 1.00", "Only 6 nuclei were held out"),
+        ((2, 300, 60), "error", "F1 0.01, 62 nuclei, 0.00 to 0.04", "not good enough"),
+    ],
+)
+def test_a_score_comes_with_its_number_and_interval_and_a_verdict(
+    session, tmp_path, qtbot, counts, kind, score, word
+) -> None:
+    path = model_that_found(*counts, tmp_path / "m.anlage")
+    panel = ModelPanel(session)
+    qtbot.addWidget(panel)
+    panel.add(path)
+    assert f"{score}, on a block" in panel.about.text()
+    assert panel.doubt.isHidden() == (not word)
+    assert word in panel.doubt.plain
+    assert "--" not in panel.doubt.plain
+    assert panel.doubt.kind == ("idle" if kind == "good" else kind)
+    said, shown = how_good(SimpleNamespace(model_path=path))
+    assert shown == kind
+    assert said.startswith(f": {score}, on a block.")
+    assert word in said
+    tip = panel.combo.itemData(panel.combo.currentIndex(), Qt.ItemDataRole.ToolTipRole)
+    assert score in tip
+    assert word in tip
 
 
 def test_a_file_that_cannot_be_used_is_offered_with_the_reason(session: Session, tmp_path: Path, qtbot) -> None:

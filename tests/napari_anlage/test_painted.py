@@ -207,6 +207,7 @@ def test_the_worst_objects_are_shown_as_pictures_that_lead_there_and_follow_the_
     assert first.text() == "missed"
     assert second.text().startswith("IoU 0.")
     assert " of 2 painted objects" in tab.worst.status.plain
+    assert ", 2 objects, 0." in tab.worst.status.plain
     shown = first.icon().pixmap(132, 132).toImage()
     colours = np.array([shown.pixelColor(i, j).getRgb()[:3] for i in range(132) for j in range(132)])
     off = [np.abs(colours - one).max(axis=1).min() for one in ((0, 213, 255), (255, 79, 216))]
