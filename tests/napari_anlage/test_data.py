@@ -375,3 +375,14 @@ def click(canvas: QWidget, start: QPoint, end: QPoint) -> None:
         )
         QApplication.sendEvent(canvas, event)
         QApplication.processEvents()
+
+
+def test_missing_chunks_and_incredible_voxels_are_told(tab, tmp_path) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", data=np.ones((6, 4, 8, 8), np.uint16), chunks=(1, 4, 8, 8))
+    (tmp_path / "a.zarr/c/4/0/0/0").unlink()
+    file = {"anlage": {"path": str(tmp_path / "a.zarr")}}
+    layer = show(tab, da.from_zarr(array), metadata=file, **UM)
+    assert "1 of 6 chunks" in tab.status.text()
+    layer.scale = (60.0, 352.0, 352.0, 352.0)
+    tab.refresh()
+    assert "is the voxel size right?" in tab.status.text()

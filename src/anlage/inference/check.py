@@ -14,7 +14,7 @@ from anlage.dataset.grain import grain
 from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.part import apparent_diameter, chosen_frames, comparable_diameter
-from anlage.io.doubts import doubt_spacing
+from anlage.io.doubts import doubt_reading, doubt_values
 from anlage.timelapse import TimeLapse
 
 __all__ = ["check_image"]
@@ -58,10 +58,8 @@ def check_image(
     sentences
         Each what is unlike, the value here and in training, and what to do; none where nothing is.
     """
-    doubt = None if image.spacing is None else doubt_spacing(image.spacing, image.spacing_from, flat=image.is_flat)
     said = [
-        *image.notes,
-        *([] if doubt is None else [doubt]),
+        *doubt_reading(image),
         *_channels(card, image, channels),
         *_depth(card, image),
         *_time(card, image),
@@ -74,7 +72,7 @@ def check_image(
     try:
         intensity = measure_intensity(image, indices, card.brightness.combine, card.brightness.percentiles)
         pixels = [intensity.frame(image, t) for t in few]
-        said += _saturation(image, indices, few)
+        said += [*doubt_values(image, few), *_saturation(image, indices, few)]
     except AnlageError as problem:  # pixels that are not numbers: nothing can be predicted either
         return (*said, str(problem))
     said += _ground(pixels)

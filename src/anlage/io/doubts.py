@@ -5,6 +5,7 @@ The same sentences for the command line and the viewer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from anlage.errors import AnlageError
 from anlage.io.images import open_image
 from anlage.timelapse import TimeLapse
 
-__all__ = ["doubt_file", "doubt_image", "doubt_spacing"]
+__all__ = ["doubt_image", "doubt_reading", "doubt_spacing", "doubt_values"]
 
 _PLANE_UM = (0.005, 20.0)
 """Pixels that resolve nuclei are between these; larger ones are larger than a nucleus."""
@@ -28,7 +29,7 @@ _LONGEST = 10.0
 """Pixels are not longer than so many times their width."""
 _FEW = 3
 """Frames that are looked at."""
-_MOST_VOXELS = 2**27
+_MOST_VOXELS = 2**26
 """Of a larger frame only the middle plane is looked at."""
 
 
@@ -50,20 +51,31 @@ def doubt_image(image: TimeLapse, frames: Sequence[int] | None = None) -> tuple[
         If its pixels are not there, or cannot be decoded.
     """
     image.require_pixels()
-    spacing = None if image.spacing is None else doubt_spacing(image.spacing, image.spacing_from, flat=image.is_flat)
     todo = list(range(image.n_frames)) if frames is None else list(frames)
     few = sorted({todo[0], todo[len(todo) // 2], todo[-1]})[:_FEW] if todo else []
-    return (*image.notes, *([] if spacing is None else [spacing]), *_doubt_values(image, few))
+    return (*doubt_reading(image), *doubt_values(image, few))
 
 
-def doubt_file(path: str | Path) -> tuple[str, ...]:
-    """Say what is doubtful about the file behind an image that something else has opened; nothing where it is none of ours.
+def doubt_reading(image: TimeLapse, file: str | Path | None = None) -> tuple[str, ...]:
+    """Say what is doubtful about how an image was read, without reading any of its pixels.
 
-    Only what describes it is read, no pixels.
+    Parameters
+    ----------
+    image
+        The movie, perhaps opened by another program.
+    file
+        What lies behind it, where that is known: then it is looked whether all of it is there.
     """
+    spacing = None if image.spacing is None else doubt_spacing(image.spacing, image.spacing_from, flat=image.is_flat)
+    return (*image.notes, *_of_file(file), *([] if spacing is None else [spacing]))
+
+
+def _of_file(file: str | Path | None) -> tuple[str, ...]:
+    if file is None:
+        return ()
     try:
-        image = open_image(path)
-    except (AnlageError, OSError):
+        image = open_image(file)
+    except (AnlageError, OSError):  # another program may read what we do not
         return ()
     try:
         image.require_pixels()
@@ -96,9 +108,11 @@ def doubt_spacing(spacing: Spacing, source: str = "", *, flat: bool = False) -> 
     )
 
 
-def _doubt_values(image: TimeLapse, frames: Sequence[int]) -> list[str]:
-    """Channels of one value, and of values that are no numbers."""
-    said = []
+def doubt_values(image: TimeLapse, frames: Sequence[int]) -> list[str]:
+    """Say which channels hold one value only, or values that are no numbers; nothing of planes too large for a look."""
+    said: list[str] = []
+    if math.prod(image.shape_tzyx[2:]) > _MOST_VOXELS:
+        return said
     for c in range(image.n_channels):
         equal: dict[int, Any] = {}
         bad = 0.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 
-from anlage import AnlageError, TimeLapse
+from anlage import AnlageError, TimeLapse, doubt_reading
 from napari_anlage.channel_list import ChannelList
 from napari_anlage.channels import Role, roles
 from napari_anlage.chips import AxisChips, ScaleChips
 from napari_anlage.diameter import DiameterField
 from napari_anlage.hearing import hear
+from napari_anlage.image_choice import path_of
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading
 from napari_anlage.project_row import ProjectRow
 from napari_anlage.session import Session
@@ -28,6 +29,7 @@ class DataTab(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
+        self._doubted: tuple[object, tuple[str, ...]] | None = None
         self.image = LayerChoice("open an image in napari first")
         self.image.setToolTip("The image layer that nuclei are found in.")
         self.axes = AxisChips()
@@ -87,11 +89,22 @@ class DataTab(Tab):
         nuclear = [
             i for i, role in enumerate(roles(self._session)) if role is Role.NUCLEI and i in self._session.picked
         ]
-        if nuclear:
+        doubts = self._doubts(image)
+        if doubts:
+            self.status.say(" ".join(doubts), "warning")
+        elif nuclear:
             self.status.say(text, "good")
         else:
             self.status.say(f"{text} None of them is said to show nuclei, so all are taken to.", "info")
         self.next.allow(None)
+
+    def _doubts(self, image: TimeLapse) -> tuple[str, ...]:
+        """What is doubtful about the image; its file is looked at once."""
+        file = path_of(self._session.image_layer)
+        asked = (file, image.spacing)
+        if self._doubted is None or self._doubted[0] != asked:
+            self._doubted = asked, doubt_reading(image, file)
+        return self._doubted[1]
 
     def _on_axes(self, axes: str | None) -> None:
         self.attempt(lambda: self._session.set_axes(axes))
