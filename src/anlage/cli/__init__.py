@@ -68,8 +68,8 @@ def _run_and_explain(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
     except AnlageError as error:
         return _complain(str(error))
-    except KeyboardInterrupt:
-        print("\nInterrupted.", file=sys.stderr)
+    except KeyboardInterrupt as end:
+        print(f"\nInterrupted. {end}".rstrip(), file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # whoever read our output has seen enough; Python would complain once more when it closes stdout
@@ -112,7 +112,11 @@ def run_command(arguments: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse leaves like this after --help and after its own complaints
         return int(leaving.code or 0)
     parser.check_outputs(options)
-    return run(options)
+    try:
+        return run(options)
+    except KeyboardInterrupt as end:
+        said = options.written.sentence()
+        raise KeyboardInterrupt(str(end) or (f"{said} {parser.again}" if said else "")) from None
 
 
 def _is_memory(error: Exception) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from anlage.cli.written import Written
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Parser(argparse.ArgumentParser):
         )
         self.set_defaults(command=command)
         self._outputs: dict[str, str] = {}
+        self.again = "The same command begins anew."
+        """How to go on after Ctrl-C, as a sentence."""
 
     def add_output(self, *names: str, kind: str = "", group: argparse._ArgumentGroup | None = None, **how: Any) -> None:
         """An option, or an argument, that names a file to write; with the first comes ``--overwrite``.
@@ -96,6 +99,7 @@ class Parser(argparse.ArgumentParser):
                 raise AnlageError(f"Two things cannot be written to the same file '{place}'; choose two names.")
             check_free(place, options, self._outputs[name])
             written.add(place.resolve())
+        options.written = Written(place for _, place in places(self._outputs))
 
     def explain(self, text: str, *examples: str) -> None:
         """Add a paragraph above the options and examples below them."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told, tell_labels
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
+from anlage.cli.written import Written
 from anlage.errors import AnlageError
 from anlage.shell import command
 
@@ -88,6 +89,7 @@ def run_build(options: argparse.Namespace) -> int:
 
     if Path(options.output).exists() and not options.overwrite:
         raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
+    options.written = Written([Path(options.output)])
     if options.image == WITHOUT:
         return _build_points(options)
     image = scaled_by(open_as_told(options.image, options), options.annotations, options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anlage.cli.arguments import Parser, add_reading, check_free, open_as_told, writer
 from anlage.cli.scale import open_scaled
+from anlage.cli.written import Written
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -52,6 +53,7 @@ def run_convert(options: argparse.Namespace) -> int:
     suffix = output.suffix.lower() if output.suffix.lower() in _LABELS else graph_output(output)
     for source in filter(None, (options.input, options.image)):
         check_apart(output, source)
+    options.written = Written([output])
     check_free(output, options, "labels" if suffix in _LABELS else "nuclei")
     image = None
     if options.image is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anlage
 from anlage.cli.arguments import Parser, positive
+from anlage.cli.written import Written
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
 from anlage.io.seals import Writer
@@ -76,6 +77,7 @@ def configure_demo(parser: Parser) -> None:
 def run_demo(options: argparse.Namespace) -> int:
     watch = Stopwatch()
     folder = Path(options.output)
+    options.written = Written(folders=[folder])
     _make_room(folder, overwrite=options.overwrite)
     with watch(
         "render",

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from anlage.prediction import DenseMap
     from anlage.timelapse import TimeLapse
 
-__all__ = ["HEATMAP", "collect", "on_image_grid", "summary", "write_heatmap", "write_table"]
+__all__ = ["GOES_ON", "HEATMAP", "collect", "on_image_grid", "summary", "write_heatmap", "write_table"]
 
 HEATMAP = "heat-map"
 """Kind and channel name of the image that holds the map."""
+GOES_ON = "The same command goes on with what is finished."
 
 
 def collect(parts: PredictionParts) -> Annotations:

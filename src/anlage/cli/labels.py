@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anlage
 from anlage.cli.arguments import writer
+from anlage.cli.found import GOES_ON
 from anlage.cli.halting import until_halted
 from anlage.errors import AnlageError
 
@@ -59,7 +60,8 @@ def predict_labels(
 
         def say_where() -> None:
             kept = sum(pieces.has(t, i) for t, i in todo)
-            teller.end("stopped", f"Stopped; {kept} of {len(todo)} tiles are kept in {parts.folder}.")
+            said = f"{kept} of {len(todo)} tiles are kept in {parts.folder}"
+            teller.end("stopped", f"Stopped; {said}. {options.written.sentence()} {GOES_ON}")
 
         def work() -> None:
             _label(labeller, pieces, todo, teller)

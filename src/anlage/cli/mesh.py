@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, check_free, span, tell_reading, writer
 from anlage.cli.bars import counting
+from anlage.cli.written import Written
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def run_mesh(options: argparse.Namespace) -> int:
 
 def _check_place(out: Path, options: argparse.Namespace) -> None:
     """Refuse a file that this command did not write, or a folder with one where its own would come."""
+    options.written = Written([out]) if out.suffix or options.points else Written(folders=[out])
     if out.suffix or options.points or not out.is_dir():
         check_free(out, options, "points" if options.points else "mesh")
         return

@@ -25,7 +25,7 @@ from anlage.cli.arguments import (
     spans_zyx,
     writer,
 )
-from anlage.cli.found import HEATMAP, collect, summary, write_heatmap, write_table
+from anlage.cli.found import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.halting import until_halted
 from anlage.cli.predict_events import add_events
 from anlage.cli.telling import Teller, telling
@@ -67,6 +67,7 @@ def configure_predict(parser: Parser) -> None:
         "anlage predict classical movie.tif -o found.csv --spacing 2,0.5,0.5 --diameter-um 8",
     )
     parser.epilog = f"{parser.epilog}\n\n{_CODES}"
+    parser.again = GOES_ON
     parser.add_argument(
         "model", metavar="MODEL",
         help="a model file, the run folder that holds it, `starter` (the network that comes with the program, for first "
@@ -189,7 +190,8 @@ def run_predict(options: argparse.Namespace) -> int:
             teller.start(len(frames), len(parts.begin(job, insist=options.resume)))
 
             def say_where() -> None:
-                teller.end("stopped", f"Stopped; {len(parts.done)} of {len(frames)} frames are kept in {parts.folder}.")
+                kept = f"{len(parts.done)} of {len(frames)} frames are kept in {parts.folder}"
+                teller.end("stopped", f"Stopped; {kept}. {options.written.sentence()} {GOES_ON}")
 
             def work() -> None:
                 _predict(parts, frames, predictor, teller)

@@ -52,7 +52,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     stop = options.output.with_name(f"{options.output.name}.stop")
 
     def say_where() -> None:
-        teller.end("stopped", "Stopped; nothing was written.")
+        teller.end("stopped", f"Stopped. {options.written.sentence()}")
 
     def work() -> None:
         for rows, found in scorer.frames(nuclei):

@@ -233,8 +233,12 @@ def train_here(run: Run) -> int:
     from anlage.tasks import task_named
     from anlage.training.loop import train
 
-    with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
-        model = train(run, on_event=follower.show)
+    try:
+        with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
+            model = train(run, on_event=follower.show)
+    except KeyboardInterrupt:  # a second Ctrl-C
+        kept = "What was saved last is kept" if run.has_checkpoint else "No weights were saved yet"
+        raise KeyboardInterrupt(f"{kept}; go on with `{command('resume', run.path)}`.") from None
     if run.state == "finished" and model is not None:
         use = task_named(run.config.task).use.format(model=shell_line([model]))
         print(f"Finished. The model is {model}\n{verdict_lines(model)}\nUse it: {use}")

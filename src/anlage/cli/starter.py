@@ -34,6 +34,7 @@ def configure_starter(parser: Parser) -> None:
         "anlage starter -o src/anlage/models/starter.anlage",
         "anlage starter --flat -o src/anlage/models/starter-2d.anlage",
     )
+    parser.again = "The same command goes on with what is finished."
     parser.add_output("-o", "--output", metavar="OUT.anlage", required=True, kind="model", help="model file to write")
     parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
     parser.add_argument("--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many (default: %(default)s)")

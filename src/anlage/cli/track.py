@@ -24,7 +24,7 @@ __all__: list[str] = []
 
 _POINTS_ALONE = "-"
 _CODES = """\
-The file OUT.parts/stop, SIGTERM and Ctrl-C end it within 3 s; nothing is then written. With --progress json stdout holds one
+The file OUT.parts/stop, SIGTERM and Ctrl-C end it within 3 s; what was written then is said. With --progress json stdout holds one
 JSON object a line: kind (started, note, frame, writing, finished or stopped), text, done, total, and where it applies frame,
 nuclei, seconds_left.
 
@@ -104,7 +104,7 @@ def run_track(options: argparse.Namespace) -> int:
         with parts.locked():
 
             def say_where() -> None:
-                teller.end("stopped", "Stopped; nothing was written.")
+                teller.end("stopped", f"Stopped. {options.written.sentence()}")
 
             return until_halted(parts.stop_path, say_where, lambda: _track(output, options, teller))
 
