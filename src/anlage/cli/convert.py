@@ -19,7 +19,7 @@ __all__: list[str] = []
 
 _LABELS = (".tif", ".tiff", ".zarr")
 """Suffixes of label images."""
-_TEXT = "text columns and the origin"
+_TEXT = "text columns"
 
 
 def configure_convert(parser: Parser) -> None:
@@ -99,7 +99,7 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
 
     from anlage.annotations import State
 
-    has_text = any(c.dtype.kind in "US" for c in nuclei.properties.values()) or len(np.unique(nuclei.origin)) > 1
+    has_text = any(c.dtype.kind in "US" for c in nuclei.properties.values())
     links = sorted(set(nuclei.link_properties) - {"probability"})
     masks = suffix in (*_LABELS, ".ctc")
     lost = []
@@ -110,7 +110,11 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
     elif suffix == ".xml":
         lost += [f"TrackMate's XML does not keep {_TEXT}."] if has_text else []
         unknown = int((~np.isfinite(nuclei.radius_um)).sum())
-        lost += [f"{unknown} nuclei without a radius were given one of 3.5 µm."] if unknown and spacing else []
+        lost += (
+            [f"{unknown} nuclei without a radius were given one of 3.5 µm, marked as assumed (anlage_radius_assumed)."]
+            if unknown and spacing
+            else []
+        )
         lost += [] if spacing else ["The voxel size is unknown, so positions are in pixels; say --spacing for µm."]
     elif suffix == ".aut":
         lost += [] if spacing else ["The voxel size is unknown and so not written; OrganoidTracker will ask for it."]
@@ -119,6 +123,9 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
         rejected = int((nuclei.state == State.REJECTED).sum())
         lost.append("Masks keep tracks and their parents; ids, probabilities and other columns are not kept.")
         lost += [f"{drawn} nuclei without a painted label are drawn as balls of their radius."] if drawn else []
+        unknown = int((~np.isfinite(nuclei.radius_um) & ((nuclei.label == 0) | (nuclei.labels is None))).sum())
+        usual = "the median of the others" if np.isfinite(nuclei.radius_um).any() else "3.5 µm"
+        lost += [f"The radius of {unknown} nuclei is unknown; {usual} was assumed."] if unknown and spacing else []
         lost += [f"{rejected} rejected nuclei are left out."] if rejected else []
         if drawn and not has_image and nuclei.labels is None:
             lost.append("The size of the image is unknown, so the masks just hold all nuclei; say --image IMAGE.")

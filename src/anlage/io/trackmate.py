@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import HUMAN, Annotations, State
+from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, border, shown, whole_number
 from anlage.io.atomic import replacing
 from anlage.io.foreign_graphs import without_zero
 from anlage.io.seals import LIBRARY, Writer
+from anlage.io.trackmate_marks import ASSUMED, MARKS, RADIUS, marks_of, origin_lines, origins_of
 from anlage.io.units import seconds, um
 
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
@@ -36,7 +37,7 @@ _SPOT = {
 }  # fmt: skip
 _EDGE = {"SPOT_SOURCE_ID": ("Source spot ID", "NONE", "true"), "SPOT_TARGET_ID": ("Target spot ID", "NONE", "true")}
 _ENDS = ("SPOT_SOURCE_ID", "SPOT_TARGET_ID")
-_OURS = ("probability", "label", "state")
+_OURS = ("probability", "label", "state", *MARKS)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 
 
@@ -51,6 +52,8 @@ class _Found:
     track_of_edge: list[str] = field(default_factory=list)
     shown: set[str] | None = None
     """Ids of the tracks that the filters leave; None where nothing says."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Who found spots, by number."""
     began: bool = False
     _track: str = ""
 
@@ -69,6 +72,8 @@ class _Found:
             case "Edge":
                 self.edges.append(attributes)
                 self.track_of_edge.append(self._track)
+            case "AnlageOrigin":
+                self.origins[attributes.get("number", "")] = attributes.get("name", "")
             case "FilteredTracks":
                 self.shown = set()
             case "TrackID" if self.shown is not None:
@@ -113,15 +118,24 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
         np.column_stack([frame, z, y, x]),
         ids=ids,
         links=links,
-        radius_um=np.nan if unit is None else _numbers(spots, "RADIUS", place, np.nan) * unit,
+        radius_um=_radii(spots, unit, place),
         label=_whole(spots, "label", place, 0),
         probability=probability,
         state=np.where(np.isfinite(state), state, np.where(known, State.PROPOSED, State.ACCEPTED)),
-        origin=np.where(known, "model", HUMAN),
+        origin=origins_of(spots, found.origins, probability),
         properties=_properties(spots),
         link_properties=_further(whole, {*_EDGE}),
         notes=(f"{lost} edges of '{place.name}' without the ids of two spots were left out.",) if lost else (),
     )
+
+
+def _radii(spots: list[dict[str, str]], unit: float | None, place: Path) -> npt.NDArray[np.float64]:
+    """Radii in µm; what was written only because TrackMate wants one is unknown, unless somebody changed it since."""
+    if unit is None:
+        return _numbers(spots, RADIUS, place, np.nan)
+    radius = _numbers(spots, "RADIUS", place, np.nan) * unit
+    assumed = (_numbers(spots, ASSUMED, place, 0.0) == 1) & np.isclose(radius, RADIUS_UM)
+    return np.where(assumed, np.nan, radius)
 
 
 def trackmate_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
@@ -158,7 +172,7 @@ def write_trackmate(
         Who writes, and whether anything may be replaced.
     """
     by = by.of("nuclei")
-    features = _features(annotations)
+    features = {**_features(annotations), **marks_of(annotations, in_um=spacing is not None)}
     of_links = {name: column for name, column in annotations.link_properties.items() if _is_feature(name, column)}
     spots, tracks = _lines(annotations, features, spacing, interval_s), _track_lines(annotations, of_links)
     units = f'spatialunits="{"micron" if spacing else "pixel"}" timeunits="{"sec" if interval_s else "frame"}"'
@@ -184,7 +198,9 @@ def write_trackmate(
         file.writelines(tracks)
         file.write("  </Model>\n  <Settings>\n")
         file.write(_image_line(annotations, spacing, interval_s))
-        file.write("  </Settings>\n</TrackMate>\n")
+        file.write("  </Settings>\n")
+        file.writelines(origin_lines(annotations))
+        file.write("</TrackMate>\n")
         file.write(f"<!-- {by.mark} -->\n")
 
 

@@ -1,0 +1,65 @@
+"""From any format to any other and back: what both can hold is there again, and what nobody knew is still unknown."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anlage import Annotations, Spacing
+from anlage.cli import main
+from anlage.io import open_annotations, write_annotations
+from anlage.io.nuclei import own_scale
+
+FORMATS = ("csv", "geff", "xml", "aut")
+SPACING, INTERVAL_S = Spacing(2.0, 0.325, 0.325), 90.0
+
+
+def nuclei() -> Annotations:
+    """A network's, a human's, and what another network found; radii and probabilities are known of some."""
+    return Annotations.of(
+        [(0, 2, 5, 5), (1, 2, 5, 6), (1, 3, 20, 20.5), (2, 3, 21, 20)], ids=[3, 5, 8, 9], links=[(3, 5), (8, 9)],
+        radius_um=[3.25, np.nan, 3.5, np.nan], probability=[0.75, np.nan, 0.5, np.nan], state=[0, 1, 0, 1],
+        origin=["nuclei-7f3a", "human", "classical", "human"], link_properties={"probability": np.array([0.5, np.nan])},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(FORMATS, FORMATS)))
+@pytest.mark.parametrize("scaled", [True, False])
+def test_every_pair_of_formats_keeps_what_both_can_hold(first: str, second: str, scaled: bool, tmp_path: Path) -> None:
+    scale = {"spacing": SPACING, "interval_s": INTERVAL_S} if scaled else {}
+    one, two, back = (tmp_path / name for name in (f"a.{first}", f"b.{second}", "c.geff"))
+    write_annotations(one, nuclei(), **scale)
+    for source, target in ((one, two), (two, back)):
+        assert main(["convert", str(source), str(target)]) == 0
+    again, wanted = open_annotations(back), nuclei()
+    again = again.select(np.argsort(again.ids))
+    np.testing.assert_array_equal(again.ids, wanted.ids)
+    np.testing.assert_allclose(again.positions, wanted.positions, atol=1e-6)
+    np.testing.assert_allclose(again.radius_um, wanted.radius_um)
+    np.testing.assert_allclose(again.probability, wanted.probability)
+    np.testing.assert_array_equal(again.state, wanted.state)
+    assert again.origin.tolist() == wanted.origin.tolist()
+    assert not again.properties
+    links = dict(zip(map(tuple, again.links.tolist()), again.link_properties["probability"].tolist(), strict=True))
+    np.testing.assert_equal(links, {(3, 5): 0.5, (8, 9): np.nan})
+    spacing, interval_s = own_scale(back)
+    if scaled:
+        assert spacing is not None
+        np.testing.assert_allclose(spacing.zyx, SPACING.zyx)
+        assert interval_s == pytest.approx(INTERVAL_S)
+    else:
+        assert (spacing, interval_s) == (None, None)
+
+
+def test_a_radius_that_trackmate_wants_is_said_and_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_annotations(tmp_path / "a.csv", nuclei(), spacing=SPACING)
+    assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / "a.xml")]) == 0
+    assert "2 nuclei without a radius were given one of 3.5 µm" in capsys.readouterr().out
+    text = (tmp_path / "a.xml").read_text()
+    assert text.count('anlage_radius_assumed="1.0"') == 2
+    # what somebody changed in TrackMate counts
+    (tmp_path / "b.xml").write_text(text.replace('RADIUS="3.5"', 'RADIUS="4.5"'))
+    assert np.isfinite(open_annotations(tmp_path / "b.xml").radius_um).all()
