@@ -149,9 +149,9 @@ def _read(path: Path) -> Checkpoint:
         text = about.get(_KEY, "")
         record = Record.model_validate_json(text)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    # one of an earlier version has no checksum, and does not say how long it learnt
-    has_none = _SUM not in about and record.learning_seconds is None
-    if not has_none and about.get(_SUM) != _checksum(tensors, text):
+    if _SUM not in about:
+        raise ValueError("it has no checksum, as those of earlier versions, so damage would not be noticed")
+    if about[_SUM] != _checksum(tensors, text):
         raise ValueError("its checksum is not that of its content")
     return tensors, record
 
