@@ -193,7 +193,7 @@ def wilson_interval(successes: float, trials: float, *, z: float = 1.96) -> tupl
     """Wilson's interval for a proportion (95 % by default); (0, 1) without trials."""
     if trials <= 0:
         return (0.0, 1.0)
-    share = successes / trials
+    share = min(1.0, max(0.0, successes / trials))
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
     return (max(0.0, centre - half), min(1.0, centre + half))

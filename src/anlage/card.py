@@ -22,6 +22,9 @@ __all__ = ["SCHEMA_VERSION", "Card", "TrainedOn"]
 
 SCHEMA_VERSION = 1
 
+_MOST_COUNTED = 1e12
+"""Examples that anybody could have held out."""
+
 _FINDS = {
     ("nuclei", "centres"): "the centre of every nucleus, as a point with a probability",
     ("nuclei", "instances"): "every nucleus, as a label of its own",
@@ -151,6 +154,10 @@ class Card(Finite):
     def _only_numbers(cls, evidence: Evidence) -> Evidence:
         # a median without a single pair is NaN, which JSON cannot hold: an absent metric says the same
         metrics = {name: value for name, value in evidence.metrics.items() if math.isfinite(value)}
+        counts = {name: metrics[name] for name in ("tp", "fp", "fn", "n_others") if name in metrics}
+        for name, value in counts.items():
+            if not 0 <= value <= _MOST_COUNTED:
+                raise ValueError(f"the metric {name} is {value:g}, which is no count")
         ece = evidence.ece if evidence.ece is not None and math.isfinite(evidence.ece) else None
         if ece is not None and not 0 <= ece <= 1:
             raise ValueError(f"an expected calibration error of {ece:g}; it lies between 0 and 1")

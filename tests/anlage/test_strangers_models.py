@@ -227,6 +227,8 @@ def test_any_number_of_a_card_is_refused_at_loading_or_of_use(
         ("centres", {"channels": ["a", "b"]}),
         ("centres", {"intensity.percentiles": [50, 50]}),
         ("centres", {"combine": "difference"}),
+        ("centres", {"evidence.metrics.tp": -5.0}),
+        ("centres", {"evidence.metrics.fn": 1e300}),
         ("classes", {"plan.classes": []}),
         ("centres", {"plan.classes": [1]}),
         ("divisions", {"plan.crop_zyx": [4, 13, 12]}),

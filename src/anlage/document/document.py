@@ -30,6 +30,7 @@ from anlage.document.several import together
 from anlage.document.snapshot import annotations_of
 from anlage.document.table import Table
 from anlage.errors import AnlageError
+from anlage.foreign import LARGEST_ID
 
 __all__ = ["Document"]
 
@@ -125,6 +126,10 @@ class Document:
 
     def new_ids(self, n: int = 1) -> npt.NDArray[np.int64]:
         """Ids for new nuclei; none is ever given twice."""
+        if self._next_id > LARGEST_ID - n:
+            raise AnlageError(
+                f"There are no ids left above {self._next_id - 1}; give the nuclei of this project smaller ones."
+            )
         ids = np.arange(self._next_id, self._next_id + n, dtype=np.int64)
         self._next_id += n
         return ids

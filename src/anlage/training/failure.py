@@ -66,7 +66,7 @@ def log_tail(path: Path, lines: int) -> str:
             size = file.seek(0, 2)
             file.seek(max(0, size - _REACH))
             text = file.read().decode("utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return ""
     said = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
     return "\n".join([line for line in said if line.strip()][-lines:])

@@ -178,7 +178,7 @@ def read_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
         with path.open("rb") as file:
             file.seek(after)
             data = file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         return [], after
     end = data.rfind(b"\n") + 1
     events: list[Event] = []
