@@ -82,7 +82,7 @@ class ProjectRow(QWidget):
         self.name.setToolTip(plain(f"The project {folder} {made}." if made[-1] != "." else f"{folder}: {made}"))
         self.close_button.setEnabled(is_open)
         self.close_button.setToolTip(
-            "Saves and closes the project; the image stays." if is_open else "No project is open."
+            plain("Saves and closes the project; the image stays." if is_open else "No project is open.")
         )
         no_image = "Choose an image first."
         for button, does in (
@@ -90,7 +90,7 @@ class ProjectRow(QWidget):
             (self.elsewhere, "Keeps annotation, training data and runs of this image in another folder."),
         ):
             button.setEnabled(has_image)
-            button.setToolTip(does if has_image else no_image)
+            button.setToolTip(plain(does if has_image else no_image))
 
     def open_project(self, folder: Path) -> None:
         """Open the project in a folder."""
