@@ -141,6 +141,12 @@ class ScaleChips(QWidget):
         """No image that can be read."""
         self.hide()
 
+    def forget(self) -> None:
+        """What is being typed was meant for another image."""
+        for chip, fields in ((self.voxel, self.voxel_fields), (self.interval, self.interval_fields)):
+            chip.setChecked(False)
+            fields.forget()
+
     def show_scale(self, image: TimeLapse, grid: Grid) -> None:
         """Show how an image is scaled; where that is not what its grid says, the user typed it."""
         self.show()
@@ -222,6 +228,11 @@ class _Fields(QWidget):
         for spin, value in zip(self.spins, values or [0.0] * len(self.spins), strict=True):
             spin.setValue(value / factor)
         self._as_shown = self._typed()
+
+    def forget(self) -> None:
+        """Show anew what is told next, whatever was typed."""
+        self._shown, self._as_shown = (), ()
+        self._reason.hide()
 
     def _typed(self) -> tuple[Any, ...]:
         return (self.unit.currentText(), *(spin.value() for spin in self.spins))

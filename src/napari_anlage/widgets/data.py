@@ -48,6 +48,7 @@ class DataTab(Tab):
         self.project.failed.connect(self.report)
         self.next.clicked.connect(self.proceed)
         hear(session.layers_changed, self.refresh_layers)
+        hear(session.exchanged, self.scale.forget)
         hear(session.image_changed, self.refresh)
         self.refresh_layers()
 
