@@ -49,9 +49,8 @@ class Finite(Frozen):
 
 def _name(text: str) -> str:
     if not is_name(text):
-        raise ValueError(
-            f"'{printable(text[:80])}' cannot be the name of a file (no folders, no control characters, not too long)"
-        )
+        written = printable(text[:80]).replace("\n", "\\n").replace("\t", "\\t")
+        raise ValueError(f"'{written}' cannot be the name of a file (no folders, no control characters, not too long)")
     return text
 
 
@@ -74,5 +73,5 @@ def first_problem(error: ValidationError) -> str:
     """What is wrong with a record, in a few words: where, and why."""
     item = error.errors(include_url=False, include_context=False, include_input=False)[0]
     where = ".".join(str(part) for part in item["loc"])
-    why = printable(item["msg"].removeprefix("Value error, "))
+    why = " ".join(printable(item["msg"].removeprefix("Value error, ")).split())
     return f"{printable(where[:80])}: {why}" if where else why
