@@ -51,6 +51,14 @@ class Pixels:
             piece = np.asarray(self._array[index])
         return piece.astype(self.dtype, copy=False)
 
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:  # noqa: FBT001  numpy's protocol
+        return np.asarray(self[(slice(None),) * self.ndim], dtype=dtype)
+
 
 class WholeNumbers:
     """Labels: whole numbers ≥ 0 as integers, checked whenever a piece is read.
