@@ -154,10 +154,9 @@ class Card(Finite):
     def _only_numbers(cls, evidence: Evidence) -> Evidence:
         # a median without a single pair is NaN, which JSON cannot hold: an absent metric says the same
         metrics = {name: value for name, value in evidence.metrics.items() if math.isfinite(value)}
-        counts = {name: metrics[name] for name in ("tp", "fp", "fn", "n_others") if name in metrics}
-        for name, value in counts.items():
-            if not 0 <= value <= _MOST_COUNTED:
-                raise ValueError(f"the metric {name} is {value:g}, which is no count")
+        for name in {"tp", "fp", "fn", "n_others"} & set(metrics):
+            if not 0 <= metrics[name] <= _MOST_COUNTED:
+                raise ValueError(f"the metric {name} is {metrics[name]:g}, which is no count")
         ece = evidence.ece if evidence.ece is not None and math.isfinite(evidence.ece) else None
         if ece is not None and not 0 <= ece <= 1:
             raise ValueError(f"an expected calibration error of {ece:g}; it lies between 0 and 1")
@@ -183,16 +182,11 @@ class Card(Finite):
         try:
             return kind.model_validate(values)
         except ValidationError as error:
-            raise AnlageError(
-                f"The card of the model '{self.name}' does not hold: {part}.{first_problem(error)}; it is damaged, or of another "
-                "version of anlage."
-            ) from error
+            what = f"The card of the model '{self.name}' does not hold: {part}.{first_problem(error)}"
+            raise AnlageError(f"{what}; it is damaged, or of another version of anlage.") from error
 
     def contradiction(self) -> str | None:
-        """What in the card does not go together, so that no network could be made of it and look at an image; None if all does.
-
-        Of a kind of network that this version does not know nothing can be said.
-        """
+        """What in the card does not go together, so that no network could be made of it; None if all does, or nobody knows."""
         if self.task not in TASKS:
             return None
         part = "plan"
