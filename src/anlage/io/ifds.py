@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 __all__ = ["count_pages", "is_tiff"]
 
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of a value, by TIFF type."""
-_OFFSETS = (273, 324)
-"""StripOffsets, TileOffsets."""
-_COUNTS = (279, 325)
-"""StripByteCounts, TileByteCounts."""
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of a value, by TIFF type; one of the others has at least one."""
+_PIECES = {273: 279, 324: 325}
+"""Tags of where pixels lie, and of how many bytes: StripOffsets and StripByteCounts, TileOffsets and TileByteCounts."""
 _PRIVATE = 32768
 """First of the tags that anybody may register."""
 _INTEGERS = {3: "H", 4: "I", 16: "Q"}
@@ -29,8 +26,7 @@ class _CutError(Exception):
     """Something promised lies beyond the end of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
+class _Layout(NamedTuple):
     order: str
     first: int
     n_entries: str
@@ -63,7 +59,7 @@ def count_pages(path: Path) -> int | None:
 def _layout(file: BinaryIO, size: int) -> _Layout:
     head = _take(file, 0, 4, size)
     order = "<" if head[:2] == b"II" else ">"
-    if head[2:4] in (b"+\0", b"\0+"):
+    if head[2:] in (b"+\0", b"\0+"):
         return _Layout(order, 8, "Q", "HHQ", "Q")
     return _Layout(order, 4, "H", "HHI", "I")
 
@@ -80,21 +76,21 @@ def _next(file: BinaryIO, layout: _Layout, offset: int, size: int) -> int:
         entry = block[i * length : (i + 1) * length]
         tag, kind, count = struct.unpack(layout.order + layout.entry, entry[:-inline])
         n_bytes = _SIZES.get(kind, 1) * count
-        if n_bytes > inline and tag >= _PRIVATE:
+        if n_bytes <= inline:
+            value = entry[-inline:][:n_bytes]
+        elif tag >= _PRIVATE:
             continue  # makers' own tags may point anywhere; readers do without them
-        if n_bytes > inline:
+        else:
             (where,) = struct.unpack(layout.order + layout.offset, entry[-inline:])
             value = _take(file, where, n_bytes, size)
-        else:
-            value = entry[-inline:][:n_bytes]
-        if tag in _OFFSETS + _COUNTS and kind in _INTEGERS:
+        if tag in {*_PIECES, *_PIECES.values()} and kind in _INTEGERS:
             pieces[tag] = struct.unpack(f"{layout.order}{count}{_INTEGERS[kind]}", value)
     _check_pixels(pieces, size)
     return _number(file, layout, start + n_entries * length, layout.offset, size)
 
 
 def _check_pixels(pieces: dict[int, tuple[int, ...]], size: int) -> None:
-    for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
+    for offsets, counts in _PIECES.items():
         starts, lengths = pieces.get(offsets, ()), pieces.get(counts, ())
         if any(start + length > size for start, length in zip(starts, lengths, strict=False)):
             raise _CutError

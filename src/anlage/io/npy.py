@@ -22,7 +22,7 @@ from anlage.foreign import border, check_size, shown
 
 __all__ = ["read_npy"]
 
-_LARGEST = 2 * 2**30
+_LARGEST = 2**31
 """Bytes of a file up to which it is read."""
 _MOST_NUMBERS = _LARGEST // 8
 """In memory each takes eight bytes."""
@@ -94,7 +94,7 @@ def read_npy(path: Path) -> Any:
         if not dtype.hasobject:
             _check_numbers(path, shape, dtype, size - file.tell())
             file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            return np.lib.format.read_array(file)  # which unpickles nothing
         content = file.read()
     if dtype != np.dtype(object) or fortran or len(shape) > 1:
         raise AnlageError(f"'{path}' holds objects in the shape {shape}; a list of tracks has a single axis.")
@@ -104,7 +104,7 @@ def read_npy(path: Path) -> Any:
 
 def _check_numbers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], n_bytes: int) -> None:
     """Refuse numbers that are none, or that the file is too short to hold: memory is taken for what the header says."""
-    if dtype.kind not in "biuf" or dtype.itemsize == 0:
+    if dtype.kind not in "biuf":
         raise AnlageError(f"'{path}' holds {shown(dtype)}; signals are numbers (tracks, frames).")
     claimed = math.prod(shape) * dtype.itemsize
     if claimed > n_bytes:
@@ -151,7 +151,7 @@ class _Machine:
             "APPENDS": lambda _: self._append(self._since_mark()),
             "SETITEM": lambda _: self._set([self._stack.pop(-2), self._stack.pop()]),
             "SETITEMS": lambda _: self._set(self._since_mark()),
-            "POP": lambda _: self._pop(),
+            "POP": lambda _: self._stack.pop(),
             "DUP": lambda _: self._stack.append(self._stack[-1]),
             "MEMOIZE": lambda _: self._memo.__setitem__(len(self._memo), self._stack[-1]),
             **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), self._put),
@@ -192,9 +192,6 @@ class _Machine:
             raise self._refused("an entry in something that is no dict")
         self._stack[-1].update(_pairs(items))
 
-    def _pop(self) -> None:
-        self._stack.pop()
-
     def _put(self, at: int) -> None:
         self._memo[int(at)] = self._stack[-1]
 
@@ -225,27 +222,30 @@ class _Machine:
         if text == "O" or text == "O8":
             return np.dtype(object)
         dtype = np.dtype(_text(text))
-        if dtype.kind not in "biufcSUMm" or dtype.fields is not None:
+        if dtype.kind not in "biufcSUMm":
             raise self._refused(f"the type {dtype}")
         return dtype
 
     def _build(self, state: Any) -> None:
         target = self._stack[-1]
         if isinstance(target, _Type):
-            order = _text(state[1])
-            if order in ("<", ">"):
-                target.value = target.value.newbyteorder("<" if order == "<" else ">")
+            order: Any = _text(state[1])
+            target.value = target.value.newbyteorder(order)
+            if target.value.kind in "mM":  # of dates the unit follows
+                unit, number = state[-1][1][:2]
+                target.value = np.dtype(f"{target.value.str}[{int(number)}{_text(unit)}]")
         elif isinstance(target, _Array):
             _, shape, dtype, fortran, data = state
             if dtype.value.hasobject:
-                if int(np.prod(shape)) != len(data) or not isinstance(data, list):
+                if not isinstance(data, list) or math.prod(shape) != len(data):
                     raise self._refused("an array of another size than its content")
                 value = np.empty(len(data), dtype=object)
                 for i, entry in enumerate(data):
                     value[i] = entry
+                target.value = value.reshape(shape)  # objects are listed row by row, in whatever order they lay
             else:
                 value = np.frombuffer(_bytes(data), dtype=dtype.value).copy()
-            target.value = value.reshape(shape, order="F" if fortran else "C")
+                target.value = value.reshape(shape, order="F" if fortran else "C")
         else:
             raise self._refused("a state for something that is no array")
 

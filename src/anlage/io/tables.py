@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ _OURS = (
 )  # fmt: skip
 
 
-def read_table(path: Path, *, n_planes: int = 1) -> tuple[Annotations, npt.NDArray[np.int64]]:
+def read_table(path: Path, *, n_planes: int) -> tuple[Annotations, npt.NDArray[np.int64]]:
     """Read a CSV with the columns ``id,t,z,y,x``.
 
     Also read are ``parent_id``, ``link_probability`` (of the link to the parent), ``label``, ``radius_um``,
@@ -112,10 +111,9 @@ def write_table(
 def _links(annotations: Annotations) -> dict[str, Any]:
     if not len(annotations.links):
         return {}
-    order = np.argsort(annotations.ids, kind="stable")
-    place = np.searchsorted(annotations.ids[order], annotations.links[:, 1])
-    known = place < len(order)
-    row, links = order[place[known]], annotations.links[known]
+    known = np.isin(annotations.links[:, 1], annotations.ids)
+    links, order = annotations.links[known], np.argsort(annotations.ids, kind="stable")
+    row = order[np.searchsorted(annotations.ids[order], links[:, 1])]
     parents = np.zeros(len(annotations), dtype=np.int64)
     parents[row] = links[:, 0]
     columns: dict[str, Any] = {"parent_id": parents}
@@ -157,11 +155,14 @@ class _Table(TextColumns):
 
     def position(self) -> npt.NDArray[np.float64]:
         """(N, 4) t, z, y, x; z is 0 where there is no such column."""
-        n = len(self.frame)
-        found = [self.numbers(axis) if axis in self.frame else np.zeros(n) for axis in "tzyx"]
-        for axis, values in zip("tzyx", found, strict=True):
-            self.refuse(axis, np.isnan(values), "is no number") if axis in self.frame else None
-        return np.column_stack(found)
+        return np.column_stack([self._coordinate(axis) for axis in "tzyx"])
+
+    def _coordinate(self, axis: str) -> npt.NDArray[np.float64]:
+        if axis not in self.frame:
+            return np.zeros(len(self.frame))
+        values = self.numbers(axis)
+        self.refuse(axis, np.isnan(values), "is no number")
+        return values
 
     def share(self, name: str) -> npt.NDArray[np.float64]:
         """A column of probabilities; NaN where it says nothing, and where there is none."""
@@ -194,14 +195,13 @@ class _Table(TextColumns):
         return np.where(found == "", default, found)
 
     def state(self, default: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        names: Mapping[str, int] = {state.name.lower(): state.value for state in State}
-        numbers = {str(state.value): state.value for state in State}
-        words = np.char.lower(self.text("state", np.full(len(default), "")))
-        known = {**names, **numbers}
+        names = {state.name.lower(): state.value for state in State}
+        known = names | {str(state.value): state.value for state in State}
+        words = np.char.lower(self.text("state", default.astype(np.str_))).tolist()
         self.refuse(
-            "state", np.array([bool(w) and w not in known for w in words], dtype=bool), f"is none of {', '.join(names)}"
+            "state", np.array([word not in known for word in words], dtype=bool), f"is none of {', '.join(names)}"
         )
-        return np.array([known.get(str(w), int(d)) for w, d in zip(words, default, strict=True)], dtype=np.int64)
+        return np.array([known[word] for word in words], dtype=np.int64)
 
     def further(self, name: Any) -> npt.NDArray[Any]:
         """Whole numbers, numbers or text, whichever fits all cells; an empty cell makes a column of numbers a NaN there."""

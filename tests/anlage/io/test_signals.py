@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from anlage.errors import AnlageError
+from anlage.io import npy
 from anlage.io.npy import read_npy
 from anlage.io.signals import open_signals, write_signals
 from anlage.signals import Signals
@@ -312,6 +313,185 @@ def test_parts_that_lie_far_apart_are_not_joined():
         Signals.joined(parts)
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_content_comes_back_whatever_wrote_it(tmp_path, protocol):
+    content = [
+        {"true": True, "false": False, "nothing": None, "whole": [0, 1, 255, 256, 70000, -1, 2**40], "real": 1.5},
+        [(), (1,), (1, 2), (1, 2, 3), (1, 2, 3, 4)], "text µ", b"\x00\xff", {}, [], np.float32(2.5), np.int16(-3),
+    ]  # fmt: skip
+    expected = [
+        content[0], [[], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4]], "text µ", b"\x00\xff", {}, [], np.float32(2.5), np.int16(-3),
+    ]  # fmt: skip
+    array = np.empty(len(content), dtype=object)
+    array[:] = content
+    found = read_npy(pickled(tmp_path / "a.npy", pickle.dumps(array, protocol=protocol)))
+    assert found == expected
+    assert found[0]["true"] is True
+    assert found[0]["false"] is False
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_arrays_within_come_back_with_type_order_and_shape(tmp_path, protocol):
+    content = {
+        "big": np.arange(3, dtype=">i4"), "small": np.arange(3, dtype="<u2"), "byte": np.arange(3, dtype="u1"),
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "text": np.array(["a", "bc"]),
+        "objects": np.array([["a", 1, None], ["b", 2, None]], dtype=object, order="F"), "one": np.array(None, dtype=object),
+        "date": np.array(["2020-01-01"], dtype="M8[D]"), "delay": np.array([7], dtype=">m8[25s]"),
+        "truth": np.array([True, False]), "complex": np.array([1j]),
+    }  # fmt: skip
+    found = read_npy(pickled(tmp_path / "a.npy", pickle.dumps(content, protocol=protocol)))
+    for name in ("big", "small", "byte", "columns", "text", "date", "delay", "truth", "complex"):
+        np.testing.assert_array_equal(found[name], content[name], err_msg=name)
+        assert found[name].dtype == content[name].dtype
+    assert found["objects"] == [["a", 1, None], ["b", 2, None]]
+    assert found["one"] is None
+
+
+@pytest.mark.parametrize(
+    ("instructions", "expected"),
+    [
+        (b"NN0.", None),  # POP
+        (b"(I1\nN0I5\n2l.", [1, 5, 5]),  # POP, DUP
+        (b"(S'a'\nI1\nd.", {"a": 1}),
+        (b"(dS'a'\nI1\ns.", {"a": 1}),
+        (b"(lp3\nI7\na0g3\n.", [7]),  # PUT, APPEND, GET
+        (b"]q\x03K\x07ah\x03\x86.", [[7], [7]]),  # BINPUT, BINGET, TUPLE2
+        (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR.", None),  # no content follows
+        (b"c_codecs\nencode\n(V\xff\nS'latin1'\ntR.", b"\xff"),
+        (b"c_codecs\nencode\n(V\xff\nS'latin-1'\ntR.", b"\xff"),
+    ],
+)
+def test_instructions_do_what_a_pickle_says(tmp_path, instructions, expected):
+    assert read_npy(pickled(tmp_path / "a.npy", instructions)) == expected
+
+
+_RECONSTRUCTED = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
+_OBJECTS = b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR"
+
+
+@pytest.mark.parametrize(
+    ("instructions", "sentence"),
+    [
+        (b"(S'a'\nd.", "cannot be read"),  # a key without its value
+        (b"NN.", "cannot be read"),
+        (b"NI1\na.", "refused: it holds an addition to something that is no list"),
+        (b"NI1\nI1\ns.", "refused: it holds an entry in something that is no dict"),
+        (b"NNb.", "refused: it holds a state for something that is no array"),
+        (b"cnumpy\ndtype x\n.", "refused: it holds numpy.dtype x, which could run a program"),
+        (b"N\x82\x01.", "refused: it holds the instruction EXT1"),
+        (b"c_codecs\nencode\n(S'x'\nS'utf-8'\ntR.", "refused: it holds a call"),
+        (b"cnumpy\nndarray\n(S'x'\nS'latin1'\ntR.", "refused: it holds a call"),
+        (b"N(S'x'\nS'latin1'\ntR.", "refused: it holds a call"),
+        (b"cnumpy\ndtype\n(S'V8'\ntR.", r"refused: it holds the type \|V8"),
+        (b"cnumpy\ndtype\n(S'i4,f8'\ntR.", "refused: it holds the type"),
+        (_RECONSTRUCTED + b"(I1\n(I2\nt" + _OBJECTS + b"I00\n(NltbN.", "refused: it holds an array of another size"),
+        (_RECONSTRUCTED + b"(I1\n(I1\nt" + _OBJECTS + b"I00\nS'a'\ntb.", "refused: it holds an array of another size"),
+    ],
+)
+def test_what_is_no_plain_content_is_refused(tmp_path, instructions, sentence):
+    with pytest.raises(AnlageError, match=sentence):
+        read_npy(pickled(tmp_path / "a.npy", instructions))
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_every_version_of_the_format_is_read(tmp_path, version):
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array(file, array, version=version)
+    np.testing.assert_array_equal(read_npy(path), array)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(AnlageError, match=r"claims \(2, 3\) numbers, 24 bytes, but holds 23; copy or export it again"):
+        read_npy(path)
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        ({"descr": "|O", "fortran_order": True, "shape": (1,)}, r"objects in the shape \(1,\); a list of tracks"),
+        ({"descr": "|O", "fortran_order": False, "shape": (1, 1)}, r"objects in the shape \(1, 1\); a list of tracks"),
+        (
+            {"descr": [("a", "|O")], "fortran_order": False, "shape": (1,)},
+            r"objects in the shape \(1,\); a list of tracks",
+        ),
+        (
+            {"descr": "<c16", "fortran_order": False, "shape": (1,)},
+            r"holds complex128; signals are numbers \(tracks, frames\)",
+        ),
+        ({"descr": "<U1", "fortran_order": False, "shape": (4,)}, "holds <U1; signals are numbers"),
+    ],
+)
+def test_a_header_of_something_else_is_refused(tmp_path, header, sentence):
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(b"N.".ljust(16))
+    with pytest.raises(AnlageError, match=sentence):
+        read_npy(path)
+
+
+def test_a_single_object_is_read_too(tmp_path):
+    np.save(tmp_path / "a.npy", np.array({"a": [1, 2]}, dtype=object), allow_pickle=True)
+    assert read_npy(tmp_path / "a.npy") == {"a": [1, 2]}
+
+
+def sparse(path, n_bytes, header=b""):
+    """A file with a header and zeros that take no room on the disk."""
+    with path.open("wb") as file:
+        file.write(header)
+        file.truncate(len(header) + n_bytes)
+    return path
+
+
+def test_files_of_up_to_two_gib_are_read(tmp_path):
+    with pytest.raises(AnlageError, match="cannot be read"):  # zeros are no numpy file
+        read_npy(sparse(tmp_path / "a.npy", 2 * 2**30))
+    with pytest.raises(AnlageError, match=r"has 2\.0 GiB; files of signals up to 2 GiB are read"):
+        read_npy(sparse(tmp_path / "a.npy", 2 * 2**30 + 1))
+
+
+def test_more_numbers_than_memory_should_take_are_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|b1", "fortran_order": False, "shape": (2**28 + 1,)})
+        file.truncate(file.tell() + 2**28 + 1)
+    with pytest.raises(AnlageError, match=r"values in '.*' is 268,?435,?457, and at most 268,?435,?456 is read"):
+        read_npy(path)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"(", b"l"), (b"(S'a'\n", b"d"), (b"(", b"t")])
+def test_lists_may_be_fifty_deep(tmp_path, opening, closing):
+    def nested(depth):
+        return pickled(tmp_path / "a.npy", opening * depth + b"N" + closing * depth + b".")
+
+    found = read_npy(nested(50))
+    for _ in range(50):
+        found = next(iter(found.values())) if isinstance(found, dict) else found[0]
+    assert found is None
+    with pytest.raises(AnlageError, match="again and again, more than 1,000,000 values or 50 levels; export it again"):
+        read_npy(nested(51))
+
+
+def test_objects_in_arrays_count_as_lists(tmp_path):
+    deep = None
+    for _ in range(51):
+        array = np.empty((), dtype=object)
+        array[()] = deep
+        deep = array
+    np.save(tmp_path / "a.npy", deep, allow_pickle=True)
+    with pytest.raises(AnlageError, match="50 levels"):
+        read_npy(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", deep[()], allow_pickle=True)
+    assert read_npy(tmp_path / "a.npy") is None
+
+
+def test_a_file_may_hold_as_many_values_as_it_has_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(npy, "_FEW_ITEMS", 0)
+    assert read_npy(pickled(tmp_path / "a.npy", b"((Nl222l.")) == [[None]] * 4  # 9 values, 9 bytes
+    with pytest.raises(AnlageError, match="more than 10 values"):
+        read_npy(pickled(tmp_path / "b.npy", b"((Nl2222l."))  # 11 values, 10 bytes
+
+
 GOOD_TRACK = {
     "TRACK_ID": [1, 1],
     "FRAME": [0, 1],
@@ -334,6 +514,7 @@ def spoilt(path: Path, **columns: object) -> Path:
     [
         {"a": [1.0, [2.0, 3.0]]}, {"TRACK_ID": [[1], [2, 3]]}, {"movie": []}, {"movie": [[1], [2, 3]]}, {"class": [0, [1]]},
         {"POSITION_X": [1.0]}, {"POSITION_X": "left"}, {"TRACK_ID": [10**30]}, {"time_of_interest": "late"},
+        {"date": np.array(["2020-01-01", "2020-01-02"], dtype="M8[D]")}, {"delay": np.array([1, 2], dtype="m8[25s]")},
     ],
 )  # fmt: skip
 def test_lists_where_numbers_belong_are_left_out(tmp_path, columns):

@@ -10,6 +10,7 @@ import pytest
 from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
 from anlage.io import open_annotations, write_annotations
 from anlage.io.nuclei import own_scale
+from anlage.io.tables import read_table, write_table
 
 IMAGE = TimeLapse.of(np.zeros((3, 4, 20, 20), np.uint8), source="movie.tif")
 GOOD = "id,t,z,y,x,parent_id\n1,0,1,5,5,\n2,1,1,5.5,5,1\n3,1,2,9,5.25,1\n"
@@ -198,3 +199,134 @@ def test_links_without_probabilities_have_no_such_column(tmp_path):
     write_annotations(tmp_path / "a.csv", Annotations.of([(0, 1, 2, 3), (1, 1, 2, 3)], links=[(1, 2)]))
     assert "link_probability" not in (tmp_path / "a.csv").read_text()
     assert not open_annotations(tmp_path / "a.csv").link_properties
+
+
+def test_numbers_are_written_to_a_few_digits(tmp_path: Path) -> None:
+    nuclei = Annotations.of(
+        [(0, 1.23456789, 2.34567891, 3.45678912), (1, 1, 2, 3)], links=[(1, 2)], radius_um=[2.123456789, np.nan],
+        probability=[0.123456789, 0.5], link_properties={"probability": np.array([0.987654321])},
+    )  # fmt: skip
+    write_annotations(tmp_path / "a.csv", nuclei)
+    header, first, second = (line.split(",") for line in (tmp_path / "a.csv").read_text().splitlines())
+    rows = [dict(zip(header, row, strict=False)) for row in (first, second)]
+    assert [rows[0][name] for name in "zyx"] == ["1.2346", "2.3457", "3.4568"]
+    assert (rows[0]["probability"], rows[0]["radius_um"], rows[1]["radius_um"]) == ("0.123457", "2.1235", "")
+    assert (rows[0]["link_probability"], rows[1]["link_probability"]) == ("", "0.987654")
+    assert (rows[0]["parent_id"], rows[1]["parent_id"]) == ("0", "1")
+
+
+def test_only_columns_with_something_in_them_are_written(tmp_path: Path) -> None:
+    nuclei = Annotations.of(
+        [(0, 1, 2, 3), (1, 1, 2, 3)], ids=[3, 8], properties={"area": np.array([1.5, 2]), "shape": np.ones((2, 3))}
+    )
+    write_annotations(tmp_path / "a.csv", nuclei)
+    assert (tmp_path / "a.csv").read_text().splitlines()[0] == "id,t,z,y,x,area,anlage"
+    marked = Annotations.of([(0, 1, 2, 3)], label=7)
+    write_annotations(tmp_path / "b.csv", marked)
+    assert (tmp_path / "b.csv").read_text().splitlines()[0] == "id,t,z,y,x,label,anlage"
+    chance = Annotations.of(
+        [(0, 1, 2, 3), (1, 1, 2, 3)], links=[(1, 2)], link_properties={"probability": np.array([np.nan])}
+    )
+    write_annotations(tmp_path / "c.csv", chance)
+    assert (tmp_path / "c.csv").read_text().splitlines()[0] == "id,t,z,y,x,parent_id,anlage"
+
+
+def test_links_to_a_nucleus_that_is_not_there_fall_on_no_other(tmp_path: Path) -> None:
+    nuclei = Annotations.of([(0, 1, 2, 3), (1, 1, 2, 3), (1, 1, 9, 9)], ids=[9, 4, 7], links=[(9, 5), (9, 4), (9, 99)])
+    write_table(tmp_path / "a.csv", nuclei)
+    assert read_table(tmp_path / "a.csv", n_planes=1)[0].links.tolist() == [[9, 4]]
+
+
+def test_two_planes_need_a_z(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.csv", "id,t,y,x\n1,0,5,5\n")
+    with pytest.raises(AnlageError, match="has no column z, but the image has 2 planes"):
+        open_annotations(path, image=TimeLapse.of(np.zeros((3, 2, 20, 20), np.uint8)))
+    assert open_annotations(path).positions.tolist() == [[0, 0, 5, 5]]
+
+
+def test_radii_of_0_and_minus_1_are_unknown_and_this_is_said(tmp_path: Path) -> None:
+    found = open_annotations(
+        save(tmp_path / "a.csv", "id,t,y,x,radius_um\n1,0,5,5,0\n2,0,7,5,-1\n3,0,9,5,1\n4,0,9,9,\n")
+    )
+    np.testing.assert_array_equal(found.radius_um, [np.nan, np.nan, 1, np.nan])
+    assert found.notes == ("2 radii of 0 or -1 in 'a.csv' were taken for unknown.",)
+    assert not open_annotations(save(tmp_path / "b.csv", "id,t,y,x,radius_um\n1,0,5,5,2\n")).notes
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("radius_um", "-2", "row 2 has '-2' for radius_um, which must lie between 1e-06 and 1e\\+06 µm; is it in another unit"),
+        ("probability", "97", "row 2 has '97' for probability, which must lie between 0 and 1; percent"),
+        ("division_probability", "-3", "row 2 has '-3' for division_probability, which must lie between 0 and 1; percent"),
+        ("link_probability", "2", "row 2 has '2' for link_probability, which must lie between 0 and 1; percent"),
+        ("label", "1.5", "row 2 has '1.5' for label, which is no whole number"),
+        ("state", "3", "row 2 has '3' for state, which is none of proposed, accepted, rejected"),
+    ],
+)  # fmt: skip
+def test_what_no_nucleus_has_is_refused(tmp_path: Path, column: str, value: str, sentence: str) -> None:
+    path = save(tmp_path / "a.csv", f"id,t,y,x,parent_id,{column}\n1,0,5,5,,{value}\n")
+    with pytest.raises(AnlageError, match=sentence):
+        open_annotations(path)
+
+
+def test_states_are_words_or_numbers_and_empty_ones_follow_the_probability(tmp_path: Path) -> None:
+    rows = ["1,0,1,1,Rejected,", "2,0,2,2,0,", "3,0,3,3,,0.5", "4,0,4,4,,", "5,0,5,5,accepted,0.5", "6,0,6,6,2,"]
+    found = open_annotations(save(tmp_path / "a.csv", "\n".join(["id,t,y,x,state,probability", *rows])))
+    assert found.state.tolist() == [State(s) for s in (2, 0, 0, 1, 1, 2)]
+
+
+def test_origins_that_are_empty_follow_the_probability(tmp_path: Path) -> None:
+    text = "id,t,y,x,origin,probability\n1,0,5,5,m-1,0.5\n2,0,6,6,,0.5\n3,0,7,7,,\n"
+    assert open_annotations(save(tmp_path / "a.csv", text)).origin.tolist() == ["m-1", "model", "human"]
+
+
+def test_parents_of_0_and_minus_1_and_nothing_are_none(tmp_path: Path) -> None:
+    text = "id,t,y,x,parent_id,link_probability\n1,0,5,5,-1,\n2,1,5,5,1,0.75\n3,1,9,9,0,\n4,2,9,9,,\n5,2,5,5,2,\n"
+    found = open_annotations(save(tmp_path / "a.csv", text))
+    assert found.links.tolist() == [[1, 2], [2, 5]]
+    np.testing.assert_array_equal(found.link_properties["probability"], [0.75, np.nan])
+    assert not found.notes
+
+
+def test_rows_of_one_track_are_linked_in_the_order_of_their_frames(tmp_path: Path) -> None:
+    found = open_annotations(
+        save(tmp_path / "a.csv", "id,t,y,x,track_id\n1,2,5,5,7\n2,0,6,5,7\n3,1,7,5,7\n4,0,9,9,8\n")
+    )
+    assert sorted(found.links.tolist()) == [[2, 3], [3, 1]]
+    assert "2 links were made between successive rows of the same track_id" in found.notes[0]
+    text = "id,t,y,x,track_id,parent_id\n1,0,5,5,7,\n2,1,6,5,7,\n"
+    alone = open_annotations(save(tmp_path / "b.csv", text))
+    assert not len(alone.links)
+    assert alone.notes[0].startswith("parent_id is empty in every row of 'b.csv', so no links were made")
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["9223372036854775807", "-9223372036854775807"], "i"),  # 2⁶³ − 1
+        (["9223372036854775808", "1"], "U"),
+        (["9007199254740993", "0.5"], "U"),  # 2⁵³ + 1 would become 2⁵³
+        (["9007199254740992", "0.5"], "f"),
+        (["", "0.5"], "f"),
+        (["", "nan"], "f"),
+        (["1e400", "1"], "U"),
+        (["", "x"], "U"),
+        (["3.0", "1e2"], "i"),
+    ],
+)
+def test_further_columns_keep_their_values(tmp_path: Path, cells: list[str], kind: str) -> None:
+    rows = "".join(f"{i},0,5,{i},{cell}\n" for i, cell in enumerate(cells, start=1))
+    column = open_annotations(save(tmp_path / "a.csv", f"id,t,y,x,thing\n{rows}")).properties["thing"]
+    assert column.dtype.kind == kind
+    if kind == "U":
+        assert column.tolist() == cells
+    else:
+        exact = int if kind == "i" and "." not in cells[0] else float
+        np.testing.assert_array_equal(column, [exact(cell or "nan") for cell in cells])
+
+
+def test_a_further_column_without_rows_is_text(tmp_path: Path) -> None:
+    found = open_annotations(save(tmp_path / "a.csv", "id,t,y,x,thing\n"))
+    assert found.properties["thing"].dtype.kind == "U"
+    assert found.radius_um.shape == (0,)

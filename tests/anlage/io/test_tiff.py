@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import tifffile
 
 from anlage import AnlageError, Box, Spacing
 from anlage.io import open_image, reading
+from anlage.io.ifds import count_pages, is_tiff
 
 
 def movie(*shape: int, dtype: str = "uint16") -> np.ndarray:
@@ -308,3 +310,97 @@ def test_files_are_closed_with_the_image(tmp_path: Path) -> None:
     del image
     gc.collect()  # an unclosed file would be a warning, and so an error
     path.unlink()
+
+
+# --- directories, written by hand ------------------------------------------------------------------------------------
+
+Entry = tuple[int, int, int, int | bytes]
+"""Tag, type, count, and the offset of the values or the values themselves."""
+
+
+def directories(path: Path, pages: list[list[Entry]], *, order: str = "<", big: bool = False, size: int = 0, loop: bool = False) -> Path:  # fmt: skip
+    """A TIFF of these directories, one after the other, with zeros after them up to a size of `size` bytes."""
+    count, entry, offset = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    first = 16 if big else 8
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", 43 if big else 42)
+    content = head + (struct.pack(f"{order}HH", 8, 0) if big else b"") + struct.pack(order + offset, first)
+    for i, entries in enumerate(pages):
+        block = struct.pack(order + count, len(entries))
+        for tag, kind, n, value in entries:
+            plain = struct.pack(order + offset, value) if isinstance(value, int) else value
+            block += struct.pack(order + entry, tag, kind, n) + plain.ljust(struct.calcsize(offset), b"\0")
+        end = len(content) + len(block) + struct.calcsize(offset)
+        after = end if i + 1 < len(pages) else first if loop else 0
+        content += block + struct.pack(order + offset, after)
+    path.write_bytes(content.ljust(size, b"\0"))
+    return path
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_pages_are_counted_along_their_chain(tmp_path: Path, order: str, big: bool) -> None:
+    width: Entry = (256, 3, 1, struct.pack(f"{order}H", 5))
+    pages = [[width], [width, width], [width, width, width]]
+    path = directories(tmp_path / "a.tif", pages, order=order, big=big)
+    assert is_tiff(path)
+    assert count_pages(path) == 3
+    path.write_bytes(path.read_bytes()[:-1])
+    assert count_pages(path) is None
+    assert count_pages(directories(tmp_path / "b.tif", pages, order=order, big=big, loop=True)) == 3
+
+
+@pytest.mark.parametrize("content", [b"II*", b"II", b"", b"II*\0\x08\0\0", b"II*\0\xff\xff\xff\0"])
+def test_a_file_cut_within_its_head_has_no_pages(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tif").write_bytes(content)
+    assert count_pages(tmp_path / "a.tif") is None
+    assert is_tiff(tmp_path / "a.tif") is (len(content) > 3)
+
+
+TYPES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 99: 1}
+"""Bytes of a value of each type of TIFF 6.0 and BigTIFF; of one that is not known at least one."""
+
+
+@pytest.mark.parametrize(("kind", "n_bytes"), TYPES.items())
+def test_values_beyond_the_end_are_missed_for_every_type(tmp_path: Path, kind: int, n_bytes: int) -> None:
+    count, at = 20, 100
+    pages: list[list[Entry]] = [[(700, kind, count, at)]]
+    assert count_pages(directories(tmp_path / "a.tif", pages, size=at + count * n_bytes)) == 1
+    assert count_pages(directories(tmp_path / "b.tif", pages, size=at + count * n_bytes - 1)) is None
+
+
+def test_tags_of_makers_may_point_anywhere(tmp_path: Path) -> None:
+    for tag, pages in ((32767, None), (32768, 1), (50000, 1)):
+        assert count_pages(directories(tmp_path / "a.tif", [[(tag, 4, 9, 10**6)]])) == pages
+    # four bytes stand in the entry itself, five do not
+    assert count_pages(directories(tmp_path / "a.tif", [[(700, 1, 4, 10**6)]])) == 1
+    assert count_pages(directories(tmp_path / "a.tif", [[(700, 1, 5, 10**6)]])) is None
+
+
+@pytest.mark.parametrize("tags", [(273, 279), (324, 325)])
+@pytest.mark.parametrize(("kind", "form"), [(3, "H"), (4, "I"), (16, "Q")])
+def test_pixels_beyond_the_end_are_missed(tmp_path: Path, tags: tuple[int, int], kind: int, form: str) -> None:
+    big = kind == 16
+    starts, lengths = struct.pack(f"<{form}", 500), struct.pack(f"<{form}", 70)
+    page: list[Entry] = [(tags[0], kind, 1, starts), (tags[1], kind, 1, lengths)]
+    assert count_pages(directories(tmp_path / "a.tif", [page], big=big, size=570)) == 1
+    assert count_pages(directories(tmp_path / "b.tif", [page], big=big, size=569)) is None
+
+
+def test_each_piece_of_the_pixels_is_looked_for(tmp_path: Path) -> None:
+    def with_pieces(starts: list[int], lengths: list[int], size: int) -> int | None:
+        page: list[Entry] = [(273, 4, len(starts), 100), (279, 4, len(lengths), 120)]
+        path = directories(tmp_path / "a.tif", [page], size=size)
+        raw = bytearray(path.read_bytes())
+        raw[100 : 100 + 4 * len(starts)] = struct.pack(f"<{len(starts)}I", *starts)
+        raw[120 : 120 + 4 * len(lengths)] = struct.pack(f"<{len(lengths)}I", *lengths)
+        path.write_bytes(bytes(raw))
+        return count_pages(path)
+
+    assert with_pieces([200, 300, 250], [50, 60, 20], 360) == 1
+    assert with_pieces([200, 300, 250], [50, 61, 20], 360) is None
+    assert with_pieces([200, 250, 330], [50, 40], 340) == 1  # of the third no length is known
+
+
+def test_pixels_whose_place_is_no_whole_number_are_left_to_the_reader(tmp_path: Path) -> None:
+    page: list[Entry] = [(273, 11, 1, struct.pack("<f", 1e9)), (279, 11, 1, struct.pack("<f", 1e9)), (256, 4, 1, 10**6)]
+    assert count_pages(directories(tmp_path / "a.tif", [page])) == 1
