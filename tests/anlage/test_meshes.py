@@ -97,7 +97,7 @@ def test_point_clouds_lie_on_the_surface(tmp_path: Path, labels: TimeLapse) -> N
     assert 0.75 < reached.min() < reached.max() <= 1.0001
     write_points(tmp_path / "cloud.csv", object_points(labels))
     table = pd.read_csv(tmp_path / "cloud.csv")
-    assert table.columns.tolist() == ["t", "label", "x_um", "y_um", "z_um"]
+    assert table.columns.tolist() == ["t", "label", "x_um", "y_um", "z_um", "anlage"]
     assert (table["label"] == 7).sum() == n
     assert set(table["label"]) == {7, 70_000}
 

@@ -36,7 +36,7 @@ def test_the_decay_that_was_put_in_is_found(tmp_path):
     assert np.isnan(average.fit[:100]).all()
     write_average(tmp_path / "a.csv", average)
     lines = (tmp_path / "a.csv").read_text().splitlines()
-    assert lines[0] == "frame,time_s,mean,low,high,fit"
+    assert lines[0] == "frame,time_s,mean,low,high,fit,anlage"
     assert len(lines) == 702
     write_average(tmp_path / "a.png", average)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
