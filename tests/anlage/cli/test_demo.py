@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from anlage.cli.demo import _MADE, _make_room, _open_viewer, _shortfall
+from anlage.cli.demo import _MADE, BY, _make_room, _open_viewer, _shortfall
 from anlage.errors import AnlageError
 
 
@@ -60,16 +60,16 @@ def test_the_demo_fails_when_its_network_is_worse_than_none(demo):
 
 
 def test_room_is_made_where_a_demo_was_and_nowhere_else(tmp_path):
-    _make_room(tmp_path / "new" / "demo")
+    _make_room(tmp_path / "new" / "demo", overwrite=False)
     (tmp_path / "new" / "demo" / "report.json").write_text("{}")
     (tmp_path / "new" / "demo" / "run").mkdir()
     (tmp_path / "new" / "demo" / "mine.txt").write_text("keep")
-    _make_room(tmp_path / "new" / "demo")
+    _make_room(tmp_path / "new" / "demo", overwrite=True)
     assert sorted(path.name for path in (tmp_path / "new" / "demo").iterdir()) == [".anlage-demo", "mine.txt"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "run").mkdir()
     with pytest.raises(AnlageError, match="is not empty; choose another folder"):
-        _make_room(tmp_path / "other")
+        _make_room(tmp_path / "other", overwrite=False)
     assert (tmp_path / "other" / "run").is_dir()
 
 
@@ -85,7 +85,7 @@ def test_pictures_of_a_single_plane_and_of_nothing(tmp_path):
 
     nothing = np.zeros((0, 3))
     scene = Scene(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)), nothing, nothing, Spacing(1, 1, 1))
-    draw_result(tmp_path / "a.png", scene, "empty")
-    draw_slices(tmp_path / "b.png", scene)
-    draw_training(tmp_path / "c.png", [])
+    draw_result(tmp_path / "a.png", scene, "empty", BY)
+    draw_slices(tmp_path / "b.png", scene, BY)
+    draw_training(tmp_path / "c.png", [], BY)
     assert len(list(tmp_path.glob("*.png"))) == 3

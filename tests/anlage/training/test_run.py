@@ -94,7 +94,7 @@ def test_a_folder_that_is_in_use_is_refused(make_run: Make, tmp_path: Path) -> N
 def test_what_does_not_fit_together_is_refused_before_anything_is_made(
     toy: ModuleType, toy_store: Path, make_run: Make, tmp_path: Path
 ) -> None:
-    flat = TimeLapse(np.ones((2, 1, 16, 16), np.uint16), "tzyx", spacing=Spacing(2, 1, 1))
+    flat = TimeLapse(np.arange(512, dtype=np.uint16).reshape(2, 1, 16, 16), "tzyx", spacing=Spacing(2, 1, 1))
     store = build_store(
         tmp_path / "flat.zarr", flat, Annotations.of([[0, 0, 8, 8]]), cuboid=Box.whole((2, 1, 16, 16)), diameter_um=5.0
     )
