@@ -100,7 +100,14 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
     """Make the network; a fresh one starts from the run's model, where it names one."""
     training = job.run.config.training
     reseed(training.seed, Purpose.NETWORK)
-    network = job.task.network(examples.plan, task_config(job)).to(device)
+    try:
+        network = job.task.network(examples.plan, task_config(job))
+    except (ValueError, IndexError, TypeError) as error:
+        raise AnlageError(
+            f"{job.run.plan_path} does not go with the settings of its run (no network can be made of both); delete it and the "
+            "checkpoints beside it to train this run from the start."
+        ) from error
+    network = network.to(device)
     learner = Learner(network, training, job.world, device)
     model = _start_model(job) if fresh else None
     if model is not None:

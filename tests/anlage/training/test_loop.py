@@ -112,6 +112,18 @@ def test_a_resumed_run_keeps_its_plan_whatever_the_machine_is_now(
         trained(run)
 
 
+def test_a_plan_of_which_no_network_can_be_made_is_one_sentence(
+    make_run: Make, trained: Any, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(*_: object) -> None:
+        raise ValueError("zip() argument 2 is longer than argument 1")
+
+    monkeypatch.setattr(toy.ToyTask, "network", impossible)
+    run = make_run("r", "steps=2")
+    with pytest.raises(AnlageError, match=r"plan\.json does not go with the settings of its run .* delete it and the"):
+        trained(run)
+
+
 def test_resuming_a_finished_run_does_nothing(make_run: Make, trained: Any, toy: ModuleType) -> None:
     run = make_run("r", "steps=2")
     events = trained(run)
