@@ -6,7 +6,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.footer import Footer
@@ -33,6 +35,8 @@ class Host(QWidget):
         self.session.later = partial(QTimer.singleShot, 0)
         hear(self.session.layers_changed, self._choose_layers)
         self._choose_layers()
+        # after napari's own listeners, which take the layer off the canvas
+        self.session.viewer.layers.events.removed.connect(self._draw_now, position="last")
         self.question = QuestionBar(self.session)
         self.footer = Footer(self.session)
         self.autosave = Autosave(self.session, self)
@@ -73,6 +77,16 @@ class Host(QWidget):
         self.footer.close_down()
         self.autosave.stop()
         super().closeEvent(event)
+
+    def _draw_now(self, event: Any = None) -> None:
+        """Draw the canvas each time that a layer goes.
+
+        Where points and vectors go at once, and others come before anything was drawn, the next drawing ends the whole
+        program with some graphics drivers; that is so without this plugin, too.
+        """
+        if isalive(self) and self.isVisible():
+            for canvas in self.window().findChildren(QOpenGLWidget):
+                canvas.repaint()
 
     def _choose_layers(self) -> None:
         """The first image, and the first layer with nuclei, are chosen by themselves."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,35 @@ def test_three_images_and_a_renamed_folder_are_four_openings_and_nothing_crosses
         assert um == PIXEL_UM[name]
     assert not (desk.folder / "A").exists()
     assert sorted(path.name for path in desk.folder.glob("*/*.anlage")) == ["A.anlage", "B.anlage", "C.anlage"]
+
+
+def test_a_question_is_answered_by_a_click_and_new_recent_and_close_do_as_they_say(desk: Desk) -> None:
+    desk.open("A", "A")
+    desk.mark((10, 12))
+    desk.remove_all()
+    before = (desk.folder / "A/A.anlage/project.json").read_bytes()
+    desk.open("A", "A", scale=(60, 9, 9, 9))
+    asked = desk.dock.question
+    assert asked.isVisible()
+    assert "the voxel size is" in asked.text.text()
+    assert desk.dock.annotate.status.plain.endswith("Answer above the tabs.")
+    assert (desk.folder / "A/A.anlage/project.json").read_bytes() == before
+    desk.press(next(button for button in asked.buttons if button.text() == "Image's"))
+    assert not asked.isVisible()
+    assert desk.shown == [[10, 12]]
+    assert json.loads((desk.folder / "A/A.anlage/project.json").read_text())["settings"]["spacing_um_zyx"] == [9, 9, 9]
+
+    desk.press(desk.dock.steps.buttons[0])
+    row = desk.dock.data.project
+    desk.press(row.new)
+    assert row.name.text() == "A.tif → A-2.anlage"
+    assert desk.shown == []
+    row._fill()
+    first = next(action for action in row.menu.actions() if action.text().startswith("A.anlage"))
+    first.trigger()
+    desk.qtbot.wait(100)
+    assert (row.name.text(), desk.shown) == ("A.tif → A.anlage", [[10, 12]])
+    desk.press(row.close_button)
+    assert (desk.session.project, desk.shown) == (None, [])
+    assert not row.close_button.isEnabled()
+    assert "is closed" in desk.dock.annotate.status.plain
