@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,7 @@ class _Table:
         self.path = path
         self.row: dict[Key, int] = {}
         self.about: list[dict[str, Any]] = []
-        self.links: list[tuple[int, int]] = []
-        self.about_links: list[dict[str, Any]] = []
+        self.links: list[tuple[int, int, dict[str, Any]]] = []
         self.lost = 0
         """Links to where no position is."""
         self.first_lost: Key | None = None
@@ -60,8 +60,7 @@ class _Table:
         """Link two places; where one holds no position, the link is counted as lost."""
         missing = next((key for key in (a, b) if key not in self.row), None)
         if missing is None:
-            self.links.append((self.row[a], self.row[b]))
-            self.about_links.append(dict(about))
+            self.links.append((self.row[a], self.row[b], dict(about)))
         else:
             self.lost += 1
             self.first_lost = self.first_lost or missing
@@ -109,10 +108,14 @@ def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
 def aut_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a file carries; None where it carries none."""
     found = load_aut(Path(path)).image_resolution or Resolution()
-    z, y, x = (um(v, "µm") if v is not None and v > 0 else None for v in (found.z_um, found.y_um, found.x_um))
-    minutes = found.t_m
+    z, y, x = (um(_above_zero(length), "µm") for length in (found.z_um, found.y_um, found.x_um))
     spacing = Spacing(z, y, x) if z and y and x else None
-    return spacing, seconds(minutes, "min") if minutes is not None and minutes > 0 else None
+    return spacing, seconds(_above_zero(found.t_m), "min")
+
+
+def _above_zero(value: float | None) -> float:
+    """A size; 0, which is none, where it is unknown or below 0."""
+    return max(value or 0, 0)
 
 
 def write_aut(
@@ -146,15 +149,14 @@ def write_aut(
         If the tracks contradict themselves, or two nuclei of a frame are at the same place.
     """
     check(annotations)
-    if len(annotations.links):
-        _check_gaps(annotations)
+    _check_gaps(annotations)
     by = by.of("nuclei")
     data: dict[str, Any] = {"version": "v2", "name": Path(path).stem, MARK: by.mark, **_tracks(annotations)}
     if spacing is not None:
         data["image_resolution"] = {"x_um": spacing.x, "y_um": spacing.y, "z_um": spacing.z}
-        data["image_resolution"]["t_m"] = interval_s / 60 if interval_s else 0.0
+        data["image_resolution"]["t_m"] = interval_s / 60 if interval_s else 0
     with replacing(path, by) as temporary, temporary.open("w", encoding="utf-8") as file:
-        json.dump(data, file, allow_nan=False)
+        json.dump(data, file)
 
 
 def _read_graph(data: AutGraph, table: _Table) -> None:
@@ -197,8 +199,8 @@ def _read_tracks(data: AutTracks, table: _Table) -> None:
         for a, b, about in zip(keys, keys[1:], inner, strict=False):
             table.link(a, b, about)
         before = [_at(start - 1, xyz) for xyz in track.coords_xyz_px_before or []]
-        for a, about in zip(before, _spread(track.link_meta_before, len(before)), strict=True):
-            table.link(a, keys[0], about)
+        for i, about in enumerate(_spread(track.link_meta_before, len(before))):
+            table.link(before[i], keys[0], about)
 
 
 def _spread(columns: dict[str, list[Any]] | None, n: int) -> list[dict[str, Any]]:
@@ -212,7 +214,7 @@ def _spread(columns: dict[str, list[Any]] | None, n: int) -> list[dict[str, Any]
 
 
 def _positions(table: _Table, data: AutGraph | AutTracks) -> npt.NDArray[np.float64]:
-    positions = np.array([(t, z, y, x) for t, x, y, z in table.row], dtype=np.float64).reshape(-1, 4)
+    positions = np.array([(t, z, y, x) for t, x, y, z in table.row], dtype=np.float64).reshape(len(table.row), 4)
     for offset in data.image_offsets or []:
         positions[positions[:, 0] == offset.t, 1:] -= [offset.z, offset.y, offset.x]
     return positions
@@ -225,7 +227,7 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
     ids = _ids(about)
     of_row = np.zeros(len(real), dtype=np.int64)
     of_row[real] = ids
-    links = np.array(table.links, dtype=np.int64).reshape(-1, 2)
+    links = np.array([(a, b) for a, b, _ in table.links], dtype=np.int64).reshape(len(table.links), 2)
     known = {
         name: _column([a.get(name) for a in about], 0 if name == "label" else None)
         for name in sorted({n for a in about for n in a})
@@ -233,7 +235,7 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
     ours = {n: known.pop(n) for n in _OURS if n in known and (n == "origin") == (known[n].dtype.kind == "U")}
     probability = ours.get("probability", np.full(len(about), np.nan))
     state = np.where(np.isfinite(probability), State.PROPOSED, State.ACCEPTED)
-    of_links = {name: _column([a.get(name) for a in table.about_links]) for name in _names(table)}
+    of_links = {name: _column([a.get(name) for *_, a in table.links]) for name in _names(table)}
     for name in _PROBABILITIES:
         if name in of_links and of_links[name].dtype.kind in "if":
             of_links["probability"] = of_links[name].astype(np.float64)
@@ -250,23 +252,22 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
 
 
 def _names(table: _Table) -> list[str]:
-    return sorted({name for about in table.about_links for name in about})
+    return sorted({name for *_, about in table.links for name in about})
 
 
 def _bridge(table: _Table) -> None:
     """Links that lead over filled positions, as one link over the gap with what was known of the last."""
     t = [key[0] for key in table.row]
-    before = {b: a for a, b in table.links if t[a] < t[b]}
-    links, abouts = [], []
-    for (a, b), about in zip(table.links, table.about_links, strict=True):
+    before = {b: a for a, b, _ in table.links if t[a] < t[b]}
+    links = []
+    for a, b, about in table.links:
         if _FILLED in table.about[b]:
             continue
         first = a
         while _FILLED in table.about[first] and first in before:
             first = before[first]
-        links.append((first, b))
-        abouts.append(about)
-    table.links, table.about_links = links, abouts
+        links.append((first, b, about))
+    table.links = links
 
 
 def _ids(about: list[dict[str, Any]]) -> npt.NDArray[np.int64]:
@@ -284,7 +285,7 @@ def _ids(about: list[dict[str, Any]]) -> npt.NDArray[np.int64]:
 def _column(values: list[Any], empty: int | None = None) -> npt.NDArray[Any]:
     """Whole numbers where all are, else numbers with NaN where there is none, or text."""
     values = [empty if value is None else value for value in values]
-    if values and all(type(value) is int and abs(value) <= LARGEST_ID for value in values):
+    if all(type(value) is int and abs(value) <= LARGEST_ID for value in values):
         return np.array(values, dtype=np.int64)
     if all(
         value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) <= _EXACT)
@@ -299,7 +300,7 @@ def _column(values: list[Any], empty: int | None = None) -> npt.NDArray[Any]:
 def _check_gaps(nuclei: Annotations) -> None:
     """Refuse gaps that would be filled with more positions than any film has nuclei missing."""
     order = np.argsort(nuclei.ids, kind="stable")
-    ends = nuclei.frames[order[np.searchsorted(nuclei.ids[order], nuclei.links)]].reshape(-1, 2)
+    ends = nuclei.frames[order[np.searchsorted(nuclei.ids[order], nuclei.links)]]
     filled = int((ends[:, 1] - ends[:, 0] - 1).sum())
     check_size(
         filled, _MOST_FILLED, "The number of frames that links leap over, each of which gets a position in an .aut,"
@@ -313,10 +314,10 @@ def _tracks(nuclei: Annotations) -> dict[str, Any]:
     if (counts > 1).any():
         raise AnlageError(_same_place(nuclei))
     row = {int(i): r for r, i in enumerate(nuclei.ids)}
-    places = [(int(t), xyz) for t, xyz in zip(frames, coords.tolist(), strict=True)]
+    places = [(int(frames[r]), xyz) for r, xyz in enumerate(coords.tolist())]
     about = _columns(nuclei)
     link_of = {row[int(b)]: (row[int(a)], k) for k, (a, b) in enumerate(nuclei.links)}
-    n_after = np.bincount([a for a, _ in link_of.values()], minlength=len(places)) if link_of else np.zeros(len(places))
+    n_after = Counter(a for a, _ in link_of.values())
     after = {a: b for b, (a, _) in link_of.items() if n_after[a] == 1}
     columns = {n: _plain(c) for n, c in nuclei.link_properties.items() if c.ndim == 1}
     tracks = []
@@ -341,7 +342,7 @@ def _track(
 
     def fill(a: int, b: int) -> list[list[float]]:
         (t0, p), (t1, q) = places[a], places[b]
-        middle = [[u + (v - u) * (t - t0) / (t1 - t0) for u, v in zip(p, q, strict=True)] for t in range(t0 + 1, t1)]
+        middle = [[p[k] + (q[k] - p[k]) * (t - t0) / (t1 - t0) for k in range(3)] for t in range(t0 + 1, t1)]
         for t, xyz in enumerate(middle, start=t0 + 1):
             places.append((t, xyz))
             about.append({_FILLED: True})
@@ -416,7 +417,8 @@ def _by_frame(places: list[tuple[int, list[float]]], about: list[dict[str, Any]]
 def _same_place(nuclei: Annotations) -> str:
     places = [tuple(p) for p in nuclei.positions.tolist()]
     seen: dict[tuple[float, ...], int] = {}
-    for i, place in zip(nuclei.ids.tolist(), places, strict=True):
+    for row, place in enumerate(places):
+        i = int(nuclei.ids[row])
         if place in seen:
             return (
                 f"The nuclei {seen[place]} and {i} are at the same place in frame {place[0]:g}, but .aut tells nuclei apart by "

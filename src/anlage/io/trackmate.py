@@ -41,15 +41,16 @@ _OURS = ("probability", "label", "state", *MARKS)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]*")
 
 
-@dataclass(slots=True)
+@dataclass
 class _Found:
     """What of a file is looked at: attributes as they stand."""
 
-    model: dict[str, str] | None = None
+    has_model: bool = False
+    units: dict[str, str] = field(default_factory=dict)
     image: dict[str, str] = field(default_factory=dict)
     spots: list[dict[str, str]] = field(default_factory=list)
-    edges: list[dict[str, str]] = field(default_factory=list)
-    track_of_edge: list[str] = field(default_factory=list)
+    edges: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Each with the id of its track."""
     shown: set[str] | None = None
     """Ids of the tracks that the filters leave; None where nothing says."""
     origins: dict[str, str] = field(default_factory=dict)
@@ -62,7 +63,7 @@ class _Found:
         self.began = True
         match name:
             case "Model":
-                self.model = attributes
+                self.has_model, self.units = True, attributes
             case "ImageData":
                 self.image = attributes
             case "Spot":
@@ -70,8 +71,7 @@ class _Found:
             case "Track":
                 self._track = attributes.get("TRACK_ID", "")
             case "Edge":
-                self.edges.append(attributes)
-                self.track_of_edge.append(self._track)
+                self.edges.append((self._track, attributes))
             case "AnlageOrigin":
                 self.origins[attributes.get("number", "")] = attributes.get("name", "")
             case "FilteredTracks":
@@ -99,15 +99,13 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
     """
     place = Path(path)
     found = _parse(place)
-    steps, unit = _steps(found, spacing, place)
-    edges = [e for e, track in zip(found.edges, found.track_of_edge, strict=True) if _is_shown(track, found)]
+    (dz, dy, dx), unit = _steps(found, spacing, place)
+    edges = [edge for track, edge in found.edges if found.shown is None or track in found.shown]
     spots = _visible(found, edges)
     ids = _whole(spots, "ID", place)
     frame = _numbers(spots, "FRAME", place)
-    z, y, x = (
-        _numbers(spots, f"POSITION_{a}", place, 0.0 if a == "Z" else None) / s
-        for a, s in zip("ZYX", steps, strict=True)
-    )
+    z = _numbers(spots, "POSITION_Z", place, 0) / dz
+    y, x = _numbers(spots, "POSITION_Y", place) / dy, _numbers(spots, "POSITION_X", place) / dx
     whole = [e for e in edges if all(_is_id(e.get(end)) for end in _ENDS)]
     lost = len(edges) - len(whole)
     links = np.column_stack([_whole(whole, end, place) for end in _ENDS])
@@ -125,7 +123,9 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
         origin=origins_of(spots, found.origins, probability),
         properties=_properties(spots),
         link_properties=_further(whole, {*_EDGE}),
-        notes=(f"{lost} edges of '{place.name}' without the ids of two spots were left out.",) if lost else (),
+        notes=(f"{lost} edge{'s' * (lost > 1)} without the ids of two spots left out of '{place.name}'.",)
+        if lost
+        else (),
     )
 
 
@@ -141,10 +141,10 @@ def _radii(spots: list[dict[str, str]], unit: float | None, place: Path) -> npt.
 def trackmate_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """Voxel size in µm and time step in s that a TrackMate XML carries; None where it carries none."""
     found = _parse(Path(path))
-    model, image = found.model or {}, found.image
-    z, y, x = (um(image.get(name), model.get("spatialunits")) for name in ("voxeldepth", "pixelheight", "pixelwidth"))
+    units, image = found.units, found.image
+    z, y, x = (um(image.get(name), units.get("spatialunits")) for name in ("voxeldepth", "pixelheight", "pixelwidth"))
     spacing = Spacing(z or x, y, x) if y and x else None
-    return spacing, seconds(image.get("timeinterval"), model.get("timeunits"))
+    return spacing, seconds(image.get("timeinterval"), units.get("timeunits"))
 
 
 def write_trackmate(
@@ -231,19 +231,15 @@ def _parse(path: Path) -> _Found:
             parser.ParseFile(file)
     except expat.ExpatError as error:
         raise AnlageError(f"'{path}' is no whole XML ({error}); save or copy it again.") from error
-    if found.model is None:
+    if not found.has_model:
         raise AnlageError(f"'{path}' holds no model of TrackMate, so no spots; save it in TrackMate after detection.")
     return found
-
-
-def _is_shown(track: str, found: _Found) -> bool:
-    return found.shown is None or track in found.shown
 
 
 def _visible(found: _Found, edges: list[dict[str, str]]) -> list[dict[str, str]]:
     """Spots that are neither hidden (unless we did, because they are rejected) nor on hidden tracks."""
     on_shown = {edge.get(end) for edge in edges for end in _ENDS}
-    on_any = {edge.get(end) for edge in found.edges for end in _ENDS}
+    on_any = {edge.get(end) for _, edge in found.edges for end in _ENDS}
     return [
         spot
         for spot in found.spots
@@ -254,7 +250,7 @@ def _visible(found: _Found, edges: list[dict[str, str]]) -> list[dict[str, str]]
 
 def _steps(found: _Found, spacing: Spacing | None, path: Path) -> tuple[tuple[float, float, float], float | None]:
     """Voxel size (z, y, x) in the unit of the positions, and this unit in µm; None where it is the pixel."""
-    unit = um(1.0, (found.model or {}).get("spatialunits"))
+    unit = um(1.0, found.units.get("spatialunits"))
     own = _own_steps(found)
     if own is not None and (unit is None or spacing is None or np.allclose(own, spacing.um / unit, rtol=0.01)):
         return own, unit
@@ -262,7 +258,7 @@ def _steps(found: _Found, spacing: Spacing | None, path: Path) -> tuple[tuple[fl
         return (1.0, 1.0, 1.0), None
     if spacing is None:
         raise AnlageError(
-            f"'{path}' gives positions in {(found.model or {}).get('spatialunits')} but no size of pixels; say it with --spacing Z,Y,X."
+            f"'{path}' gives positions in {found.units.get('spatialunits')} but no size of pixels; say it with --spacing Z,Y,X."
         )
     z, y, x = (length / unit for length in spacing.zyx)
     return (z, y, x), unit
@@ -342,9 +338,9 @@ def _forward(
     links: npt.NDArray[np.int64], ids: npt.NDArray[np.int64], frames: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.int64]:
     """Edges turned to run forward in time."""
-    at = dict(zip(ids.tolist(), frames.tolist(), strict=True))
-    backward = np.array([at.get(a, 0.0) > at.get(b, 0.0) for a, b in links.tolist()], dtype=bool)
-    return np.where(backward[:, None], links[:, ::-1], links).reshape(-1, 2)
+    row = {number: i for i, number in enumerate(ids.tolist())}
+    backward = [a in row and b in row and frames[row[a]] > frames[row[b]] for a, b in links.tolist()]
+    return np.where(np.array(backward, dtype=bool)[:, None], links[:, ::-1], links)
 
 
 def _is_feature(name: str, column: npt.NDArray[Any]) -> bool:
@@ -372,7 +368,8 @@ def _attributes(features: dict[str, npt.NDArray[Any]], i: int) -> str:
 def _lines(
     nuclei: Annotations, features: dict[str, npt.NDArray[Any]], spacing: Spacing | None, interval_s: float | None
 ) -> Iterator[str]:
-    at = nuclei.positions[:, 1:] * (spacing.um if spacing else 1.0)
+    voxels = nuclei.positions[:, 1:]
+    at = voxels * spacing.um if spacing else voxels
     radius = nuclei.radius_um if spacing else np.full(len(nuclei), np.nan)
     radius = np.where(np.isfinite(radius), radius, RADIUS_UM if spacing else _RADIUS_PIXELS)
     quality = nuclei.properties.get("QUALITY", np.ones(len(nuclei)))
@@ -381,7 +378,7 @@ def _lines(
     order = np.argsort(frames, kind="stable")
     for t, rows in _grouped(frames[order], order):
         yield f'      <SpotsInFrame frame="{t}">\n'
-        for i in rows.tolist():
+        for i in rows:
             z, y, x = at[i].tolist()
             number = nuclei.ids[i]
             yield (
@@ -398,15 +395,15 @@ def _track_lines(nuclei: Annotations, features: dict[str, npt.NDArray[Any]]) -> 
     from scipy.sparse.csgraph import connected_components
 
     order = np.argsort(nuclei.ids, kind="stable")
-    ends = order[np.searchsorted(nuclei.ids[order], nuclei.links)] if len(nuclei.links) else nuclei.links
+    ends = order[np.searchsorted(nuclei.ids[order], nuclei.links)]
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(len(nuclei), len(nuclei)))
-    lineage = connected_components(graph, directed=False)[1] if len(nuclei) else np.zeros(0, np.int64)
+    _, lineage = connected_components(graph) if len(nuclei) else (0, order)
     numbers, of_link = np.unique(lineage[ends[:, 0]], return_inverse=True)
     by_track = np.argsort(of_link, kind="stable")
     yield "    <AllTracks>\n"
     for track, rows in _grouped(of_link[by_track], by_track):
         yield f'      <Track name="Track_{track}" TRACK_ID="{track}" TRACK_INDEX="{track}">\n'
-        for i in rows.tolist():
+        for i in rows:
             a, b = nuclei.links[i].tolist()
             yield f'        <Edge SPOT_SOURCE_ID="{a}" SPOT_TARGET_ID="{b}"{_attributes(features, i)} />\n'
         yield "      </Track>\n"
@@ -415,10 +412,12 @@ def _track_lines(nuclei: Annotations, features: dict[str, npt.NDArray[Any]]) -> 
     yield "    </FilteredTracks>\n"
 
 
-def _grouped(keys: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Iterable[tuple[int, npt.NDArray[Any]]]:
+def _grouped(keys: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Iterable[tuple[int, list[int]]]:
     """Rows by their key; both are in the order of the keys."""
-    values, starts = np.unique(keys, return_index=True)
-    return zip(values.tolist(), np.split(rows, starts[1:]), strict=True) if len(values) else ()
+    groups: dict[int, list[int]] = {}
+    for key, row in np.column_stack([keys, rows]).tolist():
+        groups.setdefault(key, []).append(row)
+    return groups.items()
 
 
 def _image_line(nuclei: Annotations, spacing: Spacing | None, interval_s: float | None) -> str:
