@@ -24,6 +24,8 @@ _MOST_FAULTS = 10
 """Of each kind so many are printed."""
 _PLANES = 16
 """Planes at which an image is looked at, to tell whether it is painted."""
+_MOST_PIXELS = 2**26
+"""A larger plane is not read just to tell whether it is painted."""
 
 
 def configure_info(parser: Parser) -> None:
@@ -170,9 +172,9 @@ def _look_painted(image: TimeLapse) -> bool:
     """By the first of some planes that holds anything."""
     from anlage.labels import look_painted
 
-    if image.n_channels > 1:
-        return False
     _, n, y, x = image.shape_tzyx
+    if image.n_channels > 1 or y * x > _MOST_PIXELS:
+        return False
     for z in sorted(range(n), key=lambda z: abs(z - n // 2))[:: max(1, n // _PLANES)]:
         plane = image.read(Box((0, 1), (z, z + 1), (0, y), (0, x)))[0, 0, 0]
         if plane.any():

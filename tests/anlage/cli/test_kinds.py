@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import h5py
@@ -70,3 +72,15 @@ def test_info_tells_each_file_of_a_folder_of_signals(folder: Path, command) -> N
     assert "2 files of signals" in out
     assert "0.h5: 4 windows of up to 20 samples, 4 scored, of which 2 with an event" in out
     assert "1.h5: 5 windows of up to 20 samples, 4 scored, of which 2 with an event" in out
+
+
+def test_a_plane_of_gigabytes_is_told_without_being_decoded(folder: Path, command) -> None:
+    """A file of two megabytes may unfold to two gigabytes in a single piece."""
+    strip = zlib.compress(bytes(2**20))
+    tags = {256: 30_000, 257: 30_000, 258: 16, 259: 8, 262: 1, 273: 8, 277: 1, 278: 30_000, 279: len(strip)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    (folder / "bomb.tif").write_bytes(struct.pack("<2sHI", b"II", 42, 8 + len(strip)) + strip + directory)
+    code, out, err = command("info", "bomb.tif")
+    assert code == 0, f"its only strip is damaged, which decoding would find: {err}"
+    assert "30000 y × 30000 x" in out
