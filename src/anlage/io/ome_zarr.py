@@ -24,6 +24,7 @@ from anlage.io.ome_metadata import (
 )
 from anlage.io.seals import MARK
 from anlage.io.zarr_chunks import check_chunks, find_chunks
+from anlage.io.zarr_layout import ArrayLayout
 from anlage.io.zarr_nodes import ZarrNode, is_zarr, members, open_array, read_node
 from anlage.timelapse import AXES, TimeLapse
 
@@ -62,7 +63,7 @@ def open_zarr(path: Path, axes: str | None = None, *, is_labels: bool = False) -
     """
     node = read_node(path)
     if node.layout is not None:
-        return _open_array(node, axes, is_labels=is_labels)
+        return _open_array(node, node.layout, axes, is_labels=is_labels)
     multiscales = multiscales_of(node.attributes, path)
     if multiscales:
         return _open_multiscale(node, multiscales[0], path, axes, is_labels=is_labels)
@@ -87,7 +88,8 @@ def _open_multiscale(
     """The finest of its levels."""
     dataset = multiscale.datasets[0]
     place = path_inside(group.path, dataset.path, f"The largest level of '{path}'")
-    if not is_zarr(place):
+    layout = read_node(place).layout if is_zarr(place) else None
+    if layout is None:
         raise AnlageError(f"'{path}' is an OME-Zarr without its largest level ('{dataset.path}'); copy it again.")
     array = open_array(place)
     letters = letters_of(multiscale, array.ndim, path)
@@ -95,14 +97,14 @@ def _open_multiscale(
     found = axes or letters or unnamed(array.ndim)
     n_channels = dict(zip(found, array.shape, strict=False)).get("c", 1)
     return TimeLapse(
-        _pixels(place, array, path, found, written=_written(group), is_labels=is_labels), found, spacing=scale.spacing, interval_s=scale.interval_s,
+        _pixels(array, layout, place, path, found, written=_written(group), is_labels=is_labels), found, spacing=scale.spacing, interval_s=scale.interval_s,
         channels=channel_names(group.attributes, n_channels), source=str(path),
         axes_from="given" if axes else "the OME-Zarr metadata" if letters else "their count",
         spacing_from=scale.spacing_from, interval_from=scale.interval_from,
     )  # fmt: skip
 
 
-def _open_array(node: ZarrNode, axes: str | None, *, is_labels: bool) -> TimeLapse:
+def _open_array(node: ZarrNode, layout: ArrayLayout, axes: str | None, *, is_labels: bool) -> TimeLapse:
     path = node.path
     if axes is None and is_zarr(path.parent):
         # movie.zarr/0 was given: the group above it knows the axes and scale
@@ -114,12 +116,12 @@ def _open_array(node: ZarrNode, axes: str | None, *, is_labels: bool) -> TimeLap
                     return _open_multiscale(parent, alone, path, None, is_labels=is_labels)
     array = open_array(path)
     named = node.attributes.get("_ARRAY_DIMENSIONS")
-    names = (node.layout.names if node.layout is not None else ()) or (named if isinstance(named, list) else ())
+    names = layout.names or (named if isinstance(named, list) else ())
     letters = "".join(str(name).lower()[:1] for name in names)
     is_named = len(letters) == array.ndim == len(set(letters)) and set(letters) <= set(AXES)
     found = axes or (letters if is_named else unnamed(array.ndim))
     source = "given" if axes else "the names in the array" if is_named else "their count"
-    pixels = _pixels(path, array, path, found, is_labels=is_labels)
+    pixels = _pixels(array, layout, path, path, found, is_labels=is_labels)
     return TimeLapse(pixels, found, source=str(path), axes_from=source)
 
 
@@ -130,12 +132,11 @@ def _written(group: ZarrNode) -> int | None:
     return n if isinstance(n, int) else None
 
 
-def _pixels(place: Path, array: Any, path: Path, axes: str, *, written: int | None = None, is_labels: bool) -> Pixels:
+def _pixels(
+    array: Any, layout: ArrayLayout, place: Path, path: Path, axes: str, *, written: int | None = None, is_labels: bool
+) -> Pixels:
     """Pixels of an array, with what is to be said of its absent chunks."""
-    layout = read_node(place).layout
-    if layout is None:
-        return Pixels(array, str(path))
-    time = axes.find("t")
+    time = axes[: array.ndim].find("t")  # axes that were given may be too many, which is said later
     chunks = find_chunks(place, layout)
     doubt, refusal = check_chunks(chunks, path, None if time < 0 else time, written=written, sparse=is_labels)
     return Pixels(array, str(path), () if doubt is None else (doubt,), refusal)

@@ -11,6 +11,7 @@ import zarr
 
 from anlage import AnlageError, Box, Spacing
 from anlage.io import open_annotations, open_image, reading
+from anlage.io.ome_zarr import is_zipped, label_groups, open_zarr
 
 DATA = np.random.default_rng(0).integers(0, 200, (3, 2, 4, 16, 18)).astype(np.uint16)
 AXES = [
@@ -165,3 +166,162 @@ def test_the_image_is_not_taken_for_its_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr", "0.5")
     with pytest.raises(AnlageError, match="is the image itself and carries no labels"):
         open_annotations(path, image=open_image(path))
+
+
+def store(path: Path, data: np.ndarray = DATA, **about: object) -> Path:
+    group = zarr.create_group(path)
+    group.create_array("image", data=data)
+    group.attrs["anlage_store"] = about
+    return path
+
+
+def test_a_store_says_what_it_knows_and_no_more(tmp_path: Path) -> None:
+    image = open_image(
+        store(tmp_path / "a.zarr", spacing_um_zyx=[0.5, 0.25, 0.25], interval_s=0.5, channels=["a", "b"])
+    )
+    assert (image.spacing, image.interval_s, image.channels) == (Spacing(0.5, 0.25, 0.25), 0.5, ("a", "b"))
+    assert (image.spacing_from, image.interval_from, image.axes_from) == ("the store", "the store", "their count")
+    bare = open_image(store(tmp_path / "b.zarr", channels=["a", "b", "c"]))
+    assert (bare.spacing, bare.interval_s, bare.channels) == (None, None, ("channel 0", "channel 1"))
+    assert (bare.spacing_from, bare.interval_from) == ("", "")
+    one = open_image(store(tmp_path / "c.zarr", DATA[:, 0], channels=["only"]))
+    assert (one.axes, one.channels) == ("tzyx", ("only",))
+    given = open_image(store(tmp_path / "d.zarr", DATA[0]), axes="tzyx")
+    assert (given.shape, given.axes_from) == ((2, 1, 4, 16, 18), "given")
+
+
+@pytest.mark.parametrize(
+    ("about", "where"),
+    [
+        ({"spacing_um_zyx": [0, 1, 1]}, "spacing_um_zyx.0"),
+        ({"spacing_um_zyx": [1, 1, 1e9]}, "spacing_um_zyx.2"),
+        ({"spacing_um_zyx": [1, 1]}, "spacing_um_zyx.2"),
+        ({"interval_s": -1}, "interval_s"),
+        ({"channels": "ab"}, "channels"),
+    ],
+)
+def test_a_store_whose_description_cannot_be_is_a_sentence(tmp_path: Path, about: dict[str, Any], where: str) -> None:
+    path = store(tmp_path / "a.zarr", **about)
+    with pytest.raises(
+        AnlageError, match=rf"The description of '.*a\.zarr' is damaged at '{where}' \(.*\); copy it again"
+    ):
+        open_image(path)
+
+
+def test_what_a_store_says_cannot_be_changed() -> None:
+    from anlage.io.ome_zarr import _StoreImage
+
+    with pytest.raises(ValueError, match="frozen"):
+        _StoreImage().interval_s = 1.0  # type: ignore[misc]
+
+
+def test_a_group_called_image_is_no_store(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    zarr.create_group(path)
+    write(path / "image", "0.5", scale=[2, 1, 2, 500, 0.0005])
+    assert open_image(path).interval_s == 120
+
+
+def test_a_series_in_a_group_is_found_and_text_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.zarr"
+    zarr.create_group(path, zarr_format=2).create_array("names", data=np.array(["a", "b"]))
+    zarr.open_group(path, mode="a").create_group("nothing")
+    with pytest.raises(AnlageError, match=r"holds no image; its members are \['names', 'nothing'\]"):
+        open_image(path)
+    write(path / "0", "0.4", scale=[2, 1, 2, 500, 0.0005])
+    image = open_image(path)
+    assert image.shape == DATA.shape
+    assert image.interval_s == 120
+
+
+def test_given_axes_come_before_those_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "0.5", DATA[:, 0], axes=[AXES[0], *AXES[2:]])
+    image = open_image(path, axes="czyx")
+    assert (image.shape, image.axes_from) == ((1, 3, 4, 16, 18), "given")
+    level = open_image(path / "1", axes="czyx")
+    assert (level.shape, level.spacing) == ((1, 3, 4, 8, 9), None)
+    for axes in ("zyx", "tczyx"):
+        with pytest.raises(AnlageError, match=rf"axes '{axes}' do not fit .* name each of its 4 axes"):
+            open_image(path, axes=axes)
+
+
+def test_old_versions_name_no_axes(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "0.4", axes=[], scale=[1, 1, 2, 500, 0.0005])
+    assert open_image(path).shape == DATA.shape
+    path = write(tmp_path / "b.zarr", "0.4", DATA[:, 0], axes=[])
+    image = open_image(path)
+    assert (image.axes, image.axes_from, image.spacing) == ("tzyx", "their count", None)
+
+
+def test_the_only_channel_of_an_image_without_that_axis_has_a_name(tmp_path: Path) -> None:
+    axes = [AXES[0], *AXES[2:]]
+    path = write(tmp_path / "a.zarr", "0.5", DATA[:, 0], axes=axes, omero={"channels": [{"label": "H2B"}]})
+    assert open_image(path).channels == ("H2B",)
+
+
+@pytest.mark.parametrize(
+    ("names", "axes"),
+    [
+        (["Time", "Channel", "y", "x"], "tcyx"),
+        (["time", "t", "y", "x"], "tzyx"),  # one twice
+        (["t", "w", "y", "x"], "tzyx"),  # none of ours
+        (["z", "y", "x"], "tzyx"),  # too few
+        ("tcyx", "tzyx"),  # no list
+    ],
+)
+def test_names_of_an_array_are_taken_if_they_are_axes(tmp_path: Path, names: Any, axes: str) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", data=DATA[:, :, 0], zarr_format=2)
+    array.attrs["_ARRAY_DIMENSIONS"] = names
+    image = open_image(tmp_path / "a.zarr")
+    assert image.axes == axes
+    assert image.axes_from == ("the names in the array" if axes == "tcyx" else "their count")
+
+
+def without_chunks(path: Path, *keys: str) -> Path:
+    for key in keys:
+        (path / "c" / key).unlink()
+    return path
+
+
+def test_absent_chunks_are_told_with_their_frames(tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(4, 16, 18), chunks=(1, 16, 18), dtype="u1")
+    array[...] = 7
+    path = without_chunks(tmp_path / "a.zarr", "2/0/0")
+    assert "1 of 4 chunks" in open_zarr(path, "tyx").notes[0]
+    assert "is missing (frame 2); it reads as 0" in open_zarr(path, "tyx").notes[0]
+    assert "is missing; it reads as 0" in open_zarr(path, "zyx").notes[0]
+    with pytest.raises(AnlageError, match="axes 'zyxt' do not fit"):
+        open_zarr(path, "zyxt")
+
+
+def test_of_images_most_must_be_there_and_of_labels_little(tmp_path: Path) -> None:
+    array = zarr.create_array(tmp_path / "a.zarr", shape=(40, 16, 18), chunks=(1, 16, 18), dtype="u1")
+    array[0] = 7  # chunks of zeros are not written
+    with pytest.raises(AnlageError, match=r"39 of 40 chunks .* too little to work with"):
+        open_zarr(tmp_path / "a.zarr", "tyx").require_pixels()
+    labels = open_zarr(tmp_path / "a.zarr", "tyx", is_labels=True)
+    labels.require_pixels()
+    assert labels.read()[:, 0, 0].max() == 7
+
+
+def test_a_level_that_is_no_array_is_a_missing_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "0.5")
+    del zarr.open_group(path, mode="a")["0"]
+    zarr.open_group(path, mode="a").create_group("0")
+    with pytest.raises(AnlageError, match=r"is an OME-Zarr without its largest level \('0'\); copy it again"):
+        open_image(path)
+
+
+def test_labels_are_those_that_are_listed_and_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "0.5")
+    assert label_groups(path) == []
+    labels = zarr.open_group(path, mode="a").create_group("labels")
+    labels.create_array("nuclei", data=DATA[:, 0])
+    labels.create_array("other", data=DATA[:, 0])
+    labels.attrs["ome"] = {"version": "0.5", "labels": ["nuclei", "gone"]}
+    assert label_groups(path) == [path / "labels" / "nuclei"]
+
+
+def test_names_of_packed_zarrs() -> None:
+    assert all(is_zipped(Path(name)) for name in ("a.zip", "A.ZARR.ZIP", "a.zarr.tar.gz", "a.ozx"))
+    assert not is_zipped(Path("a.zarr"))
