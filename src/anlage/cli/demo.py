@@ -51,9 +51,10 @@ _LATEST_S = 130.0
 """Training ends so many seconds after the start, so that the whole stays under 3 minutes."""
 BY = Writer("demo")
 _MARK = ".anlage-demo"
+_REPORT = "report.json"
 _MADE = (
     "image.ome.zarr", "truth.csv", "truth_unseen.csv", "annotations.csv", "training.zarr", "run", "found.csv",
-    "classical.csv", "heatmap.zarr", "report.json", "result.png", "slices.png", "training.png",
+    "classical.csv", "heatmap.zarr", _REPORT, "result.png", "slices.png", "training.png",
 )  # fmt: skip
 
 
@@ -145,13 +146,14 @@ class Stopwatch:
         self.seconds[stage] = round(time.perf_counter() - began, 2)
 
 
-def _make_room(folder: Path, *, overwrite: bool) -> None:
+def _make_room(folder: Path, *, overwrite: bool = False) -> None:
     """Make the folder, or empty it of an earlier demo; anything else in it is left alone, and what was changed refused."""
     if folder.exists() and not folder.is_dir():
         raise AnlageError(f"{folder} is a file; choose a folder for the demo with -o DIR.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise AnlageError(f"{folder} is not empty; choose another folder for the demo with -o DIR.")
-    changed = [name for name in _MADE if (folder / name).exists() and not _is_ours(folder / name)]
+    there = [name for name in _MADE if name != _REPORT and (folder / name).exists()]  # nobody corrects a report
+    changed = [name for name in there if not _is_ours(folder / name)]
     if changed and not overwrite:
         raise AnlageError(
             f"'{folder / changed[0]}' was changed since the demo wrote it, so it is not replaced; choose another folder with -o "
@@ -170,10 +172,10 @@ def _is_ours(path: Path) -> bool:
     """Whether one of the commands of a demo wrote this, and nobody changed it."""
     from anlage.dataset.store import ATTRIBUTE
     from anlage.io.atomic import root_attributes
-    from anlage.io.seals import is_written_by
+    from anlage.io.seals import holds_nothing, is_written_by
 
     is_store_or_run = (path / "run.json").is_file() or ATTRIBUTE in root_attributes(path)
-    return is_store_or_run or is_written_by(path)
+    return is_store_or_run or holds_nothing(path) or is_written_by(path)
 
 
 def write_movie(folder: Path) -> SyntheticMovie:
@@ -280,7 +282,7 @@ def _write_report(
         "written_by": BY.of("report").mark,
     }
     by = BY.of("report")
-    with replacing(folder / "report.json", by) as temporary:
+    with replacing(folder / _REPORT, by) as temporary:
         temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

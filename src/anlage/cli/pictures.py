@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from anlage.axes import Spacing
 from anlage.evaluation.worst import WorstObject
 from anlage.io.atomic import replacing
-from anlage.io.seals import Writer
+from anlage.io.seals import LIBRARY, Writer
 from anlage.training.progress import Curve, Event
 
 __all__ = ["Scene", "draw_result", "draw_slices", "draw_training", "draw_worst"]
@@ -44,7 +44,7 @@ class Scene:
     spacing: Spacing
 
 
-def draw_result(path: Path, scene: Scene, title: str, by: Writer) -> None:
+def draw_result(path: Path, scene: Scene, title: str, by: Writer = LIBRARY) -> None:
     """Write the frame seen from above: image, truth, what was found, and the heat-map."""
     figure = Figure(figsize=(12, 12.4), layout="constrained")
     panels = figure.subplots(2, 2).ravel()
@@ -60,7 +60,7 @@ def draw_result(path: Path, scene: Scene, title: str, by: Writer) -> None:
     _save(figure, path, by)
 
 
-def draw_slices(path: Path, scene: Scene, by: Writer, n: int = 6) -> None:
+def draw_slices(path: Path, scene: Scene, by: Writer = LIBRARY, n: int = 6) -> None:
     """Write single planes with the nuclei whose centres lie in them, truth and found."""
     planes = np.unique(np.linspace(0, len(scene.image) - 1, n + 2).round().astype(int)[1:-1])
     figure = Figure(figsize=(4.2 * min(3, len(planes)), 4.4 * -(-len(planes) // 3)), layout="constrained")
@@ -75,7 +75,7 @@ def draw_slices(path: Path, scene: Scene, by: Writer, n: int = 6) -> None:
     _save(figure, path, by)
 
 
-def draw_training(path: Path, events: Sequence[Event], by: Writer) -> None:
+def draw_training(path: Path, events: Sequence[Event], by: Writer = LIBRARY) -> None:
     """Write the learning curve."""
     curve = Curve()
     for event in events:
@@ -98,7 +98,7 @@ def draw_training(path: Path, events: Sequence[Event], by: Writer) -> None:
     _save(figure, path, by)
 
 
-def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.uint8]]], by: Writer) -> None:
+def draw_worst(path: Path, pictures: Sequence[tuple[WorstObject, npt.NDArray[np.uint8]]], by: Writer = LIBRARY) -> None:
     """Write the worst objects side by side, each with its overlap and its place."""
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.cli.arguments import Parser, writer
+from anlage.cli.arguments import Parser, check_free, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def predict_events(options: argparse.Namespace) -> int:
     if output.suffix.lower() != ".csv":
         raise AnlageError(f"'{output}' cannot hold events; choose a name that ends in .csv.")
     check_apart(output, options.image)
+    check_free(output, options, "events")
     if options.average is not None and options.average.suffix.lower() not in (".csv", ".png"):
         raise AnlageError(f"'{options.average}' cannot hold an average; choose a name that ends in .csv or .png.")
     path = model_of(options.model)
@@ -177,6 +178,6 @@ def _windows(probability: npt.NDArray[np.float64], signals: Signals, options: ar
     if (signals.group != "").any():
         table["recording"] = signals.group
     table |= {"probability": probability.round(6), "score": told.astype(np.int64)}
-    write_csv(options.output, table, writer(options).of("windows"))
+    write_csv(options.output, table, writer(options).of("events"))
     print(f"{int(told.sum())} of {len(signals)} windows hold an event; written to {options.output}.")
     return 0

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from anlage import Annotations, Writer, write_annotations
 from anlage.cli.demo import _MADE, BY, _make_room, _open_viewer, _shortfall
 from anlage.errors import AnlageError
 
@@ -71,6 +72,20 @@ def test_room_is_made_where_a_demo_was_and_nowhere_else(tmp_path):
     with pytest.raises(AnlageError, match="is not empty; choose another folder"):
         _make_room(tmp_path / "other", overwrite=False)
     assert (tmp_path / "other" / "run").is_dir()
+
+
+def test_annotations_that_were_corrected_in_a_demo_stay(tmp_path):
+    folder = tmp_path / "demo"
+    _make_room(folder)
+    write_annotations(folder / "annotations.csv", Annotations.of([[0, 1, 2, 3]]), by=Writer("demo"))
+    _make_room(folder)
+    assert not (folder / "annotations.csv").exists()
+    (folder / "annotations.csv").write_text("id,t,z,y,x\n1,0,1,2,3\n")
+    with pytest.raises(AnlageError, match="was changed since the demo wrote it"):
+        _make_room(folder)
+    assert (folder / "annotations.csv").exists()
+    _make_room(folder, overwrite=True)
+    assert not (folder / "annotations.csv").exists()
 
 
 def test_without_a_screen_no_viewer_is_opened(tmp_path, monkeypatch, capsys):
