@@ -54,7 +54,7 @@ class AnnotationChoice(ImageChoice):
 
     def choose_nuclei(self, layer: Any) -> None:
         """Take the annotated nuclei from this layer; the project's own stands for its document."""
-        former = self._nuclei_layer
+        layer, former = getattr(layer, "__wrapped__", layer), self._nuclei_layer
         if layer is former:
             return
         if former is not None and not overlay.is_managed(former):

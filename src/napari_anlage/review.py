@@ -102,6 +102,7 @@ class Review(Belonging):
         """Review nothing."""
         if self.candidates is not None:
             self.candidates = None
+            overlay.remove(self.session.viewer, "preview")
             self._look_anew()
 
     def set_threshold(self, probability: float) -> None:
@@ -265,7 +266,6 @@ class Review(Belonging):
     def _draw(self) -> None:
         session, candidates = self.session, self.candidates
         if candidates is None or session.image_layer is None:
-            overlay.remove(session.viewer, "preview")
             self._layer = self._drawn = None
             return
         n_channels = session.n_layer_channels

@@ -189,6 +189,7 @@ class Session(AnnotationChoice):
 
     def choose_image(self, layer: Any) -> None:
         """Work on this image layer; what belongs to the one before goes, and this one's project comes."""
+        layer = getattr(layer, "__wrapped__", layer)  # napari hands plugins a proxy
         if layer is self._image_layer:
             return
         self._leave_image()

@@ -93,14 +93,14 @@ def test_each_tab_carries_the_colour_of_its_status(docked, odd, blobs) -> None:
     assert dot(2) == grey
 
 
-def test_the_first_image_and_the_first_annotation_are_chosen(docked, odd, blobs) -> None:
+def test_the_first_image_and_the_first_annotation_are_chosen(docked, odd, blobs, qtbot) -> None:
     viewer, dock = docked
     image, points = with_blobs(viewer, odd, blobs)
     assert dock.session.image_layer == image
     assert dock.session.nuclei_layer == points
     assert dock.data.image.currentText() == "movie"
     viewer.layers.remove(image)
-    assert dock.session.image_layer is None
+    qtbot.waitUntil(lambda: dock.session.image_layer is None)  # once napari has done with removing
     assert "No image is chosen" in dock.data.status.plain
 
 
@@ -114,7 +114,8 @@ def test_what_one_step_does_the_others_see(docked, odd, blobs, qtbot, home) -> N
     assert dock.session.cuboids[0].n_nuclei == 54
     assert [layer for layer in viewer.layers if overlay.role_of(layer) == "cuboid"]
     folder = home / "anlage" / "movie.anlage"
-    assert dock.footer.project.text() == dock.data.project.name.text() == "movie.anlage"
+    assert dock.footer.project.text() == "movie.anlage"
+    assert dock.data.project.name.text() == "movie → movie.anlage"
     assert dock.session.project.folder == folder
 
     qtbot.waitUntil(dock.train.start.button.isEnabled, timeout=60000)
