@@ -195,9 +195,8 @@ def _read_tracks(data: AutTracks, table: _Table) -> None:
     for track in data.tracks:
         start = track.time_point_start
         keys = [_at(start + i, xyz) for i, xyz in enumerate(track.coords_xyz_px)]
-        inner = _spread(track.link_meta, len(keys) - 1)
-        for a, b, about in zip(keys, keys[1:], inner, strict=False):
-            table.link(a, b, about)
+        for i, about in enumerate(_spread(track.link_meta, len(keys) - 1)):
+            table.link(keys[i], keys[i + 1], about)
         before = [_at(start - 1, xyz) for xyz in track.coords_xyz_px_before or []]
         for i, about in enumerate(_spread(track.link_meta_before, len(before))):
             table.link(before[i], keys[0], about)

@@ -397,7 +397,7 @@ def _track_lines(nuclei: Annotations, features: dict[str, npt.NDArray[Any]]) -> 
     order = np.argsort(nuclei.ids, kind="stable")
     ends = order[np.searchsorted(nuclei.ids[order], nuclei.links)]
     graph = coo_array((np.ones(len(ends), np.int8), (ends[:, 0], ends[:, 1])), shape=(len(nuclei), len(nuclei)))
-    _, lineage = connected_components(graph) if len(nuclei) else (0, order)
+    _, lineage = connected_components(graph)
     numbers, of_link = np.unique(lineage[ends[:, 0]], return_inverse=True)
     by_track = np.argsort(of_link, kind="stable")
     yield "    <AllTracks>\n"
