@@ -325,3 +325,8 @@ def test_labels_are_those_that_are_listed_and_there(tmp_path: Path) -> None:
 def test_names_of_packed_zarrs() -> None:
     assert all(is_zipped(Path(name)) for name in ("a.zip", "A.ZARR.ZIP", "a.zarr.tar.gz", "a.ozx"))
     assert not is_zipped(Path("a.zarr"))
+
+
+def test_an_array_may_name_all_five_axes(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a.zarr", data=DATA, dimension_names=["channel", "time", "z", "y", "x"])
+    assert open_image(tmp_path / "a.zarr").shape == (2, 3, 4, 16, 18)
