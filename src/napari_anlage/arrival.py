@@ -361,7 +361,7 @@ class Arrival(Belonging):
         changed = question is not self.question
         self.question = question
         if question is not None:
-            self.lack = f"{question.text} Answer above the tabs."
+            self.lack = f"There is a question about the project of {self.title}. Answer above the tabs."
             self.session.say(question.text, "info")
         if changed:
             self.question_changed.emit()

@@ -148,6 +148,7 @@ def test_three_images_and_a_renamed_folder_are_four_openings_and_nothing_crosses
     desk.open("B", "B")
     for name in ("B", "A", "B"):
         desk.choose(name)
+        assert data.image.currentText() == name
         assert data.project.name.text() == f"{name}.tif → {name}.anlage"
         assert desk.shown == sorted([list(place) for place in marks[name]])
     desk.mark((40, 44))
@@ -170,7 +171,8 @@ def test_a_question_is_answered_by_a_click_and_new_recent_and_close_do_as_they_s
     asked = desk.dock.question
     assert asked.isVisible()
     assert "the voxel size is" in asked.text.text()
-    assert desk.dock.annotate.status.plain.endswith("Answer above the tabs.")
+    for tab in (desk.dock.annotate, desk.dock.data):
+        assert tab.status.plain.endswith("Answer above the tabs.")
     assert (desk.folder / "A/A.anlage/project.json").read_bytes() == before
     desk.press(next(button for button in asked.buttons if button.text() == "Image's"))
     assert not asked.isVisible()

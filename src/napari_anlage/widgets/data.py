@@ -49,7 +49,8 @@ class DataTab(Tab):
         self.next.clicked.connect(self.proceed)
         hear(session.layers_changed, self.refresh_layers)
         hear(session.exchanged, self.scale.forget)
-        hear(session.image_changed, self.refresh)
+        for signal in (session.image_changed, session.project_changed, session.asked):
+            hear(signal, self.refresh)
         self.refresh_layers()
 
     def refresh_layers(self) -> None:
@@ -57,12 +58,12 @@ class DataTab(Tab):
         layers = self._session.image_layers()
         if self._session.image_layer is None and layers:
             self._session.choose_image(layers[0])
-        self.image.offer(layers, self._session.image_layer)
         self.refresh()
 
     def refresh(self) -> None:
         """Show how the chosen image is read."""
         session, layer = self._session, self._session.image_layer
+        self.image.offer(session.image_layers(), layer)
         for widget in self._of_image:
             widget.setVisible(layer is not None)
         self.channels.refresh()
@@ -91,7 +92,9 @@ class DataTab(Tab):
             i for i, role in enumerate(roles(self._session)) if role is Role.NUCLEI and i in self._session.picked
         ]
         doubts = self._doubts(image)
-        if doubts:
+        if self._session.lack:
+            self.status.say(self._session.lack, "warning")
+        elif doubts:
             self.status.say(" ".join(doubts), "warning")
         elif nuclear:
             self.status.say(text, "good")
