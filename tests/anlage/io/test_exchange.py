@@ -590,6 +590,12 @@ class TestAut:
         )
         assert not len(nuclei.links)
 
+    def test_a_track_links_each_position_to_the_next(self, tmp_path):
+        track = {"time_point_start": 0, "coords_xyz_px": [[1, 2, 3]] * 4, "link_meta": {"cost": [5, 6, 7]}}
+        nuclei = self.read(tmp_path, positions=points(1, 2, 3, times=(0, 1, 2, 3)), tracks=[track])
+        assert nuclei.links.tolist() == [[1, 2], [2, 3], [3, 4]]
+        assert nuclei.link_properties["cost"].tolist() == [5, 6, 7]
+
     def test_a_gap_at_the_beginning_of_a_track_is_left_out(self, tmp_path):
         positions = points(1, 2, 3, times=(0, 1))
         positions[0]["position_meta"] = {"anlage_filled": [True]}
@@ -737,7 +743,7 @@ class TestAut:
         assert track == {"time_point_start": 0, "coords_xyz_px": [[3, 2, 1], [3, 2, 1]]}
 
     def test_gaps_that_would_need_too_many_positions_are_refused(self, tmp_path):
-        nuclei = Annotations.of([(0, 1, 2, 3), (200_002, 1, 2, 3)], links=[(1, 2)])
+        nuclei = Annotations.of([(5, 1, 2, 3), (200_007, 1, 2, 3)], links=[(1, 2)])
         with pytest.raises(AnlageError, match=r"in an \.aut, is 200,001, and at most 200,000 is read"):
             write_annotations(tmp_path / "a.aut", nuclei)
 
