@@ -65,7 +65,10 @@ def run_convert(options: argparse.Namespace) -> int:
     else:
         write_annotations(output, nuclei, spacing=spacing, interval_s=interval_s, shape_tzyx=shape, by=writer(options))
     print(f"{len(nuclei)} nuclei and {len(nuclei.links)} links, written to {output}.")
-    for sentence in (*nuclei.notes, *_lost(nuclei, suffix, spacing, has_image=image is not None)):
+    lost = _lost(nuclei, suffix, spacing, has_image=image is not None)
+    if suffix == ".aut" and spacing is None and interval_s is not None:
+        lost.append(f"Nor is the time step of {interval_s:g} s, which stands with it in an .aut.")
+    for sentence in (*nuclei.notes, *lost):
         print(sentence)
     return 0
 
@@ -86,11 +89,12 @@ def _write_labels(
     from anlage.io.writing import write_image, write_tiff
 
     spacing, interval_s = scale
-    frames, _, n_frames = ctc_labels(nuclei, spacing=spacing, shape_tzyx=shape)
+    drawn = ctc_labels(nuclei, spacing=spacing, shape_tzyx=shape)
+    about: dict[str, Any] = {"spacing": spacing, "interval_s": interval_s, "axes": "tzyx", "by": by}
     if output.suffix.lower() == ".zarr":
-        write_image(output, frames, spacing=spacing, interval_s=interval_s, axes="tzyx", kind="labels", by=by)
+        write_image(output, drawn.frames, kind="labels", record=drawn.record, **about)
     else:
-        write_tiff(output, frames, n_frames=n_frames, spacing=spacing, interval_s=interval_s, axes="tzyx", by=by)
+        write_tiff(output, drawn.frames, n_frames=drawn.n_frames, record=drawn.record, **about)
 
 
 def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_image: bool) -> list[str]:
@@ -121,11 +125,11 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
     elif masks:
         drawn = len(nuclei) if nuclei.labels is None else int((nuclei.label == 0).sum())
         rejected = int((nuclei.state == State.REJECTED).sum())
-        lost.append("Masks keep tracks and their parents; ids, probabilities and other columns are not kept.")
+        lost.append("Masks keep tracks and their parents, and who found them; ids, probabilities and other columns are not kept.")
         lost += [f"{drawn} nuclei without a painted label are drawn as balls of their radius."] if drawn else []
         unknown = int((~np.isfinite(nuclei.radius_um) & ((nuclei.label == 0) | (nuclei.labels is None))).sum())
         usual = "the median of the others" if np.isfinite(nuclei.radius_um).any() else "3.5 µm"
-        lost += [f"The radius of {unknown} nuclei is unknown; {usual} was assumed."] if unknown and spacing else []
+        lost += [f"The radius of {unknown} nuclei is unknown; {usual} was assumed, and stays unknown when they are read again."] if unknown and spacing else []
         lost += [f"{rejected} rejected nuclei are left out."] if rejected else []
         if drawn and not has_image and nuclei.labels is None:
             lost.append("The size of the image is unknown, so the masks just hold all nuclei; say --image IMAGE.")

@@ -165,7 +165,22 @@ def _image(options: argparse.Namespace) -> int:
         if image is not None and (note := other_voxels(found, image)):
             print(note)
         tell_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing), image)
+        _tell_record(Path(options.path))
     return 0
+
+
+def _tell_record(path: Path) -> None:
+    """Who found the nuclei of masks of ours, of which size, and how many tracks hold one whose radius is not known."""
+    from anlage.io.mask_records import mask_record
+
+    record = mask_record(path)
+    if record is None:
+        return
+    print(f"Marked or found by: {', '.join(record.origins)}.")
+    if record.diameter_um is not None:
+        print(f"Nucleus diameter: {record.diameter_um:.3g} µm.")
+    if drawn := {track[0] for track in record.tracks if track[4]}:
+        print(f"Drawn with an assumed radius, in some or all frames: {len(drawn)} tracks.")
 
 
 def _look_painted(image: TimeLapse) -> bool:

@@ -162,6 +162,7 @@ def _write_image(
 ) -> None:
     """Write piece by piece; of frames that were not asked for all is 0."""
     from anlage.io.label_writing import LabelWriter
+    from anlage.io.mask_records import MaskRecord
 
     image = labeller.image
     frames, numberings = found
@@ -172,7 +173,10 @@ def _write_image(
         )
         if needed
     )
-    with LabelWriter(options.output, image, axes, dtype, scratch=pieces.folder, by=writer(options)) as out:
+    who = MaskRecord(origins=(labeller.model.id,), diameter_um=labeller.loaded.diameter_um)
+    with LabelWriter(
+        options.output, image, axes, dtype, scratch=pieces.folder, record=who, by=writer(options)
+    ) as out:
         for t, numbering in zip(frames, numberings, strict=True):
             for i in range(len(labeller.tiles)):
                 piece = pieces.read(t, i)

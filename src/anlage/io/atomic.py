@@ -113,7 +113,7 @@ def _is_data(folder: Path) -> bool:
         return True
     names = {entry.name for entry in folder.iterdir()}
     has_tracks = names == {"TRA"} or bool(names & {"res_track.txt", "man_track.txt"})
-    return has_tracks and all(Path(name).suffix in (".tif", ".txt") or name == "TRA" for name in names)
+    return has_tracks and all(Path(name).suffix in (".tif", ".txt") or name in ("TRA", "anlage.json") for name in names)
 
 
 def check_apart(output: str | Path, source: str | Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import check_size
 from anlage.io.atomic import replacing
+from anlage.io.mask_records import MaskRecord, record_of, write_record
 from anlage.io.seals import LIBRARY, Writer
 
-__all__ = ["DEFAULT_RADIUS_UM", "ctc_labels", "means_ctc", "write_ctc"]
+__all__ = ["DEFAULT_RADIUS_UM", "Drawn", "ctc_labels", "means_ctc", "write_ctc"]
 
 DEFAULT_RADIUS_UM = 3.5
 """Radius that is drawn where no nucleus of the table has one."""
@@ -34,6 +36,28 @@ _THICK = 1e6
 Rows = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Masks, and what they hold.
+
+    Parameters
+    ----------
+    frames
+        One mask (z, y, x) after the other, drawn when it is asked for.
+    table
+        (K, 4) number of the track (from 1), first and last frame, number of the parent or 0.
+    n_frames
+        Number of masks.
+    record
+        Who found the nuclei, and which radii were assumed.
+    """
+
+    frames: Iterator[npt.NDArray[Any]]
+    table: Rows
+    n_frames: int
+    record: MaskRecord
+
+
 def means_ctc(path: str | Path) -> bool:
     """Whether an output of this name is to be such a folder: ``ctc``, ``NAME.ctc``, or a name without suffix."""
     return Path(path).suffix.lower() in ("", ".ctc")
@@ -44,6 +68,7 @@ def write_ctc(
     annotations: Annotations,
     *,
     spacing: Spacing | None = None,
+    interval_s: float | None = None,
     shape_tzyx: Sequence[int] | None = None,
     by: Writer = LIBRARY,
 ) -> None:
@@ -52,7 +77,7 @@ def write_ctc(
     A nucleus with a painted label is its painted voxels; any other is drawn as a ball of its radius (in one plane a
     disc), which leaves painted voxels alone, and of two balls that overlap the nearer one has a voxel. A track is a line of the table: it ends at a
     division, and before a gap, after which a new track has it as parent. Rejected nuclei are left out. Ids, probabilities and
-    further columns cannot be kept. A folder that the same writer wrote to `path` before is replaced at the end.
+    further columns cannot be kept. Scale, origins and which radii were assumed stand in `anlage.json` beside the masks. A folder that the same writer wrote to `path` before is replaced at the end.
 
     Parameters
     ----------
@@ -62,6 +87,8 @@ def write_ctc(
         The nuclei.
     spacing
         Voxel size in µm; None: radii are taken as 4 voxels.
+    interval_s
+        Time between two frames in seconds.
     shape_tzyx
         Shape of the image; None takes that of the painted labels, or the smallest that holds all nuclei.
     by
@@ -74,33 +101,32 @@ def write_ctc(
     """
     import tifffile
 
-    frames, table, _ = ctc_labels(annotations, spacing=spacing, shape_tzyx=shape_tzyx)
+    drawn = ctc_labels(annotations, spacing=spacing, shape_tzyx=shape_tzyx)
+    record = drawn.record.model_copy(
+        update={"spacing_um": None if spacing is None else spacing.zyx, "interval_s": interval_s}
+    )
     by = by.of("nuclei")
     is_truth = Path(path).name.endswith("_GT")
     stem = "man_track" if is_truth else "mask"
     with replacing(path, by) as temporary:
         folder = temporary / "TRA" if is_truth else temporary
         folder.mkdir(parents=True)
-        for t, mask in enumerate(frames):
+        for t, mask in enumerate(drawn.frames):
             flat = mask[0] if len(mask) == 1 else mask
             about = {"photometric": "minisblack", "compression": "zlib", "software": by.mark}
             tifffile.imwrite(folder / f"{stem}{t:03}.tif", flat, **about)
-        lines = "".join(" ".join(map(str, row)) + "\n" for row in table.tolist())
+        lines = "".join(" ".join(map(str, row)) + "\n" for row in drawn.table.tolist())
         (folder / ("man_track.txt" if is_truth else "res_track.txt")).write_text(lines, encoding="ascii")
+        if not record.is_empty:
+            write_record(folder, record)
 
 
 def ctc_labels(
     annotations: Annotations, *, spacing: Spacing | None = None, shape_tzyx: Sequence[int] | None = None
-) -> tuple[Iterator[npt.NDArray[Any]], Rows, int]:
-    """Masks of each frame (z, y, x), in which a nucleus has the number of its track, and the table of tracks.
+) -> Drawn:
+    """Masks of each frame, in which a nucleus has the number of its track, and the table of tracks.
 
     Parameters are those of `write_ctc`.
-
-    Returns
-    -------
-    frames, table, n_frames
-        One mask after the other; (K, 4) number of the track (from 1), first and last frame, number of the parent or 0; and
-        the number of masks.
     """
     nuclei = annotations.select(annotations.state != State.REJECTED)
     shape = _shape(nuclei, spacing, shape_tzyx)
@@ -108,7 +134,16 @@ def ctc_labels(
     track, table = _tracks(nuclei)
     dtype = np.uint16 if len(table) < 1 << 16 else np.uint32
     radii = _radii_voxels(nuclei, spacing, is_flat=shape[1] == 1)
-    return _frames(nuclei, track.astype(dtype), radii, shape), table, shape[0]
+    record = record_of(nuclei.frames, track, nuclei.origin, _are_assumed(nuclei, spacing))
+    return Drawn(_frames(nuclei, track.astype(dtype), radii, shape), table, shape[0], record)
+
+
+def _are_assumed(nuclei: Annotations, spacing: Spacing | None) -> npt.NDArray[np.bool_]:
+    """Which nuclei are drawn as balls of a radius that nobody measured."""
+    unknown = ~np.isfinite(nuclei.radius_um) if spacing is not None else np.ones(len(nuclei), dtype=bool)
+    painted = np.zeros(len(nuclei), dtype=bool) if nuclei.labels is None else nuclei.label > 0
+    assumed: npt.NDArray[np.bool_] = unknown & ~painted
+    return assumed
 
 
 def _tracks(nuclei: Annotations) -> tuple[Rows, Rows]:

@@ -18,6 +18,7 @@ from anlage.io.ifds import is_tiff
 from anlage.io.images import checked_axes, existing
 from anlage.io.kinds import IMAGES, Kind, check_kind, ctc_folder, kind_of
 from anlage.io.lazy import WholeNumbers
+from anlage.io.mask_records import FILE, MaskRecord, mask_record, with_record
 from anlage.io.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
 from anlage.timelapse import TimeLapse
@@ -154,6 +155,7 @@ def read_ctc(
     if notes:
         more = f", and {len(notes) - 1} more lines like it" if len(notes) > 1 else ""
         nuclei = replace(nuclei, notes=(*nuclei.notes, f"Left out of '{table}': {notes[0]}{more}."))
+    nuclei = with_record(nuclei, mask_record(path))
     return replace(nuclei, links=np.concatenate([nuclei.links, np.array(links, dtype=np.int64).reshape(-1, 2)]))
 
 
@@ -233,7 +235,20 @@ def _numbered(path: Path, files: dict[int | None, Path], axes: str | None, image
         raise AnlageError(
             f"'{by_frame[max(by_frame)]}' is the mask of frame {max(by_frame)}, but the image has the frames 0 to {n_frames - 1}."
         )
-    return open_frames(path, by_frame, axes, n_frames=n_frames, is_labels=True)
+    found = open_frames(path, by_frame, axes, n_frames=n_frames, is_labels=True)
+    record = mask_record(path)
+    return found if record is None else _scaled_by(found, record)
+
+
+def _scaled_by(masks: TimeLapse, record: MaskRecord) -> TimeLapse:
+    """The scale that stands beside masks, where they do not say it themselves."""
+    return replace(
+        masks,
+        spacing=masks.spacing or record.spacing,
+        interval_s=masks.interval_s or record.interval_s,
+        spacing_from=masks.spacing_from or (FILE if record.spacing else ""),
+        interval_from=masks.interval_from or (FILE if record.interval_s else ""),
+    )
 
 
 def _number(file: Path) -> int | None:

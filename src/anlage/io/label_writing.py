@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.io.atomic import replacing
+from anlage.io.mask_records import MaskRecord, tiff_tags, zarr_part
 from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.writing import LABELS, tiff_about, zarr_about
 from anlage.io.zarr_chunks import count_chunks
@@ -38,6 +39,8 @@ class LabelWriter:
         Type of the labels.
     scratch
         Folder for what is half done.
+    record
+        Who found what is labelled.
     by
         Who writes, and whether anything may be replaced.
     """
@@ -50,8 +53,10 @@ class LabelWriter:
         dtype: np.dtype[Any],
         *,
         scratch: Path,
+        record: MaskRecord | None = None,
         by: Writer = LIBRARY,
     ) -> None:
+        self._record = record
         self._by = by.of(LABELS)
         self._path, self._image, self._axes, self._dtype, self._scratch = path, image, axes, dtype, scratch
         self._stack = contextlib.ExitStack()
@@ -79,7 +84,8 @@ class LabelWriter:
         if kind is None and self._path.suffix.lower() != ".zarr":
             self._write_tiff()
         elif kind is None:
-            self._group.attrs[MARK] = {**self._group.attrs[MARK], "chunks": count_chunks(self._temporary / "0")}
+            mark = {**self._group.attrs[MARK], "chunks": count_chunks(self._temporary / "0")}
+            self._group.attrs[MARK] = mark | zarr_part(self._record)
         return self._stack.__exit__(kind, error, trace)
 
     def _created(self, folder: Path) -> Any:
@@ -112,6 +118,7 @@ class LabelWriter:
             self._temporary, self._planes(), shape=self._array.shape, dtype=self._dtype, ome=True,
             bigtiff=size > 1 << 31, photometric="minisblack", compression="zlib",
             metadata=tiff_about(self._axes, image.known_spacing, image.interval_s), software=self._by.mark,
+            extratags=tiff_tags(self._record),
         )  # fmt: skip
 
     def _planes(self) -> Iterator[npt.NDArray[Any]]:

@@ -20,6 +20,7 @@ from anlage.io.graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.images import checked_axes, existing
 from anlage.io.kinds import ANNOTATIONS, Kind, check_kind, ctc_folder, kind_of
 from anlage.io.label_images import labels_as_they_are, open_labels, read_ctc
+from anlage.io.mask_records import mask_record, with_record
 from anlage.io.scale_columns import table_scale
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.tables import read_table, write_table
@@ -103,7 +104,8 @@ def _read(
         return read_graph(graph, spacing=spacing, interval_s=interval_s)
     if (tracked := ctc_folder(place)) is not None:
         return read_ctc(tracked, image=image, axes=axes, spacing=spacing)
-    return Annotations.from_labels(open_labels(place, image=image, axes=axes, spacing=spacing), spacing)
+    nuclei = Annotations.from_labels(open_labels(place, image=image, axes=axes, spacing=spacing), spacing)
+    return with_record(nuclei, mask_record(place))
 
 
 def scale_notes(
@@ -218,7 +220,7 @@ def write_annotations(
     elif suffix == ".aut":
         write_aut(path, annotations, spacing=spacing, interval_s=interval_s, by=by)
     else:
-        write_ctc(path, annotations, spacing=spacing, shape_tzyx=shape_tzyx, by=by)
+        write_ctc(path, annotations, spacing=spacing, interval_s=interval_s, shape_tzyx=shape_tzyx, by=by)
 
 
 def graph_output(path: str | Path) -> str:
@@ -241,14 +243,20 @@ def graph_output(path: str | Path) -> str:
 
 
 def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
-    """Voxel size in µm and time step in s that a CSV, GEFF, TrackMate XML or .aut carries; None where it carries none."""
+    """Voxel size in µm and time step in s that a CSV, GEFF, TrackMate XML, .aut or CTC folder carries; None where it carries none.
+
+    Label images carry it as images do.
+    """
     place = Path(path)
     if place.is_file():
         readers = {Kind.TRACKMATE: trackmate_scale, Kind.AUT: aut_scale, Kind.TABLE: table_scale}
         kind = kind_of(place)
         return readers[kind](place) if kind in readers else (None, None)
     graph = find_graph(place)
-    return (None, None) if graph is None else graph_scale(graph)
+    if graph is not None:
+        return graph_scale(graph)
+    record = mask_record(folder) if (folder := ctc_folder(place)) is not None else None
+    return (None, None) if record is None else (record.spacing, record.interval_s)
 
 
 def _on_voxels(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Annotations:

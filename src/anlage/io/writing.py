@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
+from anlage.io.mask_records import MaskRecord, tiff_tags, zarr_part
 from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.zarr_chunks import count_chunks
 
@@ -35,6 +36,7 @@ def write_image(  # noqa: PLR0913 - all that an image says of itself
     channels: Sequence[str] = (),
     axes: str = "tczyx",
     kind: str = "image",
+    record: MaskRecord | None = None,
     by: Writer = LIBRARY,
 ) -> None:
     """Write an image as OME-Zarr 0.5 (zarr v3, one level); frames of an iterator are never together in memory.
@@ -56,6 +58,8 @@ def write_image(  # noqa: PLR0913 - all that an image says of itself
         What the data has of tczyx, in this order, beginning with t: labels are ``tzyx``.
     kind
         What it is, for example ``heat-map``: kept in the file.
+    record
+        Of labels, who found their nuclei.
     by
         Who writes, and whether anything may be replaced.
 
@@ -81,7 +85,8 @@ def write_image(  # noqa: PLR0913 - all that an image says of itself
         n_channels = dict(zip(axes, array.shape, strict=True)).get("c", 1)
         names = list(channels) if len(channels) == n_channels else [f"channel {i}" for i in range(n_channels)]
         group.attrs["ome"] = _metadata(Path(path).name, axes, spacing, interval_s, names, array.dtype)
-        group.attrs[MARK] = {"kind": kind, "written_by": by.mark, "chunks": count_chunks(temporary / "0")}
+        counted = {"chunks": count_chunks(temporary / "0")}
+        group.attrs[MARK] = {"kind": kind, "written_by": by.mark, **counted, **zarr_part(record)}
 
 
 def write_tiff(  # noqa: PLR0913 - all that an image says of itself
@@ -93,6 +98,7 @@ def write_tiff(  # noqa: PLR0913 - all that an image says of itself
     interval_s: float | None = None,
     channels: Sequence[str] = (),
     axes: str = "tczyx",
+    record: MaskRecord | None = None,
     by: Writer = LIBRARY,
 ) -> None:
     """Write an image as OME-TIFF (zlib), frame by frame; an iterator needs the number of frames beforehand.
@@ -121,7 +127,7 @@ def write_tiff(  # noqa: PLR0913 - all that an image says of itself
         tifffile.imwrite(
             temporary, _planes(first, frames, n_frames, path), shape=shape, dtype=first.dtype, ome=True,
             bigtiff=int(np.prod(shape)) * first.dtype.itemsize > 1 << 31, photometric="minisblack", compression="zlib",
-            metadata=about, software=by.mark,
+            metadata=about, software=by.mark, extratags=tiff_tags(record),
         )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anlage import Annotations, Spacing
+from anlage import AnlageError, Annotations, Spacing
 from anlage.cli import main
-from anlage.io import open_annotations, write_annotations
+from anlage.io import open_annotations, open_image, write_annotations
+from anlage.io.mask_records import FILE
 from anlage.io.nuclei import own_scale
 
 FORMATS = ("csv", "geff", "xml", "aut")
@@ -63,3 +64,69 @@ def test_a_radius_that_trackmate_wants_is_said_and_marked(tmp_path: Path, capsys
     # what somebody changed in TrackMate counts
     (tmp_path / "b.xml").write_text(text.replace('RADIUS="3.5"', 'RADIUS="4.5"'))
     assert np.isfinite(open_annotations(tmp_path / "b.xml").radius_um).all()
+
+
+MASKS = ("masks.ctc", "labels.tif", "labels.ome.zarr", "01_GT")
+
+
+@pytest.mark.parametrize("name", MASKS)
+@pytest.mark.parametrize("scaled", [True, False])
+def test_masks_keep_scale_and_origin_and_no_radius_that_was_assumed(name: str, scaled: bool, tmp_path: Path) -> None:
+    scale = {"spacing": SPACING, "interval_s": INTERVAL_S} if scaled else {}
+    write_annotations(tmp_path / "a.csv", nuclei(), **scale)
+    assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / name)]) == 0
+    assert main(["convert", str(tmp_path / name), str(tmp_path / "b.csv")]) == 0
+    again, wanted = open_annotations(tmp_path / "b.csv"), nuclei()
+    rows = [int(np.abs(again.positions - place).sum(axis=1).argmin()) for place in wanted.positions]
+    again = again.select(np.array(rows))
+    assert len(set(rows)) == len(wanted)
+    assert again.origin.tolist() == wanted.origin.tolist()
+    np.testing.assert_array_equal(np.isfinite(again.radius_um), np.isfinite(wanted.radius_um) & scaled)
+    np.testing.assert_allclose(again.radius_um[[0, 2]], wanted.radius_um[[0, 2]] if scaled else np.nan, rtol=0.2)
+    spacing, interval_s = own_scale(tmp_path / "b.csv")
+    assert interval_s == scale.get("interval_s")
+    assert spacing == scale.get("spacing")
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_masks_whose_voxel_size_was_unknown_have_no_radius_once_it_is_known(name: str, tmp_path: Path) -> None:
+    write_annotations(tmp_path / "a.csv", nuclei())
+    assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / name)]) == 0
+    assert np.isnan(open_annotations(tmp_path / name, spacing=SPACING).radius_um).all()
+
+
+def test_the_record_beside_masks_is_no_frame_and_replaced_with_them(tmp_path: Path) -> None:
+    place = tmp_path / "01_RES"
+    write_annotations(place, nuclei(), spacing=SPACING, interval_s=INTERVAL_S)
+    assert (place / FILE).is_file()
+    assert open_image(place).n_frames == 3
+    write_annotations(place, nuclei())  # ours, so it is replaced
+    assert own_scale(place) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"masks": {"tracks": [[1, 2]]}}', '{"masks": {"interval_s": -3}}', "[" * 99_999])
+def test_a_damaged_record_is_one_sentence(text: str, tmp_path: Path) -> None:
+    place = tmp_path / "01_RES"
+    write_annotations(place, nuclei(), spacing=SPACING)
+    (place / FILE).write_text(text)
+    if text == "[]":
+        assert own_scale(place) == (None, None)
+        return
+    with pytest.raises(AnlageError, match=FILE if "masks" not in text else "01_RES"):
+        open_annotations(place)
+
+
+def test_info_says_who_found_what_masks_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_annotations(tmp_path / "a.csv", nuclei(), spacing=SPACING, interval_s=INTERVAL_S)
+    for name in ("labels.ome.zarr", "m.ctc"):
+        assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / name)]) == 0
+        capsys.readouterr()
+        assert main(["info", str(tmp_path / name)]) == 0
+        told = capsys.readouterr().out
+        assert "nuclei-7f3a" in told and "90 s" in told and "0.325" in told
+
+
+def test_what_an_aut_cannot_keep_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_annotations(tmp_path / "a.csv", nuclei(), interval_s=INTERVAL_S)
+    assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / "a.aut")]) == 0
+    assert "Nor is the time step of 90 s" in capsys.readouterr().out
