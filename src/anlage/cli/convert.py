@@ -125,11 +125,19 @@ def _lost(nuclei: Annotations, suffix: str, spacing: Spacing | None, *, has_imag
     elif masks:
         drawn = len(nuclei) if nuclei.labels is None else int((nuclei.label == 0).sum())
         rejected = int((nuclei.state == State.REJECTED).sum())
-        lost.append("Masks keep tracks and their parents, and who found them; ids, probabilities and other columns are not kept.")
+        lost.append(
+            "Masks keep tracks and their parents, and who found them; ids, probabilities and other columns are not kept."
+        )
         lost += [f"{drawn} nuclei without a painted label are drawn as balls of their radius."] if drawn else []
         unknown = int((~np.isfinite(nuclei.radius_um) & ((nuclei.label == 0) | (nuclei.labels is None))).sum())
         usual = "the median of the others" if np.isfinite(nuclei.radius_um).any() else "3.5 µm"
-        lost += [f"The radius of {unknown} nuclei is unknown; {usual} was assumed, and stays unknown when they are read again."] if unknown and spacing else []
+        lost += (
+            [
+                f"The radius of {unknown} nuclei is unknown; {usual} was assumed, and stays unknown when they are read again."
+            ]
+            if unknown and spacing
+            else []
+        )
         lost += [f"{rejected} rejected nuclei are left out."] if rejected else []
         if drawn and not has_image and nuclei.labels is None:
             lost.append("The size of the image is unknown, so the masks just hold all nuclei; say --image IMAGE.")

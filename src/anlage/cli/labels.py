@@ -174,9 +174,7 @@ def _write_image(
         if needed
     )
     who = MaskRecord(origins=(labeller.model.id,), diameter_um=labeller.loaded.diameter_um)
-    with LabelWriter(
-        options.output, image, axes, dtype, scratch=pieces.folder, record=who, by=writer(options)
-    ) as out:
+    with LabelWriter(options.output, image, axes, dtype, scratch=pieces.folder, record=who, by=writer(options)) as out:
         for t, numbering in zip(frames, numberings, strict=True):
             for i in range(len(labeller.tiles)):
                 piece = pieces.read(t, i)

@@ -138,9 +138,7 @@ def with_record(nuclei: Annotations, record: MaskRecord | None) -> Annotations:
         run = runs[np.maximum(at, 0)]
         listed = (at >= 0) & (run[:, 0] == small) & (nuclei.frames <= run[:, 2]) & (run[:, 3] < len(record.origins))
         who[listed], assumed[listed] = run[listed, 3], run[listed, 4] > 0
-    return replace(
-        nuclei, origin=np.array(record.origins)[who], radius_um=np.where(assumed, np.nan, nuclei.radius_um)
-    )
+    return replace(nuclei, origin=np.array(record.origins)[who], radius_um=np.where(assumed, np.nan, nuclei.radius_um))
 
 
 def tiff_tags(record: MaskRecord | None) -> list[tuple[int, int, int, str, bool]]:
@@ -167,10 +165,8 @@ def _plain(record: MaskRecord) -> dict[str, Any]:
 
 def _of_folder(path: Path) -> Any:
     """As it stands; None where there is none."""
-    if (path / FILE).is_file():
-        found = read_json(path / FILE, f"'{path / FILE}'")
-    else:
-        found = root_attributes(path).get(MARK)
+    file = path / FILE
+    found = read_json(file, f"'{file}'") if file.is_file() else root_attributes(path).get(MARK)
     return found.get(_KEY) if isinstance(found, Mapping) else None
 
 

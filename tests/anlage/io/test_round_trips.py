@@ -104,7 +104,9 @@ def test_the_record_beside_masks_is_no_frame_and_replaced_with_them(tmp_path: Pa
     assert own_scale(place) == (None, None)
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '{"masks": {"tracks": [[1, 2]]}}', '{"masks": {"interval_s": -3}}', "[" * 99_999])
+@pytest.mark.parametrize(
+    "text", ["[]", "{", '{"masks": {"tracks": [[1, 2]]}}', '{"masks": {"interval_s": -3}}', "[" * 99_999]
+)
 def test_a_damaged_record_is_one_sentence(text: str, tmp_path: Path) -> None:
     place = tmp_path / "01_RES"
     write_annotations(place, nuclei(), spacing=SPACING)
@@ -123,7 +125,9 @@ def test_info_says_who_found_what_masks_hold(tmp_path: Path, capsys: pytest.Capt
         capsys.readouterr()
         assert main(["info", str(tmp_path / name)]) == 0
         told = capsys.readouterr().out
-        assert "nuclei-7f3a" in told and "90 s" in told and "0.325" in told
+        assert "nuclei-7f3a" in told
+        assert "90 s" in told
+        assert "0.325" in told
 
 
 def test_what_an_aut_cannot_keep_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
