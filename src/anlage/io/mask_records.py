@@ -111,10 +111,7 @@ def mask_record(path: Path) -> MaskRecord | None:
     AnlageError
         If what it carries is damaged.
     """
-    if path.is_dir():
-        found = _of_folder(path)
-    else:
-        found = _of_tiff(path) if path.is_file() and is_tiff(path) else None
+    found = _of_folder(path) if path.is_dir() else _of_tiff(path)
     if found is None:
         return None
     try:
@@ -173,6 +170,8 @@ def _of_folder(path: Path) -> Any:
 def _of_tiff(path: Path) -> Any:
     import tifffile
 
+    if not path.is_file() or not is_tiff(path):
+        return None
     with border(f"The TIFF '{path}'", tifffile.TiffFileError), tifffile.TiffFile(path) as file:
         tag = file.pages[0].tags.get(_TAG) if len(file.pages) else None
         text = None if tag is None else tag.value

@@ -125,7 +125,7 @@ class TestCTC:
     def test_masks_and_table_are_as_the_challenge_has_them(self, tmp_path):
         write_annotations(tmp_path / "01_RES", lineage(), spacing=SPACING, shape_tzyx=(4, 12, 64, 80))
         assert sorted(p.name for p in (tmp_path / "01_RES").iterdir()) == [
-            *[f"mask00{t}.tif" for t in range(4)], "res_track.txt",
+            "anlage.json", *[f"mask00{t}.tif" for t in range(4)], "res_track.txt",
         ]  # fmt: skip
         table = [
             list(map(int, line.split())) for line in (tmp_path / "01_RES" / "res_track.txt").read_text().splitlines()
