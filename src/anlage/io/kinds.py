@@ -163,10 +163,12 @@ def _zarr(path: Path) -> Kind:
     if "geff" in attributes:
         return Kind.GRAPH
     mark = attributes.get("anlage")
-    if isinstance(mark, dict) and mark.get("kind") in _MARKED:
-        return _MARKED[mark["kind"]]
+    kind = mark.get("kind") if isinstance(mark, dict) else None
+    if isinstance(kind, str) and kind in _MARKED:
+        return _MARKED[kind]
     ome = attributes.get("ome", attributes)
-    if isinstance(ome, dict) and "image-label" in ome:
+    ome = ome if isinstance(ome, dict) else {}
+    if "image-label" in ome:
         return Kind.LABELS
     below = [p for p in path.iterdir() if p.is_dir() and "geff" in root_attributes(p)]
     return Kind.GRAPH if len(below) == 1 and "multiscales" not in ome else Kind.IMAGE

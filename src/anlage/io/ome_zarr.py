@@ -23,7 +23,7 @@ from anlage.io.ome_metadata import (
     scale_of,
 )
 from anlage.io.seals import MARK
-from anlage.io.zarr_chunks import check_chunks, find_chunks
+from anlage.io.zarr_chunks import check_chunks, find_chunks, presence
 from anlage.io.zarr_layout import ArrayLayout
 from anlage.io.zarr_nodes import ZarrNode, is_zarr, members, open_array, read_node
 from anlage.timelapse import AXES, TimeLapse
@@ -139,6 +139,8 @@ def _pixels(
     time = axes[: array.ndim].find("t")  # axes that were given may be too many, which is said later
     chunks = find_chunks(place, layout)
     doubt, refusal = check_chunks(chunks, path, None if time < 0 else time, written=written, sparse=is_labels)
+    if (was_there := presence(chunks)) is not None:
+        array.store.expect(was_there)
     return Pixels(array, str(path), () if doubt is None else (doubt,), refusal)
 
 

@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from anlage.foreign import MOST_FRAMES
 from anlage.io.zarr_layout import ArrayLayout
 
-__all__ = ["Chunks", "check_chunks", "count_chunks", "find_chunks"]
+__all__ = ["Chunks", "check_chunks", "count_chunks", "find_chunks", "presence"]
 
 _MOST_LISTED = 200_000
 """Of more chunks than this only evenly chosen ones, along the first axis, are looked for."""
@@ -112,6 +112,23 @@ def find_chunks(path: Path, layout: ArrayLayout) -> Chunks:
     found[:, 0] //= step
     others = 0 if len(found) or not math.prod(wanted) else _others(path, layout)
     return Chunks(wanted, found, step, layout.chunks or (1,), layout.shape or (1,), others)
+
+
+def presence(found: Chunks) -> Callable[[str], bool] | None:
+    """A function that says of a chunk's name whether it was there; None where not all were looked for."""
+    if found.step > 1:
+        return None
+    there = np.sort(np.ravel_multi_index(tuple(found.numbers.T), found.grid))
+
+    def was_there(key: str) -> bool:
+        numbers = tuple(map(int, re.findall(r"\d+", key)))
+        if len(numbers) != len(found.grid) or any(i >= n for i, n in zip(numbers, found.grid, strict=True)):
+            return False
+        flat = np.ravel_multi_index(numbers, found.grid)
+        place = int(np.searchsorted(there, flat))
+        return place < len(there) and bool(there[place] == flat)
+
+    return was_there
 
 
 def count_chunks(array: Path) -> int:

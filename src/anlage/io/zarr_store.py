@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,17 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
         super().__init__(root, read_only=read_only)
         self._most: dict[str, int] = {}
+        self._was_there: Callable[[str], bool] | None = None
+
+    def expect(self, was_there: Callable[[str], bool]) -> None:
+        """Refuse to read as empty a chunk that was there when the array was opened.
+
+        Parameters
+        ----------
+        was_there
+            Says so of the name of a chunk.
+        """
+        self._was_there = was_there
 
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
@@ -74,6 +85,19 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
         if not is_inside(path.parent, self.root):
             raise AnlageError(f"'{path}' lies behind a link outside '{self.root}'; put the files themselves there.")
 
+    def _check_still_there(self, key: str, folder: str) -> None:
+        """A chunk that is absent reads as empty, but not where a drive is gone, or somebody removes the image meanwhile."""
+        name = self._array_of(folder)
+        if name is None:  # zarr looks for something that may or may not be there
+            return
+        array = self.root / name
+        if not any((array / description).exists() for description in _ARRAYS):
+            raise AnlageError(f"'{array}' is no longer there; connect its drive again, or open the image anew.")
+        if self._was_there is not None and self._was_there(key):
+            raise AnlageError(
+                f"The chunk '{key}' of '{array}' was there when the image was opened, and is gone; copy the image again."
+            )
+
     def _found(self, key: str, prototype: BufferPrototype | None, byte_range: ByteRequest | None) -> Buffer | None:
         content = self._content(key, byte_range)
         buffer = (prototype or default_buffer_prototype()).buffer
@@ -87,6 +111,8 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
         try:
             file = open_regular(path)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            if name not in _DESCRIPTIONS:
+                self._check_still_there(key, folder)
             return None
         with file:
             if not is_inside(path, self.root):
@@ -114,9 +140,14 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
 
     def _bound(self, folder: str) -> int:
         """Most bytes of a chunk somewhere in or below the folder of its array."""
+        array = self._array_of(folder)
+        return _MOST_BYTES if array is None else self._most[array]
+
+    def _array_of(self, folder: str) -> str | None:
+        """The folder of the array whose chunk lies in `folder`; None where no description of one was read."""
         while folder and folder not in self._most:
             folder = folder.rpartition("/")[0]
-        return self._most.get(folder, _MOST_BYTES)
+        return folder if folder in self._most else None
 
 
 def _span(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:

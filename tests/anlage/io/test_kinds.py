@@ -146,3 +146,15 @@ def test_an_aut_names_its_version_at_the_beginning_or_the_end(tmp_path: Path) ->
 def test_masks_in_a_folder_are_labels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "man_seg000.tif", np.ones((4, 4), np.uint8))
     assert kind_of(tmp_path) is Kind.LABELS
+
+
+@pytest.mark.parametrize(
+    "mark", [{"kind": ["labels"]}, {"kind": None}, {"kind": {}}, {}, "labels", ["labels"], 3, None]
+)
+@pytest.mark.parametrize("ome", [{"multiscales": 3}, "image-label", ["image-label"], None, 7])
+def test_a_zarr_whose_marks_are_nonsense_is_taken_for_an_image(tmp_path: Path, mark: object, ome: object) -> None:
+    path = tmp_path / "a.zarr"
+    path.mkdir()
+    about = {"zarr_format": 3, "node_type": "group", "attributes": {"anlage": mark, "ome": ome}}
+    (path / "zarr.json").write_text(json.dumps(about))
+    assert kind_of(path) == Kind.IMAGE

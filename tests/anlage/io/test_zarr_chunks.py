@@ -99,3 +99,25 @@ def test_what_we_left_out_ourselves_is_not_told(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "a.zarr/0/c/1")
     with pytest.raises(AnlageError, match="1 of the 1 chunks that were written"):
         open_image(tmp_path / "a.zarr").require_pixels()
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_what_vanishes_while_the_image_is_open_does_not_read_as_0(tmp_path: Path, names: str) -> None:
+    path = write(tmp_path / "a.zarr", *NAMES[names])  # type: ignore[arg-type]
+    image, other = open_image(path), open_image(path)
+    chunks(path)[-1].unlink()
+    assert image.frame(0).all()
+    with pytest.raises(AnlageError, match="was there when the image was opened, and is gone"):
+        image.frame(7)
+    shutil.rmtree(path)
+    with pytest.raises(AnlageError, match="no longer there; connect its drive"):
+        other.frame(0)
+
+
+@pytest.mark.parametrize("names", NAMES)
+def test_chunks_that_were_not_there_read_as_0_to_the_end(tmp_path: Path, names: str) -> None:
+    path = write(tmp_path / "a.zarr", *NAMES[names])  # type: ignore[arg-type]
+    chunks(path)[0].unlink()
+    frame = open_image(path).frame(0)[0]
+    assert not frame[:, :8, :8].any()
+    assert frame[:, 8:].all()
