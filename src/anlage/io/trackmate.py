@@ -134,7 +134,7 @@ def _radii(spots: list[dict[str, str]], unit: float | None, place: Path) -> npt.
     if unit is None:
         return _numbers(spots, RADIUS, place, np.nan)
     radius = _numbers(spots, "RADIUS", place, np.nan) * unit
-    assumed = (_numbers(spots, ASSUMED, place, 0.0) == 1) & np.isclose(radius, RADIUS_UM)
+    assumed = np.array([ASSUMED in spot for spot in spots], dtype=bool) & np.isclose(radius, RADIUS_UM)
     return np.where(assumed, np.nan, radius)
 
 

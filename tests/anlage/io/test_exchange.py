@@ -398,6 +398,15 @@ class TestTrackMate:
         }  # fmt: skip
         assert [track.attrib for track in root.iter("TrackID")] == [{"TRACK_ID": "0"}]
 
+    def test_an_assumed_radius_is_unknown_until_somebody_changes_it(self, tmp_path):
+        nuclei = Annotations.of([(0, 1, 2, 3 + i) for i in range(4)], radius_um=[np.nan, 3.5, np.nan, 2])
+        write_annotations(tmp_path / "a.xml", nuclei, spacing=SPACING)
+        np.testing.assert_array_equal(open_annotations(tmp_path / "a.xml").radius_um, [np.nan, 3.5, np.nan, 2])
+        text = (tmp_path / "a.xml").read_text()
+        first = text.index('RADIUS="3.5"')
+        (tmp_path / "a.xml").write_text(text[:first] + 'RADIUS="5.0"' + text[first + len('RADIUS="3.5"') :])
+        np.testing.assert_array_equal(open_annotations(tmp_path / "a.xml").radius_um, [5, 3.5, np.nan, 2])
+
     def test_without_a_voxel_size_it_is_written_in_pixels(self, tmp_path):
         nuclei = Annotations.of([(0, 1, 2, 3)], radius_um=2, probability=0.5, state=State.PROPOSED)
         write_annotations(tmp_path / "a.xml", nuclei)
@@ -534,6 +543,19 @@ class TestAut:
         assert nuclei.properties["kind"].tolist() == ["stem", "", ""]
         np.testing.assert_array_equal(nuclei.link_properties["probability"], [0.5, np.nan])
         assert len(self.read(tmp_path, version="v1", positions=positions).links) == 0
+
+    def test_a_gap_is_bridged_from_what_is_before_it(self, tmp_path):
+        def at(x, t):
+            return {"x": x, "y": 2, "z": 3, "_time_point_number": t}
+
+        ends = [(at(1, 0), at(1, 1)), (at(9, 1), at(1, 1)), (at(1, 1), at(1, 2))]  # the second within a frame
+        links = {
+            "nodes": [{"id": at(1, 1), "anlage_filled": True}], "links": [{"source": a, "target": b} for a, b in ends]
+        }  # fmt: skip
+        positions = {"0": [[1, 2, 3]], "1": [[1, 2, 3], [9, 2, 3]], "2": [[1, 2, 3]]}
+        nuclei = self.read(tmp_path, version="v1", positions=positions, links=links)
+        assert nuclei.positions[:, [0, 3]].tolist() == [[0, 1], [1, 9], [2, 1]]
+        assert nuclei.links.tolist() == [[1, 3]]
 
     def test_tracks_of_version_2_are_read(self, tmp_path):
         positions = [
