@@ -223,6 +223,10 @@ def path_of(layer: Any) -> Path | None:
     return Path(source) if source and "://" not in str(source) and Path(source).exists() else None
 
 
+_LONGEST = 100
+"""Letters of a layer's name that go into the name of its project."""
+
+
 def _stem(name: str) -> str:
     bare = re.sub(r"(\.ome)?\.(zarr|tiff?|h5|npy)$", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[^\w.-]+", "-", bare).strip("-.") or "untitled"
+    return re.sub(r"[^\w.-]+", "-", bare).strip("-.")[:_LONGEST] or "untitled"

@@ -37,6 +37,8 @@ __all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "load_
 
 FOLDER = "predictions"
 _SCHEMA = 1
+_LONGEST = 80
+"""Letters of a model's name that go into the name of a file."""
 _OPTIONS = frozenset(
     (
         "--all-candidates", "--axes", "--channels", "--device", "--diameter-um", "--frames", "--inside", "--interval",
@@ -156,7 +158,9 @@ class Result:
 def place(folder: Path, order: Order, given: Handover) -> Result:
     """Where a prediction goes, and what it will be asked: written down, and nothing else done yet."""
     now = datetime.datetime.now().astimezone()
-    bare = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in order.model.name).strip("-.")
+    bare = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in order.model.name).strip("-.")[
+        :_LONGEST
+    ]
     name = f"{now:%Y-%m-%d}-{bare}-{secrets.token_hex(2)}"
     paints = order.model.paints
     out = folder / FOLDER / f"{name}{'.zarr' if paints else '.geff'}"

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
 from anlage import AnlageError, write_annotations
+from anlage.foreign import is_name, shown
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
@@ -23,6 +24,10 @@ __all__ = ["FOLDER", "SignalSource"]
 
 FOLDER = "signals"
 """Folder of a project in which signals and their scores lie."""
+_EVENT = "event"
+"""Name of an event that nobody has named, or whose name cannot be that of a file."""
+_LONGEST = 50
+"""Letters of an event's name: that of the file of signals stands before it."""
 _FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5)"
 
 
@@ -41,7 +46,7 @@ class SignalSource(ChildPanel):
             tooltip="Brightness, size, speed and neighbours of every nucleus in every frame, in physical units.",
         )  # fmt: skip
         self.open = small_button("Open file …", "Signals measured elsewhere: CSV, Celldetective's npy, or HDF5.")
-        self.event = QLineEdit("event")
+        self.event = QLineEdit(_EVENT)
         self.event.setToolTip("Name of what happens, for example division or death; each event has answers of its own.")
         self.where = note("")
         self._build()
@@ -51,7 +56,8 @@ class SignalSource(ChildPanel):
     @property
     def event_name(self) -> str:
         """The event's name as files have it: letters, digits and underscores."""
-        return re.sub(r"\W+", "_", self.event.text().strip()).strip("_").lower() or "event"
+        name = _bare(self.event.text())
+        return name if is_name(name) and len(name) <= _LONGEST else _EVENT
 
     def refresh(self) -> None:
         """Say what is missing for a measurement."""
@@ -75,6 +81,7 @@ class SignalSource(ChildPanel):
 
     def _connect(self) -> None:
         session = self._session
+        self.event.editingFinished.connect(self._check_event)
         self.measure.clicked.connect(lambda: self.attempt(self._measure))
         self.open.clicked.connect(self._on_open)
         self._thread.done.connect(self._on_handed)
@@ -83,6 +90,19 @@ class SignalSource(ChildPanel):
         self._child.failed.connect(self._on_failed)
         for signal in (session.image_changed, session.nuclei_changed, session.project_changed):
             hear(signal, self.refresh)
+
+    def _check_event(self) -> None:
+        """Say what name is used where the typed one cannot be part of a file's name."""
+        typed, used = self.event.text().strip(), self.event_name
+        if _bare(typed) == used:
+            return
+        self.event.setText(used)
+        self.status.say(
+            f"An event's name becomes part of a file's name and has 1 to {_LONGEST} letters, digits and underscores; "
+            f"'{shown(typed)}' has not, so it is called '{used}'.",
+            "warning",
+        )
+        self.status.show()
 
     def _missing(self) -> str | None:
         if self._thread.busy or self._child.busy:
@@ -138,3 +158,7 @@ class SignalSource(ChildPanel):
         name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), _FILES)
         if name:
             self.opened.emit(Path(name))
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"\W+", "_", text.strip()).strip("_").lower()

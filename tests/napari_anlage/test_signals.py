@@ -145,3 +145,21 @@ def test_signals_of_repeated_events_are_scored_as_windows(tab, qtbot, tmp_path) 
     assert not made.panel.isVisibleTo(made)
     assert "2 with an event, 2 without" in made.windows.balance.text()
     assert "Score at least 4 windows with an event; there are 2." in made.windows.train.button.toolTip()
+
+
+@pytest.mark.parametrize("typed", ["../../x", "a/b\\c", "C:\\x"])
+def test_an_events_name_leads_nowhere(tab, typed) -> None:
+    made, session, _ = tab
+    made.source.event.setText(typed)
+    made.source.event.editingFinished.emit()
+    assert made.source.event_name.replace("_", "").isalnum()
+    assert made.scoring.path.parent == session.folder / "signals"
+
+
+def test_a_name_that_no_file_can_have_is_said(tab) -> None:
+    made, _, _ = tab
+    for typed in ("é" * 300, "///"):
+        made.source.event.setText(typed)
+        made.source.event.editingFinished.emit()
+        assert made.source.event.text() == made.source.event_name == "event"
+        assert "becomes part of a file's name" in made.source.status.text()

@@ -11,6 +11,7 @@ from anlage.cli.arguments import Parser, add_reading, micrometres, tell_reading,
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
+    from anlage.axes import Spacing
     from anlage.evaluation import Report
 
 __all__: list[str] = []
@@ -145,12 +146,20 @@ def _events(options: argparse.Namespace) -> int:
     if options.interval is not None:
         told, truth = (dataclasses.replace(e, interval_s=options.interval) for e in (told, truth))
     if options.by_place:
-        if options.spacing is None:
+        spacing = options.spacing or _table_spacing(options.result) or _table_spacing(options.truth)
+        if spacing is None:
             raise AnlageError(
                 "The voxel size is unknown, so no distance can be told in µm; give it as --spacing Z,Y,X."
             )
-        report = evaluate_placed_events(told, truth, options.spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
+        report = evaluate_placed_events(told, truth, spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
     else:
         report = evaluate_events(told, truth)
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0
+
+
+def _table_spacing(path: str) -> Spacing | None:
+    """Voxel size in µm that a table of events or signals carries."""
+    from anlage.io.scale_columns import TABLES, table_scale
+
+    return table_scale(path)[0] if Path(path).suffix.lower() in TABLES else None

@@ -106,9 +106,9 @@ def _describe(signals: Signals) -> None:
 
 def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Namespace) -> int:
     from anlage.inference.signal_events import track_events
-    from anlage.io.event_tables import write_events
+    from anlage.io.event_tables import traced, write_events
 
-    events = track_events(model, signals, options.device)
+    events = traced(track_events(model, signals, options.device), model.id, options.image)
     write_events(output, events, writer(options))
     counts = np.bincount(events.classes, minlength=3)
     print(f"{counts[0]} tracks with an event, {counts[1]} without, {counts[2]} other; written to {output}.")
@@ -120,7 +120,7 @@ def _traces(model: Model, signals: Signals, options: argparse.Namespace) -> int:
 
     settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
     events = trace_events(model, signals, settings, device=options.device)
-    return _write_occurrences(events, signals, int(model.card.plan["window"]), options)
+    return _write_occurrences(events, signals, int(model.card.plan["window"]), options, model.id)
 
 
 def _keras(network: KerasModel, signals: Signals, kind: Kind | None, options: argparse.Namespace) -> int:
@@ -139,14 +139,14 @@ def _keras(network: KerasModel, signals: Signals, kind: Kind | None, options: ar
         signals = dataclasses.replace(signals, values=-signals.values)
     elif not len(events):
         print("No event was found; if events go downwards here, say --invert.")
-    return _write_occurrences(events, signals, network.window, options)
+    return _write_occurrences(events, signals, network.window, options, network.path.stem)
 
 
-def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace) -> int:
+def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace, origin: str) -> int:
     """The table of events of traces, and their average."""
-    from anlage.io.event_tables import write_events
+    from anlage.io.event_tables import traced, write_events
 
-    write_events(options.output, events, writer(options))
+    write_events(options.output, traced(events, origin, options.image), writer(options))
     print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {options.output}.")
     if len(events) >= _FEWEST_OF_AVERAGE or options.average is not None:
         _average(signals, events, window, options)

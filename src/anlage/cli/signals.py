@@ -74,7 +74,7 @@ def run_signals(options: argparse.Namespace) -> int:
     event = options.score or ""
     if event:
         signals = score_divisions(signals, nuclei)
-    write_signals(output, signals, event=event, by=writer(options))
+    write_signals(output, signals, event=event, spacing=spacing, by=writer(options))
     print(f"{len(signals.names)} signals of {len(signals)} tracks in {signals.n_frames} frames; written to {output}.")
     if event:
         print(

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
@@ -36,6 +36,7 @@ from anlage.evaluation.sparse import SPARSE_RADIUS_UM, SparseScore, score_sparse
 from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lines, track_lines
 from anlage.evaluation.tracks import TrackScore, score_tracks
 from anlage.evaluation.worst import WorstObject, worst_lines, worst_of
+from anlage.foreign import bare_name
 from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.label_images import ctc_folder
@@ -85,6 +86,15 @@ class Report(Frozen):
     """What the scores rest on, by part and name: 'detection.f1', 'tracking.det'."""
     notes: tuple[str, ...]
     """What was assumed or left out, as sentences."""
+
+    @field_serializer("result", "truth", "notes")
+    def _without_folders(self, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        """Files by their names alone: a report is handed on, and folders tell of people and computers."""
+        if isinstance(value, str):
+            return bare_name(value)
+        for path in sorted((self.result, self.truth), key=len, reverse=True):
+            value = tuple(note.replace(path, bare_name(path)) for note in value)
+        return value
 
     def with_intervals(self) -> Self:
         """The same with what its scores rest on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from anlage.events import Events
 from anlage.foreign import INTERVALS_S, PROBABILITIES, Range
 from anlage.io.csv_files import write_csv
 from anlage.io.kinds import Kind, kind_of
+from anlage.io.scale_columns import SCALE_COLUMNS, TABLES, scale_columns, table_scale
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 from anlage.signals import MOST_SAMPLES
 
-__all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "write_events"]
+__all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "traced", "write_events"]
 
 _OURS = ("track_id", "class", "frame", "time_s", "probability")
 _NEEDED = ("track_id", "frame")
@@ -72,9 +74,17 @@ def read_events(path: str | Path) -> Events:
         frames=frames,
         probability=numbers("probability", PROBABILITIES),
         interval_s=_interval(seconds[both] / frames[both]),
-        properties={name: table.exactly(name) for name in names if name not in _OURS},
+        properties={name: _further(table, name) for name in names if name not in _OURS},
         notes=tuple(table.notes),
     )
+
+
+def traced(events: Events, origin: str, source: str | Path) -> Events:
+    """Events with who found them, and the voxel size of the image, where the table of signals that they were found in has it."""
+    known: dict[str, npt.NDArray[Any]] = {"origin": np.full(len(events), origin)}
+    if Path(source).suffix.lower() in TABLES:
+        known |= scale_columns(len(events), table_scale(source)[0])
+    return replace(events, properties={**events.properties, **known})
 
 
 def write_events(path: str | Path, events: Events, by: Writer = LIBRARY) -> None:
@@ -87,8 +97,15 @@ def write_events(path: str | Path, events: Events, by: Writer = LIBRARY) -> None
         table["time_s"] = events.seconds.round(9)
     if np.isfinite(events.probability).any() or not len(events):
         table["probability"] = events.probability.round(6)
-    table |= {name: _rounded(column) for name, column in events.properties.items()}
+    table |= {name: column if name in SCALE_COLUMNS else _rounded(column) for name, column in events.properties.items()}
     write_csv(path, table, by.of("events"))
+
+
+def _further(table: TextColumns, name: str) -> npt.NDArray[Any]:
+    """Another column: numbers, or text where none of its cells is a number."""
+    values = table.exactly(name)
+    is_text = np.isnan(values).all() and not table.empty(name).all() if values.dtype.kind == "f" else False
+    return table.texts(name) if is_text else values
 
 
 def _interval(steps: npt.NDArray[np.float64]) -> float | None:

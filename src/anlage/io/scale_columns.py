@@ -11,13 +11,15 @@ import numpy as np
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["INTERVAL_COLUMN", "SCALE_COLUMNS", "SPACING_COLUMNS", "scale_columns", "table_scale"]
+__all__ = ["INTERVAL_COLUMN", "SCALE_COLUMNS", "SPACING_COLUMNS", "TABLES", "scale_columns", "table_scale"]
 
 SPACING_COLUMNS = ("spacing_z_um", "spacing_y_um", "spacing_x_um")
 """Edges of a voxel of the image in µm."""
 INTERVAL_COLUMN = "interval_s"
 """Time between two frames of the image in seconds."""
 SCALE_COLUMNS = (*SPACING_COLUMNS, INTERVAL_COLUMN)
+TABLES = (".csv", ".tsv")
+"""Suffixes of the files that have such columns."""
 
 
 def scale_columns(n: int, spacing: Spacing | None, interval_s: float | None = None) -> dict[str, Any]:

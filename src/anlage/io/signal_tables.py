@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import check_size, shown
 from anlage.io.csv_files import write_csv
+from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.text_columns import TextColumns
 from anlage.signals import MOST_SAMPLES, UNSCORED, Kind, Signals, check_dense, unit_of
@@ -47,6 +49,7 @@ def write_signal_table(
     *,
     event: str = "",
     others: Mapping[str, Signals] | None = None,
+    spacing: Spacing | None = None,
     by: Writer = LIBRARY,
 ) -> None:
     """Write a row for each track and frame that has a value; a long single trace becomes a row for each sample."""
@@ -76,6 +79,7 @@ def write_signal_table(
         scores = answers.scores[rows]
         table[f"class_{name}"] = np.where(scores == UNSCORED, "", scores.astype(np.str_))
         table[f"t_{name}"] = answers.times[rows]
+    table |= scale_columns(len(rows), spacing)
     write_csv(path, table, by.of("signals"), sep="\t" if path.suffix.lower() == ".tsv" else ",")
 
 
@@ -93,7 +97,7 @@ class _Table(TextColumns):
         used = {self.track, self.at, self.seconds, self.group, self.nucleus, self.score, self.time, *self.place}
         rest = [
             n for n in self.frame.columns
-            if n not in used and not str(n).lower().startswith(("class_", "status_", "t_", "status")) and str(n).lower() not in ("class", "score")
+            if n not in used and str(n).strip().lower() not in SCALE_COLUMNS and not str(n).lower().startswith(("class_", "status_", "t_", "status")) and str(n).lower() not in ("class", "score")
         ]  # fmt: skip
         self.wide = [n for n in rest if _WIDE.match(str(n).strip())]
         if self.at is not None or self.seconds is not None or len(self.wide) < 2:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import INTERVALS_S, LARGEST_ID, check_size, naming, printable, shown, text_array, whole_number
 from anlage.io.atomic import replacing
@@ -91,6 +92,7 @@ def write_signals(
     *,
     event: str = "",
     others: Mapping[str, Signals] | None = None,
+    spacing: Spacing | None = None,
     by: Writer = LIBRARY,
 ) -> None:
     """Write signals as CSV, as Celldetective's ``.npy``, or (windows and traces) as miniML's HDF5.
@@ -105,6 +107,8 @@ def write_signals(
         Name of that event; empty: it has none.
     others
         The same tracks with the classes and times of further events, by their names.
+    spacing
+        Voxel size in µm of the image that they were measured in; a CSV keeps it, beside the places.
     by
         Who writes, and whether anything may be replaced.
 
@@ -116,7 +120,7 @@ def write_signals(
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in (".csv", ".tsv"):
-        write_signal_table(path, signals, event=event, others=others, by=by)
+        write_signal_table(path, signals, event=event, others=others, spacing=spacing, by=by)
     elif suffix == ".npy":
         _to_npy(path, signals, {**({event: signals} if event else {}), **(others or {})}, by.of("signals"))
     elif suffix in _HDF5:

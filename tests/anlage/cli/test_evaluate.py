@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from anlage import Annotations, Spacing, write_annotations
 from anlage.cli import main
 
 
@@ -32,3 +34,16 @@ def test_people_read_lines(folder, movie, capsys):
     said = capsys.readouterr().out
     assert "DET, TRA, LNK        1.0000, 1.0000, 1.0000" in said
     assert "if only some nuclei were followed" in said
+
+
+def test_json_that_is_handed_on_names_files_without_their_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nuclei = Annotations.of([(0, 2, 5, 5), (0, 2, 15, 15)], radius_um=2.0)
+    for name in ("found.csv", "truth.csv"):
+        write_annotations(tmp_path / name, nuclei, spacing=Spacing(1, 1, 1))
+    assert main(["evaluate", str(tmp_path / "found.csv"), str(tmp_path / "truth.csv"), "--json"]) == 0
+    said = capsys.readouterr().out
+    assert str(tmp_path) not in said
+    report = json.loads(said)
+    assert (report["result"], report["truth"]) == ("found.csv", "truth.csv")

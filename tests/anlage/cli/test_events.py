@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anlage import embryo, write_annotations, write_image
+from anlage import Annotations, Spacing, embryo, read_card, write_annotations, write_image
 from anlage.cli import main
 from anlage.events import Events
-from anlage.io.event_tables import write_events
+from anlage.io.event_tables import read_events, traced, write_events
 from anlage.io.signals import open_signals, write_signals
 from anlage.synthetic.signals import stepped_tracks
 
@@ -104,6 +104,36 @@ def test_events_are_compared_by_place(tmp_path: Path, capsys: pytest.CaptureFixt
     assert (report["tp"], report["fp"], report["fn"]) == (1, 0, 1)
     assert anlage(*told) == 2
     assert "The voxel size is unknown, so no distance can be told in µm" in capsys.readouterr().err
+
+
+def test_a_table_that_says_its_voxel_size_is_compared_by_place_without_being_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nuclei = Annotations.of([(t, 3, 40, 40 + t) for t in range(9)], links=[(i, i + 1) for i in range(1, 9)])
+    write_annotations(tmp_path / "t.geff", nuclei, spacing=Spacing(2, 0.5, 0.5), interval_s=60)
+    assert anlage("signals", "-", tmp_path / "t.geff", "-o", tmp_path / "s.csv") == 0
+    assert "spacing_z_um" not in open_signals(tmp_path / "s.csv").names
+    events = Events(np.array([1]), "once", np.array([0]), np.array([5.0]), np.array([0.9]), 60.0)
+    found = traced(events.placed(open_signals(tmp_path / "s.csv")), "divisions-7f3a", tmp_path / "s.csv")
+    write_events(tmp_path / "told.csv", found)
+    assert read_events(tmp_path / "told.csv").properties["origin"].tolist() == ["divisions-7f3a"]
+    capsys.readouterr()
+    (tmp_path / "truth.csv").write_text("track_id,class,frame,z,y,x\n77,0,5.8,3,42,45\n")
+    assert anlage("evaluate", tmp_path / "told.csv", tmp_path / "truth.csv", "--by-place", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["tp"] == 1
+
+
+def test_every_file_of_a_folder_is_learnt_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sets").mkdir()
+    for i in (1, 2):
+        write_signals(tmp_path / "sets" / f"film{i}.csv", stepped_tracks(30 + 12 * i, seed=i, n_movies=2))
+    settings = ("steps=2", "members=1", "width=8")
+    assert anlage("train", "events", tmp_path / "sets", "-o", tmp_path / "run", "--set", *settings) == 0
+    said = capsys.readouterr().out
+    assert "film1.csv: 42 tracks of up to 100 samples, 42 scored, of which 14 with an event" in said
+    assert "film2.csv: 54 tracks of up to 98 samples, 54 scored, of which 18 with an event" in said
+    taught = {one.name: one.n_examples for one in read_card(tmp_path / "run" / "run.anlage").trained_on}
+    assert taught == {"film1": 42, "film2": 54}
 
 
 def test_tracks_are_measured_and_their_events_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
