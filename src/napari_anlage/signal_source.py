@@ -10,8 +10,7 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
-from anlage import AnlageError, write_annotations
-from anlage.foreign import is_name, shown
+from anlage import AnlageError, printable, write_annotations
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
@@ -57,7 +56,7 @@ class SignalSource(ChildPanel):
     def event_name(self) -> str:
         """The event's name as files have it: letters, digits and underscores."""
         name = _bare(self.event.text())
-        return name if is_name(name) and len(name) <= _LONGEST else _EVENT
+        return name if 0 < len(name) <= _LONGEST else _EVENT
 
     def refresh(self) -> None:
         """Say what is missing for a measurement."""
@@ -97,9 +96,11 @@ class SignalSource(ChildPanel):
         if _bare(typed) == used:
             return
         self.event.setText(used)
+        if not typed:
+            return
         self.status.say(
             f"An event's name becomes part of a file's name and has 1 to {_LONGEST} letters, digits and underscores; "
-            f"'{shown(typed)}' has not, so it is called '{used}'.",
+            f"'{printable(typed[:60])}' has not, so it is called '{used}'.",
             "warning",
         )
         self.status.show()
