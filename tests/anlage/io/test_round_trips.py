@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from anlage import AnlageError, Annotations, Spacing
+from anlage.axes import Box
 from anlage.cli import main
 from anlage.io import open_annotations, open_image, write_annotations
-from anlage.io.mask_records import FILE
+from anlage.io.label_writing import LabelWriter
+from anlage.io.mask_records import FILE, MaskRecord
 from anlage.io.nuclei import own_scale
+from anlage.timelapse import TimeLapse
 
 FORMATS = ("csv", "geff", "xml", "aut")
 SPACING, INTERVAL_S = Spacing(2.0, 0.325, 0.325), 90.0
@@ -134,3 +137,23 @@ def test_what_an_aut_cannot_keep_is_said(tmp_path: Path, capsys: pytest.CaptureF
     write_annotations(tmp_path / "a.csv", nuclei(), interval_s=INTERVAL_S)
     assert main(["convert", str(tmp_path / "a.csv"), str(tmp_path / "a.aut")]) == 0
     assert "Nor is the time step of 90 s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["found.tif", "found.ome.zarr"])
+def test_predicted_labels_say_which_model_found_them_and_how_large_nuclei_are(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = TimeLapse.of(np.zeros((2, 3, 20, 20), np.uint8), "tzyx", spacing=SPACING, interval_s=INTERVAL_S)
+    painted = np.zeros((3, 20, 20), np.uint16)
+    painted[1, 4:9, 4:9] = 1
+    record = MaskRecord(origins=("outlines-1b2c",), diameter_um=6.5)
+    with LabelWriter(tmp_path / name, image, "tzyx", np.dtype(np.uint16), scratch=tmp_path, record=record) as out:
+        for t in range(2):
+            out.put(t, Box((0, 1), (0, 3), (0, 20), (0, 20)), painted)
+    again = open_annotations(tmp_path / name)
+    assert set(again.origin.tolist()) == {"outlines-1b2c"}
+    assert np.isfinite(again.radius_um).all()  # painted, not assumed
+    assert main(["info", str(tmp_path / name)]) == 0
+    told = capsys.readouterr().out
+    assert "outlines-1b2c" in told
+    assert "Nucleus diameter: 6.5 µm" in told
