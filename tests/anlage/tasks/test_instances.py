@@ -164,7 +164,7 @@ def test_a_short_training_separates_what_touches(examples):
     network = TASK.network(examples.plan, CONFIG)
     before = TASK.validate(network.eval(), examples)
     optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
-    for step in range(80):
+    for step in range(120):
         optimiser.zero_grad()
         loss, parts = TASK.loss(network, examples.batch(step, 2))
         loss.backward()
