@@ -14,6 +14,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import printable
 from anlage.frozen import BareName, DiameterUm, Finite, Frozen, IntervalS, Name, VoxelUm, first_problem
 from anlage.scores import Score, counted, interval_of, noun_of
+from anlage.shell import command
 from anlage.tasks import TASKS, task_named
 from anlage.tasks.task import Baseline, Evidence
 from anlage.verdict import Verdict, judged
@@ -333,7 +334,10 @@ def _performance(card: Card) -> list[str]:
         _row(card, m) for m in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]
     ]
     if (radius_um := metrics.get("match_radius_um")) is not None:
-        rows += ["", f"`anlage evaluate --radius-um {radius_um:.3g}` measures by the same rule."]
+        rows += [
+            "",
+            f"`{command('evaluate', 'RESULT', 'TRUTH', '--radius-um', f'{radius_um:.3g}')}` measures by the same rule.",
+        ]
     if evidence.baseline is not None:
         rows += ["", _beside(evidence.baseline, noun_of(card.task, card.head)[1])]
     rows += ["", "The threshold was chosen on the same data, so expect a little less on new ones."]

@@ -86,9 +86,7 @@ class Editor:
         dims.ndisplay.disconnect(self._on_dims)
         dims.order.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        for layer in self.layers:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        overlay.take_away(self.viewer, self.layers)
         self.nuclei = self.links = self.labels = None
 
     # ---- layers ----

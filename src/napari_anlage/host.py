@@ -11,6 +11,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_anlage import overlay
 from napari_anlage.footer import Footer
 from napari_anlage.hearing import hear
 from napari_anlage.preferences import limit_memory, prefer_reader
@@ -78,13 +79,14 @@ class Host(QWidget):
         self.autosave.stop()
         super().closeEvent(event)
 
-    def _draw_now(self, event: Any = None) -> None:
-        """Draw the canvas each time that a layer goes.
+    def _draw_now(self, event: Any) -> None:
+        """Draw the canvas each time that we take a layer away.
 
         Where points and vectors go at once, and others come before anything was drawn, the next drawing ends the whole
-        program with some graphics drivers; that is so without this plugin, too.
+        program with some graphics drivers; that is so without this plugin, too. To draw while a viewer is being closed ends
+        it as well.
         """
-        if isalive(self) and self.isVisible():
+        if overlay.is_leaving(event.value) and isalive(self) and self.isVisible():
             for canvas in self.window().findChildren(QOpenGLWidget):
                 canvas.repaint()
 

@@ -5,7 +5,7 @@ The layers are views. Each carries its role in its metadata, so that it is found
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ __all__ = [
     "world_unit",
 ]
 
+_LEAVING = "anlage_leaving"
+"""In the metadata of a layer that we take away."""
 _KEY = "anlage"
 NUCLEI, LINKS, PAINTED, REGIONS = "nuclei", "links", "painted labels", "cuboid"
 """Roles of the layers that are views of the project's document."""
@@ -62,15 +64,25 @@ def is_managed(layer: Any) -> bool:
 
 def remove_all(viewer: Any) -> None:
     """Take away every layer that anlage made: they are about one image, and go with it."""
-    for layer in [layer for layer in viewer.layers if role_of(layer) is not None]:
-        if layer in viewer.layers:
-            viewer.layers.remove(layer)
+    take_away(viewer, [layer for layer in viewer.layers if role_of(layer) is not None])
 
 
 def remove(viewer: Any, prefix: str) -> None:
     """Take away the layers whose role begins so."""
-    for layer in [layer for layer in viewer.layers if (role_of(layer) or "").startswith(prefix)]:
-        viewer.layers.remove(layer)
+    take_away(viewer, [layer for layer in viewer.layers if (role_of(layer) or "").startswith(prefix)])
+
+
+def take_away(viewer: Any, layers: Iterable[Any]) -> None:
+    """Take layers out of the viewer, one after the other; the dock draws the canvas in between (see `is_leaving`)."""
+    for layer in [layer for layer in layers if layer in viewer.layers]:
+        if layer in viewer.layers:  # the going of one may take another along
+            layer.metadata[_LEAVING] = True
+            viewer.layers.remove(layer)
+
+
+def is_leaving(layer: Any) -> bool:
+    """Whether we take a layer away, and neither the user nor a viewer that is being closed."""
+    return _LEAVING in layer.metadata
 
 
 def box_edges(box: Box, *, solid: bool) -> npt.NDArray[np.float64]:

@@ -109,7 +109,7 @@ def test_what_is_right_is_certain_from_then_on(document: Document) -> None:
 
 def test_corrections_are_known_to_the_next_training(document: Document, tmp_path: Path) -> None:
     document.apply(fixes.swapped(document, (2, 3), (7, 8)))
-    image = TimeLapse.of(np.zeros(SHAPE, np.uint8), spacing=SPACING)
+    image = TimeLapse.of(np.random.default_rng(0).integers(0, 9, SHAPE, np.uint8), spacing=SPACING)
     store = build_store(tmp_path / "s.zarr", image, document.nuclei, cuboid=Box.whole(SHAPE), diameter_um=6.0)
     known = {
         tuple(np.round(store.nuclei.positions[store.nuclei.ids == i][0, 1:]).tolist()) for i in store.nuclei.links[:, 1]

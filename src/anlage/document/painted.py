@@ -292,14 +292,9 @@ class PaintedLabels:
         if chunk is None:
             if key not in self._present(key[0]):
                 return np.zeros(self._box(key).shape, dtype=self.dtype)
-            try:
-                assert self._array is not None  # noqa: S101  only then is anything on disk
-                with border(f"A part of the painted labels '{self.folder}'", MemoryError):
-                    chunk = np.asarray(self._array[self._box(key).slices])
-            except (ValueError, RuntimeError, OSError) as error:
-                raise AnlageError(
-                    f"The painted labels '{self.folder}' are damaged in frame {key[0]} ({error})."
-                ) from error
+            assert self._array is not None  # noqa: S101  only then is anything on disk
+            with border(f"Frame {key[0]} of the painted labels '{self.folder}'", MemoryError):
+                chunk = np.asarray(self._array[self._box(key).slices])
             self._keep(key, chunk)
         return chunk
 

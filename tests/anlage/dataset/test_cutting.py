@@ -191,7 +191,7 @@ def test_labels_are_cut_out_of_annotated_frames_only() -> None:
         ("u8", 5, "u8"),
         ("i4", 5, "u4"),
         ("i8", 2**32 - 1, "u4"),
-        ("i8", 2**32, "u8"),
+        ("i8", 2**32, "i8"),
     ],
 )
 def test_labels_keep_a_type_that_holds_them(dtype: str, most: int, kept: str) -> None:

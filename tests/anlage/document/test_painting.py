@@ -120,7 +120,7 @@ def test_damage_on_the_disk_is_a_sentence(document: Document, tmp_path: Path) ->
     assert document.painted is not None
     document.painted.flush()
     (tmp_path / "labels.zarr" / "c" / "0" / "0" / "0" / "0").write_bytes(b"no chunk")
-    with pytest.raises(AnlageError, match=r"painted labels .* are damaged in frame 0"):
+    with pytest.raises(AnlageError, match=r"Frame 0 of the painted labels .* cannot be read .* it is damaged"):
         PaintedLabels.open(tmp_path / "labels.zarr")[0]
     with pytest.raises(AnlageError, match="There are no painted labels at"):
         PaintedLabels.open(tmp_path / "nothing.zarr")
