@@ -334,10 +334,8 @@ def _performance(card: Card) -> list[str]:
         _row(card, m) for m in [*(m for m in _METRICS if m in metrics), *(m for m in metrics if m not in _METRICS)]
     ]
     if (radius_um := metrics.get("match_radius_um")) is not None:
-        rows += [
-            "",
-            f"`{command('evaluate', 'RESULT', 'TRUTH', '--radius-um', f'{radius_um:.3g}')}` measures by the same rule.",
-        ]
+        same = command("evaluate", "RESULT", "TRUTH", "--radius-um", f"{radius_um:.3g}")
+        rows += ["", f"`{same}` measures by the same rule."]
     if evidence.baseline is not None:
         rows += ["", _beside(evidence.baseline, noun_of(card.task, card.head)[1])]
     rows += ["", "The threshold was chosen on the same data, so expect a little less on new ones."]
