@@ -239,7 +239,10 @@ def test_settings_are_saved_at_once_and_the_image_is_found_again(project: Projec
     image.touch()
     project.change_settings(image=image, channels=[0, 2], combine="sum", spacing=Spacing(1, 1, 1))
     assert project.document.spacing == Spacing(1, 1, 1)
-    with pytest.raises(AnlageError, match=r"The project cannot have interval_s = -1: input should be greater than"):
+    with pytest.raises(
+        AnlageError,
+        match=r"The project cannot have interval_s = -1: input should be greater than or equal to 0\.000000001",
+    ):
         project.change_settings(interval_s=-1)
     project.abandon()
     elsewhere = tmp_path / "moved"
