@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
-from anlage.foreign import INTERVALS_S
+from anlage.foreign import INTERVALS_S, MOST_FRAMES, check_size
 
 __all__ = ["LazyArray", "TimeLapse", "checked_interval"]
 
@@ -19,6 +19,9 @@ AXES = "tczyx"
 
 
 _ASSUMED = "assumed"
+
+MOST_CHANNELS = 4096
+"""More than any spectral microscope records; each has a name and a row in the dock."""
 
 
 class LazyArray(Protocol):
@@ -87,6 +90,8 @@ class TimeLapse:
             raise AnlageError(
                 f"The image '{self.source}' is empty: its shape is {tuple(self.data.shape)} ({self.axes})."
             )
+        check_size(t, MOST_FRAMES, f"The number of frames of the image '{self.source}'")
+        check_size(c, MOST_CHANNELS, f"The number of channels of the image '{self.source}'")
         object.__setattr__(self, "_shape", (t, c, z, y, x))
         if not self.channels:
             object.__setattr__(self, "channels", tuple(f"channel {i}" for i in range(c)))

@@ -86,6 +86,14 @@ def test_other_impossible_images_are_refused() -> None:
         TimeLapse.of(DATA, channels=("a",))
 
 
+@pytest.mark.parametrize(("axes", "what"), [("cyx", "channels"), ("tyx", "frames")])
+def test_a_number_of_channels_or_frames_that_nobody_records_is_refused_before_each_gets_a_name(axes, what) -> None:
+    """A damaged file that claims 3·10⁹ channels would take all memory for their names."""
+    claimed = np.broadcast_to(np.uint8(0), (3_000_000_000, 2, 2))
+    with pytest.raises(AnlageError, match=f"number of {what} of the image 'movie' is 3,000,000,000, and at most"):
+        TimeLapse(claimed, axes, source="movie")
+
+
 def test_reading_outside_is_refused() -> None:
     image = TimeLapse.of(DATA, source="movie")
     with pytest.raises(AnlageError, match="reaches outside 'movie'"):
