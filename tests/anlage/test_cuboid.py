@@ -212,6 +212,13 @@ def test_a_painted_nucleus_on_the_wall_is_cut_by_it() -> None:
     assert cuboid.cut_walls == ("y0", "x1")
 
 
+def test_a_painted_nucleus_one_voxel_from_the_walls_is_whole() -> None:
+    annotations = labelled({1: Box((0, 1), (1, 8), (1, 10), (84, 99)), 2: Box((0, 1), (4, 19), (20, 99), (70, 80))})
+    (cuboid,) = detect_cuboid(annotations, spacing=SPACING)
+    assert not cuboid.cut_walls
+    assert cuboid.core == Box((0, 1), (1, 19), (1, 99), (70, 99))
+
+
 def test_a_label_that_is_gone_counts_as_a_bare_centre() -> None:
     annotations = labelled({1: Box((0, 1), (4, 8), (20, 36), (20, 36))})
     annotations = Annotations.of(

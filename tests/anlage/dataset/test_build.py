@@ -133,6 +133,23 @@ def test_rejected_nuclei_are_known_background_and_no_target(store_of: Make) -> N
     assert store.weight[0, 4, 6, 22] == 1, "also in the margin"
 
 
+def test_rejected_nuclei_do_not_tell_how_large_nuclei_are(movie: Make, store_of: Make) -> None:
+    positions = np.array([[0, 8, 16, 16], [0, 8, 16, 32.0], [0, 8, 32, 16], [0, 8, 32, 32]])
+    states = [State.ACCEPTED, State.REJECTED, State.REJECTED, State.REJECTED]
+    annotations = Annotations.of(positions, state=states, radius_um=[4.0, 20, 20, 20])
+    image = movie(positions[:1], SHAPE)
+    assert store_of(positions, SHAPE, image=image, annotations=annotations, diameter_um=None).meta.diameter_um == 8
+
+
+def test_chunks_that_hold_nothing_are_absent(store_of: Make) -> None:
+    """Also those that were written: nothing is known of most of a sparse annotation."""
+    positions = np.array([[0, 8, 30, 30.0]])
+    box, core = Box((0, 2), (0, 16), (0, 48), (0, 48)), Box((0, 1), (7, 10), (28, 33), (28, 33))
+    store = store_of(positions, SHAPE, cuboid=[Cuboid(box, core, (0,))])
+    known = {file.relative_to(store.path / "weight" / "c").parts[0] for file in (store.path / "weight" / "c").rglob("*")}
+    assert known == {"0"}, "of frame 1 nothing is known"
+
+
 def test_nuclei_that_nobody_looked_at_are_said(store_of: Make) -> None:
     positions = np.array([[0, 8, 10, 10], [0, 8, 30, 30], [0, 8, 50, 50.0]])
     states = [State.PROPOSED, State.ACCEPTED, State.REJECTED]
