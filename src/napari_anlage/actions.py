@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import AddLinks, AddNuclei, AnlageError, Annotations, ChangeNuclei, RemoveLinks, RemoveNuclei, SetDivision
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.editor import Editor
 from napari_anlage.wording import plural
 
@@ -37,7 +37,7 @@ class Actions:
             raise AnlageError("No track is followed; point at a nucleus and press T.")
         rows = np.flatnonzero(self.editor.tracks.track == self.editor.tracks.track[row])
         last = rows[np.argmax(self.editor.document.nuclei.frames[rows])]
-        overlay.go_to(self.editor.viewer, self.editor.place.grid, tuple(self.editor.document.nuclei.positions[last]))
+        camera.go_to(self.editor.viewer, self.editor.place.grid, tuple(self.editor.document.nuclei.positions[last]))
 
     def meant(self) -> Ids:
         """What a key acts on: the nucleus that the mouse is over, else those that are selected."""

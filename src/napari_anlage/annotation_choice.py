@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from psygnal import Signal
 
 from anlage import AnlageError, Annotations
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.image_choice import ImageChoice
 from napari_anlage.layers import annotations_of, kind_of
 
@@ -45,8 +45,10 @@ class AnnotationChoice(ImageChoice):
     def nuclei_layers(self) -> list[Any]:
         """Layers that nuclei can be read from, in the viewer's order; the project's own comes first."""
         kinds = {"points", "labels", "tracks"}
-        foreign = [layer for layer in self.viewer.layers if kind_of(layer) in kinds and overlay.role_of(layer) is None]
-        return [layer for layer in self.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI] + foreign
+        foreign = [
+            layer for layer in self.viewer.layers if kind_of(layer) in kinds and layer_roles.role_of(layer) is None
+        ]
+        return [layer for layer in self.viewer.layers if layer_roles.role_of(layer) == layer_roles.NUCLEI] + foreign
 
     @property
     def nuclei_layer(self) -> Any:
@@ -57,10 +59,10 @@ class AnnotationChoice(ImageChoice):
         layer, former = getattr(layer, "__wrapped__", layer), self._nuclei_layer
         if layer is former:
             return
-        if former is not None and not overlay.is_managed(former):
+        if former is not None and not layer_roles.is_managed(former):
             former.events.data.disconnect(self._on_nuclei)
         self._nuclei_layer = layer
-        if layer is not None and not overlay.is_managed(layer):
+        if layer is not None and not layer_roles.is_managed(layer):
             self._place_over(layer)
             layer.events.data.connect(self._on_nuclei)
             if kind_of(layer) == "points":
@@ -71,7 +73,7 @@ class AnnotationChoice(ImageChoice):
     def choose_any_nuclei(self) -> None:
         """Where no annotation is chosen, take the first there is; not one that was marked on another image."""
         if self._nuclei_layer is None and not self.lack:
-            layers = [layer for layer in self.nuclei_layers() if overlay.is_managed(layer) or self._is_over(layer)]
+            layers = [layer for layer in self.nuclei_layers() if layer_roles.is_managed(layer) or self._is_over(layer)]
             if layers:
                 self.choose_nuclei(layers[0])
 
@@ -84,7 +86,7 @@ class AnnotationChoice(ImageChoice):
     def uses_document(self) -> bool:
         """Whether the annotation is the project's document, and no layer of the user's own."""
         layer = self._nuclei_layer
-        return self.document is not None and (layer is None or overlay.is_managed(layer))
+        return self.document is not None and (layer is None or layer_roles.is_managed(layer))
 
     def annotations(self) -> Annotations:
         """The annotation that counts, for every panel: the document's, or that of the user's own layer that was chosen.
@@ -128,7 +130,7 @@ class AnnotationChoice(ImageChoice):
 
     def _place_over(self, layer: Any) -> None:
         """A layer of the user's own came, or was chosen, while this image was."""
-        if self._image_layer is not None and layer is not self._image_layer and overlay.role_of(layer) is None:
+        if self._image_layer is not None and layer is not self._image_layer and layer_roles.role_of(layer) is None:
             self._over[layer] = weakref.ref(self._image_layer)
 
     def _on_nuclei(self, event: Any = None) -> None:

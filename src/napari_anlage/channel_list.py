@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 
 from anlage import AnlageError
 from napari_anlage.channels import Role, rename, roles, set_role
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.layers import axes_of
 from napari_anlage.plain_text import Label, plain
 from napari_anlage.session import Session

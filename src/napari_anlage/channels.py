@@ -19,20 +19,10 @@ from anlage import Box, TimeLapse
 if TYPE_CHECKING:
     from napari_anlage.session import Session
 
-__all__ = [
-    "Role",
-    "given_names",
-    "guessed",
-    "nuclei_channels",
-    "nuclei_image",
-    "rename",
-    "roles",
-    "set_role",
-    "tell",
-    "told",
-]
+from napari_anlage.channel_names import _KEY, _notes
 
-_KEY = "anlage"
+__all__ = ["Role", "guessed", "nuclei_channels", "nuclei_image", "rename", "roles", "set_role", "tell", "told"]
+
 _NUCLEAR = re.compile(r"nucle|dapi|hoechst|h2[ab]|histone|draq|sytox|\bnls\b|nls[-_]", re.IGNORECASE)
 
 
@@ -43,12 +33,6 @@ class Role(StrEnum):
     """Nuclei: the classical detector and the search for forgotten nuclei look at these."""
     OTHER = "other"
     """Something else, a membrane or a marker: one more input for a network."""
-
-
-def given_names(layer: Any, otherwise: Sequence[str]) -> tuple[str, ...]:
-    """Names of the channels along a layer's axis, as the user gave them, else those that they would have."""
-    given = _notes(layer).get("channel_names", {})
-    return tuple(given.get(i, name) for i, name in enumerate(otherwise))
 
 
 def guessed(names: Sequence[str]) -> tuple[Role, ...]:
@@ -169,11 +153,6 @@ def _places(session: Session, n: int) -> list[tuple[Any, int]]:
     if session.has_channel_axis:
         return [(session.image_layer, i) for i in range(n)]
     return [(layer, 0) for layer in session.joinable()]
-
-
-def _notes(layer: Any) -> dict[str, Any]:
-    notes = layer.metadata.get(_KEY, {})
-    return notes if isinstance(notes, dict) else {}
 
 
 def _note(layer: Any, **more: Any) -> None:

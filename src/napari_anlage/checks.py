@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from anlage import AnlageError, TimeLapse, check_image
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.models import Choice
 
 __all__ = ["ImageCheck", "Question"]

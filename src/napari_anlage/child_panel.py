@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_anlage.job import Child, Problem
+from napari_anlage.job import Child
+from napari_anlage.job_thread import Problem
 from napari_anlage.jobs import Slot
 from napari_anlage.parts import Tab
 from napari_anlage.session import Session

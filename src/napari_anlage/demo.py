@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from anlage import AnlageError, Annotations, Run, TimeLapse, command, load_model, open_annotations, open_image
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles, overlay
 from napari_anlage.grid import Grid
 
 __all__ = ["main", "open_demo"]
@@ -59,7 +59,7 @@ def open_demo(viewer: Any, folder: Path) -> None:
     image = _show_image(viewer, movie)
     grid = Grid.of(image, "tzyx")
     overlay.show_annotations(viewer, grid, truth, "truth", _TRUTH).visible = False
-    nuclei = overlay.show_annotations(viewer, grid, annotated, "annotated nuclei", overlay.ANNOTATED)
+    nuclei = overlay.show_annotations(viewer, grid, annotated, "annotated nuclei", layer_roles.ANNOTATED)
     heat = open_image(folder / "heatmap.zarr").read()[:, 0]
     viewer.add_image(
         heat, name="heat-map", blending="additive", colormap="magma", opacity=0.6, contrast_limits=(0.0, 1.0),
@@ -69,7 +69,7 @@ def open_demo(viewer: Any, folder: Path) -> None:
     overlay.show_centres(viewer, grid, found, _diameter_um(run, truth), 1, "demo")
     _show_dock(viewer, folder, image, nuclei, run)
     frame = int(found.frames.min()) if len(found) else 0
-    overlay.go_to(viewer, grid, (frame, movie.shape[2] // 2, movie.shape[3] / 2, movie.shape[4] / 2))
+    camera.go_to(viewer, grid, (frame, movie.shape[2] // 2, movie.shape[3] / 2, movie.shape[4] / 2))
     viewer.reset_view()
 
 

@@ -23,7 +23,7 @@ from anlage import (
     RemoveNuclei,
     Several,
 )
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.colouring import Colouring
 from napari_anlage.paint import LabelsView
 from napari_anlage.place import Place
@@ -86,7 +86,7 @@ class Editor:
         dims.ndisplay.disconnect(self._on_dims)
         dims.order.disconnect(self._on_dims)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
-        overlay.take_away(self.viewer, self.layers)
+        layer_roles.take_away(self.viewer, self.layers)
         self.nuclei = self.links = self.labels = None
 
     # ---- layers ----
@@ -210,7 +210,7 @@ class Editor:
 
     def go_to(self, position_tzyx: tuple[float, float, float, float]) -> None:
         """Show a place."""
-        overlay.go_to(self.viewer, self.place.grid, position_tzyx)
+        camera.go_to(self.viewer, self.place.grid, position_tzyx)
 
     # ---- nuclei ----
 

@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from anlage import precision_recall, roc
 from napari_anlage.event_judgement import CLASSES, Judgement
 from napari_anlage.picture import Draw
-from napari_anlage.plots import Inks
+from napari_anlage.plot_theme import Inks
 
 __all__ = ["Matrix", "aligned", "average", "calibration", "confusion", "ranking", "survival_curve", "times", "trade"]
 

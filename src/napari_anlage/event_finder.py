@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from anlage import AnlageError, Events, Run, read_events, write_signals
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.hearing import hear
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.model_combo import ModelCombo
 from napari_anlage.parts import ActionButton, heading
 from napari_anlage.scoring import Scoring

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations, Events, Signals
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.session import Session
 
 __all__ = ["AFTER", "BEFORE", "NEVER", "EventLayers"]
@@ -74,7 +74,7 @@ class EventLayers:
         at = np.column_stack([np.arange(len(zyx)) + signals.first_frame, zyx])
         at = at[np.isfinite(zyx).all(axis=1)]
         viewer, grid = self._session.viewer, self._session.grid()
-        layer = next((layer for layer in viewer.layers if overlay.role_of(layer) == _TRACK), None)
+        layer = next((layer for layer in viewer.layers if layer_roles.role_of(layer) == _TRACK), None)
         if layer is not None and layer.ndim == len(grid.axes) and len(at):
             # a layer that stays is an order of magnitude faster than a new one for every track
             size = float(np.max(layer.size))
@@ -91,7 +91,7 @@ class EventLayers:
     def _clear(self, role: str) -> None:
         """Take away the layers with exactly this role."""
         layers = self._session.viewer.layers
-        for layer in [layer for layer in layers if overlay.role_of(layer) == role]:
+        for layer in [layer for layer in layers if layer_roles.role_of(layer) == role]:
             layers.remove(layer)
 
     def _draw(self, at: npt.NDArray[np.float64], name: str, colour: str, role: str, factor: float = 1.0) -> Any:

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, 
 
 from napari_anlage import preferences
 from napari_anlage.hearing import hear
-from napari_anlage.job import RunWatcher, Thread
+from napari_anlage.job_thread import Thread
+from napari_anlage.job_watcher import RunWatcher
 from napari_anlage.parts import COLOURS, small_button
 from napari_anlage.plain_text import ElidingLabel, plain
 from napari_anlage.session import Session

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from anlage import AnlageError, Box
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.session import Session
 
 __all__ = ["BoxHandles", "core_for", "grabbed", "moved_box"]
@@ -44,7 +44,7 @@ class BoxHandles:
 
     def _begin(self) -> None:
         viewer = self._session.viewer
-        layer = next((layer for layer in viewer.layers if overlay.role_of(layer) == overlay.REGIONS), None)
+        layer = next((layer for layer in viewer.layers if layer_roles.role_of(layer) == layer_roles.REGIONS), None)
         if layer is None:
             return
         self._layer = layer
@@ -108,7 +108,7 @@ class BoxHandles:
         ranges = dict(zip("tzyx", region.box.ranges, strict=True))
         for i, axis in enumerate(grid.axes):
             if axis not in axes and axis != "c":
-                world = float(viewer.dims.point[first + i]) * overlay.world_unit(viewer, grid, i)
+                world = float(viewer.dims.point[first + i]) * camera.world_unit(viewer, grid, i)
                 here = round((world - grid.offset[i]) / grid.scale[i])
                 if not ranges[axis][0] <= here < ranges[axis][1]:
                     return None
@@ -119,7 +119,7 @@ class BoxHandles:
     def _world_per_voxel(self, axis: str) -> float:
         grid, viewer = self._session.grid(), self._session.viewer
         i = grid.axes.index(axis)
-        return abs(grid.scale[i]) / overlay.world_unit(viewer, grid, i)
+        return abs(grid.scale[i]) / camera.world_unit(viewer, grid, i)
 
     def _voxel(self, event: Any, axes: str) -> npt.NDArray[np.float64]:
         """Where the mouse is along the axes on screen, in voxels."""
@@ -128,7 +128,7 @@ class BoxHandles:
         at = []
         for axis in axes:
             i = grid.axes.index(axis)
-            at.append((world[i] * overlay.world_unit(viewer, grid, i) - grid.offset[i]) / grid.scale[i])
+            at.append((world[i] * camera.world_unit(viewer, grid, i) - grid.offset[i]) / grid.scale[i])
         return np.array(at)
 
 

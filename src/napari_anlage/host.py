@@ -11,7 +11,7 @@ from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.footer import Footer
 from napari_anlage.hearing import hear
 from napari_anlage.preferences import limit_memory, prefer_reader
@@ -86,7 +86,7 @@ class Host(QWidget):
         program with some graphics drivers; that is so without this plugin, too. To draw while a viewer is being closed ends
         it as well.
         """
-        if overlay.is_leaving(event.value) and isalive(self) and self.isVisible():
+        if layer_roles.is_leaving(event.value) and isalive(self) and self.isVisible():
             for canvas in self.window().findChildren(QOpenGLWidget):
                 canvas.repaint()
 

@@ -12,7 +12,7 @@ from typing import Any
 from psygnal import Signal
 
 from anlage import AnlageError, Spacing, TimeLapse
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.grid import Grid
 from napari_anlage.layers import axes_of, image_of, kind_of, may_join
 from napari_anlage.placement import opened_grid, rescale
@@ -57,7 +57,9 @@ class ImageChoice:
 
     def image_layers(self) -> list[Any]:
         """Layers that can be the image, in the viewer's order."""
-        return [layer for layer in self.viewer.layers if kind_of(layer) == "image" and overlay.role_of(layer) is None]
+        return [
+            layer for layer in self.viewer.layers if kind_of(layer) == "image" and layer_roles.role_of(layer) is None
+        ]
 
     @property
     def image_layer(self) -> Any:

@@ -24,7 +24,7 @@ from anlage import (
     find_warnings,
     read_track_scores,
 )
-from napari_anlage import fixes, overlay
+from napari_anlage import camera, fixes
 from napari_anlage.belonging import Belonging
 from napari_anlage.editor import Editor
 from napari_anlage.session import Session
@@ -118,7 +118,7 @@ class Inspection(Belonging):
         session, editor = self.session, self.session.editor
         if editor is None:
             return
-        overlay.go_to(session.viewer, editor.place.grid, position)
+        camera.go_to(session.viewer, editor.place.grid, position)
         self._zoom(editor)
         editor.show_nuclei()
         if editor.nuclei is not None:

@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from anlage import AnlageError, LabelFault, LabelReport, find_faults
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.label_source import Source, label_layers, source_of
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab
@@ -104,7 +104,7 @@ class LabelCheck(Tab):
             return
         if fault.position is not None:
             t, z, y, x = fault.position
-            overlay.go_to(self._session.viewer, source.grid, (float(t), float(z), float(y), float(x)))
+            camera.go_to(self._session.viewer, source.grid, (float(t), float(z), float(y), float(x)))
         if fault.labels:
             source.layer.selected_label = fault.labels[0]
         self._session.say(fault.text)
@@ -115,7 +115,7 @@ class LabelCheck(Tab):
         chosen = self._session.nuclei_layer
         if chosen is not None and kind_of(chosen) == "labels":
             return chosen
-        own = [layer for layer in layers if overlay.role_of(layer) == overlay.PAINTED]
+        own = [layer for layer in layers if layer_roles.role_of(layer) == layer_roles.PAINTED]
         return next(iter([*own, *layers]), None)
 
     def _show(self, report: LabelReport) -> None:

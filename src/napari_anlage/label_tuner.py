@@ -11,9 +11,9 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QWidget
 
 from anlage import AnlageError, LabelledPart, LabelMaps, labels_of
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.hearing import hear, unhear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.label_takeover import taken_labels
 from napari_anlage.models import Choice
 from napari_anlage.parts import ActionButton, Tab, heading
@@ -109,7 +109,7 @@ class LabelTuner(Tab):
     @property
     def layer(self) -> Any:
         """The layer that is drawn; None: there is none."""
-        return next((one for one in self._session.viewer.layers if overlay.role_of(one) == ROLE), None)
+        return next((one for one in self._session.viewer.layers if layer_roles.role_of(one) == ROLE), None)
 
     # ---- what is tuned ----
 
@@ -232,7 +232,7 @@ class LabelTuner(Tab):
         self._again = False
         self._thread.forget()
         self._timer.stop()
-        overlay.remove(self._session.viewer, ROLE)
+        layer_roles.remove(self._session.viewer, ROLE)
         self.hide()
         self.drawn.emit(None)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import AnlageError, Annotations, Box, Spacing, TimeLapse
-from napari_anlage.channels import given_names
+from napari_anlage.channel_names import given_names
 from napari_anlage.features import columns_of
 from napari_anlage.grid import Grid, axes_named, default_axes
 

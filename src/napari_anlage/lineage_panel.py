@@ -11,7 +11,7 @@ from qtpy.QtCore import QSize, QTimer
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.colouring import any_wrong, errors, inks, lineages
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.lineage_layout import LineageLayout
@@ -178,7 +178,7 @@ class LineagePanel(QWidget):
         nuclei = self._tracks[0]
         self._picked = int(nuclei.ids[row])
         t, z, y, x = (float(v) for v in nuclei.positions[row])
-        overlay.go_to(self.session.viewer, editor.place.grid, (t, z, y, x))
+        camera.go_to(self.session.viewer, editor.place.grid, (t, z, y, x))
         if editor.nuclei is not None:
             editor.nuclei.select([self._picked])
         self._wait()

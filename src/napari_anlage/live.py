@@ -13,9 +13,10 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from anlage import AnlageError, Box, LabelledPart, Run, labels_of
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.handover import Handover
-from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.job import Child
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.models import Choice
 from napari_anlage.preview import PaintedPreview, Preview, Request, prepare, receive
 from napari_anlage.session import Session
@@ -94,7 +95,7 @@ class LearningPreview(QObject):
     def clear(self) -> None:
         """Take the layers away."""
         with contextlib.suppress(AnlageError):  # the viewer is gone, and its layers with it
-            overlay.remove(self._session.viewer, ROLE)
+            layer_roles.remove(self._session.viewer, ROLE)
         self._shown = None
 
     def start_over(self) -> None:
@@ -181,7 +182,7 @@ class LearningPreview(QObject):
         nuclei = found.nuclei.select(found.nuclei.probability >= found.threshold)
         name = f"{found.model}, step {0 if card is None else card.steps}"
         viewer, grid, n = session.viewer, session.grid(), session.n_layer_channels
-        before = {overlay.role_of(layer): (layer.visible, layer.opacity) for layer in viewer.layers}
+        before = {layer_roles.role_of(layer): (layer.visible, layer.opacity) for layer in viewer.layers}
         active = viewer.layers.selection.active
         made = []
         if preview.heatmap is not None:
@@ -192,7 +193,7 @@ class LearningPreview(QObject):
         centres = overlay.show_centres(viewer, grid, nuclei, 0.5 * found.diameter_um * world, n, name, ROLE)
         centres.border_color, centres.symbol = _COLOUR, "diamond"
         for layer in (*made, centres):
-            layer.visible, layer.opacity = before.get(overlay.role_of(layer), (layer.visible, layer.opacity))
+            layer.visible, layer.opacity = before.get(layer_roles.role_of(layer), (layer.visible, layer.opacity))
         if active is None or active in viewer.layers:
             viewer.layers.selection.active = active
         self.said.emit(

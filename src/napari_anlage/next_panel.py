@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, Tab, heading
 from napari_anlage.plain_text import plain
@@ -160,7 +160,7 @@ class NextPanel(Tab):
     def _go(self, item: QListWidgetItem) -> None:
         box = item.data(Qt.ItemDataRole.UserRole)
         t, z, y, x = ((low + high - 1) / 2 for low, high in box.ranges)
-        overlay.go_to(self._session.viewer, self._session.grid(), (t, z, y, x))
+        camera.go_to(self._session.viewer, self._session.grid(), (t, z, y, x))
 
     def add_region(self) -> None:
         """Draw the chosen cuboid as a region."""

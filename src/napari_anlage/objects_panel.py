@@ -13,10 +13,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QProgressBar, QPushButton
 
 from anlage import AnlageError, ObjectTable, Writer, write_objects
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.asking import ask_where
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.label_source import (
     Bodies,
     Source,
@@ -214,7 +214,7 @@ class ObjectsPanel(Tab):
         if table is None or source is None or self._followed is None:
             return
         t, z, y, x = table.positions[row].tolist()
-        overlay.go_to(self._session.viewer, source.grid, (t, z, y, x))
+        camera.go_to(self._session.viewer, source.grid, (t, z, y, x))
         with self._followed.events.selected_label.blocker(self._on_picked):
             self._followed.selected_label = int(table.columns["label"][row])
         self._show_alone()
@@ -225,7 +225,7 @@ class ObjectsPanel(Tab):
         if table is None or source is None:
             return
         label = int(self._followed.selected_label)
-        t = overlay.current_frame(self._session.viewer, source.grid, source.labels.n_frames)
+        t = camera.current_frame(self._session.viewer, source.grid, source.labels.n_frames)
         rows = np.flatnonzero((table.columns["label"] == label) & (table.columns["t"] == t))
         self.view.pick(int(rows[0]) if len(rows) else None)
 
@@ -246,7 +246,7 @@ class ObjectsPanel(Tab):
         if source is None:
             return
         role = _SURFACES if len(bodies.faces) else _POINTS
-        overlay.remove(viewer, role)
+        layer_roles.remove(viewer, role)
         columns = dict(zip("zyx", bodies.vertices.T, strict=True)) | {"t": np.full(len(bodies.vertices), bodies.t)}
         data = np.stack([columns.get(axis, np.zeros(len(bodies.vertices))) for axis in source.grid.axes], axis=1)
         values, index = np.unique(bodies.label, return_inverse=True)
@@ -300,7 +300,7 @@ class ObjectsPanel(Tab):
         return self._source
 
     def _frame(self, source: Source) -> int:
-        return overlay.current_frame(self._session.viewer, source.grid, source.labels.n_frames)
+        return camera.current_frame(self._session.viewer, source.grid, source.labels.n_frames)
 
     def _run(
         self, text: str, function: Callable[..., Any], *args: Any, then: Callable[[Any], None], **more: Any

@@ -5,30 +5,22 @@ The layers are views. Each carries its role in its metadata, so that it is found
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations, Box, DenseMap, LabelledPart, TimeLapse
+from napari_anlage.camera import _along, _transposed
 from napari_anlage.grid import Grid, axes_named, default_axes
+from napari_anlage.layer_roles import _KEY, ANNOTATED, REGIONS, remove, role_of
 
 __all__ = [
-    "LINKS",
-    "NUCLEI",
-    "PAINTED",
-    "REGIONS",
     "box_edges",
-    "current_frame",
-    "go_to",
-    "is_managed",
     "keep_sharp",
     "new_labels",
     "new_points",
-    "remove",
-    "remove_all",
-    "role_of",
     "show_annotations",
     "show_boxes",
     "show_centres",
@@ -37,52 +29,10 @@ __all__ = [
     "show_labels",
     "show_painted",
     "spots",
-    "world_unit",
 ]
 
-_LEAVING = "anlage_leaving"
-"""In the metadata of a layer that we take away."""
-_KEY = "anlage"
-NUCLEI, LINKS, PAINTED, REGIONS = "nuclei", "links", "painted labels", "cuboid"
-"""Roles of the layers that are views of the project's document."""
 _FLAT = 0.2
-ANNOTATED = "#4dd8ff"
-"""Colour of the rings around annotated nuclei; predicted ones are coloured by probability."""
 _BRIGHT, _DIM = np.array([1.0, 0.85, 0.2, 1.0]), np.array([0.55, 0.75, 1.0, 0.9])
-
-
-def role_of(layer: Any) -> str | None:
-    """What anlage made a layer for ('cuboid', 'preview centres', …); None for the user's own."""
-    role = layer.metadata.get(_KEY, {})
-    return role.get("role") if isinstance(role, dict) else None
-
-
-def is_managed(layer: Any) -> bool:
-    """Whether a layer is a view of the project's document."""
-    return role_of(layer) in (NUCLEI, LINKS, PAINTED, REGIONS)
-
-
-def remove_all(viewer: Any) -> None:
-    """Take away every layer that anlage made: they are about one image, and go with it."""
-    take_away(viewer, [layer for layer in viewer.layers if role_of(layer) is not None])
-
-
-def remove(viewer: Any, prefix: str) -> None:
-    """Take away the layers whose role begins so."""
-    take_away(viewer, [layer for layer in viewer.layers if (role_of(layer) or "").startswith(prefix)])
-
-
-def take_away(viewer: Any, layers: Iterable[Any]) -> None:
-    """Take layers out of the viewer, one after the other; the dock draws the canvas in between (see `is_leaving`)."""
-    for layer in [layer for layer in layers if layer in viewer.layers]:
-        if layer in viewer.layers:  # the going of one may take another along
-            layer.metadata[_LEAVING] = True
-            viewer.layers.remove(layer)
-
-
-def is_leaving(layer: Any) -> bool:
-    """Whether we take a layer away, and neither the user nor a viewer that is being closed."""
-    return _LEAVING in layer.metadata
 
 
 def box_edges(box: Box, *, solid: bool) -> npt.NDArray[np.float64]:
@@ -321,56 +271,3 @@ def keep_sharp(layer: Any) -> None:
     """Let a layer show the single plane that it showed without a margin; napari averages images over it otherwise."""
     if hasattr(layer, "projection_mode") and not str(layer.projection_mode).startswith("rescale"):
         layer.projection_mode = "none"
-
-
-def go_to(viewer: Any, grid: Grid, position_tzyx: tuple[float, float, float, float]) -> None:
-    """Show a place: its frame and plane, with the camera above it."""
-    world = grid.world(position_tzyx)
-    world = [value / world_unit(viewer, grid, i) for i, value in enumerate(world)]
-    ndim = viewer.dims.ndim
-    axes = range(ndim - len(world), ndim)
-    kept = [i for i, axis in enumerate(grid.axes) if axis != "c"]
-    viewer.dims.set_point([axes[i] for i in kept], [world[i] for i in kept])
-    shown = [world[i] for i in range(len(world)) if axes[i] in viewer.dims.displayed]
-    viewer.scene.camera.center = tuple([0.0] * (3 - len(shown)) + shown)
-
-
-def _along(grid: Grid, tzyx: npt.NDArray[np.float64], n_channels: int) -> npt.NDArray[np.float64]:
-    """Positions (N, 4) or vectors (N, 2, 4) with a column for each of the layer's axes, repeated for each channel."""
-    columns = [tzyx[..., "tzyx".index(axis)] if axis in "tzyx" else np.zeros(tzyx.shape[:-1]) for axis in grid.axes]
-    data = np.stack(columns, axis=-1)
-    if "c" not in grid.axes:
-        return data
-    every = np.concatenate([data] * n_channels)
-    channel = np.repeat(np.arange(n_channels, dtype=float), len(data))
-    starts = every if data.ndim == 2 else every[:, 0]
-    starts[:, grid.axes.index("c")] = channel
-    return every
-
-
-def _transposed(zyx: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
-    order = [axis for axis in axes if axis in "zyx"]
-    data = zyx if "z" in order else zyx[0]
-    have = "zyx" if "z" in order else "yx"
-    return data.transpose([have.index(axis) for axis in order])
-
-
-def current_frame(viewer: Any, grid: Grid, n_frames: int) -> int:
-    """The frame that the viewer shows, of the image on this grid."""
-    t = grid.index("t")
-    if t is None:
-        return 0
-    axis = viewer.dims.ndim - len(grid.axes) + t
-    world = float(viewer.dims.point[axis]) * world_unit(viewer, grid, t)
-    return int(np.clip(round((world - grid.offset[t]) / grid.scale[t]), 0, n_frames - 1))
-
-
-def world_unit(viewer: Any, grid: Grid, i: int) -> float:
-    """World units of the grid's layer in one of the viewer's, along one axis."""
-    units = viewer.layers.units
-    if units is None:
-        return 1.0
-    theirs = units[i - len(grid.axes)]
-    if theirs.dimensionality != grid.units[i].dimensionality:
-        return 1.0
-    return float((1.0 * theirs).to(str(grid.units[i])).magnitude)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Change, PaintedLabels
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.place import Place
 
 __all__ = ["LabelsView", "Seen"]
@@ -99,7 +99,7 @@ class LabelsView:
         at = grid.placed(grid.axes, {"c": (n - 1) / 2}, {"c": float(n)})
         self.layer = viewer.add_labels(
             Seen(painted, grid.axes, self._on_written), name="painted labels", opacity=0.5, projection_mode="none",
-            metadata={"anlage": {"role": overlay.PAINTED}}, **at,
+            metadata={"anlage": {"role": layer_roles.PAINTED}}, **at,
         )  # fmt: skip
         self.layer.locked = True
         self.layer.events.paint.connect(self._on_paint)

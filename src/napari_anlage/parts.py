@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QFontMetricsF, QPainter
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import AnlageError
-from napari_anlage.job import Problem
+from napari_anlage.job_thread import Problem
 from napari_anlage.plain_text import Label, plain
 
 __all__ = [

@@ -10,7 +10,7 @@ import pyqtgraph as pg
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_anlage.plots import Inks, inks_for
+from napari_anlage.plot_theme import Inks, inks_for
 
 __all__ = ["Draw", "Picture"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import AnlageError
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.grid import Grid
 
 __all__ = ["Place"]
@@ -72,13 +72,13 @@ class Place:
 
     def frame(self, viewer: Any) -> int:
         """The frame that the viewer shows."""
-        return overlay.current_frame(viewer, self.grid, self.shape_tzyx[0])
+        return camera.current_frame(viewer, self.grid, self.shape_tzyx[0])
 
     def show_frame(self, viewer: Any, t: int) -> None:
         """Let the viewer show another frame; the plane and the camera stay."""
         axis = self.grid.index("t")
         if axis is not None:
-            unit = overlay.world_unit(viewer, self.grid, axis)
+            unit = camera.world_unit(viewer, self.grid, axis)
             world = (self.grid.offset[axis] + self.grid.scale[axis] * t) / unit
             viewer.dims.set_point(viewer.dims.ndim - len(self.grid.axes) + axis, world)
 
@@ -99,7 +99,7 @@ class Place:
         voxel = np.zeros(4)
         for i, axis in enumerate(self.grid.axes):
             if axis != "c":
-                unit = overlay.world_unit(viewer, self.grid, i)
+                unit = camera.world_unit(viewer, self.grid, i)
                 voxel["tzyx".index(axis)] = (world[i] * unit - self.grid.offset[i]) / self.grid.scale[i]
         voxel[0] = round(voxel[0])
         if (voxel < -0.5).any() or (voxel > np.array(self.shape_tzyx) - 0.5).any():

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_anlage.camera import world_unit
 from napari_anlage.grid import Grid
-from napari_anlage.overlay import world_unit
 
 if TYPE_CHECKING:
     from anlage import ProjectSettings, Spacing, TimeLapse

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,41 +14,13 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Curve
+from napari_anlage.plot_theme import inks_for
 
-__all__ = ["DARK", "LIGHT", "ComparisonPlot", "Inks", "LearningPlot", "inks_for"]
+__all__ = ["ComparisonPlot", "LearningPlot"]
 
 _HEIGHT = 256
 _MOST_TICKS = 5
-_GREY_MIDDLE = 128
 _FAINT = 110
-
-
-@dataclass(frozen=True, slots=True)
-class Inks:
-    """Colours that can be read on one kind of background."""
-
-    train: str
-    held_out: str
-    score: str
-    best: str
-    runs: tuple[str, ...]
-    """One for each of several runs, told apart by colour-blind eyes too."""
-
-
-DARK = Inks(
-    "#5aa9e6", "#ffb000", "#3fc58a", "#ff6b70", ("#5aa9e6", "#ffb000", "#3fc58a", "#ff7fae", "#c3a6ff", "#e8e36b")
-)
-"""On a dark background."""
-LIGHT = Inks(
-    "#1f6fb2", "#a86200", "#187a4f", "#c2272d", ("#1f6fb2", "#a86200", "#187a4f", "#b3256d", "#6b3fb8", "#6e6a00")
-)
-"""On a light background."""
-
-
-def inks_for(widget: QWidget) -> Inks:
-    """The colours for a widget's theme: bright ones where its text is bright."""
-    text = widget.palette().color(QPalette.ColorRole.WindowText)
-    return DARK if text.lightness() > _GREY_MIDDLE else LIGHT
 
 
 class _LossAxis(pg.AxisItem):

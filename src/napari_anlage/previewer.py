@@ -12,7 +12,8 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_anlage.handover import Handover
-from napari_anlage.job import Child, Problem, Thread
+from napari_anlage.job import Child
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.jobs import Jobs, Slot
 from napari_anlage.preview import PaintedPreview, Preview, Request, prepare, receive
 from napari_anlage.wording import plural

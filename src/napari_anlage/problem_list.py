@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from anlage import Annotations, Document, Finding
 from napari_anlage.hearing import hear, unhear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.parts import StatusLine
 from napari_anlage.plain_text import plain
 from napari_anlage.session import Session

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSizePolicy, QVBoxLa
 
 from anlage import AnlageError, recent_projects
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem
+from napari_anlage.job_thread import Problem
 from napari_anlage.parts import small_button
 from napari_anlage.plain_text import ElidingLabel, plain
 from napari_anlage.session import Session

@@ -11,7 +11,7 @@ from superqt import QCollapsible
 
 from anlage import AnlageError, Signals
 from napari_anlage.count_bar import CountBar
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.number_fields import CountField, NumberField
 from napari_anlage.parts import COLOURS, ActionButton, Tab, note
 from napari_anlage.plain_text import Label

@@ -19,12 +19,12 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import AnlageError, Annotations, Box, TimeLapse
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.box_sliders import BoxSliders
 from napari_anlage.channels import nuclei_image
 from napari_anlage.handles import BoxHandles, core_for
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import ActionButton, Tab, counted, heading, note
 from napari_anlage.plain_text import Label, plain
@@ -325,7 +325,7 @@ class RegionPanel(Tab):
     def _on_doubt(self, item: QListWidgetItem) -> None:
         position = item.data(Qt.ItemDataRole.UserRole)
         if position is not None:
-            self.attempt(lambda: overlay.go_to(self._session.viewer, self._session.grid(), position))
+            self.attempt(lambda: camera.go_to(self._session.viewer, self._session.grid(), position))
 
 
 def _detect(image: TimeLapse, reading: Callable[[], Annotations]) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:

@@ -16,7 +16,7 @@ from napari.utils import Colormap
 from psygnal import Signal
 
 from anlage import HUMAN, AnlageError, Annotations, Box, State
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.belonging import Belonging
 from napari_anlage.layers import kind_of
 from napari_anlage.proposals import Candidates, Mask, Standing, alone, standings
@@ -102,7 +102,7 @@ class Review(Belonging):
         """Review nothing."""
         if self.candidates is not None:
             self.candidates = None
-            overlay.remove(self.session.viewer, "preview")
+            layer_roles.remove(self.session.viewer, "preview")
             self._look_anew()
 
     def set_threshold(self, probability: float) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy
 
 from anlage import AddRegion, Box, Region
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.hearing import hear
 from napari_anlage.parts import ActionButton, Tab, heading, note
 from napari_anlage.plain_text import Label, plain
@@ -141,7 +141,7 @@ class ReviewPanel(Tab):
             return review.inside()
         shape = session.image().shape_tzyx
         if text == _FRAME:
-            t = overlay.current_frame(session.viewer, session.grid(), shape[0])
+            t = camera.current_frame(session.viewer, session.grid(), shape[0])
             return review.inside([Box.of((t, 0, 0, 0), (t + 1, *shape[1:]))])
         if text == _VIEW:
             return review.inside([seen_box(session.viewer, session.grid(), shape)])
@@ -162,13 +162,13 @@ class ReviewPanel(Tab):
 
     def _go_on(self) -> None:
         session, review = self._session, self._review
-        t = overlay.current_frame(session.viewer, session.grid(), session.image().n_frames)
-        overlay.go_to(session.viewer, session.grid(), review.next_open(t))
+        t = camera.current_frame(session.viewer, session.grid(), session.image().n_frames)
+        camera.go_to(session.viewer, session.grid(), review.next_open(t))
 
     def add_region(self) -> None:
         """Add a region around what was predicted in this frame."""
         session, review = self._session, self._review
-        t = overlay.current_frame(session.viewer, session.grid(), session.image().n_frames)
+        t = camera.current_frame(session.viewer, session.grid(), session.image().n_frames)
         box = review.looked_at(t)
         left = len(review.inside([box]))
         document = session.need_document()

@@ -24,7 +24,8 @@ from napari_anlage.closing import CloseGuard
 from napari_anlage.compare import CompareDialog
 from napari_anlage.details import Details
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, RunWatcher
+from napari_anlage.job_thread import Problem
+from napari_anlage.job_watcher import RunWatcher
 from napari_anlage.live import LearningPreview
 from napari_anlage.models import KINDS
 from napari_anlage.parts import ActionButton, StatusLine, heading

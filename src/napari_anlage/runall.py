@@ -19,7 +19,8 @@ from qtpy.QtWidgets import (
 from anlage import AnlageError, TimeLapse
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
-from napari_anlage.job import Child, Problem, Thread, told
+from napari_anlage.job import Child, told
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.jobs import Slot
 from napari_anlage.number_fields import CountField
 from napari_anlage.parts import ActionButton, Tab, heading

@@ -13,7 +13,7 @@ from napari.utils.notifications import show_warning
 from psygnal import Signal
 
 from anlage import AnlageError
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.annotation_choice import AnnotationChoice
 from napari_anlage.channels import tell, told
 from napari_anlage.colouring import Colouring
@@ -142,7 +142,7 @@ class Session(AnnotationChoice):
             If there is no image with a known voxel size, or the folder holds the project of another image.
         """
         editor, layer = self.bench.need(), self._nuclei_layer
-        if layer is not None and not overlay.is_managed(layer) and not len(editor.document.nuclei):
+        if layer is not None and not layer_roles.is_managed(layer) and not len(editor.document.nuclei):
             found = self.read(layer)
             if len(found) and found.labels is None:  # what was marked and what comes now are one annotation
                 self.bench.take_over(layer, found)
@@ -207,7 +207,7 @@ class Session(AnnotationChoice):
         self._folder, self._draft, self._counted = chosen, None, None
         self.choose_nuclei(None)
         if self._image_layer is not None:
-            overlay.remove_all(self.viewer)
+            layer_roles.remove_all(self.viewer)
         self.colour_by(Colouring.TRACK)
         if self.run is not None and self.run.state != "running":
             self.set_run(None)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anlage import AnlageError, Box
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.grid import Grid
 
 __all__ = ["seen_box"]
@@ -36,7 +36,7 @@ def seen_box(viewer: Any, grid: Grid, shape_tzyx: tuple[int, int, int, int], dep
     AnlageError
         If no part of the image is in view.
     """
-    t = overlay.current_frame(viewer, grid, shape_tzyx[0])
+    t = camera.current_frame(viewer, grid, shape_tzyx[0])
     ranges = {axis: (0.0, float(n)) for axis, n in zip("tzyx", shape_tzyx, strict=True)} | {"t": (t, t + 1)}
     if viewer.dims.ndisplay == 2:
         for i, axis in enumerate(grid.axes):
@@ -52,7 +52,7 @@ def seen_box(viewer: Any, grid: Grid, shape_tzyx: tuple[int, int, int, int], dep
 def _in_view(viewer: Any, grid: Grid, i: int, depth: float) -> tuple[float, float]:
     """First and one-past-last voxel in view, along one axis of the image."""
     axis = viewer.dims.ndim - len(grid.axes) + i
-    unit = overlay.world_unit(viewer, grid, i)
+    unit = camera.world_unit(viewer, grid, i)
     shown = list(viewer.dims.displayed)
 
     def voxel(world: float) -> float:

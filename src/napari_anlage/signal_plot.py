@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Signals
 from napari_anlage.plain_text import as_html
-from napari_anlage.plots import inks_for
+from napari_anlage.plot_theme import inks_for
 
 __all__ = ["SignalPlot", "title_of_signal"]
 

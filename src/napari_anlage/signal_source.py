@@ -14,7 +14,7 @@ from anlage import AnlageError, printable, write_annotations
 from napari_anlage.child_panel import ChildPanel
 from napari_anlage.handover import Handover, hand_over_all
 from napari_anlage.hearing import hear
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.parts import ActionButton, heading, note, small_button
 from napari_anlage.plain_text import Label
 from napari_anlage.session import Session

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_anlage.plots import inks_for
+from napari_anlage.plot_theme import inks_for
 
 __all__ = ["TracePlot"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from anlage import AnlageError, Annotations
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.colouring import inks
 from napari_anlage.place import Place
 from napari_anlage.session import Session
@@ -57,7 +57,7 @@ class TracksPreview:
     def clear(self) -> None:
         """Take the layers away."""
         self.tracks = self._derived = self._links = self._points = None
-        overlay.remove(self._session.viewer, _ROLE)
+        layer_roles.remove(self._session.viewer, _ROLE)
 
     def retire(self) -> None:
         """Let go of the viewer."""

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.colouring import Colouring, inks
 from napari_anlage.place import Place
 from napari_anlage.tracks import Tracks
@@ -37,7 +37,7 @@ class LinksView:
         The layer; it holds the lines of the frame that is shown.
     """
 
-    def __init__(self, viewer: Any, place: Place, name: str = "links", role: str = overlay.LINKS) -> None:
+    def __init__(self, viewer: Any, place: Place, name: str = "links", role: str = layer_roles.LINKS) -> None:
         self._viewer, self._place = viewer, place
         self._colouring = Colouring.TRACK
         self._inks: tuple[Any, ...] = (None, None, None, None)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations, State
-from napari_anlage import overlay
+from napari_anlage import layer_roles, overlay
 from napari_anlage.colouring import Colouring, inks
 from napari_anlage.place import Place
 from napari_anlage.tracks import Tracks
@@ -90,7 +90,7 @@ class NucleiView:
         self.layer = viewer.add_points(
             ndim=len(place.grid.axes), name="nuclei", size=2 * default_radius_um * place.um, face_color="transparent",
             border_color="white", border_width=_THIN, projection_mode="rescale_spherical", features=_no_features(),
-            metadata={"anlage": {"role": overlay.NUCLEI}}, **place.as_points(),
+            metadata={"anlage": {"role": layer_roles.NUCLEI}}, **place.as_points(),
         )  # fmt: skip
         self.layer.locked = True
         self.layer.events.data.connect(self._on_data)

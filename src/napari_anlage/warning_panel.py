@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QListWidget, QLi
 from anlage import AnlageError, TrackWarning
 from napari_anlage.hearing import hear, unhear
 from napari_anlage.inspection import Inspection
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.parts import Tab, note, small_button
 from napari_anlage.plain_text import plain
 from napari_anlage.session import Session

@@ -17,11 +17,11 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QShortcut, QWidg
 
 from anlage import AnlageError, Run, Signals, write_signals
 from napari_anlage.count_bar import CountBar
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.parts import COLOURS, ActionButton, Tab, heading, note, small_button
 from napari_anlage.picture import Picture
 from napari_anlage.plain_text import Rich, plain
-from napari_anlage.plots import Inks
+from napari_anlage.plot_theme import Inks
 from napari_anlage.scoring import Order
 from napari_anlage.session import Session
 from napari_anlage.signal_plot import title_of_signal

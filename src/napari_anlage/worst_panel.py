@@ -14,9 +14,9 @@ from qtpy.QtGui import QIcon, QImage, QPixmap
 from qtpy.QtWidgets import QHBoxLayout, QListView, QListWidget, QListWidgetItem, QWidget
 
 from anlage import AnlageError, LabelledPart, Score, TimeLapse, WorstObject, worst_objects, worst_picture
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.label_source import label_layers, source_of
 from napari_anlage.parts import ActionButton, LayerChoice, Tab, heading, note
 from napari_anlage.plain_text import Label, plain
@@ -114,7 +114,7 @@ class WorstPanel(Tab):
 
     def refresh(self) -> None:
         """Offer the layers that may hold the truth."""
-        layers = [one for one in label_layers(self._session) if overlay.role_of(one) not in _OURS]
+        layers = [one for one in label_layers(self._session) if layer_roles.role_of(one) not in _OURS]
         if not any(one is self._layer for one in layers):
             self._layer = layers[0] if layers else None
         self.truth.offer(layers, self._layer)
@@ -187,7 +187,7 @@ class WorstPanel(Tab):
     def _go(self, item: QListWidgetItem) -> None:
         one: WorstObject = item.data(Qt.ItemDataRole.UserRole)
         session = self._session
-        overlay.go_to(session.viewer, session.grid(), (one.frame, one.z, one.y, one.x))
+        camera.go_to(session.viewer, session.grid(), (one.frame, one.z, one.y, one.x))
         session.say(f"Object {one.label}: {'missed' if one.iou == 0 else f'IoU {one.iou:.2f}'}.")
 
 

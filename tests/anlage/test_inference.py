@@ -19,7 +19,7 @@ from anlage.tasks import TASKS
 from anlage.tasks.centres import centre_target
 from anlage.tasks.dense import network_output
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei_config import NucleiConfig, NucleiPlan
 from anlage.tasks.task import Evidence
 from anlage.timelapse import TimeLapse
 

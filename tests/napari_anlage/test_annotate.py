@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
 
 from anlage import AddLinks, AddNuclei, Box, Cuboid, Doubt, RemoveNuclei, Use
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.region_panel import RegionPanel
 from napari_anlage.session import Session
 from napari_anlage.widgets.annotate import AnnotateTab
@@ -44,14 +44,14 @@ def test_marking_and_painting_begin_with_a_button_each(made) -> None:
     assert tab.find.reason.text() == tab.status.plain
     tab.mark.click()
     layer = viewer.layers.selection.active
-    assert (overlay.role_of(layer), str(layer.mode)) == ("nuclei", "add")
+    assert (layer_roles.role_of(layer), str(layer.mode)) == ("nuclei", "add")
     assert tab.status.plain == "No nucleus yet: click the centre of each, or paint them."
     mark(session, (0, 3, 10, 11), (1, 3, 10, 11))
     assert tab.status.plain == "2 nuclei in frames 0–1."
     assert tab.find.button.isEnabled()
     tab.paint.click()
     painted = viewer.layers.selection.active
-    assert (overlay.role_of(painted), str(painted.mode)) == ("painted labels", "paint")
+    assert (layer_roles.role_of(painted), str(painted.mode)) == ("painted labels", "paint")
     painted.paint((2, 3, 30, 30), 1)
     assert tab.status.plain == "3 nuclei in frames 0–2."
     assert session.project.folder.is_dir()
@@ -202,7 +202,7 @@ def test_several_regions_and_the_one_that_is_clicked(made) -> None:
     assert tuple(tab.regions.sliders.sliders["y"].value()) == (20, 47)
     assert tab.regions.mouse.isEnabled()
     tab.regions.mouse.click()
-    assert overlay.role_of(session.viewer.layers.selection.active) == overlay.REGIONS
+    assert layer_roles.role_of(session.viewer.layers.selection.active) == layer_roles.REGIONS
     session.viewer.layers.selection.active = session.image_layer
     assert not tab.regions.mouse.isChecked()
 

@@ -13,7 +13,7 @@ import tifffile
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Project, Spacing, recent_projects
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.image_choice import path_of
 from napari_anlage.session import Session
 
@@ -57,7 +57,7 @@ def mark(session: Session, *places: tuple[float, float, float, float]) -> Path:
 
 def shown(session: Session) -> list[list[float]]:
     """Voxels of the nuclei that the viewer shows."""
-    layer = next((layer for layer in session.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI), None)
+    layer = next((layer for layer in session.viewer.layers if layer_roles.role_of(layer) == layer_roles.NUCLEI), None)
     return [] if layer is None else session.editor.place.from_points(np.asarray(layer.data)).tolist()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anlage import AnlageError, Annotations, Box, Run, build_store, embryo, write_annotations, write_image
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.demo import main, open_demo
 
 
@@ -41,7 +41,7 @@ def test_the_finished_demo_is_shown_with_its_run(make_napari_viewer_proxy, folde
     assert dock.session.run.path == folder / "run"
     assert dock.session.nuclei_layer.name == "annotated nuclei"
     assert dock.session.image().spacing.zyx == (2.0, 0.5, 0.5)
-    centres = next(layer for layer in viewer.layers if overlay.role_of(layer) == "preview centres")
+    centres = next(layer for layer in viewer.layers if layer_roles.role_of(layer) == "preview centres")
     truth = Annotations.of(embryo(n_frames=3, shape_zyx=(8, 48, 48), n_nuclei=6).truth.positions)
     world = truth.positions[truth.frames == 2] * (300, 2, 0.5, 0.5)
     np.testing.assert_allclose([centres.data_to_world(p) for p in centres.data], world, atol=1e-3)

@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from anlage import Run
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.dock import Dock
 from napari_anlage.session import Session
 
@@ -112,7 +112,7 @@ def test_what_one_step_does_the_others_see(docked, odd, blobs, qtbot, home) -> N
     dock.annotate.find.button.click()
     qtbot.waitUntil(lambda: bool(dock.session.cuboids), timeout=90000)
     assert dock.session.cuboids[0].n_nuclei == 54
-    assert [layer for layer in viewer.layers if overlay.role_of(layer) == "cuboid"]
+    assert [layer for layer in viewer.layers if layer_roles.role_of(layer) == "cuboid"]
     folder = home / "anlage" / "movie.anlage"
     assert dock.footer.project.text() == "movie.anlage"
     assert dock.data.project.name.text() == "movie → movie.anlage"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anlage import AddLinks, AddNuclei, ChangeNuclei, Document, RemoveNuclei, State
-from napari_anlage import overlay, views
+from napari_anlage import layer_roles, views
 
 
 @pytest.mark.parametrize("axes", ["tzyx", "tczyx", "zyx", "tyx", "yx"])
@@ -261,7 +261,7 @@ def test_an_opened_document_shows_its_layers(desk) -> None:
     first.click(0, 2, 10, 10)
     first.editor.show_labels().paint((1, 2, 20, 20), 5)
     second = desk(document=first.document)
-    assert {overlay.role_of(layer) for layer in second.viewer.layers} == {None, "nuclei", "links", "painted labels"}
+    assert {layer_roles.role_of(layer) for layer in second.viewer.layers} == {None, "nuclei", "links", "painted labels"}
     assert len(second.layer.data) == 2
 
 

@@ -10,7 +10,7 @@ from qtpy.QtCore import QItemSelectionModel, Qt
 from qtpy.QtGui import QColor, QPalette
 
 from anlage import Events, Signals, open_signals, read_events, survival, write_events, write_signals
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.event_drawings import Matrix, confusion
 from napari_anlage.event_judgement import judge
 from napari_anlage.picture import Picture
@@ -118,7 +118,7 @@ def test_what_was_found_is_judged_listed_and_gone_to(tab) -> None:
     item = judging.worst.item(0)
     judging.worst.itemClicked.emit(item)
     assert made.scoring.signals.ids[made.scoring.row] == 2
-    assert overlay.current_frame(viewer, session.grid(), 65) == 38
+    assert camera.current_frame(viewer, session.grid(), 65) == 38
 
     results = made.results
     assert results.source.currentText() == "found"
@@ -126,7 +126,7 @@ def test_what_was_found_is_judged_listed_and_gone_to(tab) -> None:
     assert results.table.cells()[0] == ["1", "25.4", "50.8", "0.95"]
     results.table.clicked.emit(results.table.model().index(3, 0))
     assert made.scoring.signals.ids[made.scoring.row] == 6
-    assert overlay.current_frame(viewer, session.grid(), 65) == 50
+    assert camera.current_frame(viewer, session.grid(), 65) == 50
     layer = viewer.layers["events: event"]
     assert layer.features["probability"].round(2).tolist() == [0.95, 0.9, 0.8, 0.6]
     assert len({tuple(colour) for colour in layer.border_color}) == 4
@@ -153,7 +153,7 @@ def test_held_out_tracks_are_judged_by_what_was_said_without_having_learnt_from_
     assert [made.judging.worst.item(i).text().split(" · ")[0] for i in range(2)] == ["track 6", "track 4"]
     made.judging.worst.itemClicked.emit(made.judging.worst.item(1))
     assert made.scoring.signals.ids[made.scoring.row] == 4
-    assert overlay.current_frame(viewer, session.grid(), 65) == 31
+    assert camera.current_frame(viewer, session.grid(), 65) == 31
     made.judging.tracks.setCurrentIndex(0)
     made.judging.tracks.activated.emit(0)
     assert made.judging.judgement.report.n == 8

@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, Annotations, Box, Spacing
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.colouring import Colouring
 from napari_anlage.problem_list import ProblemList
 from napari_anlage.proposals import Candidates
@@ -59,7 +59,7 @@ def test_proposals_suggestions_and_sliders_go_with_the_image(pair, qtbot) -> Non
     session.choose_image(b)
     assert tab.review.candidates is None
     assert (tab.next.list.count(), tab.next.status.plain, tab.status.plain) == (0, "", "")
-    assert [overlay.role_of(layer) for layer in session.viewer.layers] == [None, None]
+    assert [layer_roles.role_of(layer) for layer in session.viewer.layers] == [None, None]
     session.choose_image(a)
     assert tab.review.candidates is None
     tab.retire()
@@ -113,7 +113,7 @@ def test_tracks_shown_warnings_and_samples_go_with_the_image(pair, qtbot) -> Non
     assert (review.sample.result.plain, session.colouring) == ("", Colouring.TRACK)
     assert track.preview.tracks is None
     assert not track.accept.button.isEnabled()
-    assert [overlay.role_of(layer) for layer in session.viewer.layers] == [None, None]
+    assert [layer_roles.role_of(layer) for layer in session.viewer.layers] == [None, None]
     for tab in (track, review):
         tab.retire()
 

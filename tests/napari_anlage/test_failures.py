@@ -15,7 +15,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import Annotations, Box, Run, Spacing, TimeLapse, build_store
-from napari_anlage.job import Problem
+from napari_anlage.job_thread import Problem
 from napari_anlage.parts import StatusLine
 from napari_anlage.run_view import RunView
 from napari_anlage.session import Session

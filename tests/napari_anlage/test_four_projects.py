@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from anlage import Project
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 
 pytestmark = pytest.mark.viewer
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -87,7 +87,7 @@ class Desk:
     @property
     def shown(self) -> list[list[int]]:
         """y and x of the nuclei in the viewer, to whole voxels."""
-        layers = [layer for layer in self.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI]
+        layers = [layer for layer in self.viewer.layers if layer_roles.role_of(layer) == layer_roles.NUCLEI]
         if not layers:
             return []
         voxels = self.session.editor.place.from_points(np.asarray(layers[0].data))

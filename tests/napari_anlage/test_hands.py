@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from anlage import Box
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.session import Session
 
 pytestmark = pytest.mark.viewer
@@ -110,7 +110,7 @@ def test_clicks_keys_strokes_and_walls(hands) -> None:
 
     tab.paint.click()
     labels = viewer.layers.selection.active
-    assert overlay.role_of(labels) == "painted labels"
+    assert layer_roles.role_of(labels) == "painted labels"
     labels.brush_size = 6
     hands.drag((10, 40), (12, 42), (14, 44))
     assert document.undo_text == "paint in frame 0"
@@ -135,6 +135,6 @@ def test_layers_of_the_project_are_locked_and_free_of_private_doings(hands) -> N
     editor.show_nuclei()
     editor.show_labels()
     hands.session.bench.add_region(Box.of((0, 2, 5, 8), (3, 9, 40, 44)))
-    managed = [layer for layer in hands.viewer.layers if overlay.is_managed(layer)]
+    managed = [layer for layer in hands.viewer.layers if layer_roles.is_managed(layer)]
     assert len(managed) == 4
     assert all(layer.locked for layer in managed)

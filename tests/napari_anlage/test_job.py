@@ -8,7 +8,9 @@ import time
 import pytest
 
 from anlage import AnlageError
-from napari_anlage.job import Child, Problem, RunWatcher, Thread
+from napari_anlage.job import Child
+from napari_anlage.job_thread import Problem, Thread
+from napari_anlage.job_watcher import RunWatcher
 
 
 def outcome(qtbot, function, *args):

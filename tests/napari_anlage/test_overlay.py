@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import Annotations, Box, DenseMap
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles, overlay
 from napari_anlage.grid import Grid
 from napari_anlage.layers import axes_of
 
@@ -73,7 +73,7 @@ def test_a_box_is_drawn_around_its_voxels_in_its_frames(place: str, ndisplay: in
         return
     viewer.dims.ndisplay = ndisplay
     overlay.show_boxes(viewer, grid, [box], 0, lengths.get("c", 1))
-    layer = next(layer for layer in viewer.layers if overlay.role_of(layer) == "cuboid")
+    layer = next(layer for layer in viewer.layers if layer_roles.role_of(layer) == "cuboid")
     ends = np.concatenate([layer.data[:, 0], layer.data.sum(axis=1)])
     column = {axis: ends[:, i] for i, axis in enumerate(grid.axes)}
     assert (column["y"].min(), column["y"].max()) == (4.5, 8.5)
@@ -113,17 +113,17 @@ def test_points_are_seen_over_their_depth_and_the_image_stays_sharp() -> None:
 
 def test_going_somewhere_shows_its_frame_and_plane() -> None:
     viewer, image, grid, _ = scene("t z y x")
-    overlay.go_to(viewer, grid, (2, 4, 10, 11))
+    camera.go_to(viewer, grid, (2, 4, 10, 11))
     assert viewer.dims.point[:2] == tuple(image.data_to_world((2, 4, 10, 11))[:2])
     np.testing.assert_allclose(viewer.scene.camera.center[1:], image.data_to_world((2, 4, 10, 11))[2:])
-    assert overlay.current_frame(viewer, grid, 3) == 2
+    assert camera.current_frame(viewer, grid, 3) == 2
 
 
 def test_the_frame_is_found_when_another_layer_changes_the_viewers_units() -> None:
     viewer, image, grid, _ = scene("t z y x")
     viewer.add_points(np.zeros((1, 4)), units=("ms", "nm", "nm", "nm"))
     viewer.dims.set_point(0, 1000 * image.data_to_world((2, 0, 0, 0))[0])
-    assert overlay.current_frame(viewer, grid, 3) == 2
+    assert camera.current_frame(viewer, grid, 3) == 2
 
 
 def test_new_layers_for_annotating_come_home(odd) -> None:

@@ -14,7 +14,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from anlage import labels_of, open_label_image
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.label_tuner import ROLE
 from napari_anlage.live import LearningPreview
 from napari_anlage.models import Choice
@@ -60,7 +60,7 @@ def previewed(viewer, dock, odd, qtbot, t: int = 2):
     tab = dock.predict
     tab.preview.button.click()
     qtbot.waitUntil(lambda: tab.labels.part is not None and not tab.previewer.busy, timeout=60000)
-    return next(layer for layer in viewer.layers if overlay.role_of(layer) == ROLE)
+    return next(layer for layer in viewer.layers if layer_roles.role_of(layer) == ROLE)
 
 
 def settled(tab, qtbot) -> None:
@@ -160,7 +160,7 @@ def test_what_was_chosen_is_kept_in_the_project_and_used_for_the_whole_movie(doc
     (result,) = [one for one in results(session.folder) if one.state == "finished"]
     labels = open_label_image(result.path)
     assert all(len(np.unique(labels.frame(t))) == 3 for t in range(3))  # two objects, as tuned
-    shown = next(layer for layer in viewer.layers if overlay.role_of(layer) == "predicted labels")
+    shown = next(layer for layer in viewer.layers if layer_roles.role_of(layer) == "predicted labels")
     np.testing.assert_allclose(shown.scale, session.image_layer.scale)
     np.testing.assert_allclose(shown.translate, session.image_layer.translate)
     assert np.array_equal(np.asarray(shown.data), labels.read()[:, 0])
@@ -179,7 +179,7 @@ def test_another_image_or_a_model_that_paints_nothing_takes_the_labels_away(dock
     tab.models.combo.setCurrentIndex(tab.models.combo.count() - 1)
     assert tab.models.choice.is_classical
     assert not tab.labels.isVisible()
-    assert not [layer for layer in viewer.layers if overlay.role_of(layer) == ROLE]
+    assert not [layer for layer in viewer.layers if layer_roles.role_of(layer) == ROLE]
     tab.models.combo.setCurrentIndex(0)
     previewed(viewer, dock, odd, qtbot)
     viewer.add_image(blobs[0][:1, :2, :8, :8], name="other", **odd)
@@ -263,7 +263,7 @@ def test_the_preview_while_it_trains_paints_too(docked, odd, qtbot, model) -> No
     live.follow(SimpleNamespace(name="2026-11-21-run", newest_model_path=model), on=True)
     qtbot.waitUntil(lambda: any("1 object in view" in text for text in said), timeout=60000)
     live.stop()
-    (layer,) = [layer for layer in viewer.layers if overlay.role_of(layer) == "learning labels"]
+    (layer,) = [layer for layer in viewer.layers if layer_roles.role_of(layer) == "learning labels"]
     assert layer.name.startswith("learning: objects (")
     assert layer.data.any()
 

@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import Spacing
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.session import Session
 
 SHAPE = (3, 6, 24, 26)
@@ -108,7 +108,7 @@ def test_nuclei_follow_a_voxel_size_that_is_typed_again(session: Session, tmp_pa
     editor = session.need_editor()
     editor.show_nuclei().add(editor.place.to_points(np.array([1.0, 2, 10, 11])))
     session.set_scale(Spacing(4, 1.0, 0.8), 30.0)
-    layer = next(layer for layer in session.viewer.layers if overlay.role_of(layer) == overlay.NUCLEI)
+    layer = next(layer for layer in session.viewer.layers if layer_roles.role_of(layer) == layer_roles.NUCLEI)
     assert np.asarray(layer.data)[0, 1:].tolist() == [8, 10, 8.8]
     assert session.document.nuclei.positions.tolist() == [[1, 2, 10, 11]]
     assert session.project.settings.spacing == Spacing(4, 1.0, 0.8)  # typed by the user, so the project has it

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from anlage import Curve
-from napari_anlage.plots import DARK, LIGHT, LearningPlot
+from napari_anlage.plot_theme import DARK, LIGHT
+from napari_anlage.plots import LearningPlot
 
 
 @pytest.mark.parametrize(("low", "high"), [(2.1, 2.8), (0.01, 30.0), (0.3, 0.5), (1e-4, 2e-4), (0.9, 9.5)])

@@ -12,7 +12,7 @@ import pytest
 from qtpy.QtGui import QGuiApplication
 
 from anlage import PredictionParts, State, open_annotations, starter_path, write_image
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.results import results
 
 pytestmark = pytest.mark.viewer
@@ -41,7 +41,7 @@ def go_to_frame(viewer, odd, t: int) -> None:
 
 
 def role(viewer, name: str):
-    return next((layer for layer in viewer.layers if overlay.role_of(layer) == name), None)
+    return next((layer for layer in viewer.layers if layer_roles.role_of(layer) == name), None)
 
 
 def previewed(viewer, dock, odd, qtbot, t: int = 2) -> None:
@@ -138,7 +138,7 @@ def test_a_proposed_place_is_shown_and_becomes_a_sparse_region(docked, odd, qtbo
     go_to_frame(viewer, odd, 2)
     tab.next.find.button.click()
     assert tab.next.status.plain == "Looked at frame 0 only: 1 place, least sure first."
-    assert overlay.current_frame(viewer, session.grid(), 3) == 0
+    assert camera.current_frame(viewer, session.grid(), 3) == 0
     tab.next.here.button.click()
     (region,) = session.regions
     assert (region.box.t, region.complete) == ((0, 1), False)

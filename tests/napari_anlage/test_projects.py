@@ -16,7 +16,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Box, Project, Spacing, Use, open_image, write_image
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.opening import add_image
 from napari_anlage.session import Session
 
@@ -41,7 +41,7 @@ def work_on(movie: Path) -> Session:
 
 
 def roles(session: Session) -> set[str | None]:
-    return {overlay.role_of(layer) for layer in session.viewer.layers}
+    return {layer_roles.role_of(layer) for layer in session.viewer.layers}
 
 
 def test_nothing_is_written_before_something_is_annotated(movie: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Box, Cuboid, Doubt, Use
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.handles import BoxHandles, core_for, grabbed, moved_box
 from napari_anlage.session import Session
 
@@ -33,7 +33,7 @@ def session(tmp_path):
 
 
 def drawn(session) -> np.ndarray:
-    layer = next(layer for layer in session.viewer.layers if overlay.role_of(layer) == overlay.REGIONS)
+    layer = next(layer for layer in session.viewer.layers if layer_roles.role_of(layer) == layer_roles.REGIONS)
     ends = np.concatenate([layer.data[:, 0], layer.data.sum(axis=1)])
     return np.stack([ends.min(axis=0), ends.max(axis=0)])
 
@@ -50,7 +50,7 @@ def test_regions_are_drawn_named_used_and_undone(session) -> None:
     while session.document.undo():
         pass
     assert session.regions == ()
-    assert not [layer for layer in session.viewer.layers if overlay.role_of(layer) == overlay.REGIONS]
+    assert not [layer for layer in session.viewer.layers if layer_roles.role_of(layer) == layer_roles.REGIONS]
 
 
 def test_a_region_counts_what_it_holds_as_nuclei_come_and_go(session) -> None:
@@ -92,7 +92,7 @@ def test_a_wall_dragged_in_the_image_moves_and_the_region_follows_in_one_step(se
     handles.moved.connect(lambda box: session.draft_region(number, box))
     handles.switch(on=True)
     layer = viewer.layers.selection.active
-    assert overlay.role_of(layer) == overlay.REGIONS
+    assert layer_roles.role_of(layer) == layer_roles.REGIONS
     event = SimpleNamespace(button=1, type="mouse_press", handled=False, position=image.data_to_world((1, 3, 15, 29.5)))
     handles._on_move(layer, event)
     assert not layer.mouse_pan  # the camera stays where a wall can be held

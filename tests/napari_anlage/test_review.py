@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Annotations, Box, Spacing, State, build_store
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.proposals import Candidates
 from napari_anlage.review import Review
 from napari_anlage.session import Session
@@ -40,7 +40,7 @@ SOME = candidates([(1, 5, 10, 10), (1, 5, 30, 30), (1, 6, 40, 12), (2, 5, 10, 10
 
 def shown(session: Session) -> list[list[float]]:
     """World positions of the rings that can be seen, in order."""
-    (layer,) = (layer for layer in session.viewer.layers if overlay.role_of(layer) == "preview centres")
+    (layer,) = (layer for layer in session.viewer.layers if layer_roles.role_of(layer) == "preview centres")
     return sorted(np.round(layer.data_to_world(p), 6).tolist() for p in layer.data[layer.shown])
 
 
@@ -165,7 +165,7 @@ def test_deleting_a_ring_rejects_it_and_any_other_change_is_undone(scene) -> Non
     assert session.document.nuclei.state.tolist() == [State.REJECTED]
     np.testing.assert_allclose(session.document.nuclei.positions[0], SOME.nuclei.positions[1])
     assert shown(session) == worlds(session, 0, 3)
-    layer = next(layer for layer in session.viewer.layers if overlay.role_of(layer) == "preview centres")
+    layer = next(layer for layer in session.viewer.layers if layer_roles.role_of(layer) == "preview centres")
     layer.add(layer.data[0] + 1)
     assert shown(session) == worlds(session, 0, 3)
 
@@ -176,7 +176,7 @@ def test_the_one_under_the_mouse_else_the_selected_ones(scene) -> None:
     viewer = session.viewer
     world = session.image_layer.data_to_world((1, 5, 30, 30))
     viewer.dims.set_point(range(4), world)
-    layer = next(layer for layer in viewer.layers if overlay.role_of(layer) == "preview centres")
+    layer = next(layer for layer in viewer.layers if layer_roles.role_of(layer) == "preview centres")
     viewer.cursor.position = world
     assert review.under_cursor().tolist() == [1]
     viewer.cursor.position = session.image_layer.data_to_world((1, 5, 20, 45))
@@ -221,13 +221,15 @@ def test_another_image_or_another_model_begins_anew_and_the_same_adds(scene, odd
     assert len(shown(session)) == 1
     session.choose_image(session.viewer.add_image(np.zeros(SHAPE), **odd))
     assert review.candidates is None
-    assert not [layer for layer in session.viewer.layers if (overlay.role_of(layer) or "").startswith("preview")]
+    assert not [layer for layer in session.viewer.layers if (layer_roles.role_of(layer) or "").startswith("preview")]
 
 
 def test_taking_the_overlay_away_ends_the_review(scene) -> None:
     session, review = scene
     review.take(SOME)
-    session.viewer.layers.remove(next(la for la in session.viewer.layers if overlay.role_of(la) == "preview centres"))
+    session.viewer.layers.remove(
+        next(la for la in session.viewer.layers if layer_roles.role_of(la) == "preview centres")
+    )
     assert review.candidates is None
 
 

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from anlage import AddNuclei, Annotations, Events, Signals, read_events, write_signals
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.models import Choice
 from napari_anlage.scoring import EVENT, NO_EVENT
 from napari_anlage.session import Session
@@ -39,14 +39,14 @@ def tab(qtbot, blobs, odd, tmp_path):
 
 
 def frame_of(session) -> int:
-    return overlay.current_frame(session.viewer, session.grid(), 3)
+    return camera.current_frame(session.viewer, session.grid(), 3)
 
 
 def test_the_plot_the_slider_and_the_image_go_together(tab, blobs) -> None:
     made, session, viewer = tab
     made.panel.frame_wanted.emit(2)
     assert frame_of(session) == 2
-    overlay.go_to(viewer, session.grid(), (1, 4, 20, 20))
+    camera.go_to(viewer, session.grid(), (1, 4, 20, 20))
     assert made.panel.frame == 1
     made.scoring.go(1)
     z, y, x = blobs[1][18 + 1, 1:]  # the second track in frame 1

@@ -9,7 +9,7 @@ import pytest
 
 from anlage import AddNuclei, RemoveLinks, State, decide_around, read_track_scores
 from anlage.synthetic.planting import lineages
-from napari_anlage import overlay
+from napari_anlage import layer_roles
 from napari_anlage.colouring import Colouring
 from napari_anlage.inspection import Inspection
 from napari_anlage.track_results import broken_links, taken_scores
@@ -55,7 +55,7 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     qtbot.waitUntil(lambda: tab.preview.tracks is not None or tab.status.kind == "error", timeout=120000)
     assert tab.status.kind == "good", tab.status.plain
     assert "links are expected to be wrong" in tab.status.plain
-    roles = {overlay.role_of(layer) for layer in viewer.layers}
+    roles = {layer_roles.role_of(layer) for layer in viewer.layers}
     assert {"tracks links", "tracks centres"} <= roles
     assert not len(document.nuclei.links)
     session.colour_by(Colouring.ERROR)
@@ -65,7 +65,7 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     true = set(map(tuple, truth.links.tolist()))
     assert len(links & true) > 0.9 * len(true)
     assert np.isfinite(document.nuclei.link_properties["probability"]).all()
-    assert "tracks links" not in {overlay.role_of(layer) for layer in viewer.layers}
+    assert "tracks links" not in {layer_roles.role_of(layer) for layer in viewer.layers}
     assert document.nuclei.state.tolist() == [State.ACCEPTED] * len(truth)
 
     # a correction is now decided by what this tracking knew

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told, tell_labels
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told
+from anlage.cli.describe import tell_annotations, tell_cuboids
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
 from anlage.shell import command
 
 if TYPE_CHECKING:
-    from anlage.annotations import Annotations
-    from anlage.cuboid import Cuboid
     from anlage.timelapse import TimeLapse
 
 WITHOUT = "-"
@@ -23,7 +21,7 @@ WITHOUT = "-"
 _FEW_VALUES = 4
 """Fewer label values may be classes that do not look like it."""
 
-__all__ = ["require_spacing", "tell_annotations", "tell_cuboids"]
+__all__ = ["require_spacing"]
 
 
 def configure_build(parser: Parser) -> None:
@@ -132,7 +130,7 @@ def run_build(options: argparse.Namespace) -> int:
 
 def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
     """The labels, where they are classes: as was said, or as the first painted frame looks."""
-    from anlage.cli.info import other_voxels
+    from anlage.cli.describe import other_voxels
     from anlage.dataset.classes import show_classes
     from anlage.io.label_images import open_labels
     from anlage.io.nuclei import are_label_images
@@ -225,25 +223,3 @@ def require_spacing(image: TimeLapse, path: str) -> None:
             f"The voxel size of {path} is known from nowhere; give it in µm as --spacing Z,Y,X, for example --spacing 2,0.5,0.5 "
             f"{SPACING_SOURCES}."
         )
-
-
-def tell_annotations(annotations: Annotations) -> None:
-    """Say how much was annotated."""
-    frames = annotations.annotated_frames
-    where = f" (frames {frames[0]} to {frames[-1]})" if len(frames) > 1 else f" (frame {frames[0]})" if frames else ""
-    print(
-        f"Annotations: {len(annotations)} nuclei in {len(frames)} frame{'s' if len(frames) != 1 else ''}{where}, "
-        f"{len(annotations.links)} links, {len(annotations.divisions)} divisions"
-        f"{', with labels' if annotations.labels is not None else ''}."
-    )
-    for note in annotations.notes:
-        print(note)
-    tell_labels(annotations)
-
-
-def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:
-    """Say where annotation was found to be complete; what is doubtful about it is noted in the store."""
-    for cuboid in cuboids:
-        print(f"Annotated cuboid (t, z, y, x): {cuboid.core}; with a margin of unknown voxels: {cuboid.box}.")
-        cut = f"; nuclei are cut by its walls {', '.join(map(str, cuboid.cut_walls))}" if cuboid.cut_walls else ""
-        print(f"  {cuboid.n_nuclei} nuclei in {len(cuboid.frames)} frames{cut}.")

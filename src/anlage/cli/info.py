@@ -18,7 +18,9 @@ from anlage.shell import command
 if TYPE_CHECKING:
     from anlage.timelapse import TimeLapse
 
-__all__ = ["other_voxels"]
+from anlage.cli.describe import other_voxels
+
+__all__ = []
 
 _MOST_FAULTS = 10
 """Of each kind so many are printed."""
@@ -197,13 +199,6 @@ def _look_painted(image: TimeLapse) -> bool:
     return False
 
 
-def other_voxels(labels: TimeLapse, image: TimeLapse) -> str | None:
-    """A sentence where labels claim another voxel size than their image, whose own counts."""
-    if labels.spacing is None or image.spacing is None or labels.spacing.is_like(image.spacing):
-        return None
-    return f"Note: the labels say voxels of {labels.spacing}, the image {image.spacing}; the image's count."
-
-
 def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
     """Print what is painted, and what looks wrong with its place."""
     from anlage.cli.bars import counting
@@ -224,7 +219,7 @@ def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
 
 
 def _annotations(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.build import tell_annotations
+    from anlage.cli.describe import tell_annotations
     from anlage.cli.scale import open_scaled
 
     annotations, spacing, interval_s = open_scaled(str(path), options)
@@ -238,9 +233,9 @@ def _annotations(path: Path, options: argparse.Namespace) -> None:
 
 
 def _run(path: Path, options: argparse.Namespace) -> None:
+    from anlage.cli.describe import verdict_lines
     from anlage.cli.follow import describe, noun_of_run
     from anlage.cli.info_signals import tell_held_out
-    from anlage.cli.verdicts import verdict_lines
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run
 

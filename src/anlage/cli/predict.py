@@ -208,8 +208,8 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def _scoring_model(options: argparse.Namespace) -> Model | None:
     """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
+    from anlage.cli.describe import open_for_use
     from anlage.cli.runs import model_of
-    from anlage.cli.verdicts import open_for_use
     from anlage.inference import CLASSICAL, STARTER
     from anlage.model import read_card
 
@@ -284,9 +284,9 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
 
 
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
+    from anlage.cli.describe import open_for_use
     from anlage.cli.labels import check_model
     from anlage.cli.runs import model_of
-    from anlage.cli.verdicts import open_for_use
     from anlage.inference import CLASSICAL
 
     if options.model == CLASSICAL:

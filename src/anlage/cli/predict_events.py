@@ -57,8 +57,8 @@ def looks_at_signals(name: str) -> bool:
 
 def predict_events(options: argparse.Namespace) -> int:
     """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
+    from anlage.cli.describe import open_for_use
     from anlage.cli.runs import model_of
-    from anlage.cli.verdicts import open_for_use
     from anlage.inference.keras_model import is_keras, open_keras
     from anlage.inference.signal_events import are_recordings, signals_for
     from anlage.io.atomic import check_apart

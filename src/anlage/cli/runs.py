@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, device_option
-from anlage.cli.verdicts import verdict_lines
+from anlage.cli.describe import verdict_lines
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
 

@@ -218,8 +218,8 @@ def _is_model(text: str) -> bool:
 
 
 def _model(text: str | None, task: str) -> Model | None:
+    from anlage.cli.describe import open_for_use
     from anlage.cli.runs import model_of
-    from anlage.cli.verdicts import open_for_use
 
     return None if text is None else open_for_use(model_of(text), task)
 
@@ -254,8 +254,8 @@ def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Ann
     if options.nuclei == CLASSICAL:
         predictions = predict_classical(image)
     else:
+        from anlage.cli.describe import open_for_use
         from anlage.cli.runs import model_of
-        from anlage.cli.verdicts import open_for_use
 
         model = open_for_use(model_of(options.nuclei, flat=image.is_flat), "nuclei", "centres")
         predictions = predict(model, image, threshold=FAINTEST, device=options.device)

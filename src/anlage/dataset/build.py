@@ -17,11 +17,11 @@ from anlage.axes import Box, Spacing
 from anlage.blobs import doubt_diameter
 from anlage.dataset.cutting import FrameCutter, Plan
 from anlage.dataset.diameter import find_diameter
-from anlage.dataset.fingerprint import CHECKSUMMED, hash_annotations, hash_movie
+from anlage.dataset.fingerprint import hash_annotations, hash_movie
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
 from anlage.dataset.region import Region, find_regions, hull
-from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
+from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.doubts import doubt_spacing

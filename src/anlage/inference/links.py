@@ -23,7 +23,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     import torch
 
-    from anlage.tasks.links import Look
+    from anlage.tasks.links_config import Look
 
 __all__ = ["LinkScores", "link_scores", "score_links"]
 

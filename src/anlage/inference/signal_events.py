@@ -16,7 +16,7 @@ from anlage.model import Model
 from anlage.signals import Signals
 
 if TYPE_CHECKING:
-    from anlage.tasks.events import EventsPlan
+    from anlage.tasks.events_config import EventsPlan
 
 __all__ = ["are_recordings", "are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
 

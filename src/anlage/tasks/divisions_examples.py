@@ -11,7 +11,7 @@ import torch
 from anlage.dataset.augment import Augmentation, draw, shade, warp_image
 from anlage.tasks.crops import crops_around, neighbours
 from anlage.tasks.division_truth import Outcome
-from anlage.tasks.divisions import DivisionsConfig, DivisionsPlan
+from anlage.tasks.divisions_config import DivisionsConfig, DivisionsPlan
 from anlage.tasks.task import Setting
 
 __all__ = ["AUGMENTATION", "CropFrames", "DivisionExamples", "Known"]

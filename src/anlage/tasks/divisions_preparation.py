@@ -15,7 +15,7 @@ from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks.decoding import decoded
 from anlage.tasks.division_truth import Outcome, around_divisions, beside_divisions, outcomes
-from anlage.tasks.divisions import FRAMES, DivisionsConfig, DivisionsPlan
+from anlage.tasks.divisions_config import FRAMES, DivisionsConfig, DivisionsPlan
 from anlage.tasks.divisions_examples import AUGMENTATION, CropFrames, DivisionExamples, Known, weights_of
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.material import check_some

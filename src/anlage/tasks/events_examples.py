@@ -13,7 +13,7 @@ import torch
 from anlage.tasks.task import Setting
 
 if TYPE_CHECKING:
-    from anlage.tasks.events import EventsConfig, EventsPlan
+    from anlage.tasks.events_config import EventsConfig, EventsPlan
 
 __all__ = ["EventsExamples", "Named", "Tracks"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.signals import Signals
-from anlage.tasks.events import MOST_DOUBLINGS, EventsConfig, EventsPlan
+from anlage.tasks.events_config import MOST_DOUBLINGS, EventsConfig, EventsPlan
 from anlage.tasks.events_examples import EventsExamples, Named, Tracks
 from anlage.tasks.events_material import SignalFile
 from anlage.tasks.signal_scale import Normalise, SignalScale, lag_of, plan_scales

@@ -17,7 +17,7 @@ _STEP_WEIGHT = 0.3
 def loss(output: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Loss of a network's output, by what the batch holds; and its parts, detached."""
     from anlage.tasks.masks import mask_loss, unfold
-    from anlage.tasks.nuclei import N_CENTRE
+    from anlage.tasks.nuclei_config import N_CENTRE
 
     if "class" in batch:
         from anlage.tasks.classes import class_loss

@@ -16,7 +16,7 @@ from anlage.tasks.baselines import Found, blob_baseline
 from anlage.tasks.centres import LOWEST
 from anlage.tasks.dense import network_output
 from anlage.tasks.masks import fine_outputs
-from anlage.tasks.nuclei import NucleiPlan
+from anlage.tasks.nuclei_config import NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.nuclei_validation import (
     FAINTEST,

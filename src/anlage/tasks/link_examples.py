@@ -13,7 +13,7 @@ from anlage.candidates import Candidates
 from anlage.tasks.link_crops import Crops, mirrored
 from anlage.tasks.link_graph import Film, LinkGraph, describe
 from anlage.tasks.link_truth import Known, Lineage, judge
-from anlage.tasks.links import LinksConfig, LinksPlan
+from anlage.tasks.links_config import LinksConfig, LinksPlan
 from anlage.tasks.task import Setting
 
 __all__ = ["LinkExamples", "Sample", "TrainingFilm", "Variation", "padded", "sample"]

@@ -18,7 +18,7 @@ from anlage.tasks.link_examples import LinkExamples, Sample, TrainingFilm, Varia
 from anlage.tasks.link_following import stretches
 from anlage.tasks.link_graph import Film
 from anlage.tasks.link_truth import Lineage, parents_of
-from anlage.tasks.links import LinksConfig, LinksPlan, Look
+from anlage.tasks.links_config import LinksConfig, LinksPlan, Look
 from anlage.tasks.material import check_some
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from anlage.tasks.nuclei import N_CENTRE
+from anlage.tasks.nuclei_config import N_CENTRE
 
 __all__ = ["fine_outputs", "mask_loss", "unfold", "vote_target"]
 

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
-
-from annotated_types import Ge, Gt, Le, MaxLen
-from pydantic import model_validator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.foreign import MOST_DIAMETER_UM
-from anlage.frozen import DiameterUm, Finite, Frozen
-from anlage.tasks.grid import Channels, CropZyx, Frames, Grid
+from anlage.frozen import Frozen
 from anlage.tasks.readiness import Readiness, nuclei_readiness
 from anlage.tasks.task import Evidence, Setting, Validation
 
@@ -22,125 +17,9 @@ if TYPE_CHECKING:
     from anlage.dataset.store import Store
     from anlage.tasks.nuclei_examples import NucleiExamples
 
-__all__ = ["MANY_PAINTED", "N_CENTRE", "N_FINE", "NucleiConfig", "NucleiPlan", "NucleiTask", "Orientation"]
+from anlage.tasks.nuclei_config import N_CENTRE, NucleiConfig, NucleiPlan
 
-Orientation = Literal["any", "upright", "fixed"]
-"""Which ways up examples are shown: turned and mirrored every way, in the plane alone, or as they lie."""
-
-Classes = Annotated[tuple[Annotated[int, Ge(0), Le(2**32 - 1)], ...], MaxLen(256)]
-"""Label values that are classes."""
-
-N_CENTRE = 4
-"""Outputs for each cell that find centres: heat logit, and offset to the centre along z, y, x in cells."""
-N_FINE = 4
-"""Outputs for each working voxel that outline objects: logit of being inside, and the vote along z, y, x in cells."""
-MANY_PAINTED = 200
-"""Painted nuclei to learn from, from which on a network of outlines sees them as they lie."""
-
-
-class NucleiConfig(Finite):
-    """Parameters of the nuclei task."""
-
-    head: Literal["centres", "instances", "classes"] = "centres"
-    """What the network says: 'centres', one point for each nucleus; 'instances', an outline for each; 'classes', the class of every voxel."""
-    classes: Classes | None = None
-    """Label values that are classes, for head=classes: 0 is what was left unpainted. By default all that were painted, and 0 where the annotation is complete."""
-    diameter_um: DiameterUm | None = None
-    """Typical diameter of a nucleus in µm; by default measured in the training data."""
-    frames: Frames = (0,)
-    """Frames that the network sees, relative to the one it answers for: 0, or −1,0,1 for the neighbours too."""
-    cells: Annotated[float, Ge(3), Le(12)] | None = None
-    """Cells of the network's grid across a nucleus: more are finer and slower; by default 4.5, and 6 where outlines are learnt."""
-    sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
-    """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
-    patch_um: Annotated[float, Gt(0), Le(1e6)] | None = None
-    """Edge length of a training patch in µm; by default 5 nucleus diameters, 4 where outlines are learnt, or the whole image where it is smaller."""
-    patch_voxels: CropZyx | None = None
-    """The same in voxels of the training image, z,y,x; rounded up to what the network's pooling needs."""
-    width: Annotated[int, Ge(8), Le(256)] = 32
-    """Channels of the network's finest level; each coarser level has twice as many."""
-    levels: Annotated[int, Ge(1), Le(5)] = 3
-    """Levels of the network."""
-    variation: Annotated[float, Ge(0), Le(2)] | None = None
-    """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
-    orientation: Orientation | None = None
-    """Which ways up examples are shown: 'any', turned and mirrored in the plane and mirrored along z; 'upright', turned and mirrored in the plane alone; 'fixed', as they lie. By default 'any'; where outlines are learnt 'upright', and 'fixed' from 200 painted nuclei on: how a microscope blurs, and lies in a film, is the same everywhere, and can be learnt where there is enough to learn from. 'any' is right for outlines in serial sections."""
-
-    @property
-    def grid_cells(self) -> float:
-        """Cells across a nucleus, as asked for or as the head needs them."""
-        if self.cells is not None:
-            return self.cells
-        return 6.0 if self.head == "instances" else 4.5
-
-    @property
-    def varied(self) -> float:
-        """How far examples are varied, as asked for or as the head needs it."""
-        if self.variation is not None:
-            return self.variation
-        return 0.5 if self.head == "instances" else 1.0
-
-    def turned(self, n_nuclei: int) -> Orientation:
-        """Which ways up examples are shown, as asked for or as the head and the number of nuclei to learn from need it."""
-        if self.orientation is not None:
-            return self.orientation
-        if self.head != "instances":
-            return "any"
-        return "fixed" if n_nuclei >= MANY_PAINTED else "upright"
-
-    @property
-    def patch_diameters(self) -> float:
-        """Edge of a training patch where nothing else is asked for: a nucleus with its neighbours on all sides, several times over."""
-        return 4.0 if self.head == "instances" else 5.0
-
-    def settled(self) -> Self:
-        known = {} if self.head == "instances" else {"orientation": self.turned(0)}
-        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, **known})
-
-
-class NucleiPlan(Finite):
-    """What the training data decided."""
-
-    grid: Grid
-    """The working grid."""
-    diameter_um: DiameterUm
-    """Typical diameter of the training nuclei in µm."""
-    apparent_um: DiameterUm | None
-    """Their diameter in µm as it is measured without annotations; a new image is compared with this."""
-    n_channels: Channels
-    """Image channels that the network sees of each frame."""
-    frames: Frames
-    """Frames that the network sees, relative to the one it answers for."""
-    patch_zyx: CropZyx
-    """Training patch in working voxels."""
-    sigma: Annotated[float, Ge(0.01), Le(2)]
-    """Width of the heat-map's spots in nucleus diameters."""
-    match_radius_um: Annotated[float, Gt(0), Le(MOST_DIAMETER_UM)]
-    """A candidate nearer than this to a true centre is right, in validation."""
-    head: Literal["centres", "instances", "classes"] = "centres"
-    """What the network says."""
-    classes: Classes = ()
-    """Label values of the classes, in the order of the network's outputs."""
-    orientation: Orientation = "any"
-    """Which ways up examples were shown."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.head == "classes") != bool(self.classes):
-            raise ValueError(f"a network of {self.head} with {len(self.classes)} classes")
-        return self
-
-    @property
-    def n_outputs(self) -> int:
-        """Outputs for each cell."""
-        voxels = self.grid.stem[0] * self.grid.stem[1] * self.grid.stem[2]
-        if self.head == "classes":
-            return len(self.classes) * voxels
-        return N_CENTRE + (N_FINE * voxels if self.head == "instances" else 0)
-
-    @property
-    def sigma_um(self) -> float:
-        return self.sigma * self.diameter_um
+__all__ = ["NucleiTask"]
 
 
 class NucleiTask:

@@ -17,11 +17,34 @@ from anlage.dataset.store import Store
 from anlage.tasks.centres import centre_target
 from anlage.tasks.grid import Placement, Zyx
 from anlage.tasks.masks import vote_target
-from anlage.tasks.nuclei import NucleiPlan
-from anlage.tasks.paint import UNSURE, Paint
+from anlage.tasks.nuclei_config import NucleiPlan
 from anlage.tasks.task import Setting
 
-__all__ = ["NucleiExamples", "WorkingFrames"]
+__all__ = ["UNSURE", "NucleiExamples", "Paint", "WorkingFrames"]
+
+UNSURE = -1
+"""Stands for an object whose centre is unknown."""
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The paint of some frames on the working grid.
+
+    Parameters
+    ----------
+    values
+        (T, Z, Y, X) int32. Objects: 1 + the row of the object's centre in that frame, `UNSURE` where the centre is
+        unknown, 0 for background. Classes: the number of the class.
+    inside
+        (T, Z, Y, X) float16: the part of each working voxel that is painted.
+    known
+        (T, Z, Y, X) uint8: 1 where the paint, or its absence, counts.
+    """
+
+    values: npt.NDArray[np.int32]
+    inside: npt.NDArray[np.float16]
+    known: npt.NDArray[np.uint8]
+
 
 NUCLEI_SHARE = 0.75
 """Share of patches drawn around a nucleus; the others lie anywhere in the known part."""

@@ -21,7 +21,7 @@ from anlage.networks.device import free_gb
 from anlage.tasks.decoding import decoded, lacks_context
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.material import check_alike
-from anlage.tasks.nuclei import NucleiConfig, NucleiPlan, Orientation
+from anlage.tasks.nuclei_config import NucleiConfig, NucleiPlan, Orientation
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.paint import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
 from anlage.tasks.sizes import apparent_diameter, pooled_diameter, unit_of

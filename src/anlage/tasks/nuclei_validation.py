@@ -14,7 +14,7 @@ from anlage.matching import match
 from anlage.tasks.baselines import Found, at_cells, blob_baseline, known_cells, right_cells
 from anlage.tasks.centres import LOWEST, Candidates, centre_loss, centre_target, decode_centres
 from anlage.tasks.dense import network_output
-from anlage.tasks.nuclei import N_CENTRE, NucleiPlan
+from anlage.tasks.nuclei_config import N_CENTRE, NucleiPlan
 from anlage.tasks.nuclei_examples import NucleiExamples, WorkingFrames
 from anlage.tasks.task import Evidence, Validation
 

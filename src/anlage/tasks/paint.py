@@ -8,7 +8,6 @@ nucleus that was marked but not painted).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,40 +21,20 @@ from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
 from anlage.tasks.grid import Placement
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei_config import NucleiConfig
 
 if TYPE_CHECKING:
     from anlage.tasks.nuclei_examples import WorkingFrames
 
-__all__ = ["UNSURE", "Paint", "absent_classes", "check_painted_stores", "classes_on_grid", "objects_on_grid"]
+from anlage.tasks.nuclei_examples import UNSURE, Paint
 
-UNSURE = -1
-"""Stands for an object whose centre is unknown."""
+__all__ = ["absent_classes", "check_painted_stores", "classes_on_grid", "objects_on_grid"]
+
 _UNPAINTED_RADII = 1.5
 """Around a nucleus that was not painted so many radii are unknown: it may be larger than most, or long."""
 _MOST_CLASSES = 32
 _SAME_PLACE = 0.75
 """A centre nearer than this to the middle of what is visible, in voxels, tells nothing of what is not visible."""
-
-
-@dataclass(frozen=True)
-class Paint:
-    """The paint of some frames on the working grid.
-
-    Parameters
-    ----------
-    values
-        (T, Z, Y, X) int32. Objects: 1 + the row of the object's centre in that frame, `UNSURE` where the centre is
-        unknown, 0 for background. Classes: the number of the class.
-    inside
-        (T, Z, Y, X) float16: the part of each working voxel that is painted.
-    known
-        (T, Z, Y, X) uint8: 1 where the paint, or its absence, counts.
-    """
-
-    values: npt.NDArray[np.int32]
-    inside: npt.NDArray[np.float16]
-    known: npt.NDArray[np.uint8]
 
 
 def objects_on_grid(

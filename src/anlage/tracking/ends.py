@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.axes import Spacing
 from anlage.tracking.scenery import Scenery
-from anlage.tracking.warnings import About, Position, TrackWarning, place, rise
+from anlage.tracking.track_warning import About, Position, TrackWarning, place, rise
 
 __all__ = ["end_warnings"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.tracking.scenery import Scenery
-from anlage.tracking.warnings import About, TrackWarning, place, rise
+from anlage.tracking.track_warning import About, TrackWarning, place, rise
 
 __all__ = ["division_warnings", "size_warnings"]
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,57 +11,12 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.tracking.scenery import Scenery
+from anlage.tracking.track_warning import REVIEWED, TrackWarning, place, rise
 
-__all__ = ["REVIEWED", "Kind", "TrackWarning", "find_warnings"]
+__all__ = ["find_warnings"]
 
 EXPLAINS = 0.3
 """A warning from this score on says why a link is unlikely."""
-REVIEWED = "reviewed"
-"""Property of a nucleus: what a human looked at and found right, words of `Aspect` with spaces between them."""
-
-Aspect = Literal["link", "start", "end", "division", "size"]
-Kind = Literal["link", "jump", "swap", "end", "start", "gap", "division", "missed division", "cycle", "size"]
-About = tuple[tuple[int, Aspect], ...]
-Pair = tuple[int, int]
-Position = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackWarning:
-    """One place that is probably wrong.
-
-    Parameters
-    ----------
-    kind
-        What sort of thing it is.
-    score
-        How probably something is wrong, 0 to 1. Link and division probabilities count as what they are, geometry as a
-        rank.
-    text
-        One sentence with the numbers.
-    position
-        (t, z, y, x) in voxels: where to look.
-    ids
-        The nuclei concerned, the one that is looked at first.
-    links
-        The links that are doubted, mother and daughter.
-    instead
-        Links that would take their place.
-    missing
-        (t, z, y, x) in voxels where a nucleus is probably missing.
-    about
-        What is settled when a human says that all is right: nuclei, and what of each.
-    """
-
-    kind: Kind
-    score: float
-    text: str
-    position: Position
-    ids: tuple[int, ...]
-    links: tuple[Pair, ...] = ()
-    instead: tuple[Pair, ...] = ()
-    missing: Position | None = None
-    about: About = ()
 
 
 def find_warnings(
@@ -137,18 +91,6 @@ def _worst(found: Iterable[TrackWarning], at_least: float) -> tuple[TrackWarning
             kept.append(one)
             taken.update(one.ids)
     return tuple(kept)
-
-
-def rise(value: npt.ArrayLike, low: float, high: float) -> npt.NDArray[np.float64]:
-    """0 up to `low`, 1 from `high` on, a straight line between."""
-    risen: npt.NDArray[np.float64] = np.clip((np.asarray(value, dtype=np.float64) - low) / (high - low), 0.0, 1.0)
-    return risen
-
-
-def place(scenery: Scenery, row: int) -> Position:
-    """(t, z, y, x) of a row."""
-    t, z, y, x = (float(v) for v in scenery.nuclei.positions[row])
-    return (t, z, y, x)
 
 
 def _unlikely(scenery: Scenery) -> Iterable[TrackWarning]:

@@ -10,11 +10,11 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from anlage import AnlageError, State
-from napari_anlage import overlay
+from napari_anlage import camera, layer_roles
 from napari_anlage.bindings import KEYS
 from napari_anlage.frame_bars import FrameBars
 from napari_anlage.hearing import hear, unhear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.label_check import LabelCheck
 from napari_anlage.layers import kind_of
 from napari_anlage.parts import LayerChoice, Tab, counted, heading
@@ -132,7 +132,7 @@ class AnnotateTab(Tab):
         session.choose_any_nuclei()
         layers = session.nuclei_layers()
         self.nuclei.offer(layers, session.nuclei_layer)
-        foreign = [layer for layer in layers if not overlay.is_managed(layer)]
+        foreign = [layer for layer in layers if not layer_roles.is_managed(layer)]
         self._source.setVisible(bool(foreign))
         self.take.setVisible(session.nuclei_layer in foreign)
         self.refresh()
@@ -266,14 +266,14 @@ class AnnotateTab(Tab):
     def _on_point(self, event: Any = None) -> None:
         session = self._session
         if session.image_layer is not None and self.bars.isVisibleTo(self):
-            self.bars.show_frame(overlay.current_frame(session.viewer, session.grid(), len(self.bars.counts)))
+            self.bars.show_frame(camera.current_frame(session.viewer, session.grid(), len(self.bars.counts)))
 
     def _go_to_frame(self, frame: int) -> None:
         session = self._session
         axis = session.grid().index("t")
         if axis is not None:
             grid, viewer = session.grid(), session.viewer
-            world = (grid.offset[axis] + grid.scale[axis] * frame) / overlay.world_unit(viewer, grid, axis)
+            world = (grid.offset[axis] + grid.scale[axis] * frame) / camera.world_unit(viewer, grid, axis)
             viewer.dims.set_point(viewer.dims.ndim - len(grid.axes) + axis, world)
 
 

@@ -13,11 +13,11 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 from superqt import QCollapsible
 
 from anlage import AnlageError, Box, TimeLapse
-from napari_anlage import overlay, preferences
+from napari_anlage import layer_roles, overlay, preferences
 from napari_anlage.channels import nuclei_channels
 from napari_anlage.checks import ImageCheck, Question
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem
+from napari_anlage.job_thread import Problem
 from napari_anlage.label_tuner import LabelTuner
 from napari_anlage.model_panel import ModelPanel
 from napari_anlage.next_panel import NextPanel
@@ -267,7 +267,7 @@ class PredictTab(Tab):
         found = preview.candidates
         viewer, grid, n = session.viewer, session.grid(), session.n_layer_channels
         active = viewer.layers.selection.active
-        overlay.remove(viewer, _HEATMAP)
+        layer_roles.remove(viewer, _HEATMAP)
         if preview.heatmap is not None:
             heat = overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
             heat.interpolation2d = "linear"  # the network's cells are much larger than voxels
@@ -323,11 +323,11 @@ class PredictTab(Tab):
 
     def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
         for layer in self._session.viewer.layers:
-            if overlay.role_of(layer) == _HEATMAP:
+            if layer_roles.role_of(layer) == _HEATMAP:
                 layer.visible = on
 
     def _on_loaded(self, candidates: Candidates) -> None:
-        overlay.remove(self._session.viewer, _HEATMAP)
+        layer_roles.remove(self._session.viewer, _HEATMAP)
         self.attempt(lambda: self.review.take(candidates))
 
     def _on_painted(self, result: Result, labels: TimeLapse) -> None:

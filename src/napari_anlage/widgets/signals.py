@@ -11,12 +11,12 @@ import numpy.typing as npt
 from qtpy.QtCore import Signal
 
 from anlage import HELD_OUT, AnlageError, Events, Run, Signals, is_event_table, open_signals, read_card, read_held_out
-from napari_anlage import overlay
+from napari_anlage import camera
 from napari_anlage.event_finder import EventFinder
 from napari_anlage.event_layers import EventLayers
 from napari_anlage.event_results import EventResults
 from napari_anlage.hearing import hear
-from napari_anlage.job import Thread
+from napari_anlage.job_thread import Thread
 from napari_anlage.judging_panel import JudgingPanel
 from napari_anlage.parts import Tab
 from napari_anlage.pick_watcher import PickWatcher
@@ -210,7 +210,7 @@ class SignalsTab(Tab):
             return
         place = self._place(scoring, frame)
         if place is not None:
-            overlay.go_to(self._session.viewer, self._session.grid(), place)
+            camera.go_to(self._session.viewer, self._session.grid(), place)
         self.panel.set_frame(frame)
 
     def _place(self, scoring: Scoring, frame: int) -> tuple[float, float, float, float] | None:
@@ -229,7 +229,7 @@ class SignalsTab(Tab):
         if self.scoring is None or self._session.image_layer is None:
             return
         grid = self._session.grid()
-        frame = overlay.current_frame(self._session.viewer, grid, self._session.image().n_frames)
+        frame = camera.current_frame(self._session.viewer, grid, self._session.image().n_frames)
         self.panel.set_frame(frame)
 
     def _on_document(self, change: Any) -> None:

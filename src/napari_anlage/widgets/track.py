@@ -22,7 +22,8 @@ from napari_anlage import preferences
 from napari_anlage.form import form_for
 from napari_anlage.handover import hand_over_all
 from napari_anlage.hearing import hear, unhear
-from napari_anlage.job import Child, Problem, Thread, told
+from napari_anlage.job import Child, told
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.jobs import Slot
 from napari_anlage.legend import ColourChoice
 from napari_anlage.model_combo import ModelCombo

@@ -16,7 +16,7 @@ from napari_anlage.cards import Lengths, StartChoice, TaskCards
 from napari_anlage.device_choice import AUTO, DeviceChoice
 from napari_anlage.form import Form, form_for
 from napari_anlage.hearing import hear
-from napari_anlage.job import Problem, Thread
+from napari_anlage.job_thread import Problem, Thread
 from napari_anlage.material import Order, carry_out, readiness
 from napari_anlage.models import project_models
 from napari_anlage.parts import ActionButton, Tab, heading

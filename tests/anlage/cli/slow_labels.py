@@ -16,7 +16,7 @@ _spec.loader.exec_module(tell)
 
 
 def network_of(model, device):
-    from anlage.tasks.nuclei import NucleiPlan
+    from anlage.tasks.nuclei_config import NucleiPlan
 
     return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 

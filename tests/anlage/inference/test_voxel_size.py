@@ -31,7 +31,7 @@ def oracle(monkeypatch):
     """The oracle answers in the place of the card's network."""
 
     def network_of(model, device):
-        from anlage.tasks.nuclei import NucleiPlan
+        from anlage.tasks.nuclei_config import NucleiPlan
 
         return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 

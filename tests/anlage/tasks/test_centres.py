@@ -9,7 +9,7 @@ import torch
 from anlage.axes import Spacing
 from anlage.tasks.centres import centre_loss, centre_target, decode_centres
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei_config import NucleiConfig
 
 # nuclei of 25 × 25 × 4 voxels, the ones that the ancestor's networks were tuned to
 SPACING = Spacing(2.0, 0.32, 0.32)

@@ -12,7 +12,7 @@ from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
 from anlage.tasks.classes import class_loss
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei_config import NucleiConfig
 from anlage.tasks.task import Setting
 
 TASK = TASKS["nuclei"]

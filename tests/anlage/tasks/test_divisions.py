@@ -18,7 +18,7 @@ from anlage.synthetic import embryo
 from anlage.tasks import TASKS
 from anlage.tasks.division_events import find_events, match_events
 from anlage.tasks.division_truth import Outcome, around_divisions, beside_divisions, outcomes
-from anlage.tasks.divisions import DivisionsConfig
+from anlage.tasks.divisions_config import DivisionsConfig
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 from anlage.training.loop import train

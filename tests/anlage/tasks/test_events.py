@@ -19,7 +19,7 @@ from anlage.model import load_model
 from anlage.signals import Signals
 from anlage.synthetic.signals import stepped_tracks
 from anlage.tasks import TASKS
-from anlage.tasks.events import EventsConfig
+from anlage.tasks.events_config import EventsConfig
 from anlage.tasks.events_material import SignalFiles
 from anlage.tasks.events_validation import read_tracks
 from anlage.tasks.task import Setting

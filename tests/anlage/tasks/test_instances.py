@@ -15,8 +15,8 @@ from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS, instance_validation
 from anlage.tasks.masks import mask_loss, unfold, vote_target
-from anlage.tasks.nuclei import MANY_PAINTED, N_CENTRE, NucleiConfig
-from anlage.tasks.paint import UNSURE
+from anlage.tasks.nuclei_config import MANY_PAINTED, N_CENTRE, NucleiConfig
+from anlage.tasks.nuclei_examples import UNSURE
 from anlage.tasks.task import Setting
 from anlage.tasks.voting import assign
 from anlage.timelapse import TimeLapse

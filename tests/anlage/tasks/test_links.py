@@ -19,7 +19,8 @@ from anlage.tasks.link_examples import Variation, _varied_points
 from anlage.tasks.link_graph import Film, describe
 from anlage.tasks.link_loss import flattened
 from anlage.tasks.link_truth import Lineage, judge
-from anlage.tasks.links import LinksConfig, LinksTask
+from anlage.tasks.links import LinksTask
+from anlage.tasks.links_config import LinksConfig
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 from anlage.training.finishing import evidence_of

@@ -11,7 +11,7 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS, task_named
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei_config import NucleiConfig
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 

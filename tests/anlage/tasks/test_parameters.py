@@ -12,7 +12,7 @@ from anlage.dataset.build import build_store
 from anlage.dataset.classes import class_sites, class_values
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
-from anlage.tasks.nuclei import NucleiConfig
+from anlage.tasks.nuclei_config import NucleiConfig
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 

@@ -9,7 +9,8 @@ import pytest
 
 from anlage import AddNuclei, Annotations, DescribeNuclei, Document, Spacing
 from anlage.synthetic.planting import Planted, lineages, plant
-from anlage.tracking.warnings import REVIEWED, TrackWarning, find_warnings
+from anlage.tracking.track_warning import REVIEWED, TrackWarning
+from anlage.tracking.warnings import find_warnings
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 SHAPE = (30, 40, 240, 240)

@@ -1,0 +1,42 @@
+"""Colours of plots that fit the background, light or dark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from qtpy.QtGui import QPalette
+from qtpy.QtWidgets import QWidget
+
+__all__ = ["DARK", "LIGHT", "Inks", "inks_for"]
+
+_GREY_MIDDLE = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Inks:
+    """Colours that can be read on one kind of background."""
+
+    train: str
+    held_out: str
+    score: str
+    best: str
+    runs: tuple[str, ...]
+    """One for each of several runs, told apart by colour-blind eyes too."""
+
+
+DARK = Inks(
+    "#5aa9e6", "#ffb000", "#3fc58a", "#ff6b70", ("#5aa9e6", "#ffb000", "#3fc58a", "#ff7fae", "#c3a6ff", "#e8e36b")
+)
+"""On a dark background."""
+
+
+LIGHT = Inks(
+    "#1f6fb2", "#a86200", "#187a4f", "#c2272d", ("#1f6fb2", "#a86200", "#187a4f", "#b3256d", "#6b3fb8", "#6e6a00")
+)
+"""On a light background."""
+
+
+def inks_for(widget: QWidget) -> Inks:
+    """The colours for a widget's theme: bright ones where its text is bright."""
+    text = widget.palette().color(QPalette.ColorRole.WindowText)
+    return DARK if text.lightness() > _GREY_MIDDLE else LIGHT
