@@ -21,11 +21,11 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import Run
+from anlage.project.trainings import Summary, differences, summary
 from napari_anlage.models import KINDS
 from napari_anlage.parts import COLOURS, heading, note
 from napari_anlage.plain_text import Label, plain
 from napari_anlage.plots import ComparisonPlot
-from napari_anlage.runs import Summary, differences, summary
 from napari_anlage.wording import duration, for_the_dock, short
 
 __all__ = ["CompareDialog"]

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import AnlageError, Run, headline_score, read_card
+from anlage.project.trainings import project_runs
 from napari_anlage.closing import CloseGuard
 from napari_anlage.compare import CompareDialog
 from napari_anlage.details import Details
@@ -31,7 +32,6 @@ from napari_anlage.models import KINDS
 from napari_anlage.parts import ActionButton, StatusLine, heading
 from napari_anlage.plain_text import Rich, plain
 from napari_anlage.plots import LearningPlot
-from napari_anlage.runs import project_runs
 from napari_anlage.session import Session
 from napari_anlage.wording import for_the_dock, remaining, short
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from anlage import Run
+from anlage.project.trainings import differences, project_runs, summary
 from anlage.training.progress import Journal, Started, Step, Validated
 from napari_anlage.compare import CompareDialog
-from napari_anlage.runs import differences, project_runs, summary
 
 
 def report(run: Run, scores: list[float]) -> None:

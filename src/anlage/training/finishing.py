@@ -19,9 +19,23 @@ from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.tracking.tempering import fitted_tempering
 from anlage.training.checkpoint import Record
 from anlage.training.job import Job
+from anlage.training.learner import Learner
 from anlage.training.preparation import least_steps, task_config
 
-__all__ = ["evidence_of", "keep_held_out", "show", "uncalibrated", "write_model"]
+__all__ = ["evidence_of", "keep_held_out", "settle", "show", "uncalibrated", "write_model"]
+
+
+def settle(job: Job, examples: Examples, learner: Learner) -> None:
+    """Take the best weights; of a training from a model halfway back to it, if held-out examples are told no worse so."""
+    learner.use_best()
+    mixed = learner.mixture()
+    if mixed is None:
+        return
+    with torch.no_grad():
+        plain, half = (job.task.validate(network, examples).loss for network in (learner.average, mixed))
+    if half <= plain:
+        learner.average.load_state_dict(mixed.state_dict())
+        job.note("The weights lie halfway between the model that the training started from and what was learnt.")
 
 
 def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the training was stopped") -> Evidence:

@@ -17,8 +17,7 @@ from anlage.shell import command
 from anlage.tasks.task import Evidence, Examples, Validation
 from anlage.training.arithmetic import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.checkpoint import Record, newest_checkpoint, save_checkpoint
-from anlage.training.closing import settle
-from anlage.training.finishing import evidence_of, keep_held_out, show, uncalibrated, write_model
+from anlage.training.finishing import evidence_of, keep_held_out, settle, show, uncalibrated, write_model
 from anlage.training.job import Job
 from anlage.training.learner import Outcome
 from anlage.training.meter import Meter
