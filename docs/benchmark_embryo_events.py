@@ -25,8 +25,8 @@ from anlage.cli import main as anlage
 from anlage.evaluation.event_places import evaluate_placed_events, match_placed_events
 from anlage.evaluation.tracks import score_tracks
 from anlage.io import write_image
-from anlage.io.event_tables import read_events
-from anlage.io.signals import open_signals
+from anlage.io.signal_files.event_tables import read_events
+from anlage.io.signal_files.signals import open_signals
 
 EVENTS = ("division", "death")
 FRAMES, SHAPE, NUCLEI = 30, (16, 112, 112), 32

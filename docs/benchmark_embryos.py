@@ -22,7 +22,7 @@ from anlage.model import load_model
 from anlage.synthetic import SyntheticMovie, embryo
 from anlage.tracking.confidence import link_reliability
 from anlage.tracking.track import track
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 
 LEARNT, TESTED = range(1, 4), range(101, 104)

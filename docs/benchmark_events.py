@@ -23,13 +23,13 @@ import pandas as pd
 
 from anlage.cli import main
 from anlage.evaluation.events import evaluate_events, evaluate_windows
-from anlage.event_proposals import propose_by_template, windows_around
-from anlage.events import Events
 from anlage.inference.signal_events import probability_along
 from anlage.inference.trace_events import trace_events
-from anlage.io.event_tables import read_events
-from anlage.io.signals import write_signals
+from anlage.io.signal_files.event_tables import read_events
+from anlage.io.signal_files.signals import write_signals
 from anlage.model import load_model
+from anlage.signals.event_proposals import propose_by_template, windows_around
+from anlage.signals.events import Events
 from anlage.synthetic.signals import stepped_tracks, trace_of_events
 
 Clock = tuple[float, float]

@@ -27,10 +27,10 @@ from anlage.inference import predict, starter_path
 from anlage.inference.divisions import score_divisions
 from anlage.io import open_image
 from anlage.model import load_model
-from anlage.tasks.division_events import find_events, match_events
+from anlage.tasks.divisions.matching import find_events, match_events
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import track
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 
 SPACING = Spacing(1.0, 0.645, 0.645)

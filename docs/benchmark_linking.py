@@ -207,7 +207,7 @@ def speed() -> dict[str, Any]:
     from torch import nn
 
     from anlage.networks.linker import Glance, Linker
-    from anlage.tasks.link_graph import N_EDGE, N_NEARBY, N_NODE, Film, describe
+    from anlage.tasks.links.graph import N_EDGE, N_NEARBY, N_NODE, Film, describe
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

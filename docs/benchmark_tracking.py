@@ -20,8 +20,8 @@ from anlage.axes import Spacing
 from anlage.synthetic.nuclei import new_nucleus, next_frame, relax
 from anlage.synthetic.stage import Optics, Stage
 from anlage.tracking.confidence import link_reliability
+from anlage.tracking.linear_program import StoppedError
 from anlage.tracking.marginals import marginals
-from anlage.tracking.programme import StoppedError
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import track
 from anlage.tracking.windows import Window, solve
@@ -169,7 +169,7 @@ def _timed(problem, windows):
 def _exact(problem):
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    from anlage.tracking.programme import programme
+    from anlage.tracking.linear_program import programme
 
     zero = np.zeros(len(problem))
     lp = programme(problem, zero, zero, problem.useful_divisions())

@@ -32,7 +32,7 @@ from command import anlage
 from scipy import ndimage
 
 from anlage.axes import Spacing
-from anlage.io.writing import zarr_about
+from anlage.io.image_writing import zarr_about
 
 SPACING = Spacing(1.0, 0.25, 0.25)
 DIAMETER_UM = 12.0

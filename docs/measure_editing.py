@@ -16,7 +16,7 @@ import napari
 import numpy as np
 
 from anlage import AddLinks, AddNuclei
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
 
 N_FRAMES, SHAPE_ZYX, REPEATS = 100, (32, 256, 256), 15
 

@@ -18,8 +18,8 @@ from qtpy.QtCore import Qt
 from screenshots import SIZE, settle, wait
 
 from anlage import AddNuclei, Annotations, State, embryo
-from anlage.synthetic.planting import Planted, plant
-from napari_anlage.colouring import Colouring
+from anlage.synthetic.planted_errors import Planted, plant
+from napari_anlage.viewer.colouring import Colouring
 
 SEED, FRAMES, EACH, APART_UM = 3, 18, 4, 10.0
 KEYS = {"swap": "f", "end": "o", "gap": "i", "missed division": "e", "division": "e"}

@@ -17,9 +17,9 @@ from movie_user import MovieUser
 from screenshots import SIZE, wait
 
 from anlage import AddNuclei, SyntheticMovie, embryo
-from napari_anlage.propose_panel import ProposePanel
-from napari_anlage.proposing import Direction, Method
-from napari_anlage.scoring import EVENT, NO_EVENT, NOT_YET
+from napari_anlage.signals.rule_panel import ProposePanel
+from napari_anlage.signals.rules import Direction, Method
+from napari_anlage.signals.scoring import EVENT, NO_EVENT, NOT_YET
 
 SEED, FRAMES, NUCLEI = 3, 40, 40
 BY_HAND = 6

@@ -10,10 +10,10 @@ from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.frozen import Frozen
-from anlage.io.signals import write_signals
+from anlage.io.signal_files.signals import write_signals
 from anlage.synthetic.signals import stepped_tracks
 from anlage.tasks import TASKS
-from anlage.tasks.material import Stores, material_of
+from anlage.tasks.sources import Stores, material_of
 from anlage.tasks.task import Evidence, Setting, Validation
 from anlage.timelapse import TimeLapse
 from anlage.training.config import TrainingConfig

@@ -65,7 +65,7 @@ def open_signals(viewer: napari.Viewer) -> None:
 
 def open_lineages(viewer: napari.Viewer) -> None:
     """Open the lineage tree below the image."""
-    from napari_anlage.lineage_panel import open_lineage
+    from napari_anlage.lineage.panel import open_lineage
 
     open_lineage(viewer)
 

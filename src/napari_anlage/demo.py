@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from anlage import AnlageError, Annotations, Run, TimeLapse, command, load_model, open_annotations, open_image
-from napari_anlage import camera, layer_roles, overlay
-from napari_anlage.grid import Grid
+from napari_anlage.viewer import camera, layer_roles, overlay
+from napari_anlage.viewer.grid import Grid
 
 __all__ = ["main", "open_demo"]
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget
 
-from napari_anlage.host import Host, scrolling
-from napari_anlage.parts import Tab
-from napari_anlage.step_bar import StepBar
+from napari_anlage.shell.host import Host, scrolling
+from napari_anlage.shell.step_bar import StepBar
+from napari_anlage.widgets.basic import Tab
 
 if TYPE_CHECKING:
     from anlage import Run
-    from napari_anlage.widgets.annotate import AnnotateTab
-    from napari_anlage.widgets.data import DataTab
-    from napari_anlage.widgets.predict import PredictTab
-    from napari_anlage.widgets.review import ReviewTab
-    from napari_anlage.widgets.signals import SignalsTab
-    from napari_anlage.widgets.track import TrackTab
-    from napari_anlage.widgets.train import TrainTab
+    from napari_anlage.annotate.tab import AnnotateTab
+    from napari_anlage.data.tab import DataTab
+    from napari_anlage.predict.tab import PredictTab
+    from napari_anlage.review.tab import ReviewTab
+    from napari_anlage.signals.tab import SignalsTab
+    from napari_anlage.track.tab import TrackTab
+    from napari_anlage.train.tab import TrainTab
 
 __all__ = ["Dock"]
 
@@ -55,7 +55,7 @@ class Dock(Host):
 
     @cached_property
     def data(self) -> DataTab:
-        from napari_anlage.widgets.data import DataTab
+        from napari_anlage.data.tab import DataTab
 
         tab = self._placed("data", DataTab(self.session))
         tab.proceed.connect(lambda: self.go_to("annotate"))
@@ -63,19 +63,19 @@ class Dock(Host):
 
     @cached_property
     def annotate(self) -> AnnotateTab:
-        from napari_anlage.widgets.annotate import AnnotateTab
+        from napari_anlage.annotate.tab import AnnotateTab
 
         return self._placed("annotate", AnnotateTab(self.session))
 
     @cached_property
     def train(self) -> TrainTab:
-        from napari_anlage.widgets.train import TrainTab
+        from napari_anlage.train.tab import TrainTab
 
         return self._placed("train", TrainTab(self.session))
 
     @cached_property
     def predict(self) -> PredictTab:
-        from napari_anlage.widgets.predict import PredictTab
+        from napari_anlage.predict.tab import PredictTab
 
         tab = self._placed("predict", PredictTab(self.session))
         tab.train_again.connect(self.train_from)
@@ -83,7 +83,7 @@ class Dock(Host):
 
     @cached_property
     def track(self) -> TrackTab:
-        from napari_anlage.widgets.track import TrackTab
+        from napari_anlage.track.tab import TrackTab
 
         tab = self._placed("track", TrackTab(self.session))
         tab.proceed.connect(lambda: self.go_to("review"))
@@ -91,13 +91,13 @@ class Dock(Host):
 
     @cached_property
     def review(self) -> ReviewTab:
-        from napari_anlage.widgets.review import ReviewTab
+        from napari_anlage.review.tab import ReviewTab
 
         return self._placed("review", ReviewTab(self.session))
 
     @cached_property
     def signals(self) -> SignalsTab:
-        from napari_anlage.widgets.signals import SignalsTab
+        from napari_anlage.signals.tab import SignalsTab
 
         tab = self._placed("signals", SignalsTab(self.session))
         tab.trained.connect(self.show_run)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_anlage.host import Host, scrolling
-from napari_anlage.parts import Tab
+from napari_anlage.shell.host import Host, scrolling
+from napari_anlage.widgets.basic import Tab
 
 __all__ = [
     "AnnotateNuclei",
@@ -44,7 +44,7 @@ class AnnotateNuclei(Panel):
     """Mark nuclei, links and divisions."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.annotate import AnnotateTab
+        from napari_anlage.annotate.tab import AnnotateTab
 
         return AnnotateTab(self.session)
 
@@ -53,7 +53,7 @@ class FindCuboid(Panel):
     """Find the cuboid in which the annotation is complete, see it and change it."""
 
     def make(self) -> Tab:
-        from napari_anlage.region_panel import RegionPanel
+        from napari_anlage.annotate.region_panel import RegionPanel
 
         return RegionPanel(self.session)
 
@@ -62,7 +62,7 @@ class ChooseChannels(Panel):
     """Say how the image is read and which of its channels are used."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.data import DataTab
+        from napari_anlage.data.tab import DataTab
 
         tab = DataTab(self.session)
         tab.next.hide()
@@ -73,7 +73,7 @@ class TrainNetworks(Panel):
     """Start, watch, stop and resume trainings."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.train import TrainTab
+        from napari_anlage.train.tab import TrainTab
 
         return TrainTab(self.session)
 
@@ -82,7 +82,7 @@ class MeasureObjects(Panel):
     """Measure the objects of a Labels layer, go to each, show their surfaces and save them."""
 
     def make(self) -> Tab:
-        from napari_anlage.objects_panel import ObjectsPanel
+        from napari_anlage.objects.panel import ObjectsPanel
 
         return ObjectsPanel(self.session)
 
@@ -91,7 +91,7 @@ class TrackNuclei(Panel):
     """Link nuclei over time, with divisions."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.track import TrackTab
+        from napari_anlage.track.tab import TrackTab
 
         return TrackTab(self.session)
 
@@ -100,7 +100,7 @@ class ReviewTracks(Panel):
     """Go through what in the tracks is probably wrong, the worst first."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.review import ReviewTab
+        from napari_anlage.review.tab import ReviewTab
 
         return ReviewTab(self.session)
 
@@ -109,6 +109,6 @@ class SignalsAndEvents(Panel):
     """Measure signals along tracks, score what happens on them, train a network that finds it."""
 
     def make(self) -> Tab:
-        from napari_anlage.widgets.signals import SignalsTab
+        from napari_anlage.signals.tab import SignalsTab
 
         return SignalsTab(self.session)

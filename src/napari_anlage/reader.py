@@ -30,7 +30,7 @@ def _read_project(path: str | Sequence[str]) -> list[Layer]:
     if viewer is None:  # a script reads layers without a window
         return _layers(folder)
     from napari_anlage.commands import open_dock
-    from napari_anlage.session import Session
+    from napari_anlage.session.session import Session
 
     Session.of(viewer).open_project(folder)
     open_dock(viewer)
@@ -48,7 +48,7 @@ def _refuse_model(path: str | Sequence[str]) -> list[Layer]:
 def _layers(folder: Path) -> list[Layer]:
     """Image and annotated nuclei of a project, as layers that nobody manages."""
     from anlage import Project
-    from napari_anlage.opening import layers_of
+    from napari_anlage.viewer.open_movie import layers_of
 
     project = Project.open(folder)
     try:

@@ -16,11 +16,11 @@ from anlage.inference import predict, predict_classical
 from anlage.model import save_model
 from anlage.networks.device import precision, running_on
 from anlage.tasks import TASKS
-from anlage.tasks.centres import centre_target
-from anlage.tasks.dense import network_output
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei_config import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei.centres import centre_target
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.task import Evidence
+from anlage.tasks.tiled import network_output
 from anlage.timelapse import TimeLapse
 
 SPACING = Spacing(2.0, 0.5, 0.5)

@@ -23,12 +23,12 @@ from anlage.dataset.intensity import ChannelIntensity, Intensity
 from anlage.errors import AnlageError
 from anlage.inference import predict
 from anlage.inference.divisions import score_divisions
-from anlage.inference.labelling import prepare_labeller
+from anlage.inference.label_image import prepare_labeller
 from anlage.inference.links import link_scores
 from anlage.inference.loading import network_of
 from anlage.inference.signal_events import probability_along, score_windows, signals_for, track_events
 from anlage.model import Model, load_model, read_card, save_model
-from anlage.signals import Signals
+from anlage.signals.signals import Signals
 from anlage.tasks import TASKS
 from anlage.tasks.task import Evidence
 from anlage.timelapse import TimeLapse

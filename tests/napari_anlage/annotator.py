@@ -13,8 +13,8 @@ import napari
 import numpy as np
 
 from anlage import Box, open_image
-from napari_anlage.opening import add_image
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.viewer.open_movie import add_image
 
 
 def say(**what: object) -> None:

@@ -15,11 +15,11 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtWidgets import QWidget
 
 from anlage import Annotations, Box, Document, Run, Spacing, TimeLapse, build_store
-from napari_anlage.actions import Actions
-from napari_anlage.bindings import KEYS, Bound
-from napari_anlage.editor import Editor
-from napari_anlage.grid import Grid
-from napari_anlage.place import Place
+from napari_anlage.editing.actions import Actions
+from napari_anlage.editing.editor import Editor
+from napari_anlage.editing.keys import KEYS, Bound
+from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.placement import Place
 
 ODD = {
     "scale": (60.0, 2.0, 0.53, 0.47),

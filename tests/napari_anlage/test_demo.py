@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from anlage import AnlageError, Annotations, Box, Run, build_store, embryo, write_annotations, write_image
-from napari_anlage import layer_roles
 from napari_anlage.demo import main, open_demo
+from napari_anlage.viewer import layer_roles
 
 
 @pytest.fixture

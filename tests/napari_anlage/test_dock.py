@@ -11,9 +11,9 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from anlage import Run
-from napari_anlage import layer_roles
 from napari_anlage.dock import Dock
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.viewer import layer_roles
 
 pytestmark = pytest.mark.viewer
 STEPS = ("data", "annotate", "train", "predict", "track", "review")

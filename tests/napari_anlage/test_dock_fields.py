@@ -25,8 +25,8 @@ from qtpy.QtWidgets import (
 
 from anlage import Signals, starter_path, write_signals
 from napari_anlage.dock import Dock
-from napari_anlage.number_fields import CountField, NumberField
-from napari_anlage.plain_text import Rich
+from napari_anlage.widgets.number_fields import CountField, NumberField
+from napari_anlage.widgets.plain_text import Rich
 
 pytestmark = pytest.mark.viewer
 STEPS = ("data", "annotate", "train", "predict", "track", "review", "signals")

@@ -11,17 +11,17 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, Annotations, Box, Spacing
-from napari_anlage import layer_roles
-from napari_anlage.colouring import Colouring
-from napari_anlage.problem_list import ProblemList
-from napari_anlage.proposals import Candidates
-from napari_anlage.region_panel import RegionPanel
-from napari_anlage.session import Session
-from napari_anlage.widgets.data import DataTab
-from napari_anlage.widgets.predict import PredictTab
-from napari_anlage.widgets.review import ReviewTab
-from napari_anlage.widgets.signals import SignalsTab
-from napari_anlage.widgets.track import TrackTab
+from anlage.project.proposals import Candidates
+from napari_anlage.annotate.problem_list import ProblemList
+from napari_anlage.annotate.region_panel import RegionPanel
+from napari_anlage.data.tab import DataTab
+from napari_anlage.predict.tab import PredictTab
+from napari_anlage.review.tab import ReviewTab
+from napari_anlage.session.session import Session
+from napari_anlage.signals.tab import SignalsTab
+from napari_anlage.track.tab import TrackTab
+from napari_anlage.viewer import layer_roles
+from napari_anlage.viewer.colouring import Colouring
 
 SHAPE = (3, 6, 40, 44)
 SCALE: dict[str, Any] = {"scale": (60, 2, 0.5, 0.5), "units": ("s", "µm", "µm", "µm"), "axis_labels": tuple("tzyx")}

@@ -14,7 +14,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QApplication, QWidget
 
 from anlage import Project
-from napari_anlage import layer_roles
+from napari_anlage.viewer import layer_roles
 
 pytestmark = pytest.mark.viewer
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

@@ -12,8 +12,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from anlage import Box
-from napari_anlage import layer_roles
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.viewer import layer_roles
 
 pytestmark = pytest.mark.viewer
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier

@@ -13,8 +13,8 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import Box, DenseMap, Prediction, Store, build_store
-from napari_anlage import overlay
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.viewer import overlay
 
 PLACES = [
     {},

@@ -20,8 +20,7 @@ from qtpy.QtWidgets import QApplication, QComboBox, QDialog, QMainWindow, QSpinB
 from anlage import AddNuclei, AnlageError, Project, RemoveNuclei, Spacing, write_image
 from napari_anlage import preferences
 from napari_anlage.dock import Dock
-from napari_anlage.host import Host
-from napari_anlage.lineage_panel import LineagePanel
+from napari_anlage.lineage.panel import LineagePanel
 from napari_anlage.panels import (
     AnnotateNuclei,
     ChooseChannels,
@@ -33,7 +32,8 @@ from napari_anlage.panels import (
     TrainNetworks,
 )
 from napari_anlage.reader import project_reader
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.shell.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = npe2.PluginManifest.from_file(ROOT / "napari.yaml")

@@ -16,9 +16,9 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Box, Project, Spacing, Use, open_image, write_image
-from napari_anlage import layer_roles
-from napari_anlage.opening import add_image
-from napari_anlage.session import Session
+from napari_anlage.session.session import Session
+from napari_anlage.viewer import layer_roles
+from napari_anlage.viewer.open_movie import add_image
 
 SHAPE = (4, 8, 40, 44)
 

@@ -331,7 +331,7 @@ def tell_reading(image: TimeLapse, *, is_labels: bool = False, out: TextIO | Non
         If its pixels are not there.
     """
     from anlage.io import reading
-    from anlage.io.doubts import doubt_image
+    from anlage.io.image_doubts import doubt_image
 
     print(reading(image), file=out)
     image.require_pixels()

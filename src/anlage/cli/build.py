@@ -80,10 +80,10 @@ def configure_build(parser: Parser) -> None:
 
 def run_build(options: argparse.Namespace) -> int:
     from anlage.axes import Box
-    from anlage.cli.bars import counting
+    from anlage.cli.progress_bar import counting
     from anlage.dataset.build import build_store
     from anlage.io import open_annotations
-    from anlage.io.graphs import find_graph, time_reading
+    from anlage.io.nuclei_files.geff_graphs import find_graph, time_reading
 
     if Path(options.output).exists() and not options.overwrite:
         raise AnlageError(f"{options.output} is there already; choose another name, or replace it with --overwrite.")
@@ -133,7 +133,7 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
     from anlage.cli.describe import other_voxels
     from anlage.dataset.classes import show_classes
     from anlage.io.label_images import open_labels
-    from anlage.io.nuclei import are_label_images
+    from anlage.io.nuclei_files.nuclei import are_label_images
 
     if not are_label_images(options.annotations):
         if options.classes:
@@ -152,7 +152,7 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
 def _build_classes(options: argparse.Namespace, image: TimeLapse, labels: TimeLapse) -> int:
     """A store of painted classes."""
     from anlage.axes import Box
-    from anlage.cli.bars import counting
+    from anlage.cli.progress_bar import counting
     from anlage.dataset.build import build_store
     from anlage.dataset.classes import class_sites, class_values
 

@@ -47,7 +47,7 @@ def configure_convert(parser: Parser) -> None:
 def run_convert(options: argparse.Namespace) -> int:
     from anlage.io import write_annotations
     from anlage.io.atomic import check_apart
-    from anlage.io.nuclei import graph_output
+    from anlage.io.nuclei_files.nuclei import graph_output
 
     output = _output(options)
     suffix = output.suffix.lower() if output.suffix.lower() in _LABELS else graph_output(output)
@@ -85,8 +85,8 @@ def _output(options: argparse.Namespace) -> Path:
 def _write_labels(
     output: Path, nuclei: Annotations, scale: tuple[Spacing | None, float | None], shape: Any, by: Writer
 ) -> None:
-    from anlage.io.ctc import ctc_labels
-    from anlage.io.writing import write_image, write_tiff
+    from anlage.io.image_writing import write_image, write_tiff
+    from anlage.io.nuclei_files.ctc import ctc_labels
 
     spacing, interval_s = scale
     drawn = ctc_labels(nuclei, spacing=spacing, shape_tzyx=shape)

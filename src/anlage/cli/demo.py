@@ -224,7 +224,7 @@ def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
 
 def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
     """Whether the network tells two touching nuclei apart, side by side in each direction."""
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.evaluation import score_detection
     from anlage.inference import predict
     from anlage.model import load_model
@@ -300,7 +300,7 @@ def _conclude(
 
 def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore) -> str | None:
     """What is wrong with the result, as a sentence; None where it is as promised."""
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.model import read_card
 
     f1, without = score.f1 or 0.0, classical.f1 or 0.0

@@ -69,7 +69,7 @@ def configure_evaluate(parser: Parser) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    from anlage.io.event_tables import is_event_table, is_window_table
+    from anlage.io.signal_files.event_tables import is_event_table, is_window_table
 
     if is_event_table(options.result) or is_window_table(options.result):
         return _events(options)
@@ -90,7 +90,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
 def _tell_labels(options: argparse.Namespace) -> None:
     """Say on stderr, where JSON is not disturbed, what is doubtful about label images."""
     from anlage.io import open_label_image
-    from anlage.io.nuclei import are_label_images
+    from anlage.io.nuclei_files.nuclei import are_label_images
 
     for path in (options.result, options.truth):
         if Path(path).exists() and are_label_images(path):
@@ -132,9 +132,9 @@ def _events(options: argparse.Namespace) -> int:
 
     from anlage.evaluation.event_places import evaluate_placed_events
     from anlage.evaluation.events import evaluate_events, evaluate_windows
-    from anlage.events import Events
-    from anlage.io.event_tables import is_event_table, is_window_table, read_events, read_window_table
-    from anlage.io.signals import open_signals
+    from anlage.io.signal_files.event_tables import is_event_table, is_window_table, read_events, read_window_table
+    from anlage.io.signal_files.signals import open_signals
+    from anlage.signals.events import Events
 
     if is_window_table(options.result):
         report = evaluate_windows(read_window_table(options.result), open_signals(options.truth).scores)

@@ -68,7 +68,7 @@ def run_info(options: argparse.Namespace) -> int:
 
 def _named(name: str) -> bool:
     """What comes with the program and is named like a file: says what it is, if it is one of these."""
-    from anlage.cli.runs import NAMED, model_of
+    from anlage.cli.train import NAMED, model_of
     from anlage.inference import CLASSICAL
     from anlage.model import read_card
 
@@ -132,7 +132,7 @@ def _events(path: Path, options: argparse.Namespace) -> None:
 def _window_scores(path: Path, options: argparse.Namespace) -> None:
     import numpy as np
 
-    from anlage.io.event_tables import read_window_table
+    from anlage.io.signal_files.event_tables import read_window_table
 
     told = read_window_table(path)
     print(f"Probabilities of {len(told)} windows: {int((np.nan_to_num(told) >= 0.5).sum())} hold an event.")
@@ -201,8 +201,8 @@ def _look_painted(image: TimeLapse) -> bool:
 
 def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
     """Print what is painted, and what looks wrong with its place."""
-    from anlage.cli.bars import counting
-    from anlage.faults import find_faults
+    from anlage.cli.progress_bar import counting
+    from anlage.objects.label_faults import find_faults
 
     with counting("looking through the labels") as progress:
         report = find_faults(labels, image, on_progress=progress)
@@ -234,8 +234,8 @@ def _annotations(path: Path, options: argparse.Namespace) -> None:
 
 def _run(path: Path, options: argparse.Namespace) -> None:
     from anlage.cli.describe import verdict_lines
-    from anlage.cli.follow import describe, noun_of_run
     from anlage.cli.info_signals import tell_held_out
+    from anlage.cli.training_output import describe, noun_of_run
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run
 

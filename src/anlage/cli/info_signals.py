@@ -10,7 +10,7 @@ import numpy as np
 from anlage.shell import command
 
 if TYPE_CHECKING:
-    from anlage.signals import Signals
+    from anlage.signals.signals import Signals
 
 __all__ = ["signal_set_lines", "tell_events", "tell_held_out", "tell_held_out_file", "tell_signal_sets", "tell_signals"]
 
@@ -19,7 +19,7 @@ _MOST_NAMES = 40
 
 def tell_signals(path: Path, interval_s: float | None) -> None:
     """Rows, tracks, frames, interval, what is missing, classes, events."""
-    from anlage.io.signals import open_signals
+    from anlage.io.signal_files.signals import open_signals
 
     named = (
         [n.removeprefix("class_") for n in _columns(path) if n.startswith("class_")]
@@ -66,7 +66,7 @@ def tell_signal_sets(folder: Path) -> None:
 
 def signal_set_lines(folder: Path, event: str = "") -> list[str]:
     """A line for each file of a folder of signals: what is in it, and how much of it is scored."""
-    from anlage.io.signals import open_signals, signal_files
+    from anlage.io.signal_files.signals import open_signals, signal_files
 
     lines = []
     for file in signal_files(folder):
@@ -83,7 +83,7 @@ def signal_set_lines(folder: Path, event: str = "") -> list[str]:
 
 def tell_events(path: Path) -> None:
     """How many there are, of which class, when, and how sure."""
-    from anlage.io.event_tables import read_events
+    from anlage.io.signal_files.event_tables import read_events
 
     events = read_events(path)
     happened = events.frames[events.happened]
@@ -107,7 +107,7 @@ def tell_events(path: Path) -> None:
 
 def tell_held_out(run: Path) -> None:
     """How well held-out examples were told, and the worst of them, where the run kept them."""
-    from anlage.io.held_out import HELD_OUT
+    from anlage.io.signal_files.held_out import HELD_OUT
 
     if (run / HELD_OUT).is_file():
         tell_held_out_file(run / HELD_OUT)
@@ -116,7 +116,7 @@ def tell_held_out(run: Path) -> None:
 def tell_held_out_file(path: Path) -> None:
     """The same of the file that a run keeps."""
     from anlage.evaluation.held_out import held_out_report, worst_sentences
-    from anlage.io.held_out import read_held_out
+    from anlage.io.signal_files.held_out import read_held_out
 
     held = read_held_out(path)
     print(f"Held-out examples ({path.name}):")

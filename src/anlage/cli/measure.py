@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from anlage.cli.arguments import Parser, add_reading, channel_list, tell_reading, writer
-from anlage.cli.bars import counting
+from anlage.cli.progress_bar import counting
 
 __all__: list[str] = []
 
@@ -33,7 +33,7 @@ def run_measure(options: argparse.Namespace) -> int:
     from anlage.errors import AnlageError
     from anlage.io import open_image, open_label_image
     from anlage.io.measurements import write_objects
-    from anlage.measure import measure_objects
+    from anlage.objects.measure import measure_objects
 
     if Path(options.output).suffix.lower() != ".csv":
         raise AnlageError(f"A table of objects cannot be written as '{options.output}'; end the name in .csv.")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, check_free, span, tell_reading, writer
-from anlage.cli.bars import counting
+from anlage.cli.progress_bar import counting
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
 
@@ -52,7 +52,7 @@ def configure_mesh(parser: Parser) -> None:
 
 def run_mesh(options: argparse.Namespace) -> int:
     from anlage.io import open_label_image
-    from anlage.meshes import require_mesh_packages
+    from anlage.objects.meshes import require_mesh_packages
 
     require_mesh_packages()
     _check_place(Path(options.output), options)
@@ -82,7 +82,7 @@ def _meshes(labels: TimeLapse, frames: range, options: argparse.Namespace) -> in
 
     from anlage.io import write_mesh
     from anlage.io.mesh_files import MESH_SUFFIXES
-    from anlage.meshes import MeshSettings, mesh_objects
+    from anlage.objects.meshes import MeshSettings, mesh_objects
 
     try:
         settings = MeshSettings(
@@ -116,7 +116,7 @@ def _meshes(labels: TimeLapse, frames: range, options: argparse.Namespace) -> in
 
 def _points(labels: TimeLapse, frames: range, options: argparse.Namespace) -> int:
     from anlage.io import write_points
-    from anlage.meshes import object_points
+    from anlage.objects.meshes import object_points
 
     with counting("looking for surfaces", "object") as progress:
         clouds = object_points(labels, only=options.label, frames=frames, on_progress=progress)

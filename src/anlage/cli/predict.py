@@ -25,15 +25,15 @@ from anlage.cli.arguments import (
     spans_zyx,
     writer,
 )
-from anlage.cli.found import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
-from anlage.cli.halting import until_halted
+from anlage.cli.interruption import until_halted
+from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.predict_events import add_events
-from anlage.cli.telling import Teller, telling
+from anlage.cli.prediction_output import Teller, telling
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.axes import Box
-    from anlage.inference.parts import PredictionJob, PredictionParts
+    from anlage.inference.frame_store import PredictionJob, PredictionParts
     from anlage.model import Model
     from anlage.prediction import Prediction
     from anlage.timelapse import TimeLapse
@@ -162,10 +162,10 @@ def _configure_labels(parser: Parser) -> None:
 
 
 def run_predict(options: argparse.Namespace) -> int:
-    from anlage.cli.labels import is_labels, predict_labels
-    from anlage.cli.maps import predict_maps
     from anlage.cli.predict_events import looks_at_signals, predict_events
-    from anlage.inference.parts import PredictionParts
+    from anlage.cli.predict_labels import is_labels, predict_labels
+    from anlage.cli.predict_maps import predict_maps
+    from anlage.inference.frame_store import PredictionParts
 
     if looks_at_signals(options.model):
         return predict_events(options)
@@ -209,7 +209,7 @@ def run_predict(options: argparse.Namespace) -> int:
 def _scoring_model(options: argparse.Namespace) -> Model | None:
     """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
     from anlage.cli.describe import open_for_use
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.inference import CLASSICAL, STARTER
     from anlage.model import read_card
 
@@ -227,7 +227,7 @@ def _scoring_model(options: argparse.Namespace) -> Model | None:
 
 def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
-    from anlage.cli.labels import is_labels
+    from anlage.cli.predict_labels import is_labels
     from anlage.io.atomic import check_apart
 
     if options.maps and options.output.suffix.lower() != ".zarr":
@@ -285,8 +285,8 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
 
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
     from anlage.cli.describe import open_for_use
-    from anlage.cli.labels import check_model
-    from anlage.cli.runs import model_of
+    from anlage.cli.predict_labels import check_model
+    from anlage.cli.train import model_of
     from anlage.inference import CLASSICAL
 
     if options.model == CLASSICAL:
@@ -322,7 +322,7 @@ def _threshold(options: argparse.Namespace) -> float | None:
 
 def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespace) -> PredictionJob:
     from anlage.dataset.fingerprint import hash_movie
-    from anlage.inference.parts import PredictionJob
+    from anlage.inference.frame_store import PredictionJob
 
     return PredictionJob(
         version=anlage.__version__,

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import check_free, open_as_told, tell_labels, writer
-from anlage.cli.halting import until_halted
+from anlage.cli.interruption import until_halted
+from anlage.cli.prediction_output import Teller
 from anlage.cli.scale import scaled_by
-from anlage.cli.telling import Teller
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:

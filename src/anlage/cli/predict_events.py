@@ -14,11 +14,11 @@ from anlage.cli.arguments import Parser, check_free, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
-    from anlage.events import Events
     from anlage.inference.keras_model import KerasModel
     from anlage.io.kinds import Kind
     from anlage.model import Model
-    from anlage.signals import Signals
+    from anlage.signals.events import Events
+    from anlage.signals.signals import Signals
 
 __all__ = ["add_events", "looks_at_signals", "predict_events"]
 
@@ -42,7 +42,7 @@ def add_events(parser: Parser) -> None:
 
 def looks_at_signals(name: str) -> bool:
     """Whether what is to be predicted are events: the model is one of signals, or a file of miniML's weights."""
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.inference import CLASSICAL, STARTER
     from anlage.inference.keras_model import is_keras
     from anlage.model import SUFFIX, read_card
@@ -58,12 +58,12 @@ def looks_at_signals(name: str) -> bool:
 def predict_events(options: argparse.Namespace) -> int:
     """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
     from anlage.cli.describe import open_for_use
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.inference.keras_model import is_keras, open_keras
     from anlage.inference.signal_events import are_recordings, signals_for
     from anlage.io.atomic import check_apart
     from anlage.io.kinds import kind_of
-    from anlage.io.signals import open_signals
+    from anlage.io.signal_files.signals import open_signals
 
     output: Path = options.output
     if output.suffix.lower() != ".csv":
@@ -106,7 +106,7 @@ def _describe(signals: Signals) -> None:
 
 def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Namespace) -> int:
     from anlage.inference.signal_events import track_events
-    from anlage.io.event_tables import traced, write_events
+    from anlage.io.signal_files.event_tables import traced, write_events
 
     events = traced(track_events(model, signals, options.device), model.id, options.image)
     write_events(output, events, writer(options))
@@ -144,7 +144,7 @@ def _keras(network: KerasModel, signals: Signals, kind: Kind | None, options: ar
 
 def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace, origin: str) -> int:
     """The table of events of traces, and their average."""
-    from anlage.io.event_tables import traced, write_events
+    from anlage.io.signal_files.event_tables import traced, write_events
 
     write_events(options.output, traced(events, origin, options.image), writer(options))
     print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {options.output}.")

@@ -26,7 +26,7 @@ def scale_of(
 
     What was given by hand counts before what the image says, and that before what the file says.
     """
-    from anlage.io.nuclei import own_scale
+    from anlage.io.nuclei_files.nuclei import own_scale
 
     known, step = own_scale(path) if Path(path).exists() else (None, None)
     spacing = options.spacing or (image.spacing if image is not None else None) or known

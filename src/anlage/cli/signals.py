@@ -47,12 +47,12 @@ def run_signals(options: argparse.Namespace) -> int:
     from pathlib import Path
 
     from anlage.cli.arguments import open_as_told
-    from anlage.cli.bars import counting
+    from anlage.cli.progress_bar import counting
     from anlage.cli.scale import open_scaled
     from anlage.errors import AnlageError
     from anlage.io.atomic import check_apart
-    from anlage.io.signals import is_signals, write_signals
-    from anlage.track_signals import measure_signals, score_divisions
+    from anlage.io.signal_files.signals import is_signals, write_signals
+    from anlage.signals.track_signals import measure_signals, score_divisions
 
     output = Path(options.output)
     if not is_signals(output) or output.suffix.lower() in (".h5", ".hdf5"):

@@ -7,9 +7,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_as_told, writer
-from anlage.cli.halting import until_halted
+from anlage.cli.interruption import until_halted
+from anlage.cli.prediction_output import Teller, telling
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
-from anlage.cli.telling import Teller, telling
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def configure_track(parser: Parser) -> None:
 def run_track(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from anlage.inference.parts import PredictionParts
+    from anlage.inference.frame_store import PredictionParts
 
     with telling(options.progress) as teller:
         output = Path(options.output)
@@ -114,7 +114,7 @@ def _check_place(output: Path, options: argparse.Namespace) -> None:
     from pathlib import Path
 
     from anlage.io.atomic import check_apart
-    from anlage.io.nuclei import graph_output
+    from anlage.io.nuclei_files.nuclei import graph_output
 
     graph_output(output)
     if options.scores is not None and Path(options.scores).suffix.lower() != ".npz":
@@ -208,7 +208,7 @@ def _telling(teller: Teller, nuclei: Annotations) -> Any:
 def _is_model(text: str) -> bool:
     from pathlib import Path
 
-    from anlage.cli.runs import NAMED
+    from anlage.cli.train import NAMED
     from anlage.inference import CLASSICAL
     from anlage.io.kinds import Kind, kind_of
 
@@ -219,7 +219,7 @@ def _is_model(text: str) -> bool:
 
 def _model(text: str | None, task: str) -> Model | None:
     from anlage.cli.describe import open_for_use
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
 
     return None if text is None else open_for_use(model_of(text), task)
 
@@ -231,7 +231,7 @@ def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
     if image.spacing is not None or options.nuclei == CLASSICAL:
         return image
     from anlage.axes import Spacing
-    from anlage.cli.runs import model_of
+    from anlage.cli.train import model_of
     from anlage.model import read_card
 
     known = read_card(model_of(options.nuclei, flat=image.is_flat)).spacing_um_zyx
@@ -255,7 +255,7 @@ def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Ann
         predictions = predict_classical(image)
     else:
         from anlage.cli.describe import open_for_use
-        from anlage.cli.runs import model_of
+        from anlage.cli.train import model_of
 
         model = open_for_use(model_of(options.nuclei, flat=image.is_flat), "nuclei", "centres")
         predictions = predict(model, image, threshold=FAINTEST, device=options.device)

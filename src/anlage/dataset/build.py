@@ -15,17 +15,17 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.blobs import doubt_diameter
-from anlage.dataset.cutting import FrameCutter, Plan
 from anlage.dataset.diameter import find_diameter
 from anlage.dataset.fingerprint import hash_annotations, hash_movie
+from anlage.dataset.frame_cutter import FrameCutter, Plan
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
 from anlage.dataset.region import Region, find_regions, hull
 from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
-from anlage.io.doubts import doubt_spacing
-from anlage.io.zarr_chunks import count_chunks
+from anlage.io.image_doubts import doubt_spacing
+from anlage.io.zarr_files.chunks import count_chunks
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
@@ -226,7 +226,7 @@ def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progr
     """Write arrays and graph, the cuboids only; returns the part of their voxels that is known."""
     import zarr
 
-    from anlage.io.graphs import write_graph
+    from anlage.io.nuclei_files.geff_graphs import write_graph
 
     plan = cutter.plan
     root = zarr.create_group(path, zarr_format=3)

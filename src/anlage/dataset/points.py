@@ -113,7 +113,7 @@ def build_points(  # noqa: PLR0913  each is a choice of the user's
 def _write(out: Path, nuclei: Annotations, meta: StoreMeta) -> None:
     import zarr
 
-    from anlage.io.graphs import write_graph
+    from anlage.io.nuclei_files.geff_graphs import write_graph
 
     with replacing(out, lambda folder: ATTRIBUTE in root_attributes(folder)) as temporary:
         zarr.create_group(temporary, zarr_format=3)

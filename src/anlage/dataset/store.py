@@ -224,7 +224,7 @@ class Store:
             raise AnlageError(
                 f"The description of the store '{path}' is damaged ({first_problem(error)}): build it again."
             ) from None
-        from anlage.io.zarr_chunks import count_chunks
+        from anlage.io.zarr_files.chunks import count_chunks
 
         for name, n in (store.meta.chunks or {}).items():
             there = count_chunks(path / checked_name(name, f"An array of the store '{path}'"))
@@ -281,7 +281,7 @@ class Store:
     @cached_property
     def nuclei(self) -> Annotations:
         """Nuclei and links in voxels of the store, rejected ones included."""
-        from anlage.io.graphs import read_graph
+        from anlage.io.nuclei_files.geff_graphs import read_graph
 
         return read_graph(self.path / "graph")
 
@@ -299,8 +299,8 @@ class Store:
 
     @cached_property
     def noise(self) -> float:
-        """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.grain.grain`."""
-        from anlage.dataset.grain import grain
+        """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.noise.grain`."""
+        from anlage.dataset.noise import grain
 
         frames = self.frames if self.has_image else ()
         return grain(self.frame(frames[len(frames) // 2])) if frames else 0.0
@@ -351,7 +351,7 @@ class Store:
 
     def _array(self, name: str) -> Any:
         from anlage.io.lazy import Pixels
-        from anlage.io.zarr_nodes import is_zarr, open_array
+        from anlage.io.zarr_files.nodes import is_zarr, open_array
 
         if not is_zarr(self.path / name):
             raise AnlageError(f"The store '{self.path}' lacks its array '{name}': build it again.")

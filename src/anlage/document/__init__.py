@@ -1,6 +1,7 @@
 """Nuclei, painted labels and regions as one document with undo, redo and a journal; what layers are views of."""
 
 from anlage.document.document import Document
+from anlage.document.edit import Change, Edit
 from anlage.document.edits import (
     AddLinks,
     AddNuclei,
@@ -18,10 +19,9 @@ from anlage.document.edits import (
     Several,
 )
 from anlage.document.findings import Finding
-from anlage.document.inputs import RegionInputs, region_inputs
-from anlage.document.outcome import Change, Edit
-from anlage.document.painted import PaintedLabels
+from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region, Use
+from anlage.document.training_regions import RegionInputs, region_inputs
 
 __all__ = [
     "AddLinks",

@@ -16,17 +16,17 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
+from anlage.document.compound import together
+from anlage.document.edit import Change, Content, Edit, Outcome
 from anlage.document.edits import Several, decode, encode
 from anlage.document.fields import after
 from anlage.document.findings import Finding, findings
-from anlage.document.following import erase, follow
 from anlage.document.history import History, Way
 from anlage.document.journal import Entry, Journal
-from anlage.document.moments import stained
-from anlage.document.outcome import Change, Content, Edit, Outcome
-from anlage.document.painted import PaintedLabels
+from anlage.document.label_statistics import stained
+from anlage.document.label_sync import erase, follow
+from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region
-from anlage.document.several import together
 from anlage.document.snapshot import annotations_of
 from anlage.document.table import Table
 from anlage.errors import AnlageError
@@ -179,7 +179,7 @@ class Document:
     def apply(self, edit: Edit) -> None:
         """Do something: it is in the journal, can be undone, and listeners know of it when this returns.
 
-        Nuclei follow what is painted, and labels go with their nuclei; see `anlage.document.following`.
+        Nuclei follow what is painted, and labels go with their nuclei; see `anlage.document.label_sync`.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ConfigDict, PlainSerializer, PlainValidator
 
-from anlage.document.outcome import Content
+from anlage.document.edit import Content
 from anlage.document.table import MOST_ID
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES

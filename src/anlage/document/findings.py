@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
-from anlage.document.oddities import oddities
 from anlage.document.regions import Region, Use
+from anlage.document.suspicions import oddities
 from anlage.problems import problems
 
 __all__ = ["Finding", "findings"]

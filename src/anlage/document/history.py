@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from anlage.document.edit import Edit
 from anlage.document.edits import decode, encode
 from anlage.document.journal import Entry
-from anlage.document.outcome import Edit
 
 __all__ = ["History", "Step", "Way"]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from anlage.document.compound import Several
+from anlage.document.edit import Content, Edit, Outcome
 from anlage.document.fields import STRICT, Column, Ids, Pairs, as_ids, check_once, count
-from anlage.document.outcome import Content, Edit, Outcome
-from anlage.document.several import Several
 from anlage.document.table import MOST_ID, spread
 from anlage.errors import AnlageError
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from anlage.annotations import HUMAN, Annotations, State
+from anlage.document.edit import Content, Kind, Outcome
 from anlage.document.fields import (
     STRICT,
     Column,
@@ -23,7 +24,6 @@ from anlage.document.fields import (
     check_places,
     count,
 )
-from anlage.document.outcome import Content, Kind, Outcome
 from anlage.document.table import COLUMNS, LINK_PROBABILITY, Table, check_columns, spread, typed
 from anlage.errors import AnlageError
 

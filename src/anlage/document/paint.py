@@ -9,8 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from anlage.axes import Box
 from anlage.document.blocks import Block, Voxels
+from anlage.document.edit import Content, Outcome
 from anlage.document.fields import STRICT
-from anlage.document.outcome import Content, Outcome
 from anlage.errors import AnlageError
 from anlage.frozen import Frame
 

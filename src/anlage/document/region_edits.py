@@ -7,8 +7,8 @@ from dataclasses import replace
 from pydantic.dataclasses import dataclass
 
 from anlage.axes import Box
+from anlage.document.edit import Content, Edit, Outcome
 from anlage.document.fields import STRICT
-from anlage.document.outcome import Content, Edit, Outcome
 from anlage.document.regions import Region
 from anlage.errors import AnlageError
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
-from anlage.document.painted import PaintedLabels
+from anlage.document.label_volume import PaintedLabels
 from anlage.document.table import LINK_PROBABILITY, Table
 from anlage.timelapse import TimeLapse
 

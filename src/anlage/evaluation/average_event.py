@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.events import Events
 from anlage.io.atomic import replacing
 from anlage.io.csv_files import write_csv
 from anlage.io.seals import LIBRARY, Writer
-from anlage.signals import Signals
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 
 __all__ = ["AverageEvent", "average_event", "write_average"]
 

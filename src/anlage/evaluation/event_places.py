@@ -8,7 +8,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.events import EventReport, found_report
-from anlage.events import Events
+from anlage.signals.events import Events
 
 __all__ = ["evaluate_placed_events", "match_placed_events"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.events import Events
-from anlage.signals import Signals
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 
 __all__ = ["AlignedMean", "Survival", "aligned_mean", "event_rate", "survival"]
 

@@ -12,9 +12,9 @@ from pydantic import Field
 from anlage.calibration import expected_calibration_error
 from anlage.errors import AnlageError
 from anlage.evaluation.intervals import Interval
-from anlage.events import Events
 from anlage.frozen import Frozen
 from anlage.scores import Score
+from anlage.signals.events import Events
 
 __all__ = ["EventReport", "evaluate_events", "evaluate_windows", "found_report", "precision_recall", "roc"]
 

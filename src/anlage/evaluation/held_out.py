@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anlage.evaluation.events import EventReport, evaluate_events, evaluate_windows
-from anlage.events import Events
-from anlage.io.held_out import HeldOut
+from anlage.io.signal_files.held_out import HeldOut
+from anlage.signals.events import Events
 
 __all__ = ["held_out_report", "worst_held_out", "worst_sentences"]
 

@@ -12,7 +12,7 @@ from anlage.evaluation.intervals import beside, segmentation_scores
 from anlage.evaluation.segmentation import SegmentationScore, score_classes, score_segmentation
 from anlage.io.label_images import CLASSES, kind_of_labels, open_labels
 from anlage.io.lazy import present_frames
-from anlage.io.nuclei import are_label_images
+from anlage.io.nuclei_files.nuclei import are_label_images
 from anlage.labels import are_classes
 from anlage.timelapse import TimeLapse
 

@@ -41,7 +41,7 @@ from anlage.frozen import Frozen
 from anlage.io import open_annotations, reading
 from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
-from anlage.io.nuclei import own_scale
+from anlage.io.nuclei_files.nuclei import own_scale
 from anlage.matching import MATCH_DIAMETERS, match_radius_um
 from anlage.scores import Score
 from anlage.timelapse import TimeLapse

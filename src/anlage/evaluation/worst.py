@@ -9,7 +9,7 @@ import numpy as np
 from anlage.annotations import Annotations
 from anlage.frozen import Frozen
 from anlage.io.lazy import present_frames
-from anlage.objects import find_objects
+from anlage.objects.label_objects import find_objects
 from anlage.overlaps import Overlaps
 from anlage.timelapse import TimeLapse
 

@@ -11,8 +11,8 @@ from anlage.axes import Box, Spacing
 from anlage.blobs import FRACTION, blob_response, detect, doubt_diameter
 from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.part import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
-from anlage.io.doubts import doubt_spacing
+from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
+from anlage.io.image_doubts import doubt_spacing
 from anlage.prediction import DenseMap, Prediction
 from anlage.timelapse import TimeLapse
 

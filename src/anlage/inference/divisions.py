@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.errors import AnlageError
 from anlage.inference.loading import Loaded, load_for
-from anlage.inference.part import Progress
+from anlage.inference.region import Progress
 from anlage.model import Model
 from anlage.tasks.crops import crops_around, neighbours
 from anlage.timelapse import TimeLapse
@@ -170,7 +170,7 @@ class DivisionScorer:
         self, frames: Sequence[npt.NDArray[np.float32]], positions_zyx: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
         from anlage.networks.device import precision, running_on
-        from anlage.tasks.divisions_validation import logits_of
+        from anlage.tasks.divisions.validation import logits_of
 
         centres = self.placement.to_working(positions_zyx)
         logits = []

@@ -30,7 +30,7 @@ from anlage.inference.keras_config import (
     typed,
 )  # fmt: skip
 from anlage.io.kinds import Kind, kind_of
-from anlage.signals import Signals
+from anlage.signals.signals import Signals
 
 if TYPE_CHECKING:
     import torch

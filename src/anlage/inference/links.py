@@ -16,14 +16,14 @@ from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.loading import channels_of, check_depth, network_of
 from anlage.model import Model
-from anlage.tasks.link_graph import Film, LinkGraph, describe
-from anlage.tasks.link_motion import plausible_links
+from anlage.tasks.links.graph import Film, LinkGraph, describe
+from anlage.tasks.links.motion import plausible_links
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
     import torch
 
-    from anlage.tasks.links_config import Look
+    from anlage.tasks.links.config import Look
 
 __all__ = ["LinkScores", "link_scores", "score_links"]
 
@@ -211,7 +211,7 @@ def _looks(
     """(N, F) what each nucleus looks like; every frame is read once, every nucleus encoded once."""
     import torch
 
-    from anlage.tasks.link_crops import cut
+    from anlage.tasks.links.crops import cut
 
     if image is None:
         raise AnlageError(

@@ -11,14 +11,14 @@ from anlage.blobs import doubt_diameter, match_diameter
 from anlage.card import Card
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.part import (
+from anlage.inference.region import (
     apparent_diameter,
     chosen_frames,
     comparable_diameter,
     knows_many_sizes,
     measured_voxels,
 )
-from anlage.io.doubts import doubt_spacing
+from anlage.io.image_doubts import doubt_spacing
 from anlage.model import Model
 from anlage.timelapse import TimeLapse
 

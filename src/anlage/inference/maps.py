@@ -20,11 +20,11 @@ from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.frozen import Frozen
-from anlage.inference.joining import least_voxels, number_objects
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
+from anlage.inference.stitching import least_voxels, number_objects
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.seals import LIBRARY, MARK, Writer
-from anlage.io.zarr_nodes import open_group
+from anlage.io.zarr_files.nodes import open_group
 
 __all__ = ["LabelMaps", "LabelledPart", "MapsAbout", "is_maps", "labels_of", "open_maps", "write_maps"]
 

@@ -14,12 +14,7 @@ import numpy.typing as npt
 from anlage.axes import Box
 from anlage.calibration import Calibration
 from anlage.inference.loading import Loaded, load_for
-from anlage.inference.part import (
-    CONTEXT_DIAMETERS,
-    Part,
-    Progress,
-    chosen_frames,
-)
+from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, chosen_frames
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
 from anlage.prediction import DenseMap, Prediction
@@ -128,7 +123,7 @@ class _Runner:
             return torch.cat([self._frames_read[i] for i in wanted])
 
     def predict(self, t: int, pixels: torch.Tensor, threshold: float, *, heatmap: bool) -> Prediction:
-        from anlage.tasks.centres import decode_centres
+        from anlage.tasks.nuclei.centres import decode_centres
 
         calibration = self.model.card.evidence.calibration
         grid = self.loaded.plan.grid
@@ -168,7 +163,7 @@ def _prepare(
 
 def lowest_probability(calibration: Calibration, threshold: float) -> float:
     """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
-    from anlage.tasks.centres import LOWEST
+    from anlage.tasks.nuclei.centres import LOWEST
 
     p = min(max(threshold, 1e-4), 1 - 1e-4)
     logit = (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope

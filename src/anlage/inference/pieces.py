@@ -102,7 +102,7 @@ def object_piece(maps: TileMaps, cell_diameters: npt.ArrayLike, threshold: float
     inside
         Probability from which a voxel belongs to an object.
     """
-    from anlage.tasks.voting import assign
+    from anlage.tasks.nuclei.votes import assign
 
     kept = maps.probability >= threshold
     logit = float(np.log(inside / (1 - inside)))

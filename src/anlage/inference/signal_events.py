@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
-from anlage.events import Events
 from anlage.inference.loading import network_of
 from anlage.io.kinds import Kind
 from anlage.model import Model
-from anlage.signals import Signals
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 
 if TYPE_CHECKING:
-    from anlage.tasks.events_config import EventsPlan
+    from anlage.tasks.events.config import EventsPlan
 
 __all__ = ["are_recordings", "are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
 
@@ -90,8 +90,8 @@ def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:
     device
         Where to compute.
     """
-    from anlage.tasks.events_preparation import SHORTEST, as_seen
-    from anlage.tasks.events_validation import class_probabilities, read_tracks
+    from anlage.tasks.events.preparation import SHORTEST, as_seen
+    from anlage.tasks.events.validation import class_probabilities, read_tracks
 
     network, plan, device = _opened(model, device, "once")
     measured = signals.select(np.asarray(signals.present.any(axis=1)))
@@ -136,8 +136,8 @@ def score_windows(model: Model, signals: Signals, device: str = "cpu") -> npt.ND
     AnlageError
         If they are shorter.
     """
-    from anlage.tasks.events_preparation import as_seen
-    from anlage.tasks.events_validation import read_tracks
+    from anlage.tasks.events.preparation import as_seen
+    from anlage.tasks.events.validation import read_tracks
 
     network, plan, device = _opened(model, device, "repeated")
     if signals.n_frames < plan.window:
@@ -192,7 +192,7 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
     """
     import torch
 
-    from anlage.tasks.signal_scale import lag_of
+    from anlage.tasks.events.scale import lag_of
 
     network, plan, device = _opened(model, device, "repeated")
     scaled = [s.apply_along(row, plan.window, lag_of(plan.window)) for s, row in zip(plan.scales, trace, strict=True)]

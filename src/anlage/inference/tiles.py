@@ -30,7 +30,7 @@ class Tiles:
     def output(
         self, network: torch.nn.Module, image_CZYX: torch.Tensor, grid: Grid, device: str
     ) -> npt.NDArray[np.float32]:
-        """Logits of every cell of a frame, (K, Z, Y, X); see `anlage.tasks.dense.network_output`.
+        """Logits of every cell of a frame, (K, Z, Y, X); see `anlage.tasks.tiled.network_output`.
 
         Raises
         ------
@@ -39,7 +39,7 @@ class Tiles:
         """
         import torch
 
-        from anlage.tasks.dense import CORE, network_output
+        from anlage.tasks.tiled import CORE, network_output
 
         while True:
             core = self._core or CORE

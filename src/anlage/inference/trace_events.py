@@ -11,12 +11,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from anlage.errors import AnlageError
-from anlage.events import Events
 from anlage.frozen import Frozen
 from anlage.inference.keras_model import KerasModel
 from anlage.inference.signal_events import Along, probability_along
 from anlage.model import Model
-from anlage.signals import Signals
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 
 __all__ = ["TraceSettings", "find_events", "keras_events", "measure_events", "trace_events", "with_event_at"]
 

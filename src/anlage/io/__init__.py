@@ -1,11 +1,11 @@
 """Each file format is read and written here, and nowhere else."""
 
+from anlage.io.image_writing import write_image, write_tiff
 from anlage.io.images import open_image, reading
 from anlage.io.label_images import open_label_image
 from anlage.io.measurements import write_objects
 from anlage.io.mesh_files import write_mesh, write_points
-from anlage.io.nuclei import open_annotations, write_annotations
-from anlage.io.writing import write_image, write_tiff
+from anlage.io.nuclei_files.nuclei import open_annotations, write_annotations
 
 __all__ = [
     "open_annotations",

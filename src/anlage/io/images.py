@@ -7,10 +7,10 @@ from pathlib import Path
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io.folders import open_folder
-from anlage.io.ifds import is_tiff
 from anlage.io.kinds import IMAGES, check_kind
-from anlage.io.ome_zarr import is_zarr, is_zipped, open_zarr
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
+from anlage.io.tiff_integrity import is_tiff
+from anlage.io.zarr_files.ome_zarr import is_zarr, is_zipped, open_zarr
 from anlage.timelapse import AXES, TimeLapse
 
 __all__ = ["open_image", "reading"]

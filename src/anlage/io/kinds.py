@@ -16,8 +16,8 @@ from pathlib import Path
 from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.io.atomic import root_attributes
-from anlage.io.ifds import is_tiff
 from anlage.io.seals import MARK
+from anlage.io.tiff_integrity import is_tiff
 
 __all__ = ["ANNOTATIONS", "IMAGES", "MODELS", "SIGNALS", "Kind", "check_kind", "ctc_folder", "kind_of"]
 

@@ -14,13 +14,13 @@ from anlage.errors import AnlageError
 from anlage.foreign import check_size, shown
 from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
-from anlage.io.ifds import is_tiff
 from anlage.io.images import checked_axes, existing
 from anlage.io.kinds import IMAGES, Kind, check_kind, ctc_folder, kind_of
 from anlage.io.lazy import WholeNumbers
 from anlage.io.mask_records import FILE, MaskRecord, mask_record, with_record
-from anlage.io.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
 from anlage.io.tiff import open_tiff
+from anlage.io.tiff_integrity import is_tiff
+from anlage.io.zarr_files.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
 from anlage.timelapse import TimeLapse
 
 __all__ = [

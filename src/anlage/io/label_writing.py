@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.io.atomic import replacing
+from anlage.io.image_writing import LABELS, tiff_about, zarr_about
 from anlage.io.mask_records import MaskRecord, tiff_tags, zarr_part
 from anlage.io.seals import LIBRARY, MARK, Writer
-from anlage.io.writing import LABELS, tiff_about, zarr_about
-from anlage.io.zarr_chunks import count_chunks
+from anlage.io.zarr_files.chunks import count_chunks
 from anlage.timelapse import TimeLapse
 
 __all__ = ["LabelWriter"]

@@ -22,8 +22,8 @@ from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES, border, parsed_json, read_json
 from anlage.frozen import DiameterUm, Finite, Frame, IntervalS, VoxelUm, first_problem
 from anlage.io.atomic import root_attributes
-from anlage.io.ifds import is_tiff
 from anlage.io.seals import MARK
+from anlage.io.tiff_integrity import is_tiff
 
 __all__ = ["FILE", "MaskRecord", "mask_record", "record_of", "tiff_tags", "with_record", "write_record", "zarr_part"]
 

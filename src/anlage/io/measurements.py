@@ -7,7 +7,7 @@ from pathlib import Path
 from anlage.errors import AnlageError
 from anlage.io.csv_files import write_csv
 from anlage.io.seals import LIBRARY, Writer
-from anlage.measure import ObjectTable
+from anlage.objects.measure import ObjectTable
 
 __all__ = ["write_objects"]
 

@@ -14,7 +14,7 @@ from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
 from anlage.io.csv_files import write_csv
 from anlage.io.seals import LIBRARY, Writer
-from anlage.meshes import ObjectMesh, require_mesh_packages
+from anlage.objects.meshes import ObjectMesh, require_mesh_packages
 
 __all__ = ["MESH_SUFFIXES", "label_colour", "write_mesh", "write_points"]
 

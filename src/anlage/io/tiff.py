@@ -11,10 +11,10 @@ from typing import Any
 
 from anlage.errors import AnlageError
 from anlage.foreign import border, is_inside, printable
-from anlage.io.axes_of import unnamed
-from anlage.io.ifds import count_pages
+from anlage.io.default_axes import unnamed
 from anlage.io.lazy import Pixels
 from anlage.io.raw_pixels import RawPixels
+from anlage.io.tiff_integrity import count_pages
 from anlage.io.tiff_metadata import Scale, imagej_scale, ome_scale
 from anlage.timelapse import TimeLapse
 

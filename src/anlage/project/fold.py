@@ -13,7 +13,7 @@ import anlage
 from anlage.annotations import Annotations
 from anlage.document.document import Document
 from anlage.document.journal import Journal
-from anlage.document.painted import PaintedLabels
+from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region
 from anlage.errors import AnlageError
 from anlage.project.folder import current_journal, prepare, settle, upcoming_journal, write_file

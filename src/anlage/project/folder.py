@@ -24,7 +24,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import parsed_json, read_json
 from anlage.frozen import first_problem
 from anlage.io.atomic import own, replacing, root_attributes
-from anlage.io.graphs import read_graph, write_graph
+from anlage.io.nuclei_files.geff_graphs import read_graph, write_graph
 from anlage.project.settings import SCHEMA, ProjectFile
 
 __all__ = [

@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 import anlage
 from anlage.axes import Spacing
-from anlage.document.inputs import RegionInputs, region_inputs
 from anlage.document.journal import write_journal
+from anlage.document.training_regions import RegionInputs, region_inputs
 from anlage.errors import AnlageError
 from anlage.foreign import printable
 from anlage.kept_paths import found_path, kept_path, kept_relative

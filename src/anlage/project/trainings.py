@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from anlage import TASKS, AnlageError, Curve, Run, RunSummary, Store
+from anlage.dataset.store import Store
 from anlage.errors import AnlageError
+from anlage.tasks import TASKS
+from anlage.training.progress import Curve
 from anlage.training.run import Run
-from napari_anlage.wording import in_words, none_in_words, short
+from anlage.training.summary import RunSummary
+from anlage.wording import in_words, none_in_words, short
 
 __all__ = ["Summary", "differences", "project_runs", "runs_in", "summary"]
 

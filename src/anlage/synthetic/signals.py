@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anlage.signals import Signals
+from anlage.signals.signals import Signals
 
 __all__ = ["SyntheticTrace", "stepped_tracks", "trace_of_events"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from anlage.errors import AnlageError
-from anlage.tasks.divisions import DivisionsTask
-from anlage.tasks.events import EventsTask
-from anlage.tasks.links import LinksTask
-from anlage.tasks.nuclei import NucleiTask
+from anlage.tasks.divisions.task import DivisionsTask
+from anlage.tasks.events.task import EventsTask
+from anlage.tasks.links.task import LinksTask
+from anlage.tasks.nuclei.task import NucleiTask
 
 __all__ = ["TASKS", "task_named"]
 

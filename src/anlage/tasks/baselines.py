@@ -14,9 +14,9 @@ from anlage.axes import Spacing
 from anlage.blobs import detect
 from anlage.candidates import Candidates
 from anlage.matching import match_in_order
-from anlage.tasks.link_graph import Film
-from anlage.tasks.nuclei_config import NucleiPlan
-from anlage.tasks.nuclei_examples import WorkingFrames
+from anlage.tasks.links.graph import Film
+from anlage.tasks.nuclei.config import NucleiPlan
+from anlage.tasks.nuclei.examples import WorkingFrames
 from anlage.tasks.task import Baseline
 
 __all__ = [

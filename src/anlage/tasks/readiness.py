@@ -9,7 +9,7 @@ import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
-from anlage.tasks.division_truth import Outcome, outcomes
+from anlage.tasks.divisions.truth import Outcome, outcomes
 
 __all__ = ["Readiness", "counted", "divisions_readiness", "nuclei_readiness"]
 

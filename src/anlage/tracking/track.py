@@ -19,11 +19,11 @@ from anlage.timelapse import TimeLapse
 from anlage.tracking.confidence import confidence, track_errors, track_numbers
 from anlage.tracking.costs import problem_of
 from anlage.tracking.greedy import greedy
+from anlage.tracking.linear_program import ShouldStop, StoppedError
 from anlage.tracking.marginals import Marginals
-from anlage.tracking.mending import Effort
 from anlage.tracking.problem import Floats, Problem, Rows, Solution
-from anlage.tracking.programme import ShouldStop, StoppedError
 from anlage.tracking.report import TrackingReport
+from anlage.tracking.rounding import Effort
 from anlage.tracking.settings import TRAINED, UNTRAINED, TrackingSettings
 from anlage.tracking.windows import OnProgress, solve
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from anlage.tracking.scenery import Scenery
+from anlage.tracking.track_arrays import Scenery
 
 __all__ = ["REVIEWED", "About", "Aspect", "Kind", "Pair", "Position", "TrackWarning", "place", "rise"]
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
-from anlage.tracking.scenery import Scenery
+from anlage.tracking.track_arrays import Scenery
 from anlage.tracking.track_warning import REVIEWED, TrackWarning, place, rise
 
 __all__ = ["find_warnings"]
@@ -39,8 +39,8 @@ def find_warnings(
     at_least
         Warnings below this score are left out.
     """
-    from anlage.tracking.ends import end_warnings
-    from anlage.tracking.shapes import division_warnings, size_warnings
+    from anlage.tracking.division_warnings import division_warnings, size_warnings
+    from anlage.tracking.end_warnings import end_warnings
 
     scenery = Scenery.of(tracks, spacing)
     if not len(scenery.nuclei.links):

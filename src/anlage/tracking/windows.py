@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anlage.tracking.linear_program import Duals, Loose, ShouldStop, programme, relaxed
 from anlage.tracking.marginals import marginals
-from anlage.tracking.mending import Effort, mended
-from anlage.tracking.polishing import Sections, polished
 from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
-from anlage.tracking.programme import Duals, Loose, ShouldStop, programme, relaxed
+from anlage.tracking.refinement import Sections, polished
+from anlage.tracking.rounding import Effort, mended
 
 __all__ = ["Window", "solve", "windows_of"]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from anlage.errors import AnlageError
 from anlage.training.config import TrainingConfig
-from anlage.training.world import World
+from anlage.training.distributed import World
 
 __all__ = ["Learner", "Outcome"]
 

@@ -12,13 +12,13 @@ from pydantic import Field, JsonValue, ValidationError
 from anlage.errors import AnlageError
 from anlage.frozen import Finite, Frozen, first_problem
 from anlage.model import Model, load_model
-from anlage.tasks.material import Material, material_of
+from anlage.tasks.sources import Material, material_of
 from anlage.tasks.task import Examples, Setting
-from anlage.training.arithmetic import Purpose, reseed
 from anlage.training.config import MOST_AT_ONCE, MOST_THREADS, StoreRef
+from anlage.training.context import Job
 from anlage.training.files import write_whole
-from anlage.training.job import Job
 from anlage.training.learner import Learner
+from anlage.training.numerics import Purpose, reseed
 
 __all__ = [
     "Decisions", "decided", "least_steps", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",

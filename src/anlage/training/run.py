@@ -39,12 +39,12 @@ from anlage.shell import command
 from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
-from anlage.training.fitting import USUAL, card_of, usual_start
+from anlage.training.initial_model import USUAL, card_of, usual_start
 from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
 from anlage.training.summary import RunSummary, summarise
 
 if TYPE_CHECKING:
-    from anlage.tasks.material import Source
+    from anlage.tasks.sources import Source
 
 __all__ = ["Run", "RunState"]
 
@@ -94,7 +94,7 @@ class Run:
             Settings, each ``name=value``; see `anlage.training.config.assign`.
         start_from
             A model whose weights to start from; settings that shape the network are taken over from it. ``"usual"``: the
-            starter that comes with the program, where it fits (see `anlage.training.fitting.usual_start`); None: fresh
+            starter that comes with the program, where it fits (see `anlage.training.initial_model.usual_start`); None: fresh
             weights.
         tasks
             The tasks there are, by name; None: those of `anlage.tasks`.
@@ -105,7 +105,7 @@ class Run:
             If the folder holds something already, a store cannot be read, stores or the model to start from do not fit
             together, or a setting is not possible. Nothing was made or replaced then.
         """
-        from anlage.tasks.material import material_of
+        from anlage.tasks.sources import material_of
 
         folder = Path(path).resolve()
         checked_name(folder.name, "The name of the run, which its model takes,")

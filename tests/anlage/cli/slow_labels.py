@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from anlage.cli import main
-from anlage.inference import labelling, loading
+from anlage.inference import label_image, loading
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).parents[1] / "inference" / "oracle.py")
 tell = importlib.util.module_from_spec(_spec)
@@ -16,12 +16,12 @@ _spec.loader.exec_module(tell)
 
 
 def network_of(model, device):
-    from anlage.tasks.nuclei_config import NucleiPlan
+    from anlage.tasks.nuclei.config import NucleiPlan
 
     return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 
 
-_real = labelling.Labeller.piece
+_real = label_image.Labeller.piece
 
 
 def _slow(self, t, tile):
@@ -30,5 +30,5 @@ def _slow(self, t, tile):
 
 
 if __name__ == "__main__":
-    loading.network_of, labelling.Labeller.piece, labelling._CORES = network_of, _slow, (24,)
+    loading.network_of, label_image.Labeller.piece, label_image._CORES = network_of, _slow, (24,)
     sys.exit(main(sys.argv[1:]))

@@ -20,7 +20,7 @@ from anlage import (
 from anlage.dataset.classes import class_sites, class_values
 from anlage.dataset.store import Store
 from anlage.tasks import TASKS
-from anlage.tasks.nuclei_config import NucleiConfig
+from anlage.tasks.nuclei.config import NucleiConfig
 from anlage.tasks.task import Setting
 
 SPACING = Spacing(2, 0.5, 0.5)

@@ -8,7 +8,7 @@ import tifffile
 
 from anlage.cli import main
 from anlage.io import open_annotations, open_image
-from anlage.io.nuclei import own_scale
+from anlage.io.nuclei_files.nuclei import own_scale
 
 
 @pytest.mark.parametrize("name", ["a.geff", "a.xml", "a.aut", "a.ctc", "a_RES", "ctc", "a.tif", "a.zarr"])

@@ -14,9 +14,9 @@ import pytest
 
 from anlage import Annotations, Spacing, embryo, read_card, write_annotations, write_image
 from anlage.cli import main
-from anlage.events import Events
-from anlage.io.event_tables import read_events, traced, write_events
-from anlage.io.signals import open_signals, write_signals
+from anlage.io.signal_files.event_tables import read_events, traced, write_events
+from anlage.io.signal_files.signals import open_signals, write_signals
+from anlage.signals.events import Events
 from anlage.synthetic.signals import stepped_tracks
 
 

@@ -13,8 +13,8 @@ import pytest
 import tifffile
 import torch
 
-from anlage.inference import labelling, loading
-from anlage.inference.labelling import Labeller, Settings, prepare_labeller
+from anlage.inference import label_image, loading
+from anlage.inference.label_image import Labeller, Settings, prepare_labeller
 from anlage.io import open_image, write_image
 from anlage.model import load_model
 from anlage.overlaps import Overlaps
@@ -141,10 +141,10 @@ def test_turns_that_the_network_never_saw_are_said(outlined, monkeypatch, orient
 
 
 def test_less_memory_makes_smaller_tiles_and_the_same_objects(outlined, scene, monkeypatch):
-    monkeypatch.setattr(labelling, "_CORES", (256, 24))
+    monkeypatch.setattr(label_image, "_CORES", (256, 24))
     whole, said = outlined("--memory-gb", "8", name="whole.tif")
     assert "1 tile a frame" in said
-    monkeypatch.setattr(labelling, "_CORES", (24,))
+    monkeypatch.setattr(label_image, "_CORES", (24,))
     tiled, said = outlined(name="tiled.tif")
     assert "6 tiles a frame" in said
     overlap = Overlaps.of(whole, tiled)
@@ -155,7 +155,7 @@ def test_less_memory_makes_smaller_tiles_and_the_same_objects(outlined, scene, m
 def test_without_a_halo_objects_at_borders_would_be_cut(scene, monkeypatch):
     """What the surroundings of a tile are for: with them its objects are those of the whole image."""
     monkeypatch.setattr(loading, "network_of", slow.network_of)
-    monkeypatch.setattr(labelling, "_CORES", (24,))
+    monkeypatch.setattr(label_image, "_CORES", (24,))
     model, image = load_model(scene[0] / "oracle.anlage"), open_image(scene[0] / "image.zarr")
 
     truth = scene[1] > 0
@@ -170,12 +170,12 @@ def test_without_a_halo_objects_at_borders_would_be_cut(scene, monkeypatch):
         return int((truth & ~found).sum())
 
     assert lost() == 0
-    monkeypatch.setattr(labelling, "HALO_DIAMETERS", 0.0)
+    monkeypatch.setattr(label_image, "HALO_DIAMETERS", 0.0)
     assert lost() > 100  # voxels near borders, of objects whose centres lie beyond them
 
 
 def test_a_killed_prediction_goes_on_with_the_next_tile(outlined, scene, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(labelling, "_CORES", (24,))
+    monkeypatch.setattr(label_image, "_CORES", (24,))
     undisturbed, _ = outlined(name="undisturbed.tif")
     words = [str(word) for word in (*WORDS, "-o", tmp_path / "found.tif", "--progress", "json")]
     with subprocess.Popen(

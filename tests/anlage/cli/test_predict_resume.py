@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from anlage.inference.events import PredictEvent
-from anlage.inference.parts import PredictionParts
+from anlage.inference.frame_store import PredictionParts
 
 SLOW = Path(__file__).with_name("slow_predict.py")
 WORDS = ("predict", "classical", "image.ome.zarr", "-o", "found.csv", "--progress", "json")

@@ -11,7 +11,7 @@ import pytest
 
 from anlage.cli import main
 from anlage.cli.demo import write_movie
-from anlage.io.nuclei import own_scale
+from anlage.io.nuclei_files.nuclei import own_scale
 
 README = Path(__file__).parents[3] / "README.md"
 SHORT = {"nuclei": ["--set", "steps=2", "width=16"], "events": ["--set", "steps=80", "members=1", "width=16"]}

@@ -81,7 +81,7 @@ def test_a_traceback_quotes_no_control_characters(tmp_path: Path) -> None:
 def test_bars_are_drawn_on_a_terminal_and_lines_do_not_tear_them() -> None:
     code = (
         "from anlage.cli.terminal import guarded_terminal\n"
-        "from anlage.cli.bars import bar, say\n"
+        "from anlage.cli.progress_bar import bar, say\n"
         "with guarded_terminal():\n"
         "    shown = bar(3, 'working')\n"
         "    shown.update(); say('a line \\x1b[31m'); shown.update(); shown.close()\n"

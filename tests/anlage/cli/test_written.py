@@ -41,8 +41,8 @@ def test_files_of_a_folder_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "broken", "said"),
     [
-        (["measure", "image.ome.zarr", "-o", "a.csv"], "anlage.measure.measure_objects", "a.csv was not written."),
-        (["signals", "-", "truth.csv", "-o", "a.csv", "--spacing", "2,1,1"], "anlage.track_signals.measure_signals", "a.csv was not written."),
+        (["measure", "image.ome.zarr", "-o", "a.csv"], "anlage.objects.measure.measure_objects", "a.csv was not written."),
+        (["signals", "-", "truth.csv", "-o", "a.csv", "--spacing", "2,1,1"], "anlage.signals.track_signals.measure_signals", "a.csv was not written."),
         (["convert", "truth.csv", "a", "--format", "xml"], "anlage.io.write_annotations", "a.xml was not written."),
         (["build", "image.ome.zarr", "truth.csv", "-o", "s.zarr"], "anlage.dataset.build.build_store", "s.zarr was not written."),
         (
@@ -50,7 +50,7 @@ def test_files_of_a_folder_are_counted(tmp_path: Path) -> None:
             "anlage.cli.track._write_report", "t.csv is complete; r.json was not written.",
         ),
         (
-            ["predict", "classical", "image.ome.zarr", "-o", "f.csv"], "anlage.cli.found.collect",
+            ["predict", "classical", "image.ome.zarr", "-o", "f.csv"], "anlage.cli.nuclei_output.collect",
             "f.csv was not written. The same command goes on with what is finished.",
         ),
     ],
@@ -59,7 +59,9 @@ def test_files_of_a_folder_are_counted(tmp_path: Path) -> None:
 def test_the_end_is_told_as_it_is(
     words: list[str], broken: str, said: str, folder: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broken if broken != "anlage.cli.found.collect" else "anlage.cli.predict.collect", interrupted)
+    monkeypatch.setattr(
+        broken if broken != "anlage.cli.nuclei_output.collect" else "anlage.cli.predict.collect", interrupted
+    )
     code, _, err = command(*words)
     assert code == 130
     assert said in err.splitlines()[-1]

@@ -7,8 +7,8 @@ import pytest
 
 from anlage.errors import AnlageError
 from anlage.evaluation.average_event import average_event, write_average
-from anlage.events import Events
-from anlage.signals import Signals
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 from anlage.synthetic.signals import trace_of_events
 
 

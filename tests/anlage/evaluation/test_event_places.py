@@ -8,7 +8,7 @@ import pytest
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.event_places import evaluate_placed_events
-from anlage.events import Events
+from anlage.signals.events import Events
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 

@@ -8,9 +8,9 @@ import pytest
 from anlage.errors import AnlageError
 from anlage.evaluation.event_statistics import aligned_mean, event_rate, survival
 from anlage.evaluation.events import evaluate_events, evaluate_windows, precision_recall, roc
-from anlage.events import Events
-from anlage.io.event_tables import is_event_table, read_events, write_events
-from anlage.signals import Signals
+from anlage.io.signal_files.event_tables import is_event_table, read_events, write_events
+from anlage.signals.events import Events
+from anlage.signals.signals import Signals
 
 
 def once(classes, frames, *, tracks=None, probability=None, interval_s=120.0, **properties):

@@ -16,7 +16,7 @@ from anlage.card import Card
 from anlage.dataset.intensity import ChannelIntensity, Intensity
 from anlage.model import save_model
 from anlage.tasks.grid import Grid
-from anlage.tasks.nuclei_config import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.task import Evidence
 from anlage.timelapse import TimeLapse
 

@@ -19,7 +19,7 @@ from anlage.io import open_annotations, write_annotations, write_image
 from anlage.model import load_model
 from anlage.synthetic import embryo
 from anlage.timelapse import TimeLapse
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 
 SETTINGS = ["steps=50", "batch_size=16", "cells=4", "width=8", "learning_rate=0.003", "device=cpu"]

@@ -10,7 +10,7 @@ import pytest
 from anlage.cli import main
 from anlage.inference.signal_events import are_recordings
 from anlage.io.kinds import Kind, kind_of
-from anlage.signals import Signals
+from anlage.signals.signals import Signals
 
 SAMPLES, N = 30_000, 14
 

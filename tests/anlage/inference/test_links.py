@@ -14,8 +14,8 @@ from anlage.errors import AnlageError
 from anlage.inference import links
 from anlage.inference.links import score_links
 from anlage.model import load_model
-from anlage.tasks.links import LinksTask
-from anlage.training.loop import train
+from anlage.tasks.links.task import LinksTask
+from anlage.training.process import train
 from anlage.training.run import Run
 
 SPACING = Spacing(2.0, 0.5, 0.5)

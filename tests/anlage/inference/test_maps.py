@@ -13,7 +13,7 @@ import pytest
 
 from anlage import AnlageError, labels_of, open_label_image, open_maps, write_image
 from anlage.cli import main
-from anlage.inference import labelling, loading
+from anlage.inference import label_image, loading
 from anlage.overlaps import Overlaps
 
 _spec = importlib.util.spec_from_file_location("oracle", Path(__file__).with_name("oracle.py"))
@@ -37,12 +37,12 @@ def oracle(monkeypatch):
     """The oracle answers in the place of the card's network, in small tiles."""
 
     def network_of(model, device):
-        from anlage.tasks.nuclei_config import NucleiPlan
+        from anlage.tasks.nuclei.config import NucleiPlan
 
         return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 
     monkeypatch.setattr(loading, "network_of", network_of)
-    monkeypatch.setattr(labelling, "_CORES", (24,))
+    monkeypatch.setattr(label_image, "_CORES", (24,))
 
 
 def predicted(folder, out, *more):

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from anlage.errors import AnlageError
-from anlage.event_proposals import windows_around
 from anlage.inference.keras_model import is_keras, open_keras
 from anlage.inference.signal_events import are_traces, probability_along, score_windows, track_events
 from anlage.inference.trace_events import TraceSettings, measure_events, trace_events
-from anlage.io.signals import open_signals, write_signals
+from anlage.io.signal_files.signals import open_signals, write_signals
 from anlage.model import load_model
-from anlage.signals import Signals
+from anlage.signals.event_proposals import windows_around
+from anlage.signals.signals import Signals
 from anlage.synthetic.signals import trace_of_events
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 
 

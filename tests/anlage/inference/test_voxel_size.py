@@ -11,9 +11,9 @@ from scipy import ndimage
 
 from anlage.axes import Spacing
 from anlage.inference import loading
-from anlage.inference.joining import number_objects
-from anlage.inference.labelling import Settings, prepare_labeller
-from anlage.measure import measure_objects
+from anlage.inference.label_image import Settings, prepare_labeller
+from anlage.inference.stitching import number_objects
+from anlage.objects.measure import measure_objects
 from anlage.overlaps import Overlaps
 from anlage.timelapse import TimeLapse
 
@@ -31,7 +31,7 @@ def oracle(monkeypatch):
     """The oracle answers in the place of the card's network."""
 
     def network_of(model, device):
-        from anlage.tasks.nuclei_config import NucleiPlan
+        from anlage.tasks.nuclei.config import NucleiPlan
 
         return tell.OracleNetwork().eval(), NucleiPlan.model_validate(model.card.plan)
 

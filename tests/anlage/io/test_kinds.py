@@ -15,8 +15,8 @@ from anlage import AnlageError, Annotations, Signals, Spacing
 from anlage.inference.starter import starter_path
 from anlage.io import open_annotations, open_image, write_annotations, write_image, write_tiff
 from anlage.io.kinds import ANNOTATIONS, Kind, check_kind, kind_of
-from anlage.io.nuclei import own_scale
-from anlage.io.signals import open_signals, signal_files, write_signals
+from anlage.io.nuclei_files.nuclei import own_scale
+from anlage.io.signal_files.signals import open_signals, signal_files, write_signals
 
 SPACING = Spacing(2, 0.5, 0.5)
 

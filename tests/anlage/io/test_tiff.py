@@ -14,7 +14,7 @@ import tifffile
 
 from anlage import AnlageError, Box, Spacing
 from anlage.io import open_image, reading
-from anlage.io.ifds import count_pages, is_tiff
+from anlage.io.tiff_integrity import count_pages, is_tiff
 
 
 def movie(*shape: int, dtype: str = "uint16") -> np.ndarray:

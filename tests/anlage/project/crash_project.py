@@ -24,7 +24,7 @@ import zarr  # noqa: F401
 
 from anlage import AddNuclei, Document, Project
 from anlage.document import journal as journals
-from anlage.io import graphs  # noqa: F401
+from anlage.io.nuclei_files import geff_graphs  # noqa: F401
 
 SPEC = importlib.util.spec_from_file_location(
     "anlage_test_scribble", Path(__file__).parents[1] / "document" / "scribble.py"

@@ -21,8 +21,8 @@ from anlage.tracking.confidence import (
 )  # fmt: skip
 from anlage.tracking.marginals import Marginals, marginals
 from anlage.tracking.problem import Problem, solution_of
-from anlage.tracking.sampling import rescaled_links
 from anlage.tracking.settings import TrackingSettings
+from anlage.tracking.spot_check import rescaled_links
 
 TREE = [[0, 2], [0, 3], [1, 4], [3, 5], [4, 6]]
 LOOPS = [[0, 2], [0, 3], [1, 3], [1, 4], [2, 5], [3, 5], [3, 6], [4, 6]]

@@ -13,8 +13,8 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.synthetic import embryo
-from anlage.tracking.neighbourhood import decide_around
 from anlage.tracking.problem import Problem
+from anlage.tracking.redecide import decide_around
 from anlage.tracking.scores import TrackScores, read_track_scores, write_track_scores
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking, track

@@ -13,9 +13,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from anlage.errors import AnlageError
 from anlage.tracking.greedy import greedy
-from anlage.tracking.mending import Effort
+from anlage.tracking.linear_program import StoppedError, programme
 from anlage.tracking.problem import Problem, Solution, solution_of
-from anlage.tracking.programme import StoppedError, programme
+from anlage.tracking.rounding import Effort
 from anlage.tracking.windows import Window, solve, windows_of
 
 
@@ -166,6 +166,6 @@ def test_an_empty_problem_has_no_tracks() -> None:
 def test_the_solver_loads_no_torch() -> None:
     import subprocess
 
-    code = "import sys, anlage.tracking.windows, anlage.tracking.track, anlage.tracking.local; print('torch' in sys.modules)"
+    code = "import sys, anlage.tracking.windows, anlage.tracking.track, anlage.tracking.resolve; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

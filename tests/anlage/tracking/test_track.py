@@ -14,9 +14,9 @@ from anlage.candidates import Candidates
 from anlage.errors import AnlageError
 from anlage.synthetic import SyntheticMovie, embryo
 from anlage.timelapse import TimeLapse
-from anlage.tracking.local import resolve_locally
+from anlage.tracking.linear_program import StoppedError
 from anlage.tracking.problem import Problem, Solution
-from anlage.tracking.programme import StoppedError
+from anlage.tracking.resolve import resolve_locally
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking, clamped_rows, settled, track, with_links
 

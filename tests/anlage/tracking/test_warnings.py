@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anlage import AddNuclei, Annotations, DescribeNuclei, Document, Spacing
-from anlage.synthetic.planting import Planted, lineages, plant
+from anlage.synthetic.planted_errors import Planted, lineages, plant
 from anlage.tracking.track_warning import REVIEWED, TrackWarning
 from anlage.tracking.warnings import find_warnings
 

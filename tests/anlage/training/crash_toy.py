@@ -24,8 +24,8 @@ import torch._dynamo  # loaded by the first optimiser
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
-from anlage.training import learning, progress  # noqa: F401  (loaded before the forks)
-from anlage.training.loop import train
+from anlage.training import loop, progress  # noqa: F401  (loaded before the forks)
+from anlage.training.process import train
 from anlage.training.run import Run
 
 SPEC = importlib.util.spec_from_file_location("anlage_test_toy", Path(__file__).with_name("toy.py"))

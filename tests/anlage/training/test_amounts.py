@@ -12,11 +12,11 @@ import torch
 from anlage.errors import AnlageError
 from anlage.model import load_model
 from anlage.training.config import TrainingConfig
+from anlage.training.distributed import World
 from anlage.training.learner import Learner
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 from anlage.training.schedule import learning_rate_at
-from anlage.training.world import World
 
 Make = Callable[..., Run]
 

@@ -12,7 +12,7 @@ import torch
 from anlage.errors import AnlageError
 from anlage.model import load_model
 from anlage.training.checkpoint import Record, load_checkpoint, newest_checkpoint, previous_of, save_checkpoint
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.run import Run
 
 Make = Callable[..., Run]

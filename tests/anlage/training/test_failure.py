@@ -15,7 +15,7 @@ from types import ModuleType
 import psutil
 import pytest
 
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.progress import Journal, Note, Started
 from anlage.training.run import Run
 

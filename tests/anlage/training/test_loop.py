@@ -18,7 +18,7 @@ import pytest
 from anlage.errors import AnlageError
 from anlage.model import Model, load_model
 from anlage.training.checkpoint import load_checkpoint, save_checkpoint
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.progress import Event
 from anlage.training.run import Run
 
@@ -316,7 +316,7 @@ def test_a_stop_keeps_the_best_weights_and_can_be_resumed(make_run: Make, traine
 def test_a_stop_takes_at_most_three_seconds_in_every_phase(
     make_run: Make, trained: Any, phase: str, model: bool
 ) -> None:
-    importlib.import_module("anlage.training.learning")  # loading torch is no phase
+    importlib.import_module("anlage.training.loop")  # loading torch is no phase
     run = make_run("r", "steps=4", "validate_every=2", phase)
     asked = []
 

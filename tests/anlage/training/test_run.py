@@ -20,7 +20,7 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.progress import Journal, Note
 from anlage.training.run import Run
 

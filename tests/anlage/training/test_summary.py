@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.progress import Journal, Resumed, Saved, Step, Validated
 from anlage.training.run import Run
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from anlage.errors import AnlageError
-from anlage.training.loop import train
+from anlage.training.process import train
 from anlage.training.progress import Validated
 from anlage.training.run import Run
 

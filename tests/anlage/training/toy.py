@@ -149,7 +149,7 @@ def make_store(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    from anlage.training.loop import train
+    from anlage.training.process import train
 
     if "TOY_CONTROL" in os.environ:  # where a test wants to know that Python is up
         Path(os.environ["TOY_CONTROL"]).touch()

@@ -1,0 +1,202 @@
+"""``predict`` into label images: outlines or classes, tile by tile."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anlage
+from anlage.cli.arguments import writer
+from anlage.cli.interruption import until_halted
+from anlage.cli.nuclei_output import GOES_ON
+from anlage.errors import AnlageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from anlage.axes import Box
+    from anlage.cli.prediction_output import Teller
+    from anlage.inference.frame_store import PredictionJob
+    from anlage.inference.label_image import Labeller
+    from anlage.inference.stitching import Numbering, Pieces
+    from anlage.model import Model
+    from anlage.timelapse import TimeLapse
+
+__all__ = ["is_labels", "predict_labels"]
+
+_FAMILIAR_TURNS = {"fixed": 1, "upright": 8, "any": 16}
+"""Copies in an average over turns, all of which lie as some training examples did."""
+
+
+def is_labels(path: Path) -> bool:
+    """Whether an output is a label image, by its name."""
+    return path.suffix.lower() in (".zarr", ".tif", ".tiff")
+
+
+def predict_labels(
+    options: argparse.Namespace, model: Model, image: TimeLapse, frames: range, region: Box | None, teller: Teller
+) -> int:
+    """Label an image, and write the result; returns the exit code."""
+    from anlage.inference.frame_store import PredictionParts
+    from anlage.inference.label_image import prepare_labeller
+    from anlage.inference.stitching import Pieces
+
+    labeller = prepare_labeller(
+        model, image, frames=frames, region=region, device=options.device, settings=_settings(options)
+    )
+    parts = PredictionParts.beside(options.output)
+    with parts.locked():
+        parts.begin(_job(labeller, frames, options), insist=options.resume)
+        pieces = Pieces(parts.folder)
+        todo = [(t, i) for t in frames for i in range(len(labeller.tiles))]
+        done = sum(pieces.has(t, i) for t, i in todo)
+        for note in (*labeller.loaded.notes, *_strange_turns(labeller)):
+            teller.note(note)
+        teller.note(_announcement(labeller))
+        teller.start(len(todo), done, "tiles")
+
+        def say_where() -> None:
+            kept = sum(pieces.has(t, i) for t, i in todo)
+            said = f"{kept} of {len(todo)} tiles are kept in {parts.folder}"
+            teller.end("stopped", f"Stopped; {said}. {options.written.sentence()} {GOES_ON}")
+
+        def work() -> None:
+            _label(labeller, pieces, todo, teller)
+            teller.end("writing", f"Writing {options.output}.")
+            said, n = _write(options, labeller, pieces, frames)
+            teller.end("finished", said, n)
+
+        code = until_halted(parts.stop_path, say_where, work)
+    if code == 0:
+        parts.discard()
+    return code
+
+
+def _strange_turns(labeller: Labeller) -> list[str]:
+    """What to say if copies are turned in ways that the network never saw."""
+    orientation = labeller.loaded.plan.orientation
+    if labeller.settings.turns <= _FAMILIAR_TURNS[orientation]:
+        return []
+    return [
+        f"This network learnt from images that lie one way (orientation={orientation}): with {labeller.settings.turns} turns it also sees "
+        "some that lie another way, of which it knows less."
+    ]
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from anlage.inference.label_image import MEMORY_GB, Settings
+
+    return Settings(
+        threshold=options.threshold, inside=options.inside, turns=options.turns,
+        memory_gb=options.memory_gb or MEMORY_GB, diameter_um=options.diameter_um, channels=options.channels,
+    )  # fmt: skip
+
+
+def _announcement(labeller: Labeller) -> str:
+    n = len(labeller.tiles)
+    copies = f", each seen {labeller.settings.turns} times" if labeller.settings.turns > 1 else ""
+    return f"{n} tile{'s' if n > 1 else ''} a frame{copies}; at most about {labeller.memory_gb:.1f} GB of memory."
+
+
+def _job(labeller: Labeller, frames: range, options: argparse.Namespace) -> PredictionJob:
+    from anlage.dataset.fingerprint import hash_movie
+    from anlage.inference.frame_store import PredictionJob
+
+    spacing = labeller.image.spacing
+    return PredictionJob(
+        version=anlage.__version__, model=labeller.model.id, movie=hash_movie(labeller.image), image=str(options.image),
+        spacing_um_zyx=None if spacing is None else spacing.zyx, frames=(frames.start, frames.stop),
+        region=None if options.region is None else ",".join(f"{low}:{high}" for low, high in options.region),
+        channels=options.channels, diameter_um=labeller.loaded.diameter_um, threshold=options.threshold, labels=True,
+        inside=options.inside, turns=options.turns, tiles=len(labeller.tiles),
+    )  # fmt: skip
+
+
+def _label(labeller: Labeller, pieces: Pieces, todo: Sequence[tuple[int, int]], teller: Teller) -> None:
+    for t, i in todo:
+        if pieces.has(t, i):
+            continue
+        piece = labeller.piece(t, labeller.tiles[i])
+        pieces.keep(t, i, piece)
+        teller.frame(t, int(piece.owned.sum()))
+
+
+def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, frames: range) -> tuple[str, int]:
+    """Number the objects, and write the image; a sentence about it, and how many there are."""
+    import numpy as np
+
+    numberings = [_numbered(options, labeller, pieces, t) for t in frames]
+    most = max((len(one) for one in numberings), default=0)
+    if labeller.is_classes:
+        dtype: np.dtype[Any] = np.min_scalar_type(max(labeller.loaded.plan.classes))
+    else:
+        dtype = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
+    _write_image(options, labeller, pieces, (frames, numberings), dtype)
+    n = sum(len(one) for one in numberings)
+    shown = f"{len(frames)} frame{'s' if len(frames) != 1 else ''}"
+    if labeller.is_classes:
+        listed = ", ".join(map(str, labeller.loaded.plan.classes))
+        return f"Classes {listed} in {shown}, written to {options.output}.", 0
+    return f"{n} objects in {shown}, written to {options.output}.", n
+
+
+def _numbered(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, t: int) -> Numbering:
+    from anlage.inference.stitching import least_voxels, number_objects, usual_smallest
+
+    tables = [pieces.read(t, i, labels=False) for i in range(len(labeller.tiles))]
+    diameter, flat = labeller.loaded.diameter_um, labeller.image.is_flat
+    smallest = usual_smallest(diameter, flat=flat) if options.smallest is None else options.smallest
+    least = least_voxels(smallest, labeller.loaded.spacing, flat=flat)
+    return number_objects(tables, labeller.loaded.spacing.um / diameter, least)
+
+
+def _write_image(
+    options: argparse.Namespace,
+    labeller: Labeller,
+    pieces: Pieces,
+    found: tuple[range, list[Numbering]],
+    dtype: np.dtype[Any],
+) -> None:
+    """Write piece by piece; of frames that were not asked for all is 0."""
+    from anlage.io.label_writing import LabelWriter
+    from anlage.io.mask_records import MaskRecord
+
+    image = labeller.image
+    frames, numberings = found
+    axes = "".join(
+        axis
+        for axis, needed in zip(
+            "tzyx", (image.n_frames > 1, "z" in image.axes or not image.is_flat, True, True), strict=True
+        )
+        if needed
+    )
+    who = MaskRecord(origins=(labeller.model.id,), diameter_um=labeller.loaded.diameter_um)
+    with LabelWriter(options.output, image, axes, dtype, scratch=pieces.folder, record=who, by=writer(options)) as out:
+        for t, numbering in zip(frames, numberings, strict=True):
+            for i in range(len(labeller.tiles)):
+                piece = pieces.read(t, i)
+                labels: npt.NDArray[Any] = piece.labels if labeller.is_classes else numbering.of(piece)
+                out.put(t, piece.box, labels.astype(dtype))
+
+
+def check_model(model: Model, output: Path) -> None:
+    """Refuse a model that cannot make what is asked for.
+
+    Raises
+    ------
+    AnlageError
+        If a table is wanted of classes, or labels of centres.
+    """
+    card = model.card
+    if is_labels(output) and card.head == "centres":
+        raise AnlageError(
+            f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
+            "head=instances."
+        )
+    if not is_labels(output) and card.head == "classes":
+        raise AnlageError(
+            f"The model '{card.name}' finds {card.finds}, not nuclei one by one: write labels (.zarr or .tif)."
+        )

@@ -1,0 +1,150 @@
+"""What a model proposed, and what became of it.
+
+A model's candidates are kept down to faint ones, so that the sliders choose among them at once. Whether one of them was
+accepted or rejected is not written down here: the annotation says so, by having a nucleus there. So undo brings a proposal
+back, and a nucleus that was marked by hand is not proposed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box, Spacing
+
+__all__ = ["Candidates", "Standing", "alone", "joined", "standings"]
+
+Mask = npt.NDArray[np.bool_]
+
+
+class Standing(IntEnum):
+    """What the annotation says about a candidate."""
+
+    OPEN = 0
+    """Nothing yet."""
+    ANNOTATED = 1
+    """There is a nucleus: it was accepted, or somebody had marked it."""
+    REJECTED = 2
+    """Somebody looked, and there is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """All that one model found in one movie so far, faint ones too.
+
+    Parameters
+    ----------
+    model
+        The model's name, for people.
+    id
+        What tells it from every other model, and from itself at another step of its training.
+    nuclei
+        The candidates, in voxels of the image; their ids are 1 … N.
+    boxes
+        Where the model looked.
+    spacing
+        Voxel size of the image in µm.
+    threshold
+        The model's own threshold.
+    diameter_um
+        Nucleus diameter in µm that it looked for.
+    """
+
+    model: str
+    id: str
+    nuclei: Annotations
+    boxes: tuple[Box, ...]
+    spacing: Spacing
+    threshold: float
+    diameter_um: float
+
+    def __len__(self) -> int:
+        return len(self.nuclei)
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Frames in which the model looked, in order."""
+        return tuple(sorted({t for box in self.boxes for t in range(*box.t)}))
+
+    def inside(self, boxes: Iterable[Box]) -> Mask:
+        """(N,) which candidates lie in one of the boxes."""
+        found = np.zeros(len(self), dtype=bool)
+        for box in boxes:
+            found |= box.contains(self.nuclei.positions)
+        return found
+
+    def updated(self, newer: Candidates) -> Candidates:
+        """These and newer ones of the same model: where it looked again, the newer ones alone."""
+        kept = self.nuclei.select(~self.inside(newer.boxes))
+        boxes = [box for box in self.boxes if not any(box.intersection(new) == box for new in newer.boxes)]
+        return replace(newer, nuclei=joined([kept, newer.nuclei]), boxes=(*boxes, *newer.boxes))
+
+
+def alone(candidates: Candidates, apart_um: float) -> Mask:
+    """(N,) which candidates have no likelier one of their frame nearer than so many µm that is itself kept."""
+    from scipy.spatial import cKDTree
+
+    kept = np.ones(len(candidates), dtype=bool)
+    if apart_um <= 0 or len(candidates) < 2:
+        return kept
+    order = np.argsort(-candidates.nuclei.probability, kind="stable")
+    positions = candidates.nuclei.positions[order] * (1.0, *candidates.spacing.zyx)
+    positions[:, 0] *= 10 * apart_um  # frames far apart: neighbours are of one frame
+    pairs = cKDTree(positions).query_pairs(apart_um, output_type="ndarray")
+    for better, worse in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]:
+        if kept[order[better]]:
+            kept[order[worse]] = False
+    return kept
+
+
+def standings(
+    candidates: Candidates, annotated: Annotations, reach_um: float, frames: Iterable[int] | None = None
+) -> npt.NDArray[np.int8]:
+    """(N,) `Standing` of each candidate: that of the nearest annotated nucleus of its frame, within so many µm.
+
+    Parameters
+    ----------
+    candidates
+        What was proposed.
+    annotated
+        The annotation, rejected nuclei included.
+    reach_um
+        Up to this distance both are the same nucleus.
+    frames
+        Look at these frames only; candidates of the others are returned as open.
+    """
+    from scipy.spatial import cKDTree
+
+    result = np.full(len(candidates), Standing.OPEN, dtype=np.int8)
+    um = candidates.spacing.um
+    theirs, ours = _by_frame(annotated.frames), _by_frame(candidates.nuclei.frames)
+    for t in sorted((theirs.keys() & ours.keys()) if frames is None else (theirs.keys() & ours.keys() & set(frames))):
+        rows, marked = ours[t], theirs[t]
+        tree = cKDTree(annotated.positions[marked, 1:] * um)
+        distance, nearest = tree.query(candidates.nuclei.positions[rows, 1:] * um, distance_upper_bound=reach_um)
+        near = np.isfinite(distance)
+        state = annotated.state[marked[np.asarray(nearest)[near]]]
+        result[rows[near]] = np.where(state == State.REJECTED, Standing.REJECTED, Standing.ANNOTATED)
+    return result
+
+
+def _by_frame(frames: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.int64]]:
+    """Row numbers of each frame."""
+    if not len(frames):
+        return {}
+    order = np.argsort(frames, kind="stable")
+    values, first = np.unique(frames[order], return_index=True)
+    return {int(t): rows for t, rows in zip(values, np.split(order, first[1:]), strict=True)}
+
+
+def joined(tables: Sequence[Annotations]) -> Annotations:
+    """Several tables as one, numbered anew; links are not kept."""
+    names = ("positions", "radius_um", "label", "probability", "state", "origin")
+    given = tables or [Annotations.of([])]
+    columns = {name: np.concatenate([getattr(table, name) for table in given]) for name in names}
+    return Annotations.of(columns.pop("positions"), **columns)

@@ -1,0 +1,116 @@
+"""Files of signals as training data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+from anlage.io.kinds import SIGNALS, Kind, check_kind
+from anlage.io.signal_files.signals import SUFFIXES, is_signals, open_signals, signal_files
+from anlage.signals.signals import Signals
+
+__all__ = ["SignalFile", "SignalFiles"]
+
+_GIVE = (
+    f"give files that end in {', '.join(SUFFIXES)}, or a folder of them; `anlage signals` measures them along tracks"
+)
+_NEEDED = f"events are learnt from signals: {_GIVE}"
+_ENDINGS = ("event", "no event", "other")
+
+
+@dataclass(frozen=True, slots=True)
+class SignalFile:
+    """A file of signals, read and hashed."""
+
+    path: Path
+    hash: str
+    signals: Signals
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def holds(self) -> str:
+        """What there is to learn from, in words."""
+        signals = self.signals
+        scores = signals.scores[signals.is_scored]
+        noun = "windows" if signals.kind == "repeated" else "tracks"
+        of = "recordings" if signals.kind == "repeated" else "movies"
+        n_groups = len(np.unique(signals.group[signals.is_scored]))
+        if signals.kind == "repeated":
+            counts = f"{int((scores == 1).sum())} events"
+        else:
+            counts = ", ".join(f"{int((scores == i).sum())} {name}" for i, name in enumerate(_ENDINGS))
+        return f"{len(scores)} scored {noun} ({counts}) of {n_groups} {of}"
+
+
+class SignalFiles:
+    """Files of signals stand in place of stores."""
+
+    noun: ClassVar[str] = "file"
+    has_starter: ClassVar[bool] = False
+
+    def files(self, path: Path) -> list[Path]:
+        """Each file of a folder is a set of its own."""
+        if not path.is_dir():
+            return [path]
+        check_kind(path, [Kind.SIGNAL_SETS], _NEEDED)
+        found = signal_files(path)
+        if not found:
+            raise AnlageError(f"'{path}' holds no signals, from which events are learnt: {_GIVE}.")
+        return found
+
+    def open(self, path: Path, config: Any) -> SignalFile:
+        check_kind(path, SIGNALS, _NEEDED)
+        if path.is_dir() or not is_signals(path):
+            raise AnlageError(f"'{path}' holds no signals, from which events are learnt: {_GIVE}.")
+        signals = open_signals(path, event=config.event)
+        return SignalFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), signals)
+
+    def check(self, sources: Sequence[SignalFile], card: Any | None) -> None:
+        joined = Signals.joined([source.signals for source in sources])
+        if not joined.is_scored.any():
+            names = ", ".join(f"'{source.path.name}'" for source in sources)
+            what = "scores 0 and 1" if joined.kind == "repeated" else "a class (0 event, 1 no event, 2 other)"
+            raise AnlageError(f"Nothing in {names} is scored; give some of its {_noun(joined)} {what} first.")
+        if card is not None:
+            kind, wanted = card.plan.get("kind"), [scale["name"] for scale in card.plan.get("scales", ())]
+            if kind != joined.kind:
+                raise AnlageError(
+                    f"The model to start from is of the kind '{kind}', but the signals are scored as '{joined.kind}'; "
+                    "train without --from."
+                )
+            if len(wanted) > 1 or len(joined.names) > 1:
+                joined.chosen(wanted)
+
+    def remembered(self, sources: Sequence[SignalFile], plan: Frozen) -> dict[str, Any]:
+        return {
+            "channels": getattr(plan, "signals", ()),
+            "interval_s": getattr(plan, "interval_s", None),
+            "trained_on": [
+                {
+                    "name": source.name, "source": source.path.name, "store_hash": source.hash, "holds": source.holds,
+                    "n_examples": int(source.signals.is_scored.sum()),
+                }
+                for source in sources
+            ],
+        }  # fmt: skip
+
+    def limits(self, sources: Sequence[SignalFile]) -> str:
+        joined = Signals.joined([source.signals for source in sources])
+        if len(np.unique(joined.group[joined.is_scored])) == 1:
+            what = "recording" if joined.kind == "repeated" else "movie"
+            return f"Another {what} without a look at the result: it has seen a single one."
+        return ""
+
+
+def _noun(signals: Signals) -> str:
+    return "windows" if signals.kind == "repeated" else "tracks"

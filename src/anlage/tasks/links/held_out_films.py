@@ -1,0 +1,79 @@
+"""Held-out films as detectors might have found them, scored: what the probabilities of tracks are fitted to."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from anlage.calibration import Calibration
+from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, padded, sample
+from anlage.tasks.links.loss import flattened
+from anlage.tasks.task import FollowedFilm
+
+__all__ = ["followed", "stretches"]
+
+MISSED, FALSE = 0.1, 0.1
+"""Shares of nuclei that a detector misses and makes up: on a film without errors no link of a track is wrong, and nothing is learnt."""
+AROUND = 3000
+"""A short film is found several times, until there are so many nuclei."""
+MOST_TIMES = 6
+MOST = 3000
+"""Nuclei of a film that are looked at; of more, evenly spaced stretches of it are taken."""
+STRETCH = 8
+"""Frames of a stretch."""
+
+Rows = npt.NDArray[np.int64]
+
+
+def followed(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[FollowedFilm]:
+    """Held-out films as found by a detector that misses nuclei and makes some up, each time others.
+
+    Parameters
+    ----------
+    network
+        The finished network.
+    examples
+        Its examples.
+    calibration
+        What makes probabilities of its answers.
+    """
+    rng = np.random.default_rng(0)
+    total = sum(len(film.rows) for film in examples.held)
+    times = int(np.clip(AROUND // max(total, 1), 1, MOST_TIMES))
+    return [
+        _answered(network, one, calibration, examples.setting.device)
+        for film in examples.held
+        for _ in range(times)
+        for one in _found(film, examples, rng)
+        if one.known.link_known.any()
+    ]
+
+
+def stretches(rows: Rows, frames: Rows) -> list[Rows]:
+    """The whole, or evenly spaced stretches of it where it is long."""
+    if len(rows) <= MOST or not len(rows):
+        return [rows]
+    n = len(np.unique(frames)) // STRETCH
+    wanted = max(1, min(n, int(MOST / len(rows) * n)))
+    starts = np.unique(np.linspace(frames.min(), frames.max() + 1 - STRETCH, wanted).astype(int))
+    return [rows[(frames >= start) & (frames < start + STRETCH)] for start in starts]
+
+
+def _found(film: TrainingFilm, examples: LinkExamples, rng: np.random.Generator) -> list[Sample]:
+    lineage = film.lineages[1]
+    by = Variation(jitter=examples.config.jitter / 2, dropped=MISSED, false=FALSE)
+    return [
+        sample(film, lineage, rows, examples.plan, examples.config, by, rng)
+        for rows in stretches(film.rows, lineage.frames[film.rows])
+    ]
+
+
+def _answered(network: torch.nn.Module, one: Sample, calibration: Calibration, device: str) -> FollowedFilm:
+    graph = {name: tensor.to(device) for name, tensor in flattened(padded([one])).items()}
+    with torch.no_grad():
+        links, divides = (answer.float().cpu().numpy().astype(np.float64) for answer in network(graph))
+    return FollowedFilm(
+        one.shown.frames, one.shown.points_um, one.share_real, one.candidates, calibration.apply(links),
+        1 / (1 + np.exp(-divides)), one.known.is_link, one.known.link_known,
+    )  # fmt: skip

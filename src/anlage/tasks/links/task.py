@@ -1,0 +1,135 @@
+"""The links task: which nucleus of the next frame is the same nucleus, or its daughter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from anlage.annotations import Annotations, State
+from anlage.axes import Box
+from anlage.frozen import Frozen
+from anlage.tasks.readiness import Readiness, counted
+from anlage.tasks.sources import Stores, check_alike
+from anlage.tasks.task import Evidence, FollowedFilm, Setting, Validation
+
+if TYPE_CHECKING:
+    import torch
+
+    from anlage.dataset.store import Store
+    from anlage.tasks.links.examples import LinkExamples
+
+from anlage.tasks.links.config import LinksConfig, LinksPlan
+
+__all__ = ["LinksTask"]
+
+ENOUGH_LINKS = 200
+"""With about so many links the network is better than distances alone, by experience."""
+
+
+class LinkStores(Stores):
+    """Stores with links; they may lack an image."""
+
+    has_starter: ClassVar[bool] = False
+
+    def check(self, sources: Sequence[Store], card: Any | None) -> None:
+        from anlage.dataset.split import check_uses
+
+        check_uses(sources)
+        check_alike(sources, channels=False)
+
+    def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
+        told = super().remembered(sources, plan)
+        learnt = [store for store in sources if store.meta.use != "validation"]
+        for entry, store in zip(told["trained_on"], learnt, strict=True):
+            sure = store.positives.sure()
+            n, n_divisions = len(sure.links), len(sure.divisions)
+            frames = counted(len(store.frames), "frame")
+            entry |= {
+                "n_examples": n,
+                "holds": f"{counted(n, 'link')} and {counted(n_divisions, 'division')} in {frames}",
+            }
+        if isinstance(plan, LinksPlan) and plan.look is None:
+            told |= {"channels": (), "combine": "separate", "intensity": None, "diameter_um": None}
+        return told
+
+
+class LinksTask:
+    """Links between frames, from points, and from the image where there is one."""
+
+    name: ClassVar[str] = "links"
+    title: ClassVar[str] = "Links"
+    minutes: ClassVar[float] = 6.0
+    least_steps: ClassVar[int] = 60
+    use: ClassVar[str] = "anlage track IMAGE -o tracks.geff --nuclei NUCLEI --links {model}"
+    config: ClassVar[type[Frozen]] = LinksConfig
+    plan: ClassVar[type[Frozen]] = LinksPlan
+    inherited: ClassVar[tuple[str, ...]] = ("image", "width", "rounds")
+    material: ClassVar[LinkStores] = LinkStores()
+
+    def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        return _readiness(nuclei, boxes)
+
+    def prepare(self, stores: Sequence[Store], config: LinksConfig, setting: Setting) -> LinkExamples:
+        from anlage.tasks.links.preparation import prepare
+
+        return prepare(stores, config, setting)
+
+    def network(self, plan: LinksPlan, config: LinksConfig) -> torch.nn.Module:
+        from anlage.networks.linker import Glance, Linker
+        from anlage.tasks.links.graph import N_EDGE, N_NEARBY, N_NODE
+
+        look = plan.look
+        glance = None if look is None else Glance(
+            look.n_channels, look.crop_zyx, stem=look.grid.stem, strides=look.grid.strides, kernels=look.grid.kernels,
+        )  # fmt: skip
+        return Linker(N_NEARBY, N_NODE, N_EDGE, glance=glance, width=config.width, rounds=config.rounds)
+
+    def loss(
+        self, network: torch.nn.Module, batch: dict[str, torch.Tensor]
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        from anlage.tasks.links.loss import batch_loss
+
+        parts = batch_loss(network, batch)
+        return sum(parts.values()), {name: part.detach() for name, part in parts.items()}  # type: ignore[return-value]
+
+    def validate(self, network: torch.nn.Module, examples: LinkExamples) -> Validation:
+        from anlage.tasks.links.validation import validate
+
+        return validate(network, examples)
+
+    def finish(self, network: torch.nn.Module, examples: LinkExamples) -> Evidence:
+        from anlage.tasks.links.validation import finish
+
+        return finish(network, examples)
+
+    def followed(self, network: torch.nn.Module, examples: LinkExamples, evidence: Evidence) -> Sequence[FollowedFilm]:
+        from anlage.tasks.links.held_out_films import followed
+
+        return followed(network, examples, evidence.calibration)
+
+
+def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+    """How many links lie in the regions."""
+    true = nuclei.select(nuclei.state != State.REJECTED).sure()
+    n = len(true.links)
+    if not n:
+        return Readiness(
+            "no link yet",
+            lack="Nothing is linked yet; link some nuclei to those of the next frame on the Annotate tab.",
+        )
+    made = counted(n, "link")
+    if not boxes:
+        return Readiness(
+            f"{made}, no region yet",
+            lack=f"{made} made, but not where annotation is complete; put a box around them on the Annotate tab.",
+        )
+    inside = np.zeros(len(true), dtype=bool)
+    for box in boxes:
+        inside |= box.contains(true.positions)
+    kept = len(true.select(inside).links)
+    has = f"{counted(kept, 'link')} in {counted(len(boxes), 'region')}"
+    if not kept:
+        return Readiness(has, lack="The regions hold no link; move their walls, or link nuclei inside them.")
+    return Readiness(has, wish="" if kept >= ENOUGH_LINKS else f"{ENOUGH_LINKS} are better")

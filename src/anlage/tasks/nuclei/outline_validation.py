@@ -1,0 +1,240 @@
+"""Validation of outlines: whole held-out frames on the working grid, decoded and matched as in prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from anlage.calibration import Calibration, fit_platt
+from anlage.overlaps import Overlaps
+from anlage.tasks.baselines import Found, blob_baseline
+from anlage.tasks.nuclei.centre_validation import (
+    FAINTEST,
+    FEW,
+    MOST_VOXELS,
+    FrameMatch,
+    average_precision,
+    calibration_error,
+    chosen,
+    match_output,
+    together,
+)
+from anlage.tasks.nuclei.centres import LOWEST
+from anlage.tasks.nuclei.config import NucleiPlan
+from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
+from anlage.tasks.nuclei.outlines import fine_outputs
+from anlage.tasks.nuclei.votes import assign
+from anlage.tasks.task import Evidence, Validation
+from anlage.tasks.tiled import network_output
+
+__all__ = ["finish", "validate"]
+
+OVERLAPS = (0.5, 0.6, 0.7, 0.8, 0.9)
+"""Intersections over union from which an object counts as found, for the score."""
+INSIDE = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+"""Probabilities of being inside among which the threshold is chosen."""
+SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Probabilities of being an object among which the threshold is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the network says of one frame, and the truth, on the working grid."""
+
+    match: FrameMatch
+    inside: npt.NDArray[np.float16]
+    """(Z, Y, X) logits."""
+    votes: npt.NDArray[np.float16]
+    truth: npt.NDArray[np.int32]
+    """(Z, Y, X): objects from 1 on; one value more stands for what is unknown."""
+    unknown: int
+    stem: tuple[int, int, int]
+    cell_diameters: npt.NDArray[np.float64]
+
+    def objects(self, seed: float, inside: float) -> npt.NDArray[np.int32]:
+        """Decode from these logits on: 1 + row of the candidate, (Z, Y, X)."""
+        found = self.match.found
+        at = [(np.arange(n) + 0.5) / s - 0.5 for n, s in zip(self.inside.shape, self.stem, strict=True)]
+        seeds = found.cells[found.logits >= seed]  # the most likely come first
+        return assign(self.inside >= inside, self.votes, at, seeds, self.cell_diameters)
+
+    def overlaps(self, seed: float, inside: float) -> Overlaps:
+        """How the decoded objects lie on the true ones; what is unknown is neither right nor wrong."""
+        every = Overlaps.of(self.truth, self.objects(seed, inside))
+        return every.without(every.truth == self.unknown, cut=True)
+
+
+def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
+    """Mean F1 over overlaps of 0.5 to 0.9, with the seeds that are best for centres.
+
+    A few held-out objects, pieces among them, say too little to choose weights by: the later ones are kept then.
+    """
+    looks = _looks(network, examples, examples.validation, MOST_VOXELS, LOWEST)
+    matched = together([look.match.counted for look in looks])
+    seed = _best_seed(looks)
+    found = [look.overlaps(seed, 0.0) for look in looks]
+    mean = _mean_f1(found)
+    return Validation(
+        loss=matched.loss,
+        score=mean - 0.05 * min(matched.loss, 1.0),
+        metrics={"mean_f1": mean, "f1": _f1(found, 0.5), "average_precision": average_precision(matched)},
+        n=matched.n_truth,
+        tie=math.inf if matched.n_truth < FEW else 0.0,
+    )
+
+
+def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
+    """Choose both thresholds on the held-out frames and calibrate there; the scores are of held-out frames alone.
+
+    Best is the highest sum of mean F1 and SEG: F1 alone would leave out every doubtful object, but one that is wrong goes with
+    a click, and one that is missing has to be painted. Where an outline lies is partly a habit of who painted it, so its threshold is chosen on as many training frames as well:
+    a single movie held out would impose its habit on all.
+    """
+    looks = _looks(network, examples, examples.validation, 4 * MOST_VOXELS, FAINTEST)
+    seen = looks
+    if sum(look.match.n_truth for look in looks) < FEW:
+        seen = [*looks, *_looks(network, examples, examples.train, 4 * MOST_VOXELS, FAINTEST)]
+    seed = _best_seed(seen)
+    painted = [*looks, *_looks(network, examples, examples.train, _voxels(looks), FAINTEST)] if seen is looks else seen
+    inside = max(INSIDE, key=lambda p: _worth([look.overlaps(seed, _logit(p)) for look in painted]))
+    right = [_right(look, seed, _logit(inside)) for look in seen]
+    logits = np.concatenate([look.match.found.logits[look.match.counts] for look in seen])
+    calibration = fit_platt(logits, np.concatenate(right)) if len(logits) else Calibration()
+    # with the step that is nearest to 0.5 first: of equal ones it is taken
+    order = sorted(SEEDS, key=lambda p: abs(p - 0.5))
+    threshold = max(
+        order,
+        key=lambda p: _worth([look.overlaps(_uncalibrated(calibration, p), _logit(inside)) for look in seen]),
+    )
+    seed = _uncalibrated(calibration, threshold)
+    found = [look.overlaps(seed, _logit(inside)) for look in looks]
+    tp = sum(len(one.matched(0.5)) for one in found)
+    fp = sum(len(one.predicted) for one in found) - tp
+    fn = sum(len(one.truth) for one in found) - tp
+    held = [_right(look, seed, _logit(inside)) for look in looks]
+    probability = calibration.apply(np.concatenate([look.match.found.logits[look.match.counts] for look in looks]))
+    plausible = probability >= LOWEST
+    metrics = {
+        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
+        "precision": tp / max(tp + fp, 1),
+        "recall": tp / max(tp + fn, 1),
+        "tp": float(tp), "fp": float(fp), "fn": float(fn),
+        "mean_f1": _mean_f1(found),
+        "ap50": _ap(found, 0.5), "ap75": _ap(found, 0.75),
+        "seg": _seg(found),
+        "average_precision": average_precision(together([look.match.counted for look in looks])),
+    }  # fmt: skip
+    return Evidence(
+        held_out=examples.held_out,
+        n_positive=tp + fn,
+        metrics=metrics,
+        threshold=threshold,
+        thresholds={"inside": inside},
+        calibration=calibration,
+        ece=calibration_error(probability[plausible], np.concatenate(held)[plausible]),
+        baseline=blob_baseline(chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(looks, seed)),
+    )
+
+
+def _centres(looks: Sequence[_Look], seed: float) -> Found:
+    """How many nuclei have a seed near their centre: what a detector of points can be measured by, too."""
+    matched = together([look.match.counted for look in looks])
+    reported = matched.logits >= seed
+    tp = int((reported & matched.right).sum())
+    return Found(tp, int(reported.sum()) - tp, matched.n_truth - tp)
+
+
+def _looks(
+    network: torch.nn.Module, examples: NucleiExamples, parts: tuple[WorkingFrames, ...], most: int, lowest: float
+) -> list[_Look]:
+    return [_look(network, frames, t, examples, lowest) for frames, t in chosen(parts, most)]
+
+
+def _voxels(looks: Sequence[_Look]) -> int:
+    return sum(look.truth.size for look in looks)
+
+
+def _look(network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float) -> _Look:
+    plan: NucleiPlan = examples.plan
+    image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
+    output = network_output(network, image, plan.grid, examples.setting.device)
+    fine = fine_outputs(output, plan.grid.stem, frames.shape_zyx).astype(np.float16)
+    truth, unknown = _truth(frames, t)
+    match = match_output(output, frames, t, plan, lowest)
+    return _Look(match, fine[0], fine[1:4], truth, unknown, plan.grid.stem, plan.grid.cell_diameters)
+
+
+def _truth(frames: WorkingFrames, t: int) -> tuple[npt.NDArray[np.int32], int]:
+    """Objects, and the value that stands for what is unknown."""
+    assert frames.paint is not None  # noqa: S101  (the preparation of this head makes it)
+    values = np.asarray(frames.paint.values[t])
+    unknown = int(values.max(initial=0)) + 1
+    known = (frames.known[t] > 0) & (frames.paint.known[t] > 0)
+    return np.where(known & (values >= 0), values, unknown), unknown
+
+
+def _right(look: _Look, seed: float, inside: float) -> npt.NDArray[np.bool_]:
+    """Which candidates that count are right: near a true centre and, where they are reported, on that object."""
+    match = look.match
+    found = Overlaps.of(look.truth, look.objects(seed, inside))
+    on = np.zeros(len(match.found.logits), dtype=bool)
+    rows = found.pairs[found.matched(0.5), 1]
+    on[found.predicted[rows] - 1] = True
+    reported = match.found.logits >= seed
+    return (match.right & (on | ~reported))[match.counts]
+
+
+def _best_seed(looks: Sequence[_Look]) -> float:
+    """Logit from which on candidates are the best centres."""
+    matched = together([look.match.counted for look in looks])
+    if not matched.right.any():
+        return 0.0
+    order = np.argsort(-matched.logits, kind="stable")
+    hits = np.cumsum(matched.right[order])
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + max(matched.n_truth, 1))
+    return float(matched.logits[order][int(np.argmax(f1))])
+
+
+def _f1(found: Sequence[Overlaps], least: float) -> float:
+    tp = sum(len(one.matched(least)) for one in found)
+    return 2 * tp / max(1, sum(len(one.truth) + len(one.predicted) for one in found))
+
+
+def _worth(found: Sequence[Overlaps]) -> float:
+    return _mean_f1(found) + _seg(found)
+
+
+def _mean_f1(found: Sequence[Overlaps]) -> float:
+    return float(np.mean([_f1(found, least) for least in OVERLAPS]))
+
+
+def _ap(found: Sequence[Overlaps], least: float) -> float:
+    """Found, of all that are there or reported: TP / (TP + FP + FN)."""
+    tp = sum(len(one.matched(least)) for one in found)
+    return tp / max(1, sum(len(one.truth) + len(one.predicted) for one in found) - tp)
+
+
+def _seg(found: Sequence[Overlaps]) -> float:
+    """Mean over true objects of the overlap with the one that covers more than half of it (SEG of the Cell Tracking Challenge)."""
+    scores = []
+    for one in found:
+        best = np.zeros(len(one.truth))
+        covers = 2 * one.shared > one.truth_sizes[one.pairs[:, 0]]
+        best[one.pairs[covers, 0]] = one.iou[covers]
+        scores.append(best)
+    every = np.concatenate(scores)
+    return float(every.mean()) if len(every) else 0.0
+
+
+def _logit(p: float) -> float:
+    return float(np.log(p / (1 - p)))
+
+
+def _uncalibrated(calibration: Calibration, p: float) -> float:
+    """Logit of the network at which the calibrated probability is `p`."""
+    return (_logit(p) - calibration.intercept) / calibration.slope

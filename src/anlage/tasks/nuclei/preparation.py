@@ -1,0 +1,221 @@
+"""From stores to examples of the nuclei task: split, plan, decode onto the working grid."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from anlage.axes import Box
+from anlage.dataset.augment import Augmentation
+from anlage.dataset.split import Part, split_stores
+from anlage.dataset.store import Store
+from anlage.errors import AnlageError
+from anlage.matching import match_radius_um
+from anlage.networks.device import free_gb
+from anlage.tasks.grid import Grid, Zyx, plan_grid
+from anlage.tasks.grid_cache import decoded, lacks_context
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan, Orientation
+from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
+from anlage.tasks.nuclei.painted_targets import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
+from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
+from anlage.tasks.sources import check_alike
+from anlage.tasks.task import NOTHING_HELD_OUT, Setting
+
+__all__ = ["prepare"]
+
+BYTES_PER_VOXEL = 1400
+"""Memory of a training step per working voxel and unit of width/32: about 550 measured in bfloat16, up to 1460 in float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Working:
+    """How parts of stores are brought onto the grid."""
+
+    grid: Grid
+    reach: int
+    cache: Path
+    head: str
+    classes: tuple[int, ...]
+
+
+def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
+    """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
+    _check(stores)
+    classes = check_painted_stores(stores, config)
+    reach = max(abs(offset) for offset in config.frames)
+    # two frames whose contexts share a frame are not independent
+    split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
+    pooled = config.diameter_um or pooled_diameter(stores)
+    units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
+    notes = [*(note for _, note in units.values() if note), *split.notes]
+    earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
+    grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
+    working = _Working(grid, reach, setting.cache, config.head, classes)
+
+    def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
+        return tuple(frames for part in parts for frames in _work(part, working, units[part.store.path][0]))
+
+    train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
+    if not sum(frames.n_known for frames in train):
+        raise AnlageError("Nothing of the stores is known on the network's grid: annotate a larger part of the image.")
+    if not sum(frames.n_known for frames in validation):
+        validation, held_out = train, NOTHING_HELD_OUT
+        notes.append(
+            "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
+        )
+    if classes and (absent := absent_classes(train, classes)):
+        train = validation = on_grid([Part(store) for store in stores])
+        held_out = NOTHING_HELD_OUT
+        notes.append(
+            f"Class {', '.join(map(str, absent))} is painted only in what would be held out, so nothing is: paint it elsewhere "
+            "too, to learn how well it is told apart."
+        )
+    if reach and lacks_context(stores, reach):
+        notes.append(
+            "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
+            f"build with --context {reach} to keep them."
+        )
+    plan = earlier or NucleiPlan(
+        grid=grid,
+        diameter_um=pooled,
+        apparent_um=apparent_diameter(stores),
+        n_channels=stores[0].shape[1],
+        frames=config.frames,
+        patch_zyx=_patch_shape(config, grid, pooled, train),
+        sigma=config.sigma,
+        match_radius_um=match_radius_um(pooled),
+        head=config.head,
+        classes=classes,
+        orientation=config.turned(sum(len(part.nuclei) for part in split.train)) if setting.augment else "fixed",
+    )
+    if earlier is None:
+        notes.append(_patch_in_words(plan, train))
+    augmentation = _seen(plan.orientation).scaled(config.varied) if setting.augment else Augmentation.none()
+    batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
+    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
+
+
+def _seen(orientation: Orientation) -> Augmentation:
+    if orientation == "fixed":
+        return Augmentation(flip=False, flip_z=False, rotate_degrees=0)
+    return Augmentation(flip_z=orientation == "any")
+
+
+def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
+    """The grid of the model that the run starts from, else one that suits the store with the most nuclei."""
+    if isinstance(setting.base, NucleiPlan):
+        _check_base(setting.base, stores[0], config)
+        return setting.base.grid
+    leading = max(stores, key=lambda store: len(store.positives))
+    flat = leading.shape_tzyx[1] == 1
+    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.grid_cells, n_levels=config.levels)
+
+
+def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
+    flat = store.shape_tzyx[1] == 1
+    if base.grid.flat != flat:
+        kinds = ("a volume", "a single plane")
+        raise AnlageError(
+            f"The model to start from was trained on {kinds[base.grid.flat]}, but '{store.name}' holds {kinds[flat]}: "
+            "choose another model, or train from scratch."
+        )
+    inputs = {"channels": (base.n_channels, store.shape[1]), "frames": (base.frames, config.frames)}
+    for what, (theirs, ours) in inputs.items():
+        if theirs != ours:
+            raise AnlageError(
+                f"The model to start from sees {what} {theirs}, but this training has {ours}: choose the same {what}, "
+                "or train from scratch."
+            )
+
+
+def _check(stores: Sequence[Store]) -> None:
+    check_alike(stores)
+    for store in stores:
+        if len(store.positives) == 0:
+            raise AnlageError(f"The store '{store.path}' holds no nucleus: annotate some and build it again.")
+
+
+def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:
+    """Bring a part of a store onto the grid, cuboid by cuboid: what lies between cuboids costs nothing."""
+    pieces = []
+    for cuboid in part.store.meta.cuboids:
+        box = _read_box(part, cuboid.box, unit_um, working.reach)
+        if box is not None:
+            pieces.append(_work_box(part, box, cuboid.box, working, unit_um))
+    return [piece for piece in pieces if piece.frames]
+
+
+def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None:
+    """What to read for a cuboid: its share of the part, and around it the context that the network sees."""
+    store = part.store
+    wanted = cuboid if part.box is None else cuboid.intersection(part.box)
+    if wanted is None:
+        return None
+    halo = np.ceil(2 * unit_um / store.spacing.um).astype(int).tolist()
+    near = wanted.grown(halo).intersection(cuboid) or wanted
+    (t0, t1), z, y, x = near.ranges
+    return Box((max(0, t0 - reach), min(store.shape_tzyx[0], t1 + reach)), z, y, x)
+
+
+def _work_box(part: Part, box: Box, cuboid: Box, working: _Working, unit_um: float) -> WorkingFrames:
+    store = part.store
+    placement = working.grid.place(store.spacing, unit_um, box.shape[1:])
+    image = decoded(store, box, placement, working.cache)
+    mask, space = part.mask(), box.slices[1:]
+    nuclei = store.positives
+    nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
+    known = np.zeros((box.shape[0], *placement.shape_zyx), dtype=np.uint8)
+    centres: list[npt.NDArray[np.float64]] = []
+    per_frame = [nuclei.select(nuclei.frames == t) for t in range(*box.t)]
+    for i, t in enumerate(range(*box.t)):
+        centres.append(placement.to_working(per_frame[i].positions[:, 1:] - box.start[1:]))
+        if t in part.frames:
+            weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
+            known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
+    frames = tuple(i for i, frame in enumerate(known) if frame.any())
+    paint = None
+    share = hashlib.sha256(repr((part.box, part.exclude, working.classes)).encode()).hexdigest()[:12]
+    cache = working.cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {share}"
+    if working.head == "instances":
+        paint = objects_on_grid(store, box, cuboid, per_frame, placement, cache)
+    elif working.head == "classes":
+        paint = classes_on_grid(store, box, working.classes, placement, cache)
+    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um, paint)
+
+
+def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:
+    """Patch in working voxels: so many diameters, not much more than the image, a multiple of the network's pooling."""
+    diameters = config.patch_um / diameter_um if config.patch_um else config.patch_diameters
+    multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
+    wanted = diameters / np.array(grid.voxel_diameters_zyx)
+    extent = np.max([frames.shape_zyx for frames in train], axis=0)
+    if config.patch_voxels is not None:
+        if config.patch_um is not None:
+            raise AnlageError("Both patch_um and patch_voxels are set; give the size of a patch in one of them.")
+        wanted = np.array(config.patch_voxels) / train[0].placement.step_zyx
+    z, y, x = np.ceil(np.minimum(wanted, extent) / multiple).astype(int) * multiple
+    return (int(z), int(y), int(x))
+
+
+def _patch_in_words(plan: NucleiPlan, train: Sequence[WorkingFrames]) -> str:
+    """The size of a training patch in voxels of the image and in µm, side by side."""
+    first = train[0]
+    voxels = np.array(plan.patch_zyx) * first.placement.step_zyx
+    um = voxels * first.store.spacing.um
+    return (
+        f"A training patch has {' × '.join(f'{v:.0f}' for v in voxels)} voxels of the image, that is "
+        f"{' × '.join(f'{v:.1f}' for v in um)} µm (z, y, x)."
+    )
+
+
+def _batch_size(patch_zyx: Zyx, config: NucleiConfig, device: str) -> int:
+    """As many patches as a sixth of the free memory holds, between 1 and 2 on a CPU and up to 16 on a GPU."""
+    need = BYTES_PER_VOXEL * (config.width / 32) * float(np.prod(patch_zyx))
+    fits = int(free_gb(device) * 2**30 / 6 / need)
+    return max(1, min(fits, 2 if device == "cpu" else 16))

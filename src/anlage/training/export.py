@@ -1,0 +1,121 @@
+"""From weights to a model with its card: after the last step, and at every look for those who watch."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+import anlage
+from anlage.calibration import Calibration
+from anlage.card import Card
+from anlage.errors import AnlageError
+from anlage.model import save_model
+from anlage.tasks.sources import material_of
+from anlage.tasks.task import Evidence, Examples, Validation
+from anlage.tracking.temperature import fitted_tempering
+from anlage.training.checkpoint import Record
+from anlage.training.context import Job
+from anlage.training.learner import Learner
+from anlage.training.preparation import least_steps, task_config
+
+__all__ = ["evidence_of", "keep_held_out", "settle", "show", "uncalibrated", "write_model"]
+
+
+def settle(job: Job, examples: Examples, learner: Learner) -> None:
+    """Take the best weights; of a training from a model halfway back to it, if held-out examples are told no worse so."""
+    learner.use_best()
+    mixed = learner.mixture()
+    if mixed is None:
+        return
+    with torch.no_grad():
+        plain, half = (job.task.validate(network, examples).loss for network in (learner.average, mixed))
+    if half <= plain:
+        learner.average.load_state_dict(mixed.state_dict())
+        job.note("The weights lie halfway between the model that the training started from and what was learnt.")
+
+
+def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the training was stopped") -> Evidence:
+    """What is known of weights without a calibration: their last look at so many held-out examples."""
+    metrics = {name: value for name, value in seen.items() if math.isfinite(value)}
+    return Evidence(
+        held_out=f"the validation data, at the last look {when}; not calibrated",
+        n_positive=n,
+        metrics=metrics,
+        threshold=min(1.0, max(0.0, metrics.get("threshold", 0.5))),
+        calibration=Calibration(),
+        ece=None,
+    )
+
+
+def evidence_of(task: Any, network: torch.nn.Module, examples: Examples, *, tracks: bool = True) -> Evidence:
+    """What held-out data say of finished weights, and, where `tracks` is wanted and a task's answers make some, of these."""
+    evidence: Evidence = task.finish(network, examples)
+    followed = getattr(task, "followed", None)
+    if followed is None or not tracks:
+        return evidence
+    return evidence.model_copy(update={"tracking": fitted_tempering(followed(network, examples, evidence))})
+
+
+def keep_held_out(job: Job, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
+    """Let the task keep what the judged network says of the held-out examples, where it does."""
+    keep = getattr(job.task, "keep", None)
+    if keep is not None and evidence.n_positive > 0:
+        keep(network, examples, evidence, job.run.path)
+
+
+def write_model(
+    job: Job, sources: list[Any], examples: Examples, network: torch.nn.Module, record: Record, evidence: Evidence
+) -> None:
+    """Write the run's model; it appears whole or not at all."""
+    steps = record.best_step if record.best_step is not None else record.step
+    card = _card(job, sources, examples, (steps, record), evidence)
+    save_model(job.run.target_path, card, network.state_dict())
+
+
+def show(
+    job: Job,
+    sources: list[Any],
+    examples: Examples,
+    network: torch.nn.Module,
+    record: Record,
+    seen: Validation,
+) -> None:
+    """Write the newest weights for those who watch, calibrated by nothing; where that cannot be, say so and go on."""
+    evidence = uncalibrated(seen.metrics, seen.n, "while the training went on")
+    card = _card(job, sources, examples, (record.step, record), evidence)
+    limits = f"Results to keep: it shows how a training went at step {record.step}."
+    try:
+        save_model(job.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
+    except (AnlageError, OSError) as error:
+        job.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
+
+
+def _card(job: Job, sources: list[Any], examples: Examples, made: tuple[int, Record], evidence: Evidence) -> Card:
+    """The card of weights of that step, in a training that stands there."""
+    config, material = task_config(job), material_of(job.task)
+    steps, record = made
+    return Card(
+        name=job.run.config.name,
+        task=job.task.name,
+        head=str(getattr(config, "head", "")),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        version=anlage.__version__,
+        plan=examples.plan.model_dump(mode="json"),
+        config=config.model_dump(mode="json"),
+        evidence=evidence,
+        steps=steps,
+        steps_done=record.step,
+        steps_planned=record.steps,
+        least_steps=least_steps(job),
+        seconds=job.seconds,
+        limits=material.limits(sources) or _limits(evidence),
+        **material.remembered(sources, examples.plan),
+    )
+
+
+def _limits(evidence: Evidence) -> str:
+    return "" if evidence.ece is not None else "Probabilities taken at their word: they were not calibrated."

@@ -1,0 +1,88 @@
+"""What can be said of a run before there is one: the model to start from.
+
+Nothing here imports torch: this is what the napari plugin uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from anlage.errors import AnlageError
+from anlage.frozen import Frozen
+
+if TYPE_CHECKING:
+    from anlage.card import Card
+
+__all__ = ["USUAL", "card_of", "usual_start"]
+
+USUAL = "usual"
+"""Stands for what `usual_start` gives, wherever a model to start from is named."""
+
+
+def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
+    """The card of a model to start from, after a look at all of the file.
+
+    Raises
+    ------
+    AnlageError
+        If there is no such model, it is damaged, for another task, or of a version whose plans are unknown here.
+    """
+    from anlage.model import load_model
+
+    if not Path(model).is_file():
+        raise AnlageError(f"There is no model at {model} to start from; check the path.")
+    card = load_model(model, task=task).card
+    try:
+        plan.model_validate(card.plan)
+    except ValidationError as error:
+        raise AnlageError(
+            f"The model {model} was planned by another version of anlage ({card.version}); train without starting from it."
+        ) from error
+    return card
+
+
+def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[str] = ()) -> Path | None:
+    """The model that a training starts from unless the user says otherwise: the starter, where it fits.
+
+    It fits where it is of the task, the data have its channels and dimensions, and no setting asks for another network.
+    It has learnt from synthetic embryos what nuclei look like, so that few annotations and minutes suffice.
+
+    Parameters
+    ----------
+    task
+        Name of the task.
+    stores
+        Training data.
+    assignments
+        Settings, each ``name=value``.
+
+    Returns
+    -------
+    path
+        None: fresh weights.
+    """
+    from anlage.dataset.store import Store
+    from anlage.inference.starter import starter_path
+    from anlage.model import read_card
+    from anlage.tasks.sources import material_of
+    from anlage.training.config import assign, task_named
+
+    about = task_named(task)
+    if not material_of(about).has_starter:
+        return None
+    first = Store.open(Path(stores[0]).resolve())
+    path = starter_path(flat=first.shape_tzyx[1] == 1)
+    if not path.exists():
+        return None
+    card = read_card(path)
+    if card.task != task or card.n_inputs != first.shape[1]:
+        return None
+    _, wanted = assign(task, assignments)
+    asked = wanted.model_dump(mode="json")
+    adapted = getattr(about, "adapted", ())
+    same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited if name not in adapted)
+    return path if same else None

@@ -1,0 +1,162 @@
+"""What looks wrong in the annotation, as a list: a click goes there."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from anlage import Annotations, Document, Finding
+from anlage.wording import plural
+from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.session.session import Session
+from napari_anlage.widgets.basic import StatusLine
+from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.plain_text import plain
+
+__all__ = ["ProblemList"]
+
+_WAIT_MS = 700
+"""The annotation must rest so long before it is looked through."""
+_MOST = 200
+_TITLES = {
+    "contradiction": ("contradiction", "contradictions"), "gap": ("gap", "gaps"),
+    "duplicate": ("possible duplicate", "possible duplicates"), "region": ("region to look at", "regions to look at"),
+    "label": ("shared label", "shared labels"), "jump": ("long link", "long links"), "size": ("odd size", "odd sizes"),
+    "end": ("loose end", "loose ends"),
+}  # fmt: skip
+
+
+class ProblemList(QWidget):
+    """Looks through the document in a thread once it rests, and lists what it finds."""
+
+    found = Signal(int)
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._thread = Thread(self)
+        self._again = False
+        self._place = -1
+        self.findings: tuple[Finding, ...] = ()
+        self.line = StatusLine()
+        self.list = QListWidget()
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.list.setFixedHeight(108)
+        self.list.setToolTip("Click to go there; J goes to the next.")
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self.line)
+        column.addWidget(self.list)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WAIT_MS)
+        self._timer.timeout.connect(self.look)
+        self.list.itemClicked.connect(lambda item: self.go_to(self.list.row(item)))
+        self._thread.done.connect(self._on_found)
+        self._thread.failed.connect(self._on_failed)
+        hear(session.document_changed, self.wait)
+        hear(session.project_changed, self.wait)
+        hear(session.diameter_changed, self.wait)
+        hear(session.nuclei_changed, self.wait)
+        hear(session.exchanged, self._on_exchanged)
+        self._show(())
+
+    def retire(self) -> None:
+        """Look no more."""
+        self._timer.stop()
+        session = self._session
+        for signal in (
+            session.document_changed,
+            session.project_changed,
+            session.diameter_changed,
+            session.nuclei_changed,
+        ):
+            unhear(signal, self.wait)
+        unhear(session.exchanged, self._on_exchanged)
+
+    def _on_exchanged(self) -> None:
+        """What was found was in the annotation of the image before."""
+        self._thread.forget()
+        self._again = False
+        self._show(())
+
+    def wait(self, *_: Any) -> None:
+        """Look again once nothing changes any more."""
+        self._timer.start()
+
+    def look(self) -> None:
+        """Look through the document now, in a thread."""
+        document = self._session.document
+        if document is None:
+            self._show(())
+        elif self._thread.busy:
+            self._again = True
+        else:
+            self._thread.run(_look, document, self._session.reading(), self._session.diameter_um)
+
+    def go_to_next(self) -> None:
+        """Go to the problem after the one that was gone to last."""
+        if self.findings:
+            self.go_to((self._place + 1) % len(self.findings))
+        else:
+            self._session.say("Nothing looks wrong.", "good")
+
+    def go_to(self, place: int) -> None:
+        """Show where a problem is, and select the nuclei that it is about."""
+        finding = self.findings[place]
+        self._place = place
+        self.list.setCurrentRow(min(place, self.list.count() - 1))
+        editor = self._session.editor
+        if editor is None:
+            return
+        if finding.regions:
+            self._session.select_region(finding.regions[0])
+        if finding.ids and editor.nuclei is not None and self._session.uses_document:
+            editor.nuclei.select(finding.ids)
+        if finding.position is not None:
+            editor.go_to(finding.position)
+        self._session.say(finding.text)
+
+    def _on_found(self, findings: tuple[Finding, ...]) -> None:
+        self._show(findings)
+        if self._again:
+            self._again = False
+            self.look()
+
+    def _on_failed(self, problem: Problem) -> None:
+        self.line.say(problem.sentence, "error", problem.details)
+
+    def _show(self, findings: tuple[Finding, ...]) -> None:
+        if findings != self.findings or not self.line.plain:
+            self.findings, self._place = findings, -1
+            self.list.clear()
+            for finding in findings[:_MOST]:
+                item = QListWidgetItem(finding.text)
+                item.setToolTip(plain(finding.text))
+                self.list.addItem(item)
+        self.list.setVisible(bool(findings))
+        more = f", the first {_MOST} are listed" if len(findings) > _MOST else ""
+        self.line.say(
+            f"{_counted(findings)}{more}" if findings else "Nothing looks wrong.", "warning" if findings else "good"
+        )
+        self.setVisible(self._session.document is not None)
+        self.found.emit(len(findings))
+
+
+def _look(document: Document, reading: Callable[[], Annotations], diameter_um: float | None) -> tuple[Finding, ...]:
+    """What looks wrong in the annotation that counts; a layer of labels takes long to read."""
+    found: tuple[Finding, ...] = document.problems(nuclei=reading(), diameter_um=diameter_um)
+    return found
+
+
+def _counted(findings: tuple[Finding, ...]) -> str:
+    kinds: dict[str, int] = {}
+    for finding in findings:
+        kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
+    return ", ".join(plural(n, *_TITLES.get(kind, (kind, kind))) for kind, n in kinds.items())

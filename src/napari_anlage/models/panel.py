@@ -1,0 +1,162 @@
+"""Choosing who predicts, and reading what is known of it."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from anlage import AnlageError
+from anlage.project.models import Choice, classical, project_models, starter
+from anlage.wording import short
+from napari_anlage.session.session import Session
+from napari_anlage.widgets.basic import StatusLine, note
+from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.plain_text import CardBrowser, plain
+
+__all__ = ["ModelPanel"]
+
+_CARD_HEIGHT = 240
+_INDENT = 12
+
+
+class ModelPanel(QWidget):
+    """A list of models, a few sentences on the chosen one, and its card to fold out."""
+
+    changed = Signal()
+    """Another model, or another state of the chosen one."""
+    failed = Signal(object)
+    """A file cannot be used; carries the AnlageError."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._opened: list[Path] = []
+        self._read: dict[str, tuple[float, Choice]] = {}
+        self._seen: set[str] = set()
+        self._anew = False
+        self.combo = QComboBox()
+        self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.combo.setMinimumContentsLength(12)
+        self.open = QPushButton("Open …")
+        self.open.setToolTip(
+            "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
+        )
+        self.about = note("")
+        self.doubt = StatusLine()
+        self.card = QCollapsible("Card", expandedIcon="▾", collapsedIcon="▸")
+        self.card.setDuration(0)
+        self.text = CardBrowser()
+        self.text.setFixedHeight(_CARD_HEIGHT)
+        self.text.setStyleSheet("font-size:11px")
+        self.text.document().setIndentWidth(_INDENT)
+        self._build()
+        self.combo.currentIndexChanged.connect(self._on_chosen)
+        self.open.clicked.connect(self._on_open)
+        for signal in (session.run_changed, session.project_changed, session.image_changed):
+            hear(signal, self.refresh)
+        hear(session.exchanged, self._on_exchanged)
+        self.refresh()
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        row = QHBoxLayout()
+        row.addWidget(self.combo, 1)
+        row.addWidget(self.open)
+        column.addLayout(row)
+        column.addWidget(self.about)
+        column.addWidget(self.doubt)
+        self.card.layout().setContentsMargins(0, 0, 0, 0)
+        self.card.content().layout().setContentsMargins(0, 0, 0, 0)
+        self.card.addWidget(self.text)
+        column.addWidget(self.card)
+
+    @property
+    def choice(self) -> Choice:
+        """The chosen model; a file that was changed meanwhile is read anew."""
+        found = self.combo.currentData()
+        return classical() if found is None else self._current(found)
+
+    def _on_exchanged(self) -> None:
+        """The model that was chosen was that of the image before; those that the user opened are still offered."""
+        self._anew = True
+        self._seen.clear()
+
+    def refresh(self) -> None:
+        """Offer what there is: the run that is watched first, the project's models, newest first, and those that need none."""
+        choices = self._choices()
+        wanted = self.combo.currentData()
+        fresh = [one for one in choices if one.argument not in self._seen and one.card is not None and not one.training]
+        if self._seen and fresh:
+            wanted = fresh[0]  # a training that has just ended is what one wants to see
+        self._seen |= {one.argument for one in choices}
+        self.combo.blockSignals(True)
+        self.combo.clear()
+        for one in choices:
+            self.combo.addItem(one.name, one)
+            self.combo.setItemData(
+                self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+            )
+        arguments = [one.argument for one in choices]
+        if self._anew:
+            self._anew, wanted = False, next((one for one in choices if one.path not in self._opened), None)
+        self.combo.setCurrentIndex(arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0)
+        self.combo.blockSignals(False)
+        self._on_chosen()
+
+    def add(self, path: Path) -> None:
+        """Offer a model file and choose it."""
+        self._opened.append(path.resolve())
+        self.refresh()
+        arguments = [self.combo.itemData(i).argument for i in range(self.combo.count())]
+        self.combo.setCurrentIndex(arguments.index(str(path.resolve())))
+
+    def _choices(self) -> list[Choice]:
+        session = self._session
+        run = session.run
+        found: list[Choice] = []
+        if run is not None and run.state == "running" and (newest := run.newest_model_path) is not None:
+            found.append(self._read_once(newest, f"{short(run.name)} (still training)", training=True))
+        watched = [] if run is None or run.model_path is None else [run.model_path]
+        paths = project_models(session.folder, [*watched, *self._opened])
+        if watched:
+            paths.sort(key=lambda path: path != watched[0].resolve())
+        found += [self._read_once(path) for path in paths]
+        flat = False
+        with contextlib.suppress(AnlageError):  # no image yet: the starter for volumes is offered
+            flat = session.image().is_flat
+        return [*found, *starter(flat=flat), classical()]
+
+    def _read_once(self, path: Path, name: str = "", *, training: bool = False) -> Choice:
+        changed = path.stat().st_mtime if path.exists() else 0.0
+        known = self._read.get(str(path))
+        if known is None or known[0] != changed or known[1].training != training:
+            known = (changed, Choice.of(path, name=name, training=training))
+            self._read[str(path)] = known
+        return known[1]
+
+    def _current(self, choice: Choice) -> Choice:
+        path = Path(choice.argument)
+        return self._read_once(path, choice.name, training=choice.training) if path.is_absolute() else choice
+
+    def _on_chosen(self, _: Any = None) -> None:
+        choice = self.choice
+        self.about.setText("\n".join(choice.lines()))
+        self.doubt.say(*choice.doubt)
+        self.card.setVisible(choice.card is not None)
+        if choice.card is not None:
+            # headings as large as suits so narrow a page
+            self.text.show_markdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
+        self.changed.emit()
+
+    def _on_open(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(self, "Open a model", str(self._session.folder), "Models (*.anlage)")
+        if name:
+            self.add(Path(name))

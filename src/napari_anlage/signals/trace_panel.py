@@ -1,0 +1,363 @@
+"""Events that repeat in a long trace: found by a network, added and deleted by hand, measured, averaged."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QShortcut,
+    QWidget,
+)
+
+from anlage import (
+    AnlageError,
+    Signals,
+    average_event,
+    event_rate,
+    propose_by_template,
+    read_card,
+    read_events,
+    windows_around,
+    write_events,
+)
+from anlage.wording import plural
+from napari_anlage.models.combo import ModelCombo
+from napari_anlage.session.session import Session
+from napari_anlage.signals import drawings
+from napari_anlage.signals.child_panel import ChildPanel
+from napari_anlage.signals.plot import title_of_signal
+from napari_anlage.signals.table import EventView
+from napari_anlage.signals.trace_marks import TraceMarks
+from napari_anlage.signals.trace_plot import TracePlot
+from napari_anlage.widgets.basic import ActionButton, heading, note, small_button
+from napari_anlage.widgets.number_fields import CountField, NumberField
+from napari_anlage.widgets.picture import Picture
+from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.save_dialog import ask_where
+
+__all__ = ["TracePanel"]
+
+_FALLS, _RISES = "fall", "rise"
+_THRESHOLDS = (4.5, 3.0, 1.6)
+"""High, middle and low, of the fitted size over its standard error."""
+
+
+class TracePanel(ChildPanel):
+    """Shown while the signals that are open are long traces."""
+
+    cut = Signal(object)
+    """Windows to be scored: `Signals`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._source: Path | None = None
+        self.marks: TraceMarks | None = None
+        self.trace, self.plot = QComboBox(), TracePlot()
+        self.add_event = small_button("Add here", "Adds an event at the steepest rise near the dashed line (A).")
+        self.delete = small_button("Delete", "Takes away the event nearest to the dashed line (Delete).")
+        self.undo = small_button("Undo", "Takes the last change back (Ctrl+Z while this tab has the keyboard).")
+        self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
+        self.window, self.way, self.threshold = CountField(), QComboBox(), NumberField()
+        self.model = ModelCombo(
+            session, "events", "", "Networks for events that repeat: those of this project, and files."
+        )
+        self.thresholds = tuple(NumberField() for _ in _THRESHOLDS)
+        self.cutting = small_button(
+            "Cut windows to score",
+            "A template is fitted everywhere: what is clearer than the first threshold is proposed as an event, than the second as "
+            "unclear, and as many stretches that stay below the third as none.",
+        )
+        self.looks, self.summary = note(""), note("")
+        self.find = ActionButton("Find events", primary=True, tooltip="Looks at all of every trace with the network.")
+        self.table, self.average = EventView(), Picture()
+        self.average_words = note("")
+        self.export = ActionButton("Export …", tooltip="Writes the events with their size and shape as a CSV table.")
+        self._build()
+        self._connect()
+        self.hide()
+
+    def offer(self, signals: Signals | None, path: Path | None) -> None:
+        """Mark events in these traces; None: nothing is open here."""
+        if self.marks is not None:
+            self.marks.changed.disconnect(self.refresh)
+        self.marks = None
+        self.setVisible(signals is not None)
+        if signals is None or path is None:
+            return
+        self._source = path
+        self.marks = TraceMarks(signals, self._session.folder / "signals" / f"{path.stem}-events.csv")
+        self.marks.changed.connect(self.refresh)
+        self.trace.blockSignals(True)
+        self.trace.clear()
+        self.trace.addItems([f"trace {number}" for number in signals.ids])
+        self.trace.blockSignals(False)
+        self.trace.setVisible(len(signals) > 1)
+        self.window.setMaximum(signals.n_frames)
+        self.model.refresh()
+        self._on_model()
+        self._show_trace()
+
+    def forget(self) -> None:
+        """The trace belongs to another image: what was begun with it is of no account."""
+        self._child.stop()
+        self._job.end()
+        self._source = self._target = None
+        self.status.say("")
+        self.status.hide()
+
+    def retire(self) -> None:
+        """End what belongs to the window."""
+        self._child.stop()
+        self._job.end()
+
+    def refresh(self) -> None:
+        """Show the events of now."""
+        marks = self.marks
+        if marks is None:
+            return
+        here, values = marks.here, marks.signals.values[marks.row, 0]
+        at = np.clip(np.rint(here.frames - marks.signals.first_frame).astype(int), 0, len(values) - 1)
+        self.plot.show_events(here.frames, np.nan_to_num(values[at]))
+        self.table.show_events(marks.events)
+        self.export.allow(None if len(marks.events) else "There are no events yet.")
+        self.find.allow("Finding …" if self._child.busy else self._lack())
+        self.summary.setText(_summary(marks))
+        self._draw_average(marks)
+
+    # ---- making it ----
+
+    def _build(self) -> None:
+        self.column.setContentsMargins(0, 0, 0, 0)
+        self.trace.setToolTip("Which of the traces is shown.")
+        self.window.setRange(16, 10**9)
+        self.window.setToolTip("Samples of an event with the quiet before it and its decay.")
+        self.way.addItems([_FALLS, _RISES])
+        self.way.setToolTip("Which way events go.")
+        self.threshold.setRange(0.01, 0.99)
+        self.threshold.setSingleStep(0.05)
+        self.threshold.setValue(0.5)
+        self.threshold.setToolTip("Probability from which on a place is an event.")
+        ways, edits = QWidget(), QWidget()
+        row = QHBoxLayout(edits)
+        row.setContentsMargins(0, 0, 0, 0)
+        before = small_button("◀", "Event before (Page up)")
+        after = small_button("▶", "Next event (Page down)")
+        before.clicked.connect(lambda: self._step(-1))
+        after.clicked.connect(lambda: self._step(1))
+        for button in (before, after, self.add_event, self.delete, self.undo, self.redo):
+            row.addWidget(button)
+        form = QFormLayout(ways)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Network", self.model)
+        form.addRow("Events", self.way)
+        form.addRow("Window", self.window)
+        form.addRow("Threshold", self.threshold)
+        proposing = QWidget()
+        line = QHBoxLayout(proposing)
+        line.setContentsMargins(0, 0, 0, 0)
+        for box, value, name in zip(self.thresholds, _THRESHOLDS, ("event", "unclear", "none"), strict=True):
+            box.setRange(0.1, 99.0)
+            box.setSingleStep(0.5)
+            box.setValue(value)
+            box.setToolTip(plain(f"Threshold for: {name}. Size of the fitted template over its standard error."))
+            line.addWidget(box)
+        line.addWidget(self.cutting, 1)
+        self.add(
+            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.looks, self.find, self.status, self.summary,
+            self.table, heading("Average event"), self.average, self.average_words, self.export,
+        )  # fmt: skip
+        self.status.hide()
+
+    def _connect(self) -> None:
+        self.trace.currentIndexChanged.connect(lambda _: self._show_trace())
+        self.add_event.clicked.connect(self._on_add)
+        self.delete.clicked.connect(self._on_delete)
+        self.undo.clicked.connect(lambda: self._do(lambda m: m.undo()))
+        self.redo.clicked.connect(lambda: self._do(lambda m: m.redo()))
+        for key, does in (
+            ("A", self._on_add), ("Delete", self._on_delete), ("Ctrl+Z", lambda: self._do(lambda m: m.undo())),
+            ("Ctrl+Shift+Z", lambda: self._do(lambda m: m.redo())), ("PgUp", lambda: self._step(-1)),
+            ("PgDown", lambda: self._step(1)),
+        ):  # fmt: skip
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(does)
+        self.model.changed.connect(self._on_model)
+        self.window.valueChanged.connect(lambda _: self._on_shape())
+        self.way.currentIndexChanged.connect(lambda _: self._on_shape())
+        self.cutting.clicked.connect(lambda: self.attempt(self._cut))
+        self.find.clicked.connect(lambda: self.attempt(self._find))
+        self.table.picked.connect(self._go)
+        self.export.clicked.connect(self._on_export)
+        self._child.finished.connect(lambda: self.attempt(self._on_found))
+        self._child.failed.connect(self._on_failed)
+
+    # ---- what is shown ----
+
+    def _show_trace(self) -> None:
+        marks = self.marks
+        if marks is None:
+            return
+        marks.row = max(0, self.trace.currentIndex())
+        signals = marks.signals
+        self.plot.show_trace(
+            signals.values[marks.row, 0], signals.interval_s, title_of_signal(signals.names[0], signals.units[0])
+        )
+        self.refresh()
+
+    def _on_model(self) -> None:
+        """The window and the direction are those that the network learnt from."""
+        marks, choice = self.marks, self.model.choice
+        if marks is None:
+            return
+        card = None if choice is None or choice.path is None else self.attempt(lambda: read_card(choice.path))
+        plan = {} if card is None else card.plan
+        if plan.get("kind") == "repeated":
+            marks.window, marks.direction = int(plan["window"]), int(plan["direction"]) or -1
+        for box in (self.window, self.way):
+            box.blockSignals(True)
+        self.window.setValue(marks.window)
+        self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
+        for box in (self.window, self.way):
+            box.blockSignals(False)
+        self._say_looks(plan)
+        self.refresh()
+
+    def _on_shape(self) -> None:
+        marks = self.marks
+        if marks is not None:
+            marks.window, marks.direction = self.window.value(), 1 if self.way.currentText() == _RISES else -1
+            self.refresh()
+
+    def _say_looks(self, plan: dict[str, Any]) -> None:
+        """How the network sees a trace."""
+        if plan.get("kind") != "repeated" or self.marks is None:
+            self.looks.setText("")
+            return
+        step, window, stride = self.marks.signals.interval_s, int(plan["window"]), int(plan["stride"])
+        long = "" if step is None else f" ({1000 * window * step:.4g} ms)"
+        self.looks.setText(
+            f"The network looks at windows of {window} samples{long}, once every {stride} samples: {-(-window // stride)} "
+            f"places across a window. It learnt events that {_RISES if plan['direction'] > 0 else _FALLS}."
+        )
+
+    def _draw_average(self, marks: TraceMarks) -> None:
+        try:
+            before = marks.window // 6
+            mean = average_event(marks.signals, marks.events, before=before, after=marks.window - before)
+        except AnlageError as error:
+            self.average_words.setText(str(error))
+            self.average.show_drawing(None)
+            return
+        name = title_of_signal(marks.signals.names[0], marks.signals.units[0])
+        self.average.show_drawing(drawings.average(mean, name))
+        self.average_words.setText(mean.sentence)
+
+    # ---- what the user does ----
+
+    def _do(self, what: Callable[[TraceMarks], Any]) -> None:
+        marks = self.marks
+        if marks is not None:
+            self.attempt(lambda: what(marks))
+
+    def _on_add(self) -> None:
+        self._do(lambda marks: marks.add(self.plot.cursor))
+
+    def _on_delete(self) -> None:
+        self._do(lambda marks: marks.delete(self.plot.cursor))
+
+    def _step(self, steps: int) -> None:
+        marks = self.marks
+        frames = np.zeros(0) if marks is None else marks.here.frames
+        if not len(frames):
+            return
+        now = self.plot.cursor
+        later, earlier = frames[frames > now + 0.5], frames[frames < now - 0.5]
+        ways = later if steps > 0 else earlier[::-1]
+        if len(ways) and marks is not None:
+            self.plot.go_to(float(ways[0]), marks.window)
+
+    def _go(self, track: int, frame: float) -> None:
+        marks = self.marks
+        if marks is not None:
+            self.trace.setCurrentIndex(int(np.flatnonzero(marks.signals.ids == track)[0]))
+            self.plot.go_to(frame, marks.window)
+
+    def _cut(self) -> None:
+        """Windows from every trace, with what the template says of them as the first scores."""
+        marks = self.marks
+        if marks is None:
+            return
+        high, middle, low = (box.value() for box in self.thresholds)
+        parts = []
+        for row in range(len(marks.signals)):
+            found = propose_by_template(
+                marks.signals.values[row, 0], marks.window, direction=marks.direction, thresholds=(high, middle, low)
+            )
+            parts.append(windows_around(marks.signals, row, found.samples, marks.window, found.scores)[0])
+        joined = parts[0] if len(parts) == 1 else Signals.joined(parts)
+        if not len(joined):
+            raise AnlageError(
+                f"Nothing in the trace is clearer than {middle:g}; lower the thresholds, or change the window."
+            )
+        self.cut.emit(joined)
+
+    # ---- a network ----
+
+    def _lack(self) -> str | None:
+        choice = self.model.choice
+        if choice is None or choice.path is None:
+            return "No network for events was trained in this project yet; open one with …"
+        card = self.attempt(lambda: read_card(choice.path))
+        if card is not None and card.plan.get("kind") != "repeated":
+            return f"{choice.name} finds events that happen once on a track; choose one that learnt from windows."
+        return None
+
+    def _find(self) -> None:
+        choice = self.model.choice
+        if choice is None or self._source is None:
+            raise AnlageError("Open a trace and choose a network first.")
+        folder = self._session.folder / "signals"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._target = folder / f"found-{self._source.stem}.csv"
+        self._job.begin("Finding events", self._stop)
+        arguments = ["predict", choice.argument, str(self._source), "-o", str(self._target)]
+        self._child.start([*arguments, "--threshold", f"{self.threshold.value():g}"], self._target.with_suffix(".log"))
+        self.status.say("Finding events …", "info")
+        self.refresh()
+
+    def _on_found(self) -> None:
+        self._job.end()
+        if self._target is not None and self.marks is not None:
+            events = read_events(self._target)
+            self.marks.replace(events, "events found by a network")
+            self.status.say(f"{plural(len(events), 'event')} found. Undo brings back what was there before.", "good")
+        self.refresh()
+
+    def _on_export(self) -> None:
+        marks, chosen = self.marks, ask_where(self, "Export events", "events.csv", "Table (*.csv)")
+        if chosen is not None and marks is not None:
+            path, by = chosen
+            self.attempt(lambda: write_events(path, marks.events, by))
+
+
+def _summary(marks: TraceMarks) -> str:
+    events, n = marks.events, len(marks.events)
+    if not n:
+        return "No events yet: find them with a network, or click in the trace and press Add here."
+    by_hand = int((~np.isfinite(events.probability)).sum())
+    rate, (low, high) = event_rate(events, marks.signals)
+    step = marks.signals.interval_s
+    unit, scale = ("1000 samples", 1000.0) if step is None else ("s", 1 / 3600)
+    said = f"{plural(n, 'event')}, {by_hand} of them by hand · {rate * scale:.3g} per {unit} (95 %: {low * scale:.3g} to {high * scale:.3g})"
+    size = np.asarray(events.properties.get("amplitude", np.zeros(0)), dtype=np.float64)
+    return said + (f" · median amplitude {np.nanmedian(size):.4g}." if np.isfinite(size).any() else ".")

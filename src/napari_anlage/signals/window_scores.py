@@ -1,0 +1,126 @@
+"""What the user says of windows cut out of traces: no event, event, unclear. Knows no Qt.
+
+Every answer is on disk at once, as the HDF5 file that a network learns from, and can be taken back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from anlage import AnlageError, Signals, open_signals, write_signals
+from napari_anlage.signals.scoring import Order
+from napari_anlage.widgets.writers import READ_BEFORE
+
+__all__ = ["EVENT", "NOTHING", "NOT_YET", "UNCLEAR", "WindowScores"]
+
+NOTHING, EVENT, UNCLEAR, NOT_YET = 0, 1, 2, -1
+"""Scores of a window, with the numbers that the files have."""
+_CYCLE = (NOTHING, EVENT, UNCLEAR)
+
+
+class WindowScores:
+    """Windows, their scores, the one that is looked at, and what was done.
+
+    Parameters
+    ----------
+    signals
+        The windows; scores that they bring are the first answers.
+    path
+        HDF5 file that every answer is written to; if it holds the same windows, its scores hold. None keeps nothing.
+    """
+
+    changed = Signal()
+    """Scores changed, or another window is looked at."""
+
+    def __init__(self, signals: Signals, path: Path | None = None) -> None:
+        if not len(signals):
+            raise AnlageError("There is no window in these signals; cut some out of a trace, or open another file.")
+        self.signals, self.path = signals, path
+        self.scores = signals.scores.copy()
+        self.chance: npt.NDArray[np.float64] | None = None
+        """Probability of an event in each window, by a network."""
+        self._order = np.arange(len(signals))
+        self.place = 0
+        """Where the window that is looked at stands in the order."""
+        self._undo: list[tuple[int, int, int]] = []
+        self._redo: list[tuple[int, int, int]] = []
+        n = 1
+        while self.path is not None and path is not None and self.path.is_file():
+            kept = open_signals(self.path)
+            if kept.values.shape == signals.values.shape and np.allclose(kept.values, signals.values, equal_nan=True):
+                self.scores = kept.scores.copy()
+                break
+            # scores of other windows, which came from a file of the same name
+            self.path = path.with_name(f"{path.stem}-{(n := n + 1)}{path.suffix}")
+
+    @property
+    def row(self) -> int:
+        """The window that is looked at."""
+        return int(self._order[self.place])
+
+    def go(self, steps: int) -> None:
+        """So many windows on, or back; stops at the ends."""
+        self.place = min(max(self.place + steps, 0), len(self._order) - 1)
+        self.changed.emit()
+
+    def sort(self, order: Order) -> None:
+        """Go through the windows in another order, from its beginning."""
+        self._order = np.arange(len(self.signals))
+        if order == Order.NOT_YET:
+            self._order = np.argsort(self.scores != NOT_YET, kind="stable")
+        elif order == Order.DOUBT and self.chance is not None:
+            self._order = np.argsort(np.abs(self.chance - 0.5), kind="stable")
+        self.place = 0
+        self.changed.emit()
+
+    def answer(self, score: int) -> None:
+        """Say it of the window that is looked at."""
+        row = self.row
+        self._undo.append((row, int(self.scores[row]), score))
+        self._redo.clear()
+        self._put(row, score)
+
+    def cycle(self) -> None:
+        """The next of no event, event, unclear."""
+        now = int(self.scores[self.row])
+        self.answer(_CYCLE[(_CYCLE.index(now) + 1) % 3] if now in _CYCLE else NOTHING)
+
+    def undo(self) -> None:
+        """Take the last answer back."""
+        if self._undo:
+            step = self._undo.pop()
+            self._redo.append(step)
+            self._put(step[0], step[1])
+
+    def redo(self) -> None:
+        """Give again the answer that was taken back."""
+        if self._redo:
+            step = self._redo.pop()
+            self._undo.append(step)
+            self._put(step[0], step[2])
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Windows with an event, without, unclear, not scored."""
+        return tuple(int((self.scores == score).sum()) for score in (EVENT, NOTHING, UNCLEAR, NOT_YET))  # type: ignore[return-value]
+
+    @property
+    def scored(self) -> Signals:
+        """The windows with the scores of now."""
+        return replace(self.signals, scores=self.scores.copy())
+
+    def save(self) -> None:
+        """Write the scores of now."""
+        if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_signals(self.path, self.scored, by=READ_BEFORE)
+
+    def _put(self, row: int, score: int) -> None:
+        self.scores[row] = score
+        self.save()
+        self.changed.emit()

@@ -1,0 +1,266 @@
+"""Step 3, Train: what is to be trained, how long and where; then the run as it goes."""
+
+# mypy: disallow-subclassing-any=False
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, starter_path
+from anlage.project.models import project_models
+from anlage.wording import short
+from napari_anlage import preferences
+from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.session.session import Session
+from napari_anlage.train.data import Order, carry_out, readiness
+from napari_anlage.train.device_choice import AUTO, DeviceChoice
+from napari_anlage.train.run_view import RunView
+from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
+from napari_anlage.widgets.basic import ActionButton, Tab, heading
+from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.form import Form, form_for
+
+__all__ = ["TrainTab"]
+
+_WAIT_MS = 200
+"""Edits that come this fast are counted together."""
+
+
+class TrainTab(Tab):
+    """Choose, start, watch, stop and resume trainings."""
+
+    title = "Train"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._thread = Thread(self)
+        self._counting = Thread(self)
+        self._stale = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WAIT_MS)
+        self.cards = TaskCards(TASKS)
+        self.length = Lengths()
+        self.device = DeviceChoice()
+        self.begin_with = StartChoice()
+        self.general: Form = form_for(TrainingConfig(), skip=("minutes", "device"))
+        self.forms: dict[str, Form] = {name: form_for(task.config()) for name, task in TASKS.items()}
+        self.start = ActionButton("Train", primary=True, tooltip="Writes the training data and starts the training.")
+        self.setup, self.unfold = QWidget(), QPushButton("Settings of the next training")
+        self.view = RunView(session, self.status)
+        self.watcher, self.plot, self.progress = self.view.watcher, self.view.plot, self.view.progress
+        self.stop, self.resume, self.notes = self.view.stop, self.view.resume, self.view.notes
+        self._build()
+        self._connect()
+        self._on_preferences()
+        self._on_task(self.cards.task)
+        if session.run is not None:  # the dock was closed and opened again
+            self.watch(session.run)
+        self.refresh_runs()
+        self.count()
+
+    def _build(self) -> None:
+        column = QVBoxLayout(self.setup)
+        column.setContentsMargins(0, 0, 0, 0)
+        choices = QFormLayout()
+        choices.setContentsMargins(0, 0, 0, 0)
+        choices.addRow("Start from", self.begin_with)
+        choices.addRow("Device", self.device)
+        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        self.advanced.setDuration(0)
+        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
+        self.advanced.content().layout().setContentsMargins(0, 0, 0, 0)
+        network = QWidget()
+        layout = QVBoxLayout(network)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for form in self.forms.values():
+            layout.addWidget(form)
+        for title, part in (("Network", network), ("Training", self.general)):
+            self.advanced.addWidget(heading(title))
+            self.advanced.addWidget(part)
+        column.addWidget(self.cards)
+        column.addWidget(self.length)
+        column.addLayout(choices)
+        column.addWidget(self.advanced)
+        column.addWidget(self.start)
+        self.unfold.setCheckable(True)
+        self.unfold.setToolTip(
+            "What the next training learns, how long and where. It can begin when this one has ended."
+        )
+        self.add(self.unfold, self.setup, self.view)
+
+    def _connect(self) -> None:
+        session = self._session
+        self.cards.chosen.connect(self._on_task)
+        self.begin_with.opened.connect(self._on_opened)
+        self.start.clicked.connect(self.train)
+        self.unfold.toggled.connect(lambda _: self.refresh())
+        self.view.failed.connect(self.report)
+        self.view.moved.connect(self.refresh)
+        self._thread.done.connect(self._on_made)
+        self._thread.failed.connect(self._on_failed)
+        self._thread.progressed.connect(lambda fraction, _: self.progress.setValue(round(100 * fraction)))
+        self._counting.done.connect(self._on_counted)
+        self._counting.failed.connect(self.report)
+        self._timer.timeout.connect(self.count)
+        for signal in (session.image_changed, session.nuclei_changed, session.cuboids_changed):
+            hear(signal, self._on_material)
+        for signal in (session.image_changed, session.project_changed):
+            hear(signal, self.refresh_runs)
+        hear(session.run_changed, self._offer_models)
+        hear(session.exchanged, self._on_exchanged)
+        preferences.follow(self._on_preferences)
+
+    # ---- what is there ----
+
+    @property
+    def special(self) -> Form:
+        """The form of the chosen kind of network."""
+        return self.forms[self.cards.task]
+
+    def showEvent(self, event: Any) -> None:
+        """Look again at what changes while nobody looks: free memory, and what was annotated."""
+        super().showEvent(event)
+        self.device.refresh()
+        if self._stale:
+            self.count()
+
+    def count(self) -> None:
+        """Say what there is to learn from; in a thread where a layer has to be read for it."""
+        if self._session.uses_document or self._session.nuclei_layer is None:
+            self._stale = False
+            self._on_counted(self.attempt(lambda: readiness(self._session)))
+            return
+        self._stale = self._counting.busy
+        if not self._stale:
+            self._counting.run(readiness, self._session)
+
+    def _on_material(self) -> None:
+        self._stale = True
+        if self.isVisible():
+            self._timer.start()
+        self.refresh()
+
+    def _on_exchanged(self) -> None:
+        """What was counted, and the model to start from, were those of the image before."""
+        self._counting.forget()
+        self.begin_with.choose(USUAL)
+
+    def _on_counted(self, ready: Any) -> None:
+        if ready is not None:
+            self.cards.show_readiness(ready)
+        self.refresh()
+        if self._stale:
+            self._timer.start()
+
+    def refresh(self) -> None:
+        """The buttons, and what there is to say before anything was trained."""
+        missing = self._missing()
+        self.start.allow(missing)
+        training = bool(self.view.running())  # then its curves come first
+        self.unfold.setVisible(training)
+        self.setup.setVisible(self.unfold.isChecked() or not training)
+        if self.watcher.run is None and not self._thread.busy and self.status.kind != "error":
+            self.status.say(
+                "Ready to train." if missing is None else "Nothing was trained yet.",
+                "good" if missing is None else "idle",
+            )
+
+    def _missing(self) -> str | None:
+        if self._thread.busy:
+            return "The training data are being written …"
+        running = self.view.running()
+        if running:
+            return f"{short(running[0].name)} is being trained; stop it to start another."
+        return self.cards.lack if self.cards.known else "Looking at what there is to learn from …"
+
+    def refresh_runs(self) -> None:
+        """Offer the project's runs and models."""
+        self.view.refresh_runs()
+        self._offer_models()
+        self.refresh()
+
+    def _offer_models(self) -> None:
+        models = [(short(path.stem), path) for path in project_models(self._session.folder)]
+        starter = starter_path(flat=self._is_flat())
+        self.begin_with.offer([*models, ("starter (comes with anlage)", starter)] if starter.is_file() else models)
+
+    def _is_flat(self) -> bool:
+        try:
+            return bool(self._session.image().is_flat)
+        except AnlageError:
+            return False
+
+    def _on_preferences(self, event: Any = None) -> None:
+        self.device.choose(preferences.read().device)
+
+    def _on_task(self, name: str) -> None:
+        for task, form in self.forms.items():
+            form.setVisible(task == name)
+        self.length.show_task(TASKS[name].minutes)
+        self.refresh()
+
+    def _on_opened(self, path: Path) -> None:
+        if self.attempt(lambda: load_model(path, task=self.cards.task)) is not None:
+            self.begin_with.add(path)
+
+    # ---- starting ----
+
+    def settings(self) -> list[str]:
+        """What the user set, each as ``name=value``."""
+        minutes = self.length.minutes
+        length = [] if minutes is None else [f"minutes={minutes:g}"]
+        device = [] if self.device.value == AUTO else [f"device={self.device.value}"]
+        return [*length, *device, *self.general.assignments(), *self.special.assignments()]
+
+    def train(self) -> None:
+        """Write the store in a thread, then start the child."""
+        self.attempt(self._order)
+        self.refresh()
+
+    def _order(self) -> None:
+        lack = self.cards.lack
+        if lack is not None:
+            raise AnlageError(lack)
+        context = max(abs(offset) for offset in getattr(self.special.read(), "frames", (0,)))
+        session = self._session
+        order = Order.of(session, self.cards.task, self.settings(), self.begin_with.model, context)
+        self.status.say("Writing the training data …", "info")
+        self.view.details.show_text("")
+        self.progress.show()
+        self.progress.setRange(0, 100)
+        self.progress.setFormat("writing the training data")
+        self._thread.run(carry_out, order, session.new_paths(), self._thread.report)
+
+    def _on_made(self, run: Run) -> None:
+        def start() -> None:
+            run.start()
+            self.watch(run)
+
+        self.attempt(start)
+        self.refresh_runs()
+
+    def _on_failed(self, problem: Problem) -> None:
+        self.progress.reset()
+        self.report(problem)
+        self.refresh()
+
+    def report(self, problem: Problem) -> None:
+        """Say what went wrong, with the story behind it for whoever wants it."""
+        super().report(problem)
+        self.view.details.show_text(problem.details)
+
+    # ---- the run ----
+
+    def watch(self, run: Run | None) -> None:
+        """Follow this run, and show it on the other tabs."""
+        self.view.watch(run)
+
+    def retire(self) -> None:
+        """Watch no more; a training goes on."""
+        self.view.leave()

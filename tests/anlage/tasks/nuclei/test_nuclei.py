@@ -1,0 +1,196 @@
+"""The nuclei task: plans, batches and validation on a small real store."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from anlage.annotations import Annotations
+from anlage.axes import Box, Spacing
+from anlage.dataset.build import build_store
+from anlage.errors import AnlageError
+from anlage.tasks import TASKS, task_named
+from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.task import Setting
+from anlage.timelapse import TimeLapse
+
+SPACING = Spacing(2.0, 0.5, 0.5)
+DIAMETER_UM = 8.0
+TASK = TASKS["nuclei"]
+
+
+def movie(seed=0, n_frames=3, shape=(12, 96, 96), spacing=SPACING, diameter_um=DIAMETER_UM):
+    """Bright balls on a grid with jitter: easy, so that little work shows what is right."""
+    rng = np.random.default_rng(seed)
+    step = 1.5 * diameter_um / spacing.um
+    axes = [np.arange(s / 2 - 0.5, n - 0.5, s) for s, n in zip(np.minimum(step, shape), shape, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
+    frames, rows = [], []
+    for t in range(n_frames):
+        centres = grid + rng.uniform(-0.15, 0.15, grid.shape) * step * (np.array(shape) > 1)
+        image = rng.normal(100, 5, shape)
+        where = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1)
+        for centre in centres:
+            image += 200 * np.exp(-((((where - centre) * spacing.um) ** 2).sum(-1)) / (2 * (diameter_um / 3.5) ** 2))
+        frames.append(image)
+        rows += [(t, *c) for c in centres]
+    image = TimeLapse.of(np.stack(frames).astype(np.uint16), "tzyx", spacing=spacing, source=f"balls {seed}")
+    return image, Annotations.of(rows, radius_um=diameter_um / 2)
+
+
+def store(folder, **about):
+    image, truth = movie(**about)
+    return build_store(folder, image, truth, cuboid=Box.whole(image.shape_tzyx))
+
+
+def setting(folder, **about):
+    return Setting(**{"cache": folder / "cache", "seed": 0, "device": "cpu", "batch_size": 2, "augment": True, **about})
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nuclei")
+    stores = [store(folder / f"{seed}.zarr", seed=seed) for seed in (0, 1)]
+    return TASK.prepare(stores, NucleiConfig(), setting(folder))
+
+
+def test_the_plan_follows_the_data(examples):
+    plan = examples.plan
+    assert plan.diameter_um == DIAMETER_UM
+    assert plan.grid.cell_diameters[1] == pytest.approx(1 / 4.5)
+    assert plan.sigma_um == pytest.approx(0.16 * DIAMETER_UM)
+    multiple = np.array(plan.grid.stem) * np.prod(plan.grid.strides, axis=0)
+    assert (np.array(plan.patch_zyx) % multiple == 0).all()
+
+
+def test_movies_are_never_shared_by_training_and_validation(examples):
+    train = {frames.store.meta.source.movie for frames in examples.train}
+    validation = {frames.store.meta.source.movie for frames in examples.validation}
+    assert len(train) == len(validation) == 1
+    assert train != validation
+
+
+def test_a_batch_is_a_pure_function_of_seed_and_step(examples):
+    first, again, later = examples.batch(7, 2), examples.batch(7, 2), examples.batch(8, 2)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["image"], later["image"])
+
+
+def test_the_target_sits_on_the_bright_balls_whatever_the_augmentation(examples):
+    """Image and target must be warped together: over many patches, warm cells are bright and cold ones dark."""
+    contrast = []
+    for step in range(20):
+        batch = examples.batch(step, 2)
+        bright = torch.nn.functional.avg_pool3d(batch["image"], examples.plan.grid.stem)
+        warm, cold = batch["heat"] > 0.7, (batch["heat"] < 0.01) & (batch["known"] > 0)
+        if warm.any() and cold.any():
+            contrast.append(float(bright[warm].mean() - bright[cold].mean()))
+    assert len(contrast) > 10
+    assert min(contrast) > 0.2
+
+
+def test_without_augmentation_a_patch_is_a_piece_of_the_image(tmp_path):
+    examples = TASK.prepare([store(tmp_path / "a.zarr")], NucleiConfig(), setting(tmp_path, augment=False))
+    patch = examples.batch(0, 1)["image"][0, 0].numpy()
+    frames = examples.train[0]
+    whole = np.stack([np.pad(frames.image[t, 0], ((0, 8), (0, 0), (0, 0)), mode="edge") for t in frames.frames])
+    corner = patch[: frames.shape_zyx[0], :4, :4]
+    found = [
+        (t, j, i)
+        for t in range(len(whole))
+        for j in range(whole.shape[2] - 3)
+        for i in range(whole.shape[3] - 3)
+        if np.allclose(whole[t, : frames.shape_zyx[0], j : j + 4, i : i + 4], corner, atol=2e-3)
+    ]
+    assert len(found) == 1
+
+
+def test_a_resumed_run_uses_its_own_plan(examples, tmp_path):
+    stores = [frames.store for frames in (*examples.train, *examples.validation)]
+    plan = examples.plan.model_copy(update={"patch_zyx": (4, 16, 16)})
+    again = TASK.prepare(stores, NucleiConfig(), setting(tmp_path, plan=plan))
+    assert again.plan == plan
+    assert again.batch(0, 1)["image"].shape[2:] == (4, 16, 16)
+
+
+def test_frames_around_become_channels(tmp_path):
+    config = NucleiConfig(frames=(-1, 0, 1))
+    examples = TASK.prepare([store(tmp_path / "a.zarr", n_frames=8)], config, setting(tmp_path))
+    batch = examples.batch(0, 1)
+    assert batch["image"].shape[1] == 3
+    assert TASK.network(examples.plan, config)(batch["image"]).shape[2:] == batch["heat"].shape[2:]
+    frames = examples.train[0]
+    stack = frames.stack(0, config.frames)
+    assert np.array_equal(stack[0], stack[1])  # before the first frame, the first again
+    assert np.array_equal(stack[2], frames.image[1, 0])
+
+
+def test_one_plane_trains_like_a_volume(tmp_path):
+    flat = Spacing(1.0, 0.5, 0.5)
+    examples = TASK.prepare(
+        [store(tmp_path / "a.zarr", shape=(1, 96, 96), spacing=flat)], NucleiConfig(), setting(tmp_path)
+    )
+    network = TASK.network(examples.plan, NucleiConfig())
+    loss, parts = TASK.loss(network, examples.batch(0, 2))
+    assert torch.isfinite(loss)
+    assert set(parts) == {"heat", "offset"}
+    assert np.isfinite(TASK.validate(network.eval(), examples).loss)
+
+
+@pytest.mark.long
+def test_a_short_training_finds_the_balls(examples):
+    torch.manual_seed(0)
+    network = TASK.network(examples.plan, NucleiConfig())
+    before = TASK.validate(network.eval(), examples)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
+    for step in range(60):
+        optimiser.zero_grad()
+        loss, _ = TASK.loss(network, examples.batch(step, 2))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+    after = TASK.validate(network.eval(), examples)
+    assert after.loss < before.loss
+    assert after.metrics["best_f1"] > 0.95
+    evidence = TASK.finish(network, examples)
+    assert evidence.metrics["f1"] > 0.95
+    assert evidence.metrics["median_error_um"] < 1.0
+    assert 0 < evidence.threshold < 1
+    # what is found and right is called likely, although the network's spots are soft
+    assert evidence.calibration.apply(np.array([0.0])) > 0.8
+    assert evidence.ece < 0.1
+    assert evidence.n_positive == sum(frames.n_nuclei for frames in examples.validation)
+
+
+def test_an_untrained_network_still_gets_its_evidence(examples):
+    network = TASK.network(examples.plan, NucleiConfig()).eval()
+    evidence = TASK.finish(network, examples)
+    assert evidence.metrics["f1"] < 0.6  # some of its many random candidates lie on nuclei
+    assert 0 < evidence.threshold < 1
+
+
+def test_stores_that_do_not_fit_together_are_refused_by_name(tmp_path):
+    one = store(tmp_path / "one.zarr")
+    flat = store(tmp_path / "flat.zarr", shape=(1, 96, 96), spacing=Spacing(1, 0.5, 0.5))
+    with pytest.raises(AnlageError, match=r"flat\.zarr.*cannot train one network: one is a single plane"):
+        TASK.prepare([one, flat], NucleiConfig(), setting(tmp_path))
+    with pytest.raises(AnlageError, match="nothing to train from: give at least one store"):
+        TASK.prepare([], NucleiConfig(), setting(tmp_path))
+
+
+def test_a_foreign_microscope_is_scaled_to_the_same_cells(tmp_path):
+    """Twice the voxels and twice the nuclei: the same numbers of cells."""
+    stores = [
+        store(tmp_path / "one.zarr"),
+        store(tmp_path / "two.zarr", seed=1, spacing=Spacing(4.0, 1.0, 1.0), diameter_um=16.0),
+    ]
+    examples = TASK.prepare(stores, NucleiConfig(), setting(tmp_path))
+    shapes = {frames.shape_zyx for frames in (*examples.train, *examples.validation)}
+    assert len(shapes) == 1
+    assert any("scaled to match" in note for note in examples.notes)
+
+
+def test_an_unknown_task_is_named_with_the_known():
+    with pytest.raises(AnlageError, match="There is no task 'nucleus'; there is nuclei"):
+        task_named("nucleus")
