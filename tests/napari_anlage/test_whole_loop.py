@@ -11,7 +11,7 @@ import pytest
 
 from anlage import Project, State, Store, Use, load_model
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "screenshots.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "screenshots" / "tutorial.py"
 STEPS = 2
 PART = 42
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import PlainValidator
 from pydantic.dataclasses import dataclass
 
 from anlage.document.edit import Content, Edit, Kind, Outcome
@@ -19,28 +19,19 @@ if TYPE_CHECKING:
 __all__ = ["Several", "together"]
 
 
-def _read(edits: Any) -> tuple[Edit, ...]:
-    from anlage.document.edits import decode, is_edit  # which know all kinds, this one too
-
+def _edits(edits: Any) -> tuple[Edit, ...]:
     if not isinstance(edits, list | tuple):
         raise ValueError("several edits are a list")
-    found = tuple(decode(edit) if isinstance(edit, dict) else edit for edit in edits)
-    if not all(map(is_edit, found)):
+    if not all(hasattr(edit, "done") for edit in edits):
         raise ValueError("something in the list is no edit")
-    return found
-
-
-def _written(edits: tuple[Edit, ...]) -> list[dict[str, Any]]:
-    from anlage.document.edits import encode
-
-    return [encode(edit) for edit in edits]
+    return tuple(edits)
 
 
 @dataclass(frozen=True, config=STRICT)
 class Several:
     """Several edits as one step, done in order."""
 
-    edits: Annotated[Any, PlainValidator(_read), PlainSerializer(_written)]
+    edits: Annotated[Any, PlainValidator(_edits)]
     text: str
 
     def done(self, content: Content) -> Outcome:

@@ -38,7 +38,6 @@ __all__ = [
     "Several",
     "decode",
     "encode",
-    "is_edit",
 ]
 
 _KINDS: Mapping[str, type[Any]] = {
@@ -54,6 +53,8 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 def encode(edit: Edit) -> dict[str, Any]:
     """An edit as plain JSON values."""
     name = _NAMES[type(edit)]
+    if isinstance(edit, Several):
+        return {"edit": name, "edits": [encode(one) for one in edit.edits], "text": edit.text}
     return {"edit": name, **_adapter(name).dump_python(edit, mode="json")}
 
 
@@ -71,16 +72,13 @@ def decode(record: Mapping[str, Any]) -> Edit:
     name = fields.pop("edit", None)
     if not isinstance(name, str) or name not in _KINDS:
         raise ValueError(f"there is no edit '{printable(str(name)[:40])}'")
+    if name == _NAMES[Several] and isinstance(fields.get("edits"), list):
+        fields["edits"] = [decode(one) for one in fields["edits"]]
     try:
         edit: Edit = _adapter(name).validate_python(fields)
     except ValidationError as error:
         raise ValueError(f"{name}: {first_problem(error)}") from error
     return edit
-
-
-def is_edit(value: object) -> bool:
-    """Whether something can be done to a document."""
-    return type(value) in _NAMES
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -146,5 +147,5 @@ def joined(tables: Sequence[Annotations]) -> Annotations:
     """Several tables as one, numbered anew; links are not kept."""
     names = ("positions", "radius_um", "label", "probability", "state", "origin")
     given = tables or [Annotations.of([])]
-    columns = {name: np.concatenate([getattr(table, name) for table in given]) for name in names}
+    columns: dict[str, Any] = {name: np.concatenate([getattr(table, name) for table in given]) for name in names}
     return Annotations.of(columns.pop("positions"), **columns)

@@ -1,4 +1,4 @@
-"""From pixels to divisions and deaths, by the commands alone: the way that docs/benchmark_embryo_events.py goes, at small size."""
+"""From pixels to divisions and deaths, by the commands alone: the way that benchmarks/embryo_events.py goes, at small size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from anlage import Spacing, SyntheticMovie, embryo
 
-SCRIPT = Path(__file__).parents[3] / "docs" / "benchmark_embryo_events.py"
+SCRIPT = Path(__file__).parents[3] / "benchmarks" / "embryo_events.py"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from anlage.objects.label_faults import LabelFault, LabelReport, find_faults
 from anlage.objects.label_objects import find_objects
 from anlage.timelapse import TimeLapse
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 def good() -> np.ndarray:

@@ -137,8 +137,8 @@ def test_reading_block_by_block_gives_the_same(monkeypatch: pytest.MonkeyPatch) 
     labels[9, :, 59] = 7  # longer than a block
     image = rng.random((1, 1, 10, 60, 60))
     whole = measure(labels, image)
-    monkeypatch.setattr(anlage.objects, "_WHOLE_VOXELS", 100)
-    monkeypatch.setattr(anlage.objects, "_BLOCK", (4, 16, 16))
+    monkeypatch.setattr(anlage.objects.label_objects, "_WHOLE_VOXELS", 100)
+    monkeypatch.setattr(anlage.objects.label_objects, "_BLOCK", (4, 16, 16))
     told: list[tuple[int, int]] = []
     blocks = measure(labels, image, on_progress=lambda done, of: told.append((done, of)))
     assert list(blocks.columns) == list(whole.columns)

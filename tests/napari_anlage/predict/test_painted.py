@@ -24,7 +24,7 @@ from napari_anlage.viewer import layer_roles
 pytestmark = [pytest.mark.viewer, pytest.mark.usefixtures("fake_anlage")]
 
 _spec = importlib.util.spec_from_file_location(
-    "oracle", Path(__file__).parents[1] / "anlage" / "inference" / "oracle.py"
+    "oracle", Path(__file__).parents[2] / "anlage" / "inference" / "oracle.py"
 )
 oracle = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(oracle)

@@ -1,7 +1,7 @@
-"""How long an edit takes until it is seen, with many nuclei, in a real viewer: ``python docs/measure_editing.py [N]``.
+"""How long an edit takes until it is seen, with many nuclei, in a real viewer: ``python benchmarks/measure_editing.py [N]``.
 
 Each edit is done through the layers or the keys as a user does it; the clock stops when the canvas has been drawn. Needs
-a display (``xvfb-run -a python docs/measure_editing.py`` without one); software rendering is the slowest case.
+a display (``xvfb-run -a python benchmarks/measure_editing.py`` without one); software rendering is the slowest case.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tracking: how good the solver's tracks are, how fast it is, and how honest its probabilities.
 
-python docs/benchmark_tracking.py --only solver      # optimum, speed, memory, an end that is asked for
-python docs/benchmark_tracking.py --only embryos     # synthetic embryos with missed and false nuclei
+python benchmarks/tracking.py --only solver      # optimum, speed, memory, an end that is asked for
+python benchmarks/tracking.py --only embryos     # synthetic embryos with missed and false nuclei
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 ::
 
-    python docs/benchmark_embryo_events.py WORK [--nuclei starter|classical] [--learn 3] [--test 3] [--steps 400]
+    python benchmarks/embryo_events.py WORK [--nuclei starter|classical] [--learn 3] [--test 3] [--steps 400]
 
 Movies are rendered with divisions and deaths; nuclei found (`anlage predict`), linked (`anlage track`) and measured (`anlage signals`).
 On the tracks of some embryos an event is scored where it was planted, as somebody would who looks at the movie; a network learns each

@@ -1,6 +1,6 @@
 """Divisions and tracks of HeLa cells (ctc-hela02): the tables of benchmarks.md.
 
-    python docs/benchmark_hela.py ../shared/data/ctc-hela02 /tmp/hela [--steps 300] [--only divisions|tracks]
+    python benchmarks/hela.py ../shared/data/ctc-hela02 /tmp/hela [--steps 300] [--only divisions|tracks]
 
 A division network is trained on one half of the film (of its frames, or of its field) and scored on the other: F1 of divisions at
 most a frame early or late, at the model's own threshold, nuclei as in the silver truth, divisions marked as uncertain neither

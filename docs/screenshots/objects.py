@@ -1,6 +1,6 @@
 """Pictures of outlining objects, measuring them and checking labels, in a real viewer: ``docs/img/outlines*.png``, ``objects*.png``.
 
-    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_objects.py [FOLDER] [MODEL]
+    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots/objects.py [FOLDER] [MODEL]
 
 MODEL outlines nuclei; without it one is trained first, from the labels of another embryo, which takes a while.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtWidgets import QScrollArea, QWidget
-from screenshots import IMG, save, settle, wait
+from tutorial import IMG, save, settle, wait
 
 from anlage import Box, Spacing, SyntheticMovie, build_store, embryo
 

@@ -1,6 +1,6 @@
 """Measure what the plugin costs napari: how much later it starts, and how soon the dock is seen.
 
-    xvfb-run -a -s "-screen 0 1400x900x24" python docs/measure_gui.py [ROUNDS]
+    xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/measure_gui.py [ROUNDS]
 
 Each number is the median over fresh processes, with and without the plugin by turns so that a busy machine disturbs both
 alike. Needs a screen (Xvfb is enough). Byte code is cached, as it is after installation with pip.

@@ -1,7 +1,7 @@
 """A scripted user goes from the pixels of a synthetic embryo to its divisions and deaths in a real viewer; pictured in ``docs/img``.
 
-    python docs/benchmark_embryo_events.py WORK
-    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_embryo_events.py WORK
+    python benchmarks/embryo_events.py WORK
+    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots/placed_events.py WORK
 
 Nuclei are those that `anlage predict` found for the benchmark (nothing is known of the truth); they are linked on the Track tab,
 accepted, and measured on the Signals tab; two networks that the benchmark trained on other embryos find divisions and deaths. How many of those planted are found
@@ -11,17 +11,20 @@ within one frame is printed.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmark_embryo_events import EVENTS, REACH_UM, film, planted
 from movie_user import MovieUser
-from screenshots import SIZE, wait
+from tutorial import SIZE, wait
 
 from anlage import AddNuclei, SyntheticMovie, open_annotations
 from anlage.evaluation.event_places import evaluate_placed_events
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+from embryo_events import EVENTS, REACH_UM, film, planted
 
 SEED = 101
 SIGNAL = "nuclei_p95"

@@ -1,6 +1,6 @@
 """Links: the tables of benchmarks.md. Trained on the first half of a film, scored on the second; and how fast pairs are scored.
 
-    python docs/benchmark_linking.py WORK --data ../shared/data/ce-lineage-only [--only baseline|untrained|trained|speed]
+    python benchmarks/linking.py WORK --data ../shared/data/ce-lineage-only [--only baseline|untrained|trained|speed]
         [--steps 300]
 
 The film is the C. elegans lineage of the Cell Tracking Challenge (Fluo-N3DH-CE 01, true points, no image). The baseline is a

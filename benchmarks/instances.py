@@ -1,6 +1,6 @@
 """Outlines in mouse embryos (BBBC050), leave one embryo out, beside a tuned classical pipeline: a table of benchmarks.md.
 
-    python docs/benchmark_instances.py ../shared/data/bbbc050-mouse-embryo /tmp/outlines [--minutes 10 | --steps 800] [--embryos 01,04]
+    python benchmarks/instances.py ../shared/data/bbbc050-mouse-embryo /tmp/outlines [--minutes 10 | --steps 800] [--embryos 01,04]
 
 The classical pipeline finds seeds as blobs and floods from them; its two parameters are chosen on the training embryos alone.
 Scores are told as the mean of an embryo's stacks and pooled over them; with all labels, without the smallest, and without those

@@ -1,6 +1,6 @@
 """A scripted user finds the divisions of a synthetic embryo by signals in a real viewer; each step is pictured in ``docs/img``.
 
-    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots_signals.py
+    xvfb-run -a -s "-screen 0 1366x900x24" python docs/screenshots/signals.py
 
 The true tracks are taken into the project, their signals measured by ``anlage signals``, some scored by hand, the rest
 proposed; the training and the finding are real. How far the found divisions are from the true ones is printed.
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from movie_user import MovieUser
-from screenshots import SIZE, wait
+from tutorial import SIZE, wait
 
 from anlage import AddNuclei, SyntheticMovie, embryo
 from napari_anlage.signals.rule_panel import ProposePanel

@@ -1,7 +1,7 @@
 """A volume of 1 Gvoxel outlined on a small machine: memory, time, and whether all is found: a table of benchmarks.md.
 
-    python docs/benchmark_volume.py WORK [--planes 64 --edge 4096] [--steps 120] [--memory-gb 1.6] [--kill]
-    python docs/benchmark_volume.py WORK --edge 1024 --one-piece
+    python benchmarks/volume.py WORK [--planes 64 --edge 4096] [--steps 120] [--memory-gb 1.6] [--kill]
+    python benchmarks/volume.py WORK --edge 1024 --one-piece
 
 Nuclei of 12 µm at 1 × 0.25 × 0.25 µm are drawn into a field of 1024 × 1024 voxels, which is repeated to fill the volume, a zarr
 on disk; a network learns from two small pieces of other fields, and `anlage predict` outlines the volume in a child, whose memory (all its processes together) is

@@ -1,7 +1,7 @@
 """The same image at 1.75 × 0.8 × 0.8 µm and resampled to 0.9 × 0.4 × 0.4 µm: the same objects, the same volumes? For benchmarks.md.
 
-    python docs/benchmark_voxel_size.py WORK [--steps 100]
-    python docs/benchmark_voxel_size.py WORK --model RUN --data ../shared/data/bbbc050-mouse-embryo --embryos 01
+    python benchmarks/voxel_size.py WORK [--steps 100]
+    python benchmarks/voxel_size.py WORK --model RUN --data ../shared/data/bbbc050-mouse-embryo --embryos 01
 
 A network learns outlines from two synthetic embryos; others are outlined at both voxel sizes, from the command line alone,
 nothing being said of the nuclei's size. With --model and --data a model that is there outlines mouse embryos instead.

@@ -2,7 +2,7 @@
 
 ::
 
-    python docs/benchmark_events.py windows few once trace transfer --data ../shared/data --out /tmp/events-bench [--steps 600]
+    python benchmarks/events.py windows few once trace transfer --data ../shared/data --out /tmp/events-bench [--steps 600]
 
 Each part prints what it measured. Recordings, movies and traces that are scored are never learnt from, nor is anything
 chosen on them.

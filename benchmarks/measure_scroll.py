@@ -1,6 +1,6 @@
 """Measure what a training on the processor costs whoever scrolls through z meanwhile.
 
-    xvfb-run -a -s "-screen 0 1400x900x24" python docs/measure_scroll.py [ROUNDS] [--threads N] [--preview]
+    xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/measure_scroll.py [ROUNDS] [--threads N] [--preview]
 
 A real viewer with the dock open at its Train tab and a real training, started from the button. By turns the trainer is
 let go and held (SIGSTOP), and each time the canvas is scrolled through z; so a busy machine disturbs both alike. Prints

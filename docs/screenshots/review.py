@@ -1,6 +1,6 @@
 """A scripted user tracks a synthetic embryo and reviews its tracks in a real viewer; each step is pictured in ``docs/img``.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots_review.py
+    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots/review.py
 
 Errors are planted into the tracks, so that there is something to find. Everything is written to a temporary project; only
 the pictures are kept, and what was found is printed.
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from movie_user import MovieUser
 from qtpy.QtCore import Qt
-from screenshots import SIZE, settle, wait
+from tutorial import SIZE, settle, wait
 
 from anlage import AddNuclei, Annotations, State, embryo
 from anlage.synthetic.planted_errors import Planted, plant

@@ -1,6 +1,6 @@
 """Beyond nuclei: chloroplasts in 3D, outlined, and a plate with holes in 2D, by classes: tables of benchmarks.md.
 
-    python docs/benchmark_anatomics.py ../shared/data/anatomics WORK [--steps 150] [--only chloroplasts|plate]
+    python benchmarks/anatomics.py ../shared/data/anatomics WORK [--steps 150] [--only chloroplasts|plate]
 
 Chloroplasts: learnt on planes 0 to 6 of the stack, scored on planes 7 to 9, beside a threshold and a watershed that are tuned
 on the first. Plate: learnt on the upper half, scored on the lower, beside the best brightness threshold of the upper. The

@@ -1,6 +1,6 @@
 """Centres in mouse embryos (BBBC050), leave one embryo out: the tables of benchmarks.md, from the command line only.
 
-    python docs/benchmark_bbbc050.py ../shared/data/bbbc050-mouse-embryo /tmp/bbbc050 [--minutes 5 | --steps 500] [--only loo|one|starter|classical]
+    python benchmarks/bbbc050.py ../shared/data/bbbc050-mouse-embryo /tmp/bbbc050 [--minutes 5 | --steps 500] [--only loo|one|starter|classical]
 
 Each embryo is a movie of five stacks, the truth the centroids of its labels. Writes WORK/results.json as it goes; what is
 there already is not run again.

@@ -1,6 +1,6 @@
 """Tracks of rendered synthetic embryos with the networks of links and divisions, beside those without.
 
-    python docs/benchmark_embryos.py WORK [--steps 150]
+    python benchmarks/embryos.py WORK [--steps 150]
 
 The networks learn from embryos of their own, with true nuclei. Then tracks of others, whose lineages they never saw: crowded, 10 % of
 the nuclei missed, 10 % false, centres off by 0.5 µm. TRA and F1 of divisions against the whole truth, and how far the probabilities
@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from benchmark_tracking import spoiled
+from tracking import spoiled
 
 from anlage.axes import Box
 from anlage.dataset.build import build_store

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtWidgets import QScrollArea, QWidget
-from screenshots import IMG, Hand, save, settle
+from tutorial import IMG, Hand, save, settle
 
 from anlage import SyntheticMovie
 

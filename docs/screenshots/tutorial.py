@@ -1,6 +1,6 @@
 """A user goes through the tutorial in a real viewer, by mouse and keys; each step is pictured in ``docs/img``.
 
-    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots.py [STEPS]
+    xvfb-run -a -s "-screen 0 1366x768x24" python docs/screenshots/tutorial.py [STEPS]
 
 STEPS is the number of optimiser steps of each of the two trainings, which are real. Everything is written to a temporary
 project; only the pictures are kept. The test of the whole loop goes the same way, with a few steps.
@@ -21,7 +21,7 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtWidgets import QApplication, QMainWindow, QScrollArea, QWidget
 
-IMG = Path(__file__).with_name("img")
+IMG = Path(__file__).parents[1] / "img"
 SIZE = (1180, 768)
 """A little narrower than a small laptop's screen, so that the text can be read in a page."""
 ANNOTATED = (0, 1)
