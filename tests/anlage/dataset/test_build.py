@@ -146,7 +146,9 @@ def test_chunks_that_hold_nothing_are_absent(store_of: Make) -> None:
     positions = np.array([[0, 8, 30, 30.0]])
     box, core = Box((0, 2), (0, 16), (0, 48), (0, 48)), Box((0, 1), (7, 10), (28, 33), (28, 33))
     store = store_of(positions, SHAPE, cuboid=[Cuboid(box, core, (0,))])
-    known = {file.relative_to(store.path / "weight" / "c").parts[0] for file in (store.path / "weight" / "c").rglob("*")}
+    known = {
+        file.relative_to(store.path / "weight" / "c").parts[0] for file in (store.path / "weight" / "c").rglob("*")
+    }
     assert known == {"0"}, "of frame 1 nothing is known"
 
 
