@@ -331,7 +331,6 @@ def _write(path: Path, members: Mapping[str, bytes], comment: bytes) -> None:
             for name, content in members.items():
                 archive.writestr(_entry(name), content)
             archive.comment = comment
-        file.flush()
         os.fsync(file.fileno())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from anlage.matching import match, match_in_order
+from anlage.matching import MATCH_DIAMETERS, MATCH_UM, match, match_in_order, match_radius_um
 
 
 def test_a_faint_candidate_takes_no_nucleus_from_a_likelier_one() -> None:
@@ -29,6 +29,11 @@ def test_every_threshold_pairs_as_many_as_a_matching_of_its_own(seed: int) -> No
     paired = match_in_order(predicted, truth, 3.0)
     for k in range(0, 91, 6):
         assert paired[:k].sum() == len(match(predicted[:k], truth, 3.0)[0])
+
+
+def test_the_radius_follows_the_diameter_and_is_usual_where_none_is_known() -> None:
+    assert match_radius_um(None) == MATCH_UM
+    assert match_radius_um(13.0) == 13.0 * MATCH_DIAMETERS
 
 
 def test_nothing_to_pair() -> None:

@@ -68,6 +68,13 @@ def test_the_movie_nearest_to_the_wanted_share_is_taken(movies: Callable[..., li
     assert split_stores(movies(60, 15), seed=1).held_out == "15 nuclei in 1 of 2 movies"
 
 
+def test_of_many_movies_a_share_is_held_out(movies: Callable[..., list[Store]]) -> None:
+    stores = movies(*[12] * 10)
+    split = split_stores(stores, seed=0)
+    check(split)
+    assert len(split.validation) == 2, "a fifth of ten"
+
+
 def test_a_movie_with_hardly_a_nucleus_does_not_validate(movies: Callable[..., list[Store]]) -> None:
     split = split_stores(movies(60, 1), seed=0)
     check(split)

@@ -18,6 +18,15 @@ from anlage.training.run import Run
 Make = Callable[..., Run]
 
 
+def test_a_training_begins_with_nothing_behind_it() -> None:
+    record = Record(batch_size=1)
+    assert (record.step, record.best_n, record.looks_without_gain) == (0, 0, 0)
+    assert (record.best_step, record.highest_score, record.validated_step) == (None, None, None)
+    assert record.best_score == -float("inf")
+    assert record.best_loss == float("inf")
+    assert not record.complete
+
+
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     assert load_checkpoint(path) is None
