@@ -283,12 +283,13 @@ def test_the_channel_that_shows_the_nuclei_is_looked_at() -> None:
 
 
 def test_a_channel_that_shows_few_of_them_is_not_looked_at_instead() -> None:
-    """Whichever stands first: the doubt of the channel that shows all nine counts."""
-    nuclei, few = balls((20, 120, 120), [*CENTRES, [10, 45, 45]]), balls((20, 120, 120), CENTRES[:2], seed=1)
+    """Whichever stands first: the channel that shows all that are marked finds the one that is not."""
+    marked = [centre for centre in CENTRES if list(centre) != [10, 60, 60]]
+    nuclei, few = balls((20, 120, 120), CENTRES), balls((20, 120, 120), marked[:2], seed=1)
     for channels in ([nuclei, few], [few, nuclei]):
         image = TimeLapse.of(np.stack(channels)[None], spacing=SPACING)
-        (cuboid,) = detect_cuboid(Annotations.of(np.column_stack([np.zeros(9), CENTRES])), image)
-        assert "a bright blob at (t, z, y, x) = (0, 10, 45, 45)" in texts((cuboid,))
+        (cuboid,) = detect_cuboid(Annotations.of(np.column_stack([np.zeros(8), marked]), radius_um=RADIUS_UM), image)
+        assert "a bright blob at (t, z, y, x) = (0, 10, 60, 60)" in texts((cuboid,))
 
 
 # --- sentences
