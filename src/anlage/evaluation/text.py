@@ -6,6 +6,7 @@ from anlage.evaluation.detection import DetectionScore, FrameScore
 from anlage.evaluation.intervals import beside, detection_scores, sparse_scores, track_scores
 from anlage.evaluation.sparse import SparseScore
 from anlage.evaluation.tracks import TrackScore
+from anlage.scores import Score
 
 __all__ = ["are", "detection_lines", "frame_lines", "sparse_lines", "track_lines"]
 
@@ -25,13 +26,14 @@ def detection_lines(score: DetectionScore) -> list[str]:
 
 
 def frame_lines(frames: tuple[FrameScore, ...]) -> list[str]:
-    """A table with a row for each frame."""
-    rows = [f"{'frame':>6} {'truth':>6} {'found':>6} {'missed':>7} {'wrong':>6} {'F1':>6} {'error µm':>9}"]
-    rows += [
-        f"{f.frame:>6} {f.n_truth:>6} {f.tp:>6} {f.fn:>7} {f.fp:>6} {_number(f.f1, 3):>6} "
-        f"{_number(f.median_error_um, 2):>9}"
-        for f in frames
-    ]
+    """A table with a row for each frame; F1 with its 95 % interval."""
+    rows = [f"{'frame':>6} {'truth':>6} {'found':>6} {'missed':>7} {'wrong':>6} {'F1':>6} {'95 %':>12} {'error µm':>9}"]
+    for f in frames:
+        interval = Score.of_counts("F1", f.tp, f.fp, f.fn).interval if f.f1 is not None else "–"
+        rows.append(
+            f"{f.frame:>6} {f.n_truth:>6} {f.tp:>6} {f.fn:>7} {f.fp:>6} {_number(f.f1, 3):>6} {interval:>12} "
+            f"{_number(f.median_error_um, 2):>9}"
+        )
     return rows
 
 

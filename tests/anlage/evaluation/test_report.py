@@ -161,7 +161,7 @@ def test_the_text_is_readable(result, truth):
     assert "F1                   0.667 (95 % interval" in text
     assert "median 0.50 µm" in text
     frames = text[text.index(" frame") :].splitlines()
-    assert frames[1].split() == ["0", "2", "1", "1", "1", "0.500", "1.00"]
+    assert frames[1].split() == ["0", "2", "1", "1", "1", "0.500", "0.12", "to", "0.88", "1.00"]
     assert frames[-1].startswith("note: 1 prediction is left out")
 
 
@@ -375,3 +375,14 @@ def test_where_the_diameter_is_known_it_also_measures_as_trainings_do(tmp_path, 
     assert "as trainings measure  within 0.35 diameters, here 0.7 µm: F1 0.33, 3 nuclei" in text
     assert "as_in_training.f1" in report.intervals
     assert evaluate(result, truth, spacing=SPACING, radius_um=3).as_in_training is None
+
+
+def test_the_score_of_each_frame_stands_with_its_interval(tmp_path):
+    rows = "\n".join(f"{i},{t},5,{10 * i},20" for i, t in enumerate((0, 0, 1), start=1))
+    (tmp_path / "truth.csv").write_text("id,t,z,y,x\n" + rows + "\n")
+    (tmp_path / "found.csv").write_text("id,t,z,y,x\n" + "\n".join(rows.split("\n")[:2]) + "\n")
+    report = evaluate(tmp_path / "found.csv", tmp_path / "truth.csv", spacing=Spacing(1, 1, 1))
+    table = report.to_text().split("\n\n")[1].splitlines()
+    assert table[0].split() == ["frame", "truth", "found", "missed", "wrong", "F1", "95", "%", "error", "µm"]
+    assert table[1].split() == ["0", "2", "2", "0", "0", "1.000", "0.51", "to", "1.00", "0.00"]
+    assert table[2].split() == ["1", "1", "0", "1", "0", "0.000", "0.00", "to", "0.88", "–"]
