@@ -169,10 +169,10 @@ def _timed(problem, windows):
 def _exact(problem):
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    from anlage.tracking.linear_program import programme
+    from anlage.tracking.linear_program import build_program
 
     zero = np.zeros(len(problem))
-    lp = programme(problem, zero, zero, problem.useful_divisions())
+    lp = build_program(problem, zero, zero, problem.useful_divisions())
     rows = [LinearConstraint(lp.equal, lp.equal_to, lp.equal_to), LinearConstraint(lp.below, -np.inf, lp.below_to)]
     found = milp(
         lp.cost, integrality=np.ones(len(lp.cost)), bounds=Bounds(lp.low, lp.high), constraints=rows,

@@ -19,7 +19,7 @@ from anlage.frozen import Finite, Probability
 __all__ = [
     "Calibration",
     "ReliabilityBin",
-    "Tempering",
+    "TemperatureScaling",
     "choose_threshold",
     "expected_calibration_error",
     "f1_interval",
@@ -73,7 +73,7 @@ class ReliabilityBin(Finite):
     fraction_true: Probability
 
 
-class Tempering(Finite):
+class TemperatureScaling(Finite):
     """How the probabilities of links given their competitors are scaled."""
 
     temperature: Annotated[float, Field(ge=1e-3, le=20)]

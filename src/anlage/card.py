@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from anlage.calibration import Tempering
+from anlage.calibration import TemperatureScaling
 from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.foreign import printable
@@ -391,22 +391,22 @@ def _probabilities(evidence: Evidence) -> list[str]:
     return rows if evidence.tracking is None else [*rows, "", *_tracks(evidence.tracking)]
 
 
-def _tracks(tempering: Tempering) -> list[str]:
+def _tracks(scaling: TemperatureScaling) -> list[str]:
     """What the probabilities of links in tracks are worth."""
-    off = "" if tempering.ece is None else (
-        f" a stated probability was off by {100 * tempering.ece:.1f} percentage points on average (expected calibration error "
-        f"{tempering.ece:.3f})."
+    off = "" if scaling.ece is None else (
+        f" a stated probability was off by {100 * scaling.ece:.1f} percentage points on average (expected calibration error "
+        f"{scaling.ece:.3f})."
     )  # fmt: skip
     rows = [
-        f"Links in tracks, of which one knows what competes with them, are scaled by their own rule: fitted to {tempering.n} links of "
+        f"Links in tracks, of which one knows what competes with them, are scaled by their own rule: fitted to {scaling.n} links of "
         "tracks through the held-out data, from which nuclei were left out and to which false ones were added. There,"
         f"{off or ' it was not measured.'}"
     ]
-    if tempering.bins:
+    if scaling.bins:
         rows += ["", "| stated | links | mean stated | came true |", "|---|---|---|---|"]
         rows += [
             f"| {one.low:.1f} to {one.high:.1f} | {one.n} | {one.mean_probability:.3f} | {one.fraction_true:.3f} |"
-            for one in tempering.bins
+            for one in scaling.bins
         ]
     return rows
 

@@ -17,7 +17,7 @@ import torch
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
-from anlage.calibration import Calibration, Tempering
+from anlage.calibration import Calibration, TemperatureScaling
 from anlage.card import Card, TrainedOn
 from anlage.dataset.intensity import ChannelIntensity, Intensity
 from anlage.errors import AnlageError
@@ -73,7 +73,7 @@ def a_card(kind: str) -> Card:
     evidence = Evidence(
         held_out="31 nuclei", n_positive=31, metrics={"f1": 0.9, "tp": 9.0, "fp": 1.0, "fn": 1.0}, threshold=0.5,
         thresholds={"inside": 0.5}, calibration=Calibration(slope=0.8, intercept=0.1), ece=0.02,
-        tracking=Tempering(temperature=1.5, calibration=Calibration(), n=20, ece=0.1, bins=tuple(bins)),
+        tracking=TemperatureScaling(temperature=1.5, calibration=Calibration(), n=20, ece=0.1, bins=tuple(bins)),
     )  # fmt: skip
     channel = ChannelIntensity(name="GFP", index=0, low=0.0, high=100.0)
     return Card(

@@ -157,8 +157,8 @@ def test_painted_labels_and_tracks_are_taken_over_beside_what_is_there(movie: Pa
     data[1, 2:4, 30:33, 30:33] = 2
     labels = session.viewer.add_labels(data, name="theirs", **grid)
     document = session.need_document()
-    session.bench.take_over(labels, session.read(labels))
-    session.bench.take_over(labels, session.read(labels))  # twice: what is painted stays
+    session.bench.adopt(labels, session.read(labels))
+    session.bench.adopt(labels, session.read(labels))  # twice: what is painted stays
     nuclei = document.nuclei
     assert sorted(np.unique(np.asarray(document.painted[:])).tolist()) == [0, 1, 2]
     assert len(nuclei) == 6
@@ -168,7 +168,7 @@ def test_painted_labels_and_tracks_are_taken_over_beside_what_is_there(movie: Pa
     tracks = session.viewer.add_tracks(
         [[7, 0, 1, 5, 5], [7, 1, 1, 5, 6], [8, 2, 1, 5, 7], [9, 2, 1, 5, 3]], graph={8: [7], 9: [7]}, **grid
     )
-    session.bench.take_over(tracks, session.read(tracks))
+    session.bench.adopt(tracks, session.read(tracks))
     assert len(document.nuclei) == 7
     assert len(document.nuclei.divisions) == 1
     while document.undo():

@@ -307,7 +307,7 @@ def heatmap_path(text: str) -> Any:
     return path
 
 
-def open_as_told(path: str, options: argparse.Namespace) -> TimeLapse:
+def open_with_options(path: str, options: argparse.Namespace) -> TimeLapse:
     """Open an image with the options of `add_reading`, and print how it was read and what is doubtful about it.
 
     Raises
@@ -318,11 +318,11 @@ def open_as_told(path: str, options: argparse.Namespace) -> TimeLapse:
     from anlage.io import open_image
 
     image = open_image(path, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-    tell_reading(image)
+    print_reading(image)
     return image
 
 
-def tell_reading(image: TimeLapse, *, is_labels: bool = False, out: TextIO | None = None) -> None:
+def print_reading(image: TimeLapse, *, is_labels: bool = False, out: TextIO | None = None) -> None:
     """Print how an image was read and what is doubtful about it; of labels an empty frame is not.
 
     Raises
@@ -339,7 +339,7 @@ def tell_reading(image: TimeLapse, *, is_labels: bool = False, out: TextIO | Non
         print(f"Doubtful: {doubt}", file=out)
 
 
-def tell_labels(annotations: Annotations) -> None:
+def print_painted_labels(annotations: Annotations) -> None:
     """Print what is doubtful about the label images that nuclei were read from."""
     for note in () if annotations.labels is None else annotations.labels.notes:
         print(f"Doubtful: {note}")

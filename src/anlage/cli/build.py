@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_as_told
-from anlage.cli.describe import tell_annotations, tell_cuboids
+from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_with_options
+from anlage.cli.describe import print_annotations, print_cuboids
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
@@ -90,7 +90,7 @@ def run_build(options: argparse.Namespace) -> int:
     options.written = Written([Path(options.output)])
     if options.image == WITHOUT:
         return _build_points(options)
-    image = scaled_by(open_as_told(options.image, options), options.annotations, options)
+    image = scaled_by(open_with_options(options.image, options), options.annotations, options)
     require_spacing(image, options.image)
     labels = _classes(options, image)
     if labels is not None:
@@ -100,7 +100,7 @@ def run_build(options: argparse.Namespace) -> int:
         raise AnlageError(
             f"{options.annotations} holds no nuclei; mark some first, or check that it is the right file."
         )
-    tell_annotations(annotations)
+    print_annotations(annotations)
     if annotations.labels is not None and len(set(annotations.label.tolist())) < _FEW_VALUES:
         print("Each value of the labels is taken for one object; if they are classes of voxels, say --classes.")
     graph = find_graph(Path(options.annotations))
@@ -112,7 +112,7 @@ def run_build(options: argparse.Namespace) -> int:
         from anlage.cuboid import detect_cuboid
 
         cuboid = detect_cuboid(annotations, image, spacing=image.spacing)
-        tell_cuboids(cuboid)
+        print_cuboids(cuboid)
     with counting("writing the store") as progress:
         store = build_store(
             options.output, image, annotations, channels=options.channels or options.sum_channels,
@@ -198,7 +198,7 @@ def _build_points(options: argparse.Namespace) -> int:
             "--channels, --sum-channels, --cuboid and --context need an image; without one, leave them out."
         )
     tracks = open_annotations(options.annotations, spacing=spacing, interval_s=interval_s)
-    tell_annotations(tracks)
+    print_annotations(tracks)
     store = build_points(
         options.output, tracks, spacing, interval_s=interval_s, sparse=options.sparse, use=options.use,
         diameter_um=options.diameter_um, tracks_source=options.annotations, overwrite=options.overwrite,

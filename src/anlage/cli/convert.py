@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading, check_free, open_as_told, writer
+from anlage.cli.arguments import Parser, add_reading, check_free, open_with_options, writer
 from anlage.cli.scale import open_scaled
 from anlage.cli.written import Written
 
@@ -57,7 +57,7 @@ def run_convert(options: argparse.Namespace) -> int:
     check_free(output, options, "labels" if suffix in _LABELS else "nuclei")
     image = None
     if options.image is not None:
-        image = open_as_told(options.image, options)
+        image = open_with_options(options.image, options)
     nuclei, spacing, interval_s = open_scaled(options.input, options, image)
     shape = None if image is None else image.shape_tzyx
     if suffix in _LABELS:

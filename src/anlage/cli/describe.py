@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import tell_labels
+from anlage.cli.arguments import print_painted_labels
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anlage.model import Model
     from anlage.timelapse import TimeLapse
 
-__all__ = ["open_for_use", "other_voxels", "tell_annotations", "tell_cuboids", "verdict_lines"]
+__all__ = ["open_for_use", "other_voxels", "print_annotations", "print_cuboids", "verdict_lines"]
 
 
 def verdict_lines(path: Path) -> str:
@@ -48,7 +48,7 @@ def other_voxels(labels: TimeLapse, image: TimeLapse) -> str | None:
     return f"Note: the labels say voxels of {labels.spacing}, the image {image.spacing}; the image's count."
 
 
-def tell_annotations(annotations: Annotations) -> None:
+def print_annotations(annotations: Annotations) -> None:
     """Say how much was annotated."""
     frames = annotations.annotated_frames
     where = f" (frames {frames[0]} to {frames[-1]})" if len(frames) > 1 else f" (frame {frames[0]})" if frames else ""
@@ -59,10 +59,10 @@ def tell_annotations(annotations: Annotations) -> None:
     )
     for note in annotations.notes:
         print(note)
-    tell_labels(annotations)
+    print_painted_labels(annotations)
 
 
-def tell_cuboids(cuboids: Sequence[Cuboid]) -> None:
+def print_cuboids(cuboids: Sequence[Cuboid]) -> None:
     """Say where annotation was found to be complete; what is doubtful about it is noted in the store."""
     for cuboid in cuboids:
         print(f"Annotated cuboid (t, z, y, x): {cuboid.core}; with a margin of unknown voxels: {cuboid.box}.")

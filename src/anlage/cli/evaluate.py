@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, micrometres, tell_reading, writer
+from anlage.cli.arguments import Parser, add_reading, micrometres, print_reading, writer
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return _events(options)
     from anlage.evaluation import evaluate
 
-    _tell_labels(options)
+    _print_label_scores(options)
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
         ignore_smaller_than=options.ignore_smaller_than, expected_nuclei=options.expected_nuclei,
@@ -87,7 +87,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tell_labels(options: argparse.Namespace) -> None:
+def _print_label_scores(options: argparse.Namespace) -> None:
     """Say on stderr, where JSON is not disturbed, what is doubtful about label images."""
     from anlage.io import open_label_image
     from anlage.io.nuclei_files.nuclei import are_label_images
@@ -114,7 +114,7 @@ def _draw_worst(options: argparse.Namespace, report: Report) -> None:
     )
     image = None if options.image is None else open_image(options.image)
     if image is not None:
-        tell_reading(image, out=sys.stderr)
+        print_reading(image, out=sys.stderr)
     if found is None or truth is None:
         raise AnlageError("There is nothing to picture: result and truth must be label images.")
     if image is not None and image.shape_tzyx != truth.shape_tzyx:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anlage.axes import Box
-from anlage.cli.arguments import Parser, add_reading, open_as_told, tell_reading
+from anlage.cli.arguments import Parser, add_reading, open_with_options, print_reading
 from anlage.errors import AnlageError
 from anlage.io.kinds import IMAGES, Kind, kind_of
 from anlage.shell import command
@@ -57,8 +57,8 @@ def run_info(options: argparse.Namespace) -> int:
             return 0
         raise AnlageError(f"There is nothing at {path}; check the path.")
     kind = kind_of(path)
-    if kind is not None and kind in _TELLERS:
-        _TELLERS[kind](path, options)
+    if kind is not None and kind in _PRINTERS:
+        _PRINTERS[kind](path, options)
         return 0
     if kind in (None, *IMAGES):
         return _image(options)
@@ -108,25 +108,25 @@ def _store(path: Path, options: argparse.Namespace) -> None:
     store = Store.open(path)
     print(store.summary())
     if store.labels is not None:
-        tell_faults(TimeLapse.of(store.labels, "tzyx", source=f"{path}/labels"))
+        print_faults(TimeLapse.of(store.labels, "tzyx", source=f"{path}/labels"))
 
 
 def _signals(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import tell_signals
+    from anlage.cli.info_signals import print_signals
 
-    tell_signals(path, options.interval)
+    print_signals(path, options.interval)
 
 
 def _signal_sets(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import tell_signal_sets
+    from anlage.cli.info_signals import print_signal_sets
 
-    tell_signal_sets(path)
+    print_signal_sets(path)
 
 
 def _events(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import tell_events
+    from anlage.cli.info_signals import print_events
 
-    tell_events(path)
+    print_events(path)
 
 
 def _window_scores(path: Path, options: argparse.Namespace) -> None:
@@ -139,9 +139,9 @@ def _window_scores(path: Path, options: argparse.Namespace) -> None:
 
 
 def _held_out(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import tell_held_out_file
+    from anlage.cli.info_signals import print_held_out_file
 
-    tell_held_out_file(path)
+    print_held_out_file(path)
 
 
 def _track_scores(path: Path, options: argparse.Namespace) -> None:
@@ -158,20 +158,20 @@ def _image(options: argparse.Namespace) -> int:
     from anlage.io import open_image
     from anlage.io.label_images import kind_of_labels, open_label_image
 
-    found = open_as_told(options.path, options)
+    found = open_with_options(options.path, options)
     image = None
     if options.of is not None:
         image = open_image(options.of)
-        tell_reading(image)
+        print_reading(image)
     if image is not None or kind_of_labels(Path(options.path)) in ("labels", "classes") or _look_painted(found):
         if image is not None and (note := other_voxels(found, image)):
             print(note)
-        tell_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing), image)
-        _tell_record(Path(options.path))
+        print_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing), image)
+        _print_record(Path(options.path))
     return 0
 
 
-def _tell_record(path: Path) -> None:
+def _print_record(path: Path) -> None:
     """Who found the nuclei of masks of ours, of which size, and how many tracks hold one whose radius is not known."""
     from anlage.io.mask_records import mask_record
 
@@ -199,7 +199,7 @@ def _look_painted(image: TimeLapse) -> bool:
     return False
 
 
-def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
+def print_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
     """Print what is painted, and what looks wrong with its place."""
     from anlage.cli.progress_bar import counting
     from anlage.objects.label_faults import find_faults
@@ -219,11 +219,11 @@ def tell_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
 
 
 def _annotations(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.describe import tell_annotations
+    from anlage.cli.describe import print_annotations
     from anlage.cli.scale import open_scaled
 
     annotations, spacing, interval_s = open_scaled(str(path), options)
-    tell_annotations(annotations)
+    print_annotations(annotations)
     step = "time step unknown" if interval_s is None else f"a frame every {interval_s:g} s"
     print(f"{'Voxel size unknown' if spacing is None else f'Voxels of {spacing}'}; {step}.")
     known = annotations.radius_um[np.isfinite(annotations.radius_um)]
@@ -234,7 +234,7 @@ def _annotations(path: Path, options: argparse.Namespace) -> None:
 
 def _run(path: Path, options: argparse.Namespace) -> None:
     from anlage.cli.describe import verdict_lines
-    from anlage.cli.info_signals import tell_held_out
+    from anlage.cli.info_signals import print_held_out
     from anlage.cli.training_output import describe, noun_of_run
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run
@@ -253,7 +253,7 @@ def _run(path: Path, options: argparse.Namespace) -> None:
         print(f"  {describe(event, noun_of_run(run))}")
     if (failure := run.failure) is not None:
         print(f"  Why it broke off: {failure.sentence}")
-    tell_held_out(path)
+    print_held_out(path)
     if run.model_path is not None:
         print(verdict_lines(run.model_path))
     print(
@@ -261,7 +261,7 @@ def _run(path: Path, options: argparse.Namespace) -> None:
     )
 
 
-_TELLERS: dict[Kind, Callable[[Path, argparse.Namespace], None]] = {
+_PRINTERS: dict[Kind, Callable[[Path, argparse.Namespace], None]] = {
     Kind.MODEL: _model, Kind.KERAS: _keras, Kind.RUN: _run, Kind.PROJECT: _project, Kind.STORE: _store, Kind.TABLE: _annotations,
     Kind.GRAPH: _annotations, Kind.TRACKMATE: _annotations, Kind.AUT: _annotations, Kind.CTC: _annotations, Kind.SIGNALS: _signals,
     Kind.WINDOWS: _signals, Kind.TRACE: _signals, Kind.SIGNAL_SETS: _signal_sets, Kind.EVENTS: _events,

@@ -12,12 +12,19 @@ from anlage.shell import command
 if TYPE_CHECKING:
     from anlage.signals.signals import Signals
 
-__all__ = ["signal_set_lines", "tell_events", "tell_held_out", "tell_held_out_file", "tell_signal_sets", "tell_signals"]
+__all__ = [
+    "print_events",
+    "print_held_out",
+    "print_held_out_file",
+    "print_signal_sets",
+    "print_signals",
+    "signal_set_lines",
+]
 
 _MOST_NAMES = 40
 
 
-def tell_signals(path: Path, interval_s: float | None) -> None:
+def print_signals(path: Path, interval_s: float | None) -> None:
     """Rows, tracks, frames, interval, what is missing, classes, events."""
     from anlage.io.signal_files.signals import open_signals
 
@@ -46,16 +53,16 @@ def tell_signals(path: Path, interval_s: float | None) -> None:
     print(
         f"{len(names)} signal{'s' * (len(names) != 1)}: {', '.join(names[:_MOST_NAMES])}{' …' * (len(names) > _MOST_NAMES)}."
     )
-    _tell_missing(signals, frames)
-    _tell_groups(signals)
-    _tell_scores(signals, named[0] if named else "")
+    _print_missing(signals, frames)
+    _print_groups(signals)
+    _print_scores(signals, named[0] if named else "")
     for event in named[1:]:
-        _tell_scores(open_signals(path, interval_s=interval_s, event=event), event)
+        _print_scores(open_signals(path, interval_s=interval_s, event=event), event)
     for note in signals.notes:
         print(note)
 
 
-def tell_signal_sets(folder: Path) -> None:
+def print_signal_sets(folder: Path) -> None:
     """How many files a folder of signals has, and a line for each."""
     lines = signal_set_lines(folder)
     learning = command("train", "events", folder)
@@ -81,7 +88,7 @@ def signal_set_lines(folder: Path, event: str = "") -> list[str]:
     return lines
 
 
-def tell_events(path: Path) -> None:
+def print_events(path: Path) -> None:
     """How many there are, of which class, when, and how sure."""
     from anlage.io.signal_files.event_tables import read_events
 
@@ -105,15 +112,15 @@ def tell_events(path: Path) -> None:
         print(note)
 
 
-def tell_held_out(run: Path) -> None:
+def print_held_out(run: Path) -> None:
     """How well held-out examples were told, and the worst of them, where the run kept them."""
     from anlage.io.signal_files.held_out import HELD_OUT
 
     if (run / HELD_OUT).is_file():
-        tell_held_out_file(run / HELD_OUT)
+        print_held_out_file(run / HELD_OUT)
 
 
-def tell_held_out_file(path: Path) -> None:
+def print_held_out_file(path: Path) -> None:
     """The same of the file that a run keeps."""
     from anlage.evaluation.held_out import held_out_report, worst_sentences
     from anlage.io.signal_files.held_out import read_held_out
@@ -129,7 +136,7 @@ def tell_held_out_file(path: Path) -> None:
         print(f"    {sentence}")
 
 
-def _tell_missing(signals: Signals, frames: str) -> None:
+def _print_missing(signals: Signals, frames: str) -> None:
     gaps = sum(int((~row[low:high]).sum()) for row, (low, high) in zip(signals.present, signals.spans, strict=True))
     inside = int(np.diff(signals.spans, axis=1).sum())
     share = f" ({100 * gaps / inside:.1f} %)" if inside else ""
@@ -141,7 +148,7 @@ def _tell_missing(signals: Signals, frames: str) -> None:
             print(f"  {name}: missing in {n} measured {frames}.")
 
 
-def _tell_groups(signals: Signals) -> None:
+def _print_groups(signals: Signals) -> None:
     groups = [group for group in np.unique(signals.group).tolist() if group]
     if groups:
         noun = "recording" if signals.kind == "repeated" else "movie"
@@ -150,7 +157,7 @@ def _tell_groups(signals: Signals) -> None:
         )
 
 
-def _tell_scores(signals: Signals, event: str) -> None:
+def _print_scores(signals: Signals, event: str) -> None:
     of = f" of {event}" if event else ""
     if not (signals.scores >= 0).any():
         print(f"Nothing{of} is scored yet.")

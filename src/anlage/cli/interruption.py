@@ -19,7 +19,7 @@ __all__ = ["HALTED", "HaltError", "halting", "until_halted"]
 
 HALTED = 3
 """Exit code after a stop file."""
-_LOOK_S = 0.1
+_POLL_S = 0.1
 _PATIENCE_S = 2.0
 """What is computed in one piece, and cannot be broken off, may go on for so long."""
 
@@ -117,7 +117,7 @@ class _Watch:
 
     def _asked(self) -> int | None:
         """The exit code that goes with the reason to end, once there is one."""
-        ready, _, _ = select.select([self.receiving], [], [], _LOOK_S)
+        ready, _, _ = select.select([self.receiving], [], [], _POLL_S)
         if self._code is None and self._stop.exists():
             return HALTED
         if ready and self._code is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from anlage.cli.arguments import Parser, add_reading, channel_list, tell_reading, writer
+from anlage.cli.arguments import Parser, add_reading, channel_list, print_reading, writer
 from anlage.cli.progress_bar import counting
 
 __all__: list[str] = []
@@ -40,11 +40,11 @@ def run_measure(options: argparse.Namespace) -> int:
     image = None
     if options.image is not None:
         image = open_image(options.image, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-        tell_reading(image)
+        print_reading(image)
     labels = open_label_image(
         options.labels, image=image, axes=options.axes, spacing=options.spacing, interval_s=options.interval
     )
-    tell_reading(labels, is_labels=True)
+    print_reading(labels, is_labels=True)
     with counting("measuring", "object") as progress:
         table = measure_objects(
             labels, image, channels=options.channels, surfaces=not options.no_surface, on_progress=progress

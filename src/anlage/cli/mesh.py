@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, check_free, span, tell_reading, writer
+from anlage.cli.arguments import Parser, add_reading, check_free, print_reading, span, writer
 from anlage.cli.progress_bar import counting
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
@@ -57,7 +57,7 @@ def run_mesh(options: argparse.Namespace) -> int:
     require_mesh_packages()
     _check_place(Path(options.output), options)
     labels = open_label_image(options.labels, axes=options.axes, spacing=options.spacing, interval_s=options.interval)
-    tell_reading(labels, is_labels=True)
+    print_reading(labels, is_labels=True)
     first, last = options.frames or (None, None)
     frames = range(labels.n_frames)[first:last]
     if not frames:

@@ -18,7 +18,7 @@ from anlage.cli.arguments import (
     found_path,
     heatmap_path,
     not_negative,
-    open_as_told,
+    open_with_options,
     positive,
     probability,
     span,
@@ -28,7 +28,7 @@ from anlage.cli.arguments import (
 from anlage.cli.interruption import until_halted
 from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
 from anlage.cli.predict_events import add_events
-from anlage.cli.prediction_output import Teller, telling
+from anlage.cli.prediction_output import ProgressReporter, progress_reporter
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -170,35 +170,35 @@ def run_predict(options: argparse.Namespace) -> int:
     if looks_at_signals(options.model):
         return predict_events(options)
 
-    with telling(options.progress) as teller:
+    with progress_reporter(options.progress) as reporter:
         scoring = _scoring_model(options)
         if scoring is not None:
             from anlage.cli.predict_divisions import predict_divisions
 
-            return predict_divisions(scoring, options, teller)
+            return predict_divisions(scoring, options, reporter)
         _check_places(options)
-        image = open_as_told(options.image, options)
+        image = open_with_options(options.image, options)
         frames, region = _part(image, options)
         if is_labels(options.output):
             model = _model(image, options)
             write = predict_maps if options.maps else predict_labels
-            return write(options, model, _with_spacing(image, model), frames, region, teller)
+            return write(options, model, _with_spacing(image, model), frames, region, reporter)
         image, name, predictor = _predictor(image, region, options)
         parts = PredictionParts.beside(options.output)
         with parts.locked():
             job = _job(image, name, frames, options)
-            teller.start(len(frames), len(parts.begin(job, insist=options.resume)))
+            reporter.start(len(frames), len(parts.begin(job, insist=options.resume)))
 
             def say_where() -> None:
                 kept = f"{len(parts.done)} of {len(frames)} frames are kept in {parts.folder}"
-                teller.end("stopped", f"Stopped; {kept}. {options.written.sentence()} {GOES_ON}")
+                reporter.end("stopped", f"Stopped; {kept}. {options.written.sentence()} {GOES_ON}")
 
             def work() -> None:
-                _predict(parts, frames, predictor, teller)
+                _predict(parts, frames, predictor, reporter)
                 if options.parts_only:
-                    teller.end("finished", f"Left in {parts.folder}.")
+                    reporter.end("finished", f"Left in {parts.folder}.")
                 else:
-                    _write(options, parts, image, teller)
+                    _write(options, parts, image, reporter)
 
             code = until_halted(parts.stop_path, say_where, work)
         if code == 0 and not options.parts_only:
@@ -339,7 +339,7 @@ def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespac
     )
 
 
-def _predict(parts: PredictionParts, frames: range, predictor: Predictor, teller: Teller) -> None:
+def _predict(parts: PredictionParts, frames: range, predictor: Predictor, reporter: ProgressReporter) -> None:
     """Predict the frames that are not finished yet, as the finished ones were."""
     done = parts.done
     job = parts.job
@@ -348,21 +348,21 @@ def _predict(parts: PredictionParts, frames: range, predictor: Predictor, teller
         earlier = parts.read(done[0])
         diameter_um = earlier.diameter_um
         for note in earlier.notes:
-            teller.note(note)
+            reporter.note(note)
     todo = [t for t in frames if t not in done]
     if not todo:
         return
     with contextlib.closing(predictor(todo, diameter_um)) as predictions:  # type: ignore[type-var]
         for prediction in predictions:
             for note in prediction.notes if not done else ():
-                teller.note(note)
+                reporter.note(note)
             parts.keep(prediction)
-            teller.frame(prediction.frame, len(prediction.nuclei))
+            reporter.frame(prediction.frame, len(prediction.nuclei))
 
 
-def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse, teller: Teller) -> None:
+def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse, reporter: ProgressReporter) -> None:
     """Make the outputs of the finished frames. The table, which is what matters, comes even where the map fails."""
-    teller.end("writing", f"Writing {options.output}.")
+    reporter.end("writing", f"Writing {options.output}.")
     nuclei = collect(parts)
     problem = None
     try:
@@ -373,6 +373,6 @@ def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse
     write_table(options.output, nuclei, image, writer(options))
     said = summary(nuclei, parts.done, options.output)
     if problem is not None:
-        teller.note(said)
+        reporter.note(said)
         raise problem
-    teller.end("finished", said, len(nuclei))
+    reporter.end("finished", said, len(nuclei))

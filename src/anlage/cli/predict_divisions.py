@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import check_free, open_as_told, tell_labels, writer
+from anlage.cli.arguments import check_free, open_with_options, print_painted_labels, writer
 from anlage.cli.interruption import until_halted
-from anlage.cli.prediction_output import Teller
+from anlage.cli.prediction_output import ProgressReporter
 from anlage.cli.scale import scaled_by
 from anlage.errors import AnlageError
 
@@ -24,7 +24,7 @@ _FOREIGN = {
 """Options of the search for nuclei, which mean nothing here."""
 
 
-def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller) -> int:
+def predict_divisions(model: Model, options: argparse.Namespace, reporter: ProgressReporter) -> int:
     """Write the detections once more, with a column `division_probability`."""
     import numpy as np
 
@@ -36,29 +36,29 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     for taken in (options.image, options.nuclei):
         check_apart(options.output, taken)
     check_free(options.output, options, "nuclei")
-    image = scaled_by(open_as_told(options.image, options), options.nuclei, options)
+    image = scaled_by(open_with_options(options.image, options), options.nuclei, options)
     nuclei = open_annotations(options.nuclei, image=image, spacing=image.spacing)
-    tell_labels(nuclei)
+    print_painted_labels(nuclei)
     if not len(nuclei):
         raise AnlageError(f"{options.nuclei} holds no nuclei; find some first, with `anlage predict starter`.")
     scorer = DivisionScorer.of(
         model, image, channels=options.channels, diameter_um=options.diameter_um, device=options.device
     )
     for note in (*nuclei.notes, *scorer.loaded.notes):
-        teller.note(note)
+        reporter.note(note)
     probability = np.full(len(nuclei), np.nan)
     frames = np.unique(nuclei.frames)
-    teller.start(len(frames), 0)
+    reporter.start(len(frames), 0)
     stop = options.output.with_name(f"{options.output.name}.stop")
 
     def say_where() -> None:
-        teller.end("stopped", f"Stopped. {options.written.sentence()}")
+        reporter.end("stopped", f"Stopped. {options.written.sentence()}")
 
     def work() -> None:
         for rows, found in scorer.frames(nuclei):
             probability[rows] = found
-            teller.frame(int(nuclei.frames[rows[0]]), len(rows))
-        teller.end("writing", f"Writing {options.output}.")
+            reporter.frame(int(nuclei.frames[rows[0]]), len(rows))
+        reporter.end("writing", f"Writing {options.output}.")
         scored = with_divisions(nuclei, probability)
         write_annotations(
             options.output, scored, spacing=image.spacing, interval_s=image.interval_s, by=writer(options)
@@ -69,7 +69,7 @@ def predict_divisions(model: Model, options: argparse.Namespace, teller: Teller)
     finally:
         stop.unlink(missing_ok=True)
     if code == 0:
-        teller.end("finished", _summary(probability, model, options.output), len(nuclei))
+        reporter.end("finished", _summary(probability, model, options.output), len(nuclei))
     return code
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from anlage.axes import Box
-    from anlage.cli.prediction_output import Teller
+    from anlage.cli.prediction_output import ProgressReporter
     from anlage.inference.frame_store import PredictionJob
     from anlage.inference.label_image import Labeller
     from anlage.inference.stitching import Numbering, Pieces
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_labels", "predict_labels"]
 
-_FAMILIAR_TURNS = {"fixed": 1, "upright": 8, "any": 16}
+_FAMILIAR_COPIES = {"fixed": 1, "upright": 8, "any": 16}
 """Copies in an average over turns, all of which lie as some training examples did."""
 
 
@@ -37,7 +37,12 @@ def is_labels(path: Path) -> bool:
 
 
 def predict_labels(
-    options: argparse.Namespace, model: Model, image: TimeLapse, frames: range, region: Box | None, teller: Teller
+    options: argparse.Namespace,
+    model: Model,
+    image: TimeLapse,
+    frames: range,
+    region: Box | None,
+    reporter: ProgressReporter,
 ) -> int:
     """Label an image, and write the result; returns the exit code."""
     from anlage.inference.frame_store import PredictionParts
@@ -53,21 +58,21 @@ def predict_labels(
         pieces = Pieces(parts.folder)
         todo = [(t, i) for t in frames for i in range(len(labeller.tiles))]
         done = sum(pieces.has(t, i) for t, i in todo)
-        for note in (*labeller.loaded.notes, *_strange_turns(labeller)):
-            teller.note(note)
-        teller.note(_announcement(labeller))
-        teller.start(len(todo), done, "tiles")
+        for note in (*labeller.loaded.notes, *_unfamiliar_copies(labeller)):
+            reporter.note(note)
+        reporter.note(_announcement(labeller))
+        reporter.start(len(todo), done, "tiles")
 
         def say_where() -> None:
             kept = sum(pieces.has(t, i) for t, i in todo)
             said = f"{kept} of {len(todo)} tiles are kept in {parts.folder}"
-            teller.end("stopped", f"Stopped; {said}. {options.written.sentence()} {GOES_ON}")
+            reporter.end("stopped", f"Stopped; {said}. {options.written.sentence()} {GOES_ON}")
 
         def work() -> None:
-            _label(labeller, pieces, todo, teller)
-            teller.end("writing", f"Writing {options.output}.")
+            _label(labeller, pieces, todo, reporter)
+            reporter.end("writing", f"Writing {options.output}.")
             said, n = _write(options, labeller, pieces, frames)
-            teller.end("finished", said, n)
+            reporter.end("finished", said, n)
 
         code = until_halted(parts.stop_path, say_where, work)
     if code == 0:
@@ -75,10 +80,10 @@ def predict_labels(
     return code
 
 
-def _strange_turns(labeller: Labeller) -> list[str]:
+def _unfamiliar_copies(labeller: Labeller) -> list[str]:
     """What to say if copies are turned in ways that the network never saw."""
     orientation = labeller.loaded.plan.orientation
-    if labeller.settings.turns <= _FAMILIAR_TURNS[orientation]:
+    if labeller.settings.turns <= _FAMILIAR_COPIES[orientation]:
         return []
     return [
         f"This network learnt from images that lie one way (orientation={orientation}): with {labeller.settings.turns} turns it also sees "
@@ -115,13 +120,13 @@ def _job(labeller: Labeller, frames: range, options: argparse.Namespace) -> Pred
     )  # fmt: skip
 
 
-def _label(labeller: Labeller, pieces: Pieces, todo: Sequence[tuple[int, int]], teller: Teller) -> None:
+def _label(labeller: Labeller, pieces: Pieces, todo: Sequence[tuple[int, int]], reporter: ProgressReporter) -> None:
     for t, i in todo:
         if pieces.has(t, i):
             continue
         piece = labeller.piece(t, labeller.tiles[i])
         pieces.keep(t, i, piece)
-        teller.frame(t, int(piece.owned.sum()))
+        reporter.frame(t, int(piece.owned.sum()))
 
 
 def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, frames: range) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.axes import Box
-    from anlage.cli.prediction_output import Teller
+    from anlage.cli.prediction_output import ProgressReporter
     from anlage.inference.label_image import Labeller
     from anlage.inference.maps import MapsAbout
     from anlage.inference.pieces import TileMaps
@@ -22,7 +22,12 @@ __all__ = ["predict_maps"]
 
 
 def predict_maps(
-    options: argparse.Namespace, model: Model, image: TimeLapse, frames: range, region: Box | None, teller: Teller
+    options: argparse.Namespace,
+    model: Model,
+    image: TimeLapse,
+    frames: range,
+    region: Box | None,
+    reporter: ProgressReporter,
 ) -> int:
     """Write the maps of one frame; returns the exit code."""
     from anlage.inference.label_image import MEMORY_GB, Settings, prepare_labeller
@@ -36,17 +41,17 @@ def predict_maps(
     )  # fmt: skip
     labeller = prepare_labeller(model, image, frames=frames, region=region, device=options.device, settings=settings)
     for note in labeller.loaded.notes:
-        teller.note(note)
-    teller.start(len(labeller.tiles), 0, "tiles")
+        reporter.note(note)
+    reporter.start(len(labeller.tiles), 0, "tiles")
 
     def tiles() -> Iterator[TileMaps]:
         for tile in labeller.tiles:
             maps = labeller.maps(frames[0], tile)
-            teller.frame(frames[0], int(maps.owned.sum()))
+            reporter.frame(frames[0], int(maps.owned.sum()))
             yield maps
 
     write_maps(options.output, _about(labeller, frames[0]), tiles(), writer(options))
-    teller.end("finished", f"Maps of frame {frames[0]} written to {options.output}.")
+    reporter.end("finished", f"Maps of frame {frames[0]} written to {options.output}.")
     return 0
 
 

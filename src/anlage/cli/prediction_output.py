@@ -12,10 +12,10 @@ from typing import Any, Literal, TextIO
 from anlage.cli.progress_bar import bar, say
 from anlage.inference.events import PredictEvent
 
-__all__ = ["Teller", "telling"]
+__all__ = ["ProgressReporter", "progress_reporter"]
 
 
-class Teller:
+class ProgressReporter:
     """Tells people: a bar on stderr and lines on stdout."""
 
     def __init__(self) -> None:
@@ -28,20 +28,20 @@ class Teller:
         """Say a sentence, once."""
         if text not in self._said:
             self._said.add(text)
-            self._tell(PredictEvent(kind="note", text=text, done=self._done, total=self._total))
+            self._report(PredictEvent(kind="note", text=text, done=self._done, total=self._total))
 
     def start(self, total: int, done: int, pieces: str = "frames") -> None:
         """So many frames, or tiles of them, of which some were finished before."""
         self._total, self._done, self._began = total, done, time.monotonic()
         kept = f"{done} of {total} {pieces} were finished before; going on with the others." if done else ""
-        self._tell(PredictEvent(kind="started", text=kept, done=done, total=total))
+        self._report(PredictEvent(kind="started", text=kept, done=done, total=total))
 
     def frame(self, frame: int, nuclei: int) -> None:
         """One more frame is finished."""
         self._done += 1
         self._here += 1
         left = (time.monotonic() - self._began) / self._here * (self._total - self._done)
-        self._tell(
+        self._report(
             PredictEvent(
                 kind="frame",
                 frame=frame,
@@ -54,9 +54,9 @@ class Teller:
 
     def end(self, kind: Literal["writing", "finished", "stopped"], text: str, nuclei: int | None = None) -> None:
         """Say how far it came."""
-        self._tell(PredictEvent(kind=kind, text=text, done=self._done, total=self._total, nuclei=nuclei))
+        self._report(PredictEvent(kind=kind, text=text, done=self._done, total=self._total, nuclei=nuclei))
 
-    def _tell(self, event: PredictEvent) -> None:
+    def _report(self, event: PredictEvent) -> None:
         if event.kind == "started":
             self._bar = bar(event.total, "predicting", initial=event.done)
         elif event.kind == "frame" and self._bar is not None:
@@ -67,40 +67,40 @@ class Teller:
             say(event.text)
 
 
-class _JsonTeller(Teller):
+class _JsonReporter(ProgressReporter):
     """Tells a program: one JSON object a line on stdout."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__()
         self._out = out
 
-    def _tell(self, event: PredictEvent) -> None:
+    def _report(self, event: PredictEvent) -> None:
         self._out.write(event.model_dump_json(exclude_defaults=True) + "\n")
         self._out.flush()
 
 
 @contextlib.contextmanager
-def telling(how: Literal["bar", "json"]) -> Iterator[Teller]:
+def progress_reporter(how: Literal["bar", "json"]) -> Iterator[ProgressReporter]:
     """Someone who tells; with ``json``, all that is printed meanwhile becomes notes, so that stdout holds JSON alone."""
     if how == "bar":
-        yield Teller()
+        yield ProgressReporter()
         return
-    teller = _JsonTeller(sys.stdout)
-    with contextlib.redirect_stdout(_AsNotes(teller)):
-        yield teller
+    reporter = _JsonReporter(sys.stdout)
+    with contextlib.redirect_stdout(_AsNotes(reporter)):
+        yield reporter
 
 
 class _AsNotes(io.TextIOBase):
     """Takes what is printed, line by line."""
 
-    def __init__(self, teller: Teller) -> None:
+    def __init__(self, reporter: ProgressReporter) -> None:
         super().__init__()
-        self._teller = teller
+        self._reporter = reporter
         self._rest = ""
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if line.strip():
-                self._teller.note(line)
+                self._reporter.note(line)
         return len(text)

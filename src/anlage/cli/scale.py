@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import tell_labels
+from anlage.cli.arguments import print_painted_labels
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -54,7 +54,7 @@ def open_scaled(
     spacing, interval_s = scale_of(path, options, image)
     axes = None if image is not None else options.axes
     nuclei = open_annotations(path, image=image, axes=axes, spacing=spacing, interval_s=interval_s)
-    tell_labels(nuclei)
+    print_painted_labels(nuclei)
     if nuclei.labels is not None:
         spacing, interval_s = spacing or nuclei.labels.spacing, interval_s or nuclei.labels.interval_s
     return nuclei, spacing, interval_s

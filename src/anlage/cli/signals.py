@@ -46,7 +46,7 @@ def configure_signals(parser: Parser) -> None:
 def run_signals(options: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from anlage.cli.arguments import open_as_told
+    from anlage.cli.arguments import open_with_options
     from anlage.cli.progress_bar import counting
     from anlage.cli.scale import open_scaled
     from anlage.errors import AnlageError
@@ -57,7 +57,7 @@ def run_signals(options: argparse.Namespace) -> int:
     output = Path(options.output)
     if not is_signals(output) or output.suffix.lower() in (".h5", ".hdf5"):
         raise AnlageError(f"'{output}' cannot hold signals of tracks; choose a name that ends in .csv, .tsv or .npy.")
-    image = None if options.image == "-" else open_as_told(options.image, options)
+    image = None if options.image == "-" else open_with_options(options.image, options)
     if image is not None:
         check_apart(output, options.image)
     check_apart(output, options.tracks)

@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_as_told, writer
+from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_with_options, writer
 from anlage.cli.interruption import until_halted
-from anlage.cli.prediction_output import Teller, telling
+from anlage.cli.prediction_output import ProgressReporter, progress_reporter
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
 from anlage.errors import AnlageError
 
@@ -97,16 +97,16 @@ def run_track(options: argparse.Namespace) -> int:
 
     from anlage.inference.frame_store import PredictionParts
 
-    with telling(options.progress) as teller:
+    with progress_reporter(options.progress) as reporter:
         output = Path(options.output)
         _check_place(output, options)
         parts = PredictionParts.beside(output)
         with parts.locked():
 
             def say_where() -> None:
-                teller.end("stopped", f"Stopped. {options.written.sentence()}")
+                reporter.end("stopped", f"Stopped. {options.written.sentence()}")
 
-            return until_halted(parts.stop_path, say_where, lambda: _track(output, options, teller))
+            return until_halted(parts.stop_path, say_where, lambda: _track(output, options, reporter))
 
 
 def _check_place(output: Path, options: argparse.Namespace) -> None:
@@ -124,13 +124,13 @@ def _check_place(output: Path, options: argparse.Namespace) -> None:
             check_apart(output, source)
 
 
-def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
+def _track(output: Path, options: argparse.Namespace, reporter: ProgressReporter) -> None:
     from anlage.io import write_annotations
     from anlage.tracking.scores import write_track_scores
     from anlage.tracking.settings import TrackingSettings
     from anlage.tracking.track import track
 
-    image = None if options.image == _POINTS_ALONE else open_as_told(options.image, options)
+    image = None if options.image == _POINTS_ALONE else open_with_options(options.image, options)
     models = {name: _model(getattr(options, name), name) for name in ("links", "divisions")}
     is_model = _is_model(options.nuclei)
     if image is None and is_model:
@@ -140,30 +140,30 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
         )
     if image is not None and is_model:
         image = _with_spacing(image, options)
-        teller.start(2 * image.n_frames, 0)
-        nuclei, spacing, interval_s = _found(image, options, teller), image.spacing, image.interval_s
+        reporter.start(2 * image.n_frames, 0)
+        nuclei, spacing, interval_s = _found(image, options, reporter), image.spacing, image.interval_s
     else:
         nuclei, spacing, interval_s = open_scaled(options.nuclei, options, image)
         for note in nuclei.notes:
-            teller.note(note)
+            reporter.note(note)
     if spacing is None:
         raise AnlageError(
             f"The voxel size is known neither from '{options.image}' nor from '{options.nuclei}', and movement is judged in µm; "
             f"give it with --spacing Z,Y,X {SPACING_SOURCES}."
         )
     if not is_model:
-        teller.start(len(nuclei.annotated_frames), 0)
+        reporter.start(len(nuclei.annotated_frames), 0)
     settings = TrackingSettings(
         method="greedy" if options.greedy else "optimal", gaps=not options.no_gaps, radius_um=options.radius_um
     )
     result = track(
         nuclei, spacing, image=image, links=models["links"], divisions=models["divisions"], settings=settings,
-        accepted=nuclei.links if options.keep_links else None, on_progress=_telling(teller, nuclei),
+        accepted=nuclei.links if options.keep_links else None, on_progress=_frame_counter(reporter, nuclei),
         should_stop=lambda: False,  # what computes then leaves room for signals
     )  # fmt: skip
     for note in result.report.notes:
-        teller.note(note)
-    teller.end("writing", f"Writing {output}.")
+        reporter.note(note)
+    reporter.end("writing", f"Writing {output}.")
     write_annotations(
         output,
         result.tracks,
@@ -175,7 +175,7 @@ def _track(output: Path, options: argparse.Namespace, teller: Teller) -> None:
     _write_report(result, options)
     if options.scores is not None:
         write_track_scores(options.scores, result, writer(options))
-    teller.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
+    reporter.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
 
 
 def _write_report(result: Tracking, options: argparse.Namespace) -> None:
@@ -189,7 +189,7 @@ def _write_report(result: Tracking, options: argparse.Namespace) -> None:
         temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
-def _telling(teller: Teller, nuclei: Annotations) -> Any:
+def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
     """A function of (frames decided, frames in all) that tells each frame once."""
     import numpy as np
 
@@ -199,7 +199,7 @@ def _telling(teller: Teller, nuclei: Annotations) -> Any:
     def tell(done: int, total: int) -> None:
         nonlocal told
         while told < min(done, total, len(frames)):
-            teller.frame(int(frames[told]), int(counts[told]))
+            reporter.frame(int(frames[told]), int(counts[told]))
             told += 1
 
     return tell
@@ -244,7 +244,7 @@ def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
     return image.assuming(assumed)
 
 
-def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Annotations:
+def _found(image: TimeLapse, options: argparse.Namespace, reporter: ProgressReporter) -> Annotations:
     """All candidates for nuclei that a model sees: which of them are nuclei, the tracks decide."""
     import numpy as np
 
@@ -262,9 +262,9 @@ def _found(image: TimeLapse, options: argparse.Namespace, teller: Teller) -> Ann
     parts = []
     for prediction in predictions:
         for note in prediction.notes:
-            teller.note(note)
+            reporter.note(note)
         parts.append(prediction.nuclei)
-        teller.frame(prediction.frame, len(prediction.nuclei))
+        reporter.frame(prediction.frame, len(prediction.nuclei))
     names = ("positions", "radius_um", "label", "probability", "state", "origin")
     columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in names}
     return Annotations.of(columns.pop("positions"), **columns)

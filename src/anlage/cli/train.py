@@ -121,12 +121,12 @@ def run_train(options: argparse.Namespace) -> int:
         print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
     stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
-    _tell_folders(options)
+    _print_folders(options)
     print(f"Follow it elsewhere with `{command('watch', Path(options.output))}`; stop it with Ctrl-C.")
     return train_here(run)
 
 
-def _tell_folders(options: argparse.Namespace) -> None:
+def _print_folders(options: argparse.Namespace) -> None:
     """What each file of a folder of signals holds."""
     from anlage.cli.info_signals import signal_set_lines
 

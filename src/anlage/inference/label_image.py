@@ -20,7 +20,7 @@ from anlage.inference.loading import Loaded, load_for
 from anlage.inference.network import lowest_probability
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.inference.region import CONTEXT_DIAMETERS, FAINTEST, Part
-from anlage.inference.test_time_augmentation import Turns, turned_output
+from anlage.inference.test_time_augmentation import CopyCount, averaged_output
 from anlage.model import Model
 from anlage.tiling import Tile, tiles
 from anlage.timelapse import TimeLapse
@@ -70,7 +70,7 @@ class Settings:
 
     threshold: float | None = None
     inside: float | None = None
-    turns: Turns = 1
+    turns: CopyCount = 1
     memory_gb: float = MEMORY_GB
     diameter_um: float | None = None
     channels: Sequence[int] | None = None
@@ -155,7 +155,7 @@ class Labeller:
         pixels = self._read(t, tile)
         skip = 0 if self.is_classes else 4
         try:
-            return turned_output(
+            return averaged_output(
                 self.loaded.network,
                 pixels,
                 self.loaded.plan.grid,

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
     from anlage.tasks.grid import Grid
 
-__all__ = ["Turns", "turned_output"]
+__all__ = ["CopyCount", "averaged_output"]
 
-Turns = Literal[1, 4, 8, 16]
+CopyCount = Literal[1, 4, 8, 16]
 
 
-def turned_output(
-    network: torch.nn.Module, image_CZYX: torch.Tensor, grid: Grid, device: str, *, skip: int, turns: Turns = 1
+def averaged_output(
+    network: torch.nn.Module, image_CZYX: torch.Tensor, grid: Grid, device: str, *, skip: int, turns: CopyCount = 1
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """What a network says of an image, on average over its copies.
 
@@ -85,7 +85,7 @@ def turned_output(
     return few.cpu().numpy(), many.cpu().numpy()
 
 
-def _copies(turns: Turns) -> list[tuple[tuple[int, ...], bool]]:
+def _copies(turns: CopyCount) -> list[tuple[tuple[int, ...], bool]]:
     """Axes that are mirrored, and whether y and x change places."""
     along = {1: (), 4: (3, 4), 8: (3, 4), 16: (2, 3, 4)}[turns]
     mirrored = [axes for n in range(len(along) + 1) for axes in itertools.combinations(along, n)]

@@ -39,7 +39,7 @@ _SAME_S = 2.0
 _LIST = Path("/proc/locks")
 """Linux's list of all locks."""
 
-Told = Literal["held", "free", "unknown"]
+LockState = Literal["held", "free", "unknown"]
 
 
 class TakenError(Exception):
@@ -89,7 +89,7 @@ class FolderLock:
         """Whether a process works in the folder."""
         if not self._path.exists() and not (self._folder / _MARKER).exists():
             return False
-        told = self._told_by_holder()
+        told = self._holder_state()
         if told == "held" or _listed(self._path):
             return True
         return told == "unknown" and _tried(self._path)
@@ -124,7 +124,7 @@ class FolderLock:
             lock.acquire(timeout=_PATIENCE_S, poll_interval=_AGAIN_S)
         return lock
 
-    def _told_by_holder(self) -> Told:
+    def _holder_state(self) -> LockState:
         """What the note of the holder says."""
         try:
             words = self._holder.read_text(encoding="utf-8").split(maxsplit=2)

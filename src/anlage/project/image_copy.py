@@ -14,7 +14,7 @@ from anlage.errors import AnlageError
 from anlage.io import open_image, write_image
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Handover", "hand_over", "hand_over_all"]
+__all__ = ["ChildImage", "frames_for_child", "movie_for_child"]
 
 _COPY = Path("predictions", "image.ome.zarr")
 """Where in a project folder the copy of an image lies that is no file."""
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class ChildImage:
     """An image that a child can open.
 
     Parameters
@@ -41,29 +41,29 @@ class Handover:
     options: tuple[str, ...]
 
 
-def hand_over(image: TimeLapse, frame: int, offsets: Iterable[int], file: Path | None, copy: Path) -> Handover:
+def frames_for_child(image: TimeLapse, frame: int, offsets: Iterable[int], file: Path | None, copy: Path) -> ChildImage:
     """Hand over a frame, the neighbours at these `offsets`, and enough of the movie to know its brightness.
 
     The file behind the layer is used where it holds the very same pixels. Otherwise the frame is written to `copy`, with
     its neighbours and a few frames from all over the movie, so that brightness is normalised as it would be for the whole.
     """
     if file is not None and _is_same(file, image, (frame,)):
-        return Handover(file, {t: t for t in range(image.n_frames)}, _scale(image))
+        return ChildImage(file, {t: t for t in range(image.n_frames)}, _scale(image))
     frames = _frames_to_write(frame, (0, *offsets), image.n_frames)
     _write(copy, image, frames)
-    return Handover(copy, {t: i for i, t in enumerate(frames)}, _scale(image))
+    return ChildImage(copy, {t: i for i, t in enumerate(frames)}, _scale(image))
 
 
-def hand_over_all(image: TimeLapse, file: Path | None, folder: Path, progress: Progress | None = None) -> Handover:
+def movie_for_child(image: TimeLapse, file: Path | None, folder: Path, progress: Progress | None = None) -> ChildImage:
     """Hand over every frame: the file behind the layer, or a copy in the project folder, which is kept for the next time."""
     copy = folder / _COPY
     some = sorted({0, image.n_frames // 2, image.n_frames - 1})
     everything = {t: t for t in range(image.n_frames)}
     for known in (file, copy):
         if known is not None and _is_same(known, image, some):
-            return Handover(known, everything, _scale(image))
+            return ChildImage(known, everything, _scale(image))
     _write(copy, image, range(image.n_frames), progress)
-    return Handover(copy, everything, _scale(image))
+    return ChildImage(copy, everything, _scale(image))
 
 
 def _is_same(file: Path, image: TimeLapse, frames: Iterable[int]) -> bool:

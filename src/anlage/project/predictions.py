@@ -28,7 +28,7 @@ from anlage.axes import Box
 from anlage.errors import AnlageError
 from anlage.inference.frame_store import PredictionParts
 from anlage.io import open_annotations, open_label_image
-from anlage.project.image_copy import Handover
+from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.preview_request import how
 from anlage.project.proposals import Candidates, joined
@@ -160,7 +160,7 @@ class Result:
         return f"{self.record.model} · {frames} · {when(self.record.created)}{far}"
 
 
-def place(folder: Path, order: Order, given: Handover) -> Result:
+def place(folder: Path, order: Order, given: ChildImage) -> Result:
     """Where a prediction goes, and what it will be asked: written down, and nothing else done yet."""
     now = datetime.datetime.now().astimezone()
     bare = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in order.model.name).strip("-.")[

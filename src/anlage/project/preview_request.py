@@ -18,7 +18,7 @@ from anlage.errors import AnlageError
 from anlage.inference.frame_store import PredictionParts
 from anlage.inference.maps import LabelMaps, open_maps
 from anlage.prediction import DenseMap
-from anlage.project.image_copy import Handover, hand_over
+from anlage.project.image_copy import ChildImage, frames_for_child
 from anlage.project.models import Choice
 from anlage.project.proposals import Candidates
 from anlage.timelapse import TimeLapse
@@ -93,13 +93,13 @@ class PaintedPreview:
         return int(self.maps.about.frame)
 
 
-def prepare(request: Request, folder: Path) -> tuple[list[str], Handover]:
+def prepare(request: Request, folder: Path) -> tuple[list[str], ChildImage]:
     """Hand the image over and give the arguments of the command line."""
     card, model = request.model.card, request.model.argument
     if request.model.training:  # a copy: the trainer replaces the file at its next look
         model = str(shutil.copy(model, folder / "model.anlage"))
     offsets = () if card is None else tuple(int(offset) for offset in card.config.get("frames", ()))
-    given = hand_over(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")
+    given = frames_for_child(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")
     here = given.frames[request.frame]
     paints = bool(request.model.paints)
     out = folder / (_MAPS if paints else _FOUND)
@@ -121,7 +121,7 @@ def how(channels: tuple[int, ...] | None, diameter_um: float | None, device: str
     return options if device == "auto" else [*options, "--device", device]
 
 
-def receive(request: Request, given: Handover, folder: Path) -> Preview | PaintedPreview:
+def receive(request: Request, given: ChildImage, folder: Path) -> Preview | PaintedPreview:
     """Read what the child left, in frames and voxels of the whole image."""
     here = given.frames[request.frame]
     if request.model.paints:

@@ -18,12 +18,12 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 
-__all__ = ["Candidates", "Standing", "alone", "joined", "standings"]
+__all__ = ["Candidates", "ProposalState", "joined", "proposal_states", "without_duplicates"]
 
 Mask = npt.NDArray[np.bool_]
 
 
-class Standing(IntEnum):
+class ProposalState(IntEnum):
     """What the annotation says about a candidate."""
 
     OPEN = 0
@@ -86,7 +86,7 @@ class Candidates:
         return replace(newer, nuclei=joined([kept, newer.nuclei]), boxes=(*boxes, *newer.boxes))
 
 
-def alone(candidates: Candidates, apart_um: float) -> Mask:
+def without_duplicates(candidates: Candidates, apart_um: float) -> Mask:
     """(N,) which candidates have no likelier one of their frame nearer than so many µm that is itself kept."""
     from scipy.spatial import cKDTree
 
@@ -103,10 +103,10 @@ def alone(candidates: Candidates, apart_um: float) -> Mask:
     return kept
 
 
-def standings(
+def proposal_states(
     candidates: Candidates, annotated: Annotations, reach_um: float, frames: Iterable[int] | None = None
 ) -> npt.NDArray[np.int8]:
-    """(N,) `Standing` of each candidate: that of the nearest annotated nucleus of its frame, within so many µm.
+    """(N,) `ProposalState` of each candidate: that of the nearest annotated nucleus of its frame, within so many µm.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def standings(
     """
     from scipy.spatial import cKDTree
 
-    result = np.full(len(candidates), Standing.OPEN, dtype=np.int8)
+    result = np.full(len(candidates), ProposalState.OPEN, dtype=np.int8)
     um = candidates.spacing.um
     theirs, ours = _by_frame(annotated.frames), _by_frame(candidates.nuclei.frames)
     for t in sorted((theirs.keys() & ours.keys()) if frames is None else (theirs.keys() & ours.keys() & set(frames))):
@@ -130,7 +130,7 @@ def standings(
         distance, nearest = tree.query(candidates.nuclei.positions[rows, 1:] * um, distance_upper_bound=reach_um)
         near = np.isfinite(distance)
         state = annotated.state[marked[np.asarray(nearest)[near]]]
-        result[rows[near]] = np.where(state == State.REJECTED, Standing.REJECTED, Standing.ANNOTATED)
+        result[rows[near]] = np.where(state == State.REJECTED, ProposalState.REJECTED, ProposalState.ANNOTATED)
     return result
 
 

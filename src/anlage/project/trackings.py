@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
 from anlage.io import open_annotations, write_annotations
-from anlage.project.image_copy import Handover
+from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.records import Moment, keep_record, records, when
 from anlage.tracking.settings import TrackingSettings
@@ -34,17 +34,17 @@ __all__ = [
     "TrackOrder",
     "TrackRecord",
     "TrackResult",
-    "broken_links",
-    "keep_broken",
+    "adopted_scores",
+    "load_broken_links",
     "load_tracks",
-    "note_taken",
+    "note_adopted",
     "place_tracks",
-    "taken_scores",
+    "save_broken_links",
     "track_results",
 ]
 
 FOLDER = "tracks"
-_TAKEN, _BROKEN = "taken.txt", "broken.txt"
+_ADOPTED, _BROKEN = "taken.txt", "broken.txt"
 SHOWN = ("method", "gaps", "radius_um")
 """Settings that a tracking can be told."""
 
@@ -121,7 +121,7 @@ class TrackResult:
         return f"{self.record.source} · links by {self.record.links} · {when(self.record.created)}"
 
 
-def place_tracks(folder: Path, order: TrackOrder, given: Handover) -> TrackResult:
+def place_tracks(folder: Path, order: TrackOrder, given: ChildImage) -> TrackResult:
     """Where a tracking goes, and what it will be asked: nuclei and question are written down, nothing is computed yet."""
     now = datetime.datetime.now().astimezone()
     name = f"{now:%Y-%m-%d}-tracks-{secrets.token_hex(2)}"
@@ -166,22 +166,22 @@ def track_results(folder: Path) -> list[TrackResult]:
     return sorted(found, key=lambda result: result.record.created, reverse=True)
 
 
-def note_taken(folder: Path, result: TrackResult) -> None:
+def note_adopted(folder: Path, result: TrackResult) -> None:
     """Remember that these tracks were taken into the project."""
-    (folder / FOLDER / _TAKEN).write_text(result.path.stem, encoding="utf-8")
+    (folder / FOLDER / _ADOPTED).write_text(result.path.stem, encoding="utf-8")
 
 
-def taken_scores(folder: Path) -> Path | None:
+def adopted_scores(folder: Path) -> Path | None:
     """What the tracking that was taken last knew; None where nothing was taken, or it was not kept."""
     try:
-        name = (folder / FOLDER / _TAKEN).read_text(encoding="utf-8")
+        name = (folder / FOLDER / _ADOPTED).read_text(encoding="utf-8")
     except OSError:
         return None
     path = folder / FOLDER / f"{Path(name.strip()).name}.npz"
     return path if path.is_file() else None
 
 
-def keep_broken(folder: Path, links: Iterable[tuple[int, int]]) -> None:
+def save_broken_links(folder: Path, links: Iterable[tuple[int, int]]) -> None:
     """Remember the links that the user broke, so that no later session proposes them again."""
     path = folder / FOLDER / _BROKEN
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def keep_broken(folder: Path, links: Iterable[tuple[int, int]]) -> None:
     part.replace(path)
 
 
-def broken_links(folder: Path) -> set[tuple[int, int]]:
+def load_broken_links(folder: Path) -> set[tuple[int, int]]:
     """Links that the user broke in this project; what is damaged is passed over."""
     try:
         lines = (folder / FOLDER / _BROKEN).read_text(encoding="utf-8").splitlines()

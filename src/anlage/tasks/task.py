@@ -13,7 +13,7 @@ from pydantic import Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.calibration import Calibration, Tempering
+from anlage.calibration import Calibration, TemperatureScaling
 from anlage.dataset.store import Store
 from anlage.frozen import Finite, Frozen, Probability
 from anlage.tasks.readiness import Readiness
@@ -99,7 +99,7 @@ class Evidence(Frozen):
     """Examples behind a metric, by its name, where these are not `n_positive`."""
     baseline: Baseline | None = None
     """What can be had without training; None where nobody measured it."""
-    tracking: Tempering | None = None
+    tracking: TemperatureScaling | None = None
     """Of a network whose answers make tracks: how the tracks' probabilities are to be scaled; None where too little was held out."""
 
 

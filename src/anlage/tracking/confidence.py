@@ -15,7 +15,7 @@ from anlage.tracking.settings import TrackingSettings
 __all__ = [
     "LinkReliability",
     "confidence",
-    "fitted_temperature",
+    "fit_temperature",
     "link_reliability",
     "recalibrated",
     "track_errors",
@@ -49,9 +49,9 @@ def confidence(problem: Problem, settings: TrackingSettings | None = None) -> Ma
     settings
         With the temperature and the final calibration of the links.
     """
-    tempering = (settings or TrackingSettings()).tempering
-    found = marginals(problem, temperature=tempering.temperature)
-    calibration = tempering.calibration
+    scaling = (settings or TrackingSettings()).scaling
+    found = marginals(problem, temperature=scaling.temperature)
+    calibration = scaling.calibration
     if calibration == Calibration():
         return found
     edge = np.where(problem.clamp == 0, calibration.apply(logit(found.edge)), found.edge)
@@ -91,14 +91,14 @@ def recalibrated(
     if min(int(wanted.sum()), int((~wanted).sum())) < _FEWEST:
         return settings
     logits = logit(probability)
-    before = settings.tempering.calibration
+    before = settings.scaling.calibration
     raw = (logits - before.intercept) / before.slope
     return settings.model_copy(
         update={"calibration": fit_platt(np.repeat(raw, repeats), np.repeat(wanted, repeats))}
     )  # fmt: skip
 
 
-def fitted_temperature(problem: Problem, right: npt.ArrayLike, known: npt.ArrayLike | None = None) -> float:
+def fit_temperature(problem: Problem, right: npt.ArrayLike, known: npt.ArrayLike | None = None) -> float:
     """The temperature at which the links' marginals agree best with the truth (least cross-entropy); 1 where too few.
 
     Parameters

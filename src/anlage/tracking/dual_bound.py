@@ -9,11 +9,11 @@ import numpy as np
 from anlage.tracking.linear_program import Duals
 from anlage.tracking.problem import Floats, Mask, Problem, Solution
 
-__all__ = ["Worth", "worth"]
+__all__ = ["ReducedCosts", "reduced_costs"]
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
+class ReducedCosts:
     """The Lagrangian of a problem at some prices: each column's cost less what its rows pay for it.
 
     It is a bound whatever the prices are, and the more so the better they are. The prices of being there once are
@@ -60,7 +60,7 @@ class Worth:
         return by_node
 
 
-def worth(problem: Problem, can_divide: Mask, duals: Duals) -> Worth:
+def reduced_costs(problem: Problem, can_divide: Mask, duals: Duals) -> ReducedCosts:
     """The worth of every column at these prices."""
     n = len(problem)
     earlier, later = problem.pairs.T
@@ -74,7 +74,7 @@ def worth(problem: Problem, can_divide: Mask, duals: Duals) -> Worth:
     np.minimum.at(best, later[free], edge[free])
     accepted = np.bincount(later[problem.clamp > 0], minlength=n) > 0  # shuts out all others, at whatever price
     once = np.where(problem.must & ~accepted, best, np.minimum(best, 0))
-    return Worth(
+    return ReducedCosts(
         problem, can_divide, edge - once[later], begin - once, problem.end + u - w,
         np.where(np.isfinite(problem.division), problem.division, 0.0) - u - w, once, w, z,
     )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
-from anlage.tracking.track_arrays import Scenery
+from anlage.tracking.track_arrays import TrackArrays
 from anlage.tracking.track_warning import About, Position, TrackWarning, place, rise
 
 __all__ = ["end_warnings"]
@@ -35,57 +35,60 @@ class _Match:
     fit: float
 
 
-def end_warnings(scenery: Scenery, shape_tzyx: Sequence[int], spacing: Spacing) -> Iterator[TrackWarning]:
+def end_warnings(arrays: TrackArrays, shape_tzyx: Sequence[int], spacing: Spacing) -> Iterator[TrackWarning]:
     """Ends and beginnings inside the image, paired with one another where they fit."""
-    frames = scenery.frames
-    linked = (scenery.mother >= 0) | (scenery.n_daughters > 0)
-    inside = _inside(scenery, shape_tzyx, spacing)
-    ends = np.flatnonzero(linked & (scenery.n_daughters == 0) & (frames < frames.max()))
-    starts = np.flatnonzero(linked & (scenery.mother < 0) & (frames > frames.min()))
+    frames = arrays.frames
+    linked = (arrays.mother >= 0) | (arrays.n_daughters > 0)
+    inside = _inside(arrays, shape_tzyx, spacing)
+    ends = np.flatnonzero(linked & (arrays.n_daughters == 0) & (frames < frames.max()))
+    starts = np.flatnonzero(linked & (arrays.mother < 0) & (frames > frames.min()))
     # a nucleus that stands alone may be the missing piece of two tracks
     alone = np.flatnonzero(~linked)
-    matches = _matched(scenery, np.concatenate([ends, alone]), np.concatenate([starts, alone]))
+    matches = _matched(arrays, np.concatenate([ends, alone]), np.concatenate([starts, alone]))
     paired = {row for match in matches for row in (match.end, match.start)}
     for match in matches:
-        yield _joined(scenery, match, float(max(inside[match.end], inside[match.start])))
+        yield _joined(arrays, match, float(max(inside[match.end], inside[match.start])))
     for row in ends.tolist():
         if row not in paired and inside[row] > 0:
-            yield _lonely_end(scenery, row, float(inside[row]))
+            yield _lonely_end(arrays, row, float(inside[row]))
     for row in starts.tolist():
         if row not in paired and inside[row] > 0:
-            yield _lonely_start(scenery, row, float(inside[row]))
+            yield _lonely_start(arrays, row, float(inside[row]))
 
 
-def _inside(scenery: Scenery, shape_tzyx: Sequence[int], spacing: Spacing) -> npt.NDArray[np.float64]:
+def _inside(arrays: TrackArrays, shape_tzyx: Sequence[int], spacing: Spacing) -> npt.NDArray[np.float64]:
     """(N,) 0 at the border of the image, 1 from a nucleus's width on (a nearest-neighbour distance, if that is unknown)."""
-    radii = scenery.nuclei.radius_um[np.isfinite(scenery.nuclei.radius_um)]
-    width = min(scenery.near_um, 2 * float(np.median(radii))) if len(radii) else scenery.near_um
+    radii = arrays.nuclei.radius_um[np.isfinite(arrays.nuclei.radius_um)]
+    width = min(arrays.near_um, 2 * float(np.median(radii))) if len(radii) else arrays.near_um
     size = np.array(shape_tzyx[1:], dtype=np.float64)
     deep = size > 1
-    position = scenery.nuclei.positions[:, 1:]
+    position = arrays.nuclei.positions[:, 1:]
     gap = np.minimum(position + 0.5, size - 0.5 - position) * spacing.um
     return rise(gap[:, deep].min(axis=1) / width, 0.25, 1.0)
 
 
-def _matched(scenery: Scenery, ends: Rows, starts: Rows) -> list[_Match]:
+def _matched(arrays: TrackArrays, ends: Rows, starts: Rows) -> list[_Match]:
     """Ends and beginnings one or two frames later that fit, each once, the best first."""
     from scipy.spatial import cKDTree
 
     found: list[_Match] = []
-    late = scenery.by_frame(starts)
-    stolen = scenery.by_frame(_daughters_of_divisions(scenery))
-    for t, rows in scenery.by_frame(ends).items():
+    late = arrays.by_frame(starts)
+    stolen = arrays.by_frame(_daughters_of_divisions(arrays))
+    for t, rows in arrays.by_frame(ends).items():
         for step, reach in enumerate(REACH, start=1):
-            for others, worth in ((late.get(t + step), 1.0), (stolen.get(t + step) if step == 1 else None, 0.8)):
+            for others, reduced_costs in (
+                (late.get(t + step), 1.0),
+                (stolen.get(t + step) if step == 1 else None, 0.8),
+            ):
                 if others is None:
                     continue
-                drift = _drift_at(scenery, t + 1, rows)
-                within = reach * scenery.near_um
-                near = cKDTree(scenery.at_um[rows] + step * drift).sparse_distance_matrix(
-                    cKDTree(scenery.at_um[others]), within, output_type="ndarray"
+                drift = _drift_at(arrays, t + 1, rows)
+                within = reach * arrays.near_um
+                near = cKDTree(arrays.at_um[rows] + step * drift).sparse_distance_matrix(
+                    cKDTree(arrays.at_um[others]), within, output_type="ndarray"
                 )
                 for i, j, far in zip(near["i"], near["j"], near["v"], strict=True):
-                    fit = worth * (1.0 - 0.5 * far / within) / step**0.5
+                    fit = reduced_costs * (1.0 - 0.5 * far / within) / step**0.5
                     found.append(_Match(int(rows[i]), int(others[j]), float(fit)))
     taken: set[tuple[int, bool]] = set()
     kept = []
@@ -96,49 +99,49 @@ def _matched(scenery: Scenery, ends: Rows, starts: Rows) -> list[_Match]:
     return kept
 
 
-def _daughters_of_divisions(scenery: Scenery) -> Rows:
-    rows = np.flatnonzero(scenery.mother >= 0)
-    found: Rows = rows[scenery.n_daughters[scenery.mother[rows]] == 2]
+def _daughters_of_divisions(arrays: TrackArrays) -> Rows:
+    rows = np.flatnonzero(arrays.mother >= 0)
+    found: Rows = rows[arrays.n_daughters[arrays.mother[rows]] == 2]
     return found
 
 
-def _drift_at(scenery: Scenery, t: int, rows: Rows) -> npt.NDArray[np.float64]:
+def _drift_at(arrays: TrackArrays, t: int, rows: Rows) -> npt.NDArray[np.float64]:
     """(R, 3) how the nuclei around each of these rows moved on, into frame t."""
     from scipy.spatial import cKDTree
 
-    later = np.flatnonzero((scenery.frames == t) & np.isfinite(scenery.surprise_um))
+    later = np.flatnonzero((arrays.frames == t) & np.isfinite(arrays.surprise_um))
     if len(later) < 3:
         return np.zeros((len(rows), 3))
-    step = scenery.at_um[later] - scenery.at_um[scenery.mother[later]]
+    step = arrays.at_um[later] - arrays.at_um[arrays.mother[later]]
     k = min(8, len(later))
-    _, near = cKDTree(scenery.at_um[scenery.mother[later]]).query(scenery.at_um[rows], k=k)
+    _, near = cKDTree(arrays.at_um[arrays.mother[later]]).query(arrays.at_um[rows], k=k)
     drift: npt.NDArray[np.float64] = np.median(step[near], axis=1)
     return drift
 
 
-def _joined(scenery: Scenery, match: _Match, inside: float) -> TrackWarning:
+def _joined(arrays: TrackArrays, match: _Match, inside: float) -> TrackWarning:
     """An end and what it goes on with."""
-    ids, frames = scenery.nuclei.ids, scenery.frames
+    ids, frames = arrays.nuclei.ids, arrays.frames
     end, start = match.end, match.start
     a, b, t = int(ids[end]), int(ids[start]), int(frames[end])
-    far = float(np.linalg.norm(scenery.at_um[start] - scenery.at_um[end]))
+    far = float(np.linalg.norm(arrays.at_um[start] - arrays.at_um[end]))
     score = (ALONE + (FITTING - ALONE) * match.fit) * (0.5 + 0.5 * inside)
     about: About = ((a, "end"), (b, "start"))
-    if scenery.mother[start] >= 0:
-        mother = int(ids[scenery.mother[start]])
+    if arrays.mother[start] >= 0:
+        mother = int(ids[arrays.mother[start]])
         return TrackWarning(
             "end", score,
             f"A track ends with nucleus {a} (frame {t}), and {far:.1f} µm away nucleus {mother} divides into one that may be its "
             f"next, nucleus {b}.",
-            place(scenery, end), (a, b, mother), ((mother, b),), ((a, b),), about=(*about, (mother, "division")),
+            place(arrays, end), (a, b, mother), ((mother, b),), ((a, b),), about=(*about, (mother, "division")),
         )  # fmt: skip
     if frames[start] - t == 1:
         return TrackWarning(
             "end", score, f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in "
             "the next frame; a link seems to be missing.",
-            place(scenery, end), (a, b), instead=((a, b),), about=about,
+            place(arrays, end), (a, b), instead=((a, b),), about=about,
         )  # fmt: skip
-    middle = (scenery.nuclei.positions[end] + scenery.nuclei.positions[start]) / 2
+    middle = (arrays.nuclei.positions[end] + arrays.nuclei.positions[start]) / 2
     missing: Position = (t + 1.0, float(middle[1]), float(middle[2]), float(middle[3]))
     return TrackWarning(
         "gap", score, f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in frame "
@@ -147,38 +150,38 @@ def _joined(scenery: Scenery, match: _Match, inside: float) -> TrackWarning:
     )  # fmt: skip
 
 
-def _lonely_end(scenery: Scenery, row: int, inside: float) -> TrackWarning:
-    nucleus, t = int(scenery.nuclei.ids[row]), int(scenery.frames[row])
+def _lonely_end(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
+    nucleus, t = int(arrays.nuclei.ids[row]), int(arrays.frames[row])
     return TrackWarning(
         "end", ALONE * inside,
-        f"A track ends with nucleus {nucleus} in frame {t}, inside the image and {int(scenery.frames.max()) - t} frames before "
+        f"A track ends with nucleus {nucleus} in frame {t}, inside the image and {int(arrays.frames.max()) - t} frames before "
         "the last.",
-        place(scenery, row), (nucleus,), about=((nucleus, "end"),),
+        place(arrays, row), (nucleus,), about=((nucleus, "end"),),
     )  # fmt: skip
 
 
-def _lonely_start(scenery: Scenery, row: int, inside: float) -> TrackWarning:
+def _lonely_start(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
     """A beginning that fits to no end: a daughter whose division was missed, or something new."""
-    nuclei, frames = scenery.nuclei, scenery.frames
+    nuclei, frames = arrays.nuclei, arrays.frames
     nucleus, t = int(nuclei.ids[row]), int(frames[row])
-    before = np.flatnonzero((frames == t - 1) & (scenery.n_daughters == 1))
+    before = np.flatnonzero((frames == t - 1) & (arrays.n_daughters == 1))
     if len(before):
-        far = np.linalg.norm(scenery.at_um[before] + scenery.drift_um[row] - scenery.at_um[row], axis=1)
+        far = np.linalg.norm(arrays.at_um[before] + arrays.drift_um[row] - arrays.at_um[row], axis=1)
         nearest = int(before[np.argmin(far)])
-        sister = int(np.flatnonzero(scenery.mother == nearest)[0])
-        middle = (scenery.at_um[sister] + scenery.at_um[row]) / 2 - scenery.at_um[nearest] - scenery.drift_um[row]
-        off = float(np.linalg.norm(middle)) / scenery.near_um
-        if far.min() < SISTER * scenery.near_um and off < 0.6:
+        sister = int(np.flatnonzero(arrays.mother == nearest)[0])
+        middle = (arrays.at_um[sister] + arrays.at_um[row]) / 2 - arrays.at_um[nearest] - arrays.drift_um[row]
+        off = float(np.linalg.norm(middle)) / arrays.near_um
+        if far.min() < SISTER * arrays.near_um and off < 0.6:
             mother, other = int(nuclei.ids[nearest]), int(nuclei.ids[sister])
             fit = float(1 - rise(off, 0.15, 0.6))
             return TrackWarning(
                 "missed division", (ALONE + 0.35 * fit) * (0.5 + 0.5 * inside),
                 f"A track begins with nucleus {nucleus} in frame {t}, {far.min():.1f} µm from nucleus {mother}, which may have "
                 f"divided into it and nucleus {other}.",
-                place(scenery, row), (nucleus, mother, other), instead=((mother, nucleus),), about=((nucleus, "start"),),
+                place(arrays, row), (nucleus, mother, other), instead=((mother, nucleus),), about=((nucleus, "start"),),
             )  # fmt: skip
     return TrackWarning(
         "start", ALONE * inside, f"A track begins with nucleus {nucleus} in frame {t}, inside the image and {t - int(frames.min())} "
         "frames after the first.",
-        place(scenery, row), (nucleus,), about=((nucleus, "start"),),
+        place(arrays, row), (nucleus,), about=((nucleus, "start"),),
     )  # fmt: skip

@@ -21,11 +21,11 @@ import scipy.sparse as sp
 
 from anlage.tracking.problem import Floats, Mask, Problem, Rows
 
-__all__ = ["Duals", "Loose", "Programme", "StoppedError", "programme", "relaxed", "whole"]
+__all__ = ["Duals", "LinearProgram", "Loose", "StoppedError", "build_program", "relaxed", "whole"]
 
 ShouldStop = Callable[[], bool] | None
 
-_LOOK_S = 0.05
+_POLL_S = 0.05
 _PATIENCE_S = 2.0
 """Seconds that an end waits for what is being computed."""
 _WHOLE = 1e-6
@@ -59,7 +59,7 @@ class Loose:
 
 
 @dataclass(frozen=True, slots=True)
-class Programme:
+class LinearProgram:
     """A linear programme; columns are links, beginnings, ends, divisions and loose links, in this order."""
 
     cost: Floats
@@ -85,14 +85,14 @@ class Programme:
         return x[:e], x[e : e + n], x[e + n : e + 2 * n], x[e + 2 * n : e + 2 * n + d], x[e + 2 * n + d :]
 
 
-def programme(
+def build_program(
     problem: Problem,
     into: Floats,
     onwards: Floats,
     can_divide: Mask,
     appear: Floats | None = None,
     loose: Loose | None = None,
-) -> Programme:
+) -> LinearProgram:
     """Build the programme of a (part of a) problem.
 
     Parameters
@@ -138,7 +138,7 @@ def programme(
     low[:n_edges] = problem.clamp > 0
     high[:n_edges] = problem.clamp >= 0
     division = problem.division[divides]
-    return Programme(
+    return LinearProgram(
         cost=np.concatenate([
             problem.edge + problem.node[later], problem.node + (problem.appear if appear is None else appear),
             problem.end, np.where(np.isfinite(division), division, 0.0), loose.cost,
@@ -152,7 +152,7 @@ def programme(
     )  # fmt: skip
 
 
-def relaxed(lp: Programme, should_stop: ShouldStop = None) -> tuple[Floats, Duals]:
+def relaxed(lp: LinearProgram, should_stop: ShouldStop = None) -> tuple[Floats, Duals]:
     """The cheapest solution, fractions allowed, and the prices of its rows.
 
     Raises
@@ -189,7 +189,7 @@ def relaxed(lp: Programme, should_stop: ShouldStop = None) -> tuple[Floats, Dual
     return found.x, duals
 
 
-def whole(lp: Programme, *, most_nodes: int, seconds: float, should_stop: ShouldStop = None) -> Floats | None:
+def whole(lp: LinearProgram, *, most_nodes: int, seconds: float, should_stop: ShouldStop = None) -> Floats | None:
     """The cheapest solution in whole numbers that a limited search finds; None where it finds none.
 
     The search ends after `most_nodes` branchings, so that it is the same on every computer; `seconds` is a safeguard.
@@ -244,8 +244,8 @@ def _in_thread(work: Callable[[], Any], should_stop: ShouldStop) -> Any:
     thread.start()
     looked = time.monotonic()
     while thread.is_alive():
-        thread.join(_LOOK_S)
-        if time.monotonic() - looked > _LOOK_S and should_stop():
+        thread.join(_POLL_S)
+        if time.monotonic() - looked > _POLL_S and should_stop():
             thread.join(_PATIENCE_S)
             raise StoppedError
     if failure:

@@ -125,7 +125,7 @@ def _by_scores(
     scores: TrackScores,
 ) -> Decision:
     from anlage.tracking.problem import solution_of
-    from anlage.tracking.resolve import redecided, told_anew
+    from anlage.tracking.resolve import marginals_around, resolve_around
 
     nothing = np.zeros((0, 2), dtype=np.int64)
     alive = tracks.state != State.REJECTED
@@ -142,8 +142,8 @@ def _by_scores(
     there, human = (_among(problem.pairs, _rows(part, links)) for links in (part.links, part.links[np.isnan(chance)]))
     problem = problem.clamped(_among(problem.pairs, _rows(part, unwanted)), -1).clamped(human, 1)
     before = solution_of(problem, np.ones(len(part), dtype=bool), there)
-    after, looked_at = redecided(problem, before, np.flatnonzero(np.isin(part.ids, ids)))
-    found, _, near = told_anew(problem, scores.settings, looked_at)
+    after, looked_at = resolve_around(problem, before, np.flatnonzero(np.isin(part.ids, ids)))
+    found, _, near = marginals_around(problem, scores.settings, looked_at)
     probability = np.full(len(problem.pairs), np.nan)
     probability[looked_at.edges[near]] = found.edge[near]
     added = np.flatnonzero(after.edges & ~there)

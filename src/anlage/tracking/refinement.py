@@ -16,12 +16,12 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from anlage.tracking.dual_bound import Worth, worth
-from anlage.tracking.linear_program import Duals, Loose, ShouldStop, programme, relaxed
+from anlage.tracking.dual_bound import ReducedCosts, reduced_costs
+from anlage.tracking.linear_program import Duals, Loose, ShouldStop, build_program, relaxed
 from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
-from anlage.tracking.rounding import Effort, mended
+from anlage.tracking.rounding import Effort, rounded
 
-__all__ = ["Sections", "around", "improved", "polished"]
+__all__ = ["Sections", "around", "improved", "refined"]
 
 _HOPS = (2, 4, 8, 12, 16)
 """Links by which the neighbourhood of a disagreement is taken in, round by round."""
@@ -78,7 +78,7 @@ class _Stretch:
     """(E,) what the later nucleus asks for a link, its own price of being there once included."""
 
 
-def polished(
+def refined(
     sections: Sections, can_divide: Mask, duals: Duals, choice: Solution, borders: list[int], effort: Effort,
     should_stop: ShouldStop = None,
 ) -> Solution:  # fmt: skip
@@ -101,20 +101,20 @@ def polished(
         # what two rounds have not mended hangs together over more than one border
         chunks = _chunks(borders, sections.n_ranks, together=1 if number < 2 else 3)
         for parity in (0, 1) if len(chunks) > 1 else (0,):  # neighbours never at once: each needs the other's prices
-            prices = worth(problem, can_divide, duals)
+            prices = reduced_costs(problem, can_divide, duals)
             bound = max(bound, prices.bound())
             choice = solution_of(problem, nodes, edges, bound)
             if choice.gap <= _NEGLIGIBLE:
                 return choice
             seeds = _seeds(prices.shortfall(choice), _NEGLIGIBLE * abs(choice.objective) / 2)
-            polish = partial(
-                _polish, sections, seeds=seeds, hops=hops, prices=prices, duals=duals, nodes=nodes, edges=edges,
+            refine = partial(
+                _refine, sections, seeds=seeds, hops=hops, prices=prices, duals=duals, nodes=nodes, edges=edges,
                 effort=effort, should_stop=should_stop,
             )  # fmt: skip
             with ThreadPoolExecutor(_lanes(chunks), thread_name_prefix="anlage polishing") as threads:
-                for _ in threads.map(polish, chunks[parity::2]):
+                for _ in threads.map(refine, chunks[parity::2]):
                     pass
-    bound = max(bound, worth(problem, can_divide, duals).bound())
+    bound = max(bound, reduced_costs(problem, can_divide, duals).bound())
     return solution_of(problem, nodes, edges, bound)
 
 
@@ -141,9 +141,9 @@ def improved(
     into = np.bincount(later[comes], minlength=n)[nodes].astype(np.float64)
     onwards = np.bincount(earlier[goes], minlength=n)[nodes].astype(np.float64)
     part = problem.part(nodes, edges)
-    lp = programme(part, into, onwards, can_divide[nodes] | (onwards > 1))
+    lp = build_program(part, into, onwards, can_divide[nodes] | (onwards > 1))
     x, _ = relaxed(lp, should_stop)
-    x = mended(part, lp, x, np.ones(len(nodes), dtype=bool), effort, should_stop, into=into)
+    x = rounded(part, lp, x, np.ones(len(nodes), dtype=bool), effort, should_stop, into=into)
     y, begins = lp.split(x)[:2]
     links = choice.edges.copy()
     links[edges] = y > 0.5
@@ -174,8 +174,8 @@ def _seeds(short: Floats, negligible: float) -> Mask:
     return seeds
 
 
-def _polish(  # noqa: PLR0913
-    sections: Sections, chunk: tuple[int, int], *, seeds: Mask, hops: int, prices: Worth, duals: Duals, nodes: Mask,
+def _refine(  # noqa: PLR0913
+    sections: Sections, chunk: tuple[int, int], *, seeds: Mask, hops: int, prices: ReducedCosts, duals: Duals, nodes: Mask,
     edges: Mask, effort: Effort, should_stop: ShouldStop,
 ) -> None:  # fmt: skip
     """Solve again around the seeds of a chunk; `duals`, `nodes` and `edges` take what comes of it.
@@ -223,7 +223,7 @@ def _reprice(stretch: _Stretch, nodes: Rows, should_stop: ShouldStop) -> None:
     np.minimum.at(appear, later[comes], problem.edge[comes] + duals.flow[earlier[comes]] - duals.half[comes])
     loose = Loose(np.searchsorted(nodes, earlier[goes]), stretch.asked[goes])
     part = problem.part(nodes, edges)
-    lp = programme(part, into, onwards, stretch.can_divide[nodes] | (onwards > 1), appear[nodes], loose)
+    lp = build_program(part, into, onwards, stretch.can_divide[nodes] | (onwards > 1), appear[nodes], loose)
     _, found = relaxed(lp, should_stop)
     duals.flow[nodes] = found.flow
     duals.there[nodes] = found.there

@@ -14,9 +14,9 @@ from anlage.tracking.problem import Mask, Problem, Rows, Solution, solution_of
 from anlage.tracking.refinement import around, improved
 from anlage.tracking.rounding import Effort
 from anlage.tracking.settings import TrackingSettings
-from anlage.tracking.track import Tracking, clamped_rows, settled
+from anlage.tracking.track import Tracking, as_tracking, clamped_rows
 
-__all__ = ["Part", "clamped_anew", "redecided", "resolve_locally", "told_anew"]
+__all__ = ["Part", "marginals_around", "resolve_around", "resolve_locally", "with_corrections"]
 
 _HOPS = 6
 """Candidate links by which the neighbourhood of a correction is decided anew."""
@@ -66,9 +66,9 @@ def resolve_locally(
     if not len(touched):
         return tracking
     tracking, problem = _with_candidates(tracking, right)
-    problem = clamped_anew(problem, right, wrong, free)
-    solution, part = redecided(problem, tracking.solution, touched, frames)
-    return settled(
+    problem = with_corrections(problem, right, wrong, free)
+    solution, part = resolve_around(problem, tracking.solution, touched, frames)
+    return as_tracking(
         nuclei, tracking.spacing, problem, solution, tracking.settings,
         seconds=time.monotonic() - began, found=_updated(tracking, problem, part),
         proposal_recall=tracking.report.proposal_recall,
@@ -92,7 +92,7 @@ class Part:
     edges: Rows
 
 
-def redecided(
+def resolve_around(
     problem: Problem, solution: Solution, touched: Rows, frames: tuple[int, int] | None = None
 ) -> tuple[Solution, Part]:
     """The cheapest choice around some nuclei (rows), everything farther away as it was; and what was looked at."""
@@ -113,7 +113,7 @@ def redecided(
     return solution_of(problem, kept, links), Part(inside, nodes, edges)
 
 
-def told_anew(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask, Mask]:
+def marginals_around(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask, Mask]:
     """Probabilities of what was looked at, and which of its nuclei and candidates were decided anew; the others lack surroundings."""
     view = problem.part(part.nodes, part.edges)
     n = len(problem)
@@ -145,7 +145,7 @@ def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem
     return replace(tracking, problem=problem, solution=solution, marginals=found), problem
 
 
-def clamped_anew(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> Problem:
+def with_corrections(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> Problem:
     """With links (rows) that are now accepted, forbidden, or neither; what contradicts an accepted one is it no more."""
     n = len(problem)
     key = problem.pairs[:, 0] * n + problem.pairs[:, 1]
@@ -179,7 +179,7 @@ def _divides(problem: Problem, edges: Mask) -> Mask:
 
 def _updated(tracking: Tracking, problem: Problem, part: Part) -> Marginals:
     """The probabilities with those of the nuclei that were decided anew told anew."""
-    new, here, near = told_anew(problem, tracking.settings, part)
+    new, here, near = marginals_around(problem, tracking.settings, part)
     old = tracking.marginals
     edge = old.edge.copy()
     edge[part.edges[near]] = new.edge[near]

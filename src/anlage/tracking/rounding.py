@@ -10,10 +10,10 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
 from anlage.tracking.greedy import greedy
-from anlage.tracking.linear_program import Loose, Programme, ShouldStop, is_fractional, programme, whole
+from anlage.tracking.linear_program import LinearProgram, Loose, ShouldStop, build_program, is_fractional, whole
 from anlage.tracking.problem import Floats, Mask, Problem, Rows
 
-__all__ = ["Effort", "mended"]
+__all__ = ["Effort", "rounded"]
 
 
 @dataclass(slots=True)
@@ -32,8 +32,8 @@ class Effort:
     n_out_of_time: int = field(default=0, init=False)
 
 
-def mended(
-    part: Problem, lp: Programme, x: Floats, near: Mask, effort: Effort, should_stop: ShouldStop, *,
+def rounded(
+    part: Problem, lp: LinearProgram, x: Floats, near: Mask, effort: Effort, should_stop: ShouldStop, *,
     into: Floats,
 ) -> Floats:  # fmt: skip
     """A solution without fractions among the nuclei `near` (N,), the others as they were."""
@@ -76,7 +76,7 @@ def _whole_clumps(inside: Mask, touched: Mask, clump: Rows) -> Mask:
 
 
 def _search(  # noqa: PLR0913
-    part: Problem, lp: Programme, x: Floats, result: Floats, nodes: Rows, effort: Effort, should_stop: ShouldStop,
+    part: Problem, lp: LinearProgram, x: Floats, result: Floats, nodes: Rows, effort: Effort, should_stop: ShouldStop,
     into: Floats,
 ) -> None:  # fmt: skip
     """Decide the nuclei `nodes` in whole numbers, given all others, and write it into `result`."""
@@ -94,12 +94,12 @@ def _search(  # noqa: PLR0913
     small = part.part(nodes, edges)
     stubs = np.flatnonzero(member[lp.loose.rows])
     loose = Loose(np.searchsorted(nodes, lp.loose.rows[stubs]), lp.loose.cost[stubs])
-    sub = programme(small, inflow[nodes], outflow[nodes], can_divide[nodes], loose=loose)
+    sub = build_program(small, inflow[nodes], outflow[nodes], can_divide[nodes], loose=loose)
     effort.n_searches += 1
     began = time.monotonic()
     found = whole(sub, most_nodes=effort.most_nodes, seconds=effort.seconds, should_stop=should_stop)
     effort.n_out_of_time += time.monotonic() - began > effort.seconds
-    rounded = _rounded(small, sub, x[edges], inflow[nodes], outflow[nodes])
+    rounded = _greedily_rounded(small, sub, x[edges], inflow[nodes], outflow[nodes])
     best = min((one for one in (found, rounded) if one is not None), key=lambda one: float(sub.cost @ one))
     for block, values, place in zip(
         lp.split(result), sub.split(best),
@@ -108,7 +108,7 @@ def _search(  # noqa: PLR0913
         block[place] = values
 
 
-def _rounded(small: Problem, sub: Programme, y: Floats, inflow: Floats, outflow: Floats) -> Floats | None:
+def _greedily_rounded(small: Problem, sub: LinearProgram, y: Floats, inflow: Floats, outflow: Floats) -> Floats | None:
     """The fractions taken greatest first, as a solution of the small programme; None where that does not fit."""
     closed = (inflow[small.pairs[:, 1]] > 0) | (outflow[small.pairs[:, 0]] > 0)
     value = np.where(closed, -1.0, y - 1e-6)

@@ -6,16 +6,16 @@ from typing import Annotated, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from anlage.calibration import Calibration, Tempering
+from anlage.calibration import Calibration, TemperatureScaling
 from anlage.frozen import Frozen
 
 __all__ = ["TRAINED", "UNTRAINED", "TrackingSettings"]
 
 Chance = Annotated[float, Gt(0), Lt(1)]
 
-UNTRAINED = Tempering(temperature=3.0, calibration=Calibration(slope=1.34, intercept=-0.32))
+UNTRAINED = TemperatureScaling(temperature=3.0, calibration=Calibration(slope=1.34, intercept=-0.32))
 """Where distance and motion alone judge the links: fitted to synthetic embryos with one nucleus in ten missed and one in ten false."""
-TRAINED = Tempering(temperature=2.0, calibration=Calibration(slope=1.56, intercept=-1.73))
+TRAINED = TemperatureScaling(temperature=2.0, calibration=Calibration(slope=1.56, intercept=-1.73))
 """Where a network judges them whose card holds none of its own, because too little was held out: fitted to the tracks of one that
 had learnt from two such embryos, through a third."""
 
@@ -51,7 +51,7 @@ class TrackingSettings(Frozen):
     search_seconds: Annotated[float, Gt(0)] = 30.0
     """Longest search in seconds around one place where the linear programme gives no whole numbers; it hardly ever takes one."""
 
-    def tempered(self, by: Tempering) -> Self:
+    def with_scaling(self, by: TemperatureScaling) -> Self:
         """With a temperature and a calibration, those given here before others."""
         return self.model_copy(
             update={
@@ -61,9 +61,9 @@ class TrackingSettings(Frozen):
         )
 
     @property
-    def tempering(self) -> Tempering:
+    def scaling(self) -> TemperatureScaling:
         """How probabilities are scaled; without a word of it, as for links that distance and motion alone judge."""
-        told = self.tempered(UNTRAINED)
-        assert told.temperature is not None  # noqa: S101  `tempered` gives both
+        told = self.with_scaling(UNTRAINED)
+        assert told.temperature is not None  # noqa: S101  `with_scaling` gives both
         assert told.calibration is not None  # noqa: S101
-        return Tempering(temperature=told.temperature, calibration=told.calibration)
+        return TemperatureScaling(temperature=told.temperature, calibration=told.calibration)

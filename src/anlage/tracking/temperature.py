@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anlage.calibration import Tempering, fit_platt, logit
+from anlage.calibration import TemperatureScaling, fit_platt, logit
 from anlage.tasks.task import FollowedFilm
-from anlage.tracking.confidence import fitted_temperature, link_reliability
+from anlage.tracking.confidence import fit_temperature, link_reliability
 from anlage.tracking.costs import problem_of
 from anlage.tracking.marginals import marginals
 from anlage.tracking.problem import Mask, Problem
 from anlage.tracking.windows import solve
 
-__all__ = ["fitted_tempering"]
+__all__ = ["fit_temperature_scaling"]
 
 _FEWEST = 8
 """Links of tracks of each kind, right and wrong, below which nothing is fitted."""
@@ -22,7 +22,7 @@ _APART = 5
 """Frames between two films that are solved as one."""
 
 
-def fitted_tempering(films: Sequence[FollowedFilm]) -> Tempering | None:
+def fit_temperature_scaling(films: Sequence[FollowedFilm]) -> TemperatureScaling | None:
     """Temperature and scaling at which the links of tracks are right as often as they say.
 
     The temperature is the one at which the marginals of all candidates have the least cross-entropy; the scaling after it is
@@ -35,7 +35,7 @@ def fitted_tempering(films: Sequence[FollowedFilm]) -> Tempering | None:
 
     Returns
     -------
-    tempering
+    scaling
         None where too few links of tracks are known to be right, or to be wrong.
     """
     if not films:
@@ -45,11 +45,13 @@ def fitted_tempering(films: Sequence[FollowedFilm]) -> Tempering | None:
     chosen = solve(problem).edges & known
     if min(int(right[chosen].sum()), int((~right[chosen]).sum())) < _FEWEST:
         return None
-    temperature = fitted_temperature(problem, right, known)
+    temperature = fit_temperature(problem, right, known)
     logits = logit(marginals(problem, temperature=temperature).edge[chosen])
     calibration = fit_platt(logits, right[chosen])
     found = link_reliability(calibration.apply(logits), right[chosen])
-    return Tempering(temperature=temperature, calibration=calibration, n=found.n, ece=found.ece, bins=found.bins)
+    return TemperatureScaling(
+        temperature=temperature, calibration=calibration, n=found.n, ece=found.ece, bins=found.bins
+    )
 
 
 def _problem(film: FollowedFilm) -> Problem:

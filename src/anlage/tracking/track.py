@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State, check
 from anlage.axes import Spacing
-from anlage.calibration import Tempering
+from anlage.calibration import TemperatureScaling
 from anlage.candidates import Candidates, find_candidates
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -30,7 +30,7 @@ from anlage.tracking.windows import OnProgress, solve
 if TYPE_CHECKING:
     from anlage.model import Model
 
-__all__ = ["Tracking", "clamped_rows", "settled", "track"]
+__all__ = ["Tracking", "as_tracking", "clamped_rows", "track"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def track(  # noqa: PLR0913 - the one call for users
         If an end was asked for.
     """
     began = time.monotonic()
-    settings = (settings or TrackingSettings()).tempered(_tempering(links))
+    settings = (settings or TrackingSettings()).with_scaling(_scaling_of(links))
     check(nuclei.linked(np.zeros((0, 2), dtype=np.int64)))
     nuclei = nuclei.select(nuclei.state != State.REJECTED)
     _look(should_stop)
@@ -132,13 +132,13 @@ def track(  # noqa: PLR0913 - the one call for users
     else:
         solution = solve(problem, effort=effort, on_progress=on_progress, should_stop=should_stop)
     recall = None if links is None else links.card.evidence.metrics.get("proposal_recall")
-    return settled(
+    return as_tracking(
         nuclei, spacing, problem, solution, settings, seconds=time.monotonic() - began,
         n_out_of_time=effort.n_out_of_time, proposal_recall=recall,
     )  # fmt: skip
 
 
-def settled(  # noqa: PLR0913
+def as_tracking(  # noqa: PLR0913
     nuclei: Annotations,
     spacing: Spacing,
     problem: Problem,
@@ -245,7 +245,7 @@ def with_links(frames: Rows, candidates: Candidates, probability: Floats, links:
     return Candidates(pairs, np.diff(frames[pairs], axis=1)[:, 0]), p[order]
 
 
-def _tempering(links: Model | None) -> Tempering:
+def _scaling_of(links: Model | None) -> TemperatureScaling:
     """How probabilities are to be scaled, as the model's held-out films say where it has some."""
     if links is None:
         return UNTRAINED

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 
-__all__ = ["Scenery"]
+__all__ = ["TrackArrays"]
 
 N_NEIGHBOURS = 8
 """So many neighbours tell how the tissue moves."""
@@ -25,7 +25,7 @@ Numbers = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Scenery:
+class TrackArrays:
     """The nuclei of a table that were not rejected, and what is needed to judge their links.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from anlage.tracking.track_arrays import Scenery
+from anlage.tracking.track_arrays import TrackArrays
 
 __all__ = ["REVIEWED", "About", "Aspect", "Kind", "Pair", "Position", "TrackWarning", "place", "rise"]
 
@@ -75,7 +75,7 @@ def rise(value: npt.ArrayLike, low: float, high: float) -> npt.NDArray[np.float6
     return risen
 
 
-def place(scenery: Scenery, row: int) -> Position:
+def place(arrays: TrackArrays, row: int) -> Position:
     """(t, z, y, x) of a row."""
-    t, z, y, x = (float(v) for v in scenery.nuclei.positions[row])
+    t, z, y, x = (float(v) for v in arrays.nuclei.positions[row])
     return (t, z, y, x)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
-from anlage.tracking.track_arrays import Scenery
+from anlage.tracking.track_arrays import TrackArrays
 from anlage.tracking.track_warning import REVIEWED, TrackWarning, place, rise
 
 __all__ = ["find_warnings"]
@@ -42,15 +42,15 @@ def find_warnings(
     from anlage.tracking.division_warnings import division_warnings, size_warnings
     from anlage.tracking.end_warnings import end_warnings
 
-    scenery = Scenery.of(tracks, spacing)
-    if not len(scenery.nuclei.links):
+    arrays = TrackArrays.of(tracks, spacing)
+    if not len(arrays.nuclei.links):
         return ()
     found: list[TrackWarning] = []
-    for part in (_unlikely(scenery), _jumps(scenery), _swaps(scenery)):
+    for part in (_unlikely(arrays), _jumps(arrays), _swaps(arrays)):
         found += part
-    found += end_warnings(scenery, shape_tzyx, spacing)
-    found += division_warnings(scenery)
-    found += size_warnings(scenery)
+    found += end_warnings(arrays, shape_tzyx, spacing)
+    found += division_warnings(arrays)
+    found += size_warnings(arrays)
     return _worst(_explained(_open(found, tracks)), at_least)
 
 
@@ -93,17 +93,17 @@ def _worst(found: Iterable[TrackWarning], at_least: float) -> tuple[TrackWarning
     return tuple(kept)
 
 
-def _unlikely(scenery: Scenery) -> Iterable[TrackWarning]:
+def _unlikely(arrays: TrackArrays) -> Iterable[TrackWarning]:
     """Links whose own probability is low."""
-    ids, frames = scenery.nuclei.ids, scenery.frames
-    for row in np.flatnonzero(scenery.probability < 1.0):
-        pair = (int(ids[scenery.mother[row]]), int(ids[row]))
-        p = float(scenery.probability[row])
+    ids, frames = arrays.nuclei.ids, arrays.frames
+    for row in np.flatnonzero(arrays.probability < 1.0):
+        pair = (int(ids[arrays.mother[row]]), int(ids[row]))
+        p = float(arrays.probability[row])
         yield TrackWarning(
             "link", 1.0 - p,
-            f"The link from nucleus {pair[0]} to nucleus {pair[1]} (frames {frames[scenery.mother[row]]} to {frames[row]}) is "
+            f"The link from nucleus {pair[0]} to nucleus {pair[1]} (frames {frames[arrays.mother[row]]} to {frames[row]}) is "
             f"right with a probability of {_percent(p)}.",
-            place(scenery, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
+            place(arrays, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
         )  # fmt: skip
 
 
@@ -117,48 +117,48 @@ RARE = 7.0
 """Log-odds against two links being swapped, before anything is known of them: 1 in 1,000."""
 
 
-def _jumps(scenery: Scenery) -> Iterable[TrackWarning]:
+def _jumps(arrays: TrackArrays) -> Iterable[TrackWarning]:
     """Links that leave the motion of the neighbours and of their own past."""
-    ids, usual = scenery.nuclei.ids, scenery.usual_um
-    score = rise(np.nan_to_num(scenery.surprise_um) / usual, *JUMP)
-    score *= rise(np.nan_to_num(scenery.surprise_um) / scenery.near_um, 0.1, 0.4)
+    ids, usual = arrays.nuclei.ids, arrays.usual_um
+    score = rise(np.nan_to_num(arrays.surprise_um) / usual, *JUMP)
+    score *= rise(np.nan_to_num(arrays.surprise_um) / arrays.near_um, 0.1, 0.4)
     for row in np.flatnonzero(score > 0):
-        pair = (int(ids[scenery.mother[row]]), int(ids[row]))
-        far, t = float(scenery.surprise_um[row]), int(scenery.frames[row])
+        pair = (int(ids[arrays.mother[row]]), int(ids[row]))
+        far, t = float(arrays.surprise_um[row]), int(arrays.frames[row])
         yield TrackWarning(
             "jump", 0.95 * float(score[row]),
             f"Nucleus {pair[1]} (frame {t}) lies {far:.1f} µm from where its past and its neighbours let expect it; "
             f"{usual:.1f} µm is usual.",
-            place(scenery, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
+            place(arrays, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
         )  # fmt: skip
 
 
-def _swaps(scenery: Scenery) -> Iterable[TrackWarning]:
+def _swaps(arrays: TrackArrays) -> Iterable[TrackWarning]:
     """Pairs of links that fit the motion much better with their ends exchanged."""
     from scipy.spatial import cKDTree
 
-    ids, frames = scenery.nuclei.ids, scenery.frames
-    usual = np.flatnonzero(np.isfinite(scenery.surprise_um))
-    for t, rows in scenery.by_frame(usual).items():
-        odd = np.flatnonzero(scenery.surprise_um[rows] > 1.5 * scenery.usual_um)
+    ids, frames = arrays.nuclei.ids, arrays.frames
+    usual = np.flatnonzero(np.isfinite(arrays.surprise_um))
+    for t, rows in arrays.by_frame(usual).items():
+        odd = np.flatnonzero(arrays.surprise_um[rows] > 1.5 * arrays.usual_um)
         if len(odd) < 2:
             continue
         rows = rows[odd]
-        foretold = scenery.at_um[scenery.mother[rows]] + scenery.drift_um[rows]
-        i, j = cKDTree(scenery.at_um[rows]).query_pairs(3.0 * scenery.near_um, output_type="ndarray").T
-        now = scenery.surprise_um[rows[i]] ** 2 + scenery.surprise_um[rows[j]] ** 2
-        then = _squared(foretold[i], scenery.at_um[rows[j]]) + _squared(foretold[j], scenery.at_um[rows[i]])
+        foretold = arrays.at_um[arrays.mother[rows]] + arrays.drift_um[rows]
+        i, j = cKDTree(arrays.at_um[rows]).query_pairs(3.0 * arrays.near_um, output_type="ndarray").T
+        now = arrays.surprise_um[rows[i]] ** 2 + arrays.surprise_um[rows[j]] ** 2
+        then = _squared(foretold[i], arrays.at_um[rows[j]]) + _squared(foretold[j], arrays.at_um[rows[i]])
         # the median length of a 3D Gaussian is 1.54 of its standard deviation
-        odds = (now - then) / (2 * (scenery.usual_um / 1.54) ** 2) - RARE
+        odds = (now - then) / (2 * (arrays.usual_um / 1.54) ** 2) - RARE
         for k in np.flatnonzero(odds > -3):
             a, b = int(rows[i[k]]), int(rows[j[k]])
-            one, two = (int(ids[scenery.mother[a]]), int(ids[a])), (int(ids[scenery.mother[b]]), int(ids[b]))
+            one, two = (int(ids[arrays.mother[a]]), int(ids[a])), (int(ids[arrays.mother[b]]), int(ids[b]))
             yield TrackWarning(
                 "swap", float(0.98 / (1 + np.exp(-np.clip(odds[k], -50, 50) / 2))),
-                f"The tracks of nuclei {one[1]} and {two[1]} seem to be swapped between frames {frames[scenery.mother[a]]} and "
+                f"The tracks of nuclei {one[1]} and {two[1]} seem to be swapped between frames {frames[arrays.mother[a]]} and "
                 f"{t}: exchanged, they lie {np.sqrt(then[k] / 2):.1f} µm from where they are expected, instead of "
                 f"{np.sqrt(now[k] / 2):.1f} µm.",
-                place(scenery, a), (one[1], two[1], one[0], two[0]), (one, two), ((one[0], two[1]), (two[0], one[1])),
+                place(arrays, a), (one[1], two[1], one[0], two[0]), (one, two), ((one[0], two[1]), (two[0], one[1])),
                 about=((one[1], "link"), (two[1], "link")),
             )  # fmt: skip
 

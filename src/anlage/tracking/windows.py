@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from anlage.tracking.linear_program import Duals, Loose, ShouldStop, programme, relaxed
+from anlage.tracking.linear_program import Duals, Loose, ShouldStop, build_program, relaxed
 from anlage.tracking.marginals import marginals
 from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
-from anlage.tracking.refinement import Sections, polished
-from anlage.tracking.rounding import Effort, mended
+from anlage.tracking.refinement import Sections, refined
+from anlage.tracking.rounding import Effort, rounded
 
 __all__ = ["Window", "solve", "windows_of"]
 
@@ -117,7 +117,7 @@ def solve(
     if len(lanes) > 1:
         state.join(lanes[1][0].first)
     edges = np.zeros(len(problem.pairs), dtype=bool)
-    choice = polished(
+    choice = refined(
         state.sections, state.can_divide, state.duals, solution_of(small, state.nodes, state.edges),
         [window.first for window in windows], effort, should_stop,
     )  # fmt: skip
@@ -189,10 +189,10 @@ class _State:
         into, loose = led_to[nodes], self._looking_ahead(nodes, leaving)
         part = self.problem.part(nodes, edges)
         can_divide = self.can_divide[nodes] & _may_divide(part, self.can_divide[nodes], into, loose)
-        lp = programme(part, into, np.zeros(len(nodes)), can_divide, loose=loose)
+        lp = build_program(part, into, np.zeros(len(nodes)), can_divide, loose=loose)
         x, duals = relaxed(lp, should_stop)
         near = self.rank[nodes] < window.decided + 1
-        x = mended(part, lp, x, near, effort, should_stop, into=into)
+        x = rounded(part, lp, x, near, effort, should_stop, into=into)
         y, began = lp.split(x)[:2]
         early = self.rank[nodes] < window.decided
         decided = early[part.pairs[:, 0]]

@@ -16,7 +16,7 @@ from anlage.errors import AnlageError
 from anlage.model import save_model
 from anlage.tasks.sources import material_of
 from anlage.tasks.task import Evidence, Examples, Validation
-from anlage.tracking.temperature import fitted_tempering
+from anlage.tracking.temperature import fit_temperature_scaling
 from anlage.training.checkpoint import Record
 from anlage.training.context import Job
 from anlage.training.learner import Learner
@@ -57,7 +57,7 @@ def evidence_of(task: Any, network: torch.nn.Module, examples: Examples, *, trac
     followed = getattr(task, "followed", None)
     if followed is None or not tracks:
         return evidence
-    return evidence.model_copy(update={"tracking": fitted_tempering(followed(network, examples, evidence))})
+    return evidence.model_copy(update={"tracking": fit_temperature_scaling(followed(network, examples, evidence))})
 
 
 def keep_held_out(job: Job, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 __all__ = ["StopRequestedError", "Stopping", "is_stale"]
 
-_LOOK_S = 0.1
+_POLL_S = 0.1
 
 
 class StopRequestedError(Exception):
@@ -57,7 +57,7 @@ class Stopping:
     def requested(self) -> bool:
         """Whether a stop was asked for; cheap enough for every step."""
         now = time.monotonic()
-        if not self._asked and now - self._looked > _LOOK_S:
+        if not self._asked and now - self._looked > _POLL_S:
             self._looked = now
             self._asked = self._path.exists()
         return self._asked
@@ -88,7 +88,7 @@ class Stopping:
 
     def _watch(self, over: threading.Event, seconds: float | None) -> None:
         deadline = None if seconds is None else time.monotonic() + seconds
-        while not over.wait(_LOOK_S):
+        while not over.wait(_POLL_S):
             late = self._path.exists() or self._asked if deadline is None else time.monotonic() > deadline
             if late:
                 self._poking = True

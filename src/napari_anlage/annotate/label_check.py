@@ -15,7 +15,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.widgets.basic import ActionButton, Tab
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["LabelCheck"]
@@ -55,9 +55,9 @@ class LabelCheck(Tab):
         self._thread.done.connect(lambda report: self.attempt(lambda: self._show(report)))
         self._thread.failed.connect(self._on_failed)
         self._went.connect(lambda done, total: self.status.say(f"Frame {done} of {total} looked through …", "info"))
-        hear(session.layers_changed, self.refresh)
-        hear(session.nuclei_changed, self.refresh)
-        hear(session.exchanged, self._forget)
+        connect(session.layers_changed, self.refresh)
+        connect(session.nuclei_changed, self.refresh)
+        connect(session.exchanged, self._forget)
         self.refresh()
 
     @property

@@ -14,7 +14,7 @@ from anlage.wording import plural
 from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["ProblemList"]
@@ -60,11 +60,11 @@ class ProblemList(QWidget):
         self.list.itemClicked.connect(lambda item: self.go_to(self.list.row(item)))
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
-        hear(session.document_changed, self.wait)
-        hear(session.project_changed, self.wait)
-        hear(session.diameter_changed, self.wait)
-        hear(session.nuclei_changed, self.wait)
-        hear(session.exchanged, self._on_exchanged)
+        connect(session.document_changed, self.wait)
+        connect(session.project_changed, self.wait)
+        connect(session.diameter_changed, self.wait)
+        connect(session.nuclei_changed, self.wait)
+        connect(session.exchanged, self._on_exchanged)
         self._show(())
 
     def retire(self) -> None:
@@ -77,8 +77,8 @@ class ProblemList(QWidget):
             session.diameter_changed,
             session.nuclei_changed,
         ):
-            unhear(signal, self.wait)
-        unhear(session.exchanged, self._on_exchanged)
+            disconnect(signal, self.wait)
+        disconnect(session.exchanged, self._on_exchanged)
 
     def _on_exchanged(self) -> None:
         """What was found was in the annotation of the image before."""

@@ -29,7 +29,7 @@ from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, Tab, counted, heading, note
 from napari_anlage.widgets.box_sliders import BoxSliders
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label, plain
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ class RegionPanel(Tab):
         self.examine.clicked.connect(self._on_examine)
         self.doubts.itemClicked.connect(self._on_doubt)
         session.layers_changed.connect(session.choose_any_nuclei)
-        hear(session.exchanged, self._on_exchanged)
-        hear(session.image_changed, self.refresh)
-        hear(session.nuclei_changed, self._on_nuclei)
-        hear(session.cuboids_changed, self.refresh_regions)
+        connect(session.exchanged, self._on_exchanged)
+        connect(session.image_changed, self.refresh)
+        connect(session.nuclei_changed, self._on_nuclei)
+        connect(session.cuboids_changed, self.refresh_regions)
 
     def retire(self) -> None:
         """Let the mouse go."""

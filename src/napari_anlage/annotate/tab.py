@@ -20,7 +20,7 @@ from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.tracks import colour_of
 from napari_anlage.widgets.basic import LayerChoice, Tab, counted, heading
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.frame_bars import FrameBars
 from napari_anlage.widgets.plain_text import ElidingLabel, Label, Rich, as_html, plain
 
@@ -100,21 +100,21 @@ class AnnotateTab(Tab):
         self.mark.clicked.connect(lambda: self.attempt(self._mark))
         self.paint.clicked.connect(lambda: self.attempt(self._paint))
         self.nuclei.chosen.connect(session.choose_nuclei)
-        self.take.clicked.connect(lambda: self.attempt(self._take_over))
+        self.take.clicked.connect(lambda: self.attempt(self._adopt))
         self.bars.chosen.connect(self._go_to_frame)
         self.new_track.clicked.connect(lambda: self._do("leave"))
         self.undo.clicked.connect(lambda: self._do("undo"))
         self.redo.clicked.connect(lambda: self._do("redo"))
         self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
-        hear(session.layers_changed, self.refresh_layers)
-        hear(session.image_changed, self._on_image)
-        hear(session.project_changed, self._on_image)
-        hear(session.nuclei_changed, self.refresh)
-        hear(session.exchanged, self._on_exchanged)
-        hear(session.asked, self.refresh)
-        hear(session.said, self._on_said)
-        hear(session.viewer.dims.events.point, self._on_point)
+        connect(session.layers_changed, self.refresh_layers)
+        connect(session.image_changed, self._on_image)
+        connect(session.project_changed, self._on_image)
+        connect(session.nuclei_changed, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
+        connect(session.asked, self.refresh)
+        connect(session.said, self._on_said)
+        connect(session.viewer.dims.events.point, self._on_point)
 
     def retire(self) -> None:
         """Listen to the viewer no more."""
@@ -122,7 +122,7 @@ class AnnotateTab(Tab):
         self.problems.retire()
         self.labels.retire()
         session = self._session
-        unhear(session.viewer.dims.events.point, self._on_point)
+        disconnect(session.viewer.dims.events.point, self._on_point)
 
     # ---- layers ----
 
@@ -188,7 +188,7 @@ class AnnotateTab(Tab):
 
     # ---- taking over ----
 
-    def _take_over(self) -> None:
+    def _adopt(self) -> None:
         """Copy a layer into the document; it is read in a thread, for labels may be large."""
         session = self._session
         session.bench.need()
@@ -200,7 +200,7 @@ class AnnotateTab(Tab):
     def _on_read(self, result: Any) -> None:
         layer, found = result
         self.take.setEnabled(True)
-        self.attempt(lambda: self._session.bench.take_over(layer, found))
+        self.attempt(lambda: self._session.bench.adopt(layer, found))
         self.refresh_layers()
 
     def _on_failed(self, problem: Problem) -> None:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from anlage import AnlageError
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import note, small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.number_fields import NumberField
 from napari_anlage.widgets.plain_text import plain
 
@@ -141,9 +141,9 @@ class DiameterField(QWidget):
         self.draw.clicked.connect(self._on_draw)
         self.ruler.measured.connect(lambda length: session.set_diameter(round(length, 2)))
         self.ruler.ended.connect(lambda: self._say_drawing(""))
-        hear(session.diameter_changed, self.refresh)
-        hear(session.image_changed, self.refresh)
-        hear(session.exchanged, self.ruler.cancel)
+        connect(session.diameter_changed, self.refresh)
+        connect(session.image_changed, self.refresh)
+        connect(session.exchanged, self.ruler.cancel)
         self.refresh()
 
     def refresh(self) -> None:

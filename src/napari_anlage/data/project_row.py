@@ -15,7 +15,7 @@ from anlage import AnlageError, recent_projects
 from napari_anlage.jobs.thread import Problem
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import ElidingLabel, plain
 
 __all__ = ["ProjectRow"]
@@ -67,8 +67,8 @@ class ProjectRow(QWidget):
         self.close_button.clicked.connect(lambda: self._attempt(session.close_project))
         self.elsewhere.clicked.connect(self._on_elsewhere)
         self.menu.aboutToShow.connect(self._fill)
-        hear(session.project_changed, self.refresh)
-        hear(session.image_changed, self.refresh)
+        connect(session.project_changed, self.refresh)
+        connect(session.image_changed, self.refresh)
 
     def refresh(self) -> None:
         """Show the session's image and project."""

@@ -14,7 +14,7 @@ from napari_anlage.session.channels import Role, roles
 from napari_anlage.session.image_choice import path_of
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 __all__ = ["DataTab"]
 
@@ -47,10 +47,10 @@ class DataTab(Tab):
         self.channels.failed.connect(self.report)
         self.project.failed.connect(self.report)
         self.next.clicked.connect(self.proceed)
-        hear(session.layers_changed, self.refresh_layers)
-        hear(session.exchanged, self.scale.forget)
+        connect(session.layers_changed, self.refresh_layers)
+        connect(session.exchanged, self.scale.forget)
         for signal in (session.image_changed, session.project_changed, session.asked):
-            hear(signal, self.refresh)
+            connect(signal, self.refresh)
         self.refresh_layers()
 
     def refresh_layers(self) -> None:

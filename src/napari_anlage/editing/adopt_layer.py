@@ -10,10 +10,10 @@ import numpy as np
 from anlage import AddNuclei, AnlageError, Annotations, Box, Document, Paint, Several
 from anlage.wording import plural
 
-__all__ = ["taken_over"]
+__all__ = ["adopt_layer_edit"]
 
 
-def taken_over(document: Document, found: Annotations, source: str) -> Several:
+def adopt_layer_edit(document: Document, found: Annotations, source: str) -> Several:
     """The edit that adds nuclei, links and painted labels to a document, whose own stay.
 
     Parameters

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVB
 
 from napari_anlage.session.session import Session
 from napari_anlage.viewer.colouring import CERTAIN, RAMP, Colouring
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 
 __all__ = ["ColourChoice", "ErrorLegend"]
 
@@ -92,7 +92,7 @@ class ColourChoice(QWidget):
         column.addWidget(self.legend)
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.tree.clicked.connect(self.open_tree)
-        hear(session.colouring_changed, self.refresh)
+        connect(session.colouring_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
@@ -113,4 +113,4 @@ class ColourChoice(QWidget):
 
     def retire(self) -> None:
         """Listen no more."""
-        unhear(self._session.colouring_changed, self.refresh)
+        disconnect(self._session.colouring_changed, self.refresh)

@@ -19,7 +19,7 @@ from napari_anlage.viewer import camera
 from napari_anlage.viewer.colouring import any_wrong, errors, inks, lineages
 from napari_anlage.viewer.tracks import Tracks
 from napari_anlage.widgets.basic import note, small_button
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["DOUBTFUL", "LineagePanel", "open_lineage"]
@@ -80,12 +80,12 @@ class LineagePanel(QWidget):
         self.whole.clicked.connect(self.plot.fit)
         self.plot.picked.connect(self._on_picked)
         self._timer.timeout.connect(self.refresh)
-        hear(session.document_changed, self._wait)
-        hear(session.project_changed, self._wait)
-        hear(session.nuclei_changed, self._wait)
-        hear(session.colouring_changed, self._wait)
-        hear(session.image_changed, self._wait)
-        hear(session.viewer.dims.events.point, self._on_point)
+        connect(session.document_changed, self._wait)
+        connect(session.project_changed, self._wait)
+        connect(session.nuclei_changed, self._wait)
+        connect(session.colouring_changed, self._wait)
+        connect(session.image_changed, self._wait)
+        connect(session.viewer.dims.events.point, self._on_point)
 
     def sizeHint(self) -> QSize:
         """Low and wide."""
@@ -188,7 +188,7 @@ class LineagePanel(QWidget):
         session = self.session
         self._timer.stop()
         self._unwatch()
-        unhear(session.viewer.dims.events.point, self._on_point)
+        disconnect(session.viewer.dims.events.point, self._on_point)
         for signal in (
             session.document_changed,
             session.project_changed,
@@ -196,7 +196,7 @@ class LineagePanel(QWidget):
             session.colouring_changed,
             session.image_changed,
         ):
-            unhear(signal, self._wait)
+            disconnect(signal, self._wait)
         super().closeEvent(event)
 
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QVBoxLayout, QWi
 from anlage.project.models import Choice, models_of
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["ModelCombo"]
@@ -54,7 +54,7 @@ class ModelCombo(QWidget):
         column.addWidget(self.doubt)
         self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
         self.open.clicked.connect(self._on_open)
-        hear(session.exchanged, self._on_exchanged)
+        connect(session.exchanged, self._on_exchanged)
         self.refresh()
 
     @property

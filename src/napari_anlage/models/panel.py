@@ -17,7 +17,7 @@ from anlage.project.models import Choice, classical, project_models, starter
 from anlage.wording import short
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, note
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import CardBrowser, plain
 
 __all__ = ["ModelPanel"]
@@ -60,8 +60,8 @@ class ModelPanel(QWidget):
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)
         for signal in (session.run_changed, session.project_changed, session.image_changed):
-            hear(signal, self.refresh)
-        hear(session.exchanged, self._on_exchanged)
+            connect(signal, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
         self.refresh()
 
     def _build(self) -> None:

@@ -29,7 +29,7 @@ from napari_anlage.session.label_layers import (
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label
 from napari_anlage.widgets.save_dialog import ask_where
 from napari_anlage.widgets.writers import WINDOW
@@ -109,9 +109,9 @@ class ObjectsPanel(Tab):
         self._thread.done.connect(self._on_done)
         self._thread.failed.connect(self._on_failed)
         self._went.connect(self._on_went)
-        hear(session.layers_changed, self.refresh_layers)
-        hear(session.image_changed, self.refresh)
-        hear(session.exchanged, self._on_exchanged)
+        connect(session.layers_changed, self.refresh_layers)
+        connect(session.image_changed, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
 
     def retire(self) -> None:
         """The dock is closed: what is under way ends."""

@@ -16,9 +16,9 @@ from napari.utils import Colormap
 from psygnal import Signal
 
 from anlage import HUMAN, AnlageError, Annotations, Box, State
-from anlage.project.proposals import Candidates, Mask, Standing, alone, standings
+from anlage.project.proposals import Candidates, Mask, ProposalState, proposal_states, without_duplicates
 from anlage.wording import plural
-from napari_anlage.session.member import Belonging
+from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.read import kind_of
@@ -39,7 +39,7 @@ _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
 
-class Review(Belonging):
+class Review(SessionMember):
     """Candidates, the two sliders, and what the document says about each of them.
 
     Use `Review.of`; there is one for each session, and it outlives the dock.
@@ -56,8 +56,8 @@ class Review(Belonging):
         """Nucleus diameter in µm that was measured or assumed, and is taken unless the user says otherwise."""
         self.chosen_um: float | None = None
         """Nucleus diameter in µm that the user chose."""
-        self._alone: Mask = np.zeros(0, dtype=bool)
-        self._standing: npt.NDArray[np.int8] = np.zeros(0, dtype=np.int8)
+        self._is_unique: Mask = np.zeros(0, dtype=bool)
+        self._proposal_states: npt.NDArray[np.int8] = np.zeros(0, dtype=np.int8)
         self._annotated = Annotations.of([])
         self._image_layer: Any = None
         self._layer: Any = None
@@ -120,10 +120,10 @@ class Review(Belonging):
         candidates = self.candidates
         self._annotated = self._marked()
         if candidates is None:
-            self._alone, self._standing = np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int8)
+            self._is_unique, self._proposal_states = np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int8)
         else:
-            self._alone = alone(candidates, _SAME * self.size_um)
-            self._standing = standings(candidates, self._annotated, _SAME * self.size_um)
+            self._is_unique = without_duplicates(candidates, _SAME * self.size_um)
+            self._proposal_states = proposal_states(candidates, self._annotated, _SAME * self.size_um)
         self._draw()
         self.changed.emit()
 
@@ -140,7 +140,7 @@ class Review(Belonging):
     @property
     def unjudged(self) -> Mask:
         """(N,) which candidates, faint ones too, nobody has judged and no likelier one covers."""
-        free: Mask = self._alone & (self._standing == Standing.OPEN)
+        free: Mask = self._is_unique & (self._proposal_states == ProposalState.OPEN)
         return free
 
     def inside(self, boxes: Iterable[Box] | None = None) -> Rows:
@@ -151,7 +151,10 @@ class Review(Belonging):
 
     def counts(self) -> tuple[int, int, int]:
         """How many candidates are proposed, have a nucleus in the annotation, and were rejected."""
-        judged = [int(np.sum((self._standing == one) & self._alone)) for one in (Standing.ANNOTATED, Standing.REJECTED)]
+        judged = [
+            int(np.sum((self._proposal_states == one) & self._is_unique))
+            for one in (ProposalState.ANNOTATED, ProposalState.REJECTED)
+        ]
         return int(self.shown.sum()), judged[0], judged[1]
 
     def under_cursor(self) -> Rows:
@@ -304,8 +307,8 @@ class Review(Belonging):
         touched = {int(t) for table in (before, now) for t in table.frames[np.isin(table.ids, change.ids)]}
         self._annotated = now
         rows = np.isin(self.candidates.nuclei.frames, list(touched))
-        self._standing = np.where(
-            rows, standings(self.candidates, now, _SAME * self.size_um, touched), self._standing
+        self._proposal_states = np.where(
+            rows, proposal_states(self.candidates, now, _SAME * self.size_um, touched), self._proposal_states
         ).astype(np.int8)
         self._draw()
         self.changed.emit()

@@ -16,7 +16,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label, plain
 
 __all__ = ["KEYS", "ReviewPanel"]
@@ -80,7 +80,7 @@ class ReviewPanel(Tab):
         self.region.clicked.connect(lambda: self.attempt(self.add_region))
         self.again.clicked.connect(self.train_again)
         self._review.changed.connect(self.refresh)
-        hear(session.cuboids_changed, self.refresh)
+        connect(session.cuboids_changed, self.refresh)
         actions: tuple[Callable[[Any], None], ...] = (
             lambda _: self.judge_one(self._review.accept),
             lambda _: self.judge_one(self._review.reject),

@@ -7,13 +7,13 @@ import numpy as np
 from anlage import AnlageError, Document, LabelledPart, Paint, Several
 from anlage.wording import plural
 
-__all__ = ["taken_labels"]
+__all__ = ["adopt_labels_edit"]
 
 _OWN = 0.5
 """An object of which more than this part is painted already is taken to be what is painted there."""
 
 
-def taken_labels(document: Document, part: LabelledPart) -> tuple[Several, int]:
+def adopt_labels_edit(document: Document, part: LabelledPart) -> tuple[Several, int]:
     """What paints the objects that are new, each with a value that nothing else has; what is painted stays.
 
     Returns

@@ -16,7 +16,7 @@ from napari_anlage.predict.acceptance import Review
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["NextPanel", "spread_frames"]
@@ -80,7 +80,7 @@ class NextPanel(Tab):
         self.list.currentRowChanged.connect(lambda _: self.refresh())
         self.here.clicked.connect(lambda: self.attempt(self.add_region))
         self._review.changed.connect(self.refresh)
-        hear(self._session.exchanged, self._on_exchanged)
+        connect(self._session.exchanged, self._on_exchanged)
 
     def refresh(self) -> None:
         """Buttons, and why they are grey."""

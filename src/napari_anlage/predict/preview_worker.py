@@ -11,7 +11,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from anlage.project.image_copy import Handover
+from anlage.project.image_copy import ChildImage
 from anlage.project.preview_request import PaintedPreview, Preview, Request, prepare, receive
 from anlage.wording import plural
 from napari_anlage.jobs.child import Child
@@ -45,7 +45,7 @@ class Previewer(QObject):
         self._waiting: list[Request] = []
         self._n = 0
         self._request: Request | None = None
-        self._given: Handover | None = None
+        self._given: ChildImage | None = None
         self._folder: Path | None = None
         self._job = Slot(jobs)
         self._thread.done.connect(self._on_thread)

@@ -35,7 +35,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, StatusLine, Tab, heading, note
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.tuner import Tuner
 
 __all__ = ["PredictTab"]
@@ -130,8 +130,8 @@ class PredictTab(Tab):
         self.whole.loaded.connect(self._on_loaded)
         self.whole.painted.connect(lambda result, labels: self.attempt(lambda: self._on_painted(result, labels)))
         for signal in (session.image_changed, session.diameter_changed):
-            hear(signal, self.refresh)
-        hear(session.exchanged, self._on_exchanged)
+            connect(signal, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(previewer.stop)

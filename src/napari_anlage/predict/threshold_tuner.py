@@ -16,11 +16,11 @@ from anlage.project.preview_request import PaintedPreview
 from anlage.project.thresholds import Thresholds, keep_thresholds, thresholds_of
 from anlage.wording import plural
 from napari_anlage.jobs.thread import Problem, Thread
-from napari_anlage.predict.adopt_labels import taken_labels
+from napari_anlage.predict.adopt_labels import adopt_labels_edit
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.tuner import Tuner
 
 __all__ = ["ROLE", "LabelTuner"]
@@ -91,11 +91,11 @@ class LabelTuner(Tab):
         self._timer.timeout.connect(self._make)
         self.contour.toggled.connect(lambda _: self._look())
         self.see.toggled.connect(lambda _: self._look())
-        self.accept.clicked.connect(lambda: self.attempt(self.take_over))
+        self.accept.clicked.connect(lambda: self.attempt(self.adopt))
         self._thread.done.connect(lambda part: self.attempt(lambda: self._on_made(part)))
         self._thread.failed.connect(self._on_failed)
-        hear(self._session.image_changed, self._on_image)
-        hear(self._session.exchanged, self.clear)
+        connect(self._session.image_changed, self._on_image)
+        connect(self._session.exchanged, self.clear)
 
     @property
     def _tuners(self) -> tuple[Tuner, ...]:
@@ -174,12 +174,12 @@ class LabelTuner(Tab):
         self.drawn.emit(part)
         self._catch_up()
 
-    def take_over(self) -> None:
+    def adopt(self) -> None:
         """Make the objects that are shown painted labels of the project, as one step."""
         if self.part is None:
             raise AnlageError("No labels are shown; preview something.")
         document = self._session.need_document()
-        edit, n = taken_labels(document, self.part)
+        edit, n = adopt_labels_edit(document, self.part)
         document.apply(edit)
         self.see.setChecked(False)  # or they would lie on top of what is to be corrected
         left = len(self.part) - n
@@ -251,5 +251,5 @@ class LabelTuner(Tab):
         """The dock is closed."""
         self._maps = None
         self._timer.stop()
-        unhear(self._session.image_changed, self._on_image)
-        unhear(self._session.exchanged, self.clear)
+        disconnect(self._session.image_changed, self._on_image)
+        disconnect(self._session.exchanged, self.clear)

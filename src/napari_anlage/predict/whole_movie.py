@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import AnlageError, TimeLapse
-from anlage.project.image_copy import Handover, hand_over_all
+from anlage.project.image_copy import ChildImage, movie_for_child
 from anlage.project.predictions import Order, Result, command_line, load, load_labels, place, results
 from anlage.project.proposals import Candidates
 from anlage.wording import plural, remaining
@@ -26,7 +26,7 @@ from napari_anlage.jobs.registry import Slot
 from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.number_fields import CountField
 from napari_anlage.widgets.plain_text import Label, plain
 from napari_anlage.widgets.result_list import ResultList
@@ -60,7 +60,7 @@ class RunAll(Tab):
         self._thread, self._child, self._loading = Thread(self), Child(self), Thread(self)
         self._job = Slot(session.jobs)
         self._result: Result | None = None
-        self._then: Callable[[Handover], None] | None = None
+        self._then: Callable[[ChildImage], None] | None = None
         self._stopping = False
         self.first, self.last = CountField(), CountField()
         self.run = ActionButton(
@@ -109,8 +109,8 @@ class RunAll(Tab):
 
     def _connect(self) -> None:
         session = self._session
-        self.run.clicked.connect(lambda: self.hand_over(self._begin))
-        self.copy.clicked.connect(lambda: self.hand_over(self._copy))
+        self.run.clicked.connect(lambda: self.with_child_image(self._begin))
+        self.copy.clicked.connect(lambda: self.with_child_image(self._copy))
         self.stop.clicked.connect(self.request_stop)
         self.show_button.clicked.connect(lambda: self._load(self.chosen))
         self.resume.clicked.connect(lambda: self.attempt(self._resume))
@@ -126,9 +126,9 @@ class RunAll(Tab):
         self._child.said.connect(self._on_said)
         self._child.finished.connect(self._on_finished)
         self._child.failed.connect(self._on_ended)
-        hear(session.exchanged, self._on_exchanged)
-        hear(session.image_changed, self._on_image)
-        hear(session.project_changed, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
+        connect(session.image_changed, self._on_image)
+        connect(session.project_changed, self.refresh)
         self._on_image()
 
     # ---- what is there ----
@@ -213,34 +213,34 @@ class RunAll(Tab):
 
     # ---- beginning ----
 
-    def hand_over(self, then: Callable[[Handover, Path, Order], None]) -> None:
+    def with_child_image(self, then: Callable[[ChildImage, Path, Order], None]) -> None:
         """See to it that a child can open the image, in a thread; `then` goes on."""
-        self.attempt(lambda: self._hand_over(then))
+        self.attempt(lambda: self._image_for_child(then))
         self.refresh_buttons()
 
-    def _hand_over(self, then: Callable[[Handover, Path, Order], None]) -> None:
+    def _image_for_child(self, then: Callable[[ChildImage, Path, Order], None]) -> None:
         session = self._session
         folder, order = session.folder, self._order(self.frames())
         self._then = lambda given: then(given, folder, order)
         self.status.say("Handing over the image …", "info")
         self.progress.setRange(0, 0)
-        self._thread.run(_hand_over, session.scaled_image(), session.file, folder, self._thread.report)
+        self._thread.run(_image_for_child, session.scaled_image(), session.file, folder, self._thread.report)
 
     def _on_copying(self, fraction: float, text: str) -> None:
         self.progress.setRange(0, 100)
         self.progress.setValue(round(100 * fraction))
         self.progress.setFormat("writing the image: %p %")
 
-    def _on_handed(self, given: Handover) -> None:
+    def _on_handed(self, given: ChildImage) -> None:
         then, self._then = self._then, None
         if then is not None:
             self.attempt(lambda: then(given))
         self.refresh_buttons()
 
-    def _begin(self, given: Handover, folder: Path, order: Order) -> None:
+    def _begin(self, given: ChildImage, folder: Path, order: Order) -> None:
         self._start(place(folder, order, given), resume=False)
 
-    def _copy(self, given: Handover, folder: Path, order: Order) -> None:
+    def _copy(self, given: ChildImage, folder: Path, order: Order) -> None:
         result = place(folder, order, given)
         line = command_line(result.arguments)
         QGuiApplication.clipboard().setText(line)
@@ -361,5 +361,7 @@ def _not_yet(result: Result | None) -> str | None:
     )
 
 
-def _hand_over(image: TimeLapse, file: Path | None, folder: Path, report: Callable[[float, str], None]) -> Handover:
-    return hand_over_all(image, file, folder, lambda done, total: report(done / total, ""))
+def _image_for_child(
+    image: TimeLapse, file: Path | None, folder: Path, report: Callable[[float, str], None]
+) -> ChildImage:
+    return movie_for_child(image, file, folder, lambda done, total: report(done / total, ""))

@@ -20,7 +20,7 @@ from napari_anlage.session.label_layers import label_layers, source_of
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, heading, note
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label, plain
 
 __all__ = ["WorstPanel"]
@@ -95,8 +95,8 @@ class WorstPanel(Tab):
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self._go(item)))
         self._thread.done.connect(lambda found: self.attempt(lambda: self._on_found(found)))
         self._thread.failed.connect(self._on_failed)
-        hear(session.layers_changed, self.refresh)
-        hear(session.exchanged, self._on_exchanged)
+        connect(session.layers_changed, self.refresh)
+        connect(session.exchanged, self._on_exchanged)
 
     # ---- what is compared ----
 

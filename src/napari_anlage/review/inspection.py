@@ -24,11 +24,11 @@ from anlage import (
     find_warnings,
     read_track_scores,
 )
-from anlage.project.trackings import broken_links, keep_broken, taken_scores
+from anlage.project.trackings import adopted_scores, load_broken_links, save_broken_links
 from anlage.tracking import track_fixes
 from anlage.wording import plural
 from napari_anlage.editing.editor import Editor
-from napari_anlage.session.member import Belonging
+from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 
@@ -39,7 +39,7 @@ _SHARE = 12.0
 """A warning's place fills the canvas with so many nucleus diameters."""
 
 
-class Inspection(Belonging):
+class Inspection(SessionMember):
     """The warnings, the one that is looked at, and what can be done about it.
 
     Use `Inspection.of`; there is one for each session.
@@ -150,24 +150,24 @@ class Inspection(Belonging):
         ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken)
         if spacing is None or not ids or not unjudged(nuclei):
             return None
-        kept = taken_scores(self.session.folder)
+        kept = adopted_scores(self.session.folder)
         return lambda: (revision, decide_around(nuclei, spacing, ids, forbidden, self._read(kept)))
 
     def _remember(self, gone: set[tuple[int, int]], there: set[tuple[int, int]]) -> None:
         """Links that are gone were broken, also in a later session; those that are there again were not."""
         folder = self.session.folder
         if folder != self._folder:
-            self._folder, self.broken = folder, broken_links(folder)
+            self._folder, self.broken = folder, load_broken_links(folder)
         broken = (self.broken | gone) - there
         if broken != self.broken:
             self.broken = broken
-            keep_broken(folder, broken)
+            save_broken_links(folder, broken)
 
     @property
     def decides_by(self) -> str:
         """By what the links around a fix are decided anew, for people."""
         session = self.session
-        if session.document is not None and taken_scores(session.folder) is not None:
+        if session.document is not None and adopted_scores(session.folder) is not None:
             return "by the probabilities that the tracks were made with"
         return "by distance and motion, as nothing was kept of what made these tracks (track again, and accept)"
 

@@ -24,7 +24,7 @@ from anlage.wording import plural
 from napari_anlage.review.inspection import Inspection
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, StatusLine, Tab, heading, note, small_button
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.plain_text import Label
 
@@ -100,13 +100,13 @@ class SamplePanel(Tab):
         self.wrong.clicked.connect(lambda: self.attempt(lambda: self.judge("break")))
         self.end.clicked.connect(self.stop)
         self.scale.clicked.connect(lambda: self.attempt(self.rescale))
-        hear(self._session.document_changed, self.refresh)
-        hear(self._session.project_changed, self._on_project)
+        connect(self._session.document_changed, self.refresh)
+        connect(self._session.project_changed, self._on_project)
 
     def retire(self) -> None:
         """Listen no more."""
-        unhear(self._session.document_changed, self.refresh)
-        unhear(self._session.project_changed, self._on_project)
+        disconnect(self._session.document_changed, self.refresh)
+        disconnect(self._session.project_changed, self._on_project)
 
     def _on_project(self) -> None:
         """A sample is one of the links of one document."""

@@ -15,7 +15,7 @@ from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.review.inspection import Inspection
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import Tab, note, small_button
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["FIXES", "KEYS", "WarningPanel"]
@@ -103,8 +103,8 @@ class WarningPanel(Tab):
         self._deciding.done.connect(lambda found: self.attempt(lambda: self.inspection.take_decision(found)))
         self._deciding.failed.connect(self._on_failed)
         self.inspection.changed.connect(self.refresh)
-        hear(session.document_changed, self.wait)
-        hear(session.project_changed, self._on_project)
+        connect(session.document_changed, self.wait)
+        connect(session.project_changed, self._on_project)
         actions: dict[str, Callable[[], Any]] = {
             ".": lambda: self.inspection.go(1), ",": lambda: self.inspection.go(-1),
         }  # fmt: skip
@@ -246,8 +246,8 @@ class WarningPanel(Tab):
         session = self._session
         for key, _, _ in KEYS:
             session.viewer.bind_key(key, None)
-        unhear(session.document_changed, self.wait)
-        unhear(session.project_changed, self._on_project)
+        disconnect(session.document_changed, self.wait)
+        disconnect(session.project_changed, self._on_project)
         self.inspection.changed.disconnect(self.refresh)
 
 

@@ -10,10 +10,10 @@ from anlage import AnlageError
 if TYPE_CHECKING:
     from napari_anlage.session.session import Session
 
-__all__ = ["Belonging"]
+__all__ = ["SessionMember"]
 
 
-class Belonging:
+class SessionMember:
     """Something of one session.
 
     Parameters

@@ -23,7 +23,7 @@ from anlage import (
     project_settings,
 )
 from napari_anlage.session.image_choice import default_folder, path_of
-from napari_anlage.session.member import Belonging
+from napari_anlage.session.member import SessionMember
 from napari_anlage.session.question import Answer, Question
 from napari_anlage.viewer.open_movie import add_image
 from napari_anlage.viewer.read import image_of
@@ -37,7 +37,7 @@ __all__ = ["Arrival"]
 _MOST_LINES = 8
 
 
-class Arrival(Belonging):
+class Arrival(SessionMember):
     """The way from an image to its project."""
 
     question_changed = Signal()

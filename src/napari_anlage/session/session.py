@@ -145,7 +145,7 @@ class Session(AnnotationChoice):
         if layer is not None and not layer_roles.is_managed(layer) and not len(editor.document.nuclei):
             found = self.read(layer)
             if len(found) and found.labels is None:  # what was marked and what comes now are one annotation
-                self.bench.take_over(layer, found)
+                self.bench.adopt(layer, found)
         return editor.document
 
     def need_editor(self) -> Editor:

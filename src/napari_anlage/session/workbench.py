@@ -24,10 +24,10 @@ from anlage import (
     State,
     TimeLapse,
 )
-from napari_anlage.editing.adopt_layer import taken_over
+from napari_anlage.editing.adopt_layer import adopt_layer_edit
 from napari_anlage.editing.editor import Editor
 from napari_anlage.editing.keys import Bound
-from napari_anlage.session.member import Belonging
+from napari_anlage.session.member import SessionMember
 from napari_anlage.viewer.placement import Place
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _SAME_REGION = 0.3
 """A found cuboid that shares at least this part (intersection over union) with a region is that region, found anew."""
 
 
-class Workbench(Belonging):
+class Workbench(SessionMember):
     """Project, document and editor of a session."""
 
     changed = Signal(object)
@@ -174,10 +174,10 @@ class Workbench(Belonging):
         if self.project is not None and self.session.image_layer is not None and self._fits():
             self.project.change_settings(**settings)
 
-    def take_over(self, layer: Any, found: Annotations) -> None:
+    def adopt(self, layer: Any, found: Annotations) -> None:
         """Copy what a layer of the user's own holds into the document; the layer is hidden."""
         editor = self.need()
-        editor.document.apply(taken_over(editor.document, found, str(layer.name)))
+        editor.document.apply(adopt_layer_edit(editor.document, found, str(layer.name)))
         layer.visible = False
         self.session.choose_nuclei(editor.show_nuclei())
 

@@ -15,7 +15,7 @@ from napari_anlage.jobs.run_watcher import RunWatcher
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import COLOURS, small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import ElidingLabel, plain
 
 if TYPE_CHECKING:
@@ -97,10 +97,10 @@ class Footer(QWidget):
         self._timer.setInterval(_DEVICES_EVERY_MS)
         self._timer.timeout.connect(self.ask_devices)
         self._thread.done.connect(self._on_devices)
-        hear(session.project_changed, self.refresh)
-        hear(session.image_changed, self.refresh)
-        hear(session.run_changed, self._on_run)
-        hear(session.jobs.changed, self._refresh_jobs)
+        connect(session.project_changed, self.refresh)
+        connect(session.image_changed, self.refresh)
+        connect(session.run_changed, self._on_run)
+        connect(session.jobs.changed, self._refresh_jobs)
         self.refresh()
         self._on_run()
         self._refresh_jobs()

@@ -17,7 +17,7 @@ from napari_anlage.shell.autosave import Autosave
 from napari_anlage.shell.footer import Footer
 from napari_anlage.shell.question_bar import QuestionBar
 from napari_anlage.viewer import layer_roles
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 __all__ = ["MAX_WIDTH", "MIN_WIDTH", "Host", "scrolling"]
 
@@ -34,7 +34,7 @@ class Host(QWidget):
         self._viewer = napari_viewer  # the name by which napari hands it over; its proxy lives as long as the widget
         self.session = Session.of(napari_viewer)
         self.session.later = partial(QTimer.singleShot, 0)
-        hear(self.session.layers_changed, self._choose_layers)
+        connect(self.session.layers_changed, self._choose_layers)
         self._choose_layers()
         # after napari's own listeners, which take the layer off the canvas
         self.session.viewer.layers.events.removed.connect(self._draw_now, position="last")

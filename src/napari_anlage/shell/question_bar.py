@@ -11,7 +11,7 @@ from superqt import QFlowLayout
 
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["QuestionBar"]
@@ -36,7 +36,7 @@ class QuestionBar(QFrame):
         column.setContentsMargins(8, 6, 8, 6)
         column.addWidget(self.text)
         column.addWidget(self._answers)
-        hear(session.asked, self.refresh)
+        connect(session.asked, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

@@ -16,7 +16,7 @@ from napari_anlage.signals.child_panel import ChildPanel
 from napari_anlage.signals.scoring import Scoring
 from napari_anlage.signals.source import FOLDER
 from napari_anlage.widgets.basic import ActionButton, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 __all__ = ["EventFinder"]
 
@@ -103,8 +103,8 @@ class EventFinder(ChildPanel):
         self._thread.failed.connect(self._on_failed)
         self._child.finished.connect(lambda: self.attempt(self._on_found))
         self._child.failed.connect(self._on_failed)
-        hear(self._session.project_changed, self.refresh_models)
-        hear(self._session.run_changed, self._on_run)
+        connect(self._session.project_changed, self.refresh_models)
+        connect(self._session.run_changed, self._on_run)
 
     def _lack(self) -> str | None:
         if self._thread.busy:

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 
 __all__ = ["PickWatcher"]
 
@@ -29,7 +29,7 @@ class PickWatcher(QObject):
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._watch)
         for signal in (session.document_changed, session.project_changed, session.viewer.layers.events.inserted):
-            hear(signal, self._wait)
+            connect(signal, self._wait)
         self._watch()
 
     def _wait(self, change: Any = None) -> None:
@@ -42,10 +42,10 @@ class PickWatcher(QObject):
         if selection is self._selection:
             return
         if self._selection is not None:
-            unhear(self._selection.events.items_changed, self._on_selected)
+            disconnect(self._selection.events.items_changed, self._on_selected)
         self._selection = selection
         if selection is not None:
-            hear(selection.events.items_changed, self._on_selected)
+            connect(selection.events.items_changed, self._on_selected)
 
     def _on_selected(self, added: Any = None, removed: Any = None) -> None:
         editor = self._session.editor

@@ -11,12 +11,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
 from anlage import AnlageError, printable, write_annotations
-from anlage.project.image_copy import Handover, hand_over_all
+from anlage.project.image_copy import ChildImage, movie_for_child
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
 from napari_anlage.signals.child_panel import ChildPanel
 from napari_anlage.widgets.basic import ActionButton, heading, note, small_button
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["FOLDER", "SignalSource"]
@@ -88,7 +88,7 @@ class SignalSource(ChildPanel):
         self._child.finished.connect(self._on_measured)
         self._child.failed.connect(self._on_failed)
         for signal in (session.image_changed, session.nuclei_changed, session.project_changed):
-            hear(signal, self.refresh)
+            connect(signal, self.refresh)
 
     def _check_event(self) -> None:
         """Say what name is used where the typed one cannot be part of a file's name."""
@@ -130,16 +130,16 @@ class SignalSource(ChildPanel):
         diameter = session.diameter_um if bare else None
         self._radius = [] if diameter is None else ["--radius-um", f"{diameter / 2:g}"]
 
-        def prepare() -> Handover:
+        def prepare() -> ChildImage:
             write_annotations(tracks, nuclei, spacing=spacing, interval_s=interval)
-            return hand_over_all(image, file, project)
+            return movie_for_child(image, file, project)
 
         self._job.begin("Measuring signals", self._stop)
         self.status.say("Measuring …", "info")
         self._thread.run(prepare)
         self.refresh()
 
-    def _on_handed(self, given: Handover) -> None:
+    def _on_handed(self, given: ChildImage) -> None:
         if not self._job.taken or self._target is None:  # stopped meanwhile
             self.refresh()
             return

@@ -27,7 +27,7 @@ from napari_anlage.signals.trace_panel import TracePanel
 from napari_anlage.signals.window_panel import WindowPanel
 from napari_anlage.viewer import camera
 from napari_anlage.widgets.basic import Tab
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 __all__ = ["SignalsTab"]
 
@@ -110,10 +110,10 @@ class SignalsTab(Tab):
             part.wanted.connect(lambda track, frame: self.attempt(lambda: self._go(track, frame)))
         self._picks.picked.connect(lambda nucleus: self.attempt(lambda: self.follow(nucleus)))
         self.results.coloured.connect(lambda events: self.attempt(lambda: self._on_coloured(events)))
-        hear(session.viewer.dims.events.point, self._on_point)
-        hear(session.document_changed, self._on_document)
+        connect(session.viewer.dims.events.point, self._on_point)
+        connect(session.document_changed, self._on_document)
         for signal in (session.exchanged, session.project_changed):
-            hear(signal, self._follow_project)
+            connect(signal, self._follow_project)
 
     def _follow_project(self) -> None:
         """Signals, answers and events belong to one project: those of another one are closed, and this one's are opened."""

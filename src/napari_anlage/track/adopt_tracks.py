@@ -24,13 +24,13 @@ from anlage import (
 )
 from anlage.wording import plural
 
-__all__ = ["taken_tracks"]
+__all__ = ["adopt_tracks_edit"]
 
 Ids = npt.NDArray[np.int64]
 _DIVISION = "division_probability"
 
 
-def taken_tracks(
+def adopt_tracks_edit(
     document: Document, tracks: Annotations, spacing: Spacing, reach_um: float, *, same_ids: bool = False
 ) -> Several:
     """The edit that brings tracks into a document.

@@ -15,7 +15,7 @@ from anlage.project.models import Choice, classical, project_models, starter
 from anlage.project.predictions import Result, load, results
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import counted, note
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 __all__ = ["NucleiSource", "Source"]
 
@@ -65,7 +65,7 @@ class NucleiSource(QWidget):
         column.addWidget(self.about)
         self.combo.currentIndexChanged.connect(lambda _: self._on_chosen())
         self.combo.activated.connect(self._on_picked)
-        hear(session.exchanged, self._on_exchanged)
+        connect(session.exchanged, self._on_exchanged)
         self.refresh()
 
     @property

@@ -18,13 +18,13 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from anlage import AnlageError, Annotations, TrackingSettings
-from anlage.project.image_copy import hand_over_all
+from anlage.project.image_copy import movie_for_child
 from anlage.project.trackings import (
     SHOWN,
     TrackOrder,
     TrackResult,
     load_tracks,
-    note_taken,
+    note_adopted,
     place_tracks,
     track_results,
 )
@@ -36,11 +36,11 @@ from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.lineage.colour_legend import ColourChoice
 from napari_anlage.models.combo import ModelCombo
 from napari_anlage.session.session import Session
-from napari_anlage.track.adopt_tracks import taken_tracks
+from napari_anlage.track.adopt_tracks import adopt_tracks_edit
 from napari_anlage.track.nuclei_source import NucleiSource, Source
 from napari_anlage.track.preview import TracksPreview
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, small_button
-from napari_anlage.widgets.connect import hear, unhear
+from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.form import form_for
 from napari_anlage.widgets.result_list import ResultList
 
@@ -135,8 +135,8 @@ class TrackTab(Tab):
         self._child.finished.connect(self._on_finished)
         self._child.failed.connect(self._on_ended)
         for signal in (session.image_changed, session.project_changed, session.nuclei_changed):
-            hear(signal, self._on_other)
-        hear(session.exchanged, self._on_exchanged)
+            connect(signal, self._on_other)
+        connect(session.exchanged, self._on_exchanged)
         application = QApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self._child.stop)
@@ -223,13 +223,13 @@ class TrackTab(Tab):
         self.progress.setRange(0, 0)
         self.status.say("Handing over nuclei and image …", "info")
         self._stopping = False
-        self._thread.run(self._hand_over, order, source, session.scaled_image(), session.file, session.folder)
+        self._thread.run(self._image_for_child, order, source, session.scaled_image(), session.file, session.folder)
         self.refresh_buttons()
 
-    def _hand_over(self, order: TrackOrder, source: Source, image: Any, file: Any, folder: Any) -> TrackResult:
+    def _image_for_child(self, order: TrackOrder, source: Source, image: Any, file: Any, folder: Any) -> TrackResult:
         if source.read is not None:
             order = replace(order, nuclei=source.read())
-        given = hand_over_all(image, file, folder, lambda done, total: self._thread.report(done / total))
+        given = movie_for_child(image, file, folder, lambda done, total: self._thread.report(done / total))
         return place_tracks(folder, order, given)
 
     def _on_copying(self, fraction: float, _: str) -> None:
@@ -331,9 +331,9 @@ class TrackTab(Tab):
         radii = tracks.radius_um[np.isfinite(tracks.radius_um)]
         diameter_um = session.diameter_um or (2 * float(np.median(radii)) if len(radii) else 10.0 * spacing.x)
         document.apply(
-            taken_tracks(document, tracks, spacing, _SAME * diameter_um, same_ids=shown.record.from_document)
+            adopt_tracks_edit(document, tracks, spacing, _SAME * diameter_um, same_ids=shown.record.from_document)
         )
-        note_taken(session.folder, shown)
+        note_adopted(session.folder, shown)
         self.preview.clear()
         self.status.say(f"Done: {document.undo_text}. Go on with Review.", "good")
         self.refresh_buttons()
@@ -345,7 +345,7 @@ class TrackTab(Tab):
         self.preview.retire()
         self.colours.retire()
         for signal in (self._session.image_changed, self._session.project_changed, self._session.nuclei_changed):
-            unhear(signal, self._on_other)
+            disconnect(signal, self._on_other)
 
 
 def _told(tracks: Annotations) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from anlage import AnlageError, Box, LabelledPart, Run, labels_of
-from anlage.project.image_copy import Handover
+from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.preview_request import PaintedPreview, Preview, Request, prepare, receive
 from anlage.wording import plural, short
@@ -56,7 +56,7 @@ class LearningPreview(QObject):
         self._on = self._last = False
         self._folder: Path | None = None
         self._request: Request | None = None
-        self._given: Handover | None = None
+        self._given: ChildImage | None = None
         self._shown: tuple[int, Box] | None = None
         self._seen: Box | None = None
         self._began = self._rest_until = 0.0
@@ -223,7 +223,7 @@ class LearningPreview(QObject):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _received(request: Request, given: Handover, folder: Path) -> Preview | LabelledPart:
+def _received(request: Request, given: ChildImage, folder: Path) -> Preview | LabelledPart:
     """What the child found; what it says of every voxel as labels at once."""
     found = receive(request, given, folder)
     return labels_of(found.maps) if isinstance(found, PaintedPreview) else found

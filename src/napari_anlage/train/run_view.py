@@ -31,7 +31,7 @@ from napari_anlage.train.compare import CompareDialog
 from napari_anlage.train.live_preview import LearningPreview
 from napari_anlage.train.plots import LearningPlot
 from napari_anlage.widgets.basic import ActionButton, StatusLine, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.details import Details
 from napari_anlage.widgets.plain_text import Rich, plain
 
@@ -125,8 +125,8 @@ class RunView(QWidget):
         self.watcher.advanced.connect(self._on_advanced)
         self.watcher.noted.connect(lambda text: self.notes.say(text, "info"))
         self.watcher.state_changed.connect(self._on_state)
-        hear(self._session.run_changed, self._on_session)
-        hear(self._session.exchanged, self._on_exchanged)
+        connect(self._session.run_changed, self._on_session)
+        connect(self._session.exchanged, self._on_exchanged)
         self.moved.connect(self.refresh)
 
     # ---- which runs there are ----

@@ -21,7 +21,7 @@ from napari_anlage.train.device_choice import AUTO, DeviceChoice
 from napari_anlage.train.run_view import RunView
 from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.form import Form, form_for
 
 __all__ = ["TrainTab"]
@@ -109,11 +109,11 @@ class TrainTab(Tab):
         self._counting.failed.connect(self.report)
         self._timer.timeout.connect(self.count)
         for signal in (session.image_changed, session.nuclei_changed, session.cuboids_changed):
-            hear(signal, self._on_material)
+            connect(signal, self._on_material)
         for signal in (session.image_changed, session.project_changed):
-            hear(signal, self.refresh_runs)
-        hear(session.run_changed, self._offer_models)
-        hear(session.exchanged, self._on_exchanged)
+            connect(signal, self.refresh_runs)
+        connect(session.run_changed, self._offer_models)
+        connect(session.exchanged, self._on_exchanged)
         preferences.follow(self._on_preferences)
 
     # ---- what is there ----

@@ -9,13 +9,13 @@ from typing import Any
 
 from qtpy.compat import isalive
 
-__all__ = ["hear", "unhear"]
+__all__ = ["connect", "disconnect"]
 
-_EARS = "_anlage_ears"
+_CONNECTIONS = "_anlage_ears"
 """Attribute of a widget: what was connected for it, so that it can be taken back."""
 
 
-def hear(signal: Any, slot: Callable[..., Any]) -> None:
+def connect(signal: Any, slot: Callable[..., Any]) -> None:
     """Connect a signal of the session or the viewer to a method of a widget, for as long as Qt keeps the widget.
 
     Qt deletes a widget with its window although Python still holds it; every call on it then fails. Whether it lives is
@@ -41,12 +41,12 @@ def hear(signal: Any, slot: Callable[..., Any]) -> None:
 
     deliver.__signature__ = inspect.signature(slot)  # type: ignore[attr-defined]
     signal.connect(deliver)
-    owner.__dict__.setdefault(_EARS, []).append((signal, slot.__name__, deliver))
+    owner.__dict__.setdefault(_CONNECTIONS, []).append((signal, slot.__name__, deliver))
 
 
-def unhear(signal: Any, slot: Callable[..., Any]) -> None:
-    """Take back what `hear` connected."""
-    ears: list[tuple[Any, str, Any]] = slot.__self__.__dict__.get(_EARS, [])  # type: ignore[attr-defined]
+def disconnect(signal: Any, slot: Callable[..., Any]) -> None:
+    """Take back what `connect` connected."""
+    ears: list[tuple[Any, str, Any]] = slot.__self__.__dict__.get(_CONNECTIONS, [])  # type: ignore[attr-defined]
     for ear in [ear for ear in ears if ear[0] is signal and ear[1] == slot.__name__]:
         signal.disconnect(ear[2])
         ears.remove(ear)

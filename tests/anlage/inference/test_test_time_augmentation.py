@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from anlage.errors import AnlageError
-from anlage.inference.test_time_augmentation import turned_output
+from anlage.inference.test_time_augmentation import averaged_output
 from anlage.tasks.grid import Grid
 
 GRID = Grid(voxel_diameters_zyx=(0.1, 0.1, 0.1), stem=(1, 2, 2), strides=((1, 2, 2),))
@@ -28,15 +28,15 @@ class Slopes(torch.nn.Module):
 @pytest.mark.parametrize("turns", [4, 8, 16])
 def test_a_network_that_knows_no_direction_says_the_same_with_all_copies(turns):
     image = torch.rand((1, 6, 16, 20), generator=torch.Generator().manual_seed(0))
-    plain = turned_output(Slopes(), image, GRID, "cpu", skip=4)
-    turned = turned_output(Slopes(), image, GRID, "cpu", skip=4, turns=turns)
+    plain = averaged_output(Slopes(), image, GRID, "cpu", skip=4)
+    turned = averaged_output(Slopes(), image, GRID, "cpu", skip=4, turns=turns)
     for one, other in zip(plain, turned, strict=True):
         np.testing.assert_allclose(other, one, atol=1e-5)
 
 
 def test_an_image_that_is_no_multiple_of_the_pooling_keeps_its_shape():
     image = torch.rand((1, 5, 15, 17))
-    coarse, fine = turned_output(Slopes(), image, GRID, "cpu", skip=4, turns=16)
+    coarse, fine = averaged_output(Slopes(), image, GRID, "cpu", skip=4, turns=16)
     assert coarse.shape == (4, 5, 8, 9)
     assert fine.shape == (4, 5, 15, 17)
 
@@ -50,11 +50,11 @@ class Leaning(torch.nn.Module):
 
 
 def test_what_depends_on_the_direction_is_averaged():
-    _, fine = turned_output(Leaning(), torch.rand(1, 2, 8, 8), GRID, "cpu", skip=0, turns=4)
+    _, fine = averaged_output(Leaning(), torch.rand(1, 2, 8, 8), GRID, "cpu", skip=0, turns=4)
     assert fine.std() == 0
 
 
 def test_quarter_turns_need_voxels_as_long_along_y_as_along_x():
     odd = GRID.model_copy(update={"voxel_diameters_zyx": (0.1, 0.1, 0.2)})
     with pytest.raises(AnlageError, match="8 copies need voxels that are as long along y as along x; take 4"):
-        turned_output(Slopes(), torch.rand(1, 2, 8, 8), odd, "cpu", skip=4, turns=8)
+        averaged_output(Slopes(), torch.rand(1, 2, 8, 8), odd, "cpu", skip=4, turns=8)

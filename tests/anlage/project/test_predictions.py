@@ -23,7 +23,7 @@ from anlage import (
     write_annotations,
     write_image,
 )
-from anlage.project.image_copy import Handover, hand_over, hand_over_all
+from anlage.project.image_copy import ChildImage, frames_for_child, movie_for_child
 from anlage.project.models import Choice, classical
 from anlage.project.predictions import Order, command_line, load, place, results
 
@@ -44,12 +44,12 @@ def found(t: int, n: int = 2) -> Annotations:
 def test_the_file_behind_a_layer_is_used_only_where_it_holds_the_same(image: TimeLapse, tmp_path: Path) -> None:
     file, copy = tmp_path / "movie.ome.zarr", tmp_path / "copy.ome.zarr"
     write_image(file, image.read())
-    given = hand_over(image, 2, (), file, copy)
+    given = frames_for_child(image, 2, (), file, copy)
     assert (given.path, given.frames[2]) == (file, 2)
     assert given.options == ("--spacing", "2,0.5,0.5", "--interval", "30.0")
     assert not copy.exists()
     image.data[2, 0, 0, 0] += 1  # the layer was worked on since
-    given = hand_over(image, 2, (), file, copy)
+    given = frames_for_child(image, 2, (), file, copy)
     assert given.path == copy
     written = open_image(copy)
     assert np.array_equal(written.frame(given.frames[2]), image.frame(2))
@@ -61,7 +61,7 @@ def test_the_file_behind_a_layer_is_used_only_where_it_holds_the_same(image: Tim
 def test_neighbours_lie_around_a_frame_as_they_do_in_the_movie(
     image: TimeLapse, tmp_path: Path, frame, offsets
 ) -> None:
-    given = hand_over(image, frame, offsets, None, tmp_path / "copy.ome.zarr")
+    given = frames_for_child(image, frame, offsets, None, tmp_path / "copy.ome.zarr")
     written, here = open_image(given.path), given.frames[frame]
     for offset in (0, *offsets):
         there = min(max(here + offset, 0), written.n_frames - 1)
@@ -70,18 +70,18 @@ def test_neighbours_lie_around_a_frame_as_they_do_in_the_movie(
 
 def test_the_whole_movie_is_copied_once(image: TimeLapse, tmp_path: Path) -> None:
     copy, said = tmp_path / "predictions" / "image.ome.zarr", []
-    given = hand_over_all(image, None, tmp_path, lambda done, total: said.append((done, total)))
+    given = movie_for_child(image, None, tmp_path, lambda done, total: said.append((done, total)))
     assert said[-1] == (6, 6)
     assert dict(given.frames) == {t: t for t in range(6)}
     before = (copy / "zarr.json").stat().st_mtime_ns
-    hand_over_all(image, tmp_path / "gone.tif", tmp_path)
+    movie_for_child(image, tmp_path / "gone.tif", tmp_path)
     assert (copy / "zarr.json").stat().st_mtime_ns == before
 
 
 def ordered(folder: Path, **more) -> tuple:
     order = Order(classical(), (1, 4), **more)
     return order, place(
-        folder, order, Handover(Path("/data/my movie.tif"), {t: t for t in range(6)}, ("--spacing", "2,1,1"))
+        folder, order, ChildImage(Path("/data/my movie.tif"), {t: t for t in range(6)}, ("--spacing", "2,1,1"))
     )
 
 
@@ -127,7 +127,7 @@ def test_results_are_listed_as_far_as_they_are_and_can_be_read_at_any_time(tmp_p
 def test_weights_that_are_still_changing_are_kept_as_they_were(tmp_path: Path) -> None:
     model = Path(shutil.copy(starter_path(), tmp_path / "model.anlage"))
     order = Order(Choice.of(model, name="first (still training)", training=True), (0, 2))
-    result = place(tmp_path, order, Handover(Path("movie.tif"), {0: 0, 1: 1}, ()))
+    result = place(tmp_path, order, ChildImage(Path("movie.tif"), {0: 0, 1: 1}, ()))
     kept = Path(result.record.arguments[1])
     assert kept != model
     assert kept.read_bytes() == model.read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anlage import Annotations, Box, Spacing, State
-from anlage.project.proposals import Candidates, Standing, alone, standings
+from anlage.project.proposals import Candidates, ProposalState, proposal_states, without_duplicates
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 
@@ -18,17 +18,17 @@ def candidates(positions, probability, boxes=(), model: str = "m") -> Candidates
 def test_of_two_near_each_other_the_likelier_stays_and_frames_are_apart() -> None:
     #   a chain 3 µm apart: the middle one is the likeliest, so both others go; one in the next frame stays
     some = candidates([(0, 5, 10, 4), (0, 5, 10, 10), (0, 5, 10, 16), (1, 5, 10, 10)], [0.6, 0.9, 0.7, 0.3])
-    assert alone(some, 4.0).tolist() == [False, True, False, True]
+    assert without_duplicates(some, 4.0).tolist() == [False, True, False, True]
     # where the likeliest takes out its neighbour, that one takes out nobody
     chain = candidates([(0, 5, 10, 4), (0, 5, 10, 10), (0, 5, 10, 16)], [0.9, 0.8, 0.7])
-    assert alone(chain, 4.0).tolist() == [True, False, True]
-    assert alone(chain, 0.0).all()
+    assert without_duplicates(chain, 4.0).tolist() == [True, False, True]
+    assert without_duplicates(chain, 0.0).all()
 
 
 def test_depth_counts_in_micrometres() -> None:
     some = candidates([(0, 5, 10, 10), (0, 7, 10, 10)], [0.9, 0.8])  # two planes are 4 µm
-    assert alone(some, 3.9).all()
-    assert alone(some, 4.1).tolist() == [True, False]
+    assert without_duplicates(some, 3.9).all()
+    assert without_duplicates(some, 4.1).tolist() == [True, False]
 
 
 def test_the_nearest_annotated_nucleus_of_the_same_frame_decides() -> None:
@@ -36,11 +36,16 @@ def test_the_nearest_annotated_nucleus_of_the_same_frame_decides() -> None:
     marked = Annotations.of(
         [(0, 5, 10, 13), (0, 5, 10, 31), (0, 5, 10, 36)], state=[State.ACCEPTED, State.REJECTED, State.ACCEPTED]
     )
-    assert standings(some, marked, 4.0).tolist() == [
-        Standing.ANNOTATED, Standing.REJECTED, Standing.OPEN, Standing.OPEN
+    assert proposal_states(some, marked, 4.0).tolist() == [
+        ProposalState.ANNOTATED, ProposalState.REJECTED, ProposalState.OPEN, ProposalState.OPEN
     ]  # fmt: skip
-    assert standings(some, marked, 1.0).tolist() == [Standing.OPEN, Standing.REJECTED, Standing.OPEN, Standing.OPEN]
-    assert standings(some, marked, 4.0, frames=[1]).tolist() == [Standing.OPEN] * 4
+    assert proposal_states(some, marked, 1.0).tolist() == [
+        ProposalState.OPEN,
+        ProposalState.REJECTED,
+        ProposalState.OPEN,
+        ProposalState.OPEN,
+    ]
+    assert proposal_states(some, marked, 4.0, frames=[1]).tolist() == [ProposalState.OPEN] * 4
 
 
 def test_where_the_model_looked_again_only_the_new_answer_counts() -> None:

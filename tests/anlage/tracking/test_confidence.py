@@ -13,7 +13,7 @@ from anlage.calibration import logit as log_odds
 from anlage.errors import AnlageError
 from anlage.tracking.confidence import (
     confidence,
-    fitted_temperature,
+    fit_temperature,
     link_reliability,
     recalibrated,
     track_errors,
@@ -96,8 +96,8 @@ def test_boasting_costs_are_found_out() -> None:
         np.full(3 * n, 6.0), np.full(3 * n, 6.0), np.full(3 * n, np.inf), np.ones(3 * n, bool), np.zeros(2 * n, np.int8),
     )  # fmt: skip
     truth = np.column_stack([right, ~right]).ravel()
-    assert fitted_temperature(problem, truth) == pytest.approx(3.0, rel=0.25)
-    assert fitted_temperature(problem, np.ones(2 * n, bool)) == 1.0  # one class says nothing
+    assert fit_temperature(problem, truth) == pytest.approx(3.0, rel=0.25)
+    assert fit_temperature(problem, np.ones(2 * n, bool)) == 1.0  # one class says nothing
     plain = TrackingSettings(temperature=1.0, calibration=Calibration())
     raw = confidence(problem, plain).edge
     settings = recalibrated(plain, raw, truth)
@@ -216,13 +216,13 @@ def test_only_known_links_decide_the_temperature() -> None:
     known = np.zeros(2 * n, bool)
     known[:40] = True
     mixed = np.where(known, sure, ~sure)
-    assert fitted_temperature(problem, mixed, known) == pytest.approx(0.5)
-    assert fitted_temperature(problem, mixed, ~known) == pytest.approx(6.0)
+    assert fit_temperature(problem, mixed, known) == pytest.approx(0.5)
+    assert fit_temperature(problem, mixed, ~known) == pytest.approx(6.0)
     few = np.zeros(2 * n, bool)
     few[:9] = True
-    assert fitted_temperature(problem, mixed, few) == 1.0
+    assert fit_temperature(problem, mixed, few) == 1.0
     few[:10] = True
-    assert fitted_temperature(problem, mixed, few) == pytest.approx(0.5)
+    assert fit_temperature(problem, mixed, few) == pytest.approx(0.5)
 
 
 def test_no_links_make_as_many_tracks_as_nuclei() -> None:

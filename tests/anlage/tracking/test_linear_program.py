@@ -12,11 +12,11 @@ import pytest
 
 from anlage.tracking.linear_program import (
     Duals,
+    LinearProgram,
     Loose,
-    Programme,
     StoppedError,
+    build_program,
     is_fractional,
-    programme,
     relaxed,
     whole,
 )
@@ -69,7 +69,7 @@ def cheapest(
     return best
 
 
-def solved(lp: Programme) -> tuple[float, Floats]:
+def solved(lp: LinearProgram) -> tuple[float, Floats]:
     x = whole(lp, most_nodes=1000, seconds=60)
     assert x is not None
     return float(lp.cost @ x), x
@@ -82,7 +82,7 @@ ANY = np.ones(N, dtype=bool)
 @pytest.mark.parametrize("seed", range(12))
 def test_the_cheapest_choice_is_that_of_all(seed: int) -> None:
     problem = random_problem(seed)
-    lp = programme(problem, NONE, NONE, ANY)
+    lp = build_program(problem, NONE, NONE, ANY)
     cost, x = solved(lp)
     assert cost == pytest.approx(cheapest(problem, NONE, NONE, ANY))
     edges, begins, ends, divisions, leaving = lp.split(x)
@@ -95,7 +95,7 @@ def test_the_cheapest_choice_is_that_of_all(seed: int) -> None:
 def test_only_what_may_divide_has_a_division(seed: int) -> None:
     can = np.arange(N) == seed % 2
     problem = random_problem(seed, division=np.full(N, -3.0))
-    lp = programme(problem, NONE, NONE, can)
+    lp = build_program(problem, NONE, NONE, can)
     assert lp.divides.tolist() == [seed % 2]
     assert solved(lp)[0] == pytest.approx(cheapest(problem, NONE, NONE, can))
 
@@ -105,7 +105,7 @@ def test_links_decided_outside_the_part_count(seed: int) -> None:
     """Nucleus 2 has a mother already, nucleus 3 a daughter."""
     into, onwards = np.array([0, 0, 1.0, 0, 0]), np.array([0, 0, 0, 1.0, 0])
     problem = random_problem(seed)
-    lp = programme(problem, into, onwards, ANY)
+    lp = build_program(problem, into, onwards, ANY)
     assert solved(lp)[0] == pytest.approx(cheapest(problem, into, onwards, ANY))
 
 
@@ -113,7 +113,7 @@ def test_links_decided_outside_the_part_count(seed: int) -> None:
 def test_links_that_lead_out_of_the_part_may_be_chosen(seed: int) -> None:
     loose = Loose(np.array([4, 4, 3]), np.array([-2.0, -1.0, 0.5]))
     problem = random_problem(seed)
-    lp = programme(problem, NONE, NONE, ANY, loose=loose)
+    lp = build_program(problem, NONE, NONE, ANY, loose=loose)
     cost, x = solved(lp)
     assert cost == pytest.approx(cheapest(problem, NONE, NONE, ANY, loose))
     assert len(lp.split(x)[4]) == 3
@@ -123,19 +123,19 @@ def test_links_that_lead_out_of_the_part_may_be_chosen(seed: int) -> None:
 def test_accepted_and_forbidden_links_bind(clamp: list[int]) -> None:
     for seed in range(3):
         problem = random_problem(seed, clamp=np.array(clamp, np.int8))
-        assert solved(programme(problem, NONE, NONE, ANY))[0] == pytest.approx(cheapest(problem, NONE, NONE, ANY))
+        assert solved(build_program(problem, NONE, NONE, ANY))[0] == pytest.approx(cheapest(problem, NONE, NONE, ANY))
 
 
 def test_beginnings_may_cost_something_else() -> None:
     problem = random_problem(3)
-    free = programme(problem, NONE, NONE, ANY, appear=np.zeros(N))
+    free = build_program(problem, NONE, NONE, ANY, appear=np.zeros(N))
     wanted = cheapest(replace(problem, appear=np.zeros(N)), NONE, NONE, ANY)
     assert solved(free)[0] == pytest.approx(wanted)
 
 
 def test_an_accepted_division_that_costs_infinitely_much_is_free() -> None:
     problem = random_problem(1, division=np.full(N, np.inf), clamp=np.array([1, 1, 0, 0, 0], np.int8))
-    cost, x = solved(programme(problem, NONE, NONE, ANY))
+    cost, x = solved(build_program(problem, NONE, NONE, ANY))
     assert np.isfinite(cost)
     assert x[:2].tolist() == [1, 1]
 
@@ -145,7 +145,7 @@ def test_prices_prove_the_cost_of_the_relaxed_solution(seed: int) -> None:
     """Strong duality: the prices of the rows and of the variables' bounds add up to the cost."""
     into, onwards = np.array([0, 0, 0, 1.0, 0]), np.array([0, 1.0, 0, 0, 0])
     problem = random_problem(seed)
-    lp = programme(problem, into, onwards, ANY)
+    lp = build_program(problem, into, onwards, ANY)
     x, duals = relaxed(lp)
     assert lp.cost @ x <= solved(lp)[0] + 1e-9
     must = np.ones(N, dtype=bool)
@@ -164,7 +164,7 @@ def test_half_a_mother_has_half_daughters() -> None:
         0, node=np.array([3.0, 9, -1, -1, 9]), edge=np.full(5, -2.0), appear=np.full(N, 2.0), end=np.zeros(N),
         division=np.array([-1.0, 9, 9, 9, 9]), must=np.zeros(N, bool),
     )  # fmt: skip
-    lp = programme(problem, NONE, NONE, ANY)
+    lp = build_program(problem, NONE, NONE, ANY)
     assert lp.halves.tolist() == [0, 1, 2, 3, 4]
     x, _ = relaxed(lp)
     there = lp.split(x)[1] + np.bincount(PAIRS[:, 1], lp.split(x)[0], N)
@@ -173,9 +173,9 @@ def test_half_a_mother_has_half_daughters() -> None:
 
 def test_a_nucleus_that_is_there_anyway_needs_no_row_against_halves() -> None:
     problem = random_problem(0, must=np.array([True, False, False, False, False]))
-    assert programme(problem, NONE, NONE, ANY).halves.tolist() == [2, 3, 4]
-    assert programme(problem, np.array([0, 1.0, 0, 0, 0]), NONE, ANY).halves.tolist() == [4]
-    assert programme(problem, NONE, NONE, np.arange(N) == 1).halves.tolist() == [2, 3]
+    assert build_program(problem, NONE, NONE, ANY).halves.tolist() == [2, 3, 4]
+    assert build_program(problem, np.array([0, 1.0, 0, 0, 0]), NONE, ANY).halves.tolist() == [4]
+    assert build_program(problem, NONE, NONE, np.arange(N) == 1).halves.tolist() == [2, 3]
 
 
 def test_an_empty_programme_has_an_empty_solution() -> None:
@@ -184,20 +184,20 @@ def test_an_empty_programme_has_an_empty_solution() -> None:
         np.zeros(0, np.int64), np.zeros((0, 2), np.int64), nothing, nothing, nothing, nothing, nothing,
         np.zeros(0, bool), np.zeros(0, np.int8),
     )  # fmt: skip
-    x, duals = relaxed(programme(problem, nothing, nothing, np.zeros(0, bool)))
+    x, duals = relaxed(build_program(problem, nothing, nothing, np.zeros(0, bool)))
     assert len(x) == len(duals.flow) == 0
 
 
 def test_where_everything_must_be_there_no_inequality_is_left() -> None:
     problem = random_problem(2, must=np.ones(N, bool))
-    lp = programme(problem, NONE, NONE, ~ANY)
+    lp = build_program(problem, NONE, NONE, ~ANY)
     assert lp.below.shape[0] == 0
     x, _ = relaxed(lp)
     assert lp.cost @ x == pytest.approx(solved(lp)[0])
 
 
 def test_a_programme_without_a_solution_is_an_error_of_ours() -> None:
-    lp = programme(random_problem(0, must=np.ones(N, bool)), np.full(N, 2.0), NONE, ANY)
+    lp = build_program(random_problem(0, must=np.ones(N, bool)), np.full(N, 2.0), NONE, ANY)
     with pytest.raises(RuntimeError, match="5 nuclei has no solution"):
         relaxed(lp)
     assert whole(lp, most_nodes=10, seconds=10) is None
@@ -212,11 +212,11 @@ def test_values_close_to_whole_numbers_are_whole() -> None:
 
 def test_whoever_wants_to_stop_is_asked_before_anything_is_computed() -> None:
     with pytest.raises(StoppedError):
-        relaxed(programme(random_problem(0), NONE, NONE, ANY), lambda: True)
+        relaxed(build_program(random_problem(0), NONE, NONE, ANY), lambda: True)
 
 
 def test_beside_a_stop_that_never_comes_the_result_is_the_same() -> None:
-    lp = programme(random_problem(0), NONE, NONE, ANY)
+    lp = build_program(random_problem(0), NONE, NONE, ANY)
     alone, beside = relaxed(lp), relaxed(lp, lambda: False)
     assert np.array_equal(alone[0], beside[0])
     assert np.array_equal(alone[1].flow, beside[1].flow)
@@ -230,7 +230,7 @@ def test_an_error_beside_the_thread_that_waits_is_raised_there(monkeypatch: pyte
 
     monkeypatch.setattr(scipy.optimize, "linprog", fails)
     with pytest.raises(ArithmeticError, match="HiGHS gave up"):
-        relaxed(programme(random_problem(0), NONE, NONE, ANY), lambda: False)
+        relaxed(build_program(random_problem(0), NONE, NONE, ANY), lambda: False)
 
 
 def test_a_stop_waits_a_little_for_what_is_being_computed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,11 +245,11 @@ def test_a_stop_waits_a_little_for_what_is_being_computed(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(scipy.optimize, "linprog", slow)
     with pytest.raises(StoppedError):
-        relaxed(programme(random_problem(0), NONE, NONE, ANY), begun.is_set)
+        relaxed(build_program(random_problem(0), NONE, NONE, ANY), begun.is_set)
     assert done.is_set(), "HiGHS must not be left computing where it would be done in a moment"
 
 
-@pytest.mark.parametrize("record", [Duals, Loose, Programme])
+@pytest.mark.parametrize("record", [Duals, Loose, LinearProgram])
 def test_programmes_are_immutable(record: type) -> None:
     assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert "__slots__" in vars(record)

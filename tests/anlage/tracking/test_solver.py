@@ -13,7 +13,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from anlage.errors import AnlageError
 from anlage.tracking.greedy import greedy
-from anlage.tracking.linear_program import StoppedError, programme
+from anlage.tracking.linear_program import StoppedError, build_program
 from anlage.tracking.problem import Problem, Solution, solution_of
 from anlage.tracking.rounding import Effort
 from anlage.tracking.windows import Window, solve, windows_of
@@ -41,7 +41,7 @@ def is_valid(problem: Problem, choice: Solution) -> bool:
 def exact(problem: Problem) -> float:
     """The cost of the best choice, by a whole search in whole numbers."""
     zero = np.zeros(len(problem))
-    lp = programme(problem, zero, zero, problem.useful_divisions())
+    lp = build_program(problem, zero, zero, problem.useful_divisions())
     found = milp(
         lp.cost, integrality=np.ones(len(lp.cost)), bounds=Bounds(lp.low, lp.high),
         constraints=[LinearConstraint(lp.equal, lp.equal_to, lp.equal_to), LinearConstraint(lp.below, -np.inf, lp.below_to)],

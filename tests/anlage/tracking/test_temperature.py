@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from anlage.calibration import Calibration, Tempering
+from anlage.calibration import Calibration, TemperatureScaling
 from anlage.candidates import Candidates
 from anlage.tasks.task import FollowedFilm
 from anlage.tracking.confidence import confidence, link_reliability
 from anlage.tracking.costs import problem_of
 from anlage.tracking.settings import UNTRAINED, TrackingSettings
-from anlage.tracking.temperature import fitted_tempering
+from anlage.tracking.temperature import fit_temperature_scaling
 from anlage.tracking.windows import solve
 
 
@@ -35,42 +35,42 @@ def doubtful(seed: int, boast: float, n: int = 700) -> FollowedFilm:
     )  # fmt: skip
 
 
-def told(film: FollowedFilm, tempering: Tempering) -> tuple[float, int]:
+def told(film: FollowedFilm, scaling: TemperatureScaling) -> tuple[float, int]:
     """Calibration error of the links of the tracks through a film, and how many these are."""
     problem = problem_of(
         film.frames, film.points_um, film.candidates, film.links, node_probability=np.full(len(film.frames), film.share_real),
         division_probability=film.divides,
     )  # fmt: skip
     chosen = solve(problem).edges
-    p = confidence(problem, TrackingSettings().tempered(tempering)).edge[chosen]
+    p = confidence(problem, TrackingSettings().with_scaling(scaling)).edge[chosen]
     found = link_reliability(p, film.right[chosen])
     return found.ece, found.n
 
 
 @pytest.mark.parametrize("boast", [0.5, 3.0])
 def test_what_is_fitted_to_one_film_holds_for_another(boast: float) -> None:
-    tempering = fitted_tempering([doubtful(0, boast), doubtful(1, boast)])
-    assert tempering is not None
-    ece, n = told(doubtful(2, boast), tempering)
+    scaling = fit_temperature_scaling([doubtful(0, boast), doubtful(1, boast)])
+    assert scaling is not None
+    ece, n = told(doubtful(2, boast), scaling)
     assert n > 500
     assert ece < 0.05
     assert ece < told(doubtful(2, boast), UNTRAINED)[0] / 2
-    assert tempering.ece is not None
-    assert tempering.ece < 0.03
-    assert sum(one.n for one in tempering.bins) == tempering.n
+    assert scaling.ece is not None
+    assert scaling.ece < 0.03
+    assert sum(one.n for one in scaling.bins) == scaling.n
 
 
 def test_too_little_or_one_sided_or_unknown_is_not_fitted_to() -> None:
     film = doubtful(0, 1.0)
-    assert fitted_tempering([]) is None
-    assert fitted_tempering([replace(film, right=np.ones_like(film.right))]) is None
-    assert fitted_tempering([replace(film, known=np.zeros_like(film.known))]) is None
-    assert fitted_tempering([doubtful(0, 1.0, n=12)]) is None
+    assert fit_temperature_scaling([]) is None
+    assert fit_temperature_scaling([replace(film, right=np.ones_like(film.right))]) is None
+    assert fit_temperature_scaling([replace(film, known=np.zeros_like(film.known))]) is None
+    assert fit_temperature_scaling([doubtful(0, 1.0, n=12)]) is None
 
 
 def test_what_the_user_sets_comes_before_what_the_card_says() -> None:
-    card = Tempering(temperature=2.0, calibration=Calibration(slope=1.5, intercept=-1.0))
-    assert TrackingSettings().tempered(card).tempering == card
-    own = TrackingSettings(temperature=5.0).tempered(card)
+    card = TemperatureScaling(temperature=2.0, calibration=Calibration(slope=1.5, intercept=-1.0))
+    assert TrackingSettings().with_scaling(card).scaling == card
+    own = TrackingSettings(temperature=5.0).with_scaling(card)
     assert (own.temperature, own.calibration) == (5.0, card.calibration)
-    assert TrackingSettings().tempering == UNTRAINED
+    assert TrackingSettings().scaling == UNTRAINED

@@ -18,7 +18,7 @@ from anlage.tracking.linear_program import StoppedError
 from anlage.tracking.problem import Problem, Solution
 from anlage.tracking.resolve import resolve_locally
 from anlage.tracking.settings import TrackingSettings
-from anlage.tracking.track import Tracking, clamped_rows, settled, track, with_links
+from anlage.tracking.track import Tracking, as_tracking, clamped_rows, track, with_links
 
 UM = Spacing(1, 1, 1)
 
@@ -206,7 +206,9 @@ def family(**choice: object) -> Tracking:
     choice = {"edges": np.array([True, True, True, False]), "bound": -np.inf, **choice}
     kept = np.array([True] * 5 + [False])
     solution = Solution(kept, choice["edges"], -20.0, choice["bound"])  # type: ignore[arg-type]
-    return settled(nuclei, UM, problem, solution, TrackingSettings(), seconds=1.5, n_out_of_time=2, proposal_recall=0.9)
+    return as_tracking(
+        nuclei, UM, problem, solution, TrackingSettings(), seconds=1.5, n_out_of_time=2, proposal_recall=0.9
+    )
 
 
 def test_the_report_counts_what_the_tracks_hold() -> None:

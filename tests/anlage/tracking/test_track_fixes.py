@@ -21,7 +21,7 @@ from anlage import (
     build_store,
 )  # fmt: skip
 from anlage.tracking import track_fixes
-from napari_anlage.track.adopt_tracks import taken_tracks
+from napari_anlage.track.adopt_tracks import adopt_tracks_edit
 
 SHAPE = (6, 10, 60, 60)
 SPACING = Spacing(1.0, 1.0, 1.0)
@@ -129,7 +129,7 @@ def test_found_tracks_are_proposals_beside_what_a_human_did() -> None:
         np.array(CHAINS) + np.array([0, 0, 0.3, 0]), links=[(i, i + 1) for i in (1, 2, 3, 4, 6, 7, 8, 9)], state=0, origin="net",
         probability=0.9, link_properties={"probability": np.linspace(0.9, 0.6, 8)},
     )  # fmt: skip
-    document.apply(taken_tracks(document, found, SPACING, 3.0))
+    document.apply(adopt_tracks_edit(document, found, SPACING, 3.0))
     nuclei = document.nuclei
     assert len(nuclei) == 3 + 10 - 2 - 1  # two are the human's, one lies where a nucleus was rejected
     assert (1, 2) in links(document)
@@ -147,7 +147,7 @@ def test_tracking_the_projects_own_nuclei_again_replaces_what_nobody_accepted(do
     other = document.nuclei.linked(
         np.array([(7, 3), (2, 8), (1, 2), (6, 7)]), {"probability": np.array([0.99, 0.7, 0.6, 0.6])}
     )
-    document.apply(taken_tracks(document, other, SPACING, 3.0, same_ids=True))
+    document.apply(adopt_tracks_edit(document, other, SPACING, 3.0, same_ids=True))
     assert links(document) == {(2, 3), (2, 8), (1, 2), (6, 7)}
     assert np.isnan(probability(document, 3))
     assert probability(document, 8) == 0.7

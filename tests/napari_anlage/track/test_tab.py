@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anlage import AddNuclei, RemoveLinks, State, decide_around, read_track_scores
-from anlage.project.trackings import broken_links, taken_scores
+from anlage.project.trackings import adopted_scores, load_broken_links
 from anlage.synthetic.planted_errors import lineages
 from napari_anlage.review.inspection import Inspection
 from napari_anlage.viewer import layer_roles
@@ -76,17 +76,17 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     document.apply(RemoveLinks([broken]))
     ask = inspection.surroundings(before)
     _, decision = ask()
-    scores = read_track_scores(taken_scores(session.folder))
+    scores = read_track_scores(adopted_scores(session.folder))
     expected = decide_around(document.nuclei, truth_spacing(session), broken, [broken], scores)
     np.testing.assert_array_equal(decision.added, expected.added)
     np.testing.assert_array_equal(decision.probability, expected.probability)
     # a link that was broken stays so in a later session, until it is there again
-    assert broken_links(session.folder) == {broken}
+    assert load_broken_links(session.folder) == {broken}
     later = Inspection(session)
     assert later.surroundings(document.nuclei) is None
     later.surroundings(before)
     assert later.broken == {broken}
-    taken_scores(session.folder).unlink()
+    adopted_scores(session.folder).unlink()
     assert inspection.decides_by.startswith("by distance and motion, as nothing was kept")
     by_distance = inspection.surroundings(before)()[1]
     assert isinstance(by_distance.added, np.ndarray)

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 from anlage import Change
 from napari_anlage.dock import Dock
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.connect import hear
+from napari_anlage.widgets.connect import connect
 
 
 def test_a_deleted_dock_is_deaf(qtbot, blobs) -> None:
@@ -37,6 +37,6 @@ def test_a_widget_that_lives_hears(qtbot, blobs) -> None:
 
     session, ear = Session.of(ViewerModel()), Ear()
     qtbot.addWidget(ear)
-    hear(session.image_changed, ear.listen)
+    connect(session.image_changed, ear.listen)
     session.image_changed.emit()
     assert ear.heard == 1

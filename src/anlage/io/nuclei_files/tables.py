@@ -102,7 +102,7 @@ def write_table(
     columns |= _links(annotations)
     if annotations.label.any():
         columns["label"] = annotations.label
-    columns |= _standing(annotations)
+    columns |= _proposal_states(annotations)
     columns |= {name: values for name, values in annotations.properties.items() if values.ndim == 1}
     columns |= scale_columns(len(annotations), spacing, interval_s)
     write_csv(path, columns, by.of("nuclei"))
@@ -124,7 +124,7 @@ def _links(annotations: Annotations) -> dict[str, Any]:
     return columns
 
 
-def _standing(annotations: Annotations) -> dict[str, Any]:
+def _proposal_states(annotations: Annotations) -> dict[str, Any]:
     is_proposal = np.isfinite(annotations.probability)
     expected = np.where(is_proposal, State.PROPOSED, State.ACCEPTED)
     columns: dict[str, Any] = {}
