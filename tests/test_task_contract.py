@@ -13,7 +13,7 @@ from anlage.frozen import Frozen
 from anlage.io.signal_files.signals import write_signals
 from anlage.synthetic.signals import stepped_tracks
 from anlage.tasks import TASKS
-from anlage.tasks.sources import Stores, material_of
+from anlage.tasks.sources import Stores
 from anlage.tasks.task import Evidence, Setting, Validation
 from anlage.timelapse import TimeLapse
 from anlage.training.config import TrainingConfig
@@ -61,7 +61,7 @@ def signals(tmp_path_factory):
 def prepared(task, request, tmp_path):
     config = task.config()
     setting = Setting(cache=tmp_path, seed=3, device="cpu", batch_size=2, augment=True)
-    material = material_of(task)
+    material = task.material
     if isinstance(material, Stores):
         sources = request.getfixturevalue("stores")
     else:

@@ -19,6 +19,7 @@ from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
 
 if TYPE_CHECKING:
+    from anlage.frozen import Frozen
     from anlage.training.run import Run
 
 __all__ = ["NAMED", "model_of", "train_here"]
@@ -74,7 +75,8 @@ def _settings() -> str:
     from anlage.tasks import TASKS
     from anlage.training.config import TrainingConfig
 
-    groups = {"every training": TrainingConfig, **{f"training {name}": task.config for name, task in TASKS.items()}}
+    groups: dict[str, type[Frozen]] = {"every training": TrainingConfig}
+    groups |= {f"training {name}": task.config for name, task in TASKS.items()}
     lines = []
     for title, config in groups.items():
         lines.append(f"settings of {title} (--set name=value):")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from anlage.errors import AnlageError
 from anlage.tasks.divisions.task import DivisionsTask
 from anlage.tasks.events.task import EventsTask
 from anlage.tasks.links.task import LinksTask
 from anlage.tasks.nuclei.task import NucleiTask
+from anlage.tasks.task import Task
 
 __all__ = ["TASKS", "task_named"]
 
-TASKS: dict[str, Any] = {task.name: task for task in (NucleiTask(), DivisionsTask(), LinksTask(), EventsTask())}
-"""By name; each fulfils `anlage.tasks.task.Task`. Loads no torch."""
+TASKS: dict[str, Task] = {task.name: task for task in (NucleiTask(), DivisionsTask(), LinksTask(), EventsTask())}
+"""By name. Loads no torch."""
 
 
-def task_named(name: str) -> Any:
+def task_named(name: str) -> Task:
     """Look up a task.
 
     Raises

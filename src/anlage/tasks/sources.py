@@ -12,7 +12,7 @@ from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.io.kinds import Kind, check_kind
 
-__all__ = ["Material", "Source", "Stores", "check_alike", "check_some", "material_of"]
+__all__ = ["Material", "Source", "Stores", "check_alike", "check_some"]
 
 
 class Source(Protocol):
@@ -130,12 +130,6 @@ def check_alike(stores: Sequence[Store], *, channels: bool = True) -> None:
             raise AnlageError(
                 f"'{store.path}' and '{first.path}' cannot train one network: one is a single plane, the other is not."
             )
-
-
-def material_of(task: Any) -> Material:
-    """What a task learns from: stores, unless it names its own `material`."""
-    material: Material = getattr(task, "material", None) or Stores()
-    return material
 
 
 def _learnt(stores: Sequence[Store]) -> list[Store]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,9 @@ from pydantic import Field
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.calibration import Calibration, TemperatureScaling
-from anlage.dataset.store import Store
 from anlage.frozen import Finite, Frozen, Probability
 from anlage.tasks.readiness import Readiness
+from anlage.tasks.sources import Material, Stores
 
 if TYPE_CHECKING:
     import torch
@@ -138,11 +139,18 @@ class FollowedFilm:
 class Examples(Protocol):
     """The prepared data of one run."""
 
-    plan: Frozen
-    """What the data decided (grid, channels, patch, batch); kept in the run and the card."""
-    batch_size: int
-    notes: Sequence[str]
-    """Sentences for the user: what was assumed or left out."""
+    @property
+    def plan(self) -> Frozen:
+        """What the data decided (grid, channels, patch, batch); kept in the run and the card."""
+        ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Sentences for the user: what was assumed or left out."""
+        ...
 
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         """Examples of one optimiser step on the run's device: a pure function of the seed and `step`.
@@ -152,74 +160,87 @@ class Examples(Protocol):
         ...
 
 
-class Task(Protocol):
-    """One kind of network. Stateless: all state lies in configs, examples and network."""
+class Task(ABC):
+    """One kind of network. Stateless: all state lies in configs, examples and network.
+
+    What has no default here, every kind must have; configs, plans and examples are those of the kind itself.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
-    minutes: ClassVar[float]
-    """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
-    least_steps: ClassVar[int]
-    """Optimiser steps below which nothing of use is learnt: a time limit never ends a training sooner; 1 without it."""
     use: ClassVar[str]
     """How a trained model is used: the command to type, with ``{model}`` for its file."""
     config: ClassVar[type[Frozen]]
     """Parameters of this task, beside those that every training has."""
     plan: ClassVar[type[Frozen]]
-    inherited: ClassVar[tuple[str, ...]]
+    """What the data decide at the start of a training; kept in the run and in the card."""
+
+    material: ClassVar[Material] = Stores()
+    """What it learns from, and how that is opened, checked and described in the card."""
+    inherited: ClassVar[tuple[str, ...]] = ()
     """Parameters of `config` that shape the network: a training that starts from a model takes them from its card."""
-    adapted: ClassVar[tuple[str, ...]]
+    adapted: ClassVar[tuple[str, ...]] = ()
     """Those of `inherited` that may be set otherwise all the same: the weights that fit are taken over (`adopt`)."""
 
-    mixes: ClassVar[bool]
-    """Whether a training from a model ends halfway between both, where held-out examples are told no worse so; never without it."""
-    rate_from_model: ClassVar[float]
-    """Highest learning rate from a model's weights, where the user sets none; half of the usual one without it."""
-
-    def warmup_steps(self, config: Any) -> int:
-        """Steps over which the learning rate rises at least; none where a task has no such method."""
-        ...
+    minutes: ClassVar[float]
+    """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
+    least_steps: ClassVar[int] = 1
+    """Optimiser steps below which nothing of use is learnt: a time limit never ends a training sooner."""
+    most_steps: ClassVar[int | None] = None
+    """Optimiser steps that are enough, where the user sets neither steps nor minutes; None: the time limit alone decides."""
+    validations: ClassVar[int] = 20
+    """How often a training is validated on held-out data, about."""
+    rate_from_model: ClassVar[float | None] = None
+    """Highest learning rate of a training from a model's weights, where the user sets none; None: half of the usual one."""
+    interpolates: ClassVar[bool] = False
+    """Whether a training from a model ends with the mean of the model's weights and the learnt ones, where these predict held-out examples no worse."""
 
     def minutes_for(self, config: Any) -> float:
-        """Time limit of a training with these parameters, in minutes; `minutes` where a task has no such method."""
-        ...
+        """Time limit of a training with these parameters, in minutes."""
+        return self.minutes
 
     def least_steps_for(self, config: Any, *, from_model: bool) -> int:
-        """The least number of steps with these parameters; `least_steps` where a task has no such method."""
-        ...
+        """The least number of steps with these parameters, from fresh weights or from those of a model."""
+        return self.least_steps
 
-    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
-        ...
+    def warmup_steps(self, config: Any) -> int:
+        """The least number of steps over which the learning rate rises."""
+        return 0
 
+    @abstractmethod
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         """What there is to learn from in these regions of an image, and what is missing, before any store is built."""
-        ...
 
-    def prepare(self, stores: Sequence[Store], config: Any, setting: Setting) -> Examples:
+    @abstractmethod
+    def prepare(self, stores: Sequence[Any], config: Any, setting: Setting) -> Examples:
         """Decode, plan and split. Raises AnlageError, with what is missing, if the stores cannot train this task."""
-        ...
 
+    @abstractmethod
     def network(self, plan: Any, config: Any) -> torch.nn.Module:
         """A network with fresh weights (drawn from torch's global generator)."""
-        ...
 
+    @abstractmethod
     def loss(
         self, network: torch.nn.Module, batch: dict[str, torch.Tensor]
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss to minimise, and its parts by name (detached)."""
-        ...
 
-    def validate(self, network: torch.nn.Module, examples: Any) -> Validation: ...
+    @abstractmethod
+    def validate(self, network: Any, examples: Any) -> Validation:
+        """Score the network on held-out data."""
 
-    def finish(self, network: torch.nn.Module, examples: Any) -> Evidence:
+    @abstractmethod
+    def finish(self, network: Any, examples: Any) -> Evidence:
         """Calibrate and choose the threshold on held-out data; never raises for few or one-sided data."""
-        ...
 
-    def followed(self, network: torch.nn.Module, examples: Any, evidence: Evidence) -> Sequence[FollowedFilm]:
-        """Held-out films to fit the tracks' probabilities to; without this method a network makes no tracks."""
-        ...
+    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+        """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
+        return {name: array for name, array in theirs.items() if name in own and array.shape == own[name].shape}
 
-    def keep(self, network: torch.nn.Module, examples: Any, evidence: Evidence, folder: Path) -> None:
-        """Write what is worth keeping of the held-out examples into the run's folder; a task may have no such method."""
-        ...
+    def held_out_films(self, network: Any, examples: Any, evidence: Evidence) -> Sequence[FollowedFilm]:
+        """Held-out films to fit the tracks' probabilities to; none of a network whose answers make no tracks."""
+        return ()
+
+    def save_held_out(self, network: Any, examples: Any, evidence: Evidence, folder: Path) -> None:
+        """Write into the run's folder what is worth keeping of the held-out examples; by default nothing."""
+        return

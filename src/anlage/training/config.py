@@ -6,7 +6,7 @@ import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -14,6 +14,9 @@ from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
 from anlage.frozen import Finite, Frozen, Name, first_problem
 from anlage.kept_paths import found_path
+
+if TYPE_CHECKING:
+    from anlage.tasks.task import Task
 
 __all__ = [
     "MOST_AT_ONCE",
@@ -156,7 +159,7 @@ def read_config(folder: Path) -> RunConfig:
 def assign(
     task: str,
     assignments: Sequence[str] = (),
-    tasks: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Task] | None = None,
     base: Mapping[str, JsonValue] | None = None,
 ) -> tuple[TrainingConfig, Frozen]:
     """Configure a training by ``name=value`` texts.
@@ -191,13 +194,13 @@ def assign(
     training = {k: v for k, v in values.items() if k in TrainingConfig.model_fields}
     rest = {k: v for k, v in values.items() if k not in training}
     if base is not None:
-        own = set(getattr(about, "adapted", ())) & set(rest)
-        taken = {n: base[n] for n in getattr(about, "inherited", ()) if n in base and n not in own}
+        own = set(about.adapted) & set(rest)
+        taken = {n: base[n] for n in about.inherited if n in base and n not in own}
         rest |= _inherited(config, taken, rest)
     return TrainingConfig(**training), _validated(config, rest).settled()
 
 
-def task_named(name: str, tasks: Mapping[str, Any] | None = None) -> Any:
+def task_named(name: str, tasks: Mapping[str, Task] | None = None) -> Task:
     """Look up a task among `tasks`, or among those of `anlage.tasks`.
 
     Raises

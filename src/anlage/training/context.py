@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
+from anlage.tasks.task import Task
 from anlage.training.distributed import World
 from anlage.training.progress import Event, Journal, Note
 from anlage.training.run import Run
@@ -22,7 +22,7 @@ class Job:
     """One process's work on a run."""
 
     run: Run
-    task: Any
+    task: Task
     journal: Journal | None
     """None in a process that follows the first."""
     stopping: Stopping
@@ -51,10 +51,10 @@ class Job:
     @property
     def learning_rate(self) -> float:
         """Highest learning rate: as set; else, from a model's weights, as the task says; else as usual."""
-        config, of_task = self.run.config, getattr(self.task, "rate_from_model", None)
+        config, of_task = self.run.config, self.task.rate_from_model
         if of_task is None or config.start_from is None or config.training.learning_rate is not None:
             return config.learning_rate
-        return float(of_task)
+        return of_task
 
     def tell(self, event: Event) -> None:
         """Report to whoever watches."""

@@ -14,8 +14,7 @@ from anlage.calibration import Calibration
 from anlage.card import Card
 from anlage.errors import AnlageError
 from anlage.model import save_model
-from anlage.tasks.sources import material_of
-from anlage.tasks.task import Evidence, Examples, Validation
+from anlage.tasks.task import Evidence, Examples, Task, Validation
 from anlage.tracking.temperature import fit_temperature_scaling
 from anlage.training.checkpoint import Record
 from anlage.training.context import Job
@@ -51,20 +50,19 @@ def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the trai
     )
 
 
-def evidence_of(task: Any, network: torch.nn.Module, examples: Examples, *, tracks: bool = True) -> Evidence:
+def evidence_of(task: Task, network: torch.nn.Module, examples: Examples, *, tracks: bool = True) -> Evidence:
     """What held-out data say of finished weights, and, where `tracks` is wanted and a task's answers make some, of these."""
-    evidence: Evidence = task.finish(network, examples)
-    followed = getattr(task, "followed", None)
-    if followed is None or not tracks:
+    evidence = task.finish(network, examples)
+    if not tracks:
         return evidence
-    return evidence.model_copy(update={"tracking": fit_temperature_scaling(followed(network, examples, evidence))})
+    films = task.held_out_films(network, examples, evidence)
+    return evidence.model_copy(update={"tracking": fit_temperature_scaling(films)}) if films else evidence
 
 
 def keep_held_out(job: Job, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
     """Let the task keep what the judged network says of the held-out examples, where it does."""
-    keep = getattr(job.task, "keep", None)
-    if keep is not None and evidence.n_positive > 0:
-        keep(network, examples, evidence, job.run.path)
+    if evidence.n_positive > 0:
+        job.task.save_held_out(network, examples, evidence, job.run.path)
 
 
 def write_model(
@@ -96,7 +94,7 @@ def show(
 
 def _card(job: Job, sources: list[Any], examples: Examples, made: tuple[int, Record], evidence: Evidence) -> Card:
     """The card of weights of that step, in a training that stands there."""
-    config, material = task_config(job), material_of(job.task)
+    config, material = task_config(job), job.task.material
     steps, record = made
     return Card(
         name=job.run.config.name,

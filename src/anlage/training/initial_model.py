@@ -68,11 +68,10 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     from anlage.dataset.store import Store
     from anlage.inference.starter import starter_path
     from anlage.model import read_card
-    from anlage.tasks.sources import material_of
     from anlage.training.config import assign, task_named
 
     about = task_named(task)
-    if not material_of(about).has_starter:
+    if not about.material.has_starter:
         return None
     first = Store.open(Path(stores[0]).resolve())
     path = starter_path(flat=first.shape_tzyx[1] == 1)
@@ -83,6 +82,6 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
         return None
     _, wanted = assign(task, assignments)
     asked = wanted.model_dump(mode="json")
-    adapted = getattr(about, "adapted", ())
-    same = all(asked[name] == card.config.get(name, asked[name]) for name in about.inherited if name not in adapted)
+    shaping = set(about.inherited) - set(about.adapted)
+    same = all(asked[name] == card.config.get(name, asked[name]) for name in shaping)
     return path if same else None

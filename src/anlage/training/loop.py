@@ -31,7 +31,7 @@ from anlage.training.preparation import (
     task_config,
 )
 from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
-from anlage.training.schedule import LOOKS, Budget, Pace, decay_at, learning_rate_at, looks_every
+from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
 
 __all__ = ["learn"]
@@ -85,9 +85,9 @@ class _Training:
         self._number = number_type(self._config, device)
         self._pace = Pace()
         most = _most_steps(job, examples)
-        self._least_warmup = _least_warmup(job)
+        self._least_warmup = job.task.warmup_steps(task_config(job))
         self._budget = Budget(
-            _limit_s(job), most, self._config.validate_every, self._pace, _looks(job), least_steps(job)
+            _limit_s(job), most, self._config.validate_every, self._pace, job.task.validations, least_steps(job)
         )
         self._meter = Meter(self._budget)
         found = newest_checkpoint(job.run.checkpoint_path)
@@ -247,7 +247,7 @@ class _Training:
         began = time.monotonic()
         try:
             with self._breaking_off(), torch.no_grad(), running_on(self._device, self._number):
-                seen: Validation = self._job.task.validate(self._learner.average, self._examples)
+                seen = self._job.task.validate(self._learner.average, self._examples)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -299,7 +299,8 @@ class _Training:
         steps = self._budget.most
         if steps is not None and not self._budget.is_timed:
             self._note(
-                steps=steps, validate_every=self._config.validate_every or looks_every(steps, looks=_looks(self._job))
+                steps=steps,
+                validate_every=self._config.validate_every or looks_every(steps, looks=self._job.task.validations),
             )
 
     def _plan_by_time(self) -> None:
@@ -400,19 +401,7 @@ def _most_steps(job: Job, examples: Examples) -> int | None:
         return steps_of_epochs(job, examples, config.epochs)
     if config.steps is not None or config.minutes is not None:
         return config.steps
-    most: int | None = getattr(job.task, "most_steps", None)
-    return most
-
-
-def _looks(job: Job) -> int:
-    """Looks at held-out data: as the task says, else as usual."""
-    return int(getattr(job.task, "looks", LOOKS))
-
-
-def _least_warmup(job: Job) -> int:
-    """Steps over which the learning rate rises at least, as the task says."""
-    least = getattr(job.task, "warmup_steps", None)
-    return 0 if least is None else int(least(task_config(job)))
+    return job.task.most_steps
 
 
 def _limit_s(job: Job) -> float:
@@ -422,8 +411,7 @@ def _limit_s(job: Job) -> float:
         return 60 * config.minutes
     if config.steps is not None or config.epochs is not None:
         return math.inf
-    minutes_for = getattr(job.task, "minutes_for", None)
-    limit_s = 60 * float(job.task.minutes if minutes_for is None else minutes_for(task_config(job)))
+    limit_s = 60 * job.task.minutes_for(task_config(job))
     # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
     return max(_LEARNING_SHARE * limit_s, limit_s - job.seconds)
 

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue, ValidationError
 from anlage.errors import AnlageError
 from anlage.frozen import Finite, Frozen, first_problem
 from anlage.model import Model, load_model
-from anlage.tasks.sources import Material, material_of
+from anlage.tasks.sources import Material
 from anlage.tasks.task import Examples, Setting
 from anlage.training.config import MOST_AT_ONCE, MOST_THREADS, StoreRef
 from anlage.training.context import Job
@@ -54,7 +54,7 @@ def _unreadable(job: Job, error: ValidationError) -> AnlageError:
 
 def open_stores(job: Job) -> list[Any]:
     """Open the training data of a run and check that they are those it was made for."""
-    config, material = task_config(job), material_of(job.task)
+    config, material = task_config(job), job.task.material
     return [_opened(reference, job.run.path, material, config) for reference in job.run.config.stores]
 
 
@@ -74,7 +74,7 @@ def prepare(job: Job, stores: list[Any], device: str) -> Examples:
         plan=None if earlier is None else _earlier_plan(job, earlier),
         base=None if base is None else _plan_of(base, task.plan),
     )
-    examples: Examples = task.prepare(stores, task_config(job), setting)
+    examples = task.prepare(stores, task_config(job), setting)
     found = Decisions(
         plan=examples.plan.model_dump(mode="json"), batch_size=examples.batch_size, threads=torch.get_num_threads()
     )
@@ -90,10 +90,9 @@ def prepare(job: Job, stores: list[Any], device: str) -> Examples:
 
 def _earlier_plan(job: Job, earlier: Decisions) -> Frozen:
     try:
-        plan: Frozen = job.task.plan.model_validate(earlier.plan)
+        return job.task.plan.model_validate(earlier.plan)
     except ValidationError as error:
         raise _unreadable(job, error) from error
-    return plan
 
 
 def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> Learner:
@@ -111,8 +110,7 @@ def make_learner(job: Job, examples: Examples, device: str, *, fresh: bool) -> L
     learner = Learner(network, training, job.world, device)
     model = _start_model(job) if fresh else None
     if model is not None:
-        remember = bool(getattr(job.task, "mixes", False))
-        learner.start_from(_weights(job, model, network), str(model.path), remember=remember)
+        learner.start_from(_weights(job, model, network), str(model.path), remember=job.task.interpolates)
         job.note(f"Starting from the weights of {model.card.name}.")
     return learner
 
@@ -130,10 +128,7 @@ def task_config(job: Job) -> Any:
 
 def least_steps(job: Job) -> int:
     """Optimiser steps below which this run would learn nothing of use, as the task says."""
-    of_config = getattr(job.task, "least_steps_for", None)
-    if of_config is None:
-        return int(getattr(job.task, "least_steps", 1))
-    return int(of_config(task_config(job), from_model=job.run.config.start_from is not None))
+    return job.task.least_steps_for(task_config(job), from_model=job.run.config.start_from is not None)
 
 
 def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) -> Any:
@@ -151,7 +146,7 @@ def _weights(job: Job, model: Model, network: torch.nn.Module) -> dict[str, Any]
     """The model's weights; where the run chose another kind of output, those that fit, and the others fresh."""
     weights: dict[str, Any] = model.weights()
     mine = job.run.config.settings
-    other = [n for n in getattr(job.task, "adapted", ()) if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
+    other = [n for n in job.task.adapted if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
     if not other:
         return weights
     own = network.state_dict()

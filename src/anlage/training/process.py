@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import anlage
 from anlage.errors import AnlageError
 from anlage.shell import command
+from anlage.tasks.task import Task
 from anlage.training.config import task_named
 from anlage.training.context import Job
 from anlage.training.distributed import World
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 def train(
     run: Run,
     *,
-    tasks: Mapping[str, Any] | None = None,
+    tasks: Mapping[str, Task] | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Path | None:
     """Train a run to its end, from its start or from where it broke off.

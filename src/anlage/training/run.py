@@ -28,7 +28,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import anlage
 from anlage.errors import AnlageError
@@ -45,6 +45,7 @@ from anlage.training.summary import RunSummary, summarise
 
 if TYPE_CHECKING:
     from anlage.tasks.sources import Source
+    from anlage.tasks.task import Task
 
 __all__ = ["Run", "RunState"]
 
@@ -77,7 +78,7 @@ class Run:
         assignments: Sequence[str] = (),
         *,
         start_from: str | Path | None = None,
-        tasks: Mapping[str, Any] | None = None,
+        tasks: Mapping[str, Task] | None = None,
     ) -> Self:
         """Make a run folder, without training yet.
 
@@ -105,14 +106,12 @@ class Run:
             If the folder holds something already, a store cannot be read, stores or the model to start from do not fit
             together, or a setting is not possible. Nothing was made or replaced then.
         """
-        from anlage.tasks.sources import material_of
-
         folder = Path(path).resolve()
         checked_name(folder.name, "The name of the run, which its model takes,")
         about = task_named(task, tasks)
         if not stores:
             raise AnlageError("A training needs at least one store; make one with `anlage build`.")
-        material = material_of(about)
+        material = about.material
         given = [file for store in stores for file in material.files(Path(store).resolve())]
         if start_from == USUAL:
             start_from = usual_start(task, given, assignments)
@@ -237,7 +236,7 @@ class Run:
             return None
         return explain(self, None if self._child is None else self._child.poll())
 
-    def summary(self, tasks: Mapping[str, Any] | None = None) -> RunSummary:
+    def summary(self, tasks: Mapping[str, Task] | None = None) -> RunSummary:
         """The run in a few numbers, to compare it with others; see `anlage.training.summary.summarise`."""
         return summarise(self, tasks)
 

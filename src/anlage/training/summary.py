@@ -17,6 +17,7 @@ from anlage.training.progress import Event, Finished, Resumed, Saved, Step, Stop
 from anlage.verdict import Verdict
 
 if TYPE_CHECKING:
+    from anlage.tasks.task import Task
     from anlage.training.run import Run
 
 __all__ = ["RunSummary", "summarise"]
@@ -53,7 +54,7 @@ class RunSummary(Frozen):
     """Name of the model whose weights it started from; None: fresh weights."""
 
 
-def summarise(run: Run, tasks: Mapping[str, Any] | None = None) -> RunSummary:
+def summarise(run: Run, tasks: Mapping[str, Task] | None = None) -> RunSummary:
     """Read a run's record and events.
 
     Parameters
@@ -110,7 +111,7 @@ def _reached(events: list[Event]) -> dict[str, Any]:
     return found if metrics is None else {**found, "metrics": metrics}
 
 
-def _changed(config: RunConfig, tasks: Mapping[str, Any] | None) -> dict[str, Any]:
+def _changed(config: RunConfig, tasks: Mapping[str, Task] | None) -> dict[str, Any]:
     training = config.training.model_dump(mode="json", exclude_defaults=True)
     try:
         theirs = task_named(config.task, tasks).config.model_validate(config.settings)

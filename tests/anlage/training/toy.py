@@ -21,7 +21,8 @@ from anlage.axes import Box, Spacing
 from anlage.calibration import Calibration
 from anlage.dataset.build import build_store
 from anlage.frozen import Frozen
-from anlage.tasks.task import Evidence, Setting, Validation
+from anlage.tasks.readiness import Readiness
+from anlage.tasks.task import Evidence, Setting, Task, Validation
 from anlage.timelapse import TimeLapse
 from anlage.training.run import Run
 
@@ -88,12 +89,16 @@ class ToyExamples:
         return batch
 
 
-class ToyTask:
+class ToyTask(Task):
     name: ClassVar[str] = "toy"
     title: ClassVar[str] = "Toy"
+    use: ClassVar[str] = "toy {model}"
     minutes: ClassVar[float] = 0.1
     config: ClassVar[type[Frozen]] = ToyConfig
     plan: ClassVar[type[Frozen]] = ToyPlan
+
+    def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        return Readiness("a line")
 
     def prepare(self, stores: Sequence[Any], config: ToyConfig, setting: Setting) -> ToyExamples:
         _work(config.prepare_s)

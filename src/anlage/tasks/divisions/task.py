@@ -10,8 +10,8 @@ from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.divisions.truth import Outcome, outcomes
 from anlage.tasks.readiness import Readiness, counted, divisions_readiness
-from anlage.tasks.sources import Stores
-from anlage.tasks.task import Evidence, Setting, Validation
+from anlage.tasks.sources import Material, Stores
+from anlage.tasks.task import Evidence, Setting, Task, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +41,7 @@ class DivisionStores(Stores):
         return told
 
 
-class DivisionsTask:
+class DivisionsTask(Task):
     """The mother's last frame, in 2D and 3D."""
 
     name: ClassVar[str] = "divisions"
@@ -52,7 +52,7 @@ class DivisionsTask:
     config: ClassVar[type[Frozen]] = DivisionsConfig
     plan: ClassVar[type[Frozen]] = DivisionsPlan
     inherited: ClassVar[tuple[str, ...]] = ("crop_um", "cells", "width", "levels")
-    material: ClassVar[DivisionStores] = DivisionStores()
+    material: ClassVar[Material] = DivisionStores()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return divisions_readiness(nuclei, boxes)

@@ -11,7 +11,8 @@ from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.events.files import SignalFiles
 from anlage.tasks.readiness import Readiness
-from anlage.tasks.task import Evidence, Setting, Validation
+from anlage.tasks.sources import Material
+from anlage.tasks.task import Evidence, Setting, Task, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -25,17 +26,17 @@ from anlage.tasks.events.config import EventsConfig, EventsPlan
 __all__ = ["EventsTask"]
 
 
-class EventsTask:
+class EventsTask(Task):
     """Events on signals, with one network over time for both kinds."""
 
     name: ClassVar[str] = "events"
     title: ClassVar[str] = "Events"
     minutes: ClassVar[float] = 1.0
     least_steps: ClassVar[int] = 60
-    most_steps: ClassVar[int] = 600
-    looks: ClassVar[int] = 8
-    mixes: ClassVar[bool] = True
-    rate_from_model: ClassVar[float] = 5e-4
+    most_steps: ClassVar[int | None] = 600
+    validations: ClassVar[int] = 8
+    interpolates: ClassVar[bool] = True
+    rate_from_model: ClassVar[float | None] = 5e-4
     """A few dozen examples are learnt by heart at a higher rate, and what the model knew is forgotten."""
     use: ClassVar[str] = "anlage predict {model} SIGNALS -o events.csv"
     config: ClassVar[type[Frozen]] = EventsConfig
@@ -43,7 +44,7 @@ class EventsTask:
     inherited: ClassVar[tuple[str, ...]] = (
         "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "members", "kernel",
     )  # fmt: skip
-    material: ClassVar[SignalFiles] = SignalFiles()
+    material: ClassVar[Material] = SignalFiles()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return Readiness(
@@ -93,7 +94,9 @@ class EventsTask:
 
         return finish(network, examples)
 
-    def keep(self, network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence, folder: Path) -> None:
+    def save_held_out(
+        self, network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence, folder: Path
+    ) -> None:
         from anlage.io.signal_files.held_out import HELD_OUT, write_held_out
         from anlage.tasks.events.validation import held_out
 

@@ -11,7 +11,7 @@ from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Vari
 from anlage.tasks.links.loss import flattened
 from anlage.tasks.task import FollowedFilm
 
-__all__ = ["followed", "stretches"]
+__all__ = ["held_out_films", "stretches"]
 
 MISSED, FALSE = 0.1, 0.1
 """Shares of nuclei that a detector misses and makes up: on a film without errors no link of a track is wrong, and nothing is learnt."""
@@ -26,7 +26,7 @@ STRETCH = 8
 Rows = npt.NDArray[np.int64]
 
 
-def followed(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[FollowedFilm]:
+def held_out_films(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[FollowedFilm]:
     """Held-out films as found by a detector that misses nuclei and makes some up, each time others.
 
     Parameters

@@ -11,8 +11,8 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.readiness import Readiness, counted
-from anlage.tasks.sources import Stores, check_alike
-from anlage.tasks.task import Evidence, FollowedFilm, Setting, Validation
+from anlage.tasks.sources import Material, Stores, check_alike
+from anlage.tasks.task import Evidence, FollowedFilm, Setting, Task, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +55,7 @@ class LinkStores(Stores):
         return told
 
 
-class LinksTask:
+class LinksTask(Task):
     """Links between frames, from points, and from the image where there is one."""
 
     name: ClassVar[str] = "links"
@@ -66,7 +66,7 @@ class LinksTask:
     config: ClassVar[type[Frozen]] = LinksConfig
     plan: ClassVar[type[Frozen]] = LinksPlan
     inherited: ClassVar[tuple[str, ...]] = ("image", "width", "rounds")
-    material: ClassVar[LinkStores] = LinkStores()
+    material: ClassVar[Material] = LinkStores()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return _readiness(nuclei, boxes)
@@ -104,10 +104,12 @@ class LinksTask:
 
         return finish(network, examples)
 
-    def followed(self, network: torch.nn.Module, examples: LinkExamples, evidence: Evidence) -> Sequence[FollowedFilm]:
-        from anlage.tasks.links.held_out_films import followed
+    def held_out_films(
+        self, network: torch.nn.Module, examples: LinkExamples, evidence: Evidence
+    ) -> Sequence[FollowedFilm]:
+        from anlage.tasks.links.held_out_films import held_out_films
 
-        return followed(network, examples, evidence.calibration)
+        return held_out_films(network, examples, evidence.calibration)
 
 
 def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:

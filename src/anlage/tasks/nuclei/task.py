@@ -9,7 +9,7 @@ from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.readiness import Readiness, nuclei_readiness
-from anlage.tasks.task import Evidence, Setting, Validation
+from anlage.tasks.task import Evidence, Setting, Task, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +22,7 @@ from anlage.tasks.nuclei.config import N_CENTRE, NucleiConfig, NucleiPlan
 __all__ = ["NucleiTask"]
 
 
-class NucleiTask:
+class NucleiTask(Task):
     """Centres, outlines or classes, in 2D and 3D."""
 
     name: ClassVar[str] = "nuclei"
@@ -82,7 +82,7 @@ class NucleiTask:
 
     def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
         """Weights of a model with another head, as this network can take them: all but the last layer's, of which centres."""
-        shared = {name: array for name, array in theirs.items() if name in own and array.shape == own[name].shape}
+        shared = super().adopt(theirs, own)
         for name in ("leave.weight", "leave.bias"):
             if name not in shared and name in theirs and len(own[name]) > len(theirs[name]) == N_CENTRE:
                 shared[name] = own[name].clone()

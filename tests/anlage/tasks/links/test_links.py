@@ -265,7 +265,7 @@ def test_held_out_films_are_followed_as_a_detector_would_find_them(tmp_path):
     examples = TASK.prepare(stores, config, setting(tmp_path))
     network = TASK.network(examples.plan, config)
     evidence = TASK.finish(network, examples)
-    films = TASK.followed(network, examples, evidence)
+    films = TASK.held_out_films(network, examples, evidence)
     assert len(films) > 1  # a short film is found several times, each time otherwise
     assert not np.array_equal(films[0].points_um[:5], films[1].points_um[:5])
     for film in films:
@@ -275,4 +275,4 @@ def test_held_out_films_are_followed_as_a_detector_would_find_them(tmp_path):
         assert (film.right & film.known).sum() > 100
     assert evidence_of(TASK, network, examples).tracking is not None
     one = TASK.prepare(stores[:1], config, replace(setting(tmp_path), augment=False))
-    assert TASK.followed(network, one, evidence) == []  # nothing is varied, so no link is wrong
+    assert TASK.held_out_films(network, one, evidence) == []  # nothing is varied, so no link is wrong
