@@ -33,7 +33,7 @@ from anlage import (
 from anlage.inference.maps import MapsAbout, write_maps
 from anlage.inference.pieces import TileMaps
 from anlage.io.label_writing import LabelWriter
-from anlage.training.progress import Finished, Journal, Note, Resumed, Started, Step, Stopped, Validated
+from anlage.training.progress import EventLog, Finished, Note, Resumed, Started, Step, Stopped, Validated
 
 STEPS = 40
 
@@ -41,20 +41,20 @@ STEPS = 40
 def resume(path: Path) -> None:
     run = Run.open(path)
     mark = path / "fake-step"
-    with run.lock(), Journal(run.events_path) as journal:
-        journal.write(Started(time=time.time(), pid=1, version="0"))
+    with run.lock(), EventLog(run.events_path) as log:
+        log.write(Started(time=time.time(), pid=1, version="0"))
         first = int(mark.read_text()) if mark.exists() else 0
         if first:
-            journal.write(Resumed(step=first))
-        journal.write(Note(text="A sentence for the user."))
+            log.write(Resumed(step=first))
+        log.write(Note(text="A sentence for the user."))
         for step in range(first + 1, STEPS + 1):
             time.sleep(0.5 if (path / "slow").exists() else 0.03)
-            journal.write(
+            log.write(
                 Step(step=step, steps=STEPS, loss=1 / step, parts={}, learning_rate=1e-3, steps_per_s=30.0,
                      seconds=step / 30, eta_s=(STEPS - step) / 30)
             )  # fmt: skip
             if step % 10 == 0:
-                journal.write(
+                log.write(
                     Validated(step=step, loss=1.2 / step, score=1 - 1 / step, metrics={}, best=True, seconds=step / 30)
                 )
             if (path / "die").exists():
@@ -62,10 +62,10 @@ def resume(path: Path) -> None:
                 sys.exit(1)
             if run.stop_path.exists():
                 mark.write_text(str(step))
-                journal.write(Stopped(step=step, model=None, seconds=1.0))
+                log.write(Stopped(step=step, model=None, seconds=1.0))
                 return
         run.target_path.write_bytes(b"no real model")
-        journal.write(Finished(step=STEPS, model=run.target_path.name, metrics={"f1": 0.9}, seconds=1.3))
+        log.write(Finished(step=STEPS, model=run.target_path.name, metrics={"f1": 0.9}, seconds=1.3))
 
 
 def predict(arguments: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Everything that a training needs to go on exactly, in one file.
 
 safetensors: the weights, their running average, the best average, AdamW's moments; and, as JSON in the file's header, the
-`Record`, and a checksum of both. Written to a temporary name and renamed, so there is always one whole checkpoint; the one before
+`TrainingState`, and a checksum of both. Written to a temporary name and renamed, so there is always one whole checkpoint; the one before
 it is kept beside it, for the case that a disk has spoilt the newest. No pickle.
 """
 
@@ -21,18 +21,18 @@ from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.training.files import write_whole
 
-__all__ = ["Record", "load_checkpoint", "newest_checkpoint", "previous_of", "save_checkpoint"]
+__all__ = ["TrainingState", "load_checkpoint", "newest_checkpoint", "previous_of", "save_checkpoint"]
 
 _KEY, _SUM = "anlage", "sha256"
 _DAMAGE = (SafetensorError, ValidationError, OSError, RuntimeError, KeyError, AttributeError, TypeError, ValueError)
 """What reading a damaged checkpoint raises, in its library or here."""
 _MOST_STEPS = 10**9
 
-Checkpoint = tuple[dict[str, torch.Tensor], "Record"]
+Checkpoint = tuple[dict[str, torch.Tensor], "TrainingState"]
 Steps = Annotated[int, Field(ge=0, le=_MOST_STEPS)]
 
 
-class Record(Frozen):
+class TrainingState(Frozen):
     """Where a training stands, beside its tensors."""
 
     model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
@@ -74,7 +74,7 @@ def previous_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}-previous{path.suffix}")
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], record: Record) -> None:
+def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], state: TrainingState) -> None:
     """Write, leaving either the old checkpoint or the new one, whole; the old one is kept as `previous_of`.
 
     Raises
@@ -83,7 +83,7 @@ def save_checkpoint(path: Path, tensors: Mapping[str, torch.Tensor], record: Rec
         If the disk is full; the old checkpoint is still there.
     """
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = record.model_dump_json()
+    text = state.model_dump_json()
     data = save(whole, metadata={_KEY: text, _SUM: _checksum(whole, text)})
     write_whole(path, data, keep=previous_of(path))
 
@@ -147,17 +147,17 @@ def _read(path: Path) -> Checkpoint:
     with safe_open(path, framework="pt") as file:
         about = file.metadata() or {}
         text = about.get(_KEY, "")
-        record = Record.model_validate_json(text)
+        state = TrainingState.model_validate_json(text)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     if _SUM not in about:
         raise ValueError("it has no checksum, as those of earlier versions, so damage would not be noticed")
     if about[_SUM] != _checksum(tensors, text):
         raise ValueError("its checksum is not that of its content")
-    return tensors, record
+    return tensors, state
 
 
 def _checksum(tensors: Mapping[str, torch.Tensor], text: str) -> str:
-    """Of the record and all tensors: names, types, shapes and values."""
+    """Of the state and all tensors: names, types, shapes and values."""
     found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]

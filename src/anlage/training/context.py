@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 from anlage.tasks.task import Task
 from anlage.training.distributed import World
-from anlage.training.progress import Event, Journal, Note
+from anlage.training.progress import Event, EventLog, Note
 from anlage.training.run import Run
 from anlage.training.stopping import Stopping
 
-__all__ = ["Job"]
+__all__ = ["TrainingContext"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
-class Job:
+class TrainingContext:
     """One process's work on a run."""
 
     run: Run
     task: Task
-    journal: Journal | None
+    event_log: EventLog | None
     """None in a process that follows the first."""
     stopping: Stopping
     world: World
@@ -56,16 +56,16 @@ class Job:
             return config.learning_rate
         return of_task
 
-    def tell(self, event: Event) -> None:
-        """Report to whoever watches."""
-        if self.journal is not None:
-            self.journal.write(event)
+    def report(self, event: Event) -> None:
+        """Append an event to the event log, for everybody who watches the run."""
+        if self.event_log is not None:
+            self.event_log.write(event)
 
     def note(self, text: str) -> None:
         """Tell the user a sentence, and write it to the log."""
-        if self.journal is not None:
+        if self.event_log is not None:
             _log.info(text)
-        self.tell(Note(text=text))
+        self.report(Note(text=text))
 
     def note_once(self, text: str) -> None:
         """Tell the user a sentence, unless this process did so before."""

@@ -16,25 +16,25 @@ from anlage.errors import AnlageError
 from anlage.model import save_model
 from anlage.tasks.task import Evidence, Examples, Task, Validation
 from anlage.tracking.temperature import fit_temperature_scaling
-from anlage.training.checkpoint import Record
-from anlage.training.context import Job
+from anlage.training.checkpoint import TrainingState
+from anlage.training.context import TrainingContext
 from anlage.training.learner import Learner
 from anlage.training.preparation import least_steps, task_config
 
 __all__ = ["evidence_of", "keep_held_out", "settle", "show", "uncalibrated", "write_model"]
 
 
-def settle(job: Job, examples: Examples, learner: Learner) -> None:
+def settle(context: TrainingContext, examples: Examples, learner: Learner) -> None:
     """Take the best weights; of a training from a model halfway back to it, if held-out examples are told no worse so."""
     learner.use_best()
     mixed = learner.mixture()
     if mixed is None:
         return
     with torch.no_grad():
-        plain, half = (job.task.validate(network, examples).loss for network in (learner.average, mixed))
+        plain, half = (context.task.validate(network, examples).loss for network in (learner.average, mixed))
     if half <= plain:
         learner.average.load_state_dict(mixed.state_dict())
-        job.note("The weights lie halfway between the model that the training started from and what was learnt.")
+        context.note("The weights lie halfway between the model that the training started from and what was learnt.")
 
 
 def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the training was stopped") -> Evidence:
@@ -59,46 +59,57 @@ def evidence_of(task: Task, network: torch.nn.Module, examples: Examples, *, tra
     return evidence.model_copy(update={"tracking": fit_temperature_scaling(films)}) if films else evidence
 
 
-def keep_held_out(job: Job, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
+def keep_held_out(context: TrainingContext, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
     """Let the task keep what the judged network says of the held-out examples, where it does."""
     if evidence.n_positive > 0:
-        job.task.save_held_out(network, examples, evidence, job.run.path)
+        context.task.save_held_out(network, examples, evidence, context.run.path)
 
 
 def write_model(
-    job: Job, sources: list[Any], examples: Examples, network: torch.nn.Module, record: Record, evidence: Evidence
-) -> None:
-    """Write the run's model; it appears whole or not at all."""
-    steps = record.best_step if record.best_step is not None else record.step
-    card = _card(job, sources, examples, (steps, record), evidence)
-    save_model(job.run.target_path, card, network.state_dict())
-
-
-def show(
-    job: Job,
+    context: TrainingContext,
     sources: list[Any],
     examples: Examples,
     network: torch.nn.Module,
-    record: Record,
+    state: TrainingState,
+    evidence: Evidence,
+) -> None:
+    """Write the run's model; it appears whole or not at all."""
+    steps = state.best_step if state.best_step is not None else state.step
+    card = _card(context, sources, examples, (steps, state), evidence)
+    save_model(context.run.target_path, card, network.state_dict())
+
+
+def show(
+    context: TrainingContext,
+    sources: list[Any],
+    examples: Examples,
+    network: torch.nn.Module,
+    state: TrainingState,
     seen: Validation,
 ) -> None:
     """Write the newest weights for those who watch, calibrated by nothing; where that cannot be, say so and go on."""
     evidence = uncalibrated(seen.metrics, seen.n, "while the training went on")
-    card = _card(job, sources, examples, (record.step, record), evidence)
-    limits = f"Results to keep: it shows how a training went at step {record.step}."
+    card = _card(context, sources, examples, (state.step, state), evidence)
+    limits = f"Results to keep: it shows how a training went at step {state.step}."
     try:
-        save_model(job.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
+        save_model(context.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
     except (AnlageError, OSError) as error:
-        job.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
+        context.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
 
 
-def _card(job: Job, sources: list[Any], examples: Examples, made: tuple[int, Record], evidence: Evidence) -> Card:
+def _card(
+    context: TrainingContext,
+    sources: list[Any],
+    examples: Examples,
+    made: tuple[int, TrainingState],
+    evidence: Evidence,
+) -> Card:
     """The card of weights of that step, in a training that stands there."""
-    config, material = task_config(job), job.task.material
-    steps, record = made
+    config, material = task_config(context), context.task.material
+    steps, state = made
     return Card(
-        name=job.run.config.name,
-        task=job.task.name,
+        name=context.run.config.name,
+        task=context.task.name,
         head=str(getattr(config, "head", "")),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         version=anlage.__version__,
@@ -106,10 +117,10 @@ def _card(job: Job, sources: list[Any], examples: Examples, made: tuple[int, Rec
         config=config.model_dump(mode="json"),
         evidence=evidence,
         steps=steps,
-        steps_done=record.step,
-        steps_planned=record.steps,
-        least_steps=least_steps(job),
-        seconds=job.seconds,
+        steps_done=state.step,
+        steps_planned=state.steps,
+        least_steps=least_steps(context),
+        seconds=context.seconds,
         limits=material.limits(sources) or _limits(evidence),
         **material.remembered(sources, examples.plan),
     )

@@ -14,7 +14,7 @@ from anlage.errors import AnlageError
 from anlage.training.config import TrainingConfig
 from anlage.training.distributed import World
 
-__all__ = ["Learner", "Outcome"]
+__all__ = ["Learner", "StepResult"]
 
 _ENCODER = ("enter", "encoder", "down")
 """Parts of a network that `freeze_encoder` holds."""
@@ -24,7 +24,7 @@ Loss = Callable[[nn.Module, dict[str, torch.Tensor]], tuple[torch.Tensor, dict[s
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepResult:
     """What one optimiser step did."""
 
     loss: float
@@ -62,7 +62,7 @@ class Learner:
 
     def step(
         self, batches: Iterable[dict[str, torch.Tensor]], loss_of: Loss, rate: float, decay: float, *, n: int = 1
-    ) -> Outcome:
+    ) -> StepResult:
         """Take one step, unless loss or gradient are not finite.
 
         Parameters
@@ -100,7 +100,7 @@ class Learner:
                 group["lr"] = rate
             self._optimiser.step()
             self._follow(decay)
-        return Outcome(told[0], dict(zip(names, told[2:], strict=True)), fine)
+        return StepResult(told[0], dict(zip(names, told[2:], strict=True)), fine)
 
     def forget_gradients(self) -> None:
         """Free the memory of a step that did not come to its end."""

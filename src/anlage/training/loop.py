@@ -15,11 +15,10 @@ from anlage.errors import AnlageError
 from anlage.networks.device import choose_device, running_on
 from anlage.shell import command
 from anlage.tasks.task import Evidence, Examples, Validation
-from anlage.training.checkpoint import Record, newest_checkpoint, save_checkpoint
-from anlage.training.context import Job
+from anlage.training.checkpoint import TrainingState, newest_checkpoint, save_checkpoint
+from anlage.training.context import TrainingContext
 from anlage.training.export import evidence_of, keep_held_out, settle, show, uncalibrated, write_model
-from anlage.training.learner import Outcome
-from anlage.training.meter import Meter
+from anlage.training.learner import StepResult
 from anlage.training.numerics import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
 from anlage.training.preparation import (
     decided,
@@ -30,7 +29,7 @@ from anlage.training.preparation import (
     steps_of_epochs,
     task_config,
 )
-from anlage.training.progress import Finished, Resumed, Saved, Stopped, Validated
+from anlage.training.progress import Finished, Resumed, Saved, StepReporter, Stopped, Validated
 from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
 from anlage.training.stopping import StopRequestedError
 
@@ -46,28 +45,28 @@ _STOP_CALIBRATION_S = 1.3
 """Seconds that a stop waits for a calibration."""
 
 
-def learn(job: Job) -> Path | None:
+def learn(context: TrainingContext) -> Path | None:
     """Train until the plan is fulfilled (→ the model) or a stop is asked for (→ the model of the best weights, if any)."""
-    config = job.run.config.training
-    device = job.world.device(choose_device(config.device))
-    earlier = decided(job)
+    config = context.run.config.training
+    device = context.world.device(choose_device(config.device))
+    earlier = decided(context)
     threads = earlier.threads if earlier is not None else config.threads or torch.get_num_threads()
-    with job.world.joined(device), arithmetic(device, threads):
-        stores = open_stores(job)
+    with context.world.joined(device), arithmetic(device, threads):
+        stores = open_stores(context)
         try:
-            with job.stopping.breaking_off():
-                examples = prepare(job, stores, device)
+            with context.stopping.breaking_off():
+                examples = prepare(context, stores, device)
                 for text in examples.notes if earlier is None else ():
-                    job.note(text)
+                    context.note(text)
         except StopRequestedError:
-            return _stopped_early(job)
+            return _stopped_early(context)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise AnlageError(
                 "Memory ran out while the training data were prepared; use fewer or smaller stores."
             ) from error
-        training = _Training(job, stores, examples, device)
+        training = _Training(context, stores, examples, device)
         try:
             training.run()
             model = training.finish()
@@ -77,123 +76,133 @@ def learn(job: Job) -> Path | None:
 
 
 class _Training:
-    """A training under way: the learner, the record of where it stands, and the clock."""
+    """A training under way: the learner, the state of where it stands, and the clock."""
 
-    def __init__(self, job: Job, stores: list[Any], examples: Examples, device: str) -> None:
-        self._job, self._stores, self._examples, self._device = job, stores, examples, device
-        self._config = job.run.config.training
+    def __init__(self, context: TrainingContext, stores: list[Any], examples: Examples, device: str) -> None:
+        self._context, self._stores, self._examples, self._device = context, stores, examples, device
+        self._config = context.run.config.training
         self._number = number_type(self._config, device)
         self._pace = Pace()
-        most = _most_steps(job, examples)
-        self._least_warmup = job.task.warmup_steps(task_config(job))
+        most = _most_steps(context, examples)
+        self._least_warmup = context.task.warmup_steps(task_config(context))
         self._budget = Budget(
-            _limit_s(job), most, self._config.validate_every, self._pace, job.task.validations, least_steps(job)
+            _limit_s(context),
+            most,
+            self._config.validate_every,
+            self._pace,
+            context.task.validations,
+            least_steps(context),
         )
-        self._meter = Meter(self._budget)
-        found = newest_checkpoint(job.run.checkpoint_path)
-        self._learner = make_learner(job, examples, device, fresh=found is None)
+        self._reporter = StepReporter(self._budget)
+        found = newest_checkpoint(context.run.checkpoint_path)
+        self._learner = make_learner(context, examples, device, fresh=found is None)
         if found is None:
-            if (lost := job.run.saved_step()) > 0:
-                job.note(f"The checkpoint of step {lost} is gone; the training begins anew.")
-            self._record = Record(batch_size=examples.batch_size)
+            if (lost := context.run.saved_step()) > 0:
+                context.note(f"The checkpoint of step {lost} is gone; the training begins anew.")
+            self._state = TrainingState(batch_size=examples.batch_size)
             self._plan_by_number()
             self._save()
         else:
-            (tensors, self._record), note = found
+            (tensors, self._state), note = found
             if note:
-                job.note(note)
+                context.note(note)
             self._learner.restore(tensors)
-            job.before_s += self._record.seconds
-            before = self._record.learning_seconds
-            job.learning_before_s = self._record.seconds if before is None else before
-            job.tell(Resumed(step=self._record.step))
-        job.learning_began = self._saved_at = time.monotonic()
+            context.before_s += self._state.seconds
+            before = self._state.learning_seconds
+            context.learning_before_s = self._state.seconds if before is None else before
+            context.report(Resumed(step=self._state.step))
+        context.learning_began = self._saved_at = time.monotonic()
 
     def run(self) -> None:
         """Take all steps. Raises StopRequestedError if a stop is asked for."""
-        while not self._record.complete:
+        while not self._state.complete:
             self._listen()
-            if self._record.steps is None and self._pace.is_known:
+            if self._state.steps is None and self._pace.is_known:
                 self._plan_by_time()
             if self._is_look_due():
                 self._look()
-            if self._record.steps is not None and self._record.step >= self._record.steps:
+            if self._state.steps is not None and self._state.step >= self._state.steps:
                 break
             self._step()
             every = self._config.checkpoint_steps
-            due = every is not None and self._record.step % every == 0
+            due = every is not None and self._state.step % every == 0
             if due or time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
                 self._save()
-        if not self._record.complete:
+        if not self._state.complete:
             self._note(complete=True)
             self._save()
 
     def finish(self) -> Path | None:
         """Calibrate the best weights and write the model."""
-        job = self._job
-        if not job.world.is_first:
+        context = self._context
+        if not context.world.is_first:
             return None
         reseed(self._config.seed, Purpose.FINISH)
         with self._breaking_off():
             with running_on(self._device, self._number):
-                settle(job, self._examples, self._learner)
+                settle(context, self._examples, self._learner)
             evidence = self._evidence()
-            keep_held_out(job, self._examples, self._learner.average, evidence)
-        write_model(job, self._stores, self._examples, self._learner.average, self._record, evidence)
-        name = job.run.target_path.name
+            keep_held_out(context, self._examples, self._learner.average, evidence)
+        write_model(context, self._stores, self._examples, self._learner.average, self._state, evidence)
+        name = context.run.target_path.name
         counts = {"n": evidence.n_positive, "n_of": evidence.n_of}
-        job.tell(Finished(step=self._record.step, model=name, metrics=evidence.metrics, seconds=job.seconds, **counts))
-        job.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
-        shutil.rmtree(job.run.path / "cache", ignore_errors=True)
-        return job.run.target_path
+        context.report(
+            Finished(step=self._state.step, model=name, metrics=evidence.metrics, seconds=context.seconds, **counts)
+        )
+        context.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
+        shutil.rmtree(context.run.path / "cache", ignore_errors=True)
+        return context.run.target_path
 
     def stop(self) -> Path | None:
         """Save, and write a model of the best weights so far."""
-        job = self._job
-        if not job.world.is_first:
+        context = self._context
+        if not context.world.is_first:
             return None
         self._save()
-        if self._record.step > 0:
+        if self._state.step > 0:
             self._learner.use_best()
-            write_model(job, self._stores, self._examples, self._learner.average, self._record, self._quick_evidence())
-        model = job.run.model_path
+            write_model(
+                context, self._stores, self._examples, self._learner.average, self._state, self._quick_evidence()
+            )
+        model = context.run.model_path
         name = None if model is None else model.name
-        job.tell(Stopped(step=self._record.step, model=name, seconds=job.seconds))
-        job.stopping.clear()
+        context.report(Stopped(step=self._state.step, model=name, seconds=context.seconds))
+        context.stopping.clear()
         return model
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
     def _step(self) -> None:
         began = time.monotonic()
-        step, steps = self._record.step, self._record.steps or _UNPLANNED_STEPS
-        rate = learning_rate_at(step, steps, self._job.learning_rate, self._config.warmup, self._least_warmup)
-        outcome = self._attempt(rate)
-        if isinstance(outcome, str):
-            self._halve(outcome)
+        step, steps = self._state.step, self._state.steps or _UNPLANNED_STEPS
+        rate = learning_rate_at(step, steps, self._context.learning_rate, self._config.warmup, self._least_warmup)
+        result = self._attempt(rate)
+        if isinstance(result, str):
+            self._halve(result)
             return
-        self._note(step=step + 1, skipped=0 if outcome.is_finite else self._record.skipped + 1)
+        self._note(step=step + 1, skipped=0 if result.is_finite else self._state.skipped + 1)
         self._pace.stepped(time.monotonic() - began)
-        if not outcome.is_finite:
-            self._skipped(outcome.loss)
-        self._meter.add(outcome)
+        if not result.is_finite:
+            self._skipped(result.loss)
+        else:
+            self._reporter.add(result.loss, result.parts)
         self._watch_the_clock()  # before the event, which says how many steps there are
-        plan = self._record.steps, self._record.validate_every
-        event = self._meter.event(step + 1, plan, rate, self._job.seconds)
+        plan = self._state.steps, self._state.validate_every
+        event = self._reporter.event(step + 1, plan, rate, self._context.seconds)
         if event is not None:
-            self._job.tell(event)
+            self._context.report(event)
 
-    def _attempt(self, rate: float) -> Outcome | str:
+    def _attempt(self, rate: float) -> StepResult | str:
         """Take a step; a text if memory ran out."""
-        world, record = self._job.world, self._record
-        number = record.step * world.size + world.rank
+        world, state = self._context.world, self._state
+        number = state.step * world.size + world.rank
         reseed(self._config.seed, Purpose.STEP, number)
-        decay = decay_at(record.step, self._config.average_decay)
+        decay = decay_at(state.step, self._config.average_decay)
         try:
             n = self._config.accumulate
-            batches = (self._examples.batch(number * n + i, record.batch_size) for i in range(n))
+            batches = (self._examples.batch(number * n + i, state.batch_size) for i in range(n))
             with running_on(self._device, self._number):
-                return self._learner.step(batches, self._job.task.loss, rate, decay, n=n)
+                return self._learner.step(batches, self._context.task.loss, rate, decay, n=n)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -201,53 +210,53 @@ class _Training:
             return str(error).split("\n")[0] or type(error).__name__
 
     def _halve(self, problem: str) -> None:
-        size = self._record.batch_size
+        size = self._state.batch_size
         self._learner.forget_gradients()
         free_memory()
-        if self._record.halved or size < 2 or not self._job.world.is_alone:
+        if self._state.halved or size < 2 or not self._context.world.is_alone:
             raise AnlageError(
                 f"Memory ran out with {size} examples in a batch ({problem}); choose fewer with --set batch_size=…, smaller "
                 "patches, or another device, in a new run."
             )
         self._note(batch_size=size // 2, halved=True)
-        self._job.note(f"Memory ran out with {size} examples in a batch; going on with {size // 2}.")
+        self._context.note(f"Memory ran out with {size} examples in a batch; going on with {size // 2}.")
         self._save()
 
     def _skipped(self, loss: float) -> None:
-        if self._record.skipped > _MOST_SKIPPED:
+        if self._state.skipped > _MOST_SKIPPED:
             raise AnlageError(
-                f"The loss or its gradient was not a finite number ({loss}) {self._record.skipped} times in a row, up to step "
-                f"{self._record.step}; try a lower learning rate than {self._job.learning_rate:g} in a new run."
+                f"The loss or its gradient was not a finite number ({loss}) {self._state.skipped} times in a row, up to step "
+                f"{self._state.step}; try a lower learning rate than {self._context.learning_rate:g} in a new run."
             )
-        if self._record.skipped == 1:
-            self._job.note(
-                f"The loss or its gradient was not a finite number ({loss}) at step {self._record.step}; skipped."
+        if self._state.skipped == 1:
+            self._context.note(
+                f"The loss or its gradient was not a finite number ({loss}) at step {self._state.step}; skipped."
             )
 
     # --- looking at held-out data -----------------------------------------------------------------------------------
 
     def _is_look_due(self) -> bool:
-        step, every = self._record.step, self._record.validate_every
-        if every is None or step == 0 or self._record.validated_step == step:
+        step, every = self._state.step, self._state.validate_every
+        if every is None or step == 0 or self._state.validated_step == step:
             return False
-        return step % every == 0 or step == self._record.steps
+        return step % every == 0 or step == self._state.steps
 
     def _look(self) -> None:
-        if self._job.world.is_first:
+        if self._context.world.is_first:
             self._judge(self._validate())
-            record = self._record
-            if record.steps is not None and record.validate_every is not None:
-                steps = self._budget.replan(record.step, self._job.learning_s, record.steps, record.validate_every)
+            state = self._state
+            if state.steps is not None and state.validate_every is not None:
+                steps = self._budget.replan(state.step, self._context.learning_s, state.steps, state.validate_every)
                 self._note(steps=steps)
         self._agree()
         self._save()
 
     def _validate(self) -> Validation:
-        reseed(self._config.seed, Purpose.LOOK, self._record.step)
+        reseed(self._config.seed, Purpose.LOOK, self._state.step)
         began = time.monotonic()
         try:
             with self._breaking_off(), torch.no_grad(), running_on(self._device, self._number):
-                seen = self._job.task.validate(self._learner.average, self._examples)
+                seen = self._context.task.validate(self._learner.average, self._examples)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -258,18 +267,18 @@ class _Training:
         return seen
 
     def _judge(self, seen: Validation) -> None:
-        record = self._record
+        state = self._state
         score = seen.score if math.isfinite(seen.score) else -math.inf
-        highest = record.best_score if record.highest_score is None else record.highest_score
+        highest = state.best_score if state.highest_score is None else state.highest_score
         # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
-        better = (score, -seen.loss) > (highest, -record.best_loss) and math.isfinite(seen.loss)
+        better = (score, -seen.loss) > (highest, -state.best_loss) and math.isfinite(seen.loss)
         better = better or (seen.tie > 0 and score >= highest - seen.tie and math.isfinite(seen.loss))
-        self._note(validated_step=record.step, looks_without_gain=0 if better else record.looks_without_gain + 1)
+        self._note(validated_step=state.step, looks_without_gain=0 if better else state.looks_without_gain + 1)
         if better:
             self._learner.keep_best()
             # all of one look, the one of the weights that are kept, even where another had a higher score
             self._note(
-                best_step=record.step,
+                best_step=state.step,
                 best_score=score,
                 best_loss=seen.loss,
                 best_metrics=dict(seen.metrics),
@@ -277,21 +286,21 @@ class _Training:
                 highest_score=max(score, highest),
             )
         # before the event: whoever reads it finds these weights
-        show(self._job, self._stores, self._examples, self._learner.average, self._record, seen)
+        show(self._context, self._stores, self._examples, self._learner.average, self._state, seen)
         event = Validated(
-            step=record.step,
+            step=state.step,
             loss=seen.loss,
             score=seen.score,
             metrics=dict(seen.metrics),
             n=seen.n,
             best=better,
-            seconds=self._job.seconds,
+            seconds=self._context.seconds,
         )
-        self._job.tell(event)
+        self._context.report(event)
         patience = self._config.patience
-        if patience is not None and self._record.looks_without_gain >= patience and record.step != record.steps:
-            self._note(steps=record.step)
-            self._job.note(f"Stopping early at step {record.step}: {patience} looks in a row were no better.")
+        if patience is not None and self._state.looks_without_gain >= patience and state.step != state.steps:
+            self._note(steps=state.step)
+            self._context.note(f"Stopping early at step {state.step}: {patience} looks in a row were no better.")
 
     # --- the plan ---------------------------------------------------------------------------------------------------
 
@@ -300,14 +309,14 @@ class _Training:
         if steps is not None and not self._budget.is_timed:
             self._note(
                 steps=steps,
-                validate_every=self._config.validate_every or looks_every(steps, looks=self._job.task.validations),
+                validate_every=self._config.validate_every or looks_every(steps, looks=self._context.task.validations),
             )
 
     def _plan_by_time(self) -> None:
         """The machine's speed is known: look once, to know what a look takes, and fix the number of steps."""
-        if self._job.world.is_first:
+        if self._context.world.is_first:
             seen = self._validate()
-            steps, every = self._budget.plan(self._record.step, self._job.learning_s)
+            steps, every = self._budget.plan(self._state.step, self._context.learning_s)
             self._note(steps=steps, validate_every=every)
             self._warn_if_late()
             self._judge(seen)
@@ -315,24 +324,24 @@ class _Training:
         self._save()
 
     def _watch_the_clock(self) -> None:
-        record, spent = self._record, self._job.learning_s
-        if record.steps == record.step:
+        state, spent = self._state, self._context.learning_s
+        if state.steps == state.step:
             return
-        if self._budget.ends(record.step, spent):
-            self._note(steps=record.step, validate_every=record.validate_every or record.step)
+        if self._budget.ends(state.step, spent):
+            self._note(steps=state.step, validate_every=state.validate_every or state.step)
         elif self._budget.is_spent(spent):
             self._warn_if_late()
 
     def _warn_if_late(self) -> None:
         """Say once that the time limit gives way to the least number of steps, and by how much."""
-        record, budget = self._record, self._budget
-        if record.steps is None or record.validate_every is None:
+        state, budget = self._state, self._budget
+        if state.steps is None or state.validate_every is None:
             return
-        late_s = budget.late_s(record.step, self._job.learning_s, record.steps, record.validate_every)
-        if late_s < 0.05 * budget.limit_s or record.steps > budget.least:
+        late_s = budget.late_s(state.step, self._context.learning_s, state.steps, state.validate_every)
+        if late_s < 0.05 * budget.limit_s or state.steps > budget.least:
             return
-        self._job.note_once(
-            f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {record.steps} steps without "
+        self._context.note_once(
+            f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {state.steps} steps without "
             f"which nothing of use is learnt; the training goes on until they are made, about {math.ceil(late_s / 60)} min longer. "
             "Other programs may keep it busy."
         )
@@ -341,88 +350,90 @@ class _Training:
 
     def _listen(self) -> None:
         """Take in a stop, and what the first process decided."""
-        stop = int(self._job.stopping.requested)
-        if not self._job.world.is_alone:
-            (stop,) = self._job.world.first_says(stop, device=self._device)
+        stop = int(self._context.stopping.requested)
+        if not self._context.world.is_alone:
+            (stop,) = self._context.world.first_says(stop, device=self._device)
             self._agree()
         if stop:
             raise StopRequestedError
 
     def _breaking_off(self) -> AbstractContextManager[None]:
         # not where others wait for what comes after: they would wait for ever
-        return self._job.stopping.breaking_off() if self._job.world.is_alone else nullcontext()
+        return self._context.stopping.breaking_off() if self._context.world.is_alone else nullcontext()
 
     def _agree(self) -> None:
         """All processes go on with the first one's plan."""
-        if self._job.world.is_alone:
+        if self._context.world.is_alone:
             return
-        r = self._record
+        r = self._state
         said = [-1 if v is None else v for v in (r.steps, r.validate_every, r.validated_step)]
-        heard = [None if v < 0 else v for v in self._job.world.first_says(*said, device=self._device)]
+        heard = [None if v < 0 else v for v in self._context.world.first_says(*said, device=self._device)]
         self._note(steps=heard[0], validate_every=heard[1], validated_step=heard[2])
 
     def _evidence(self, *, tracks: bool = True) -> Evidence:
         try:
             with torch.no_grad(), running_on(self._device, self._number):
-                return evidence_of(self._job.task, self._learner.average, self._examples, tracks=tracks)
+                return evidence_of(self._context.task, self._learner.average, self._examples, tracks=tracks)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             raise AnlageError(
                 "Memory ran out while calibrating on held-out data; free some, then continue with "
-                f"`{command('resume', self._job.run.path)}`."
+                f"`{command('resume', self._context.run.path)}`."
             ) from error
 
     def _quick_evidence(self) -> Evidence:
         """Calibrate if that is a matter of a moment; a stop must not take longer."""
         if 2 * self._pace.look_s < _STOP_CALIBRATION_S:
             reseed(self._config.seed, Purpose.FINISH)
-            with suppress(StopRequestedError), self._job.stopping.breaking_off(_STOP_CALIBRATION_S):
+            with suppress(StopRequestedError), self._context.stopping.breaking_off(_STOP_CALIBRATION_S):
                 return self._evidence(tracks=False)
-        self._job.note("Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate.")
-        return uncalibrated(self._record.best_metrics, self._record.best_n)
+        self._context.note(
+            "Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate."
+        )
+        return uncalibrated(self._state.best_metrics, self._state.best_n)
 
     def _note(self, **changes: object) -> None:
-        self._record = self._record.model_copy(update=changes)
+        self._state = self._state.model_copy(update=changes)
 
     def _save(self) -> None:
-        if not self._job.world.is_first:
+        if not self._context.world.is_first:
             return
-        self._note(seconds=self._job.seconds, learning_seconds=self._job.learning_s)
-        save_checkpoint(self._job.run.checkpoint_path, self._learner.tensors(), self._record)
+        self._note(seconds=self._context.seconds, learning_seconds=self._context.learning_s)
+        save_checkpoint(self._context.run.checkpoint_path, self._learner.tensors(), self._state)
         self._saved_at = time.monotonic()
-        self._job.tell(Saved(step=self._record.step))
+        self._context.report(Saved(step=self._state.step))
 
 
-def _most_steps(job: Job, examples: Examples) -> int | None:
+def _most_steps(context: TrainingContext, examples: Examples) -> int | None:
     """Steps that are enough: as set, else what the task says where the user set no time either."""
-    config = job.run.config.training
+    config = context.run.config.training
     if config.epochs is not None:
-        return steps_of_epochs(job, examples, config.epochs)
+        return steps_of_epochs(context, examples, config.epochs)
     if config.steps is not None or config.minutes is not None:
         return config.steps
-    return job.task.most_steps
+    return context.task.most_steps
 
 
-def _limit_s(job: Job) -> float:
+def _limit_s(context: TrainingContext) -> float:
     """Seconds that learning may take, once everything is prepared."""
-    config = job.run.config.training
+    config = context.run.config.training
     if config.minutes is not None:
         return 60 * config.minutes
     if config.steps is not None or config.epochs is not None:
         return math.inf
-    limit_s = 60 * job.task.minutes_for(task_config(job))
+    limit_s = 60 * context.task.minutes_for(task_config(context))
     # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
-    return max(_LEARNING_SHARE * limit_s, limit_s - job.seconds)
+    return max(_LEARNING_SHARE * limit_s, limit_s - context.seconds)
 
 
-def _stopped_early(job: Job) -> Path | None:
+def _stopped_early(context: TrainingContext) -> Path | None:
     """A stop during preparation: there is nothing new to keep."""
-    if not job.world.is_first:
+    if not context.world.is_first:
         return None
-    found = newest_checkpoint(job.run.checkpoint_path)
+    found = newest_checkpoint(context.run.checkpoint_path)
     step, before = (0, 0.0) if found is None else (found[0][1].step, found[0][1].seconds)
-    model = job.run.model_path
-    job.tell(Stopped(step=step, model=None if model is None else model.name, seconds=before + job.seconds))
-    job.stopping.clear()
+    model = context.run.model_path
+    context.report(Stopped(step=step, model=None if model is None else model.name, seconds=before + context.seconds))
+    context.stopping.clear()
     return model

@@ -15,10 +15,10 @@ from anlage.errors import AnlageError
 from anlage.shell import command
 from anlage.tasks.task import Task
 from anlage.training.config import task_named
-from anlage.training.context import Job
+from anlage.training.context import TrainingContext
 from anlage.training.distributed import World
 from anlage.training.files import clear_leftovers, is_full
-from anlage.training.progress import Event, Failed, Journal, Started, Stopped
+from anlage.training.progress import Event, EventLog, Failed, Started, Stopped
 from anlage.training.run import Run
 from anlage.training.stopping import Stopping, is_stale
 from anlage.training.tensorboard import telling_tensorboard
@@ -60,7 +60,7 @@ def train(
     task = task_named(run.config.task, tasks)
     world = World.from_environment()
     if not world.is_first:
-        return _learn(Job(run, task, None, Stopping(run.stop_path), world, began))
+        return _learn(TrainingContext(run, task, None, Stopping(run.stop_path), world, began))
     with run.lock():
         clear_leftovers(run.path)
         clear_leftovers(run.preview_path.parent)
@@ -71,28 +71,28 @@ def train(
         with (
             _log_to(run.log_path),
             telling_tensorboard(run.path / "tensorboard", on_event, wanted=run.config.training.tensorboard) as listener,
-            _journal(run, listener) as journal,
+            _event_log(run, listener) as event_log,
             Stopping(run.stop_path) as stopping,
         ):
-            job = Job(run, task, journal, stopping, world, began)
-            with _LastWords(job):
-                job.tell(Started(time=time.time(), pid=os.getpid(), version=anlage.__version__))
-                return _learn(job)
+            context = TrainingContext(run, task, event_log, stopping, world, began)
+            with _LastWords(context):
+                context.report(Started(time=time.time(), pid=os.getpid(), version=anlage.__version__))
+                return _learn(context)
 
 
-def _learn(job: Job) -> Path | None:
+def _learn(context: TrainingContext) -> Path | None:
     # here, after the first event: torch takes seconds to load, and whoever watches should know that something happens
     from anlage.training.loop import learn
     from anlage.training.numerics import is_lost_device, is_out_of_memory
 
-    on = f"continue with `{command('resume', job.run.path)}`"
+    on = f"continue with `{command('resume', context.run.path)}`"
     try:
-        return learn(job)
+        return learn(context)
     except OSError as error:
         if not is_full(error):
             raise
         raise AnlageError(
-            f"The disk is full ({error.filename or job.run.path}); free some space, then {on}."
+            f"The disk is full ({error.filename or context.run.path}); free some space, then {on}."
         ) from error
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
@@ -106,20 +106,20 @@ def _learn(job: Job) -> Path | None:
 
 
 @contextlib.contextmanager
-def _journal(run: Run, on_event: Callable[[Event], None] | None) -> Iterator[Journal]:
+def _event_log(run: Run, on_event: Callable[[Event], None] | None) -> Iterator[EventLog]:
     try:
-        journal = Journal(run.events_path, on_event)
+        log = EventLog(run.events_path, on_event)
     except OSError as error:
         raise AnlageError(f"The run {run.path} cannot be written: {error.strerror}.") from error
-    with journal:
-        yield journal
+    with log:
+        yield log
 
 
 class _LastWords:
     """Writes how a training ended that did not end well."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, context: TrainingContext) -> None:
+        self._context = context
 
     def __enter__(self) -> None:
         return None
@@ -131,7 +131,7 @@ class _LastWords:
             return
         # on a full disk these words cannot be written either; the error itself still reaches the caller
         with contextlib.suppress(OSError):
-            self._job.tell(self._words(error))
+            self._context.report(self._words(error))
         if isinstance(error, AnlageError):
             _log.error(str(error), exc_info=error.__cause__)  # where it happened, for whoever looks closer
         elif not isinstance(error, KeyboardInterrupt):
@@ -141,18 +141,18 @@ class _LastWords:
         if isinstance(error, AnlageError):
             return Failed(text=str(error))
         if isinstance(error, KeyboardInterrupt):
-            model = self._job.run.model_path
-            step = self._job.run.saved_step()
-            return Stopped(step=step, model=None if model is None else model.name, seconds=self._job.seconds)
-        on = f"continue with `{command('resume', self._job.run.path)}`"
+            model = self._context.run.model_path
+            step = self._context.run.saved_step()
+            return Stopped(step=step, model=None if model is None else model.name, seconds=self._context.seconds)
+        on = f"continue with `{command('resume', self._context.run.path)}`"
         if isinstance(error, OSError) and error.strerror:
-            named = error.filename or self._job.run.path
+            named = error.filename or self._context.run.path
             return Failed(
                 text=f"{named} could not be read or written ({error.strerror}); see that its disk is there, then {on}."
             )
         return Failed(
             text=f"The training broke off by a mistake in the program ({type(error).__name__}: {_first_line(error)}); report it with "
-            f"{self._job.run.log_path}, and {on}."
+            f"{self._context.run.log_path}, and {on}."
         )
 
 

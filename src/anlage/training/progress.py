@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,18 +18,20 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from anlage.frozen import Frozen, Name
+from anlage.training.schedule import Budget
 
 __all__ = [
     "Curve",
     "Event",
+    "EventLog",
     "Failed",
     "Finished",
-    "Journal",
     "Note",
     "Resumed",
     "Saved",
     "Started",
     "Step",
+    "StepReporter",
     "Stopped",
     "Validated",
     "read_events",
@@ -39,12 +42,12 @@ Steps = Annotated[int, Field(ge=0, le=10**12)]
 Seconds = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 
-class _Record(Frozen):
+class _EventModel(Frozen):
     # a loss may be NaN or infinite, which JSON cannot say as a number
     model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
 
 
-class Started(_Record):
+class Started(_EventModel):
     """A trainer took over the run; preparation begins."""
 
     event: Literal["started"] = "started"
@@ -56,14 +59,14 @@ class Started(_Record):
     """Version of anlage."""
 
 
-class Note(_Record):
+class Note(_EventModel):
     """A sentence for the user."""
 
     event: Literal["note"] = "note"
     text: str
 
 
-class Resumed(_Record):
+class Resumed(_EventModel):
     """The run continues from its checkpoint; what was reported of later steps no longer holds."""
 
     event: Literal["resumed"] = "resumed"
@@ -71,7 +74,7 @@ class Resumed(_Record):
     """Optimiser steps done."""
 
 
-class Step(_Record):
+class Step(_EventModel):
     """How the optimisation goes; about two a second, less in long runs."""
 
     event: Literal["step"] = "step"
@@ -92,7 +95,7 @@ class Step(_Record):
     """Seconds that remain, validation and calibration included; None until known."""
 
 
-class Validated(_Record):
+class Validated(_EventModel):
     """A look at held-out data, with the running average of the weights."""
 
     event: Literal["validated"] = "validated"
@@ -110,7 +113,7 @@ class Validated(_Record):
     """Time spent on this run so far."""
 
 
-class Saved(_Record):
+class Saved(_EventModel):
     """A checkpoint was written."""
 
     event: Literal["saved"] = "saved"
@@ -118,7 +121,7 @@ class Saved(_Record):
     """Optimiser steps done."""
 
 
-class Finished(_Record):
+class Finished(_EventModel):
     """The training is complete and its model is written."""
 
     event: Literal["finished"] = "finished"
@@ -136,7 +139,7 @@ class Finished(_Record):
     """Time spent on this run."""
 
 
-class Stopped(_Record):
+class Stopped(_EventModel):
     """The training was stopped on request; it can be resumed."""
 
     event: Literal["stopped"] = "stopped"
@@ -148,7 +151,7 @@ class Stopped(_Record):
     """Time spent on this run so far."""
 
 
-class Failed(_Record):
+class Failed(_EventModel):
     """The training ended by itself because something was wrong; it can be resumed once that is mended."""
 
     event: Literal["failed"] = "failed"
@@ -190,7 +193,7 @@ def read_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
     return events, after + end
 
 
-class Journal:
+class EventLog:
     """Appends events to a run's event file.
 
     Parameters
@@ -227,6 +230,62 @@ def _cut_torn_line(path: Path) -> None:
     whole = data.rfind(b"\n") + 1
     if whole < len(data):
         os.truncate(path, whole)
+
+
+_REPORT_EVERY_S = 0.5
+_REPORT_EVERY_SHARE = 0.002
+"""Of the time spent so far: a training that lasts a week need not report twice a second."""
+
+
+@dataclass
+class StepReporter:
+    """Averages the loss over the steps since the last `Step` event, and decides when the next one is due.
+
+    Parameters
+    ----------
+    budget
+        Knows the pace and the time left.
+    """
+
+    budget: Budget
+    _steps: list[tuple[float, dict[str, float]]] = field(default_factory=list)
+    """Loss and its parts of each step since the last event."""
+    _reported_at: float = field(default_factory=time.monotonic)
+
+    def add(self, loss: float, parts: dict[str, float]) -> None:
+        """Add the loss of one step, which was finite."""
+        self._steps.append((loss, parts))
+
+    def event(self, step: int, plan: tuple[int | None, int | None], rate: float, seconds: float) -> Step | None:
+        """The next event; None while it is too early.
+
+        Parameters
+        ----------
+        step
+            Steps done.
+        plan
+            Steps in all, and steps between two validations.
+        rate
+            Learning rate of the last step.
+        seconds
+            Time spent on the run.
+        """
+        now, (steps, every) = time.monotonic(), plan
+        is_early = now - self._reported_at < max(_REPORT_EVERY_S, _REPORT_EVERY_SHARE * seconds)
+        if not self._steps or (is_early and step != steps):
+            return None
+        since, self._steps, self._reported_at = self._steps, [], now
+        pace = self.budget.pace
+        return Step(
+            step=step,
+            steps=steps,
+            loss=sum(loss for loss, _ in since) / len(since),
+            parts={name: sum(parts[name] for _, parts in since) / len(since) for name in since[-1][1]},
+            learning_rate=rate,
+            steps_per_s=1 / pace.step_s if pace.step_s > 0 else 0.0,
+            seconds=seconds,
+            eta_s=self.budget.eta_s(step, steps, every),
+        )
 
 
 @dataclass

@@ -74,7 +74,7 @@ def die_at(point: int) -> None:
         if left[0] < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    replace, fsync, write = Path.replace, os.fsync, progress.Journal.write
+    replace, fsync, write = Path.replace, os.fsync, progress.EventLog.write
 
     def dying_replace(self: Path, target: Any) -> Path:
         moment()
@@ -93,7 +93,7 @@ def die_at(point: int) -> None:
         moment()
         write(self, event)
 
-    Path.replace, os.fsync, progress.Journal.write = dying_replace, dying_fsync, dying_write
+    Path.replace, os.fsync, progress.EventLog.write = dying_replace, dying_fsync, dying_write
 
 
 def at_points(folder: Path, store: str) -> dict[str, Any]:

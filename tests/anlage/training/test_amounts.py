@@ -41,8 +41,8 @@ def test_gradients_of_several_batches_make_the_step_of_one_large_batch() -> None
 
         for step in range(3):
             batches = [{"x": x[step, part], "y": y[step, part]} for part in parts]
-            outcome = learner.step(batches, loss_of, 0.1, 0.0, n=len(batches))
-            assert outcome.parts["square"] == pytest.approx(outcome.loss)
+            result = learner.step(batches, loss_of, 0.1, 0.0, n=len(batches))
+            assert result.parts["square"] == pytest.approx(result.loss)
         return learner.network.weight.detach().clone()
 
     whole = after(slice(0, 8))

@@ -11,7 +11,7 @@ import torch
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
-from anlage.training.checkpoint import Record, load_checkpoint, newest_checkpoint, previous_of, save_checkpoint
+from anlage.training.checkpoint import TrainingState, load_checkpoint, newest_checkpoint, previous_of, save_checkpoint
 from anlage.training.process import train
 from anlage.training.run import Run
 
@@ -19,7 +19,7 @@ Make = Callable[..., Run]
 
 
 def test_a_training_begins_with_nothing_behind_it() -> None:
-    record = Record(batch_size=1)
+    record = TrainingState(batch_size=1)
     assert (record.step, record.best_n, record.looks_without_gain) == (0, 0, 0)
     assert (record.best_step, record.highest_score, record.validated_step) == (None, None, None)
     assert record.best_score == -float("inf")
@@ -31,7 +31,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.safetensors"
     assert load_checkpoint(path) is None
     tensors = {"a": torch.randn(3, 4), "scalar": torch.tensor(2.5), "n": torch.tensor([1, 2])}
-    record = Record(batch_size=4, step=7, best_score=-float("inf"), best_metrics={"f1": float("nan")})
+    record = TrainingState(batch_size=4, step=7, best_score=-float("inf"), best_metrics={"f1": float("nan")})
     save_checkpoint(path, tensors, record)
     loaded = load_checkpoint(path)
     assert loaded is not None
@@ -50,7 +50,7 @@ def test_a_file_that_is_no_checkpoint_is_one_sentence(tmp_path: Path, content: b
 
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, {"a": torch.ones(3)}, Record(batch_size=1, step=1))
+    save_checkpoint(path, {"a": torch.ones(3)}, TrainingState(batch_size=1, step=1))
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -59,7 +59,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(
         AnlageError, match=r"The disk is full: the 0.0 MB of .*checkpoint.safetensors could .*anlage resume"
     ):
-        save_checkpoint(path, {"a": torch.zeros(3)}, Record(batch_size=1, step=2))
+        save_checkpoint(path, {"a": torch.zeros(3)}, TrainingState(batch_size=1, step=2))
     loaded = load_checkpoint(path)
     assert loaded is not None
     assert loaded[1].step == 1
@@ -101,7 +101,7 @@ def saved_twice(folder: Path) -> Path:
     path = folder / "checkpoint.safetensors"
     for step in (4, 8):
         save_checkpoint(
-            path, {name: tensor + step for name, tensor in TENSORS.items()}, Record(batch_size=2, step=step)
+            path, {name: tensor + step for name, tensor in TENSORS.items()}, TrainingState(batch_size=2, step=step)
         )
     return path
 
@@ -156,7 +156,7 @@ def test_a_checksum_that_is_wrong_is_said_to_be(tmp_path: Path) -> None:
 def test_tensors_that_changed_places_are_noticed(tmp_path: Path) -> None:
     """The same bytes under other names."""
     path = tmp_path / "checkpoint.safetensors"
-    save_checkpoint(path, {"aa": torch.ones(3), "bb": torch.zeros(3)}, Record(batch_size=1))
+    save_checkpoint(path, {"aa": torch.ones(3), "bb": torch.zeros(3)}, TrainingState(batch_size=1))
     path.write_bytes(path.read_bytes().replace(b'"aa"', b'"xx"').replace(b'"bb"', b'"aa"').replace(b'"xx"', b'"bb"'))
     with pytest.raises(AnlageError, match="checksum"):
         load_checkpoint(path)
@@ -203,7 +203,7 @@ def test_one_without_a_checksum_is_refused(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     path = tmp_path / "checkpoint.safetensors"
-    save_file(TENSORS, path, metadata={"anlage": Record(batch_size=4, step=7).model_dump_json()})
+    save_file(TENSORS, path, metadata={"anlage": TrainingState(batch_size=4, step=7).model_dump_json()})
     with pytest.raises(AnlageError, match=r"it has no checksum, as those of earlier versions.*; delete it to train"):
         load_checkpoint(path)
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from anlage.training.process import train
-from anlage.training.progress import Journal, Note, Started
+from anlage.training.progress import EventLog, Note, Started
 from anlage.training.run import Run
 
 Make = Callable[..., Run]
@@ -109,9 +109,9 @@ def test_a_crash_in_a_library_and_other_ends(make_run: Make, monkeypatch: pytest
 
 def test_a_computer_that_was_switched_off(make_run: Make) -> None:
     run = make_run("r")
-    with Journal(run.events_path) as journal:
-        journal.write(Started(time=psutil.boot_time() - 3600, pid=1, version="0"))
-        journal.write(Note(text="begun"))
+    with EventLog(run.events_path) as log:
+        log.write(Started(time=psutil.boot_time() - 3600, pid=1, version="0"))
+        log.write(Note(text="begun"))
     assert sentence(run).startswith(
         "The computer was switched off or restarted while the training was under way, before"
     )
@@ -121,8 +121,8 @@ def test_what_an_earlier_trainer_complained_of_is_not_the_reason(make_run: Make)
     run = make_run("r")
     run.log_path.write_text("anlage: The disk is full.\n")
     os.utime(run.log_path, (1, 1))
-    with Journal(run.events_path) as journal:
-        journal.write(Started(time=time.time(), pid=1, version="0"))
+    with EventLog(run.events_path) as log:
+        log.write(Started(time=time.time(), pid=1, version="0"))
     assert sentence(run).startswith("The training ended before its first checkpoint without a word; ")
     assert run.failure is not None
     assert run.failure.details == "anlage: The disk is full."

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from anlage.training.progress import Curve, Journal, Note, Resumed, Step, Validated, read_events
+from anlage.training.progress import Curve, EventLog, Note, Resumed, Step, Validated, read_events
 
 
 def step(n: int, loss: float = 1.0) -> Step:
@@ -19,10 +19,10 @@ def look(n: int, score: float, *, best: bool) -> Validated:
 def test_a_reader_sees_complete_lines_only_and_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     assert read_events(path) == ([], 0)
-    with Journal(path) as journal:
-        journal.write(Note(text="one\ntwo µm"))
+    with EventLog(path) as log:
+        log.write(Note(text="one\ntwo µm"))
         first, next_byte = read_events(path)
-        journal.write(step(3))
+        log.write(step(3))
         with path.open("ab") as file:
             file.write(b'{"event":"note","te')
         second, end = read_events(path, next_byte)
@@ -33,12 +33,12 @@ def test_a_reader_sees_complete_lines_only_and_goes_on_where_it_was(tmp_path: Pa
 
 def test_a_torn_last_line_is_cut_before_more_is_written(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    with Journal(path) as journal:
-        journal.write(Note(text="whole"))
+    with EventLog(path) as log:
+        log.write(Note(text="whole"))
     with path.open("ab") as file:
         file.write(b'{"event":"note","te')
-    with Journal(path) as journal:
-        journal.write(Note(text="after"))
+    with EventLog(path) as log:
+        log.write(Note(text="after"))
     assert [event.text for event in read_events(path)[0]] == ["whole", "after"]
     assert b"te{" not in path.read_bytes()
 
@@ -51,9 +51,9 @@ def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path) -> None:
 
 def test_numbers_that_are_not_finite_survive(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    with Journal(path) as journal:
-        journal.write(step(1, math.nan))
-        journal.write(look(1, -math.inf, best=False))
+    with EventLog(path) as log:
+        log.write(step(1, math.nan))
+        log.write(look(1, -math.inf, best=False))
     first, second = read_events(path)[0]
     assert math.isnan(first.loss)
     assert second.score == -math.inf
@@ -98,8 +98,8 @@ def test_what_undoes_steps_keeps_those_up_to_it() -> None:
 
 def test_listeners_hear_what_was_written(tmp_path: Path) -> None:
     heard: list[object] = []
-    with Journal(tmp_path / "events.jsonl", heard.append) as journal:
-        journal.write(Note(text="one"))
+    with EventLog(tmp_path / "events.jsonl", heard.append) as log:
+        log.write(Note(text="one"))
         assert read_events(tmp_path / "events.jsonl")[0] == heard == [Note(text="one")]
 
 

@@ -21,7 +21,7 @@ from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 from anlage.training.process import train
-from anlage.training.progress import Journal, Note
+from anlage.training.progress import EventLog, Note
 from anlage.training.run import Run
 
 TOY = Path(__file__).with_name("toy.py")
@@ -65,8 +65,8 @@ def test_a_run_is_opened_as_it_was_made(make_run: Make, toy_store: Path) -> None
 def test_a_run_that_came_to_nothing_is_replaced(make_run: Make, tmp_path: Path) -> None:
     first = make_run("r", "steps=3")
     assert not first.replaced
-    with Journal(first.events_path) as journal:
-        journal.write(Note(text="begun"))
+    with EventLog(first.events_path) as log:
+        log.write(Note(text="begun"))
     again = make_run("r", "steps=4")
     assert again.replaced
     assert Run.open(again.path).config.training.steps == 4
@@ -161,8 +161,8 @@ def test_looking_at_the_state_never_hinders_a_trainer(make_run: Make) -> None:
 
 def test_last_words_are_the_logs_last_lines_if_the_trainer_had_none(make_run: Make) -> None:
     run = make_run("r")
-    with Journal(run.events_path) as journal:
-        journal.write(Note(text="begun"))
+    with EventLog(run.events_path) as log:
+        log.write(Note(text="begun"))
     assert run.state == "failed"
     assert "ended without a word" in run.last_words()
     run.log_path.write_text("a\nb\n  0%|   | 1/9\r 11%|#  | 2/9\n\nSegmentation fault\n")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from anlage.training.process import train
-from anlage.training.progress import Journal, Resumed, Saved, Step, Validated
+from anlage.training.progress import EventLog, Resumed, Saved, Step, Validated
 from anlage.training.run import Run
 
 Make = Callable[..., Run]
@@ -54,13 +54,13 @@ def test_a_run_that_has_not_begun(make_run: Make, toy: ModuleType) -> None:
 
 def test_what_a_crash_undid_does_not_count(make_run: Make, toy: ModuleType) -> None:
     run = make_run("r")
-    with Journal(run.events_path) as journal:
+    with EventLog(run.events_path) as log:
         for event in (look(10, 0.5, best=True), Saved(step=10), look(20, 0.9, best=True), step(25), Resumed(step=10)):
-            journal.write(event)
+            log.write(event)
         told = run.summary(toy.TASKS)
         assert (told.step, told.best_step, told.best_score, told.metrics) == (10, 10, 0.5, {"f1": 0.5})
         for event in (step(15), look(20, 0.9, best=True), look(30, 0.6, best=False)):
-            journal.write(event)
+            log.write(event)
     told = run.summary(toy.TASKS)
     assert (told.step, told.steps, told.seconds) == (30, 90, 30)
     assert (told.best_step, told.best_score, told.metrics) == (20, 0.9, {"f1": 0.9})

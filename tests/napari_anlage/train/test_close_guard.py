@@ -23,14 +23,14 @@ from napari_anlage.widgets.basic import StatusLine
 SLOW = """
 import sys, time
 from anlage import Run
-from anlage.training.progress import Journal, Started, Stopped
+from anlage.training.progress import EventLog, Started, Stopped
 run = Run.open(sys.argv[5])
-with run.lock(), Journal(run.events_path) as journal:
-    journal.write(Started(time=time.time(), pid=1, version="0"))
+with run.lock(), EventLog(run.events_path) as log:
+    log.write(Started(time=time.time(), pid=1, version="0"))
     for _ in range(1200):
         time.sleep(0.1)
         if run.stop_path.exists():
-            journal.write(Stopped(step=0, model=None, seconds=1.0))
+            log.write(Stopped(step=0, model=None, seconds=1.0))
             break
 """
 """A trainer that takes two minutes."""

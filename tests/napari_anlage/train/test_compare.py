@@ -9,18 +9,18 @@ import pytest
 
 from anlage import Run
 from anlage.project.trainings import differences, project_runs, summary
-from anlage.training.progress import Journal, Started, Step, Validated
+from anlage.training.progress import EventLog, Started, Step, Validated
 from napari_anlage.train.compare import CompareDialog
 
 
 def report(run: Run, scores: list[float]) -> None:
     """Write what a trainer would have."""
-    with Journal(run.events_path) as journal:
-        journal.write(Started(time=time.time(), pid=1, version="0"))
+    with EventLog(run.events_path) as log:
+        log.write(Started(time=time.time(), pid=1, version="0"))
         best = max(scores)
         for i, score in enumerate(scores, start=1):
             step = 10 * i
-            journal.write(
+            log.write(
                 Step(
                     step=step,
                     steps=100,
@@ -32,7 +32,7 @@ def report(run: Run, scores: list[float]) -> None:
                     eta_s=1,
                 )
             )
-            journal.write(
+            log.write(
                 Validated(step=step, loss=2 / step, score=score, metrics={}, best=score == best, seconds=float(step))
             )
 

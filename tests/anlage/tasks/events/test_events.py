@@ -24,7 +24,7 @@ from anlage.tasks.events.files import SignalFiles
 from anlage.tasks.events.validation import read_tracks
 from anlage.tasks.task import Setting
 from anlage.training.checkpoint import load_checkpoint
-from anlage.training.context import Job
+from anlage.training.context import TrainingContext
 from anlage.training.distributed import World
 from anlage.training.process import train
 from anlage.training.run import Run
@@ -206,8 +206,10 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
         events, _ = Run.open(tmp_path / name).events()
         return next(event.loss for event in events if event.event == "step")
 
-    told = Job(Run.open(tmp_path / "frozen"), EVENTS, None, Stopping(tmp_path / "stop"), World.from_environment())
-    assert told.learning_rate == pytest.approx(5e-4)
+    context = TrainingContext(
+        Run.open(tmp_path / "frozen"), EVENTS, None, Stopping(tmp_path / "stop"), World.from_environment()
+    )
+    assert context.learning_rate == pytest.approx(5e-4)
     assert first_loss("still") < 0.5 * first_loss("fresh")
 
 
