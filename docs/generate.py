@@ -2,6 +2,7 @@
 
 command-line.md and parameters.md are written whole; in other pages, what stands between
 ``<!-- table MODULE.NAME -->`` and ``<!-- end -->`` is replaced by the fields of that class, or the keys of that table.
+In ``src/anlage/__init__.py``, what type checkers read of the public names is written from their table.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 HERE = Path(__file__).parent
+INTERFACE = HERE.parent / "src" / "anlage" / "__init__.py"
+TYPED = re.compile(r"(if TYPE_CHECKING:  # written by `make docs`\n).*?(\nelse:\n)", re.DOTALL)
 MARKED = re.compile(r"(<!-- table (?P<name>[\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _INTRODUCTION = """\
@@ -56,7 +59,23 @@ def pages() -> dict[Path, str]:
         text = path.read_text(encoding="utf-8")
         if MARKED.search(text):
             written[path] = MARKED.sub(_replacement, text)
+    written[INTERFACE] = typed_names(INTERFACE.read_text(encoding="utf-8"))
     return written
+
+
+def typed_names(text: str) -> str:
+    """The public interface, with each name imported from its home where a type checker reads it."""
+    import anlage
+
+    lines = [f"    from anlage.{home} import {name} as {name}" for name, home in anlage._HOME.items()]  # noqa: SLF001
+    lines.sort(key=_import_order)
+    return TYPED.sub(lambda match: match[1] + "\n".join(lines) + match[2], text)
+
+
+def _import_order(line: str) -> tuple[str, int, str]:
+    """As ruff sorts imports: by module, then constants, classes, functions."""
+    _, home, _, name, *_ = line.split()
+    return home, 0 if name.isupper() else 1 if name[0].isupper() else 2, name.lower()
 
 
 def parameters() -> str:

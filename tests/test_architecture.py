@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mypy.api
 import pytest
 
 import anlage
@@ -73,6 +74,23 @@ def test_public_names_resolve(name: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'nucleus'"):
         _ = anlage.nucleus
+
+
+def test_no_public_name_is_any_to_a_type_checker(tmp_path: Path) -> None:
+    """Otherwise "strict" would hold for nothing that the plugin takes from the backend."""
+    names = tmp_path / "names.py"
+    names.write_text("import anlage\n" + "".join(f"reveal_type(anlage.{name})\n" for name in anlage.__all__))
+    settings = tmp_path / "mypy.ini"
+    # other packages are left out and functions unread: only what each name is has to be found
+    settings.write_text(
+        f"[mypy]\nmypy_path = {ROOT / 'src'}\nignore_missing_imports = True\n[mypy-anlage.*]\nignore_errors = True\n"
+    )
+    told, _, _ = mypy.api.run([
+        f"--config-file={settings}", f"--cache-dir={tmp_path}", "--no-site-packages", "--no-error-summary", str(names),
+    ])  # fmt: skip
+    kinds = [kind for line in told.splitlines() if (kind := line.partition("Revealed type is ")[2])]
+    unknown = [name for name, kind in zip(anlage.__all__, kinds, strict=True) if kind == '"Any"']
+    assert not unknown, f"these are Any, and so is all that is done with them: {unknown}"
 
 
 FOR_THE_DOCK = ("anlage.project", "anlage.tracking.track_fixes", "anlage.wording")

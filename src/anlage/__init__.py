@@ -1,13 +1,13 @@
 """anlage: train networks that find, follow and time nuclei, from a few annotations.
 
 The names in `__all__` are the public interface; the napari plugin uses nothing else. They load on first use, so
-``import anlage`` costs nothing.
+``import anlage`` costs nothing. A public name is a line in `_HOME`; `make docs` writes what type checkers read of it.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -24,6 +24,7 @@ _HOME = {
     "ChangeLinks": "document",
     "ChangeNuclei": "document",
     "ChangeRegion": "document",
+    "Combine": "dataset.intensity",
     "Cuboid": "cuboid",
     "Curve": "training.progress",
     "DescribeNuclei": "document",
@@ -165,11 +166,163 @@ _HOME = {
 
 __all__ = ["__version__", *sorted(_HOME)]
 
+if TYPE_CHECKING:  # written by `make docs`
+    from anlage.annotations import HUMAN as HUMAN
+    from anlage.annotations import Annotations as Annotations
+    from anlage.annotations import State as State
+    from anlage.axes import Box as Box
+    from anlage.axes import Spacing as Spacing
+    from anlage.card import Card as Card
+    from anlage.cuboid import Cuboid as Cuboid
+    from anlage.cuboid import Doubt as Doubt
+    from anlage.cuboid import detect_cuboid as detect_cuboid
+    from anlage.cuboid import examine_cuboid as examine_cuboid
+    from anlage.dataset.build import build_store as build_store
+    from anlage.dataset.intensity import Combine as Combine
+    from anlage.dataset.store import Store as Store
+    from anlage.devices import Device as Device
+    from anlage.devices import device_advice as device_advice
+    from anlage.devices import find_devices as find_devices
+    from anlage.document import AddLinks as AddLinks
+    from anlage.document import AddNuclei as AddNuclei
+    from anlage.document import AddRegion as AddRegion
+    from anlage.document import Change as Change
+    from anlage.document import ChangeLinks as ChangeLinks
+    from anlage.document import ChangeNuclei as ChangeNuclei
+    from anlage.document import ChangeRegion as ChangeRegion
+    from anlage.document import DescribeNuclei as DescribeNuclei
+    from anlage.document import Document as Document
+    from anlage.document import Edit as Edit
+    from anlage.document import Finding as Finding
+    from anlage.document import MoveNuclei as MoveNuclei
+    from anlage.document import Paint as Paint
+    from anlage.document import PaintedLabels as PaintedLabels
+    from anlage.document import Region as Region
+    from anlage.document import RegionInputs as RegionInputs
+    from anlage.document import RemoveLinks as RemoveLinks
+    from anlage.document import RemoveNuclei as RemoveNuclei
+    from anlage.document import RemoveRegion as RemoveRegion
+    from anlage.document import SetDivision as SetDivision
+    from anlage.document import Several as Several
+    from anlage.document import Use as Use
+    from anlage.document import region_inputs as region_inputs
+    from anlage.errors import AnlageError as AnlageError
+    from anlage.evaluation.average_event import average_event as average_event
+    from anlage.evaluation.event_statistics import aligned_mean as aligned_mean
+    from anlage.evaluation.event_statistics import event_rate as event_rate
+    from anlage.evaluation.event_statistics import survival as survival
+    from anlage.evaluation.events import EventReport as EventReport
+    from anlage.evaluation.events import evaluate_events as evaluate_events
+    from anlage.evaluation.events import precision_recall as precision_recall
+    from anlage.evaluation.events import roc as roc
+    from anlage.evaluation.worst import WorstObject as WorstObject
+    from anlage.evaluation.worst import worst_objects as worst_objects
+    from anlage.evaluation.worst_pictures import worst_picture as worst_picture
+    from anlage.foreign import printable as printable
+    from anlage.inference.classical import CLASSICAL as CLASSICAL
+    from anlage.inference.divisions import score_divisions as score_divisions
+    from anlage.inference.events import PredictEvent as PredictEvent
+    from anlage.inference.frame_store import PredictionParts as PredictionParts
+    from anlage.inference.image_check import check_image as check_image
+    from anlage.inference.least_sure import Proposal as Proposal
+    from anlage.inference.least_sure import least_sure as least_sure
+    from anlage.inference.maps import LabelledPart as LabelledPart
+    from anlage.inference.maps import LabelMaps as LabelMaps
+    from anlage.inference.maps import labels_of as labels_of
+    from anlage.inference.maps import open_maps as open_maps
+    from anlage.inference.region import FAINTEST as FAINTEST
+    from anlage.inference.starter import STARTER as STARTER
+    from anlage.inference.starter import starter_path as starter_path
+    from anlage.inference.trace_events import with_event_at as with_event_at
+    from anlage.io import open_annotations as open_annotations
+    from anlage.io import open_image as open_image
+    from anlage.io import open_label_image as open_label_image
+    from anlage.io import write_annotations as write_annotations
+    from anlage.io import write_image as write_image
+    from anlage.io import write_mesh as write_mesh
+    from anlage.io import write_objects as write_objects
+    from anlage.io import write_points as write_points
+    from anlage.io import write_tiff as write_tiff
+    from anlage.io.image_doubts import doubt_image as doubt_image
+    from anlage.io.image_doubts import doubt_reading as doubt_reading
+    from anlage.io.seals import Writer as Writer
+    from anlage.io.signal_files.event_tables import is_event_table as is_event_table
+    from anlage.io.signal_files.event_tables import read_events as read_events
+    from anlage.io.signal_files.event_tables import write_events as write_events
+    from anlage.io.signal_files.held_out import HELD_OUT as HELD_OUT
+    from anlage.io.signal_files.held_out import HeldOut as HeldOut
+    from anlage.io.signal_files.held_out import read_held_out as read_held_out
+    from anlage.io.signal_files.signals import open_signals as open_signals
+    from anlage.io.signal_files.signals import write_signals as write_signals
+    from anlage.model import load_model as load_model
+    from anlage.model import read_card as read_card
+    from anlage.objects.label_faults import LabelFault as LabelFault
+    from anlage.objects.label_faults import LabelReport as LabelReport
+    from anlage.objects.label_faults import find_faults as find_faults
+    from anlage.objects.measure import ObjectTable as ObjectTable
+    from anlage.objects.measure import measure_objects as measure_objects
+    from anlage.objects.meshes import MeshSettings as MeshSettings
+    from anlage.objects.meshes import ObjectMesh as ObjectMesh
+    from anlage.objects.meshes import mesh_objects as mesh_objects
+    from anlage.objects.meshes import object_points as object_points
+    from anlage.prediction import DenseMap as DenseMap
+    from anlage.prediction import Prediction as Prediction
+    from anlage.project import FoundBy as FoundBy
+    from anlage.project import Project as Project
+    from anlage.project import ProjectMatch as ProjectMatch
+    from anlage.project import ProjectSettings as ProjectSettings
+    from anlage.project import fingerprint_of as fingerprint_of
+    from anlage.project import free_project_folder as free_project_folder
+    from anlage.project import match_project as match_project
+    from anlage.project import note_recent as note_recent
+    from anlage.project import project_of_image as project_of_image
+    from anlage.project import project_settings as project_settings
+    from anlage.project import recent_projects as recent_projects
+    from anlage.scores import Score as Score
+    from anlage.scores import headline_score as headline_score
+    from anlage.shell import command as command
+    from anlage.shell import shell_line as shell_line
+    from anlage.signals.event_proposals import propose_by_slope as propose_by_slope
+    from anlage.signals.event_proposals import propose_by_step as propose_by_step
+    from anlage.signals.event_proposals import propose_by_template as propose_by_template
+    from anlage.signals.event_proposals import windows_around as windows_around
+    from anlage.signals.events import Events as Events
+    from anlage.signals.signals import Signals as Signals
+    from anlage.synthetic import Optics as Optics
+    from anlage.synthetic import SyntheticMovie as SyntheticMovie
+    from anlage.synthetic import embryo as embryo
+    from anlage.tasks import TASKS as TASKS
+    from anlage.tasks.readiness import Readiness as Readiness
+    from anlage.timelapse import TimeLapse as TimeLapse
+    from anlage.tracking.linear_program import StoppedError as StoppedError
+    from anlage.tracking.redecide import decide_around as decide_around
+    from anlage.tracking.report import TrackingReport as TrackingReport
+    from anlage.tracking.resolve import resolve_locally as resolve_locally
+    from anlage.tracking.scores import TrackScores as TrackScores
+    from anlage.tracking.scores import read_track_scores as read_track_scores
+    from anlage.tracking.scores import write_track_scores as write_track_scores
+    from anlage.tracking.settings import TrackingSettings as TrackingSettings
+    from anlage.tracking.spot_check import error_interval as error_interval
+    from anlage.tracking.spot_check import rescaled_links as rescaled_links
+    from anlage.tracking.spot_check import safe_links as safe_links
+    from anlage.tracking.track import Tracking as Tracking
+    from anlage.tracking.track import track as track
+    from anlage.tracking.track_warning import REVIEWED as REVIEWED
+    from anlage.tracking.track_warning import TrackWarning as TrackWarning
+    from anlage.tracking.warnings import find_warnings as find_warnings
+    from anlage.training.config import TrainingConfig as TrainingConfig
+    from anlage.training.failure import Failure as Failure
+    from anlage.training.initial_model import USUAL as USUAL
+    from anlage.training.progress import Curve as Curve
+    from anlage.training.run import Run as Run
+    from anlage.training.summary import RunSummary as RunSummary
+    from anlage.verdict import Verdict as Verdict
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'anlage' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"anlage.{_HOME[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'anlage' has no attribute '{name}'")
+        return getattr(importlib.import_module(f"anlage.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

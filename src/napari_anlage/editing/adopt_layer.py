@@ -58,10 +58,9 @@ def _paints(document: Document, found: Annotations, shift: int) -> Iterator[Pain
         places = np.argwhere(whole)
         if not len(places):
             continue
-        start, stop = places.min(axis=0), places.max(axis=0) + 1
-        piece = whole[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))].astype(np.int64)
-        box = Box.of((t, *start), (t + 1, *stop))
+        box = Box.of((t, *places.min(axis=0)), (t + 1, *(places.max(axis=0) + 1)))
+        piece = whole[box.slices[1:]].astype(np.int64)
         painted = document.painted
         before = np.zeros(piece.shape, np.uint32) if painted is None else painted.committed(box)[0]
         after = np.where((before == 0) & (piece > 0), piece + shift, before)
-        yield Paint(t, tuple(int(v) for v in start), before, after)
+        yield Paint(t, box.start[1:], before, after)

@@ -6,7 +6,7 @@ One editor serves one document in one viewer. Its layers are views: they come ba
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ from napari_anlage.viewer.tracks import Tracks
 __all__ = ["Editor"]
 
 Ids = npt.NDArray[np.int64]
+
+T = TypeVar("T")
 
 
 class Editor:
@@ -283,7 +285,7 @@ class Editor:
         """A stroke of paint is over; returns whether it changed anything."""
         return bool(self.attempt(self.document.commit_stroke))
 
-    def attempt(self, action: Callable[[], Any]) -> Any:
+    def attempt(self, action: Callable[[], T]) -> T | None:
         """Do something; what contradicts the document is said, and the layers show the document again."""
         try:
             return action()

@@ -189,10 +189,9 @@ class ObjectsPanel(Tab):
         if not len(table):
             self.status.say(f"Nothing is painted in '{self._followed.name}'.", "warning")
             return
-        size = table.columns.get("volume_um3", table.columns.get("area_um2"))
-        unit = "µm³" if "volume_um3" in table.columns else "µm²"
+        size, unit = ("volume_um3", "µm³") if "volume_um3" in table.columns else ("area_um2", "µm²")
         cut = int(table.columns["cut_by_border"].sum())
-        words = f"{plural(len(table), 'object')}, median {float(np.median(size)):.4g} {unit}"
+        words = f"{plural(len(table), 'object')}, median {float(np.median(table.columns[size])):.4g} {unit}"
         words += f"; {cut} cut by the border of the image" if cut else ""
         words += (
             ""

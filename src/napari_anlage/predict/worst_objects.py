@@ -194,10 +194,11 @@ class WorstPanel(Tab):
 def _compare(part: LabelledPart, painted: TimeLapse, image: TimeLapse) -> _Found:
     """The painted objects of a part of a frame against what was found there; places are of the whole image."""
     box = part.box
-    truth = TimeLapse.of(painted.read(box)[:, 0], "tzyx", spacing=image.spacing)
+    labels = painted.read(box)[:, 0]
+    truth = TimeLapse.of(labels, "tzyx", spacing=image.spacing)
     found = TimeLapse.of(part.labels[None], "tzyx", spacing=image.spacing)
     seen = TimeLapse.of(image.read(box), "tczyx", spacing=image.spacing)
-    every = worst_objects(found, truth, n=int(truth.data.max()) + 1)
+    every = worst_objects(found, truth, n=int(labels.max()) + 1)
     start = dict(zip(("frame", "z", "y", "x"), box.start, strict=True))
     worst = tuple(
         (

@@ -199,9 +199,9 @@ class WarningPanel(Tab):
                 "of its own: Ctrl+Z takes it back."
             )
         )
-        one = inspection.current
-        self.about.setText("" if one is None else one.text)
-        self.about.setVisible(one is not None)
+        current = inspection.current
+        self.about.setText("" if current is None else current.text)
+        self.about.setVisible(current is not None)
         for name, _, key, does in FIXES:
             why = inspection.why_not(name)
             self.fixes[name].setEnabled(why is None)

@@ -11,7 +11,7 @@ from typing import Any
 
 from psygnal import Signal
 
-from anlage import AnlageError, Spacing, TimeLapse
+from anlage import AnlageError, Combine, Spacing, TimeLapse
 from napari_anlage.viewer import layer_roles
 from napari_anlage.viewer.grid import Grid
 from napari_anlage.viewer.read import axes_of, image_of, kind_of, may_join
@@ -38,7 +38,7 @@ class ImageChoice:
         self._channels: tuple[int, ...] | None = None
         self._axes: str | None = None
         self._spacing: Spacing | None = None
-        self.combine = "separate"
+        self.combine: Combine = "separate"
         self.diameter_um: float | None = None
 
     def _on_image(self) -> None:
@@ -132,7 +132,7 @@ class ImageChoice:
             return []
         return [first] + [other for other in self.image_layers() if other is not first and may_join(first, other)]
 
-    def choose_channels(self, picked: Sequence[int], combine: str) -> None:
+    def choose_channels(self, picked: Sequence[int], combine: Combine) -> None:
         """Use these channels, by their place in `channel_names`, as separate inputs or as their sum."""
         self.combine = combine
         if self.has_channel_axis:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -257,8 +258,8 @@ def cuboid_of(region: Region, nuclei: Annotations, found: Cuboid | None = None) 
     """What a region holds, counted."""
     inside = region.box.contains(nuclei.positions) & (nuclei.state != State.REJECTED)
     frames = tuple(int(t) for t in np.unique(nuclei.frames[inside]))
-    more = {} if found is None else {"cut_walls": found.cut_walls, "doubts": found.doubts}
-    return Cuboid(box=region.box, core=region.core, n_nuclei=int(inside.sum()), frames=frames, **more)
+    counted = Cuboid(box=region.box, core=region.core, n_nuclei=int(inside.sum()), frames=frames)
+    return counted if found is None else replace(counted, cut_walls=found.cut_walls, doubts=found.doubts)
 
 
 def _overlap(one: Box, other: Box) -> float:

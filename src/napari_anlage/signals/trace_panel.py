@@ -219,7 +219,8 @@ class TracePanel(ChildPanel):
         marks, choice = self.marks, self.model.choice
         if marks is None:
             return
-        card = None if choice is None or choice.path is None else self.attempt(lambda: read_card(choice.path))
+        path = None if choice is None else choice.path
+        card = None if path is None else self.attempt(lambda: read_card(path))
         plan = {} if card is None else card.plan
         if plan.get("kind") == "repeated":
             marks.window, marks.direction = int(plan["window"]), int(plan["direction"]) or -1
@@ -315,9 +316,9 @@ class TracePanel(ChildPanel):
 
     def _lack(self) -> str | None:
         choice = self.model.choice
-        if choice is None or choice.path is None:
+        if choice is None or (path := choice.path) is None:
             return "No network for events was trained in this project yet; open one with …"
-        card = self.attempt(lambda: read_card(choice.path))
+        card = self.attempt(lambda: read_card(path))
         if card is not None and card.plan.get("kind") != "repeated":
             return f"{choice.name} finds events that happen once on a track; choose one that learnt from windows."
         return None

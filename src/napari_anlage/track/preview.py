@@ -17,6 +17,8 @@ from napari_anlage.viewer.tracks import Tracks
 __all__ = ["TracksPreview"]
 
 _ROLE = "tracks"
+_USUAL_WIDTH = 10.0
+"""Voxels across a nucleus where its size is known from nowhere."""
 
 
 class TracksPreview:
@@ -44,12 +46,14 @@ class TracksPreview:
         image = session.scaled_image()
         place = session.bench.place(image)
         radii = tracks.radius_um[np.isfinite(tracks.radius_um)]
-        diameter_um = session.diameter_um or (2 * float(np.median(radii)) if len(radii) else 10.0 * image.spacing.x)
+        diameter_um = session.diameter_um or (2 * float(np.median(radii)) if len(radii) else None)
+        voxel = abs(place.grid.scale[place.grid.axes.index("x")])
+        width = _USUAL_WIDTH * voxel if diameter_um is None else diameter_um * place.um
         self.tracks, self._derived, self._name, self._place = tracks, Tracks.of(tracks), name, place
         active = session.viewer.layers.selection.active
         self._links = LinksView(session.viewer, place, f"tracks: links ({name})", f"{_ROLE} links")
         self._points = overlay.show_centres(
-            session.viewer, session.grid(), tracks, diameter_um * place.um, session.n_layer_channels, name, _ROLE
+            session.viewer, session.grid(), tracks, width, session.n_layer_channels, name, _ROLE
         )
         session.viewer.layers.selection.active = active
         self._recolour()

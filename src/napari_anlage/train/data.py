@@ -14,6 +14,7 @@ from anlage import (
     AnlageError,
     Annotations,
     Box,
+    Combine,
     Readiness,
     Region,
     Run,
@@ -59,7 +60,7 @@ class Order:
     image: TimeLapse
     annotations: Callable[[], Annotations]
     channels: tuple[int, ...] | None = None
-    combine: str = "separate"
+    combine: Combine = "separate"
     diameter_um: float | None = None
     source: str = ""
     start_from: str | Path | None = None

@@ -158,7 +158,10 @@ class LearningPreview(QObject):
         if self._folder is None:  # given up meanwhile
             return
         if isinstance(result, Preview | LabelledPart):
-            (self._show if isinstance(result, Preview) else self._show_labels)(result)
+            if isinstance(result, Preview):
+                self._show(result)
+            else:
+                self._show_labels(result)
             self._clean()
             return
         arguments, self._given = result

@@ -28,7 +28,7 @@ _STATES = {state.name.lower(): int(state) for state in State}
 Column = npt.NDArray[Any]
 
 
-def columns_of(known: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, Column]]:
+def columns_of(known: Mapping[str, Column]) -> tuple[dict[str, Any], dict[str, Column]]:
     """A table's columns that are arguments of `Annotations.of`, and all others, as properties.
 
     Parameters
@@ -36,7 +36,7 @@ def columns_of(known: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str
     known
         Name and values of each column, one value for each nucleus.
     """
-    ours: dict[str, Column] = {}
+    ours: dict[str, Any] = {}
     properties: dict[str, Column] = {}
     for name, column in known.items():
         reader = _READERS.get(name)

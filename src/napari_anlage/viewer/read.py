@@ -50,12 +50,11 @@ def image_of(
     first = layers[0]
     axes = axes or axes_of(first)
     grid = Grid.of(first, axes)
-    scale = {"spacing": spacing or grid.spacing, "interval_s": interval_s or grid.interval_s}
+    spacing, interval_s = spacing or grid.spacing, interval_s or grid.interval_s
     if len(layers) == 1:
         data, names = _pixels(first), _channel_names(first, axes)
-        return TimeLapse(
-            data, axes + "c" * bool(getattr(first, "rgb", False)), channels=names, source=first.name, **scale
-        )
+        axes += "c" * bool(getattr(first, "rgb", False))
+        return TimeLapse(data, axes, spacing, interval_s, channels=names, source=first.name)
     for layer in layers[1:]:
         if not may_join(first, layer):
             raise AnlageError(
@@ -64,7 +63,7 @@ def image_of(
             )
     stack = _Stack(tuple(_pixels(layer) for layer in layers))
     names = tuple(str(layer.name) for layer in layers)
-    return TimeLapse(stack, "c" + axes, channels=names, source=" + ".join(names), **scale)
+    return TimeLapse(stack, "c" + axes, spacing, interval_s, channels=names, source=" + ".join(names))
 
 
 def may_join(first: Any, other: Any) -> bool:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, QRectF, Qt, Signal
@@ -35,6 +35,8 @@ _PRIMARY = (
     "QPushButton:hover{background:#379469}QPushButton:pressed{background:#276a4d}"
     "QPushButton:disabled{background:rgba(128,128,128,60);color:rgb(138,143,152)}"
 )
+
+T = TypeVar("T")
 
 
 class StatusLine(Label):
@@ -157,7 +159,7 @@ class Tab(QWidget):
         self.status.say(problem.sentence, "error", problem.details)
         tell(problem.sentence, "error")
 
-    def attempt(self, action: Callable[[], Any]) -> Any:
+    def attempt(self, action: Callable[[], T]) -> T | None:
         """Do something now; a problem becomes a report and None."""
         try:
             return action()
