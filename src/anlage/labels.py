@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["are_classes", "check_painted", "interpolated_voxels", "look_painted", "measure", "n_pieces", "radius"]
+__all__ = ["are_classes", "check_painted", "interpolated_voxels", "is_painted_plane", "measure", "n_pieces", "radius"]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
@@ -25,7 +25,7 @@ _RIMS = 0.2
 """Part of the voxels at edges that may lie between two other values."""
 _RIM_PAIRS = 3
 """Pairs of a rim's value and its object's; thin classes have fewer."""
-_LOOKED_AT = 100_000
+_MOST_COMPARED = 100_000
 _MIDDLE = (32, 256, 256)
 """Voxels (z, y, x) of a frame that are enough to tell."""
 
@@ -135,11 +135,11 @@ def interpolated_voxels(labels_ZYX: npt.NDArray[Any]) -> int:
         rims += int(between.sum())
         edges += int(((here != 0) & ((before != here) | (after != here))).sum())
         top = np.maximum(before[between], after[between])
-        pairs.update(zip(here[between][:_LOOKED_AT].tolist(), top[:_LOOKED_AT].tolist(), strict=True))
+        pairs.update(zip(here[between][:_MOST_COMPARED].tolist(), top[:_MOST_COMPARED].tolist(), strict=True))
     return rims if rims > _RIMS * edges and len(pairs) >= _RIM_PAIRS else 0
 
 
-def look_painted(plane_YX: npt.NDArray[Any]) -> bool:
+def is_painted_plane(plane_YX: npt.NDArray[Any]) -> bool:
     """Whether a plane looks like labels: whole numbers (of any type) with background, where neighbours mostly have the same value."""
     if plane_YX.dtype.kind == "f" and not (plane_YX == np.rint(plane_YX)).all():
         return False

@@ -100,27 +100,27 @@ def _find_partner(
     newcomer: int, near: list[npt.NDArray[np.int64]], owner: dict[int, int], partner: dict[int, int]
 ) -> bool:
     """Pair a prediction with a truth, if need be by a chain of swaps that leaves nobody without (breadth first)."""
-    asked_by: dict[int, int] = {}
+    reached_from: dict[int, int] = {}
     waiting = deque([newcomer])
     while waiting:
-        asking = waiting.popleft()
-        for truth in near[asking].tolist():
-            if truth in asked_by:
+        candidate = waiting.popleft()
+        for truth in near[candidate].tolist():
+            if truth in reached_from:
                 continue
-            asked_by[truth] = asking
+            reached_from[truth] = candidate
             if truth in owner:
                 waiting.append(owner[truth])
             else:
-                _swap(truth, asked_by, owner, partner)
+                _swap(truth, reached_from, owner, partner)
                 return True
     return False
 
 
-def _swap(free: int, asked_by: dict[int, int], owner: dict[int, int], partner: dict[int, int]) -> None:
+def _swap(free: int, reached_from: dict[int, int], owner: dict[int, int], partner: dict[int, int]) -> None:
     """Each along the chain takes the truth that it asked for, back to the newcomer, who had none."""
     truth: int | None = free
     while truth is not None:
-        holder = asked_by[truth]
+        holder = reached_from[truth]
         given_up = partner.get(holder)
         owner[truth], partner[holder] = holder, truth
         truth = given_up

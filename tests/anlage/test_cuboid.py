@@ -536,8 +536,8 @@ def test_blobs_are_looked_for_in_twelve_frames_from_first_to_last() -> None:
     watched = Watched(np.broadcast_to(balls((12, 40, 40), [[6, 20, 20]]), (30, 12, 40, 40)))
     marks = Annotations.of([[t, 6, 20, 20] for t in range(30)], radius_um=RADIUS_UM)
     detect_cuboid(marks, TimeLapse.of(watched, spacing=SPACING))
-    looked_at = sorted({index[0].start for index in watched.read})
-    assert (len(looked_at), looked_at[0], looked_at[-1]) == (12, 0, 29)
+    predicted_box = sorted({index[0].start for index in watched.read})
+    assert (len(predicted_box), predicted_box[0], predicted_box[-1]) == (12, 0, 29)
 
 
 def dimmed(strength: npt.ArrayLike, centres: npt.ArrayLike, marked: int) -> str:

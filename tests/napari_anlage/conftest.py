@@ -114,7 +114,7 @@ class Desk:
     document: Document
     editor: Editor
     keys: Bound
-    told: list[tuple[str, str]]
+    said: list[tuple[str, str]]
 
     @property
     def actions(self) -> Actions:
@@ -170,7 +170,7 @@ class Desk:
     @property
     def last(self) -> str:
         """The last sentence for the user."""
-        return self.told[-1][0]
+        return self.said[-1][0]
 
 
 def lay_out(axes: str = "tzyx", document: Document | None = None) -> Desk:
@@ -184,9 +184,9 @@ def lay_out(axes: str = "tzyx", document: Document | None = None) -> Desk:
     place = Place(Grid.of(image, axes), shape, 1.0, DESK_SHAPE["c"] if "c" in axes else 1)
     document = Document(shape_tzyx=shape) if document is None else document
     editor = Editor(viewer, document, place)
-    told: list[tuple[str, str]] = []
-    editor.told.connect(lambda text, kind: told.append((text, kind)))
-    return Desk(viewer, image, document, editor, Bound(viewer, editor), told)
+    said: list[tuple[str, str]] = []
+    editor.said.connect(lambda text, kind: said.append((text, kind)))
+    return Desk(viewer, image, document, editor, Bound(viewer, editor), said)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_proposals_suggestions_and_sliders_go_with_the_image(pair, qtbot) -> Non
     qtbot.addWidget(tab)
     tab.review.take(candidates())
     tab.review.set_size(9.0)
-    tab.next.look()
+    tab.next.list_places()
     tab.next.list.addItem("frame 0: two candidates near the threshold")
     tab.status.say("2 proposals in frame 0.")
     assert tab.next.list.count() > 0
@@ -152,12 +152,12 @@ def test_problems_and_regions_speak_of_the_annotation_that_was_chosen(pair, qtbo
     for panel in (problems, regions):
         qtbot.addWidget(panel)
         panel.show()
-    problems.look()
+    problems.search()
     qtbot.waitUntil(lambda: not problems._thread.busy, timeout=10000)
     assert not any("holds no nucleus" in finding.text for finding in problems.findings)
     assert regions.list.item(0).text() == "region 1 – 12 nuclei"
     session.choose_nuclei(None)
-    problems.look()
+    problems.search()
     qtbot.waitUntil(lambda: not problems._thread.busy, timeout=10000)
     assert any("no nucleus" in finding.text for finding in problems.findings)
     assert regions.list.item(0).text() == "region 1 – 0 nuclei"

@@ -292,7 +292,7 @@ def _conclude(
     apart = [pair["axis"] for pair in pairs if pair["separated"]]
     print(
         f"\nDone in {watch.total:.0f} s. On frames it never saw the network finds {score.tp} of {score.n_truth} nuclei with "
-        f"{score.fp} wrong: {_told(score)}; without training {_told(classical)}.\n"
+        f"{score.fp} wrong: {_score_text(score)}; without training {_score_text(classical)}.\n"
         f"Touching pairs told apart along: {', '.join(apart) or 'none of z, y, x'}.\n"
         f"Pictures and report.json are in {folder}; the model is {folder / 'run' / 'run.anlage'}."
     )
@@ -309,12 +309,12 @@ def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore) -
     least = f"the {PROMISED_F1} that it should reach" if f1 < PROMISED_F1 else f"without training ({without:.3f})"
     card = read_card(model_of(folder / "run"))
     return (
-        f"The demo did not come to what it should: its network finds less than {least}, {_told(score)}, after {card.steps_done} steps; "
+        f"The demo did not come to what it should: its network finds less than {least}, {_score_text(score)}, after {card.steps_done} steps; "
         "if the computer was busy with other things, run it again when it is not, else `anlage doctor` may say what it lacks."
     )
 
 
-def _told(score: DetectionScore) -> str:
+def _score_text(score: DetectionScore) -> str:
     return str(Score.of_counts("F1", score.tp, score.fp, score.fn, ("nucleus", "nuclei")))
 
 

@@ -75,7 +75,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return _events(options)
     from anlage.evaluation import evaluate
 
-    _print_label_scores(options)
+    _print_label_notes(options)
     report = evaluate(
         options.result, options.truth, spacing=options.spacing, radius_um=options.radius_um,
         ignore_smaller_than=options.ignore_smaller_than, expected_nuclei=options.expected_nuclei,
@@ -87,7 +87,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_label_scores(options: argparse.Namespace) -> None:
+def _print_label_notes(options: argparse.Namespace) -> None:
     """Say on stderr, where JSON is not disturbed, what is doubtful about label images."""
     from anlage.io import open_label_image
     from anlage.io.nuclei_files.nuclei import are_label_images
@@ -140,20 +140,20 @@ def _events(options: argparse.Namespace) -> int:
         report = evaluate_windows(read_window_table(options.result), open_signals(options.truth).scores)
         print(report.model_dump_json(indent=2) if options.json else report.to_text())
         return 0
-    told = read_events(options.result)
+    predicted = read_events(options.result)
     is_table = is_event_table(options.truth)
     truth = read_events(options.truth) if is_table else Events.of_signals(open_signals(options.truth))
     if options.interval is not None:
-        told, truth = (dataclasses.replace(e, interval_s=options.interval) for e in (told, truth))
+        predicted, truth = (dataclasses.replace(e, interval_s=options.interval) for e in (predicted, truth))
     if options.by_place:
         spacing = options.spacing or _table_spacing(options.result) or _table_spacing(options.truth)
         if spacing is None:
             raise AnlageError(
                 "The voxel size is unknown, so no distance can be told in µm; give it as --spacing Z,Y,X."
             )
-        report = evaluate_placed_events(told, truth, spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
+        report = evaluate_placed_events(predicted, truth, spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
     else:
-        report = evaluate_events(told, truth)
+        report = evaluate_events(predicted, truth)
     print(report.model_dump_json(indent=2) if options.json else report.to_text())
     return 0
 

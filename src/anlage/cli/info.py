@@ -134,8 +134,8 @@ def _window_scores(path: Path, options: argparse.Namespace) -> None:
 
     from anlage.io.signal_files.event_tables import read_window_table
 
-    told = read_window_table(path)
-    print(f"Probabilities of {len(told)} windows: {int((np.nan_to_num(told) >= 0.5).sum())} hold an event.")
+    table = read_window_table(path)
+    print(f"Probabilities of {len(table)} windows: {int((np.nan_to_num(table) >= 0.5).sum())} hold an event.")
 
 
 def _held_out(path: Path, options: argparse.Namespace) -> None:
@@ -163,7 +163,7 @@ def _image(options: argparse.Namespace) -> int:
     if options.of is not None:
         image = open_image(options.of)
         print_reading(image)
-    if image is not None or kind_of_labels(Path(options.path)) in ("labels", "classes") or _look_painted(found):
+    if image is not None or kind_of_labels(Path(options.path)) in ("labels", "classes") or _is_painted(found):
         if image is not None and (note := other_voxels(found, image)):
             print(note)
         print_faults(open_label_image(options.path, axes=options.axes, spacing=options.spacing), image)
@@ -185,9 +185,9 @@ def _print_record(path: Path) -> None:
         print(f"Drawn with an assumed radius, in some or all frames: {len(drawn)} tracks.")
 
 
-def _look_painted(image: TimeLapse) -> bool:
+def _is_painted(image: TimeLapse) -> bool:
     """By the first of some planes that holds anything."""
-    from anlage.labels import look_painted
+    from anlage.labels import is_painted_plane
 
     _, n, y, x = image.shape_tzyx
     if image.n_channels > 1 or y * x > _MOST_PIXELS:
@@ -195,7 +195,7 @@ def _look_painted(image: TimeLapse) -> bool:
     for z in sorted(range(n), key=lambda z: abs(z - n // 2))[:: max(1, n // _PLANES)]:
         plane = image.read(Box((0, 1), (z, z + 1), (0, y), (0, x)))[0, 0, 0]
         if plane.any():
-            return look_painted(plane)
+            return is_painted_plane(plane)
     return False
 
 

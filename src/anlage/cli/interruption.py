@@ -52,7 +52,7 @@ def halting(stop: Path, last_words: Callable[[], None]) -> Iterator[None]:
     watch = _Watch(stop, last_words)
     before = signal.signal(signal.SIGTERM, watch.on_sigterm)
     wakeup = signal.set_wakeup_fd(watch.sending.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=watch.look, daemon=True)
+    thread = threading.Thread(target=watch.watch_for_end, daemon=True)
     thread.start()
     try:
         yield
@@ -94,11 +94,11 @@ class _Watch:
         self.receiving, self.sending = socket.socketpair()
         self.sending.setblocking(False)
 
-    def look(self) -> None:
+    def watch_for_end(self) -> None:
         """Wait for a reason to end; then see to it that the end comes."""
         deadline = None
         while not self.is_over:
-            code = self._asked()
+            code = self._exit_code()
             if code is not None and deadline is None:
                 deadline = time.monotonic() + _PATIENCE_S
                 if code == HALTED:  # signals reach the main thread by themselves
@@ -115,7 +115,7 @@ class _Watch:
         self.receiving.close()
         self.sending.close()
 
-    def _asked(self) -> int | None:
+    def _exit_code(self) -> int | None:
         """The exit code that goes with the reason to end, once there is one."""
         ready, _, _ = select.select([self.receiving], [], [], _POLL_S)
         if self._code is None and self._stop.exists():

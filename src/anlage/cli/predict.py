@@ -162,12 +162,12 @@ def _configure_labels(parser: Parser) -> None:
 
 
 def run_predict(options: argparse.Namespace) -> int:
-    from anlage.cli.predict_events import looks_at_signals, predict_events
+    from anlage.cli.predict_events import is_event_model, predict_events
     from anlage.cli.predict_labels import is_labels, predict_labels
     from anlage.cli.predict_maps import predict_maps
     from anlage.inference.frame_store import PredictionParts
 
-    if looks_at_signals(options.model):
+    if is_event_model(options.model):
         return predict_events(options)
 
     with progress_reporter(options.progress) as reporter:

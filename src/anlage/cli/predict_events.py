@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anlage.signals.events import Events
     from anlage.signals.signals import Signals
 
-__all__ = ["add_events", "looks_at_signals", "predict_events"]
+__all__ = ["add_events", "is_event_model", "predict_events"]
 
 _FEWEST_OF_AVERAGE = 3
 """Events from which their average is told without being asked for."""
@@ -40,7 +40,7 @@ def add_events(parser: Parser) -> None:
     )  # fmt: skip
 
 
-def looks_at_signals(name: str) -> bool:
+def is_event_model(name: str) -> bool:
     """Whether what is to be predicted are events: the model is one of signals, or a file of miniML's weights."""
     from anlage.cli.train import model_of
     from anlage.inference import CLASSICAL, STARTER
@@ -173,11 +173,11 @@ def _average(signals: Signals, events: Events, window: int, options: argparse.Na
 def _windows(probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace) -> int:
     from anlage.io.csv_files import write_csv
 
-    told = probability >= (0.5 if options.threshold is None else options.threshold)
+    predicted = probability >= (0.5 if options.threshold is None else options.threshold)
     table: dict[str, Any] = {"window": np.arange(len(signals))}
     if (signals.group != "").any():
         table["recording"] = signals.group
-    table |= {"probability": probability.round(6), "score": told.astype(np.int64)}
+    table |= {"probability": probability.round(6), "score": predicted.astype(np.int64)}
     write_csv(options.output, table, writer(options).of("events"))
-    print(f"{int(told.sum())} of {len(signals)} windows hold an event; written to {options.output}.")
+    print(f"{int(predicted.sum())} of {len(signals)} windows hold an event; written to {options.output}.")
     return 0

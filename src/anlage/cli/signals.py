@@ -64,10 +64,10 @@ def run_signals(options: argparse.Namespace) -> int:
     nuclei, spacing, interval_s = open_scaled(options.tracks, options, image)
     _require_scale(nuclei, spacing, options)
     movie = options.movie or ("" if image is None else Path(options.image).name.split(".")[0])
-    with counting("Measuring") as tell:
+    with counting("Measuring") as report:
         signals = measure_signals(
             nuclei, image, spacing=spacing, interval_s=interval_s, radius_um=options.radius_um, movie=movie,
-            on_progress=tell,
+            on_progress=report,
         )  # fmt: skip
     for note in (*nuclei.notes, *signals.notes):
         print(note)

@@ -194,15 +194,15 @@ def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
     import numpy as np
 
     frames, counts = np.unique(nuclei.frames, return_counts=True)
-    told = 0
+    reported = 0
 
-    def tell(done: int, total: int) -> None:
-        nonlocal told
-        while told < min(done, total, len(frames)):
-            reporter.frame(int(frames[told]), int(counts[told]))
-            told += 1
+    def report(done: int, total: int) -> None:
+        nonlocal reported
+        while reported < min(done, total, len(frames)):
+            reporter.frame(int(frames[reported]), int(counts[reported]))
+            reported += 1
 
-    return tell
+    return report
 
 
 def _is_model(text: str) -> bool:

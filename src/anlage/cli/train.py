@@ -212,7 +212,7 @@ def run_watch(options: argparse.Namespace) -> int:
     run = Run.open(options.run)
     with Follower(run) as follower:
         patience = time.monotonic() + _BIRTH_S
-        while (news := follower.look()) or run.state in ("new", "running"):
+        while (news := follower.poll()) or run.state in ("new", "running"):
             if news or run.state == "running":
                 patience = time.monotonic() + _BIRTH_S
             elif time.monotonic() > patience:
@@ -220,7 +220,7 @@ def run_watch(options: argparse.Namespace) -> int:
                     f"Nothing trains in {options.run}; start it with `{command('resume', Path(options.run))}`."
                 )
             time.sleep(_POLL_S)
-        follower.look()
+        follower.poll()
     if (failure := run.failure) is not None:
         raise AnlageError(f"The training in {options.run} broke off: {failure.sentence}")
     if run.model_path is not None:

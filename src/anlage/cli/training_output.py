@@ -35,7 +35,7 @@ class Follower:
         self._next = 0
         self._bar: Any = None
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Show what is new; whether there was anything."""
         events, self._next = self._run.events(self._next)
         for event in events:
@@ -116,14 +116,14 @@ def duration(seconds: float) -> str:
 
 def _metrics(metrics: dict[str, float], n: int, n_of: dict[str, int], noun: tuple[str, str]) -> str:
     """Scores with their intervals, and with the number of examples wherever it is another one than before."""
-    said, told = [], -1
+    said, shown_n = [], -1
     for name, value in metrics.items():
         if name in _SILENT or not math.isfinite(value):
             continue
         score = interval_of(name, metrics, n, n_of, noun)
         extra = ""
         if score is not None:
-            extra = f" ({score.interval})" if score.n == told else f" ({counted(score.n, noun)}, {score.interval})"
-            told = score.n
+            extra = f" ({score.interval})" if score.n == shown_n else f" ({counted(score.n, noun)}, {score.interval})"
+            shown_n = score.n
         said.append(f"{_NAMES.get(name, name.replace('_', ' '))} {value:.3g}{extra}")
     return ", ".join(said)

@@ -17,7 +17,7 @@ ENOUGH_FRAMES = 5
 """With so many annotated frames a block of time is kept, else a slab of space."""
 MANY_FRAMES = 20
 """With so many annotated frames the block is measured by its nuclei, else by its frames."""
-WORTH_IT = 6
+ENOUGH = 6
 """Nuclei below which a score says next to nothing: a slab with fewer, though it costs little, is hardly worth keeping."""
 
 LEAST_LEFT = 0.5
@@ -109,7 +109,7 @@ def _in_space(
     Penalty: distance from the wanted share, the share lost in the gap, and too few nuclei.
     """
     length, n = shape_tzyx[axis], len(positions)
-    enough = min(WORTH_IT, n * fraction)
+    enough = min(ENOUGH, n * fraction)
     for mirrored in (False, True):
         # measured from the far end, so that one piece of arithmetic serves both
         at = positions[:, axis] if mirrored else length - 1 - positions[:, axis]

@@ -48,7 +48,7 @@ class History:
 
     def records(self) -> list[dict[str, Any]]:
         """The newest steps as records for a new journal."""
-        told: list[dict[str, Any]] = []
+        records: list[dict[str, Any]] = []
         size = 0
         for name, steps in (("future", self.redo), ("past", self.undo)):
             newest_first: list[dict[str, Any]] = []
@@ -58,8 +58,8 @@ class History:
                 if size > MOST_KEPT_BYTES:
                     break
                 newest_first.append(record)
-            told += reversed(newest_first)
-        return told
+            records += reversed(newest_first)
+        return records
 
     def recall(self, entry: Entry) -> Edit | None:
         """Take in a record that `records` made; None if it is of another kind. Raises ValueError if it is damaged."""

@@ -21,7 +21,7 @@ def annotations_of(table: Table, painted: PaintedLabels | None, spacing: Spacing
     """The nuclei as the rest of the package takes them; arrays are shared and cannot be written to."""
     links = table.links
     links.flags.writeable = False
-    properties = {name: _told(column) for name, column in table.properties.items() if name != LINK_PROBABILITY}
+    properties = {name: _as_integers(column) for name, column in table.properties.items() if name != LINK_PROBABILITY}
     chance = table.properties.get(LINK_PROBABILITY)
     columns: Mapping[str, Any] = table.columns
     return Annotations(
@@ -35,7 +35,7 @@ def annotations_of(table: Table, painted: PaintedLabels | None, spacing: Spacing
     )
 
 
-def _told(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _as_integers(column: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A property of whole numbers without gaps as such."""
     if column.dtype.kind == "f" and (column == np.rint(column)).all() and (np.abs(column) < 2**53).all():
         return column.astype(np.int64)

@@ -132,9 +132,9 @@ def score_detection(
     real = truth.state != State.REJECTED
     truth, aside = truth.select(real), aside[real]
     predicted = predicted.select(predicted.state != State.REJECTED)
-    looked_at = np.union1d(truth.frames, np.array(list(frames), dtype=np.int64))
-    scored = np.isin(predicted.frames, looked_at)
-    pairs = [_score_frame(int(t), predicted, truth, aside, spacing, radius_um) for t in looked_at]
+    examined = np.union1d(truth.frames, np.array(list(frames), dtype=np.int64))
+    scored = np.isin(predicted.frames, examined)
+    pairs = [_score_frame(int(t), predicted, truth, aside, spacing, radius_um) for t in examined]
     return _total(pairs, radius_um, n_ignored=int(aside.sum()), n_elsewhere=int((~scored).sum()))
 
 

@@ -16,13 +16,13 @@ Floats = npt.NDArray[np.float64]
 
 
 def match_placed_events(
-    told: tuple[Floats, Floats], truth: tuple[Floats, Floats], *, radius_um: float, frames: float
+    predicted: tuple[Floats, Floats], truth: tuple[Floats, Floats], *, radius_um: float, frames: float
 ) -> npt.NDArray[np.int64]:
     """Pair events one-to-one: as many pairs as possible, and of these the nearest ones.
 
     Parameters
     ----------
-    told, truth
+    predicted, truth
         Frames (K,) and places in µm (K, 3).
     radius_um
         Greatest distance in µm of two that may be the same.
@@ -32,12 +32,12 @@ def match_placed_events(
     Returns
     -------
     pairs
-        (P, 2) rows of `told` and `truth`.
+        (P, 2) rows of `predicted` and `truth`.
     """
     from scipy.optimize import linear_sum_assignment
 
-    apart = np.linalg.norm(told[1][:, None] - truth[1][None], axis=2) / radius_um
-    late = np.abs(told[0][:, None] - truth[0][None]) / frames
+    apart = np.linalg.norm(predicted[1][:, None] - truth[1][None], axis=2) / radius_um
+    late = np.abs(predicted[0][:, None] - truth[0][None]) / frames
     allowed = (apart <= 1) & (late <= 1)
     # any pair that is allowed is worth more than all distances together
     most = 1.0 + 2 * min(allowed.shape, default=0)
@@ -47,13 +47,13 @@ def match_placed_events(
 
 
 def evaluate_placed_events(
-    told: Events, truth: Events, spacing: Spacing, *, radius_um: float = 5.0, frames: float = 1.0
+    predicted: Events, truth: Events, spacing: Spacing, *, radius_um: float = 5.0, frames: float = 1.0
 ) -> EventReport:
     """Count the events that were told at their place and time; whichever tracks they were told on.
 
     Parameters
     ----------
-    told, truth
+    predicted, truth
         With the columns z, y, x, in voxels; only events that happened count.
     spacing
         Voxel size in µm.
@@ -65,10 +65,10 @@ def evaluate_placed_events(
     AnlageError
         If one has no places.
     """
-    here, there = (_placed(events, name, spacing) for events, name in ((told, "result"), (truth, "truth")))
+    here, there = (_placed(events, name, spacing) for events, name in ((predicted, "result"), (truth, "truth")))
     pairs = match_placed_events(here, there, radius_um=radius_um, frames=frames)
     error = np.abs(here[0][pairs[:, 0]] - there[0][pairs[:, 1]])
-    interval_s = truth.interval_s or told.interval_s
+    interval_s = truth.interval_s or predicted.interval_s
     return found_report("placed", len(pairs), len(here[0]) - len(pairs), len(there[0]) - len(pairs), error, interval_s)
 
 

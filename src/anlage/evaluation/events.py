@@ -84,8 +84,8 @@ class EventReport(Frozen):
             counts = np.array(self.confusion)
             for i, name in enumerate(self.classes):
                 row = ", ".join(
-                    f"{told} {counts[i, j]} ({_share(counts[i, j], counts[i].sum())}; {_share(counts[i, j], counts[:, j].sum())})"
-                    for j, told in enumerate(self.classes)
+                    f"{predicted} {counts[i, j]} ({_share(counts[i, j], counts[i].sum())}; {_share(counts[i, j], counts[:, j].sum())})"
+                    for j, predicted in enumerate(self.classes)
                 )
                 lines.append(f"  {name}: {row}")
         if self.median_error_frames is not None:
@@ -104,12 +104,12 @@ class EventReport(Frozen):
         return "\n".join([*lines, *self.notes])
 
 
-def evaluate_events(told: Events, truth: Events, *, tolerance_frames: float | None = None) -> EventReport:
+def evaluate_events(predicted: Events, truth: Events, *, tolerance_frames: float | None = None) -> EventReport:
     """Compare events of the same signals.
 
     Parameters
     ----------
-    told
+    predicted
         By a network.
     truth
         By a human. Tracks that were removed (class above 2) count for nothing.
@@ -122,11 +122,11 @@ def evaluate_events(told: Events, truth: Events, *, tolerance_frames: float | No
     AnlageError
         If they are of different kinds, or have no track in common.
     """
-    if told.kind != truth.kind:
+    if predicted.kind != truth.kind:
         raise AnlageError(
-            f"The result tells events of the kind '{told.kind}', the truth of the kind '{truth.kind}'; give tables of one kind."
+            f"The result tells events of the kind '{predicted.kind}', the truth of the kind '{truth.kind}'; give tables of one kind."
         )
-    return _once(told, truth) if truth.kind == "once" else _repeated(told, truth, tolerance_frames)
+    return _once(predicted, truth) if truth.kind == "once" else _repeated(predicted, truth, tolerance_frames)
 
 
 def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[np.int64]) -> EventReport:
@@ -145,15 +145,15 @@ def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[n
     if not clear.any():
         raise AnlageError("None of the windows is scored 0 or 1, so there is nothing to compare with.")
     p, truth = probability[clear], scores[clear] == 1
-    told = p >= 0.5
+    predicted = p >= 0.5
     confusion = [
-        [int((~told & ~truth).sum()), int((told & ~truth).sum())],
-        [int((~told & truth).sum()), int((told & truth).sum())],
+        [int((~predicted & ~truth).sum()), int((predicted & ~truth).sum())],
+        [int((~predicted & truth).sum()), int((predicted & truth).sum())],
     ]
     return _report(
         kind="windows",
         n=int(clear.sum()),
-        accuracy=float((told == truth).mean()),
+        accuracy=float((predicted == truth).mean()),
         confusion=tuple(tuple(row) for row in confusion),
         classes=("no event", "event"),
         **_found(confusion[1][1], confusion[0][1], confusion[1][0]),
@@ -198,17 +198,17 @@ def found_report(
     return _report(kind=kind, n=tp + fn, **_found(tp, fp, fn), **_errors(error_frames, interval_s))
 
 
-def _once(told: Events, truth: Events) -> EventReport:
+def _once(predicted: Events, truth: Events) -> EventReport:
     counted = truth.select(truth.classes <= 2)
-    common, here, there = np.intersect1d(told.tracks, counted.tracks, return_indices=True)
+    common, here, there = np.intersect1d(predicted.tracks, counted.tracks, return_indices=True)
     if not len(common):
         raise AnlageError("Result and truth have no track in common; are they of the same signals?")
-    told, counted = told.select(here), counted.select(there)
+    predicted, counted = predicted.select(here), counted.select(there)
     confusion = np.zeros((3, 3), dtype=np.int64)
-    np.add.at(confusion, (counted.classes, np.minimum(told.classes, 2)), 1)
-    both = told.happened & counted.happened
+    np.add.at(confusion, (counted.classes, np.minimum(predicted.classes, 2)), 1)
+    both = predicted.happened & counted.happened
     tp, fp, fn = int(confusion[0, 0]), int(confusion[1:, 0].sum()), int(confusion[0, 1:].sum())
-    chance = told.properties.get("probability_event")
+    chance = predicted.properties.get("probability_event")
     is_event = counted.classes == 0
     return _report(
         kind="once",
@@ -218,33 +218,33 @@ def _once(told: Events, truth: Events) -> EventReport:
         classes=_NAMES,
         **_found(tp, fp, fn),
         **_ranked(None if chance is None else np.asarray(chance, dtype=np.float64), is_event),
-        ece=_ece(told.probability, told.classes == counted.classes),
-        **_errors(told.frames[both] - counted.frames[both], counted.interval_s or told.interval_s),
-        notes=(*told.notes, *truth.notes, *_left_out(len(truth), len(common))),
+        ece=_ece(predicted.probability, predicted.classes == counted.classes),
+        **_errors(predicted.frames[both] - counted.frames[both], counted.interval_s or predicted.interval_s),
+        notes=(*predicted.notes, *truth.notes, *_left_out(len(truth), len(common))),
     )
 
 
-def _repeated(told: Events, truth: Events, tolerance: float | None) -> EventReport:
+def _repeated(predicted: Events, truth: Events, tolerance: float | None) -> EventReport:
     """Occurrences are paired one to one in time, the nearest first."""
     gaps = [np.diff(np.sort(truth.frames[truth.tracks == track])) for track in np.unique(truth.tracks)]
     between = np.concatenate(gaps) if gaps else np.zeros(0)
     reach = tolerance if tolerance is not None else float(np.median(between)) / 4 if len(between) else 10.0
     pairs: list[tuple[int, int]] = []
     for track in np.unique(truth.tracks):
-        a, b = np.flatnonzero(told.tracks == track), np.flatnonzero(truth.tracks == track)
-        pairs += [(int(a[i]), int(b[j])) for i, j in _paired(told.frames[a], truth.frames[b], reach)]
+        a, b = np.flatnonzero(predicted.tracks == track), np.flatnonzero(truth.tracks == track)
+        pairs += [(int(a[i]), int(b[j])) for i, j in _paired(predicted.frames[a], truth.frames[b], reach)]
     rows = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-    within = np.isin(told.tracks, truth.tracks)
-    right = np.zeros(len(told), dtype=bool)
+    within = np.isin(predicted.tracks, truth.tracks)
+    right = np.zeros(len(predicted), dtype=bool)
     right[rows[:, 0]] = True
     tp = len(rows)
     return _report(
         kind="repeated",
         n=len(truth),
         **_found(tp, int(within.sum()) - tp, len(truth) - tp),
-        ece=_ece(told.probability[within], right[within]),
-        **_errors(told.frames[rows[:, 0]] - truth.frames[rows[:, 1]], truth.interval_s or told.interval_s),
-        notes=(*told.notes, *truth.notes, f"Occurrences up to {reach:.4g} frames apart are the same."),
+        ece=_ece(predicted.probability[within], right[within]),
+        **_errors(predicted.frames[rows[:, 0]] - truth.frames[rows[:, 1]], truth.interval_s or predicted.interval_s),
+        notes=(*predicted.notes, *truth.notes, f"Occurrences up to {reach:.4g} frames apart are the same."),
     )
 
 
@@ -270,13 +270,13 @@ def _report(**values: Any) -> EventReport:
     confusion = np.array(values.get("confusion") or [[0]])
     # told from one another are the events and all others, so the rarer of both counts
     n_events = tp + fn
-    rarer = min(n_events, int(confusion.sum()) - n_events)
+    rarer_n = min(n_events, int(confusion.sum()) - n_events)
     scores: dict[str, Score | None] = {
         "precision": Score.of_share("precision", tp, tp + fp),
         "recall": Score.of_share("recall", tp, tp + fn),
         "f1": Score.of_counts("F1", tp, fp, fn),
     }
-    for name, m in (("accuracy", n), ("auc", rarer), ("average_precision", n_events)):
+    for name, m in (("accuracy", n), ("auc", rarer_n), ("average_precision", n_events)):
         value = values.get(name)
         if value is not None and m > 0:
             scores[name] = Score.of_share(name, value * m, m)

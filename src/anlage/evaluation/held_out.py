@@ -26,12 +26,12 @@ def held_out_report(held: HeldOut) -> EventReport:
 
 def worst_held_out(held: HeldOut) -> list[int]:
     """Rows that were told wrongly, the surest first; then events told at the wrong time, the furthest first."""
-    told, sure = held.told, held.chances.max(axis=1)
+    predicted, sure = held.predicted, held.chances.max(axis=1)
     if held.is_windows:
         sure = np.maximum(sure, 1 - sure)
-    wrong = np.flatnonzero(told != held.scores)
-    off = np.zeros(len(held)) if held.is_windows else np.abs(held.told_times - held.times)
-    late = np.flatnonzero((told == held.scores) & (held.scores == 0) & (off > _LATE))
+    wrong = np.flatnonzero(predicted != held.scores)
+    off = np.zeros(len(held)) if held.is_windows else np.abs(held.predicted_times - held.times)
+    late = np.flatnonzero((predicted == held.scores) & (held.scores == 0) & (off > _LATE))
     return [*wrong[np.argsort(-sure[wrong])].tolist(), *late[np.argsort(-off[late])].tolist()]
 
 
@@ -41,14 +41,14 @@ def worst_sentences(held: HeldOut, most: int = 10) -> list[str]:
 
 
 def _sentence(held: HeldOut, row: int) -> str:
-    score, told = int(held.scores[row]), int(held.told[row])
+    score, predicted = int(held.scores[row]), int(held.predicted[row])
     where = f"{held.files[row]}" + (f", {held.groups[row]}" if held.groups[row] else "")
     if held.is_windows:
         chance = 100 * float(held.chances[row, 0])
         return f"window {held.numbers[row]} of {where}: scored {score}, an event with {chance:.0f} %"
-    if score != told:
+    if score != predicted:
         sure = 100 * float(held.chances[row].max())
-        said = f"scored {_NAMES[score]}, told {_NAMES[told]}, {sure:.0f} % sure"
+        said = f"scored {_NAMES[score]}, told {_NAMES[predicted]}, {sure:.0f} % sure"
     else:
-        said = f"scored at frame {held.times[row]:.1f}, told at {held.told_times[row]:.1f}"
+        said = f"scored at frame {held.times[row]:.1f}, told at {held.predicted_times[row]:.1f}"
     return f"track {held.numbers[row]} of {where}: {said}"

@@ -43,7 +43,7 @@ def open_classes(
         note = "The values were taken for classes, as told."
     elif said:
         note = "The values are classes, as the file says."
-    elif _look_like_classes(painted) or _look_like_classes(found):
+    elif _are_class_like(painted) or _are_class_like(found):
         note = (
             "The values were taken for classes of voxels, because they are few and lie in several pieces; "
             "if they are objects, say --kind instances."
@@ -106,7 +106,7 @@ def segmentation_text(score: SegmentationScore) -> list[str]:
     ]
 
 
-def _look_like_classes(labels: TimeLapse) -> bool:
+def _are_class_like(labels: TimeLapse) -> bool:
     """By the first frame that holds anything."""
     for t in range(labels.n_frames):
         frame = labels.frame(t)[0]

@@ -247,8 +247,8 @@ def _as_in_training(
 
 
 def _training_rule(score: DetectionScore) -> str:
-    told = Score.of_counts("F1", score.tp, score.fp, score.fn, ("nucleus", "nuclei"))
-    return f"as trainings measure  within {MATCH_DIAMETERS} diameters, here {score.radius_um:.3g} µm: {told}"
+    score_text = Score.of_counts("F1", score.tp, score.fp, score.fn, ("nucleus", "nuclei"))
+    return f"as trainings measure  within {MATCH_DIAMETERS} diameters, here {score.radius_um:.3g} µm: {score_text}"
 
 
 def small_labels(truth: Annotations, fewer_than: int) -> npt.NDArray[np.bool_]:

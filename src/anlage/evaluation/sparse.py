@@ -214,13 +214,13 @@ class _Near:
             if t not in self._trees:
                 continue
             tree, here = self._trees[t]
-            asked = np.flatnonzero(frames == t)
-            wanted = truth.positions[rows[asked], 1:] * self._um
+            annotated = np.flatnonzero(frames == t)
+            wanted = truth.positions[rows[annotated], 1:] * self._um
             close = np.unique(
                 np.concatenate([np.array(c, dtype=np.int64) for c in tree.query_ball_point(wanted, self._radius)])
             )
             pairs, _ = match(self._points[here[close]], wanted, self._radius)
-            partner[asked[pairs[:, 1]]] = here[close[pairs[:, 0]]]
+            partner[annotated[pairs[:, 1]]] = here[close[pairs[:, 0]]]
         return partner
 
 

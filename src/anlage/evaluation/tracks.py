@@ -129,8 +129,8 @@ def score_tracks(
     if not (math.isfinite(radius_um) and radius_um > 0):
         raise AnlageError(f"The radius for pairing is {radius_um} µm; it must be a positive number, for example 5.")
     truth = truth.select(truth.state != State.REJECTED)
-    looked_at = np.union1d(truth.frames, np.array(list(frames), dtype=np.int64))
-    result = result.select((result.state != State.REJECTED) & np.isin(result.frames, looked_at))
+    examined = np.union1d(truth.frames, np.array(list(frames), dtype=np.int64))
+    result = result.select((result.state != State.REJECTED) & np.isin(result.frames, examined))
     check(result, source="the result")
     check(truth, source="the truth")
     masks = not by_centres and can_pair_by_masks(result, truth)

@@ -156,7 +156,7 @@ def _trained(
         candidates = film.candidates(plan.radius, plan.spread, most=int(model.card.config["most"]))
     look = None
     if plan.look is not None:
-        look = _looks(model, network, plan.look, nuclei, spacing, image, chosen)
+        look = _look_codes(model, network, plan.look, nuclei, spacing, image, chosen)
     graph = describe(film, candidates)
     links, divides = np.zeros(len(candidates)), np.zeros(len(nuclei))
     with torch.inference_mode():
@@ -195,11 +195,11 @@ def _part(graph: LinkGraph, rows: Rows, edges: Rows, look: torch.Tensor | None) 
         "nearby": graph.nearby[rows], "node": graph.node[rows], "prior_divides": graph.prior_divides[rows],
         "pairs": pairs, "edge": graph.edge[edges], "prior": graph.prior[edges],
     }  # fmt: skip
-    told = {name: torch.from_numpy(array) for name, array in part.items()}
-    return told if look is None else told | {"look": look[torch.from_numpy(rows)]}
+    tensors = {name: torch.from_numpy(array) for name, array in part.items()}
+    return tensors if look is None else tensors | {"look": look[torch.from_numpy(rows)]}
 
 
-def _looks(
+def _look_codes(
     model: Model,
     network: torch.nn.Module,
     look: Look,

@@ -122,14 +122,14 @@ def _direction(
 
 def _all_along(
     signals: Signals,
-    look: Callable[[npt.NDArray[np.float64]], Along],
+    scan: Callable[[npt.NDArray[np.float64]], Along],
     settings: TraceSettings | None,
     way: int,
 ) -> Events:
-    """Events of every trace, in which a network `look`s at (C, T) values."""
+    """Events of every trace, in which a network `scan`s at (C, T) values."""
     parts = []
     for i in range(len(signals)):
-        along = look(signals.values[i])
+        along = scan(signals.values[i])
         trace = way * _filled(signals.values[i, 0])
         onsets, probability = find_events(trace, along, settings or TraceSettings())
         parts.append(measure_events(trace, onsets, probability, signals, i, along.window, way))

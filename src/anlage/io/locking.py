@@ -89,10 +89,10 @@ class FolderLock:
         """Whether a process works in the folder."""
         if not self._path.exists() and not (self._folder / _MARKER).exists():
             return False
-        told = self._holder_state()
-        if told == "held" or _listed(self._path):
+        state = self._holder_state()
+        if state == "held" or _listed(self._path):
             return True
-        return told == "unknown" and _tried(self._path)
+        return state == "unknown" and _tried(self._path)
 
     @property
     def who(self) -> str:

@@ -129,7 +129,7 @@ def find_faults(
             return found.report(labels.n_frames, frames, {})
         objects = find_objects(labels, t)
         if classes is None and len(objects):
-            classes = _look_like_classes(labels, t, objects)
+            classes = _are_class_like(labels, t, objects)
         found.add(_of_background(labels, t, objects))
         found.add(_interpolated(labels, t))
         found.add(_empty_planes(labels, t, objects))
@@ -260,7 +260,7 @@ def _empty_planes(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Label
         )
 
 
-def _look_like_classes(labels: TimeLapse, t: int, objects: Objects) -> bool:
+def _are_class_like(labels: TimeLapse, t: int, objects: Objects) -> bool:
     """By the frame, or what a piece of it shows that fits the memory."""
     if len(objects) >= 10:
         return False

@@ -16,7 +16,7 @@ from anlage.document.journal import Journal
 from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region
 from anlage.errors import AnlageError
-from anlage.project.folder import current_journal, prepare, settle, upcoming_journal, write_file
+from anlage.project.folder import current_journal, finish_fold, prepare, upcoming_journal, write_file
 from anlage.project.settings import ProjectFile, ProjectSettings
 
 __all__ = ["Folder", "Snapshot"]
@@ -82,7 +82,7 @@ class Folder:
             write_file(self.place, file)
             self._file = file
 
-    def settle(self) -> None:
+    def finish_fold(self) -> None:
         """Put the files that count in place.
 
         Raises
@@ -91,7 +91,7 @@ class Folder:
             If somebody holds one.
         """
         try:
-            settle(self.place, self._file.fold)
+            finish_fold(self.place, self._file.fold)
         except OSError as error:
             raise AnlageError(
                 f"The project '{self.place}' cannot be put in order ({(error.strerror or str(error)).lower()}); close what else "
@@ -110,7 +110,7 @@ class Folder:
         AnlageError
             If it cannot be written; everything is as before.
         """
-        self.settle()
+        self.finish_fold()
         if snapshot.painted is not None:
             snapshot.painted.flush(sync=True)
         fold = self._file.fold + 1
@@ -120,7 +120,7 @@ class Folder:
         def decide() -> Path:
             self.change({"fold": fold, "regions": snapshot.regions, "next_id": snapshot.next_id})
             with contextlib.suppress(OSError):  # somebody looks into a file: the next saving or opening tries again
-                settle(self.place, fold)
+                finish_fold(self.place, fold)
             return current_journal(self.place, fold)
 
         journal.carry_on(upcoming_journal(self.place), snapshot.mark, decide)

@@ -35,9 +35,9 @@ __all__ = [
     "Found",
     "current_journal",
     "find",
+    "finish_fold",
     "prepare",
     "read_file",
-    "settle",
     "write_file",
 ]
 
@@ -134,7 +134,7 @@ def upcoming_journal(folder: Path) -> Path:
     return folder / f"{_NEXT}{JOURNAL}"
 
 
-def settle(folder: Path, fold: int) -> None:
+def finish_fold(folder: Path, fold: int) -> None:
     """Put the files of this fold in place, and remove what a crash left behind."""
     for name, fold_of in ((JOURNAL, _journal_fold), (GRAPH, _graph_fold)):
         upcoming, old = folder / f"{_NEXT}{name}", folder / f"{_OLD}{name}"

@@ -51,7 +51,7 @@ class Project:
         self.notes = (found.journal.note,) if found.journal.note else ()
         """What was noticed while opening, as sentences."""
         self._files = Folder(folder, found.file)
-        self._files.settle()
+        self._files.finish_fold()
         self.document = document_of(folder, found, folder / LABELS)
         self._journal = self._files.open_journal(found.journal.n_bytes)
         self.document.write_to(self._journal)

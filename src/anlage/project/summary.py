@@ -68,11 +68,11 @@ def _nuclei(document: Document, *, has_labels: bool) -> str:
         for state, word in ((State.PROPOSED, "proposed"), (State.REJECTED, "rejected"))
         if (n := int((nuclei.state == state).sum()))
     ]
-    told = f" ({', '.join(states)})" if states else ""
+    states_text = f" ({', '.join(states)})" if states else ""
     frames = len(np.unique(nuclei.frames))
     painted = "; labels are painted" if has_labels else ""
     return (
-        f"{_count(len(nuclei), 'nucleus', 'nuclei')}{told} in {_count(frames, 'frame')}, {_count(len(nuclei.links), 'link')}, "
+        f"{_count(len(nuclei), 'nucleus', 'nuclei')}{states_text} in {_count(frames, 'frame')}, {_count(len(nuclei.links), 'link')}, "
         f"{_count(len(nuclei.divisions), 'division')}{painted}"
     )
 

@@ -27,18 +27,18 @@ class Summary:
     ----------
     run
         The run.
-    told
+    run_summary
         Where it stands, in a few numbers.
     curve
         What it reported so far.
     data
         What it learns from, in words.
     settings
-        Everything that it was told, by name, in words.
+        Every setting of the run, by name, in words.
     """
 
     run: Run
-    told: RunSummary
+    run_summary: RunSummary
     curve: Curve
     data: str
     settings: dict[str, str]
@@ -59,11 +59,11 @@ def project_runs(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
 
 def summary(run: Run) -> Summary:
     """Read a run's folder."""
-    told, curve = run.summary(), Curve()
+    run_summary, curve = run.summary(), Curve()
     for event in run.events()[0]:
         curve.add(event)
     data = _data(run)
-    return Summary(run, told, curve, data, _settings(run, data))
+    return Summary(run, run_summary, curve, data, _settings(run, data))
 
 
 def differences(summaries: Sequence[Summary]) -> list[tuple[str, list[str]]]:
@@ -77,10 +77,10 @@ def _settings(run: Run, data: str) -> dict[str, str]:
     config = run.config
     kinds = [type(config.training)] + ([TASKS[config.task].config] if config.task in TASKS else [])
     about = {name: field.description or "" for kind in kinds for name, field in kind.model_fields.items()}
-    told: dict[str, Any] = config.training.model_dump(mode="json") | dict(config.settings)
+    chosen: dict[str, Any] = config.training.model_dump(mode="json") | dict(config.settings)
     start = config.start_from
     first = {"data": data, "started from": short(Path(start).stem) if start else "fresh weights"}
-    return first | {in_words(name): _value(value, about.get(name, "")) for name, value in told.items()}
+    return first | {in_words(name): _value(value, about.get(name, "")) for name, value in chosen.items()}
 
 
 def _value(value: Any, description: str) -> str:

@@ -242,10 +242,10 @@ def _in_thread(work: Callable[[], Any], should_stop: ShouldStop) -> Any:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    looked = time.monotonic()
+    last_poll = time.monotonic()
     while thread.is_alive():
         thread.join(_POLL_S)
-        if time.monotonic() - looked > _POLL_S and should_stop():
+        if time.monotonic() - last_poll > _POLL_S and should_stop():
             thread.join(_PATIENCE_S)
             raise StoppedError
     if failure:

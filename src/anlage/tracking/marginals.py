@@ -18,7 +18,7 @@ __all__ = ["Marginals", "marginals"]
 
 _ROUNDS = 30
 _DAMPING = 0.4
-_SETTLED = 1e-4
+_CONVERGED = 1e-4
 _LARGEST = 25.0
 """Logarithms of odds are kept within ± this: beyond, they mean certain."""
 
@@ -65,7 +65,7 @@ def marginals(problem: Problem, *, temperature: float = 1.0, rounds: int = _ROUN
         change = max(_largest(to_later - forward), _largest(to_earlier - backward))
         forward += (1 - _DAMPING) * (to_later - forward)
         backward += (1 - _DAMPING) * (to_earlier - backward)
-        if change < _SETTLED:
+        if change < _CONVERGED:
             break
     return graph.beliefs(forward, backward)
 

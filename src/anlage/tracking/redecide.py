@@ -142,10 +142,10 @@ def _by_scores(
     there, human = (_among(problem.pairs, _rows(part, links)) for links in (part.links, part.links[np.isnan(chance)]))
     problem = problem.clamped(_among(problem.pairs, _rows(part, unwanted)), -1).clamped(human, 1)
     before = solution_of(problem, np.ones(len(part), dtype=bool), there)
-    after, looked_at = resolve_around(problem, before, np.flatnonzero(np.isin(part.ids, ids)))
-    found, _, near = marginals_around(problem, scores.settings, looked_at)
+    after, part_solved = resolve_around(problem, before, np.flatnonzero(np.isin(part.ids, ids)))
+    found, _, near = marginals_around(problem, scores.settings, part_solved)
     probability = np.full(len(problem.pairs), np.nan)
-    probability[looked_at.edges[near]] = found.edge[near]
+    probability[part_solved.edges[near]] = found.edge[near]
     added = np.flatnonzero(after.edges & ~there)
     said = dict(zip(map(tuple, part.links.tolist()), chance.tolist(), strict=True))
     stays = np.flatnonzero(after.edges & there & np.isfinite(probability) & (problem.clamp == 0))
@@ -165,17 +165,17 @@ def _remembered(part: Annotations, spacing: Spacing, scores: TrackScores, seeds:
     sure = np.where(part.state == State.ACCEPTED, np.nan, part.probability)
     none = Candidates(np.zeros((0, 2), dtype=np.int64), np.zeros(0, dtype=np.int64))
     problem = problem_of(part.frames, um, none, np.zeros(0), node_probability=sure, settings=scores.settings)
-    known, told = rows >= 0, scores.problem
+    known, known_problem = rows >= 0, scores.problem
     columns = {name: getattr(problem, name).copy() for name in ("node", "appear", "end", "division", "must")}
     for name, column in columns.items():
         kept = known & ~problem.must if name in ("node", "must") else known
-        column[kept] = getattr(told, name)[rows[kept]]
-    number = np.full(len(told), -1, dtype=np.int64)
+        column[kept] = getattr(known_problem, name)[rows[kept]]
+    number = np.full(len(known_problem), -1, dtype=np.int64)
     number[rows[known]] = np.flatnonzero(known)
-    pairs = number[told.pairs]
+    pairs = number[known_problem.pairs]
     inner = (pairs >= 0).all(axis=1)
     problem = replace(problem, **columns)
-    problem = with_pairs(problem, pairs[inner], told.edge[inner])
+    problem = with_pairs(problem, pairs[inner], known_problem.edge[inner])
     return problem if known.all() else _with_newcomers(problem, part, spacing, ~known, seeds)
 
 

@@ -74,7 +74,7 @@ class _Stretch:
     can_divide: Mask
     choice: Solution
     duals: Duals
-    asked: Floats
+    price: Floats
     """(E,) what the later nucleus asks for a link, its own price of being there once included."""
 
 
@@ -221,7 +221,7 @@ def _reprice(stretch: _Stretch, nodes: Rows, should_stop: ShouldStop) -> None:
     onwards = np.bincount(earlier[taken & leaves], minlength=n)[nodes].astype(np.float64)
     appear = problem.appear.copy()
     np.minimum.at(appear, later[comes], problem.edge[comes] + duals.flow[earlier[comes]] - duals.half[comes])
-    loose = Loose(np.searchsorted(nodes, earlier[goes]), stretch.asked[goes])
+    loose = Loose(np.searchsorted(nodes, earlier[goes]), stretch.price[goes])
     part = problem.part(nodes, edges)
     lp = build_program(part, into, onwards, stretch.can_divide[nodes] | (onwards > 1), appear[nodes], loose)
     _, found = relaxed(lp, should_stop)

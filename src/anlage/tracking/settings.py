@@ -63,7 +63,7 @@ class TrackingSettings(Frozen):
     @property
     def scaling(self) -> TemperatureScaling:
         """How probabilities are scaled; without a word of it, as for links that distance and motion alone judge."""
-        told = self.with_scaling(UNTRAINED)
-        assert told.temperature is not None  # noqa: S101  `with_scaling` gives both
-        assert told.calibration is not None  # noqa: S101
-        return TemperatureScaling(temperature=told.temperature, calibration=told.calibration)
+        scaled = self.with_scaling(UNTRAINED)
+        assert scaled.temperature is not None  # noqa: S101  `with_scaling` gives both
+        assert scaled.calibration is not None  # noqa: S101
+        return TemperatureScaling(temperature=scaled.temperature, calibration=scaled.calibration)

@@ -114,12 +114,12 @@ def track(  # noqa: PLR0913 - the one call for users
     settings = (settings or TrackingSettings()).with_scaling(_scaling_of(links))
     check(nuclei.linked(np.zeros((0, 2), dtype=np.int64)))
     nuclei = nuclei.select(nuclei.state != State.REJECTED)
-    _look(should_stop)
+    _raise_if_stopped(should_stop)
     clamps = clamped_rows(nuclei, accepted, forbidden)
     candidates, probability, by_links = _scored(nuclei, spacing, image, links, settings, clamps[0])
-    _look(should_stop)
+    _raise_if_stopped(should_stop)
     dividing = by_links if divisions is None else _dividing(nuclei, image, divisions, by_links, should_stop)
-    _look(should_stop)
+    _raise_if_stopped(should_stop)
     problem = problem_of(
         nuclei.frames, nuclei.positions[:, 1:] * spacing.um, candidates, probability,
         node_probability=nuclei.probability, division_probability=dividing, extent_um=_extent_um(image, spacing),
@@ -219,8 +219,8 @@ def _scored(
 
     candidates = None
     plain = TrackingSettings()
-    told = (settings.radius_um, settings.most_candidates, settings.gaps)
-    if told != (plain.radius_um, plain.most_candidates, plain.gaps):
+    changed = (settings.radius_um, settings.most_candidates, settings.gaps)
+    if changed != (plain.radius_um, plain.most_candidates, plain.gaps):
         candidates = find_candidates(
             nuclei.frames, nuclei.positions[:, 1:] * spacing.um, settings.radius_um, most=settings.most_candidates,
             gaps=settings.gaps,
@@ -332,6 +332,6 @@ def _notes(frames: Rows) -> tuple[str, ...]:
     )
 
 
-def _look(should_stop: ShouldStop) -> None:
+def _raise_if_stopped(should_stop: ShouldStop) -> None:
     if should_stop is not None and should_stop():
         raise StoppedError

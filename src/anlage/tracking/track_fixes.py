@@ -24,7 +24,7 @@ from anlage.errors import AnlageError
 from anlage.tracking.track_warning import REVIEWED, TrackWarning
 from anlage.wording import plural
 
-__all__ = ["accepted", "broken", "divided", "inserted", "joined", "settled", "swapped"]
+__all__ = ["accepted", "divided", "inserted", "joined", "reviewed", "swapped", "unlinked"]
 
 Pair = tuple[int, int]
 
@@ -46,7 +46,7 @@ def joined(document: Document, earlier: int, later: int) -> Several:
     )
 
 
-def broken(document: Document, pairs: Iterable[Pair]) -> Several:
+def unlinked(document: Document, pairs: Iterable[Pair]) -> Several:
     """Remove links."""
     there = _there(document.nuclei, pairs)
     if not there:
@@ -104,17 +104,17 @@ def divided(document: Document, mother: int, daughter: int) -> Several:
     return Several(edit.edits, f"let nucleus {mother} divide")
 
 
-def settled(document: Document, warning: TrackWarning) -> Several:
+def reviewed(document: Document, warning: TrackWarning) -> Several:
     """A human looked, and what is warned of is right: it is accepted, and not warned of again."""
     nuclei = document.nuclei
     links = [pair for pair in _there(nuclei, warning.links) if not np.isnan(_probability(nuclei, pair))]
     edits: list[Any] = [ChangeLinks(links)] if links else []
     words = nuclei.properties.get(REVIEWED, np.full(len(nuclei), ""))
-    told: dict[int, set[str]] = {}
+    aspects: dict[int, set[str]] = {}
     for nucleus, aspect in warning.about:
-        told.setdefault(nucleus, set(str(words[_row(nuclei, nucleus)]).split())).add(aspect)
-    if told:
-        edits.append(DescribeNuclei(list(told), {REVIEWED: [" ".join(sorted(said)) for said in told.values()]}))
+        aspects.setdefault(nucleus, set(str(words[_row(nuclei, nucleus)]).split())).add(aspect)
+    if aspects:
+        edits.append(DescribeNuclei(list(aspects), {REVIEWED: [" ".join(sorted(said)) for said in aspects.values()]}))
     return _done(document, edits, warning.ids, f"accept nucleus {warning.ids[0]} as it is")
 
 

@@ -138,15 +138,15 @@ class _Progress:
     """Adds up what the threads have decided."""
 
     def __init__(self, on_progress: OnProgress, n_frames: int) -> None:
-        self._tell, self._n_frames, self._done = on_progress, n_frames, 0
+        self._on_progress, self._n_frames, self._done = on_progress, n_frames, 0
         self._lock = threading.Lock()
 
     def add(self, window: Window) -> None:
         """A window is decided."""
         with self._lock:
             self._done += window.decided - window.first
-            if self._tell is not None:
-                self._tell(self._done, self._n_frames)
+            if self._on_progress is not None:
+                self._on_progress(self._done, self._n_frames)
 
 
 class _State:

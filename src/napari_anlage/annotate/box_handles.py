@@ -26,7 +26,7 @@ class BoxHandles:
 
     moved = Signal(object)
     """The box while it is dragged."""
-    settled = Signal(object)
+    change_finished = Signal(object)
     """The box when the mouse was released."""
     ended = Signal()
     """The handles were taken away, because something else was chosen in the viewer."""
@@ -91,7 +91,7 @@ class BoxHandles:
             self.moved.emit(changed)
             yield
         layer.mouse_pan = True
-        self.settled.emit(changed)
+        self.change_finished.emit(changed)
 
     def _held(self, event: Any) -> tuple[Box, str, Ends] | None:
         """The selected box, the axes on screen, and which of its ends the mouse holds along each; None: none."""

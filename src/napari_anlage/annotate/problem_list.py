@@ -56,7 +56,7 @@ class ProblemList(QWidget):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.search)
         self.list.itemClicked.connect(lambda item: self.go_to(self.list.row(item)))
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
@@ -90,7 +90,7 @@ class ProblemList(QWidget):
         """Look again once nothing changes any more."""
         self._timer.start()
 
-    def look(self) -> None:
+    def search(self) -> None:
         """Look through the document now, in a thread."""
         document = self._session.document
         if document is None:
@@ -98,7 +98,7 @@ class ProblemList(QWidget):
         elif self._thread.busy:
             self._again = True
         else:
-            self._thread.run(_look, document, self._session.reading(), self._session.diameter_um)
+            self._thread.run(_issues_of, document, self._session.reading(), self._session.diameter_um)
 
     def go_to_next(self) -> None:
         """Go to the problem after the one that was gone to last."""
@@ -127,7 +127,7 @@ class ProblemList(QWidget):
         self._show(findings)
         if self._again:
             self._again = False
-            self.look()
+            self.search()
 
     def _on_failed(self, problem: Problem) -> None:
         self.line.say(problem.sentence, "error", problem.details)
@@ -149,7 +149,9 @@ class ProblemList(QWidget):
         self.found.emit(len(findings))
 
 
-def _look(document: Document, reading: Callable[[], Annotations], diameter_um: float | None) -> tuple[Finding, ...]:
+def _issues_of(
+    document: Document, reading: Callable[[], Annotations], diameter_um: float | None
+) -> tuple[Finding, ...]:
     """What looks wrong in the annotation that counts; a layer of labels takes long to read."""
     found: tuple[Finding, ...] = document.problems(nuclei=reading(), diameter_um=diameter_um)
     return found

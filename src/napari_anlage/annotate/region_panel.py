@@ -147,9 +147,9 @@ class RegionPanel(Tab):
         self.complete.activated.connect(lambda i: self._change(complete=i == 0))
         self.use.activated.connect(lambda i: self._change(use=self.use.itemData(i)))
         self.sliders.moved.connect(self._on_moved)
-        self.sliders.settled.connect(self._on_settled)
+        self.sliders.change_finished.connect(self._on_change_finished)
         self.handles.moved.connect(self._on_moved)
-        self.handles.settled.connect(self._on_settled)
+        self.handles.change_finished.connect(self._on_change_finished)
         self.handles.ended.connect(lambda: self.mouse.setChecked(False))
         self.mouse.toggled.connect(self.handles.switch)
         self.delete.clicked.connect(lambda: self.attempt(lambda: session.bench.remove_region(self._region().id)))
@@ -304,7 +304,7 @@ class RegionPanel(Tab):
         session.draft_region(region.id, box)
         self._show_evidence(session.bench.holding(region.model_copy(update={"box": box}), session.counted()))
 
-    def _on_settled(self, box: Box) -> None:
+    def _on_change_finished(self, box: Box) -> None:
         self._session.draft_region(None, None)
         region = self._region()
         self._change(box=box, core=core_for(region.box, region.core, box))

@@ -112,7 +112,7 @@ class AnnotateTab(Tab):
         connect(session.project_changed, self._on_image)
         connect(session.nuclei_changed, self.refresh)
         connect(session.exchanged, self._on_exchanged)
-        connect(session.asked, self.refresh)
+        connect(session.question_changed, self.refresh)
         connect(session.said, self._on_said)
         connect(session.viewer.dims.events.point, self._on_point)
 

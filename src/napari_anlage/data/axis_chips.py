@@ -154,21 +154,21 @@ class ScaleChips(QWidget):
         typed = None if spacing == grid.spacing else spacing, None if seconds == grid.interval_s else seconds
         self._typed = typed
         self.voxel.say("voxel size ?" if spacing is None else _voxel(spacing), missing=spacing is None)
-        told = _told(grid) if spacing is None else spacing.zyx
-        self.voxel_fields.show_values(told, typed=typed[0] is not None)
+        shown = _set_scale(grid) if spacing is None else spacing.zyx
+        self.voxel_fields.show_values(shown, typed=typed[0] is not None)
         if spacing is None:
             self.voxel.setChecked(True)
-            self._say_missing(told)
+            self._say_missing(shown)
         self.hint.setVisible(spacing is None)
         self.interval.setVisible(has_time)
         self.interval.setChecked(self.interval.isChecked() and has_time)
         self.interval.say("time step ?" if seconds is None else f"every {_time(seconds)}")
         self.interval_fields.show_values(None if seconds is None else (seconds,), typed=typed[1] is not None)
 
-    def _say_missing(self, told: tuple[float, ...] | None) -> None:
+    def _say_missing(self, shown: tuple[float, ...] | None) -> None:
         self.hint.setText(
             "The layer's unit is pixels: type z, y and x, then press Set."
-            if told is None
+            if shown is None
             else "The layer's unit is pixels, but it has a scale: if that is in µm, press Set."
         )
 
@@ -272,7 +272,7 @@ def with_axis(axes: str, place: int, axis: str) -> str:
     return swapped[:place] + axis + swapped[place + 1 :]
 
 
-def _told(grid: Grid) -> tuple[float, ...] | None:
+def _set_scale(grid: Grid) -> tuple[float, ...] | None:
     """Scale along z, y, x where somebody set it, though its unit is no length."""
     along = dict(zip(grid.axes, map(abs, grid.scale), strict=True))
     sizes = (along.get("z", along["y"]), along["y"], along["x"])

@@ -49,7 +49,7 @@ class DataTab(Tab):
         self.next.clicked.connect(self.proceed)
         connect(session.layers_changed, self.refresh_layers)
         connect(session.exchanged, self.scale.forget)
-        for signal in (session.image_changed, session.project_changed, session.asked):
+        for signal in (session.image_changed, session.project_changed, session.question_changed):
             connect(signal, self.refresh)
         self.refresh_layers()
 
@@ -105,9 +105,9 @@ class DataTab(Tab):
     def _doubts(self, image: TimeLapse) -> tuple[str, ...]:
         """What is doubtful about the image; its file is looked at once."""
         file = path_of(self._session.image_layer)
-        asked = (file, image.spacing)
-        if self._doubted is None or self._doubted[0] != asked:
-            self._doubted = asked, doubt_reading(image, file)
+        subject = (file, image.spacing)
+        if self._doubted is None or self._doubted[0] != subject:
+            self._doubted = subject, doubt_reading(image, file)
         return self._doubted[1]
 
     def _on_axes(self, axes: str | None) -> None:

@@ -28,7 +28,7 @@ class Actions:
         """Follow the track of the nucleus under the mouse, or of the selected one."""
         ids = _some(self.meant(), "follow")
         self.editor.follow(int(ids[-1]))
-        self.editor.told.emit(f"Following track {self.editor.track}: the next click continues it; N ends this.", "info")
+        self.editor.said.emit(f"Following track {self.editor.track}: the next click continues it; N ends this.", "info")
 
     def go_to_current(self) -> None:
         """Show the last nucleus of the followed track."""
@@ -62,13 +62,13 @@ class Actions:
             self.editor.radius_um = float(np.median(radius))
         else:
             self.editor.radius_um = factor * (self.editor.radius_um or self.editor.default_radius_um())
-        self.editor.told.emit(f"Radius of new nuclei: {self.editor.radius_um:.3g} µm.", "info")
+        self.editor.said.emit(f"Radius of new nuclei: {self.editor.radius_um:.3g} µm.", "info")
 
     def copy(self) -> None:
         """Remember where the selected nuclei are."""
         ids = _some(self.editor.selected(), "copy")
         self._copied = self.editor.document.nuclei.positions[np.searchsorted(self.editor.document.nuclei.ids, ids)]
-        self.editor.told.emit(
+        self.editor.said.emit(
             f"Copied {plural(len(ids), 'nucleus', 'nuclei')}; Ctrl+V puts them into the frame that is shown.", "info"
         )
 
@@ -88,7 +88,7 @@ class Actions:
         """Paint with a label that no nucleus has."""
         layer = self.editor.show_labels()
         layer.selected_label = self.editor.document.new_label()
-        self.editor.told.emit(f"Painting with label {layer.selected_label}.", "info")
+        self.editor.said.emit(f"Painting with label {layer.selected_label}.", "info")
 
     # ---- links ----
 
@@ -153,13 +153,13 @@ class Actions:
 
     def _say(self, what: str, text: str | None, do: Callable[[], str | None]) -> None:
         if text is None:
-            self.editor.told.emit(f"Nothing to {'undo' if what == 'Undone' else 'redo'}.", "info")
+            self.editor.said.emit(f"Nothing to {'undo' if what == 'Undone' else 'redo'}.", "info")
             return
         self.editor.touched = np.zeros(0, dtype=np.int64)
         before = self.editor.document.nuclei
         do()
         self._show_touched(before, self.editor.touched)
-        self.editor.told.emit(f"{what}: {text}.", "info")
+        self.editor.said.emit(f"{what}: {text}.", "info")
 
     def _show_touched(self, before: Annotations, touched: Ids) -> None:
         """Go to the frame of what changed, unless something of it is in the shown one."""

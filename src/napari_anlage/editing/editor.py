@@ -41,7 +41,7 @@ T = TypeVar("T")
 class Editor:
     """The document of a viewer, its layers, and the track that is followed."""
 
-    told = Signal(str, str)
+    said = Signal(str, str)
     """A sentence for the user, and its kind: info, good or warning."""
     track_changed = Signal()
     """Another track is followed, or none."""
@@ -295,7 +295,7 @@ class Editor:
             self.refresh()
             if self.labels is not None:
                 self.labels.layer.refresh()
-            self.told.emit(str(error), "warning")
+            self.said.emit(str(error), "warning")
             return None
 
     # ---- events ----

@@ -95,7 +95,7 @@ class Gestures:
         if frame < editor.place.shape_tzyx[0]:
             editor.place.show_frame(editor.viewer, frame)
         else:
-            editor.told.emit(f"Frame {frame - 1} is the last one; press N to begin another track.", "info")
+            editor.said.emit(f"Frame {frame - 1} is the last one; press N to begin another track.", "info")
 
     def _mark(self, here: npt.NDArray[np.float64]) -> None:
         """The nucleus at the mouse continues the followed track; where there is none it is added."""
@@ -156,7 +156,7 @@ class Gestures:
         self._mother, self._daughters = mother, []
         editor.place.show_frame(editor.viewer, frame)
         self._take_mouse()
-        editor.told.emit(f"Division of nucleus {mother}: click its first daughter (Esc ends this).", "info")
+        editor.said.emit(f"Division of nucleus {mother}: click its first daughter (Esc ends this).", "info")
 
     def _choose_daughter(self) -> None:
         editor = self.editor
@@ -168,12 +168,12 @@ class Gestures:
             raise AnlageError("That nucleus is chosen already; click the other daughter, or press Esc.")
         self._daughters.append(there)
         if len(self._daughters) < 2:
-            editor.told.emit(f"Division of nucleus {self._mother}: now the second daughter.", "info")
+            editor.said.emit(f"Division of nucleus {self._mother}: now the second daughter.", "info")
             return
         mother, daughters = self._mother, self._daughters
         self.leave()
         self.actions.divide(mother, daughters)
-        editor.told.emit(f"Nucleus {mother} divides into {daughters[0]} and {daughters[1]}.", "good")
+        editor.said.emit(f"Nucleus {mother} divides into {daughters[0]} and {daughters[1]}.", "good")
 
     def leave(self) -> None:
         """End what was begun, and follow no track."""
@@ -182,7 +182,7 @@ class Gestures:
         self._let_mouse_go()
         self.editor.follow(None)
         if not begun:
-            self.editor.told.emit("The next nucleus begins a track.", "info")
+            self.editor.said.emit("The next nucleus begins a track.", "info")
 
     # ---- the mouse ----
 

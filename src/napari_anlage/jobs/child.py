@@ -19,7 +19,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_anlage.jobs.thread import Problem
 
-__all__ = ["Child", "told"]
+__all__ = ["Child", "parse_event"]
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -41,7 +41,7 @@ class Child(QObject):
         self._read = 0
         self._timer = QTimer(self)
         self._timer.setInterval(100)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self._poll)
 
     @property
     def busy(self) -> bool:
@@ -96,7 +96,7 @@ class Child(QObject):
             return ""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._process is None:
             return
         words = self.words()
@@ -116,10 +116,10 @@ class Child(QObject):
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
         last = lines[-1].removeprefix("anlage: ") if lines else f"The process {how} without a word."
-        self.failed.emit(Problem(str(told(last).get("text") or last), words))
+        self.failed.emit(Problem(str(parse_event(last).get("text") or last), words))
 
 
-def told(line: str) -> dict[str, Any]:
+def parse_event(line: str) -> dict[str, Any]:
     """What a child told by a line of ``--progress json``; empty for anything else."""
     try:
         found = json.loads(line)

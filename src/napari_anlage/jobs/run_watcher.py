@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunWatcher"]
 
-_RARER = 4
+_IDLE_FACTOR = 4
 """A run at rest is looked at so many times less often."""
 
 
@@ -35,21 +35,21 @@ class RunWatcher(QObject):
         self._interval_ms = interval_ms
         self._timer = QTimer(self)
         self._timer.setInterval(interval_ms)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.poll)
 
     def watch(self, run: Run | None) -> None:
         """Read this run from its beginning."""
         self._timer.stop()
         self.run, self.curve, self._after, self.state = run, _empty_curve(), 0, ""
         if run is not None:
-            self.look()
+            self.poll()
             self._timer.start()
 
     def stop(self) -> None:
         """Watch no more; the run goes on."""
         self._timer.stop()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take in what is new."""
         if self.run is None:
             return
@@ -64,7 +64,7 @@ class RunWatcher(QObject):
             self.advanced.emit()
         if state != self.state:
             self.state = state
-            self._timer.setInterval(self._interval_ms * (1 if state == "running" else _RARER))
+            self._timer.setInterval(self._interval_ms * (1 if state == "running" else _IDLE_FACTOR))
             self.state_changed.emit(state)
 
 

@@ -57,7 +57,7 @@ class ImageCheck(QObject):
         super().__init__(parent)
         self._thread = Thread(self)
         self._question: Question | None = None
-        self._asked: Question | None = None
+        self._running: Question | None = None
         self._known: dict[tuple[Any, ...], tuple[Any, tuple[str, ...]]] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -81,15 +81,18 @@ class ImageCheck(QObject):
         question = self._question
         if question is None or question.key in self._known or self._thread.busy:
             return
-        self._asked = question
+        self._running = question
         self._thread.run(_check, question)
 
     def _on_answer(self, said: tuple[str, ...]) -> None:
-        if self._asked is not None:
+        if self._running is not None:
             # with the pixels, so that no other image can take their place in memory and with it their answer
-            self._known = {self._asked.key: (self._asked.image.data, said), **dict(list(self._known.items())[:_KEPT])}
-        asked, self._asked = self._asked, None
-        if self._question is not None and asked is not None and self._question.key == asked.key:
+            self._known = {
+                self._running.key: (self._running.image.data, said),
+                **dict(list(self._known.items())[:_KEPT]),
+            }
+        answered, self._running = self._running, None
+        if self._question is not None and answered is not None and self._question.key == answered.key:
             self.answered.emit(said)
         elif self._question is not None:
             self.ask(self._question)

@@ -91,7 +91,7 @@ class Review(SessionMember):
             self.candidates, self.threshold = candidates, candidates.threshold
         if self.chosen_um is None or not self.home_um:
             self.home_um = candidates.diameter_um
-        self._look_anew()
+        self._recompute()
 
     @property
     def size_um(self) -> float:
@@ -103,7 +103,7 @@ class Review(SessionMember):
         if self.candidates is not None:
             self.candidates = None
             layer_roles.remove(self.session.viewer, "preview")
-            self._look_anew()
+            self._recompute()
 
     def set_threshold(self, probability: float) -> None:
         """Show what is at least so likely; this needs no network."""
@@ -114,9 +114,9 @@ class Review(SessionMember):
     def set_size(self, diameter_um: float) -> None:
         """Take nuclei to be so large: the rings, the radius of what is accepted, and how near two can be."""
         self.chosen_um = None if abs(diameter_um - self.home_um) < _SAME_UM else float(diameter_um)
-        self._look_anew()
+        self._recompute()
 
-    def _look_anew(self) -> None:
+    def _recompute(self) -> None:
         candidates = self.candidates
         self._annotated = self._marked()
         if candidates is None:
@@ -181,7 +181,7 @@ class Review(SessionMember):
         rows = np.unique(np.array(points, dtype=np.int64) % max(n, 1))
         return rows[self.shown[rows]] if n else rows
 
-    def looked_at(self, frame: int) -> Box:
+    def predicted_box(self, frame: int) -> Box:
         """The part of a frame that was predicted.
 
         Raises
@@ -243,7 +243,7 @@ class Review(SessionMember):
         was_open = self.session.document is not None
         document = self.session.need_document()
         if not was_open:  # it was there already, and may say something of these
-            self._look_anew()
+            self._recompute()
         rows = rows[self.shown[rows]]
         nuclei = self.candidates.nuclei.select(rows)
         edit = AddNuclei(
@@ -315,13 +315,13 @@ class Review(SessionMember):
 
     def _on_other_document(self) -> None:
         if self._session() is not None:
-            self._look_anew()
+            self._recompute()
 
     def _on_nuclei(self) -> None:
         """Nuclei changed in a layer of the user's own; of the document's each change is told by itself."""
         session = self._session()
         if session is not None and self.candidates is not None and session.document is None:
-            self._look_anew()
+            self._recompute()
 
     def _on_image(self) -> None:
         session = self._session()

@@ -169,7 +169,7 @@ class ReviewPanel(Tab):
         """Add a region around what was predicted in this frame."""
         session, review = self._session, self._review
         t = camera.current_frame(session.viewer, session.grid(), session.image().n_frames)
-        box = review.looked_at(t)
+        box = review.predicted_box(t)
         left = len(review.inside([box]))
         document = session.need_document()
         number = document.new_region_id()

@@ -74,7 +74,7 @@ class NextPanel(Tab):
             widget.hide()
 
     def _connect(self) -> None:
-        self.find.clicked.connect(lambda: self.attempt(self.look))
+        self.find.clicked.connect(lambda: self.attempt(self.list_places))
         self.more.clicked.connect(lambda: self.attempt(self._want_more))
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self._go(item)))
         self.list.currentRowChanged.connect(lambda _: self.refresh())
@@ -108,7 +108,7 @@ class NextPanel(Tab):
 
     # ---- finding ----
 
-    def look(self) -> None:
+    def list_places(self) -> None:
         """List the places where the candidates that are there are least sure."""
         session, review, found = self._session, self._review, self._review.candidates
         if found is None:
@@ -126,11 +126,11 @@ class NextPanel(Tab):
             item.setData(Qt.ItemDataRole.UserRole, one.box)
             self.list.addItem(item)
         n = len(found.frames)
-        looked = f"frame {found.frames[0]} only" if n == 1 < shape[0] else f"{n} of {plural(shape[0], 'frame')}"
+        examined = f"frame {found.frames[0]} only" if n == 1 < shape[0] else f"{n} of {plural(shape[0], 'frame')}"
         outcome = "the network is sure of everything outside your regions"
         if places:
             outcome = f"{plural(len(places), 'place')}, least sure first"
-        self.status.say(f"Looked at {looked}: {outcome}.", "good")
+        self.status.say(f"Looked at {examined}: {outcome}.", "good")
         for widget in (self.list, self.here):
             widget.setVisible(bool(places))
         missing = self.frames_to_see()
@@ -145,7 +145,7 @@ class NextPanel(Tab):
         """The frames that were asked for are there, or as many of them as there will be."""
         waited, self._waiting = self._waiting, False
         if waited and self._review.candidates is not None:
-            self.attempt(self.look)
+            self.attempt(self.list_places)
 
     def _want_more(self) -> None:
         self._waiting = True

@@ -75,13 +75,13 @@ class LabelTuner(Tab):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
-        looks = QWidget()
-        row = QHBoxLayout(looks)
+        display = QWidget()
+        row = QHBoxLayout(display)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.see)
         row.addWidget(self.contour)
         row.addStretch(1)
-        self.add(heading("Labels"), self.threshold, self.inside, self.smallest, looks, self.status, self.accept)
+        self.add(heading("Labels"), self.threshold, self.inside, self.smallest, display, self.status, self.accept)
         self.see.setChecked(True)
         self.hide()
 
@@ -89,8 +89,8 @@ class LabelTuner(Tab):
         for tuner in self._tuners:
             tuner.tuned.connect(lambda _: self._timer.start())
         self._timer.timeout.connect(self._make)
-        self.contour.toggled.connect(lambda _: self._look())
-        self.see.toggled.connect(lambda _: self._look())
+        self.contour.toggled.connect(lambda _: self._apply_display())
+        self.see.toggled.connect(lambda _: self._apply_display())
         self.accept.clicked.connect(lambda: self.attempt(self.adopt))
         self._thread.done.connect(lambda part: self.attempt(lambda: self._on_made(part)))
         self._thread.failed.connect(self._on_failed)
@@ -166,9 +166,9 @@ class LabelTuner(Tab):
         overlay.show_painted(
             session.viewer, session.grid(), part, session.n_layer_channels, f"preview: {what} ({model.name})", ROLE
         )
-        self._look()
+        self._apply_display()
         self.accept.allow(None if len(part) else "There is no object at these thresholds.", show=False)
-        self.status.say(self._told(part), "good" if len(part) or what == "classes" else "warning")
+        self.status.say(self._summary(part), "good" if len(part) or what == "classes" else "warning")
         if what == "objects":
             self._keep(model)
         self.drawn.emit(part)
@@ -199,14 +199,14 @@ class LabelTuner(Tab):
         if thresholds_of(folder, model.id) != self.chosen:
             keep_thresholds(folder, model.id, self.chosen)
 
-    def _told(self, part: LabelledPart) -> str:
+    def _summary(self, part: LabelledPart) -> str:
         assert self._maps is not None  # noqa: S101  asked before
         about = self._maps.about
         frame = f"frame {about.frame}"
         if about.head == "classes":
             share = np.bincount(part.labels.reshape(-1), minlength=max(about.classes) + 1) / max(part.labels.size, 1)
-            told = ", ".join(f"{value}: {100 * share[value]:.0f} %" for value in about.classes)
-            return f"Classes in {frame}: {told} of the voxels."
+            shares = ", ".join(f"{value}: {100 * share[value]:.0f} %" for value in about.classes)
+            return f"Classes in {frame}: {shares} of the voxels."
         if not len(part):
             return f"No object in {frame} at these thresholds; lower them, or train longer."
         z, y, x = about.spacing_um_zyx
@@ -214,7 +214,7 @@ class LabelTuner(Tab):
         median = f"{size:.0f}" if size >= 100 else f"{size:.3g}"
         return f"{plural(len(part), 'object')} in {frame}, median {median} {'µm²' if about.flat else 'µm³'}."
 
-    def _look(self) -> None:
+    def _apply_display(self) -> None:
         layer = self.layer
         if layer is not None:
             layer.visible = self.see.isChecked()

@@ -21,7 +21,7 @@ from anlage.project.image_copy import ChildImage, movie_for_child
 from anlage.project.predictions import Order, Result, command_line, load, load_labels, place, results
 from anlage.project.proposals import Candidates
 from anlage.wording import plural, remaining
-from napari_anlage.jobs.child import Child, told
+from napari_anlage.jobs.child import Child, parse_event
 from napari_anlage.jobs.registry import Slot
 from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.session.session import Session
@@ -264,7 +264,7 @@ class RunAll(Tab):
     # ---- going on and ending ----
 
     def _on_said(self, line: str) -> None:
-        event = told(line)
+        event = parse_event(line)
         total, done = int(event.get("total", 0)), int(event.get("done", 0))
         if total and self._child.busy:
             self.progress.setRange(0, total)

@@ -56,7 +56,7 @@ class Inspection(SessionMember):
         self.current: TrackWarning | None = None
         """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
         self._scores: tuple[tuple[Path, int], TrackScores] | None = None
-        self.broken: set[tuple[int, int]] = set()
+        self.unlinked: set[tuple[int, int]] = set()
         """Links that the user broke in this project: they are not proposed again."""
         self._folder: Path | None = None
 
@@ -147,7 +147,7 @@ class Inspection(SessionMember):
         nuclei, revision = document.nuclei, document.revision
         one, other = (set(map(tuple, table.links.tolist())) for table in (before, nuclei))
         self._remember(one - other, other)
-        ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken)
+        ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.unlinked)
         if spacing is None or not ids or not unjudged(nuclei):
             return None
         kept = adopted_scores(self.session.folder)
@@ -157,10 +157,10 @@ class Inspection(SessionMember):
         """Links that are gone were broken, also in a later session; those that are there again were not."""
         folder = self.session.folder
         if folder != self._folder:
-            self._folder, self.broken = folder, load_broken_links(folder)
-        broken = (self.broken | gone) - there
-        if broken != self.broken:
-            self.broken = broken
+            self._folder, self.unlinked = folder, load_broken_links(folder)
+        broken = (self.unlinked | gone) - there
+        if broken != self.unlinked:
+            self.unlinked = broken
             save_broken_links(folder, broken)
 
     @property
@@ -251,12 +251,12 @@ class Inspection(SessionMember):
 
     def _break(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
         if len(selected) == 2:
-            return None if dry else track_fixes.broken(document, [(selected[0], selected[1])])
+            return None if dry else track_fixes.unlinked(document, [(selected[0], selected[1])])
         links = [pair for pair in self._warning().links if track_fixes.mother_of(document.nuclei, pair[1]) == pair[0]]
         if not links:
             raise AnlageError("This warning is about no link; select the two nuclei whose link is wrong.")
         kept = 1 if self._warning().kind in ("division", "cycle") else len(links)
-        return None if dry else track_fixes.broken(document, links[:kept])
+        return None if dry else track_fixes.unlinked(document, links[:kept])
 
     def _insert(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
         if len(selected) == 2:
@@ -286,9 +286,9 @@ class Inspection(SessionMember):
             raise AnlageError("No two tracks seem to be swapped here; select the two nuclei whose tracks to exchange.")
         return None if dry else track_fixes.swapped(document, *one.links)
 
-    def _settle(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
+    def _accept_as_is(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
         one = self._warning()
-        return None if dry else track_fixes.settled(document, one)
+        return None if dry else track_fixes.reviewed(document, one)
 
 
 def _same(one: TrackWarning, other: TrackWarning) -> bool:

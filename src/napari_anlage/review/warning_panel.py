@@ -46,7 +46,7 @@ _HEIGHT = 176
 class WarningPanel(Tab):
     """Looks through the tracks in a thread whenever they changed, and leads from warning to warning."""
 
-    looked = Signal()
+    searched = Signal()
     """The warnings are those of the tracks as they are now."""
 
     def __init__(self, session: Session) -> None:
@@ -97,7 +97,7 @@ class WarningPanel(Tab):
         self.previous.clicked.connect(lambda: self.gently(lambda: self.inspection.go(-1)))
         for name, button in self.fixes.items():
             button.clicked.connect(lambda _=False, name=name: self.fix(name))
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.search)
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
         self._deciding.done.connect(lambda found: self.attempt(lambda: self.inspection.take_decision(found)))
@@ -140,7 +140,7 @@ class WarningPanel(Tab):
         """Look again once the document rests."""
         self._timer.start()
 
-    def look(self) -> None:
+    def search(self) -> None:
         """Look through the tracks now, in a thread."""
         if self._thread.busy:
             self._again = True
@@ -158,10 +158,10 @@ class WarningPanel(Tab):
 
     def _on_found(self, warnings: tuple[TrackWarning, ...]) -> None:
         self.inspection.take(warnings)
-        self.looked.emit()
+        self.searched.emit()
         if self._again:
             self._again = False
-            self.look()
+            self.search()
 
     def _on_failed(self, problem: Problem) -> None:
         self.report(problem)

@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
 from napari_anlage.viewer.channel_names import _KEY, _notes
 
-__all__ = ["Role", "guessed", "nuclei_channels", "nuclei_image", "rename", "roles", "set_role", "tell", "told"]
+__all__ = [
+    "Role",
+    "guessed",
+    "nuclei_channels",
+    "nuclei_image",
+    "rename",
+    "restore_channels",
+    "roles",
+    "saved_channels",
+    "set_role",
+]
 
 _NUCLEAR = re.compile(r"nucle|dapi|hoechst|h2[ab]|histone|draq|sytox|\bnls\b|nls[-_]", re.IGNORECASE)
 
@@ -76,14 +86,14 @@ def rename(session: Session, channel: int, name: str) -> None:
     layer, i = _places(session, len(session.channel_names()))[channel]
     if not session.has_channel_axis:
         layer.name = name.strip() or layer.name
-        session.remember(**told(session))
+        session.remember(**saved_channels(session))
         return
     given = dict(_notes(layer).get("channel_names", {}))
     given.pop(i, None)
     if name.strip():
         given[i] = name.strip()
     _note(layer, channel_names=given)
-    session.remember(**told(session))
+    session.remember(**saved_channels(session))
     session.image_changed.emit()
 
 
@@ -91,11 +101,11 @@ def set_role(session: Session, channel: int, role: Role) -> None:
     """Say what a channel shows."""
     layer, i = _places(session, len(session.channel_names()))[channel]
     _note(layer, channel_roles={**_notes(layer).get("channel_roles", {}), i: str(role)})
-    session.remember(**told(session))
+    session.remember(**saved_channels(session))
     session.image_changed.emit()
 
 
-def told(session: Session) -> dict[str, Any]:
+def saved_channels(session: Session) -> dict[str, Any]:
     """The ticked channels, and names and roles of the image's own channels, as a project keeps them.
 
     Its own are those along its axis; else the layers of its file, and after them what is ticked beside them. Other layers
@@ -108,7 +118,7 @@ def told(session: Session) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tell(
+def restore_channels(
     session: Session, names: Sequence[str], shown: Sequence[str], picked: Sequence[int] | None
 ) -> list[int] | None:
     """Name the image's channels as its project kept them, and give them their roles.

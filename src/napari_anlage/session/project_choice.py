@@ -178,7 +178,7 @@ class Arrival(SessionMember):
         except BaseException:
             session.bench.close()
             raise
-        self._settled(project)
+        self._remember(project)
         for text in project.notes:
             session.say(text, "warning")
 
@@ -216,7 +216,7 @@ class Arrival(SessionMember):
             combine=session.combine, diameter_um=session.diameter_um, **session.channel_settings(),
         )  # fmt: skip
         session.bench.take(project)
-        self._settled(project)
+        self._remember(project)
 
     def begin_anew(self) -> None:
         """Make another project for the chosen image, beside those that it has.
@@ -250,7 +250,7 @@ class Arrival(SessionMember):
         if session.project is None:
             self.create()
 
-    def _settled(self, project: Project) -> None:
+    def _remember(self, project: Project) -> None:
         layer = self.session.image_layer
         self.forget()
         self._known[layer] = project.folder

@@ -15,7 +15,7 @@ from psygnal import Signal
 from anlage import AnlageError
 from napari_anlage.jobs.registry import Jobs
 from napari_anlage.session.annotation_choice import AnnotationChoice
-from napari_anlage.session.channels import tell, told
+from napari_anlage.session.channels import restore_channels, saved_channels
 from napari_anlage.session.image_choice import default_folder
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.colouring import Colouring
@@ -50,7 +50,7 @@ class Session(AnnotationChoice):
     """Regions were found, changed or selected."""
     project_changed = Signal()
     """Another project folder, or a project was opened or closed."""
-    asked = Signal()
+    question_changed = Signal()
     """Another `question`, or none any more."""
     said = Signal(str, str)
     """A sentence for the user, and its kind: info, good or warning."""
@@ -103,7 +103,7 @@ class Session(AnnotationChoice):
             from napari_anlage.session.project_choice import Arrival
 
             self._arrival = Arrival(self)
-            self._arrival.question_changed.connect(self.asked)
+            self._arrival.question_changed.connect(self.question_changed)
         return self._arrival
 
     @property
@@ -219,7 +219,7 @@ class Session(AnnotationChoice):
 
     def channel_settings(self) -> dict[str, Any]:
         """What a project keeps of the channels: which are ticked, their names and their roles."""
-        return told(self)
+        return saved_channels(self)
 
     # ---- regions ----
 
@@ -334,7 +334,7 @@ class Session(AnnotationChoice):
         unknown = (image.spacing is None, image.interval_s is None) != (spacing is None, interval_s is None)
         if unknown or scale_difference(settings, image, self.grid().axes):
             self.place_image(spacing, interval_s)
-        picked = tell(self, settings.channel_names, settings.channel_roles, settings.channels)
+        picked = restore_channels(self, settings.channel_names, settings.channel_roles, settings.channels)
         if picked is not None:
             self.choose_channels(picked, settings.combine)
         if settings.diameter_um is not None:

@@ -124,7 +124,7 @@ class Workbench(SessionMember):
         image = session.scaled_image()
         radius = None if session.diameter_um is None else session.diameter_um / 2
         self.editor = Editor(session.viewer, project.document, self.place(image), radius)
-        self.editor.told.connect(session.say)
+        self.editor.said.connect(session.say)
         session.diameter_changed.connect(self._on_diameter)
         self.keys = Bound(session.viewer, self.editor)
         session.on_editor()

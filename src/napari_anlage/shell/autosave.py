@@ -11,7 +11,7 @@ from qtpy.QtGui import QGuiApplication
 from anlage import AnlageError
 from napari_anlage import preferences
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.basic import tell
+from napari_anlage.widgets.basic import notify
 
 __all__ = ["Autosave"]
 
@@ -52,7 +52,7 @@ class Autosave(QObject):
         except AnlageError as error:
             if str(error) != self._said:
                 self._said = str(error)
-                tell(self._said, "warning")
+                notify(self._said, "warning")
 
     def _on_preferences(self, event: Any = None) -> None:
         self.timer.start(preferences.read().autosave_minutes * _MINUTE_MS)

@@ -170,7 +170,7 @@ class Footer(QWidget):
             self._stopping = None
             self.watcher.watch(self._session.run)
         else:
-            self.watcher.look()
+            self.watcher.poll()
         self._refresh_training()
 
     def _refresh_training(self) -> None:

@@ -36,7 +36,7 @@ class QuestionBar(QFrame):
         column.setContentsMargins(8, 6, 8, 6)
         column.addWidget(self.text)
         column.addWidget(self._answers)
-        connect(session.asked, self.refresh)
+        connect(session.question_changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:

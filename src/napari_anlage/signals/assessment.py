@@ -47,7 +47,7 @@ class Judgement:
         The numbers.
     chance, is_event
         (N,) probability of an event, and whether there is one; empty without probabilities.
-    told_frames, true_frames
+    predicted_frames, true_frames
         (M,) times of the events that both tell.
     interval_s
         Time between two frames; None where unknown.
@@ -58,13 +58,13 @@ class Judgement:
     report: EventReport
     chance: npt.NDArray[np.float64]
     is_event: npt.NDArray[np.bool_]
-    told_frames: npt.NDArray[np.float64]
+    predicted_frames: npt.NDArray[np.float64]
     true_frames: npt.NDArray[np.float64]
     interval_s: float | None
     worst: tuple[Worst, ...]
 
 
-def judge(told: Events, scored: Signals, tracks: npt.NDArray[np.int64] | None = None) -> Judgement:
+def judge(predicted: Events, scored: Signals, tracks: npt.NDArray[np.int64] | None = None) -> Judgement:
     """Compare; of `tracks` alone where they are given.
 
     Raises
@@ -75,38 +75,38 @@ def judge(told: Events, scored: Signals, tracks: npt.NDArray[np.int64] | None = 
     truth = Events.of_signals(scored.select(scored.is_scored))
     if tracks is not None:
         truth = truth.select(np.isin(truth.tracks, tracks))
-    _, here, there = np.intersect1d(told.tracks, truth.tracks, return_indices=True)
+    _, here, there = np.intersect1d(predicted.tracks, truth.tracks, return_indices=True)
     if not len(here):
         raise AnlageError("None of these tracks is scored, so nothing can be compared; score some first.")
-    told, truth = told.select(here), truth.select(there)
-    both = told.happened & truth.happened
-    chance = np.asarray(told.properties.get("probability_event", np.zeros(0)), dtype=np.float64)
+    predicted, truth = predicted.select(here), truth.select(there)
+    both = predicted.happened & truth.happened
+    chance = np.asarray(predicted.properties.get("probability_event", np.zeros(0)), dtype=np.float64)
     return Judgement(
-        report=evaluate_events(told, truth),
+        report=evaluate_events(predicted, truth),
         chance=chance,
         is_event=truth.classes == EVENT if len(chance) else np.zeros(0, dtype=bool),
-        told_frames=told.frames[both],
+        predicted_frames=predicted.frames[both],
         true_frames=truth.frames[both],
         interval_s=scored.interval_s,
-        worst=_worst(told, truth, scored),
+        worst=_worst(predicted, truth, scored),
     )
 
 
-def _worst(told: Events, truth: Events, scored: Signals) -> tuple[Worst, ...]:
+def _worst(predicted: Events, truth: Events, scored: Signals) -> tuple[Worst, ...]:
     """Wrong classes, the surest first; then wrong times, the furthest first."""
     found: list[tuple[float, Worst]] = []
     starts = dict(zip(scored.ids.tolist(), (scored.spans[:, 0] + scored.first_frame).tolist(), strict=True))
     for i, track in enumerate(truth.tracks.tolist()):
-        true, said = int(truth.classes[i]), min(int(told.classes[i]), 2)
-        frames = [float(f) for f in (truth.frames[i], told.frames[i]) if np.isfinite(f)]
+        true, said = int(truth.classes[i]), min(int(predicted.classes[i]), 2)
+        frames = [float(f) for f in (truth.frames[i], predicted.frames[i]) if np.isfinite(f)]
         frame = frames[0] if frames else float(starts.get(track, 0))
         if true != said:
-            sure = float(np.nan_to_num(told.probability[i]))
-            at = f" at frame {told.frames[i]:.1f}" if np.isfinite(told.frames[i]) else ""
+            sure = float(np.nan_to_num(predicted.probability[i]))
+            at = f" at frame {predicted.frames[i]:.1f}" if np.isfinite(predicted.frames[i]) else ""
             words = f"you: {CLASSES[true]} · network: {CLASSES[said]}{at}, {100 * sure:.0f} % sure"
             found.append((1e6 + sure, Worst(track, frame, words)))
-        elif true == EVENT and abs(told.frames[i] - truth.frames[i]) > _LATE:
-            off = float(told.frames[i] - truth.frames[i])
+        elif true == EVENT and abs(predicted.frames[i] - truth.frames[i]) > _LATE:
+            off = float(predicted.frames[i] - truth.frames[i])
             words = (
                 f"found {abs(off):.1f} frames too {'late' if off > 0 else 'early'}{_minutes(off, scored.interval_s)}"
             )

@@ -43,7 +43,7 @@ class JudgingPanel(Tab):
     def __init__(self) -> None:
         super().__init__()
         self._scoring: Scoring | None = None
-        self._told: Events | None = None
+        self._predicted: Events | None = None
         self._learnt: Ids | None = None
         self._held_out: Events | None = None
         self.judgement: Judgement | None = None
@@ -57,13 +57,13 @@ class JudgingPanel(Tab):
         self.hide()
 
     def show_events(
-        self, told: Events, scoring: Scoring, card: Card | None, learnt: Ids | None, held_out: Events | None = None
+        self, predicted: Events, scoring: Scoring, card: Card | None, learnt: Ids | None, held_out: Events | None = None
     ) -> None:
         """Judge what a network told.
 
         Parameters
         ----------
-        told
+        predicted
             By the network, of every track.
         scoring
             The user's answers.
@@ -74,7 +74,7 @@ class JudgingPanel(Tab):
         held_out
             What was said of those that were held out, of each by a network that never saw it; None: unknown.
         """
-        self._told, self._scoring, self._card, self._learnt = told, scoring, card, learnt
+        self._predicted, self._scoring, self._card, self._learnt = predicted, scoring, card, learnt
         self._held_out = held_out
         self._offer_tracks()
         self.refresh()
@@ -82,9 +82,9 @@ class JudgingPanel(Tab):
     def refresh(self) -> None:
         """Compare anew, with the answers of now."""
         self.judgement = None
-        scoring, told = self._scoring, self._told
-        if scoring is not None and told is not None and scoring.scored.is_scored.any():
-            of = self._held_out if self._shows_held_out and self._held_out is not None else told
+        scoring, predicted = self._scoring, self._predicted
+        if scoring is not None and predicted is not None and scoring.scored.is_scored.any():
+            of = self._held_out if self._shows_held_out and self._held_out is not None else predicted
             self.judgement = self.attempt(lambda: judge(of, scoring.scored, self.tracks.currentData()))
         self.setVisible(self.judgement is not None)
         if self.judgement is not None:
@@ -212,9 +212,9 @@ def _numbers(judgement: Judgement) -> str:
         ]
         parts.append(f"error in time {', '.join(words)}")
     if report.auc is not None:
-        rarer = min(int(judgement.is_event.sum()), int((~judgement.is_event).sum()))
+        rarer_n = min(int(judgement.is_event.sum()), int((~judgement.is_event).sum()))
         auc = Score.of_share(
-            "AUC", report.auc * rarer, rarer, ("track of the rarer class", "tracks of the rarer class")
+            "AUC", report.auc * rarer_n, rarer_n, ("track of the rarer class", "tracks of the rarer class")
         )
         parts.append(f"{auc}, best threshold {min(report.best_threshold or 1.0, 1.0):.3f}")
     if report.ece is not None:

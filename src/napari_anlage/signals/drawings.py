@@ -27,20 +27,20 @@ class Matrix(StrEnum):
 
     COUNTS = "tracks"
     OF_TRUE = "share of what you scored"
-    OF_TOLD = "share of what it told"
+    OF_PREDICTED = "share of what it predicted"
 
 
 def confusion(judgement: Judgement, kind: Matrix) -> Draw:
     """Classes by the human below one another, classes by the network beside one another."""
     counts = np.array(judgement.report.confusion, dtype=float)
-    axis = {Matrix.COUNTS: None, Matrix.OF_TRUE: 1, Matrix.OF_TOLD: 0}[kind]
+    axis = {Matrix.COUNTS: None, Matrix.OF_TRUE: 1, Matrix.OF_PREDICTED: 0}[kind]
     total = np.maximum(counts.sum(axis=axis, keepdims=True), 1)
     share = counts / (counts.max(initial=1.0) if kind == Matrix.COUNTS else total)
     n = len(counts)
 
     def draw(plot: Any, inks: Inks, colour: Any) -> None:
         plot.showGrid(x=False, y=False)
-        plot.setLabel("bottom", "told by the network")
+        plot.setLabel("bottom", "predicted by the network")
         plot.setLabel("left", "scored by you")
         names = list(enumerate(CLASSES[:n]))
         plot.getAxis("bottom").setTicks([[(i, name) for i, name in names], []])
@@ -65,16 +65,18 @@ def confusion(judgement: Judgement, kind: Matrix) -> Draw:
 def times(judgement: Judgement) -> Draw:
     """When the network tells an event against when the human did."""
     scale, unit = _scale(judgement.interval_s)
-    true, told = judgement.true_frames * scale, judgement.told_frames * scale
+    true, predicted = judgement.true_frames * scale, judgement.predicted_frames * scale
 
     def draw(plot: Any, inks: Inks, colour: Any) -> None:
         plot.setLabel("bottom", f"event, scored by you ({unit})")
-        plot.setLabel("left", f"told by the network ({unit})")
+        plot.setLabel("left", f"predicted by the network ({unit})")
         plot.getAxis("left").setWidth(56)
         if len(true):
-            ends = [min(true.min(), told.min()), max(true.max(), told.max())]
+            ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
             plot.plot(ends, ends, pen=_dashed(colour))
-        plot.plot(true, told, pen=None, symbol="o", symbolSize=6, symbolPen=None, symbolBrush=_pale(inks.train, 190))
+        plot.plot(
+            true, predicted, pen=None, symbol="o", symbolSize=6, symbolPen=None, symbolBrush=_pale(inks.train, 190)
+        )
 
     return draw
 
@@ -117,7 +119,7 @@ def calibration(judgement: Judgement) -> Draw:
     n = np.array([(place == b).sum() for b in used])
 
     def draw(plot: Any, inks: Inks, colour: Any) -> None:
-        _shares(plot, "probability of an event, as told", "share with an event")
+        _shares(plot, "predicted probability of an event", "share with an event")
         plot.plot([0, 1], [0, 1], pen=_dashed(colour))
         size = 6 + 10 * np.sqrt(n / max(n.max(initial=1), 1))
         plot.plot(

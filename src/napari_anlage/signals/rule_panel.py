@@ -12,7 +12,7 @@ from superqt import QCollapsible
 from anlage import AnlageError, Signals
 from anlage.wording import plural
 from napari_anlage.jobs.thread import Thread
-from napari_anlage.signals.rules import Condition, Direction, Found, Method, Wish, look
+from napari_anlage.signals.rules import Condition, Direction, Found, Method, Wish, propose_answers
 from napari_anlage.signals.scoring import NOT_YET, Scoring
 from napari_anlage.widgets.basic import COLOURS, ActionButton, Tab, note
 from napari_anlage.widgets.count_bar import CountBar
@@ -53,7 +53,7 @@ class ProposePanel(Tab):
     def __init__(self) -> None:
         super().__init__()
         self._scoring: Scoring | None = None
-        self._asked: Scoring | None = None
+        self._proposed_for: Scoring | None = None
         self._thread = Thread(self)
         self.method, self.signal, self.direction = QComboBox(), QComboBox(), QComboBox()
         self.event_from, self.none_below = NumberField(), NumberField()
@@ -145,7 +145,7 @@ class ProposePanel(Tab):
     def _connect(self) -> None:
         self.method.currentIndexChanged.connect(lambda _: self._on_method())
         self.condition.currentIndexChanged.connect(lambda _: self._show_rows())
-        self.propose.clicked.connect(lambda: self.attempt(self._look))
+        self.propose.clicked.connect(lambda: self.attempt(self._propose))
         self._thread.done.connect(lambda found: self.attempt(lambda: self._on_found(found)))
         self._thread.failed.connect(self._on_failed)
 
@@ -169,17 +169,17 @@ class ProposePanel(Tab):
         self.form.setRowVisible(self.direction, method != Method.STEP or on_itself)
         self.level.setVisible(not on_itself)
 
-    def _look(self) -> None:
+    def _propose(self) -> None:
         if self._scoring is None:
             raise AnlageError("Open signals first.")
-        self._asked = self._scoring
+        self._proposed_for = self._scoring
         self.status.say("Looking at every track …", "info")
-        self._thread.run(_look, self._scoring.signals, self.wish)
+        self._thread.run(_propose, self._scoring.signals, self.wish)
         self.refresh()
 
     def _on_found(self, answer: tuple[Wish, Found]) -> None:
         self.refresh()
-        scoring, (wish, found) = self._asked, answer
+        scoring, (wish, found) = self._proposed_for, answer
         if scoring is None or scoring is not self._scoring:  # other signals were opened meanwhile
             self.status.hide()
             return
@@ -216,5 +216,5 @@ class ProposePanel(Tab):
         self.refresh()
 
 
-def _look(signals: Signals, wish: Wish) -> tuple[Wish, Found]:
-    return wish, look(signals, wish)
+def _propose(signals: Signals, wish: Wish) -> tuple[Wish, Found]:
+    return wish, propose_answers(signals, wish)

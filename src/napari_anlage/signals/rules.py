@@ -14,7 +14,7 @@ import numpy.typing as npt
 from anlage import AnlageError, Signals, propose_by_slope, propose_by_step, propose_by_template
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET
 
-__all__ = ["Condition", "Direction", "Found", "Method", "Wish", "look"]
+__all__ = ["Condition", "Direction", "Found", "Method", "Wish", "propose_answers"]
 
 Floats = npt.NDArray[np.float64]
 _FEWEST = 5
@@ -105,7 +105,7 @@ class Found:
         return tuple(int((c == kind).sum()) for kind in (EVENT, NO_EVENT, CENSORED, NOT_YET))  # type: ignore[return-value]
 
 
-def look(signals: Signals, wish: Wish) -> Found:
+def propose_answers(signals: Signals, wish: Wish) -> Found:
     """Look for an event on every track.
 
     Raises

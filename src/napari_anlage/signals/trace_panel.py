@@ -76,7 +76,7 @@ class TracePanel(ChildPanel):
             "A template is fitted everywhere: what is clearer than the first threshold is proposed as an event, than the second as "
             "unclear, and as many stretches that stay below the third as none.",
         )
-        self.looks, self.summary = note(""), note("")
+        self.network_note, self.summary = note(""), note("")
         self.find = ActionButton("Find events", primary=True, tooltip="Looks at all of every trace with the network.")
         self.table, self.average = EventView(), Picture()
         self.average_words = note("")
@@ -172,7 +172,7 @@ class TracePanel(ChildPanel):
             line.addWidget(box)
         line.addWidget(self.cutting, 1)
         self.add(
-            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.looks, self.find, self.status, self.summary,
+            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.network_note, self.find, self.status, self.summary,
             self.table, heading("Average event"), self.average, self.average_words, self.export,
         )  # fmt: skip
         self.status.hide()
@@ -230,7 +230,7 @@ class TracePanel(ChildPanel):
         self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
         for box in (self.window, self.way):
             box.blockSignals(False)
-        self._say_looks(plan)
+        self._describe_network(plan)
         self.refresh()
 
     def _on_shape(self) -> None:
@@ -239,14 +239,14 @@ class TracePanel(ChildPanel):
             marks.window, marks.direction = self.window.value(), 1 if self.way.currentText() == _RISES else -1
             self.refresh()
 
-    def _say_looks(self, plan: dict[str, Any]) -> None:
+    def _describe_network(self, plan: dict[str, Any]) -> None:
         """How the network sees a trace."""
         if plan.get("kind") != "repeated" or self.marks is None:
-            self.looks.setText("")
+            self.network_note.setText("")
             return
         step, window, stride = self.marks.signals.interval_s, int(plan["window"]), int(plan["stride"])
         long = "" if step is None else f" ({1000 * window * step:.4g} ms)"
-        self.looks.setText(
+        self.network_note.setText(
             f"The network looks at windows of {window} samples{long}, once every {stride} samples: {-(-window // stride)} "
             f"places across a window. It learnt events that {_RISES if plan['direction'] > 0 else _FALLS}."
         )

@@ -30,7 +30,7 @@ from anlage.project.trackings import (
 )
 from anlage.wording import plural, remaining
 from napari_anlage import preferences
-from napari_anlage.jobs.child import Child, told
+from napari_anlage.jobs.child import Child, parse_event
 from napari_anlage.jobs.registry import Slot
 from napari_anlage.jobs.thread import Problem, Thread
 from napari_anlage.lineage.colour_legend import ColourChoice
@@ -251,7 +251,7 @@ class TrackTab(Tab):
     # ---- going on and ending ----
 
     def _on_said(self, line: str) -> None:
-        event = told(line)
+        event = parse_event(line)
         total, done, what = int(event.get("total", 0)), int(event.get("done", 0)), str(event.get("text", ""))
         if not total or not self._child.busy or self._stopping:
             return
@@ -316,7 +316,7 @@ class TrackTab(Tab):
         if self._shown is None:
             return
         self.preview.show(tracks, self._shown.record.links)
-        self.status.say(_told(tracks), "good")
+        self.status.say(_summary(tracks), "good")
         self.refresh_buttons()
 
     def take(self) -> None:
@@ -348,7 +348,7 @@ class TrackTab(Tab):
             disconnect(signal, self._on_other)
 
 
-def _told(tracks: Annotations) -> str:
+def _summary(tracks: Annotations) -> str:
     """What a tracking holds, in a sentence."""
     n_lineages = len(tracks) - len(tracks.links)
     said = f"{plural(len(tracks.links), 'link')}, {plural(n_lineages, 'lineage')}, {plural(len(tracks.divisions), 'division')}"

@@ -108,7 +108,7 @@ class CompareDialog(QDialog):
 
     def refresh(self) -> None:
         """Read again the runs that are under way."""
-        moving = [i for i, one in enumerate(self.summaries) if "running" in (one.told.state, one.run.state)]
+        moving = [i for i, one in enumerate(self.summaries) if "running" in (one.run_summary.state, one.run.state)]
         for i in moving:
             self.summaries[i] = summary(self.summaries[i].run)
         if moving:
@@ -133,8 +133,8 @@ class CompareDialog(QDialog):
             self.table.item(i, 0).setToolTip(plain(str(one.run.path)))
             for column, text in enumerate(_cells(one), start=1):
                 self.table.setItem(i, column, QTableWidgetItem(text))
-            if one.told.verdict is not None:
-                verdict = one.told.verdict
+            if one.run_summary.verdict is not None:
+                verdict = one.run_summary.verdict
                 self.table.item(i, _HELD_OUT).setToolTip(plain(f"{verdict.score}\n{for_the_dock(verdict.text)}"))
                 self.table.item(i, _HELD_OUT).setForeground(QBrush(QColor(COLOURS[KINDS[verdict.level]])))
         self.table.blockSignals(False)
@@ -168,15 +168,15 @@ class CompareDialog(QDialog):
 
 
 def _cells(one: Summary) -> list[str]:
-    told = one.told
+    run_summary = one.run_summary
     return [
-        told.state,
-        "–" if told.best_score is None else f"{told.best_score:.3f}",
-        "–" if told.verdict is None else told.verdict.score.split(";")[0] or "–",
-        str(told.step),
-        duration(told.seconds),
+        run_summary.state,
+        "–" if run_summary.best_score is None else f"{run_summary.best_score:.3f}",
+        "–" if run_summary.verdict is None else run_summary.verdict.score.split(";")[0] or "–",
+        str(run_summary.step),
+        duration(run_summary.seconds),
         one.data,
-        told.created.replace("T", " ")[:16] + " UTC",
+        run_summary.created.replace("T", " ")[:16] + " UTC",
     ]
 
 

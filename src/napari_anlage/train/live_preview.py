@@ -28,7 +28,7 @@ __all__ = ["ROLE", "LearningPreview"]
 ROLE = "learning"
 """Role of the layers, and what their names begin with: not to be taken for the preview of a finished model."""
 _COLOUR, _COLORMAP = "#9dff7a", "green"
-_LOOK_MS = 1000
+_POLL_MS = 1000
 _MOST_VOXELS = 6_000_000
 """Of a larger view only the planes around the one that is shown are predicted."""
 _FEWEST_PLANES = 8
@@ -51,7 +51,7 @@ class LearningPreview(QObject):
         self._session = session
         self._thread, self._child = Thread(self), Child(self)
         self._timer = QTimer(self)
-        self._timer.setInterval(_LOOK_MS)
+        self._timer.setInterval(_POLL_MS)
         self._run: Run | None = None
         self._on = self._last = False
         self._folder: Path | None = None
@@ -60,7 +60,7 @@ class LearningPreview(QObject):
         self._shown: tuple[int, Box] | None = None
         self._seen: Box | None = None
         self._began = self._rest_until = 0.0
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self.poll)
         self._thread.done.connect(self._on_thread)
         self._thread.failed.connect(self._on_failed)
         self._child.finished.connect(self._on_predicted)
@@ -78,7 +78,7 @@ class LearningPreview(QObject):
         self._run, self._on, self._last = run, on, False
         if on and run is not None:
             self._timer.start()
-            self.look()
+            self.poll()
         else:
             self.stop()
 
@@ -106,7 +106,7 @@ class LearningPreview(QObject):
         self._seen = None
         self.clear()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Begin a prediction if there are new weights, or another part of the image is in view."""
         if not self._on or self._run is None or self.busy or time.monotonic() < self._rest_until:
             return
@@ -214,8 +214,8 @@ class LearningPreview(QObject):
         what = "objects" if model.paints == "instances" else "classes"
         name = f"{ROLE}: {what} ({model.name}, step {step})"
         overlay.show_painted(session.viewer, session.grid(), part, session.n_layer_channels, name, f"{ROLE} labels")
-        told = plural(len(part), "object") if what == "objects" else "Classes"
-        self.said.emit(f"{told} in view with the weights of step {step}.", "good" if part.labels.any() else "idle")
+        found = plural(len(part), "object") if what == "objects" else "Classes"
+        self.said.emit(f"{found} in view with the weights of step {step}.", "good" if part.labels.any() else "idle")
 
     def _rest(self) -> None:
         self._rest_until = time.monotonic() + _RESTS * (time.monotonic() - self._began)

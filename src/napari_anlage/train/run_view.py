@@ -299,12 +299,12 @@ class RunView(QWidget):
             self.status.say(f"Training: {text}{self._best_so_far()}", "info")
 
     def _best_so_far(self) -> str:
-        run, look = self.watcher.run, self.watcher.curve.best
-        if run is None or look is None:
+        run, best = self.watcher.run, self.watcher.curve.best
+        if run is None or best is None:
             return ""
         head = str(run.config.settings.get("head", ""))
-        score = headline_score(look.metrics, look.n, run.config.task, head)
-        return f" · best so far at step {look.step}" + ("" if score is None else f": {score}")
+        score = headline_score(best.metrics, best.n, run.config.task, head)
+        return f" · best so far at step {best.step}" + ("" if score is None else f": {score}")
 
     def showEvent(self, event: Any) -> None:
         """Catch up with what was not drawn while nobody looked."""

@@ -124,7 +124,7 @@ class NucleiView:
         with self._quietly():
             rows = self._make_rows(nuclei, shown)
             changed = self._show_columns(nuclei, tracks, rows)
-            changed |= self._show_looks(nuclei, tracks, rows, current)
+            changed |= self._apply_style(nuclei, tracks, rows, current)
             if changed:
                 self.layer.refresh(extent=False, thumbnail=False)  # nuclei stay within the image
         if self.layer.size.max(initial=0.0) > largest:
@@ -175,7 +175,7 @@ class NucleiView:
             if moved:
                 layer.data[:] = positions
         table = layer.features
-        told = False
+        reported = False
         for name, column in _COLUMNS.items():
             if name == "track":
                 if tracks is before.tracks and rows is before.rows:
@@ -187,18 +187,18 @@ class NucleiView:
                 values = _readable(column, getattr(nuclei, column)[rows])
             if not _same(table[name].to_numpy(), values):
                 table[name] = values
-                told = True
-        if told:
+                reported = True
+        if reported:
             layer.events.features()
         return moved
 
-    def _show_looks(
+    def _apply_style(
         self, nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64], current: int | None
     ) -> bool:
         before = self._seen
-        looks: dict[str, npt.NDArray[np.float64]] = {}
+        style: dict[str, npt.NDArray[np.float64]] = {}
         if not before.same("radius_um", nuclei, rows):
-            looks["size"] = self._sizes(nuclei, rows)
+            style["size"] = self._sizes(nuclei, rows)
         retold = not before.same("state", nuclei, rows)
         retold |= self.colouring == Colouring.ERROR and nuclei is not before.nuclei  # a link's probability is no column
         if tracks is not before.tracks or rows is not before.rows or retold:
@@ -206,11 +206,11 @@ class NucleiView:
             if self.colouring == Colouring.TRACK:
                 colour[state == State.PROPOSED] = _PROPOSED
             colour[state == State.REJECTED] = _REJECTED
-            looks["border_color"] = colour
+            style["border_color"] = colour
         if tracks is not before.tracks or rows is not before.rows or current != before.current:
-            looks["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)
+            style["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)
         changed = False
-        for name, wanted in looks.items():
+        for name, wanted in style.items():
             have = getattr(self.layer, name)
             if have.shape != wanted.shape or not np.allclose(have, wanted, rtol=0, atol=1e-6):
                 have[:] = wanted

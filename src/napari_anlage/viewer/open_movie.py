@@ -38,14 +38,14 @@ def layers_of(movie: TimeLapse, path: Path) -> list[tuple[Any, dict[str, Any]]]:
     pixels = da.from_array(movie.data, chunks=planes, name=False, meta=np.empty(0, movie.dtype))
     found = []
     for c in range(n):
-        looks = {} if n == 1 else {"colormap": _COLOURS[c % len(_COLOURS)], "blending": "additive"}
+        style = {} if n == 1 else {"colormap": _COLOURS[c % len(_COLOURS)], "blending": "additive"}
         about = {
             "name": name if n == 1 else f"{name} {movie.channels[c]}", "scale": [sizes[axis] for axis in axes],
             "units": [units[axis] for axis in axes], "axis_labels": tuple(axes), "contrast_limits": _brightness(movie, c),
             "projection_mode": "none", "multiscale": False, "rgb": False, "metadata": {"anlage": {"path": str(path)}},
         }  # fmt: skip
         channel = pixels[tuple(c if axis == "c" else slice(None) for axis in movie.axes)]
-        found.append((channel, {**about, **looks}))
+        found.append((channel, {**about, **style}))
     return found
 
 

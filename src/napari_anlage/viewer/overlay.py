@@ -188,12 +188,12 @@ def show_labels(viewer: Any, grid: Grid, labels: TimeLapse, n_channels: int, nam
 
 def _add_labels(viewer: Any, data: Any, name: str, role: str, at: dict[str, Any]) -> Any:
     before = next((layer for layer in viewer.layers if role_of(layer) == role), None)
-    looks = {} if before is None else {"opacity": before.opacity, "visible": before.visible}
+    style = {} if before is None else {"opacity": before.opacity, "visible": before.visible}
     contour = 0 if before is None else before.contour
     active = viewer.layers.selection.active
     remove(viewer, role)
     layer = viewer.add_labels(
-        data, name=name, projection_mode="none", metadata={_KEY: {"role": role}}, **({"opacity": 0.5} | looks), **at
+        data, name=name, projection_mode="none", metadata={_KEY: {"role": role}}, **({"opacity": 0.5} | style), **at
     )
     layer.contour = contour
     viewer.layers.selection.active = active if active is None or active in viewer.layers else layer

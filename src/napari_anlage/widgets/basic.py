@@ -24,8 +24,8 @@ __all__ = [
     "counted",
     "heading",
     "note",
+    "notify",
     "small_button",
-    "tell",
 ]
 
 COLOURS = {"idle": "#8a8f98", "info": "#5aa9e6", "good": "#3fc58a", "warning": "#ffb000", "error": "#ff5a5f"}
@@ -157,7 +157,7 @@ class Tab(QWidget):
     def report(self, problem: Problem) -> None:
         """Say what went wrong, here and as napari's notification."""
         self.status.say(problem.sentence, "error", problem.details)
-        tell(problem.sentence, "error")
+        notify(problem.sentence, "error")
 
     def attempt(self, action: Callable[[], T]) -> T | None:
         """Do something now; a problem becomes a report and None."""
@@ -172,7 +172,7 @@ class Tab(QWidget):
         try:
             action()
         except AnlageError as error:
-            tell(str(error), "info")
+            notify(str(error), "info")
 
 
 def small_button(text: str, tooltip: str = "") -> QPushButton:
@@ -231,6 +231,6 @@ def counted(n: int) -> str:
     return "1 nucleus" if n == 1 else f"{n} nuclei"
 
 
-def tell(text: str, kind: str = "info") -> None:
+def notify(text: str, kind: str = "info") -> None:
     """Say it as a notification of napari."""
     {"error": show_error, "warning": show_warning}.get(kind, show_info)(plain(text))

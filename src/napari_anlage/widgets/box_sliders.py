@@ -18,7 +18,7 @@ from napari_anlage.widgets.plain_text import Label, plain
 __all__ = ["BoxSliders"]
 
 _LIVE_MS = 60
-_SETTLED_MS = 350
+_REST_MS = 350
 _FIELD_WIDTH = 44
 
 
@@ -27,7 +27,7 @@ class BoxSliders(QWidget):
 
     moved = Signal(object)
     """The box while a handle is dragged, at most once in so many ms."""
-    settled = Signal(object)
+    change_finished = Signal(object)
     """The box when the handles have come to rest."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class BoxSliders(QWidget):
             for column, widget in enumerate((Label(text), fields[0], slider, fields[1])):
                 grid.addWidget(widget, row, column)
         self._live = self._timer(_LIVE_MS, lambda: self.moved.emit(self.box()))
-        self._rest = self._timer(_SETTLED_MS, self._on_rest)
+        self._rest = self._timer(_REST_MS, self._on_rest)
 
     @property
     def busy(self) -> bool:
@@ -116,4 +116,4 @@ class BoxSliders(QWidget):
             self._rest.start()
             return
         self._live.stop()
-        self.settled.emit(self.box())
+        self.change_finished.emit(self.box())

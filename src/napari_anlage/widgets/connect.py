@@ -32,12 +32,12 @@ def connect(signal: Any, slot: Callable[..., Any]) -> None:
     owner: Any = slot.__self__  # type: ignore[attr-defined]
     method = weakref.WeakMethod(slot)
 
-    def deliver(*heard: Any) -> None:
+    def deliver(*arguments: Any) -> None:
         still = method()
         if still is None or not isalive(still.__self__):  # type: ignore[attr-defined]
             signal.disconnect(deliver)
         else:
-            still(*heard)
+            still(*arguments)
 
     deliver.__signature__ = inspect.signature(slot)  # type: ignore[attr-defined]
     signal.connect(deliver)

@@ -22,23 +22,23 @@ def placed(frames: list[float], zyx: list[tuple[float, float, float]], classes: 
 
 def test_events_are_the_same_within_a_frame_and_a_radius():
     truth = placed([5, 9, 12, 20], [(3, 40, 40), (3, 40, 40), (5, 80, 80), (5, 10, 10)])
-    told = placed(
+    predicted = placed(
         [6.0, 10.1, 12.4, 19.5, 3], [(3, 44, 40), (3, 40, 40), (5, 80, 92), (4, 12, 10), (1, 1, 1)], [0, 0, 0, 0, 1]
     )
     # the second is 1.1 frames late, the third 6 µm away; the fifth is no event
-    report = evaluate_placed_events(told, truth, SPACING, radius_um=5)
+    report = evaluate_placed_events(predicted, truth, SPACING, radius_um=5)
     assert (report.tp, report.fp, report.fn) == (2, 2, 2)
     assert report.median_error_frames == pytest.approx(0.75)
     assert report.median_error_min == pytest.approx(0.75)
     assert report.kind == "placed"
-    wider = evaluate_placed_events(told, truth, SPACING, radius_um=6, frames=2)
+    wider = evaluate_placed_events(predicted, truth, SPACING, radius_um=6, frames=2)
     assert (wider.tp, wider.fp, wider.fn) == (4, 0, 0)
 
 
 def test_one_event_is_found_once():
     truth = placed([5], [(3, 40, 40)])
-    told = placed([5, 5.05], [(3, 41, 40), (3, 40, 40)])
-    report = evaluate_placed_events(told, truth, SPACING)
+    predicted = placed([5, 5.05], [(3, 41, 40), (3, 40, 40)])
+    report = evaluate_placed_events(predicted, truth, SPACING)
     assert (report.tp, report.fp, report.fn) == (1, 1, 0)
     assert report.mean_error_frames == pytest.approx(0.05)  # the nearest of both
     nothing = placed([], [])

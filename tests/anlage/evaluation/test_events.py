@@ -29,8 +29,8 @@ def occurrences(*frames):
 
 def test_classes_and_times_are_counted():
     truth = once([0, 0, 1, 2, 42], [10, 20, np.nan, np.nan, np.nan])
-    told = once([0, 1, 0, 2, 0], [11.5, np.nan, 5, np.nan, 3], probability_event=[0.9, 0.4, 0.6, 0.1, 0.5])
-    report = evaluate_events(told, truth)
+    predicted = once([0, 1, 0, 2, 0], [11.5, np.nan, 5, np.nan, 3], probability_event=[0.9, 0.4, 0.6, 0.1, 0.5])
+    report = evaluate_events(predicted, truth)
     assert report.confusion == ((1, 1, 0), (1, 0, 0), (0, 0, 1))
     assert (report.n, report.tp, report.fp, report.fn, report.accuracy) == (4, 1, 1, 1, 0.5)
     assert (report.median_error_frames, report.median_error_min) == (1.5, 3.0)

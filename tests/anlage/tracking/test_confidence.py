@@ -170,11 +170,11 @@ def test_what_was_looked_at_more_often_than_it_occurs_counts_less() -> None:
     raw = rng.normal(0, 1.5, 3000)
     right = rng.random(3000) < 1 / (1 + np.exp(-raw))
     given = np.where(right, 0.2, 0.5)  # of the right ones every fifth was looked at, of the wrong ones every second
-    looked_at = rng.random(3000) < given
+    predicted_box = rng.random(3000) < given
     plain = TrackingSettings(calibration=Calibration())
     p = Calibration().apply(raw)
-    naive = recalibrated(plain, p[looked_at], right[looked_at]).calibration
-    fair = recalibrated(plain, p[looked_at], right[looked_at], given=given[looked_at]).calibration
+    naive = recalibrated(plain, p[predicted_box], right[predicted_box]).calibration
+    fair = recalibrated(plain, p[predicted_box], right[predicted_box], given=given[predicted_box]).calibration
     assert naive is not None
     assert fair is not None
     assert naive.intercept < -0.6

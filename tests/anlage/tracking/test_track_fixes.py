@@ -50,7 +50,7 @@ def probability(document: Document, daughter: int) -> float:
 
 def test_break_and_link_and_swap(document: Document) -> None:
     before = links(document)
-    document.apply(track_fixes.broken(document, [(2, 3)]))
+    document.apply(track_fixes.unlinked(document, [(2, 3)]))
     assert links(document) == before - {(2, 3)}
     assert document.undo_text == "break the link from nucleus 2 to nucleus 3"
     document.apply(track_fixes.joined(document, 7, 3))
@@ -68,7 +68,7 @@ def test_break_and_link_and_swap(document: Document) -> None:
     with pytest.raises(AnlageError, match="Nucleus 2 and nucleus 3 are linked already"):
         track_fixes.joined(document, 2, 3)
     with pytest.raises(AnlageError, match="There is no link to break here"):
-        track_fixes.broken(document, [(2, 8)])
+        track_fixes.unlinked(document, [(2, 8)])
 
 
 def test_a_missing_nucleus_is_put_half_way_and_linked(document: Document) -> None:
@@ -96,7 +96,7 @@ def test_a_division_is_set_and_unset(document: Document) -> None:
 
 def test_what_is_right_is_certain_from_then_on(document: Document) -> None:
     warning = TrackWarning("link", 0.2, "", (1, 5, 10, 12), (3, 2), ((2, 3),), about=((3, "link"),))
-    document.apply(track_fixes.settled(document, warning))
+    document.apply(track_fixes.reviewed(document, warning))
     nuclei = document.nuclei
     assert np.isnan(probability(document, 3))
     assert probability(document, 4) == 0.8
@@ -143,7 +143,7 @@ def test_found_tracks_are_proposals_beside_what_a_human_did() -> None:
 
 
 def test_tracking_the_projects_own_nuclei_again_replaces_what_nobody_accepted(document: Document) -> None:
-    document.apply(track_fixes.settled(document, TrackWarning("link", 0.2, "", (1, 5, 10, 12), (3, 2), ((2, 3),))))
+    document.apply(track_fixes.reviewed(document, TrackWarning("link", 0.2, "", (1, 5, 10, 12), (3, 2), ((2, 3),))))
     other = document.nuclei.linked(
         np.array([(7, 3), (2, 8), (1, 2), (6, 7)]), {"probability": np.array([0.99, 0.7, 0.6, 0.6])}
     )

@@ -88,7 +88,9 @@ def test_a_wall_dragged_in_the_image_moves_and_the_region_follows_in_one_step(se
     viewer.dims.set_point((0, 1), image.data_to_world((1, 3, 0, 0))[:2])
     viewer.scene.camera.zoom = 20.0
     handles = BoxHandles(session)
-    handles.settled.connect(lambda box: session.bench.change_region(number, box=box, core=core_for(BOX, BOX, box)))
+    handles.change_finished.connect(
+        lambda box: session.bench.change_region(number, box=box, core=core_for(BOX, BOX, box))
+    )
     handles.moved.connect(lambda box: session.draft_region(number, box))
     handles.switch(on=True)
     layer = viewer.layers.selection.active

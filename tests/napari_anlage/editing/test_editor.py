@@ -105,7 +105,7 @@ def test_what_the_document_refuses_is_said_and_the_layer_goes_back(desk) -> None
     d.click(0, 2, 10, 10)
     d.layer.add(d.editor.place.to_points(np.array([0.0, 2, 10, 400])))
     assert "cannot lie at (0, 2, 10, 400)" in d.last
-    assert d.told[-1][1] == "warning"
+    assert d.said[-1][1] == "warning"
     assert len(d.layer.data) == 1
     assert len(d.document.nuclei) == 1
     d.layer.selected_data = {0}

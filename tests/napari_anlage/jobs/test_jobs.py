@@ -125,7 +125,7 @@ def test_a_half_written_line_waits_until_it_is_whole(qtbot, run) -> None:
     for piece in (note[:20], note[20:]):
         with run.events_path.open("a") as file:
             file.write(piece)
-        watcher.look()
+        watcher.poll()
     assert heard == ["half and half"]
     watcher.stop()
 

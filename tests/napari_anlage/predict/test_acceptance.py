@@ -215,7 +215,7 @@ def test_another_image_or_another_model_begins_anew_and_the_same_adds(scene, odd
     review.take(candidates([(2, 5, 10, 10)], [0.4], box=Box.of((2, 0, 0, 0), (3, 12, 48, 52))))
     assert review.threshold == 0.3  # the user's
     assert len(shown(session)) == 2
-    assert review.looked_at(1) == first
+    assert review.predicted_box(1) == first
     review.take(candidates([(2, 5, 10, 10)], [0.9], model="other"))
     assert review.threshold == 0.5
     assert len(shown(session)) == 1

@@ -51,7 +51,7 @@ def press(dock: Any, key: str) -> None:
 
 def settled(dock: Any, qtbot: Any, action: Any) -> None:
     """Do something, and wait until the tracks were looked through again."""
-    with qtbot.waitSignal(dock.review.warnings.looked, timeout=60000):
+    with qtbot.waitSignal(dock.review.warnings.searched, timeout=60000):
         action()
 
 

@@ -92,8 +92,10 @@ def test_a_network_finds_them_and_undo_brings_back_what_was_there(opened, qtbot,
     panel.add_event.click()
     panel.model.add(run.target_path)
     assert panel.window.value() == WINDOW
-    assert "windows of 600 samples (12 ms), once every 8 samples: 75 places across a window" in panel.looks.text()
-    assert "events that fall" in panel.looks.text()
+    assert (
+        "windows of 600 samples (12 ms), once every 8 samples: 75 places across a window" in panel.network_note.text()
+    )
+    assert "events that fall" in panel.network_note.text()
     panel.find.button.click()
     qtbot.waitUntil(lambda: panel.status.kind in ("good", "error"), timeout=120000)
     assert panel.status.kind == "good", panel.status.plain

@@ -61,8 +61,8 @@ def test_a_project_lists_its_runs_and_passes_over_what_is_none(runs, tmp_path) -
 
 def test_a_summary_tells_what_became_of_a_run(runs) -> None:
     one = summary(runs[1])
-    assert (one.told.best_score, one.told.step, one.told.seconds) == (0.8, 30, 30.0)
-    assert one.told.state == "failed"  # its trainer is gone without a word
+    assert (one.run_summary.best_score, one.run_summary.step, one.run_summary.seconds) == (0.8, 30, 30.0)
+    assert one.run_summary.state == "failed"  # its trainer is gone without a word
     assert one.data == "54 nuclei (s)"
 
 

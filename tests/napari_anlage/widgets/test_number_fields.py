@@ -200,7 +200,7 @@ def test_the_ends_of_a_region_can_be_typed(qtbot, language) -> None:
     enter(first, "1000")
     assert sliders.box() == Box.of((0, 0, 0, 1000), (5, 10, 1500, 1201))
     assert tuple(sliders.sliders["x"].value()) == (1000, 1200)
-    with qtbot.waitSignal(sliders.settled, timeout=5000) as settled:
+    with qtbot.waitSignal(sliders.change_finished, timeout=5000) as settled:
         sliders.sliders["x"].setValue((900, 1200))
     assert settled.args[0].ranges[3] == (900, 1201)
     assert first.text() == "900"

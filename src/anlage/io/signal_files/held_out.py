@@ -38,7 +38,7 @@ class HeldOut:
         (N,) what a human said: class and frame of the event; of windows the score.
     chances
         (N, 3) calibrated probabilities of the classes of tracks; (N, 1) of an event in windows.
-    told_times
+    predicted_times
         (N,) frame of the event as the network has it; NaN of windows.
     interval_s
         Time between two frames in seconds; None where unknown.
@@ -50,7 +50,7 @@ class HeldOut:
     scores: npt.NDArray[np.int64]
     times: npt.NDArray[np.float64]
     chances: npt.NDArray[np.float64]
-    told_times: npt.NDArray[np.float64]
+    predicted_times: npt.NDArray[np.float64]
     interval_s: float | None = None
 
     def __len__(self) -> int:
@@ -62,7 +62,7 @@ class HeldOut:
         return bool(self.chances.shape[1] == 1)
 
     @property
-    def told(self) -> npt.NDArray[np.int64]:
+    def predicted(self) -> npt.NDArray[np.int64]:
         """(N,) class that is the likeliest; of windows the score."""
         if self.is_windows:
             score: npt.NDArray[np.int64] = (self.chances[:, 0] >= 0.5).astype(np.int64)
@@ -82,12 +82,12 @@ class HeldOut:
             rows = np.flatnonzero(self.files == file)
             numbers, first = np.unique(self.numbers[rows], return_index=True)
             rows = rows[first]
-        told = self.told[rows]
+        predicted = self.predicted[rows]
         return Events(
             tracks=numbers,
             kind="once",
-            classes=told,
-            frames=np.where(told == 0, self.told_times[rows], np.nan),
+            classes=predicted,
+            frames=np.where(predicted == 0, self.predicted_times[rows], np.nan),
             probability=self.chances[rows].max(axis=1),
             interval_s=self.interval_s,
             properties=dict(zip(CHANCES, self.chances[rows].T, strict=True)),
@@ -104,7 +104,7 @@ def write_held_out(path: Path, held: HeldOut) -> None:
         table["probability"] = held.chances[:, 0].round(6)
     else:
         table |= {"movie": held.groups, "track_id": held.numbers, "class": held.scores, "t_event": held.times}
-        table |= {"told": held.told, "t_told": held.told_times.round(4)}
+        table |= {"told": held.predicted, "t_told": held.predicted_times.round(4)}
         table |= {name: column.round(6) for name, column in zip(CHANCES, held.chances.T, strict=True)}
         if held.interval_s is not None:
             table["interval_s"] = held.interval_s
@@ -144,6 +144,6 @@ def read_held_out(path: Path) -> HeldOut:
         chances=np.stack(
             [table.numbers(name, known=PROBABILITIES) for name in (("probability",) if windows else CHANCES)], axis=1
         ),
-        told_times=unknown if windows else table.numbers("t_told"),
+        predicted_times=unknown if windows else table.numbers("t_told"),
         interval_s=None if interval is None else float(interval[0]),
     )

@@ -171,7 +171,7 @@ def held_out(network: TemporalEnsemble, examples: EventsExamples, evidence: Evid
         scores=tracks.scores,
         times=tracks.times + starts,
         chances=chances,
-        told_times=read.times + starts,
+        predicted_times=read.times + starts,
         interval_s=examples.plan.interval_s,
     )
 
