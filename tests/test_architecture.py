@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -35,12 +36,23 @@ BACKEND_OF_THE_DOCK = [
 ]
 
 
-def _loaded_by(statement: str) -> set[str]:
-    """Top-level packages that a fresh interpreter has loaded after a statement."""
-    code = f"import sys\n{statement}\nprint(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+_IMPORTS = """
+import importlib, json, sys
+loaded = {}
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    loaded[name] = sorted({module.partition(".")[0] for module in sys.modules})
+print(json.dumps(loaded))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, set[str]]:
+    """Top-level packages that a fresh interpreter has loaded after each import, made one after the other, the dock's last."""
+    names = ["anlage", "napari_anlage", *BACKEND_OF_THE_DOCK, "napari_anlage.dock"]
+    run = subprocess.run([sys.executable, "-c", _IMPORTS, *names], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
-    return set(run.stdout.split())
+    return {name: set(packages) for name, packages in json.loads(run.stdout).items()}
 
 
 def _relative(path: Path) -> str:
@@ -48,21 +60,21 @@ def _relative(path: Path) -> str:
 
 
 @pytest.mark.parametrize("package", ["anlage", "napari_anlage"])
-def test_importing_a_package_loads_neither_torch_nor_qt_nor_napari(package: str) -> None:
-    assert not _loaded_by(f"import {package}") & HEAVY
+def test_importing_a_package_loads_neither_torch_nor_qt_nor_napari(package: str, loaded: dict[str, set[str]]) -> None:
+    assert not loaded[package] & HEAVY
 
 
-def test_import_anlage_defines_names_only() -> None:
-    assert not _loaded_by("import anlage") & {"numpy", "scipy", "zarr", "pandas", "pydantic", "skimage"}
+def test_import_anlage_defines_names_only(loaded: dict[str, set[str]]) -> None:
+    assert not loaded["anlage"] & {"numpy", "scipy", "zarr", "pandas", "pydantic", "skimage"}
 
 
 @pytest.mark.parametrize("module", BACKEND_OF_THE_DOCK)
-def test_what_the_dock_uses_loads_no_torch(module: str) -> None:
-    assert not _loaded_by(f"import {module}") & HEAVY
+def test_what_the_dock_uses_loads_no_torch(module: str, loaded: dict[str, set[str]]) -> None:
+    assert not loaded[module] & HEAVY
 
 
-def test_importing_the_dock_loads_no_torch() -> None:
-    assert "torch" not in _loaded_by("import napari_anlage.dock")
+def test_importing_the_dock_loads_no_torch(loaded: dict[str, set[str]]) -> None:
+    assert "torch" not in loaded["napari_anlage.dock"]
 
 
 @pytest.mark.parametrize("name", anlage.__all__)
