@@ -1,4 +1,4 @@
-"""Ends trainers: ``python crash_toy.py moments|points FOLDER STORE`` or ``… failures FOLDER,… STORE``. Prints one JSON line of what came of it.
+"""Ends trainers: ``python crash_toy.py kills FOLDER STORE`` or ``… failures FOLDER,… STORE``. Prints one JSON line of what came of it.
 
 One process loads torch and then forks a child for each attempt, so that a kill costs milliseconds. The children are
 real processes and the kills are real SIGKILLs.
@@ -98,7 +98,7 @@ def die_at(point: int) -> None:
 
 def at_points(folder: Path, store: str) -> dict[str, Any]:
     plain = new_run(folder / "plain", store)
-    assert ended(forked(lambda: resume(plain)))
+    resume(plain)  # here, not in a fork: what it loads and prepares is then there for all of them
     undisturbed, different, point = weights(plain), [], 0
     while True:
         run = new_run(folder / f"point{point}", store)
@@ -120,7 +120,7 @@ def at_points(folder: Path, store: str) -> dict[str, Any]:
 
 def at_moments(folder: Path, store: str) -> dict[str, Any]:
     length = ("steps=90", "validate_every=7")
-    plain = new_run(folder / "plain", store, *length)
+    plain = new_run(folder / "plain of moments", store, *length)
     assert ended(forked(lambda: resume(plain)))
     run = new_run(folder / "moments", store, *length, "step_ms=15", "look_s=0.03")
     rng, kills = random.Random(3), 0
@@ -176,6 +176,8 @@ def fill(filler: Path, until: Callable[[], bool]) -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     kind, place, store = sys.argv[1:]
-    kinds = {"points": lambda: at_points(Path(place), store), "moments": lambda: at_moments(Path(place), store)}
-    report = kinds[kind]() if kind in kinds else failures(place, store)
+    if kind == "failures":
+        report = failures(place, store)
+    else:
+        report = {"points": at_points(Path(place), store), "moments": at_moments(Path(place), store)}
     sys.stdout.write(json.dumps(report) + "\n")

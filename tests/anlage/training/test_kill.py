@@ -18,29 +18,34 @@ CRASH = Path(__file__).with_name("crash_toy.py")
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its trainers")
 
 
-def crash(kind: str, folder: Path, store: Path) -> dict[str, object]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+@pytest.fixture(scope="module")
+def kills(toy_store: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """What came of trainers that were killed, at every point and at random moments: forks of one process."""
+    folder = tmp_path_factory.mktemp("kills")
     done = subprocess.run(
-        [sys.executable, str(CRASH), kind, str(folder), str(store)], capture_output=True, text=True, env=environment
+        [sys.executable, str(CRASH), "kills", str(folder), str(toy_store)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    report: dict[str, dict[str, object]] = json.loads(done.stdout.splitlines()[-1])
     return report
 
 
+@pytest.mark.long
 def test_killed_at_ten_random_moments_the_weights_are_those_of_an_undisturbed_run(
-    tmp_path: Path, toy_store: Path
+    kills: dict[str, dict[str, object]],
 ) -> None:
-    report = crash("moments", tmp_path, toy_store)
+    report = kills["moments"]
     assert report["kills"] == 10
     assert report["resumed"] >= 3, report  # some kills did come after the first checkpoint
     assert report["same"], report
     assert report["state"] == "finished"
 
 
-@pytest.mark.long
-def test_killed_before_in_or_after_any_write_the_run_can_be_resumed(tmp_path: Path, toy_store: Path) -> None:
-    report = crash("points", tmp_path, toy_store)
+def test_killed_before_in_or_after_any_write_the_run_can_be_resumed(kills: dict[str, dict[str, object]]) -> None:
+    report = kills["points"]
     assert report["points"] > 25  # flushes, renames and half-written events of pid, plan, checkpoints and model
     assert report["different"] == []
 
