@@ -25,9 +25,15 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A process that crashes fails its test; one started in its place would wait for ever.
+# The plugins of pytest that the tests use. Left to itself it loads those of every package, and reads all of napari, zarr and
+# hypothesis anew in each process, to rewrite assertions that nobody looks at.
+PLUGINS := xdist.plugin,pytest_timeout,pytest_xvfb,pytestqt.plugin,napari.utils._testsupport,_hypothesis_pytestplugin
+
+# A process that crashes fails its test; one started in its place would wait for ever. Many tests start processes of their
+# own: what one of them has compiled, the next need not.
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
+	env -u PYTHONDONTWRITEBYTECODE PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_PLUGINS=$(PLUGINS) \
+		$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 docs: setup
 	$(BIN)/python docs/generate.py
