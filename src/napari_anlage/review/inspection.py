@@ -56,7 +56,7 @@ class Inspection(SessionMember):
         self.current: TrackWarning | None = None
         """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
         self._scores: tuple[tuple[Path, int], TrackScores] | None = None
-        self.unlinked: set[tuple[int, int]] = set()
+        self.broken_links: set[tuple[int, int]] = set()
         """Links that the user broke in this project: they are not proposed again."""
         self._folder: Path | None = None
 
@@ -147,7 +147,7 @@ class Inspection(SessionMember):
         nuclei, revision = document.nuclei, document.revision
         one, other = (set(map(tuple, table.links.tolist())) for table in (before, nuclei))
         self._remember(one - other, other)
-        ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.unlinked)
+        ids, forbidden = {nucleus for pair in one ^ other for nucleus in pair}, tuple(self.broken_links)
         if spacing is None or not ids or not unjudged(nuclei):
             return None
         kept = adopted_scores(self.session.folder)
@@ -157,10 +157,10 @@ class Inspection(SessionMember):
         """Links that are gone were broken, also in a later session; those that are there again were not."""
         folder = self.session.folder
         if folder != self._folder:
-            self._folder, self.unlinked = folder, load_broken_links(folder)
-        broken = (self.unlinked | gone) - there
-        if broken != self.unlinked:
-            self.unlinked = broken
+            self._folder, self.broken_links = folder, load_broken_links(folder)
+        broken = (self.broken_links | gone) - there
+        if broken != self.broken_links:
+            self.broken_links = broken
             save_broken_links(folder, broken)
 
     @property
@@ -198,7 +198,7 @@ class Inspection(SessionMember):
     # ---- what the keys do ----
 
     def fix(self, name: str) -> None:
-        """Do one of the fixes: join, break, insert, divide, swap or settle.
+        """Do one of the fixes: join, break, insert, divide, swap or accept.
 
         Where other nuclei are selected than those of the warning, it is done to them.
 
@@ -211,7 +211,7 @@ class Inspection(SessionMember):
         edit = getattr(self, f"_{name}")(document, selected)
         if edit is not None:
             document.apply(edit)
-        if name != "settle" and self.current is not None:
+        if name != "accept" and self.current is not None:
             self.session.say(f"Done: {document.undo_text}. Ctrl+Z takes it back.")
 
     def why_not(self, name: str) -> str | None:
@@ -286,7 +286,7 @@ class Inspection(SessionMember):
             raise AnlageError("No two tracks seem to be swapped here; select the two nuclei whose tracks to exchange.")
         return None if dry else track_fixes.swapped(document, *one.links)
 
-    def _accept_as_is(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
+    def _accept(self, document: Document, selected: list[int], *, dry: bool = False) -> Any:
         one = self._warning()
         return None if dry else track_fixes.reviewed(document, one)
 

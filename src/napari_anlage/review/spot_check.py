@@ -96,7 +96,7 @@ class SamplePanel(Tab):
         self.most.valueChanged.connect(lambda _: self.refresh())
         self.accept.clicked.connect(lambda: self.attempt(self.accept_all))
         self.draw.clicked.connect(lambda: self.attempt(self.begin))
-        self.right.clicked.connect(lambda: self.attempt(lambda: self.judge("settle")))
+        self.right.clicked.connect(lambda: self.attempt(lambda: self.judge("accept")))
         self.wrong.clicked.connect(lambda: self.attempt(lambda: self.judge("break")))
         self.end.clicked.connect(self.stop)
         self.scale.clicked.connect(lambda: self.attempt(self.rescale))
@@ -175,15 +175,15 @@ class SamplePanel(Tab):
         self._show()
 
     def judge(self, verdict: str) -> bool:
-        """Say of the link that is shown whether it is right (``settle``) or wrong (``break``); False: none is shown."""
-        if not self._queue or verdict not in ("settle", "break"):
+        """Say of the link that is shown whether it is right (``accept``) or wrong (``break``); False: none is shown."""
+        if not self._queue or verdict not in ("accept", "break"):
             return False
         document, pair = self._inspection.document, self._queue.pop(0)
         if track_fixes.mother_of(document.nuclei, pair[1]) == pair[0]:  # else it was changed meanwhile
             row = np.flatnonzero((document.nuclei.links == pair).all(axis=1))[0]
             said = float(document.nuclei.link_properties["probability"][row])
             if np.isfinite(said):  # else it was accepted meanwhile
-                self._checked.append((said, verdict == "settle"))
+                self._checked.append((said, verdict == "accept"))
             self.n_checked += 1
             self.n_wrong += verdict == "break"
             document.apply(

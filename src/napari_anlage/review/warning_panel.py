@@ -28,7 +28,7 @@ FIXES = (
     ("divide", "Division", "E", "Sets the division that was missed, or unsets the one that is doubted; with a mother and a nucleus "
      "selected, sets or unsets it as her daughter."),
     ("swap", "Swap", "F", "Exchanges the two tracks that seem to be swapped, or those of two selected nuclei of one frame."),
-    ("settle", "It is right", "Y", "You looked, and all is right: accepted, and not warned of again."),
+    ("accept", "It is right", "Y", "You looked, and all is right: accepted, and not warned of again."),
 )  # fmt: skip
 """Name of each fix, its button, its key, and what it does."""
 KEYS = (
@@ -235,7 +235,7 @@ class WarningPanel(Tab):
     def _fix(self, name: str) -> None:
         before = self.inspection.document.nuclei
         self.inspection.fix(name)
-        if self.decide.isChecked() and not self._deciding.busy and name != "settle":
+        if self.decide.isChecked() and not self._deciding.busy and name != "accept":
             question = self.inspection.surroundings(before)
             if question is not None:
                 self._deciding.run(question)
