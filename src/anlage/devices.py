@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from anlage.installed import TORCH_WHEELS, Finding, install, torch_cuda, versions
+from anlage.installed import TORCH_WHEELS, Advice, install, torch_cuda, versions
 
 __all__ = ["Device", "Gpu", "cores", "device_advice", "find_devices", "find_gpus", "processor"]
 
@@ -80,7 +80,7 @@ def find_devices() -> tuple[Device, ...]:
     return (*found, cpu)
 
 
-def device_advice() -> Finding | None:
+def device_advice() -> Advice | None:
     """What would let torch use the NVIDIA card that is in this computer; None where nothing would, or it can already."""
     gpus, built = find_gpus(), torch_cuda()
     if not gpus or gpus[0].architecture in _GONE or (built and any(_serves(built, gpu) for gpu in gpus)):
@@ -96,9 +96,7 @@ def device_advice() -> Finding | None:
     else:
         made = "" if built is None else f" is made for CUDA {built} and"
         what = f"A torch for the NVIDIA card ({about}): the installed one{made} computes on the CPU only, many times slower."
-    return Finding(
-        what, install(["torch"], "--force-reinstall", "--index-url", f"{TORCH_WHEELS}/{build}"), needed=False
-    )
+    return Advice(what, install(["torch"], "--force-reinstall", "--index-url", f"{TORCH_WHEELS}/{build}"), needed=False)
 
 
 def find_gpus() -> tuple[Gpu, ...]:

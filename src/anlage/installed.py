@@ -13,14 +13,14 @@ from pathlib import Path
 
 from anlage.shell import shell_line
 
-__all__ = ["TORCH_WHEELS", "Finding", "install", "torch_cuda", "versions"]
+__all__ = ["TORCH_WHEELS", "Advice", "install", "torch_cuda", "versions"]
 
 TORCH_WHEELS = "https://download.pytorch.org/whl"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """Something missing."""
+class Advice:
+    """Something that this computer lacks, and the command that mends it."""
 
     what: str
     """What is missing and what cannot be done without it."""

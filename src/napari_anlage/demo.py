@@ -14,7 +14,7 @@ import numpy as np
 
 from anlage import AnlageError, Annotations, Run, TimeLapse, command, load_model, open_annotations, open_image
 from napari_anlage.viewer import camera, layer_roles, overlay
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 
 __all__ = ["main", "open_demo"]
 
@@ -57,7 +57,7 @@ def open_demo(viewer: Any, folder: Path) -> None:
     movie = open_image(folder / "image.ome.zarr")
     annotated, truth, found = (open_annotations(folder / f"{name}.csv") for name in ("annotations", "truth", "found"))
     image = _show_image(viewer, movie)
-    grid = Grid.of(image, "tzyx")
+    grid = LayerGrid.of(image, "tzyx")
     overlay.show_annotations(viewer, grid, truth, "truth", _TRUTH).visible = False
     nuclei = overlay.show_annotations(viewer, grid, annotated, "annotated nuclei", layer_roles.ANNOTATED)
     heat = open_image(folder / "heatmap.zarr").read()[:, 0]

@@ -18,7 +18,7 @@ from anlage import Annotations, Box, Document, Run, Spacing, TimeLapse, build_st
 from napari_anlage.editing.actions import Actions
 from napari_anlage.editing.editor import Editor
 from napari_anlage.editing.keys import KEYS, Bound
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.placement import Place
 
 ODD = {
@@ -181,7 +181,7 @@ def lay_out(axes: str = "tzyx", document: Document | None = None) -> Desk:
         translate=[DESK_OFFSET[a] for a in axes], units=[DESK_UNITS[a] for a in axes], name="movie",
     )  # fmt: skip
     shape = tuple(DESK_SHAPE[a] if a in axes else 1 for a in "tzyx")
-    place = Place(Grid.of(image, axes), shape, 1.0, DESK_SHAPE["c"] if "c" in axes else 1)
+    place = Place(LayerGrid.of(image, axes), shape, 1.0, DESK_SHAPE["c"] if "c" in axes else 1)
     document = Document(shape_tzyx=shape) if document is None else document
     editor = Editor(viewer, document, place)
     said: list[tuple[str, str]] = []

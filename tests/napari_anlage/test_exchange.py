@@ -11,7 +11,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, Annotations, Box, Spacing
-from anlage.project.proposals import Candidates
+from anlage.project.proposals import ProposedNuclei
 from napari_anlage.annotate.problem_list import ProblemList
 from napari_anlage.annotate.region_panel import RegionPanel
 from napari_anlage.data.tab import DataTab
@@ -41,9 +41,9 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     del viewer
 
 
-def candidates() -> Candidates:
+def candidates() -> ProposedNuclei:
     nuclei = Annotations.of([(0, 2, 10, 10), (0, 3, 30, 30)], probability=[0.9, 0.31], origin="net")
-    return Candidates("net", "net@1", nuclei, (Box.whole(SHAPE),), Spacing(2, 0.5, 0.5), 0.3, 6.0)
+    return ProposedNuclei("net", "net@1", nuclei, (Box.whole(SHAPE),), Spacing(2, 0.5, 0.5), 0.3, 6.0)
 
 
 def test_proposals_suggestions_and_sliders_go_with_the_image(pair, qtbot) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import anlage
 from anlage.cli.arguments import Parser
 from anlage.devices import Gpu, cores, device_advice, find_gpus, processor
-from anlage.installed import TORCH_WHEELS, Finding, install, torch_cuda, versions
+from anlage.installed import TORCH_WHEELS, Advice, install, torch_cuda, versions
 
 __all__ = ["FOR_THE_VIEWER", "NEEDED", "QT", "display", "examine"]
 
@@ -114,30 +114,30 @@ def display() -> str | None:
     return os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
 
 
-def _missing_packages(found: dict[str, str]) -> list[Finding]:
+def _missing_packages(found: dict[str, str]) -> list[Advice]:
     absent = [package for package in NEEDED if package not in found]
     if not absent:
         return []
-    return [Finding(f"Packages that everything needs: {', '.join(absent)}.", install(absent), needed=True)]
+    return [Advice(f"Packages that everything needs: {', '.join(absent)}.", install(absent), needed=True)]
 
 
-def _missing_codecs(found: dict[str, str]) -> list[Finding]:
+def _missing_codecs(found: dict[str, str]) -> list[Advice]:
     absent = [package for package in FOR_TIFFS if package not in found]
     what = "The package that reads TIFFs compressed with LZW, JPEG and the like; others are read without it."
-    return [Finding(what, install(absent), needed=False)] if absent else []
+    return [Advice(what, install(absent), needed=False)] if absent else []
 
 
-def _missing_viewer(found: dict[str, str], *, has_display: bool) -> list[Finding]:
+def _missing_viewer(found: dict[str, str], *, has_display: bool) -> list[Advice]:
     absent = [package for package in FOR_THE_VIEWER if package not in found]
     missing = []
     if absent:
         what = f"Packages for working in napari: {', '.join(absent)}. The command line works without them."
-        missing.append(Finding(what, install(absent), needed=False))
+        missing.append(Advice(what, install(absent), needed=False))
     if not any(binding in found for binding in QT):
-        missing.append(Finding("A Qt binding, which napari needs to draw windows.", install(["PyQt6"]), needed=False))
+        missing.append(Advice("A Qt binding, which napari needs to draw windows.", install(["PyQt6"]), needed=False))
     if has_display and sys.platform == "linux" and (lacking := _missing_libraries()):
         what = "System libraries that napari's windows need (names of Debian's and Ubuntu's packages)."
-        missing.append(Finding(what, f"sudo apt-get install {' '.join(lacking)}", needed=False))
+        missing.append(Advice(what, f"sudo apt-get install {' '.join(lacking)}", needed=False))
     return missing
 
 
@@ -149,7 +149,7 @@ def _missing_libraries() -> list[str]:
     ]
 
 
-def _missing_gpu(gpus: tuple[Gpu, ...], devices: list[dict[str, Any]]) -> list[Finding]:
+def _missing_gpu(gpus: tuple[Gpu, ...], devices: list[dict[str, Any]]) -> list[Advice]:
     """What keeps torch from using a card that is in the computer."""
     if any(device["name"].startswith("cuda") for device in devices):
         return []
@@ -162,12 +162,12 @@ def _missing_gpu(gpus: tuple[Gpu, ...], devices: list[dict[str, Any]]) -> list[F
         f"torch is made for the NVIDIA card ({gpus[0].title}) but does not see it: its driver may have stopped. Restart "
         "the computer, then see whether the card answers."
     )
-    return [Finding(what, "nvidia-smi", needed=False)]
+    return [Advice(what, "nvidia-smi", needed=False)]
 
 
-def _broken_torch(problem: str) -> Finding:
+def _broken_torch(problem: str) -> Advice:
     what = f"torch is installed but does not load: {problem}."
-    return Finding(what, install(["torch"], "--force-reinstall", "--index-url", f"{TORCH_WHEELS}/cpu"), needed=True)
+    return Advice(what, install(["torch"], "--force-reinstall", "--index-url", f"{TORCH_WHEELS}/cpu"), needed=True)
 
 
 def _as_text(state: dict[str, Any]) -> str:

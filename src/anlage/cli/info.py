@@ -12,7 +12,7 @@ import numpy as np
 from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_with_options, print_reading
 from anlage.errors import AnlageError
-from anlage.io.kinds import IMAGES, Kind, kind_of
+from anlage.io.kinds import IMAGES, FileKind, kind_of
 from anlage.shell import command
 
 if TYPE_CHECKING:
@@ -261,10 +261,10 @@ def _run(path: Path, options: argparse.Namespace) -> None:
     )
 
 
-_PRINTERS: dict[Kind, Callable[[Path, argparse.Namespace], None]] = {
-    Kind.MODEL: _model, Kind.KERAS: _keras, Kind.RUN: _run, Kind.PROJECT: _project, Kind.STORE: _store, Kind.TABLE: _annotations,
-    Kind.GRAPH: _annotations, Kind.TRACKMATE: _annotations, Kind.AUT: _annotations, Kind.CTC: _annotations, Kind.SIGNALS: _signals,
-    Kind.WINDOWS: _signals, Kind.TRACE: _signals, Kind.SIGNAL_SETS: _signal_sets, Kind.EVENTS: _events,
-    Kind.WINDOW_SCORES: _window_scores, Kind.HELD_OUT: _held_out, Kind.TRACK_SCORES: _track_scores,
+_PRINTERS: dict[FileKind, Callable[[Path, argparse.Namespace], None]] = {
+    FileKind.MODEL: _model, FileKind.KERAS: _keras, FileKind.RUN: _run, FileKind.PROJECT: _project, FileKind.STORE: _store, FileKind.TABLE: _annotations,
+    FileKind.GRAPH: _annotations, FileKind.TRACKMATE: _annotations, FileKind.AUT: _annotations, FileKind.CTC: _annotations, FileKind.SIGNALS: _signals,
+    FileKind.WINDOWS: _signals, FileKind.TRACE: _signals, FileKind.SIGNAL_SETS: _signal_sets, FileKind.EVENTS: _events,
+    FileKind.WINDOW_SCORES: _window_scores, FileKind.HELD_OUT: _held_out, FileKind.TRACK_SCORES: _track_scores,
 }  # fmt: skip
 """What is said of each kind; images are looked at."""

@@ -15,7 +15,7 @@ from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.inference.keras_model import KerasModel
-    from anlage.io.kinds import Kind
+    from anlage.io.kinds import FileKind
     from anlage.model import Model
     from anlage.signals.events import Events
     from anlage.signals.signals import Signals
@@ -123,7 +123,7 @@ def _traces(model: Model, signals: Signals, options: argparse.Namespace) -> int:
     return _write_occurrences(events, signals, int(model.card.plan["window"]), options, model.id)
 
 
-def _keras(network: KerasModel, signals: Signals, kind: Kind | None, options: argparse.Namespace) -> int:
+def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options: argparse.Namespace) -> int:
     """A network of miniML: windows one by one, a recording all along."""
     from anlage.inference.signal_events import are_recordings
     from anlage.inference.trace_events import TraceSettings, keras_events

@@ -210,11 +210,11 @@ def _is_model(text: str) -> bool:
 
     from anlage.cli.train import NAMED
     from anlage.inference import CLASSICAL
-    from anlage.io.kinds import Kind, kind_of
+    from anlage.io.kinds import FileKind, kind_of
 
     if not Path(text).exists():
         return text in (CLASSICAL, *NAMED) or text.lower().endswith(".anlage")
-    return kind_of(text) in (Kind.MODEL, Kind.RUN)
+    return kind_of(text) in (FileKind.MODEL, FileKind.RUN)
 
 
 def _model(text: str | None, task: str) -> Model | None:

@@ -20,8 +20,8 @@ from anlage.dataset.fingerprint import hash_annotations, hash_movie
 from anlage.dataset.frame_cutter import FrameCutter, Plan
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
-from anlage.dataset.region import Region, find_regions, hull
-from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Source, Store, StoreCuboid, StoreMeta, Use, read_attribute
+from anlage.dataset.region import StoreRegion, find_regions, hull
+from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Store, StoreCuboid, StoreMeta, StoreSource, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.image_doubts import doubt_spacing
@@ -204,7 +204,7 @@ def _check_input(
 def _plan(
     image: TimeLapse,
     annotations: Annotations,
-    regions: tuple[Region, ...],
+    regions: tuple[StoreRegion, ...],
     context_frames: int,
     spacing: Spacing,
     diameter_um: float,
@@ -304,7 +304,7 @@ def _array(root: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -
     )
 
 
-def _in_store(region: Region, hull: Box) -> StoreCuboid:
+def _in_store(region: StoreRegion, hull: Box) -> StoreCuboid:
     origin = np.array(hull.start)
     return StoreCuboid(
         box=region.box.shifted(-origin),
@@ -318,8 +318,8 @@ def _validation(positions: npt.NDArray[np.float64], plan: Plan) -> tuple[Box, ..
     return () if block is None else (block,)
 
 
-def _source(image: TimeLapse, annotations: Annotations, annotations_source: str) -> Source:
-    return Source(
+def _source(image: TimeLapse, annotations: Annotations, annotations_source: str) -> StoreSource:
+    return StoreSource(
         image=image.source,
         axes=image.axes,
         shape_tczyx=image.shape,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Intensity, check_finite
-from anlage.dataset.region import Region
+from anlage.dataset.region import StoreRegion
 from anlage.dataset.weight import (
     Dark,
     Marked,
@@ -37,7 +37,7 @@ DARK_FRAMES = 8
 class Plan:
     """What is to be written, in voxels of the image."""
 
-    regions: tuple[Region, ...]
+    regions: tuple[StoreRegion, ...]
     hull: Box
     inside: Annotations
     outside: Annotations

@@ -15,7 +15,7 @@ from anlage.dataset.diameter import find_diameter
 from anlage.dataset.fingerprint import hash_annotations
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Intensity
-from anlage.dataset.store import ATTRIBUTE, Source, Store, StoreCuboid, StoreMeta, Use
+from anlage.dataset.store import ATTRIBUTE, Store, StoreCuboid, StoreMeta, StoreSource, Use
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
 from anlage.problems import check
@@ -98,7 +98,7 @@ def build_points(  # noqa: PLR0913  each is a choice of the user's
         diameter_from=diameter_from,
         validation=() if block is None else (block,),
         use=use,
-        source=Source(
+        source=StoreSource(
             image="", axes="", shape_tczyx=(hull.shape[0], 0, *hull.shape[1:]), movie=hash_annotations(tracks),
             annotations=tracks_source, annotations_sha256=hash_annotations(tracks),
         ),

@@ -16,7 +16,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     from anlage.cuboid import Cuboid
 
-__all__ = ["Region", "find_regions", "hull"]
+__all__ = ["StoreRegion", "find_regions", "hull"]
 
 SPARSE_MARGIN = 1.5
 """Around sparsely marked nuclei so many diameters are kept, for the dark voxels and the network's surroundings."""
@@ -26,7 +26,7 @@ MOST_DOUBTS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class StoreRegion:
     """A block of the movie, in voxels of the image.
 
     Parameters
@@ -51,7 +51,7 @@ def find_regions(
     *,
     spacing: Spacing,
     sparse_um: float | None,
-) -> tuple[tuple[Region, ...], list[str]]:
+) -> tuple[tuple[StoreRegion, ...], list[str]]:
     """The regions to keep, and what to tell the user about them.
 
     Parameters
@@ -80,7 +80,7 @@ def find_regions(
     return _of(found, image), doubts
 
 
-def hull(regions: Sequence[Region], n_frames: int, context_frames: int) -> Box:
+def hull(regions: Sequence[StoreRegion], n_frames: int, context_frames: int) -> Box:
     """The smallest box around all regions, with so many frames of context before and after."""
     box = regions[0].box
     for region in regions[1:]:
@@ -89,7 +89,7 @@ def hull(regions: Sequence[Region], n_frames: int, context_frames: int) -> Box:
     return Box(t, box.z, box.y, box.x)
 
 
-def _given(annotations: Annotations, image: TimeLapse, box: Box) -> tuple[tuple[Region, ...], list[str]]:
+def _given(annotations: Annotations, image: TimeLapse, box: Box) -> tuple[tuple[StoreRegion, ...], list[str]]:
     clipped = box.clipped(image.shape_tzyx)
     notes = [] if clipped == box else [f"The cuboid {box} was cut to the image: {clipped}."]
     inside = annotations.select(clipped.contains(annotations.positions))
@@ -99,7 +99,7 @@ def _given(annotations: Annotations, image: TimeLapse, box: Box) -> tuple[tuple[
         notes.append(
             f"{n - len(frames)} of the cuboid's {n} frames have no annotated nucleus and serve only as context."
         )
-    return (Region(clipped, clipped, frames),), notes
+    return (StoreRegion(clipped, clipped, frames),), notes
 
 
 def _detected(annotations: Annotations, image: TimeLapse, spacing: Spacing) -> Sequence[Cuboid]:
@@ -108,12 +108,14 @@ def _detected(annotations: Annotations, image: TimeLapse, spacing: Spacing) -> S
     return detect_cuboid(annotations, image, spacing=spacing)
 
 
-def _of(cuboids: Sequence[Cuboid], image: TimeLapse) -> tuple[Region, ...]:
+def _of(cuboids: Sequence[Cuboid], image: TimeLapse) -> tuple[StoreRegion, ...]:
     shape = image.shape_tzyx
-    return tuple(Region(c.box.clipped(shape), c.core.clipped(shape), tuple(c.frames)) for c in cuboids)
+    return tuple(StoreRegion(c.box.clipped(shape), c.core.clipped(shape), tuple(c.frames)) for c in cuboids)
 
 
-def _around(annotations: Annotations, image: TimeLapse, spacing: Spacing, diameter_um: float) -> tuple[Region, ...]:
+def _around(
+    annotations: Annotations, image: TimeLapse, spacing: Spacing, diameter_um: float
+) -> tuple[StoreRegion, ...]:
     """Boxes around sparsely marked nuclei (rejected ones too: they are known background), one per run of frames."""
     frames = np.unique(annotations.frames)
     margin = np.ceil(SPARSE_MARGIN * diameter_um / spacing.um).astype(int)
@@ -123,5 +125,5 @@ def _around(annotations: Annotations, image: TimeLapse, spacing: Spacing, diamet
         at = np.rint(annotations.positions[rows]).astype(int)
         box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(margin.tolist()).clipped(image.shape_tzyx)
         marked = annotations.frames[rows & (annotations.state != State.REJECTED)]
-        regions.append(Region(box, box, tuple(int(t) for t in np.unique(marked))))
+        regions.append(StoreRegion(box, box, tuple(int(t) for t in np.unique(marked))))
     return tuple(regions)

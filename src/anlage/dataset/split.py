@@ -15,7 +15,7 @@ from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
 
-__all__ = ["NUCLEI", "Kind", "Part", "Split", "check_uses", "split_stores"]
+__all__ = ["NUCLEI", "ExampleKind", "Split", "SplitPart", "check_uses", "split_stores"]
 
 DRAWS = 200
 """Random choices of movies from which the one nearest to the wanted share is taken."""
@@ -26,7 +26,7 @@ _GAPS = (1.0, 0.5, 0.0)
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitPart:
     """What of a store belongs to training, or to validation.
 
     Parameters
@@ -97,7 +97,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ExampleKind:
     """What a network learns from, and so what is counted where data are parted.
 
     Parameters
@@ -116,20 +116,20 @@ class Kind:
         """So many of them, in words."""
         return f"{n} {self.one if n == 1 else self.many}"
 
-    def inside(self, part: Part) -> int:
+    def inside(self, part: SplitPart) -> int:
         """How many of them belong to a part."""
         return int(part.contains(self.positions(part.store)).sum())
 
 
-NUCLEI = Kind("nucleus", "nuclei", lambda store: store.positives.positions)
+NUCLEI = ExampleKind("nucleus", "nuclei", lambda store: store.positives.positions)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
     """What to train on and what to validate on."""
 
-    train: tuple[Part, ...]
-    validation: tuple[Part, ...]
+    train: tuple[SplitPart, ...]
+    validation: tuple[SplitPart, ...]
     held_out: str
     """What was held out, as a sentence."""
     notes: tuple[str, ...] = ()
@@ -144,7 +144,7 @@ def split_stores(
     fraction: float = FRACTION,
     seed: int = 0,
     context_frames: int = 1,
-    kind: Kind = NUCLEI,
+    kind: ExampleKind = NUCLEI,
 ) -> Split:
     """Part stores into training and validation.
 
@@ -188,7 +188,7 @@ def split_stores(
         note = "Nothing but what was chosen for training could be held out to validate on, so a part of it was."
         found = found and replace(found, notes=(*found.notes, note))
     return found or Split(
-        tuple(Part(store) for store in stores), tuple(Part(store) for store in stores),
+        tuple(SplitPart(store) for store in stores), tuple(SplitPart(store) for store in stores),
         "nothing: the training data themselves",
         (f"There are too few {kind.many} to hold some out: the network is validated on what it was trained on.",),
     )  # fmt: skip
@@ -217,10 +217,10 @@ class _Wanted:
     fraction: float
     seed: int
     context_frames: int
-    kind: Kind
+    kind: ExampleKind
 
 
-def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int, kind: Kind) -> Split:
+def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int, kind: ExampleKind) -> Split:
     """Validate on the stores that were built for it; train on what of the others does not lie in them or close by."""
     held = [store for store in stores if store.meta.use == "validation"]
     n = sum(len(kind.positions(store)) for store in held)
@@ -240,7 +240,7 @@ def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int, 
         train = [_train_part(store, blocks, part_of_gap, context_frames) for store in others]
         kept = tuple(part for part in train if kind.inside(part))
         if kept:
-            validation = tuple(Part(store) for store in held)
+            validation = tuple(SplitPart(store) for store in held)
             return Split(kept, validation, held_out, (*notes, *_closeness(part_of_gap, kind)), chosen=True)
     raise AnlageError(
         f"There is nothing to train on: all {sum(counts) - n} other {kind.many} lie inside what was chosen for validation; choose a "
@@ -277,8 +277,8 @@ def _hold_out(groups: list[list[int]], counts: list[int], free: set[int], wanted
 
 
 def _whole(stores: Sequence[Store], held: Sequence[int], sentence: str, notes: tuple[str, ...] = ()) -> Split:
-    train = tuple(Part(store) for i, store in enumerate(stores) if i not in held)
-    return Split(train, tuple(Part(stores[i]) for i in sorted(held)), sentence, notes)
+    train = tuple(SplitPart(store) for i, store in enumerate(stores) if i not in held)
+    return Split(train, tuple(SplitPart(stores[i]) for i in sorted(held)), sentence, notes)
 
 
 def _by_store(stores: Sequence[Store], counts: list[int], free: set[int], wanted: _Wanted) -> Split | None:
@@ -296,7 +296,7 @@ def _by_block(stores: Sequence[Store], free: set[int], wanted: _Wanted) -> Split
     kind = wanted.kind
     blocks = [(stores[i], box) for i in sorted(free) for box in _validation_boxes(stores[i], wanted)]
     validation = [
-        Part(stores[i], box)
+        SplitPart(stores[i], box)
         for i in sorted(free)
         for other, held in blocks
         if (box := _seen_from(stores[i], other, held)) is not None
@@ -316,7 +316,7 @@ def _by_block(stores: Sequence[Store], free: set[int], wanted: _Wanted) -> Split
     return None
 
 
-def _closeness(part_of_gap: float, kind: Kind) -> tuple[str, ...]:
+def _closeness(part_of_gap: float, kind: ExampleKind) -> tuple[str, ...]:
     """What the user should know of a gap."""
     if part_of_gap == 1:
         return ()
@@ -351,7 +351,9 @@ def _seen_from(store: Store, other: Store, box: Box) -> Box | None:
     return box.shifted(shift).intersection(Box.whole(store.shape_tzyx))
 
 
-def _train_part(store: Store, blocks: Sequence[tuple[Store, Box]], part_of_gap: float, context_frames: int) -> Part:
+def _train_part(
+    store: Store, blocks: Sequence[tuple[Store, Box]], part_of_gap: float, context_frames: int
+) -> SplitPart:
     """The store without the held-out blocks (of any store of the same movie) and the gap around them."""
     margin = np.ceil(part_of_gap * store.meta.diameter_um / store.spacing.um).astype(int)
     before_and_after = context_frames if part_of_gap > 0 else 0
@@ -362,10 +364,10 @@ def _train_part(store: Store, blocks: Sequence[tuple[Store, Box]], part_of_gap: 
         seen = _seen_from(store, other, Box.of((start - gap).tolist(), (stop + gap).tolist()))
         if seen is not None:
             exclude.append(seen)
-    return Part(store, None, tuple(exclude))
+    return SplitPart(store, None, tuple(exclude))
 
 
-def _where(parts: Sequence[Part]) -> str:
+def _where(parts: Sequence[SplitPart]) -> str:
     """In words, what kind of block the held-out parts are."""
     in_time = [part.box is not None and part.box.shape[0] < part.store.shape_tzyx[0] for part in parts]
     if all(in_time):

@@ -39,10 +39,10 @@ __all__ = [
     "ATTRIBUTE",
     "SCHEMA_VERSION",
     "BoxText",
-    "Source",
     "Store",
     "StoreCuboid",
     "StoreMeta",
+    "StoreSource",
     "Use",
     "hash_store",
 ]
@@ -101,7 +101,7 @@ ShapeTczyx = tuple[
 ]  # fmt: skip
 
 
-class Source(Finite):
+class StoreSource(Finite):
     """Where a store came from."""
 
     image: BareName
@@ -161,7 +161,7 @@ class StoreMeta(Finite):
     """Files of pixels of each array; None in stores of earlier versions, which did not count them."""
     classes: tuple[int, ...] = ()
     """Label values, where labels are classes of voxels; its nuclei are sites of these then."""
-    source: Source
+    source: StoreSource
     """Where it came from."""
     notes: tuple[str, ...] = ()
     """What was assumed or left out, as sentences."""

@@ -10,7 +10,7 @@ from anlage.document.edit import Edit
 from anlage.document.edits import decode, encode
 from anlage.document.journal import Entry
 
-__all__ = ["History", "Step", "Way"]
+__all__ = ["History", "UndoStep", "Way"]
 
 MOST_STEPS = 1000
 """So many steps can be undone."""
@@ -23,7 +23,7 @@ Way = Literal["do", "undo", "redo"]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UndoStep:
     """What leads back (or forth again), and what it is called."""
 
     edit: Edit
@@ -34,8 +34,8 @@ class History:
     """Two stacks of steps: those that can be undone, and those that were."""
 
     def __init__(self) -> None:
-        self.undo: list[Step] = []
-        self.redo: list[Step] = []
+        self.undo: list[UndoStep] = []
+        self.redo: list[UndoStep] = []
 
     def take(self, way: Way, inverse: Edit, text: str) -> None:
         """Note that a step was done, undone or redone; `inverse` leads back from there."""
@@ -43,7 +43,7 @@ class History:
             self.redo.clear()
         elif stack := self.undo if way == "undo" else self.redo:
             stack.pop()
-        (self.redo if way == "undo" else self.undo).append(Step(inverse, text))
+        (self.redo if way == "undo" else self.undo).append(UndoStep(inverse, text))
         del self.undo[:-MOST_STEPS]
 
     def records(self) -> list[dict[str, Any]]:
@@ -66,6 +66,6 @@ class History:
         for record, steps in ((entry.past, self.undo), (entry.future, self.redo)):
             if record is not None:
                 edit = decode(record)
-                steps.append(Step(edit, entry.text))
+                steps.append(UndoStep(edit, entry.text))
                 return edit
         return None

@@ -21,7 +21,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
 from anlage.frozen import Finite, first_problem
 
-__all__ = ["SCHEMA", "Entry", "Journal", "Reading", "read_journal", "write_journal"]
+__all__ = ["SCHEMA", "Entry", "Journal", "JournalContent", "read_journal", "write_journal"]
 
 SCHEMA = 1
 
@@ -60,7 +60,7 @@ class Entry(Finite):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class JournalContent:
     """What a journal holds.
 
     Parameters
@@ -81,7 +81,7 @@ class Reading:
     note: str | None = None
 
 
-def read_journal(path: Path) -> Reading | None:
+def read_journal(path: Path) -> JournalContent | None:
     """Read a journal; None where there is none, or its head was never written.
 
     Raises
@@ -110,7 +110,7 @@ def read_journal(path: Path) -> Reading | None:
             records.append(record)
     if head is None:
         return None
-    return Reading(int(head["fold"]), tuple(records), place, _note(data[place:], len(records)))
+    return JournalContent(int(head["fold"]), tuple(records), place, _note(data[place:], len(records)))
 
 
 def write_journal(path: Path, fold: int, records: Sequence[Record] = ()) -> None:

@@ -29,7 +29,7 @@ from anlage.inference.keras_config import (
     described_layers,
     typed,
 )  # fmt: skip
-from anlage.io.kinds import Kind, kind_of
+from anlage.io.kinds import FileKind, kind_of
 from anlage.signals.signals import Signals
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ Step = Callable[["torch.Tensor"], "torch.Tensor"]
 
 def is_keras(path: str | Path) -> bool:
     """Whether a path is an HDF5 file that describes a Keras network."""
-    return kind_of(path) is Kind.KERAS
+    return kind_of(path) is FileKind.KERAS
 
 
 @dataclass(frozen=True, slots=True)

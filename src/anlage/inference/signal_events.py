@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.inference.loading import network_of
-from anlage.io.kinds import Kind
+from anlage.io.kinds import FileKind
 from anlage.model import Model
 from anlage.signals.events import Events
 from anlage.signals.signals import Signals
@@ -60,7 +60,7 @@ def are_traces(model: Model, signals: Signals) -> bool:
     return are_recordings(signals, int(model.card.plan["window"]), kind=None)
 
 
-def are_recordings(signals: Signals, window: int, kind: Kind | None) -> bool:
+def are_recordings(signals: Signals, window: int, kind: FileKind | None) -> bool:
     """Whether signals are recordings in which events are looked for all along, or windows of which each holds one or none.
 
     Parameters
@@ -72,9 +72,9 @@ def are_recordings(signals: Signals, window: int, kind: Kind | None) -> bool:
     kind
         What their file is: of windows, which `events` of an HDF5 file are, the length may differ; None: unknown.
     """
-    if not window or kind is Kind.TRACE:
+    if not window or kind is FileKind.TRACE:
         return bool(window)
-    return signals.n_frames > (_LONG_WINDOW if kind is Kind.WINDOWS else _TRACE) * window
+    return signals.n_frames > (_LONG_WINDOW if kind is FileKind.WINDOWS else _TRACE) * window
 
 
 def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:

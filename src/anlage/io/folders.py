@@ -17,10 +17,10 @@ from anlage.io.lazy import Pixels
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Frames", "open_folder", "open_frames", "tiff_files"]
+__all__ = ["FrameFiles", "open_folder", "open_frames", "tiff_files"]
 
 
-class Frames:
+class FrameFiles:
     """Files as frames of one array (t, …); a frame without a file is 0 everywhere, and not `present`."""
 
     def __init__(
@@ -105,7 +105,7 @@ def open_frames(
             )
         dtype = np.result_type(dtype, other.dtype)
     n_frames = n_frames or order[-1] + 1
-    frames = Frames(files, (n_frames, *first.data.shape), dtype, axes)
+    frames = FrameFiles(files, (n_frames, *first.data.shape), dtype, axes)
     return replace(
         first, data=Pixels(frames, str(folder), notes), axes="t" + first.axes, source=str(folder),
         axes_from="one file a frame" if first.axes_from == "their count" else first.axes_from,

@@ -19,10 +19,10 @@ from anlage.io.atomic import root_attributes
 from anlage.io.seals import MARK
 from anlage.io.tiff_integrity import is_tiff
 
-__all__ = ["ANNOTATIONS", "IMAGES", "MODELS", "SIGNALS", "Kind", "check_kind", "ctc_folder", "kind_of"]
+__all__ = ["ANNOTATIONS", "IMAGES", "MODELS", "SIGNALS", "FileKind", "check_kind", "ctc_folder", "kind_of"]
 
 
-class Kind(Enum):
+class FileKind(Enum):
     """What something on disk is; the value is what people call it."""
 
     MODEL = "a model"
@@ -52,28 +52,28 @@ class Kind(Enum):
     PICTURE = "a picture for people"
 
 
-MODELS = (Kind.MODEL, Kind.KERAS, Kind.RUN)
+MODELS = (FileKind.MODEL, FileKind.KERAS, FileKind.RUN)
 """What predicts."""
 ANNOTATIONS = (
-    Kind.TABLE, Kind.GRAPH, Kind.TRACKMATE, Kind.AUT, Kind.CTC, Kind.LABELS, Kind.CLASSES, Kind.IMAGE, Kind.STORE,
+    FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT, FileKind.CTC, FileKind.LABELS, FileKind.CLASSES, FileKind.IMAGE, FileKind.STORE,
 )  # fmt: skip
 """What holds nuclei; an image may be labels, which its pixels tell, and a store holds a graph."""
-IMAGES = (Kind.IMAGE, Kind.LABELS, Kind.CLASSES, Kind.HEATMAP, Kind.CTC, Kind.STORE)
+IMAGES = (FileKind.IMAGE, FileKind.LABELS, FileKind.CLASSES, FileKind.HEATMAP, FileKind.CTC, FileKind.STORE)
 """What is opened as an image."""
-SIGNALS = (Kind.SIGNALS, Kind.WINDOWS, Kind.TRACE, Kind.SIGNAL_SETS)
+SIGNALS = (FileKind.SIGNALS, FileKind.WINDOWS, FileKind.TRACE, FileKind.SIGNAL_SETS)
 """What holds signals."""
 
 _HELP = {
-    Kind.MODEL: "`anlage predict` makes tables of nuclei with it",
-    Kind.RUN: "`anlage predict` makes tables of nuclei with its model",
-    Kind.KERAS: "`anlage predict` finds events with it",
-    Kind.PROJECT: "what was annotated in it is its annotations.geff",
-    Kind.STORE: "`anlage train` learns from it",
-    Kind.EVENTS: "`anlage evaluate` compares it with known events",
-    Kind.HELD_OUT: "`anlage info RUN` tells what is in it",
-    Kind.TRACK_SCORES: "the tab Review reads it",
-    Kind.TABLE: "`anlage track` links its nuclei, and `anlage signals` measures them",
-    Kind.IMAGE: "`anlage predict` finds nuclei in it",
+    FileKind.MODEL: "`anlage predict` makes tables of nuclei with it",
+    FileKind.RUN: "`anlage predict` makes tables of nuclei with its model",
+    FileKind.KERAS: "`anlage predict` finds events with it",
+    FileKind.PROJECT: "what was annotated in it is its annotations.geff",
+    FileKind.STORE: "`anlage train` learns from it",
+    FileKind.EVENTS: "`anlage evaluate` compares it with known events",
+    FileKind.HELD_OUT: "`anlage info RUN` tells what is in it",
+    FileKind.TRACK_SCORES: "the tab Review reads it",
+    FileKind.TABLE: "`anlage track` links its nuclei, and `anlage signals` measures them",
+    FileKind.IMAGE: "`anlage predict` finds nuclei in it",
     **dict.fromkeys(SIGNALS, "`anlage train events` learns from it"),
 }
 _HEAD = 1 << 14
@@ -85,14 +85,22 @@ _OF_EVENTS = re.compile(
     r"track_id|class|frame|time_s|t|z|y|x|movie|origin|r2|peak|amplitude|area|overlaps|probability.*|rise_.*|half_.*|spacing_._um|interval_s"
 )
 """Columns of a table of events; signals have others."""
-_SETS = (Kind.SIGNALS, Kind.WINDOWS, Kind.TRACE)
+_SETS = (FileKind.SIGNALS, FileKind.WINDOWS, FileKind.TRACE)
 _PLACES = {"track_id", "track", "parent_id", "parent_track_id", "t", "z", "y", "x"}
-_MARKED = {"labels": Kind.LABELS, "classes": Kind.CLASSES, "heat-map": Kind.HEATMAP, "image": Kind.IMAGE}
-_MAGIC = {b"\x89PNG": Kind.PICTURE, b"\xff\xd8\xff": Kind.PICTURE, b"%PDF": Kind.PICTURE, b"ply\n": Kind.MESH, b"ply\r": Kind.MESH}  # fmt: skip
+_MARKED = {
+    "labels": FileKind.LABELS,
+    "classes": FileKind.CLASSES,
+    "heat-map": FileKind.HEATMAP,
+    "image": FileKind.IMAGE,
+}
+_MAGIC = {
+    b"\x89PNG": FileKind.PICTURE, b"\xff\xd8\xff": FileKind.PICTURE, b"%PDF": FileKind.PICTURE,
+    b"ply\n": FileKind.MESH, b"ply\r": FileKind.MESH,
+}  # fmt: skip
 _MESHES = (".obj", ".stl", ".ply")
 
 
-def kind_of(path: str | Path) -> Kind | None:
+def kind_of(path: str | Path) -> FileKind | None:
     """What something on disk is; None where it is nothing that is known here, or is not there."""
     place = Path(path).expanduser()
     if place.is_dir():
@@ -100,7 +108,7 @@ def kind_of(path: str | Path) -> Kind | None:
     return _file(place) if place.is_file() else None
 
 
-def check_kind(path: str | Path, wanted: Collection[Kind], needed: str) -> Kind | None:
+def check_kind(path: str | Path, wanted: Collection[FileKind], needed: str) -> FileKind | None:
     """The kind of what was given; refuse what is recognisably something else; what is unknown passes, and its reader says what it thinks of it.
 
     Parameters
@@ -135,33 +143,33 @@ def ctc_folder(path: Path) -> Path | None:
     return None
 
 
-def _folder(path: Path) -> Kind | None:
+def _folder(path: Path) -> FileKind | None:
     if (path / "run.json").is_file():
-        return Kind.RUN
+        return FileKind.RUN
     if (path / "project.json").is_file():
-        return Kind.PROJECT
+        return FileKind.PROJECT
     if any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray")):
         return _zarr(path)
     if ctc_folder(path) is not None:
-        return Kind.CTC
+        return FileKind.CTC
     files = [f for f in sorted(path.iterdir()) if f.is_file() and not f.name.startswith(".")]
     if any(is_tiff(f) for f in files[:3]):
-        return Kind.LABELS if all(f.name.startswith(("man_seg", "man_track")) for f in files) else Kind.IMAGE
+        return FileKind.LABELS if all(f.name.startswith(("man_seg", "man_track")) for f in files) else FileKind.IMAGE
     if (path / "SEG").is_dir():
-        return Kind.LABELS
+        return FileKind.LABELS
     # beside a read-me; a folder that also holds models or nuclei is none of one kind
-    known = {kind for f in files if (kind := _file(f)) not in (None, Kind.PICTURE)}
-    return Kind.SIGNAL_SETS if known and known <= set(_SETS) else None
+    known = {kind for f in files if (kind := _file(f)) not in (None, FileKind.PICTURE)}
+    return FileKind.SIGNAL_SETS if known and known <= set(_SETS) else None
 
 
-def _zarr(path: Path) -> Kind:
+def _zarr(path: Path) -> FileKind:
     attributes = root_attributes(path)
     if "anlage_store" in attributes:
-        return Kind.STORE
+        return FileKind.STORE
     if "anlage-maps" in attributes:
-        return Kind.MAPS
+        return FileKind.MAPS
     if "geff" in attributes:
-        return Kind.GRAPH
+        return FileKind.GRAPH
     mark = attributes.get("anlage")
     kind = mark.get("kind") if isinstance(mark, dict) else None
     if isinstance(kind, str) and kind in _MARKED:
@@ -169,12 +177,12 @@ def _zarr(path: Path) -> Kind:
     ome = attributes.get("ome", attributes)
     ome = ome if isinstance(ome, dict) else {}
     if "image-label" in ome:
-        return Kind.LABELS
+        return FileKind.LABELS
     below = [p for p in path.iterdir() if p.is_dir() and "geff" in root_attributes(p)]
-    return Kind.GRAPH if len(below) == 1 and "multiscales" not in ome else Kind.IMAGE
+    return FileKind.GRAPH if len(below) == 1 and "multiscales" not in ome else FileKind.IMAGE
 
 
-def _file(path: Path) -> Kind | None:
+def _file(path: Path) -> FileKind | None:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for magic, kind in _MAGIC.items():
@@ -185,15 +193,15 @@ def _file(path: Path) -> Kind | None:
     if head.startswith(b"\x89HDF"):
         return _hdf5(path)
     if head.startswith(b"\x93NUMPY"):
-        return Kind.SIGNALS
+        return FileKind.SIGNALS
     if is_tiff(path):
-        return Kind.IMAGE
+        return FileKind.IMAGE
     if path.suffix.lower() in _MESHES:
-        return Kind.MESH
+        return FileKind.MESH
     return _text(path, head)
 
 
-def _archive(path: Path) -> Kind | None:
+def _archive(path: Path) -> FileKind | None:
     """A model, or numpy's .npz with the scores of a tracking."""
     try:
         with border(f"'{path}'"), zipfile.ZipFile(path) as archive:
@@ -201,34 +209,34 @@ def _archive(path: Path) -> Kind | None:
     except AnlageError:
         return None
     if "card.json" in names:
-        return Kind.MODEL
-    return Kind.TRACK_SCORES if {"pairs.npy", "edge.npy", "positions.npy"} <= names else None
+        return FileKind.MODEL
+    return FileKind.TRACK_SCORES if {"pairs.npy", "edge.npy", "positions.npy"} <= names else None
 
 
-def _hdf5(path: Path) -> Kind | None:
+def _hdf5(path: Path) -> FileKind | None:
     import h5py
 
     try:
         with border(f"'{path}'"), h5py.File(path, "r") as file:
             if "model_config" in file.attrs and "model_weights" in file:
-                return Kind.KERAS
+                return FileKind.KERAS
             shapes: dict[str, tuple[int, ...]] = {
                 name: item.shape for name, item in file.items() if isinstance(item, h5py.Dataset)
             }
     except AnlageError:
         return None
     if "events" in shapes:
-        return Kind.WINDOWS if len(shapes["events"]) == 2 else None
-    return Kind.TRACE if sum(len(shape) == 1 for shape in shapes.values()) == 1 else None
+        return FileKind.WINDOWS if len(shapes["events"]) == 2 else None
+    return FileKind.TRACE if sum(len(shape) == 1 for shape in shapes.values()) == 1 else None
 
 
-def _text(path: Path, head: bytes) -> Kind | None:
+def _text(path: Path, head: bytes) -> FileKind | None:
     """XML, JSON or a table."""
     text = head.decode("utf-8-sig", "replace").lstrip()
     if text.startswith("<"):
-        return Kind.TRACKMATE if "<TrackMate" in text else None
+        return FileKind.TRACKMATE if "<TrackMate" in text else None
     if text.startswith("{"):
-        return Kind.AUT if _is_aut(path, text) else None
+        return FileKind.AUT if _is_aut(path, text) else None
     if "\x00" in text or "\ufffd" in text[: _HEAD // 2]:
         return None
     names, rows = _table(path)
@@ -262,26 +270,26 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     return names, rows
 
 
-def _table_kind(names: list[str], rows: list[list[str]]) -> Kind | None:
+def _table_kind(names: list[str], rows: list[list[str]]) -> FileKind | None:
     names = [name for name in names if name != MARK]
     columns = set(names)
     if {"window", "probability"} <= columns and "file" not in columns:
-        return Kind.WINDOW_SCORES
+        return FileKind.WINDOW_SCORES
     if "file" in columns and columns & {"told", "score"} and "probability" in " ".join(names):
-        return Kind.HELD_OUT
+        return FileKind.HELD_OUT
     if "id" in columns and {"y", "x"} <= columns:
-        return Kind.TABLE
+        return FileKind.TABLE
     if {"t", "y", "x"} <= columns <= _PLACES:
-        return Kind.TABLE
+        return FileKind.TABLE
     if {"track_id", "frame"} <= columns and _are_events(names, rows):
-        return Kind.EVENTS
+        return FileKind.EVENTS
     if _is_long(names):
-        return Kind.SIGNALS
+        return FileKind.SIGNALS
     if _is_wide(names):
-        return Kind.SIGNALS
+        return FileKind.SIGNALS
     if _is_trace(names):
-        return Kind.TRACE
-    return Kind.TABLE if columns & {"id", "parent_id"} or {"t", "y", "x"} <= columns else None
+        return FileKind.TRACE
+    return FileKind.TABLE if columns & {"id", "parent_id"} or {"t", "y", "x"} <= columns else None
 
 
 def _are_events(names: list[str], rows: list[list[str]]) -> bool:

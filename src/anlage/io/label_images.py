@@ -15,7 +15,7 @@ from anlage.foreign import check_size, shown
 from anlage.io.atomic import root_attributes
 from anlage.io.folders import open_frames, tiff_files
 from anlage.io.images import checked_axes, existing
-from anlage.io.kinds import IMAGES, Kind, check_kind, ctc_folder, kind_of
+from anlage.io.kinds import IMAGES, FileKind, check_kind, ctc_folder, kind_of
 from anlage.io.lazy import WholeNumbers
 from anlage.io.mask_records import FILE, MaskRecord, mask_record, with_record
 from anlage.io.tiff import open_tiff
@@ -110,7 +110,7 @@ def open_label_image(
         If there is no such file, it holds points, its values are no numbers, or its shape is not that of the image.
     """
     place = existing(path)
-    points = (Kind.TABLE, Kind.GRAPH, Kind.TRACKMATE, Kind.AUT)
+    points = (FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT)
     if kind_of(place) in points or place.suffix.lower() in (".csv", ".geff"):
         raise AnlageError(f"'{place}' holds points, not painted objects; give label images, as TIFF or zarr.")
     check_kind(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-__all__ = ["Reading", "TemporalEnsemble", "TemporalNetwork"]
+__all__ = ["SignalLogits", "TemporalEnsemble", "TemporalNetwork"]
 
 _EPSILON = 1e-5
 _FILLED = 1e4
@@ -19,7 +19,7 @@ _FILLED = 1e4
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SignalLogits:
     """What the network says of signals.
 
     Parameters
@@ -84,7 +84,7 @@ class TemporalNetwork(nn.Module):
         self.out = nn.Linear(width, n_classes)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, signals: torch.Tensor, known: torch.Tensor) -> Reading:
+    def forward(self, signals: torch.Tensor, known: torch.Tensor) -> SignalLogits:
         """Read whole tracks or windows.
 
         Parameters
@@ -97,7 +97,7 @@ class TemporalNetwork(nn.Module):
         features = self._features(signals, known)
         there = self._there(known, features.shape[-1])
         state = self.state(features[:, :, None])[:, 0, 0]
-        return Reading(state, self._read(self._pooled(features, there)))
+        return SignalLogits(state, self._read(self._pooled(features, there)))
 
     def slide(self, signals: torch.Tensor, known: torch.Tensor, window: int) -> torch.Tensor:
         """The logits of the window around each position, (N, K, P).
@@ -162,7 +162,7 @@ class TemporalEnsemble(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, signals: torch.Tensor, known: torch.Tensor) -> Reading:
+    def forward(self, signals: torch.Tensor, known: torch.Tensor) -> SignalLogits:
         """Read whole tracks or windows; see `TemporalNetwork.forward`.
 
         While they learn, each network sees its own share of the batch, one after the other; later all see everything.
@@ -170,12 +170,12 @@ class TemporalEnsemble(nn.Module):
         n = len(self.members)
         if not self.training:
             each = [member(signals, known) for member in self.members]
-            return Reading(
+            return SignalLogits(
                 torch.stack([one.positions for one in each]).mean(0), torch.stack([one.track for one in each]).mean(0)
             )
         shares = zip(self.members, signals.chunk(n), known.chunk(n), strict=True)
         each = [member(own, own_known) for member, own, own_known in shares]
-        return Reading(torch.cat([one.positions for one in each]), torch.cat([one.track for one in each]))
+        return SignalLogits(torch.cat([one.positions for one in each]), torch.cat([one.track for one in each]))
 
     def slide(self, signals: torch.Tensor, known: torch.Tensor, window: int) -> torch.Tensor:
         """The logits of the window around each position; see `TemporalNetwork.slide`."""

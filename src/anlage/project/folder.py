@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
-from anlage.document.journal import Reading, read_journal, write_journal
+from anlage.document.journal import JournalContent, read_journal, write_journal
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json, read_json
 from anlage.frozen import first_problem
@@ -32,7 +32,7 @@ __all__ = [
     "JOURNAL",
     "LABELS",
     "PROJECT",
-    "Found",
+    "ProjectContent",
     "current_journal",
     "find",
     "finish_fold",
@@ -53,7 +53,7 @@ _LONGEST_HEAD = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProjectContent:
     """What a project folder holds, as it was read.
 
     Parameters
@@ -68,7 +68,7 @@ class Found:
 
     file: ProjectFile
     nuclei: Annotations | None
-    journal: Reading
+    journal: JournalContent
 
 
 def read_file(folder: Path) -> ProjectFile:
@@ -97,7 +97,7 @@ def read_file(folder: Path) -> ProjectFile:
         raise AnlageError(f"The project file '{path}' is damaged: {_first(error)}.") from error
 
 
-def find(folder: Path) -> Found:
+def find(folder: Path) -> ProjectContent:
     """Read a project without changing anything.
 
     Raises
@@ -115,13 +115,13 @@ def find(folder: Path) -> Found:
     if journal is None:  # it was there a moment ago
         raise AnlageError(f"The journal '{journal_path}' has vanished.")
     if file.fold == 0:
-        return Found(file, None, journal)
+        return ProjectContent(file, None, journal)
     graph = _current(folder, GRAPH, file.fold, _graph_fold)
     if graph is None:
         raise AnlageError(
             f"The nuclei '{folder / GRAPH}' are missing or belong to another saved state; restore them from a copy."
         )
-    return Found(file, read_graph(graph), journal)
+    return ProjectContent(file, read_graph(graph), journal)
 
 
 def current_journal(folder: Path, fold: int) -> Path:

@@ -31,14 +31,14 @@ from anlage.io import open_annotations, open_label_image
 from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.preview_request import how
-from anlage.project.proposals import Candidates, joined
+from anlage.project.proposals import ProposedNuclei, joined
 from anlage.project.records import Chance, FrameNumber, Moment, keep_record, own_arguments, records, when
 from anlage.project.thresholds import Thresholds
 from anlage.shell import shell_line
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
 
-__all__ = ["FOLDER", "Order", "Record", "Result", "command_line", "load", "load_labels", "place", "results"]
+__all__ = ["FOLDER", "PredictionRequest", "Record", "Result", "command_line", "load", "load_labels", "place", "results"]
 
 FOLDER = "predictions"
 _SCHEMA = 1
@@ -76,7 +76,7 @@ class Record(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PredictionRequest:
     """A movie to predict.
 
     Parameters
@@ -160,7 +160,7 @@ class Result:
         return f"{self.record.model} · {frames} · {when(self.record.created)}{far}"
 
 
-def place(folder: Path, order: Order, given: ChildImage) -> Result:
+def place(folder: Path, order: PredictionRequest, given: ChildImage) -> Result:
     """Where a prediction goes, and what it will be asked: written down, and nothing else done yet."""
     now = datetime.datetime.now().astimezone()
     bare = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in order.model.name).strip("-.")[
@@ -201,7 +201,7 @@ def results(folder: Path) -> list[Result]:
     )
 
 
-def load(result: Result, image: TimeLapse) -> Candidates:
+def load(result: Result, image: TimeLapse) -> ProposedNuclei:
     """The candidates of a prediction, or of those of its frames that are finished.
 
     Raises
@@ -228,7 +228,7 @@ def load(result: Result, image: TimeLapse) -> Candidates:
         )
     radii = nuclei.radius_um[np.isfinite(nuclei.radius_um)]
     diameter_um = 2 * float(np.median(radii)) if len(radii) else 10.0 * float(image.spacing.x)
-    return Candidates(record.model, record.model_id, nuclei, boxes, image.spacing, record.threshold, diameter_um)
+    return ProposedNuclei(record.model, record.model_id, nuclei, boxes, image.spacing, record.threshold, diameter_um)
 
 
 def load_labels(result: Result, image: TimeLapse) -> TimeLapse:

@@ -20,7 +20,7 @@ from anlage.inference.maps import LabelMaps, open_maps
 from anlage.prediction import DenseMap
 from anlage.project.image_copy import ChildImage, frames_for_child
 from anlage.project.models import Choice
-from anlage.project.proposals import Candidates
+from anlage.project.proposals import ProposedNuclei
 from anlage.timelapse import TimeLapse
 
 __all__ = ["PaintedPreview", "Preview", "Request", "prepare", "receive"]
@@ -74,7 +74,7 @@ class Request:
 class Preview:
     """What came back: the candidates, the map behind them, which frame it is of, and what was assumed, in sentences."""
 
-    candidates: Candidates
+    candidates: ProposedNuclei
     frame: int
     heatmap: DenseMap | None = None
     notes: tuple[str, ...] = ()
@@ -136,7 +136,7 @@ def receive(request: Request, given: ChildImage, folder: Path) -> Preview | Pain
 
 def candidates_of(
     found: Annotations, model: Choice, boxes: tuple[Box, ...], image: TimeLapse, diameter_um: float
-) -> Candidates:
+) -> ProposedNuclei:
     """What the command line found, as candidates of this model.
 
     Raises
@@ -147,7 +147,7 @@ def candidates_of(
     if image.spacing is None:
         raise AnlageError(f"The voxel size of '{image.source}' is unknown; type it in µm on the Data tab.")
     size = diameter_um if math.isfinite(diameter_um) else model.diameter_um or 10.0 * float(image.spacing.x)
-    return Candidates(model.name, model.id, found, boxes, image.spacing, model.threshold, size)
+    return ProposedNuclei(model.name, model.id, found, boxes, image.spacing, model.threshold, size)
 
 
 def _bare(note: str) -> str:

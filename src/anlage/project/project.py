@@ -28,7 +28,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import printable
 from anlage.kept_paths import found_path, kept_path, kept_relative
 from anlage.project.fold import Folder, Snapshot
-from anlage.project.folder import JOURNAL, LABELS, PROJECT, Found, find, write_file
+from anlage.project.folder import JOURNAL, LABELS, PROJECT, ProjectContent, find, write_file
 from anlage.project.lock import LOCK_FILES, Lock
 from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
@@ -45,7 +45,7 @@ _OURS = ("stores", "runs", "models", "predictions", "tracks", "signals")
 class Project:
     """A project that is open. Make it with `create` or `open`, end it with `close`."""
 
-    def __init__(self, folder: Path, lock: Lock, found: Found) -> None:
+    def __init__(self, folder: Path, lock: Lock, found: ProjectContent) -> None:
         self.folder = folder
         self._lock = lock
         self.notes = (found.journal.note,) if found.journal.note else ()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 
-__all__ = ["Candidates", "ProposalState", "joined", "proposal_states", "without_duplicates"]
+__all__ = ["ProposalState", "ProposedNuclei", "joined", "proposal_states", "without_duplicates"]
 
 Mask = npt.NDArray[np.bool_]
 
@@ -35,7 +35,7 @@ class ProposalState(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
+class ProposedNuclei:
     """All that one model found in one movie so far, faint ones too.
 
     Parameters
@@ -79,14 +79,14 @@ class Candidates:
             found |= box.contains(self.nuclei.positions)
         return found
 
-    def updated(self, newer: Candidates) -> Candidates:
+    def updated(self, newer: ProposedNuclei) -> ProposedNuclei:
         """These and newer ones of the same model: where it looked again, the newer ones alone."""
         kept = self.nuclei.select(~self.inside(newer.boxes))
         boxes = [box for box in self.boxes if not any(box.intersection(new) == box for new in newer.boxes)]
         return replace(newer, nuclei=joined([kept, newer.nuclei]), boxes=(*boxes, *newer.boxes))
 
 
-def without_duplicates(candidates: Candidates, apart_um: float) -> Mask:
+def without_duplicates(candidates: ProposedNuclei, apart_um: float) -> Mask:
     """(N,) which candidates have no likelier one of their frame nearer than so many µm that is itself kept."""
     from scipy.spatial import cKDTree
 
@@ -104,7 +104,7 @@ def without_duplicates(candidates: Candidates, apart_um: float) -> Mask:
 
 
 def proposal_states(
-    candidates: Candidates, annotated: Annotations, reach_um: float, frames: Iterable[int] | None = None
+    candidates: ProposedNuclei, annotated: Annotations, reach_um: float, frames: Iterable[int] | None = None
 ) -> npt.NDArray[np.int8]:
     """(N,) `ProposalState` of each candidate: that of the nearest annotated nucleus of its frame, within so many µm.
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from anlage.document.document import Document
 from anlage.errors import AnlageError
-from anlage.project.folder import JOURNAL, Found, find
+from anlage.project.folder import JOURNAL, ProjectContent, find
 
 __all__ = ["document_of", "peek"]
 
 _TRIES = 5
 
 
-def document_of(folder: Path, found: Found, labels_folder: Path | None) -> Document:
+def document_of(folder: Path, found: ProjectContent, labels_folder: Path | None) -> Document:
     """The document as it was when the journal's last line was written.
 
     Parameters
@@ -51,7 +51,7 @@ def document_of(folder: Path, found: Found, labels_folder: Path | None) -> Docum
     return document
 
 
-def peek(folder: Path) -> tuple[Document, Found]:
+def peek(folder: Path) -> tuple[Document, ProjectContent]:
     """Read a project that another program may have open, without changing anything on disk."""
     for _ in range(_TRIES - 1):
         found = _found(folder)
@@ -62,7 +62,7 @@ def peek(folder: Path) -> tuple[Document, Found]:
     return document_of(folder, found, None), found
 
 
-def _found(folder: Path) -> Found | None:
+def _found(folder: Path) -> ProjectContent | None:
     """What is there; None where it was being replaced while we looked."""
     try:
         return find(folder)

@@ -20,7 +20,7 @@ from anlage.tasks.nuclei.examples import WorkingFrames
 from anlage.tasks.task import Baseline
 
 __all__ = [
-    "Found", "Name", "at_cells", "blob_baseline", "chance_baseline", "known_cells", "link_misses", "right_cells", "share_baseline",
+    "DetectionCounts", "Name", "at_cells", "blob_baseline", "chance_baseline", "known_cells", "link_misses", "right_cells", "share_baseline",
 ]  # fmt: skip
 
 
@@ -28,7 +28,7 @@ Name = Literal["the distance alone", "always the same class", "always the common
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DetectionCounts:
     """How many of the nuclei were found, how many reports are wrong, how many nuclei were missed."""
 
     tp: int
@@ -40,11 +40,11 @@ class Found:
         """2 tp / (2 tp + fp + fn); 0 where there was nothing to find and nothing was reported."""
         return 2 * self.tp / max(2 * self.tp + self.fp + self.fn, 1)
 
-    def __add__(self, other: Found) -> Found:
-        return Found(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+    def __add__(self, other: DetectionCounts) -> DetectionCounts:
+        return DetectionCounts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 
 
-def blob_baseline(looks: Sequence[tuple[WorkingFrames, int]], plan: NucleiPlan, network: Found) -> Baseline:
+def blob_baseline(looks: Sequence[tuple[WorkingFrames, int]], plan: NucleiPlan, network: DetectionCounts) -> Baseline:
     """Let the blob detector find the nuclei of the frames that a network was measured on.
 
     Parameters
@@ -56,7 +56,7 @@ def blob_baseline(looks: Sequence[tuple[WorkingFrames, int]], plan: NucleiPlan, 
     network
         What the network found in them.
     """
-    found = sum((_by_blobs(frames, t, plan) for frames, t in looks), Found(0, 0, 0))
+    found = sum((_by_blobs(frames, t, plan) for frames, t in looks), DetectionCounts(0, 0, 0))
     return Baseline(
         name="the blob detector",
         measure=f"F1 of centres within {plan.match_radius_um:.2g} µm",
@@ -124,7 +124,7 @@ def link_misses(film: Film, candidates: Candidates) -> npt.NDArray[np.float64]:
     return relative
 
 
-def _by_blobs(frames: WorkingFrames, t: int, plan: NucleiPlan) -> Found:
+def _by_blobs(frames: WorkingFrames, t: int, plan: NucleiPlan) -> DetectionCounts:
     stem = np.array(plan.grid.stem)
     image = np.asarray(frames.image[t], dtype=np.float32).sum(axis=0)
     z, y, x = (np.array(frames.placement.step_zyx) * frames.store.spacing.um).tolist()
@@ -136,7 +136,7 @@ def _by_blobs(frames: WorkingFrames, t: int, plan: NucleiPlan) -> Found:
     right, counts, truth = right_cells(cells, frames, t, plan, known)
     n_truth = int(at_cells(known, truth).sum())
     tp = int(right.sum())
-    return Found(tp, int(counts.sum()) - tp, max(0, n_truth - tp))
+    return DetectionCounts(tp, int(counts.sum()) - tp, max(0, n_truth - tp))
 
 
 def _within(share: float) -> float:

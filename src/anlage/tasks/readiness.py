@@ -9,7 +9,7 @@ import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
-from anlage.tasks.divisions.truth import Outcome, outcomes
+from anlage.tasks.divisions.truth import Fate, outcomes
 
 __all__ = ["Readiness", "counted", "divisions_readiness", "nuclei_readiness"]
 
@@ -98,7 +98,7 @@ def divisions_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     for box in boxes:
         inside |= box.contains(nuclei.positions)
     outcome = outcomes(nuclei.select(inside) if len(nuclei) else nuclei)
-    n, n_other = int((outcome == Outcome.DIVIDES).sum()), int((outcome == Outcome.GOES_ON).sum())
+    n, n_other = int((outcome == Fate.DIVIDES).sum()), int((outcome == Fate.GOES_ON).sum())
     has = f"{counted(n, 'division')} and {counted(n_other, 'nucleus that goes on', 'nuclei that go on')}"
     has += f" in {counted(len(boxes), 'region')}"
     if n == 0:

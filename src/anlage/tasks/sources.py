@@ -10,7 +10,7 @@ from anlage.dataset.split import check_uses
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.io.kinds import Kind, check_kind
+from anlage.io.kinds import FileKind, check_kind
 
 __all__ = ["Material", "Source", "Stores", "check_alike", "check_some"]
 
@@ -68,7 +68,7 @@ class Stores:
     def files(self, path: Path) -> list[Path]:
         check_kind(
             path,
-            [Kind.STORE],
+            [FileKind.STORE],
             "a training needs a store of training data: `anlage build` makes one from an image and its nuclei",
         )
         return [path]

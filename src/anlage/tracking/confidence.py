@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anlage.calibration import Calibration, ReliabilityBin, expected_calibration_error, fit_platt, logit, reliability
 from anlage.tracking.marginals import Marginals, marginals
-from anlage.tracking.problem import Floats, Problem, Rows
+from anlage.tracking.problem import Floats, LinkingProblem, Rows
 from anlage.tracking.settings import TrackingSettings
 
 __all__ = [
@@ -39,7 +39,7 @@ class LinkReliability:
     """Links that it was measured on."""
 
 
-def confidence(problem: Problem, settings: TrackingSettings | None = None) -> Marginals:
+def confidence(problem: LinkingProblem, settings: TrackingSettings | None = None) -> Marginals:
     """Probability of every link, division, beginning and end given what competes with it.
 
     Parameters
@@ -98,7 +98,7 @@ def recalibrated(
     )  # fmt: skip
 
 
-def fit_temperature(problem: Problem, right: npt.ArrayLike, known: npt.ArrayLike | None = None) -> float:
+def fit_temperature(problem: LinkingProblem, right: npt.ArrayLike, known: npt.ArrayLike | None = None) -> float:
     """The temperature at which the links' marginals agree best with the truth (least cross-entropy); 1 where too few.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from anlage.calibration import logit
 from anlage.candidates import Candidates, neighbour_distances_um
-from anlage.tracking.problem import Floats, Mask, Problem, Rows
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows
 from anlage.tracking.settings import TrackingSettings
 
 __all__ = ["cost_of", "near_border", "problem_of"]
@@ -31,7 +31,7 @@ def problem_of(  # noqa: PLR0913 - what a problem is made of
     division_probability: Floats | None = None,
     extent_um: Floats | None = None,
     settings: TrackingSettings | None = None,
-) -> Problem:
+) -> LinkingProblem:
     """Costs of tracks through these nuclei.
 
     Parameters
@@ -61,7 +61,7 @@ def problem_of(  # noqa: PLR0913 - what a problem is made of
     if division_probability is not None:
         division = np.where(np.isfinite(division_probability), division_probability, division)
     must = ~np.isfinite(node_probability)
-    return Problem(
+    return LinkingProblem(
         frames=frames.astype(np.int64),
         pairs=candidates.pairs.astype(np.int64).reshape(-1, 2),
         node=np.where(must, 0.0, cost_of(np.where(must, 0.5, node_probability))),

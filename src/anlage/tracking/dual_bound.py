@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from anlage.tracking.linear_program import Duals
-from anlage.tracking.problem import Floats, Mask, Problem, Solution
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Solution
 
 __all__ = ["ReducedCosts", "reduced_costs"]
 
@@ -20,7 +20,7 @@ class ReducedCosts:
     chosen here, the best for the others.
     """
 
-    problem: Problem
+    problem: LinkingProblem
     can_divide: Mask
     edge: Floats
     begin: Floats
@@ -60,7 +60,7 @@ class ReducedCosts:
         return by_node
 
 
-def reduced_costs(problem: Problem, can_divide: Mask, duals: Duals) -> ReducedCosts:
+def reduced_costs(problem: LinkingProblem, can_divide: Mask, duals: Duals) -> ReducedCosts:
     """The worth of every column at these prices."""
     n = len(problem)
     earlier, later = problem.pairs.T

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows, Solution, solution_of
 
 __all__ = ["greedy"]
 
 _ROUNDS = 200
 
 
-def greedy(problem: Problem, *, value: Floats | None = None) -> Solution:
+def greedy(problem: LinkingProblem, *, value: Floats | None = None) -> Solution:
     """Take the link that saves most, then the next that still fits, and so on; then divisions; then drop poor tracks.
 
     Vectorised: in each round all links are taken that are the best choice of both of their nuclei, which gives the same
@@ -61,7 +61,7 @@ def _take(chosen: Mask, saves: Floats, pairs: Rows, room_in: Mask, room_out: Mas
         room_in[pairs[now, 1]] = False
 
 
-def _without_poor_tracks(problem: Problem, chosen: Mask) -> Solution:
+def _without_poor_tracks(problem: LinkingProblem, chosen: Mask) -> Solution:
     """Leave out lineages that cost more than nothing, unless something in them must be kept."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from anlage.tracking.problem import Floats, Mask, Problem, Rows
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows
 
 __all__ = ["Duals", "LinearProgram", "Loose", "StoppedError", "build_program", "relaxed", "whole"]
 
@@ -86,7 +86,7 @@ class LinearProgram:
 
 
 def build_program(
-    problem: Problem,
+    problem: LinkingProblem,
     into: Floats,
     onwards: Floats,
     can_divide: Mask,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anlage.tracking.problem import Floats, Problem
+from anlage.tracking.problem import Floats, LinkingProblem
 
 __all__ = ["Marginals", "marginals"]
 
@@ -44,7 +44,7 @@ class Marginals:
     division: Floats
 
 
-def marginals(problem: Problem, *, temperature: float = 1.0, rounds: int = _ROUNDS) -> Marginals:
+def marginals(problem: LinkingProblem, *, temperature: float = 1.0, rounds: int = _ROUNDS) -> Marginals:
     """Marginal probabilities of a problem whose costs are negative logarithms of odds.
 
     Parameters
@@ -73,7 +73,7 @@ def marginals(problem: Problem, *, temperature: float = 1.0, rounds: int = _ROUN
 class _Graph:
     """The weights of a problem, and sums over the links of each nucleus."""
 
-    def __init__(self, problem: Problem, temperature: float) -> None:
+    def __init__(self, problem: LinkingProblem, temperature: float) -> None:
         self.n = len(problem)
         self.earlier, self.later = problem.pairs.T
         self.edge = np.clip(-problem.edge / temperature, -_LARGEST, _LARGEST)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 
-__all__ = ["Problem", "Solution", "solution_of"]
+__all__ = ["LinkingProblem", "Solution", "solution_of"]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LinkingProblem:
     """Costs of everything that a choice of tracks may keep.
 
     Parameters
@@ -139,7 +139,7 @@ class Solution:
         return (self.objective - self.bound) / max(abs(self.objective), 1.0)
 
 
-def solution_of(problem: Problem, nodes: Mask, edges: Mask, bound: float = -np.inf) -> Solution:
+def solution_of(problem: LinkingProblem, nodes: Mask, edges: Mask, bound: float = -np.inf) -> Solution:
     """A choice with its cost; `nodes` beyond those of the links and those that must be kept are what it says."""
     earlier, later = problem.pairs[edges].T
     n = len(problem)

@@ -16,7 +16,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.candidates import Candidates
 from anlage.tracking.costs import cost_of, problem_of
-from anlage.tracking.problem import Problem
+from anlage.tracking.problem import LinkingProblem
 
 if TYPE_CHECKING:
     from anlage.tracking.scores import TrackScores
@@ -157,7 +157,9 @@ def _by_scores(
     )  # fmt: skip
 
 
-def _remembered(part: Annotations, spacing: Spacing, scores: TrackScores, seeds: npt.NDArray[np.bool_]) -> Problem:
+def _remembered(
+    part: Annotations, spacing: Spacing, scores: TrackScores, seeds: npt.NDArray[np.bool_]
+) -> LinkingProblem:
     """The costs of the nuclei of a part: those that the tracking told, and for nuclei that it did not know distance and motion."""
     rows = scores.rows_of(part)
     um = part.positions[:, 1:] * spacing.um
@@ -180,8 +182,12 @@ def _remembered(part: Annotations, spacing: Spacing, scores: TrackScores, seeds:
 
 
 def _with_newcomers(
-    problem: Problem, part: Annotations, spacing: Spacing, new: npt.NDArray[np.bool_], seeds: npt.NDArray[np.bool_]
-) -> Problem:
+    problem: LinkingProblem,
+    part: Annotations,
+    spacing: Spacing,
+    new: npt.NDArray[np.bool_],
+    seeds: npt.NDArray[np.bool_],
+) -> LinkingProblem:
     """With candidates of nuclei near a correction that the tracking did not know, judged by distance and motion."""
     from anlage.inference.links import link_scores
 
@@ -195,7 +201,7 @@ def _with_newcomers(
     return with_pairs(problem, pairs[theirs], cost_of(scored.links[theirs]))
 
 
-def with_pairs(problem: Problem, pairs: Pairs, cost: npt.NDArray[np.float64]) -> Problem:
+def with_pairs(problem: LinkingProblem, pairs: Pairs, cost: npt.NDArray[np.float64]) -> LinkingProblem:
     """With further candidates (rows), those that there are already left out."""
     new = ~_among(pairs, problem.pairs)
     return replace(

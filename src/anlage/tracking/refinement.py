@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from anlage.tracking.dual_bound import ReducedCosts, reduced_costs
 from anlage.tracking.linear_program import Duals, Loose, ShouldStop, build_program, relaxed
-from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows, Solution, solution_of
 from anlage.tracking.rounding import Effort, rounded
 
 __all__ = ["Sections", "around", "improved", "refined"]
@@ -45,7 +45,7 @@ class Sections:
         (N,) number of each nucleus's frame among the occupied ones.
     """
 
-    def __init__(self, problem: Problem, rank: Rows) -> None:
+    def __init__(self, problem: LinkingProblem, rank: Rows) -> None:
         self.problem, self.rank = problem, rank
         self.n_ranks = int(rank.max(initial=-1)) + 1
         self._nodes = np.argsort(rank, kind="stable")
@@ -70,7 +70,7 @@ class Sections:
 class _Stretch:
     """Some frames of a problem with the choice and the prices there."""
 
-    problem: Problem
+    problem: LinkingProblem
     can_divide: Mask
     choice: Solution
     duals: Duals
@@ -118,7 +118,7 @@ def refined(
     return solution_of(problem, nodes, edges, bound)
 
 
-def around(problem: Problem, seeds: Mask, hops: int, along: Mask) -> Mask:
+def around(problem: LinkingProblem, seeds: Mask, hops: int, along: Mask) -> Mask:
     """(N,) nuclei that are at most so many links away from one of the seeds, by the candidate links `along` (E,)."""
     earlier, later = problem.pairs[along].T
     inside = seeds.copy()
@@ -130,7 +130,12 @@ def around(problem: Problem, seeds: Mask, hops: int, along: Mask) -> Mask:
 
 
 def improved(
-    problem: Problem, can_divide: Mask, choice: Solution, nodes: Rows, effort: Effort, should_stop: ShouldStop = None
+    problem: LinkingProblem,
+    can_divide: Mask,
+    choice: Solution,
+    nodes: Rows,
+    effort: Effort,
+    should_stop: ShouldStop = None,
 ) -> Solution:
     """The choice with the nuclei `nodes` decided anew, all others as they are; the old one where nothing is gained."""
     member, edges = _members(problem, nodes)
@@ -231,13 +236,13 @@ def _reprice(stretch: _Stretch, nodes: Rows, should_stop: ShouldStop) -> None:
     duals.half[goes] = 0.0
 
 
-def _members(problem: Problem, nodes: Rows) -> tuple[Mask, Rows]:
+def _members(problem: LinkingProblem, nodes: Rows) -> tuple[Mask, Rows]:
     member = np.zeros(len(problem), dtype=bool)
     member[nodes] = True
     return member, np.flatnonzero(member[problem.pairs].all(axis=1))
 
 
-def _batches(problem: Problem, inside: Mask) -> Iterator[Rows]:
+def _batches(problem: LinkingProblem, inside: Mask) -> Iterator[Rows]:
     """The nuclei in groups between which there are no candidate links."""
     rows = np.flatnonzero(inside)
     number = np.full(len(problem), -1)

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from anlage.tracking.confidence import confidence
 from anlage.tracking.marginals import Marginals
-from anlage.tracking.problem import Mask, Problem, Rows, Solution, solution_of
+from anlage.tracking.problem import LinkingProblem, Mask, Rows, Solution, solution_of
 from anlage.tracking.refinement import around, improved
 from anlage.tracking.rounding import Effort
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking, as_tracking, clamped_rows
 
-__all__ = ["Part", "marginals_around", "resolve_around", "resolve_locally", "with_corrections"]
+__all__ = ["Neighbourhood", "marginals_around", "resolve_around", "resolve_locally", "with_corrections"]
 
 _HOPS = 6
 """Candidate links by which the neighbourhood of a correction is decided anew."""
@@ -76,7 +76,7 @@ def resolve_locally(
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Neighbourhood:
     """What is looked at around a correction.
 
     Parameters
@@ -93,8 +93,8 @@ class Part:
 
 
 def resolve_around(
-    problem: Problem, solution: Solution, touched: Rows, frames: tuple[int, int] | None = None
-) -> tuple[Solution, Part]:
+    problem: LinkingProblem, solution: Solution, touched: Rows, frames: tuple[int, int] | None = None
+) -> tuple[Solution, Neighbourhood]:
     """The cheapest choice around some nuclei (rows), everything farther away as it was; and what was looked at."""
     inside = _inside(problem, touched, frames)
     nodes = np.flatnonzero(around(problem, inside, _MARGIN, problem.clamp >= 0))
@@ -110,10 +110,12 @@ def resolve_around(
     )  # fmt: skip
     kept, links = solution.nodes.copy(), solution.edges.copy()
     kept[nodes], links[edges] = choice.nodes, choice.edges
-    return solution_of(problem, kept, links), Part(inside, nodes, edges)
+    return solution_of(problem, kept, links), Neighbourhood(inside, nodes, edges)
 
 
-def marginals_around(problem: Problem, settings: TrackingSettings, part: Part) -> tuple[Marginals, Mask, Mask]:
+def marginals_around(
+    problem: LinkingProblem, settings: TrackingSettings, part: Neighbourhood
+) -> tuple[Marginals, Mask, Mask]:
     """Probabilities of what was looked at, and which of its nuclei and candidates were decided anew; the others lack surroundings."""
     view = problem.part(part.nodes, part.edges)
     n = len(problem)
@@ -127,7 +129,7 @@ def marginals_around(problem: Problem, settings: TrackingSettings, part: Part) -
     return confidence(view, settings), here, np.asarray(here[view.pairs].any(axis=1))
 
 
-def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem]:
+def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, LinkingProblem]:
     """With candidates for links that were none."""
     problem = tracking.problem
     n = len(problem)
@@ -145,7 +147,7 @@ def _with_candidates(tracking: Tracking, links: Rows) -> tuple[Tracking, Problem
     return replace(tracking, problem=problem, solution=solution, marginals=found), problem
 
 
-def with_corrections(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> Problem:
+def with_corrections(problem: LinkingProblem, right: Rows, wrong: Rows, free: Rows) -> LinkingProblem:
     """With links (rows) that are now accepted, forbidden, or neither; what contradicts an accepted one is it no more."""
     n = len(problem)
     key = problem.pairs[:, 0] * n + problem.pairs[:, 1]
@@ -161,7 +163,7 @@ def with_corrections(problem: Problem, right: Rows, wrong: Rows, free: Rows) -> 
     return replace(problem, clamp=clamp)
 
 
-def _inside(problem: Problem, touched: Rows, frames: tuple[int, int] | None) -> Mask:
+def _inside(problem: LinkingProblem, touched: Rows, frames: tuple[int, int] | None) -> Mask:
     seeds = np.zeros(len(problem), dtype=bool)
     seeds[touched] = True
     t = problem.frames[touched]
@@ -172,12 +174,12 @@ def _inside(problem: Problem, touched: Rows, frames: tuple[int, int] | None) -> 
     return inside | around(problem, seeds, 1, problem.clamp >= -1)
 
 
-def _divides(problem: Problem, edges: Mask) -> Mask:
+def _divides(problem: LinkingProblem, edges: Mask) -> Mask:
     divides: Mask = np.bincount(problem.pairs[edges, 0], minlength=len(problem)) > 1
     return divides
 
 
-def _updated(tracking: Tracking, problem: Problem, part: Part) -> Marginals:
+def _updated(tracking: Tracking, problem: LinkingProblem, part: Neighbourhood) -> Marginals:
     """The probabilities with those of the nuclei that were decided anew told anew."""
     new, here, near = marginals_around(problem, tracking.settings, part)
     old = tracking.marginals

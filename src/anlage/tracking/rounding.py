@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 
 from anlage.tracking.greedy import greedy
 from anlage.tracking.linear_program import LinearProgram, Loose, ShouldStop, build_program, is_fractional, whole
-from anlage.tracking.problem import Floats, Mask, Problem, Rows
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows
 
 __all__ = ["Effort", "rounded"]
 
@@ -33,7 +33,7 @@ class Effort:
 
 
 def rounded(
-    part: Problem, lp: LinearProgram, x: Floats, near: Mask, effort: Effort, should_stop: ShouldStop, *,
+    part: LinkingProblem, lp: LinearProgram, x: Floats, near: Mask, effort: Effort, should_stop: ShouldStop, *,
     into: Floats,
 ) -> Floats:  # fmt: skip
     """A solution without fractions among the nuclei `near` (N,), the others as they were."""
@@ -76,7 +76,7 @@ def _whole_clumps(inside: Mask, touched: Mask, clump: Rows) -> Mask:
 
 
 def _search(  # noqa: PLR0913
-    part: Problem, lp: LinearProgram, x: Floats, result: Floats, nodes: Rows, effort: Effort, should_stop: ShouldStop,
+    part: LinkingProblem, lp: LinearProgram, x: Floats, result: Floats, nodes: Rows, effort: Effort, should_stop: ShouldStop,
     into: Floats,
 ) -> None:  # fmt: skip
     """Decide the nuclei `nodes` in whole numbers, given all others, and write it into `result`."""
@@ -108,7 +108,9 @@ def _search(  # noqa: PLR0913
         block[place] = values
 
 
-def _greedily_rounded(small: Problem, sub: LinearProgram, y: Floats, inflow: Floats, outflow: Floats) -> Floats | None:
+def _greedily_rounded(
+    small: LinkingProblem, sub: LinearProgram, y: Floats, inflow: Floats, outflow: Floats
+) -> Floats | None:
     """The fractions taken greatest first, as a solution of the small programme; None where that does not fit."""
     closed = (inflow[small.pairs[:, 1]] > 0) | (outflow[small.pairs[:, 0]] > 0)
     value = np.where(closed, -1.0, y - 1e-6)

@@ -25,7 +25,7 @@ from anlage.candidates import neighbour_distances_um
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
 from anlage.io.seals import LIBRARY, Writer
-from anlage.tracking.problem import Floats, Problem, Rows
+from anlage.tracking.problem import Floats, LinkingProblem, Rows
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking
 
@@ -55,7 +55,7 @@ class TrackScores:
 
     positions: npt.NDArray[np.float64]
     spacing: Spacing
-    problem: Problem
+    problem: LinkingProblem
     settings: TrackingSettings
 
     @classmethod
@@ -123,7 +123,7 @@ def read_track_scores(path: str | Path) -> TrackScores:
                 f"The scores '{path}' were written by a newer version of anlage: update it, or track again."
             )
         positions: Floats = columns["positions"]
-        problem = Problem(
+        problem = LinkingProblem(
             frames=np.rint(positions[:, 0]).astype(np.int64), **{name: columns[name] for name in _COLUMNS}
         )  # fmt: skip
         settings = TrackingSettings.model_validate_json(str(columns["settings"]))

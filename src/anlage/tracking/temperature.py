@@ -11,7 +11,7 @@ from anlage.tasks.task import FollowedFilm
 from anlage.tracking.confidence import fit_temperature, link_reliability
 from anlage.tracking.costs import problem_of
 from anlage.tracking.marginals import marginals
-from anlage.tracking.problem import Mask, Problem
+from anlage.tracking.problem import LinkingProblem, Mask
 from anlage.tracking.windows import solve
 
 __all__ = ["fit_temperature_scaling"]
@@ -54,14 +54,14 @@ def fit_temperature_scaling(films: Sequence[FollowedFilm]) -> TemperatureScaling
     )
 
 
-def _problem(film: FollowedFilm) -> Problem:
+def _problem(film: FollowedFilm) -> LinkingProblem:
     chance = np.full(len(film.frames), np.clip(film.share_real, 0.01, 0.99))
     return problem_of(
         film.frames, film.points_um, film.candidates, film.links, node_probability=chance, division_probability=film.divides
     )  # fmt: skip
 
 
-def _together(problems: Sequence[Problem]) -> Problem:
+def _together(problems: Sequence[LinkingProblem]) -> LinkingProblem:
     """All films one after the other, as one problem in which none touches another."""
     rows, frames = 0, 0
     pairs, times = [], []
@@ -77,4 +77,4 @@ def _together(problems: Sequence[Problem]) -> Problem:
 
     names = ("node", "edge", "appear", "end", "division", "must", "clamp")
     columns = {name: joined(name) for name in names}
-    return Problem(frames=np.concatenate(times), pairs=np.concatenate(pairs), **columns)  # type: ignore[arg-type]
+    return LinkingProblem(frames=np.concatenate(times), pairs=np.concatenate(pairs), **columns)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from anlage.tracking.costs import problem_of
 from anlage.tracking.greedy import greedy
 from anlage.tracking.linear_program import ShouldStop, StoppedError
 from anlage.tracking.marginals import Marginals
-from anlage.tracking.problem import Floats, Problem, Rows, Solution
+from anlage.tracking.problem import Floats, LinkingProblem, Rows, Solution
 from anlage.tracking.report import TrackingReport
 from anlage.tracking.rounding import Effort
 from anlage.tracking.settings import TRAINED, UNTRAINED, TrackingSettings
@@ -60,7 +60,7 @@ class Tracking:
     report: TrackingReport
     nuclei: Annotations
     spacing: Spacing
-    problem: Problem
+    problem: LinkingProblem
     solution: Solution
     marginals: Marginals
     settings: TrackingSettings
@@ -141,7 +141,7 @@ def track(  # noqa: PLR0913 - the one call for users
 def as_tracking(  # noqa: PLR0913
     nuclei: Annotations,
     spacing: Spacing,
-    problem: Problem,
+    problem: LinkingProblem,
     solution: Solution,
     settings: TrackingSettings,
     *,
@@ -180,7 +180,7 @@ def as_tracking(  # noqa: PLR0913
     return Tracking(tracks, report, nuclei, spacing, problem, solution, found, settings)
 
 
-def _tracks(nuclei: Annotations, problem: Problem, solution: Solution, found: Marginals) -> Annotations:
+def _tracks(nuclei: Annotations, problem: LinkingProblem, solution: Solution, found: Marginals) -> Annotations:
     """The kept nuclei with links, link probabilities and error probabilities."""
     pairs = problem.pairs[solution.edges]
     clamp = problem.clamp[solution.edges]
@@ -299,7 +299,7 @@ def clamped_rows(
     return rows, _rows(nuclei.ids, unwanted)
 
 
-def _clamped(problem: Problem, accepted: Rows, forbidden: Rows) -> Problem:
+def _clamped(problem: LinkingProblem, accepted: Rows, forbidden: Rows) -> LinkingProblem:
     n = len(problem)
     key = problem.pairs[:, 0] * n + problem.pairs[:, 1]
     for links, value in ((forbidden, -1), (accepted, 1)):

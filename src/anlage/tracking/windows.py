@@ -15,7 +15,7 @@ import numpy as np
 
 from anlage.tracking.linear_program import Duals, Loose, ShouldStop, build_program, relaxed
 from anlage.tracking.marginals import marginals
-from anlage.tracking.problem import Floats, Mask, Problem, Rows, Solution, solution_of
+from anlage.tracking.problem import Floats, LinkingProblem, Mask, Rows, Solution, solution_of
 from anlage.tracking.refinement import Sections, refined
 from anlage.tracking.rounding import Effort, rounded
 
@@ -70,7 +70,7 @@ def windows_of(counts: Rows, *, most_nuclei: int = 6000, fewest_frames: int = 10
 
 
 def solve(
-    problem: Problem,
+    problem: LinkingProblem,
     *,
     windows: list[Window] | None = None,
     effort: Effort | None = None,
@@ -155,7 +155,7 @@ class _State:
     Each thread writes only what belongs to its own frames.
     """
 
-    def __init__(self, problem: Problem, rank: Rows) -> None:
+    def __init__(self, problem: LinkingProblem, rank: Rows) -> None:
         n = len(problem)
         self.problem, self.rank = problem, rank
         self.sections = Sections(problem, rank)
@@ -216,7 +216,7 @@ class _State:
         self.duals.half[edges] = duals.half[decided]
 
 
-def _may_divide(part: Problem, can_divide: Mask, into: Floats, loose: Loose) -> Mask:
+def _may_divide(part: LinkingProblem, can_divide: Mask, into: Floats, loose: Loose) -> Mask:
     """The nuclei whose dividing is not most improbable; where that was wrong, the prices tell, and it is polished."""
     end = part.end.copy()
     np.minimum.at(end, loose.rows, loose.cost)

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from anlage import AnlageError, LabelFault, LabelReport, find_faults
-from napari_anlage.jobs.thread import Problem, Thread
-from napari_anlage.session.label_layers import Source, label_layers, source_of
+from napari_anlage.jobs.thread import ErrorReport, Thread
+from napari_anlage.session.label_layers import LabelLayer, label_layers, source_of
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
@@ -35,7 +35,7 @@ class LabelCheck(Tab):
         super().__init__()
         self._session = session
         self._thread = Thread(self)
-        self._source: Source | None = None
+        self._source: LabelLayer | None = None
         self._over = False
         self.found: LabelReport | None = None
         self.check = ActionButton(
@@ -131,7 +131,7 @@ class LabelCheck(Tab):
         self.status.say(f"{report}. {found}", "warning" if kinds else "good")
         self.refresh()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         if not self._over:
             self.report(problem)
             self.refresh()

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from anlage import Annotations, Document, Finding
 from anlage.wording import plural
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine
 from napari_anlage.widgets.connect import connect, disconnect
@@ -129,7 +129,7 @@ class ProblemList(QWidget):
             self._again = False
             self.search()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.line.say(problem.sentence, "error", problem.details)
 
     def _show(self, findings: tuple[Finding, ...]) -> None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 from anlage import AnlageError, Annotations, Box, TimeLapse
 from anlage.wording import plural
 from napari_anlage.annotate.box_handles import BoxHandles, core_for
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.channels import nuclei_image
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
@@ -222,7 +222,7 @@ class RegionPanel(Tab):
         self.find.allow(self._missing())
         self.examine.setEnabled(True)
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
         self.find.allow(self._missing())
         self.examine.setEnabled(True)

@@ -14,7 +14,7 @@ from napari_anlage.annotate.label_check import LabelCheck
 from napari_anlage.annotate.problem_list import ProblemList
 from napari_anlage.annotate.region_panel import RegionPanel, frames_in_words
 from napari_anlage.editing.keys import KEYS
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
@@ -203,7 +203,7 @@ class AnnotateTab(Tab):
         self.attempt(lambda: self._session.bench.adopt(layer, found))
         self.refresh_layers()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.take.setEnabled(True)
         self.report(problem)
 

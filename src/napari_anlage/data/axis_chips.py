@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 from superqt import QFlowLayout
 
 from anlage import Spacing, TimeLapse
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.widgets.basic import note
 from napari_anlage.widgets.number_fields import NumberField
 from napari_anlage.widgets.plain_text import plain
@@ -147,7 +147,7 @@ class ScaleChips(QWidget):
             chip.setChecked(False)
             fields.forget()
 
-    def show_scale(self, image: TimeLapse, grid: Grid) -> None:
+    def show_scale(self, image: TimeLapse, grid: LayerGrid) -> None:
         """Show how an image is scaled; where that is not what its grid says, the user typed it."""
         self.show()
         spacing, seconds, has_time = image.spacing, image.interval_s, image.n_frames > 1
@@ -272,7 +272,7 @@ def with_axis(axes: str, place: int, axis: str) -> str:
     return swapped[:place] + axis + swapped[place + 1 :]
 
 
-def _set_scale(grid: Grid) -> tuple[float, ...] | None:
+def _set_scale(grid: LayerGrid) -> tuple[float, ...] | None:
     """Scale along z, y, x where somebody set it, though its unit is no length."""
     along = dict(zip(grid.axes, map(abs, grid.scale), strict=True))
     sizes = (along.get("z", along["y"]), along["y"], along["x"])

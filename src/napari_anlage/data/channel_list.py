@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from anlage import AnlageError
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.channels import Role, rename, roles, set_role
 from napari_anlage.session.session import Session
 from napari_anlage.viewer.read import axes_of
@@ -100,7 +100,7 @@ class ChannelList(QWidget):
     """The rows, and below them how several channels become the network's input."""
 
     failed = Signal(object)
-    """A thumbnail could not be read: a `Problem`."""
+    """A thumbnail could not be read: an `ErrorReport`."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class ChannelList(QWidget):
         else:
             self._refresh_pictures()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.failed.emit(problem)
 
 

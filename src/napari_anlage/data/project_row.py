@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import AnlageError, recent_projects
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import small_button
 from napari_anlage.widgets.connect import connect
@@ -28,7 +28,7 @@ class ProjectRow(QWidget):
     """The image and its project in one line; below it what can be done with projects."""
 
     failed = Signal(object)
-    """A folder cannot be used: a `Problem`."""
+    """A folder cannot be used: an `ErrorReport`."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class ProjectRow(QWidget):
         try:
             action()
         except AnlageError as error:
-            self.failed.emit(Problem.of(error))
+            self.failed.emit(ErrorReport.of(error))
 
     def _fill(self) -> None:
         """The projects that were open last and are still there."""

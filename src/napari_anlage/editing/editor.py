@@ -29,7 +29,7 @@ from napari_anlage.viewer.labels_layer import LabelsView
 from napari_anlage.viewer.links_layer import LinksView
 from napari_anlage.viewer.nuclei_layer import NucleiView
 from napari_anlage.viewer.placement import Place
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 __all__ = ["Editor"]
 
@@ -59,7 +59,7 @@ class Editor:
         self.nuclei: NucleiView | None = None
         self.links: LinksView | None = None
         self.labels: LabelsView | None = None
-        self._tracks: tuple[Annotations, Tracks] | None = None
+        self._tracks: tuple[Annotations, TrackTable] | None = None
         self.colouring = Colouring.TRACK
         self._followed: list[int] = []
         self.touched: Ids = np.zeros(0, dtype=np.int64)
@@ -131,12 +131,12 @@ class Editor:
             self.links.refresh(nuclei, tracks)
 
     @property
-    def tracks(self) -> Tracks:
+    def tracks(self) -> TrackTable:
         """The tracks as they are now."""
         nuclei, known = self.document.nuclei, self._tracks
         if known is None or known[0] is not nuclei:
             same = known is not None and known[1].fits(nuclei)
-            known = self._tracks = nuclei, known[1] if known is not None and same else Tracks.of(nuclei)
+            known = self._tracks = nuclei, known[1] if known is not None and same else TrackTable.of(nuclei)
         return known[1]
 
     def take_radius(self, radius_um: float) -> None:

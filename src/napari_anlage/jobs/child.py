@@ -17,7 +17,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 
 __all__ = ["Child", "parse_event"]
 
@@ -116,7 +116,7 @@ class Child(QObject):
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         how = f"was killed (signal {-code})" if code < 0 else f"ended with code {code}"
         last = lines[-1].removeprefix("anlage: ") if lines else f"The process {how} without a word."
-        self.failed.emit(Problem(str(parse_event(last).get("text") or last), words))
+        self.failed.emit(ErrorReport(str(parse_event(last).get("text") or last), words))
 
 
 def parse_event(line: str) -> dict[str, Any]:

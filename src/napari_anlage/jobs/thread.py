@@ -14,18 +14,18 @@ from qtpy.QtCore import QObject, Signal
 
 from anlage import AnlageError
 
-__all__ = ["Problem", "Thread"]
+__all__ = ["ErrorReport", "Thread"]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ErrorReport:
     """What went wrong, for the user, and the details for whoever mends it."""
 
     sentence: str
     details: str = ""
 
     @classmethod
-    def of(cls, error: BaseException) -> Problem:
+    def of(cls, error: BaseException) -> ErrorReport:
         """Ours are sentences already; anything else is a bug, said as such."""
         details = "".join(traceback.format_exception(error))
         if isinstance(error, AnlageError):
@@ -66,7 +66,7 @@ class Thread(QObject):
         self._worker, self._number = None, self._number + 1
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-        """Call it in a thread; ends in `done` with the result or `failed` with a `Problem`."""
+        """Call it in a thread; ends in `done` with the result or `failed` with an `ErrorReport`."""
         if self.busy:
             raise AnlageError("The former task is still at work; wait for it.")
 
@@ -76,7 +76,7 @@ class Thread(QObject):
             try:
                 return number, function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - the one place where a thread's failure becomes a report
-                return number, Problem.of(error)
+                return number, ErrorReport.of(error)
 
         self._worker = create_worker(call, _start_thread=False, _connect={"returned": self._on_returned})
         self._worker.start()
@@ -90,4 +90,4 @@ class Thread(QObject):
         if number != self._number:  # it was forgotten meanwhile
             return
         self._worker = None
-        (self.failed if isinstance(result, Problem) else self.done).emit(result)
+        (self.failed if isinstance(result, ErrorReport) else self.done).emit(result)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage import Annotations
 from napari_anlage.viewer.colouring import lineages
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 __all__ = ["LineageLayout"]
 
@@ -43,7 +43,7 @@ class LineageLayout:
     n_leaves: int
 
     @classmethod
-    def of(cls, nuclei: Annotations, tracks: Tracks, lineage: int | None = None) -> Self:
+    def of(cls, nuclei: Annotations, tracks: TrackTable, lineage: int | None = None) -> Self:
         """Lay out the lineage of this number; None: all that have a link, the longest-lived families first.
 
         Daughters lie beside each other, and a mother midway between hers.
@@ -86,7 +86,7 @@ class LineageLayout:
         return int(there[np.argmin(np.abs(self.frames[there] - frame))])
 
 
-def _branches(rows: Rows, tracks: Tracks) -> tuple[Rows, Rows]:
+def _branches(rows: Rows, tracks: TrackTable) -> tuple[Rows, Rows]:
     """(N,) number of each nucleus's branch, and the first row of each branch."""
     first = np.searchsorted(tracks.ids, tracks.track[rows])
     heads, number = np.unique(first, return_inverse=True)
@@ -95,7 +95,7 @@ def _branches(rows: Rows, tracks: Tracks) -> tuple[Rows, Rows]:
     return order, heads
 
 
-def _places(heads: Rows, order: Rows, tracks: Tracks) -> tuple[Numbers, int]:
+def _places(heads: Rows, order: Rows, tracks: TrackTable) -> tuple[Numbers, int]:
     """Place across time of each branch, and how many there are."""
     parent = np.where(tracks.mother[heads] >= 0, order[tracks.mother[heads]], -1)
     children: dict[int, list[int]] = {}

@@ -17,7 +17,7 @@ from napari_anlage.lineage.plot import LineagePlot
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.viewer.colouring import any_wrong, errors, inks, lineages
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 from napari_anlage.widgets.basic import note, small_button
 from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.plain_text import Label
@@ -39,7 +39,7 @@ class LineagePanel(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.session = Session.of(napari_viewer)
-        self._tracks: tuple[Annotations, Tracks] | None = None
+        self._tracks: tuple[Annotations, TrackTable] | None = None
         self._picked: int | None = None
         self._lineage: int | None = None
         self._watched: Any = None
@@ -102,7 +102,7 @@ class LineagePanel(QWidget):
         self._watch()  # the layer may have come with the very change that is shown
         if editor is None:
             nuclei = Annotations.of([])
-            tracks = Tracks.of(nuclei)
+            tracks = TrackTable.of(nuclei)
         else:
             nuclei, tracks = editor.document.nuclei, editor.tracks
         first = self._tracks is None or not len(self._tracks[0])
@@ -122,7 +122,7 @@ class LineagePanel(QWidget):
         self._say(layout, tracks, wrong)
         self.hint.setText(_HINT if row is None else f"{_HINT} {_of_picked(tracks, row, error)}")
 
-    def _say(self, layout: LineageLayout, tracks: Tracks, wrong: Any) -> None:
+    def _say(self, layout: LineageLayout, tracks: TrackTable, wrong: Any) -> None:
         rows = layout.rows
         if not len(rows):
             said = "No nucleus is picked." if self.choice.currentText() == _ONE else "There are no links yet."
@@ -200,7 +200,7 @@ class LineagePanel(QWidget):
         super().closeEvent(event)
 
 
-def _of_picked(tracks: Tracks, row: int, error: npt.NDArray[np.float64]) -> str:
+def _of_picked(tracks: TrackTable, row: int, error: npt.NDArray[np.float64]) -> str:
     """How far the links of a nucleus' track and lineage can be trusted, in words."""
     said = []
     for numbers in (tracks.track, lineages(tracks)):

@@ -12,14 +12,14 @@ from anlage import AnlageError, TimeLapse, check_image
 from anlage.project.models import Choice
 from napari_anlage.jobs.thread import Thread
 
-__all__ = ["ImageCheck", "Question"]
+__all__ = ["CheckRequest", "ImageCheck"]
 
 _PAUSE_MS = 300
 _KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CheckRequest:
     """Whether an image is like what a model saw.
 
     Parameters
@@ -56,8 +56,8 @@ class ImageCheck(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._thread = Thread(self)
-        self._question: Question | None = None
-        self._running: Question | None = None
+        self._question: CheckRequest | None = None
+        self._running: CheckRequest | None = None
         self._known: dict[tuple[Any, ...], tuple[Any, tuple[str, ...]]] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -67,7 +67,7 @@ class ImageCheck(QObject):
         # what keeps the check from working keeps the prediction from it too, and is said there
         self._thread.failed.connect(lambda _: self._on_answer(()))
 
-    def ask(self, question: Question | None) -> None:
+    def ask(self, question: CheckRequest | None) -> None:
         """Say what is unlike; None, and a model without a card, have nothing to say."""
         self._question = question
         if question is None or question.model.card is None:
@@ -98,7 +98,7 @@ class ImageCheck(QObject):
             self.ask(self._question)
 
 
-def _check(question: Question) -> tuple[str, ...]:
+def _check(question: CheckRequest) -> tuple[str, ...]:
     if question.model.card is None:
         raise AnlageError(f"The model '{question.model.name}' has no card.")
     return tuple(

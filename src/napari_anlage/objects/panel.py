@@ -14,11 +14,11 @@ from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QProgressBar, QPushBut
 
 from anlage import AnlageError, ObjectTable, Writer, write_objects
 from anlage.wording import plural
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.objects.table import ObjectView
 from napari_anlage.session.label_layers import (
     Bodies,
-    Source,
+    LabelLayer,
     bodies_of,
     label_layers,
     measure,
@@ -58,7 +58,7 @@ class ObjectsPanel(Tab):
         self._thread = Thread(self)
         self._then: Callable[[Any], None] = lambda _: None
         self._cancelled = False
-        self._source: Source | None = None
+        self._source: LabelLayer | None = None
         self._followed: Any = None
         self.layers = LayerChoice("no labels in the viewer")
         self.measure = ActionButton(
@@ -291,14 +291,14 @@ class ObjectsPanel(Tab):
 
     # ---- the thread ----
 
-    def _read(self) -> Source:
+    def _read(self) -> LabelLayer:
         why = self._why_not()
         if why is not None:
             raise AnlageError(why)
         self._source = source_of(self._session, self._followed)
         return self._source
 
-    def _frame(self, source: Source) -> int:
+    def _frame(self, source: LabelLayer) -> int:
         return camera.current_frame(self._session.viewer, source.grid, source.labels.n_frames)
 
     def _run(
@@ -327,7 +327,7 @@ class ObjectsPanel(Tab):
         self.attempt(lambda: self._then(result))
         self.refresh()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         if self._cancelled:
             self.status.say("Cancelled.", "idle")
         else:

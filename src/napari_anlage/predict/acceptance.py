@@ -16,7 +16,7 @@ from napari.utils import Colormap
 from psygnal import Signal
 
 from anlage import HUMAN, AnlageError, Annotations, Box, State
-from anlage.project.proposals import Candidates, Mask, ProposalState, proposal_states, without_duplicates
+from anlage.project.proposals import Mask, ProposalState, ProposedNuclei, proposal_states, without_duplicates
 from anlage.wording import plural
 from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
@@ -50,7 +50,7 @@ class Review(SessionMember):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.candidates: Candidates | None = None
+        self.candidates: ProposedNuclei | None = None
         self.threshold = 0.5
         self.home_um = 0.0
         """Nucleus diameter in µm that was measured or assumed, and is taken unless the user says otherwise."""
@@ -61,7 +61,7 @@ class Review(SessionMember):
         self._annotated = Annotations.of([])
         self._image_layer: Any = None
         self._layer: Any = None
-        self._drawn: Candidates | None = None
+        self._drawn: ProposedNuclei | None = None
         self._visited = -1
         self._removed: Rows = np.zeros(0, dtype=np.int64)
         session.document_changed.connect(self._on_document)
@@ -79,7 +79,7 @@ class Review(SessionMember):
 
     # ---- candidates and sliders ----
 
-    def take(self, candidates: Candidates) -> None:
+    def take(self, candidates: ProposedNuclei) -> None:
         """Review these; what the same model said elsewhere stays, and so do the sliders."""
         before = self.candidates
         same = before is not None and before.id == candidates.id and self._image_layer is self.session.image_layer
@@ -284,7 +284,7 @@ class Review(SessionMember):
             layer.size = size
             overlay.show_depth(session.viewer, layer)
 
-    def _show(self, candidates: Candidates, size: float, n_channels: int) -> None:
+    def _show(self, candidates: ProposedNuclei, size: float, n_channels: int) -> None:
         session = self.session
         viewer, active = session.viewer, session.viewer.layers.selection.active
         former, self._layer, self._drawn = self._layer, None, candidates

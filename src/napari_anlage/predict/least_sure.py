@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
-from anlage.project.proposals import Candidates
+from anlage.project.proposals import ProposedNuclei
 from anlage.wording import plural
 from napari_anlage.predict.acceptance import Review
 from napari_anlage.session.session import Session
@@ -46,7 +46,7 @@ class NextPanel(Tab):
     def __init__(self, session: Session, review: Review, busy: Callable[[], str | None]) -> None:
         super().__init__()
         self._session, self._review, self._busy = session, review, busy
-        self._of: Candidates | None = None
+        self._of: ProposedNuclei | None = None
         self._waiting = False
         self.find = ActionButton(
             "Find the least sure places",

@@ -16,7 +16,7 @@ from anlage.project.preview_request import PaintedPreview, Preview, Request, pre
 from anlage.wording import plural
 from napari_anlage.jobs.child import Child
 from napari_anlage.jobs.registry import Jobs, Slot
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 
 __all__ = ["Previewer"]
 
@@ -33,7 +33,7 @@ class Previewer(QObject):
     ended = Signal()
     """That was the last one."""
     failed = Signal(object)
-    """A `Problem`."""
+    """A `ErrorReport`."""
     stopped = Signal()
     """It was given up, and another may begin."""
     said = Signal(str)
@@ -101,13 +101,13 @@ class Previewer(QObject):
             # what one looks at and waits for is not set back behind other processes
             self._child.start(arguments, self._folder / "log.txt", niceness=0)
         except OSError as error:
-            self._on_failed(Problem.of(error))
+            self._on_failed(ErrorReport.of(error))
 
     def _on_predicted(self) -> None:
         if self._request is not None and self._given is not None and self._folder is not None:
             self._thread.run(receive, self._request, self._given, self._folder)
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         if self._folder is None:
             self.stopped.emit()
             return

@@ -13,14 +13,14 @@ from qtpy.QtWidgets import QApplication, QCheckBox, QPushButton
 from superqt import QCollapsible
 
 from anlage import AnlageError, Box, TimeLapse
-from anlage.project.predictions import Order, Result
+from anlage.project.predictions import PredictionRequest, Result
 from anlage.project.preview_request import PaintedPreview, Preview, Request
-from anlage.project.proposals import Candidates
+from anlage.project.proposals import ProposedNuclei
 from anlage.project.thresholds import thresholds_of
 from anlage.wording import plural
 from napari_anlage import preferences
-from napari_anlage.jobs.thread import Problem
-from napari_anlage.models.image_check import ImageCheck, Question
+from napari_anlage.jobs.thread import ErrorReport
+from napari_anlage.models.image_check import CheckRequest, ImageCheck
 from napari_anlage.models.panel import ModelPanel
 from napari_anlage.objects.panel import ObjectsPanel
 from napari_anlage.predict.acceptance import Review
@@ -177,14 +177,14 @@ class PredictTab(Tab):
             return str(error)
         return self.models.choice.problem or None
 
-    def _question(self) -> Question | None:
+    def _question(self) -> CheckRequest | None:
         try:
             image = self._session.scaled_image()
         except AnlageError:
             return None
         if image.n_channels == 1:  # its only name is that of the layer, which says nothing of a stain
             image = replace(image, channels=("channel 0",))
-        return Question(image, self.models.choice, self._channels(), self._session.diameter_um)
+        return CheckRequest(image, self.models.choice, self._channels(), self._session.diameter_um)
 
     def _on_answer(self, said: tuple[str, ...]) -> None:
         self.warnings.say("\n".join(f"• {one}" for one in said) if len(said) > 1 else "".join(said), "warning")
@@ -222,14 +222,14 @@ class PredictTab(Tab):
             preferences.read().device,
         )  # fmt: skip
 
-    def _order(self, frames: tuple[int, int]) -> Order:
+    def _order(self, frames: tuple[int, int]) -> PredictionRequest:
         """What is to be predicted of the whole movie."""
         self._session.scaled_image()
         choice = self.models.choice
         if choice.problem:
             raise AnlageError(choice.problem)
         kept = thresholds_of(self._session.folder, choice.id)
-        return Order(choice, frames, self._channels(), self._diameter_um(), preferences.read().device, kept)
+        return PredictionRequest(choice, frames, self._channels(), self._diameter_um(), preferences.read().device, kept)
 
     def _box(self) -> Box:
         session = self._session
@@ -292,7 +292,7 @@ class PredictTab(Tab):
         self.next.arrived()
         self.refresh()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
         self._on_ended()
 
@@ -327,7 +327,7 @@ class PredictTab(Tab):
             if layer_roles.role_of(layer) == _HEATMAP:
                 layer.visible = on
 
-    def _on_loaded(self, candidates: Candidates) -> None:
+    def _on_loaded(self, candidates: ProposedNuclei) -> None:
         layer_roles.remove(self._session.viewer, _HEATMAP)
         self.attempt(lambda: self.review.take(candidates))
 

@@ -15,7 +15,7 @@ from anlage.project.models import Choice
 from anlage.project.preview_request import PaintedPreview
 from anlage.project.thresholds import Thresholds, keep_thresholds, thresholds_of
 from anlage.wording import plural
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.predict.adopt_labels import adopt_labels_edit
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
@@ -220,7 +220,7 @@ class LabelTuner(Tab):
             layer.visible = self.see.isChecked()
             layer.contour = _CONTOUR if self.contour.isChecked() else 0
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
         self._catch_up()
 

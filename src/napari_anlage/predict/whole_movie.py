@@ -18,12 +18,12 @@ from qtpy.QtWidgets import (
 
 from anlage import AnlageError, TimeLapse
 from anlage.project.image_copy import ChildImage, movie_for_child
-from anlage.project.predictions import Order, Result, command_line, load, load_labels, place, results
-from anlage.project.proposals import Candidates
+from anlage.project.predictions import PredictionRequest, Result, command_line, load, load_labels, place, results
+from anlage.project.proposals import ProposedNuclei
 from anlage.wording import plural, remaining
 from napari_anlage.jobs.child import Child, parse_event
 from napari_anlage.jobs.registry import Slot
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
 from napari_anlage.widgets.connect import connect
@@ -54,7 +54,7 @@ class RunAll(Tab):
     painted = Signal(object, object)
     """A `Result` of a model that paints, and its labels."""
 
-    def __init__(self, session: Session, order: Callable[[tuple[int, int]], Order]) -> None:
+    def __init__(self, session: Session, order: Callable[[tuple[int, int]], PredictionRequest]) -> None:
         super().__init__()
         self._session, self._order = session, order
         self._thread, self._child, self._loading = Thread(self), Child(self), Thread(self)
@@ -213,12 +213,12 @@ class RunAll(Tab):
 
     # ---- beginning ----
 
-    def with_child_image(self, then: Callable[[ChildImage, Path, Order], None]) -> None:
+    def with_child_image(self, then: Callable[[ChildImage, Path, PredictionRequest], None]) -> None:
         """See to it that a child can open the image, in a thread; `then` goes on."""
         self.attempt(lambda: self._image_for_child(then))
         self.refresh_buttons()
 
-    def _image_for_child(self, then: Callable[[ChildImage, Path, Order], None]) -> None:
+    def _image_for_child(self, then: Callable[[ChildImage, Path, PredictionRequest], None]) -> None:
         session = self._session
         folder, order = session.folder, self._order(self.frames())
         self._then = lambda given: then(given, folder, order)
@@ -237,10 +237,10 @@ class RunAll(Tab):
             self.attempt(lambda: then(given))
         self.refresh_buttons()
 
-    def _begin(self, given: ChildImage, folder: Path, order: Order) -> None:
+    def _begin(self, given: ChildImage, folder: Path, order: PredictionRequest) -> None:
         self._start(place(folder, order, given), resume=False)
 
-    def _copy(self, given: ChildImage, folder: Path, order: Order) -> None:
+    def _copy(self, given: ChildImage, folder: Path, order: PredictionRequest) -> None:
         result = place(folder, order, given)
         line = command_line(result.arguments)
         QGuiApplication.clipboard().setText(line)
@@ -294,9 +294,9 @@ class RunAll(Tab):
     def _insist(self) -> None:
         if self._stopping and self._child.busy:  # it has not begun to look for the stop file yet
             self._child.stop()
-            self._on_ended(Problem(""))
+            self._on_ended(ErrorReport(""))
 
-    def _on_ended(self, problem: Problem) -> None:
+    def _on_ended(self, problem: ErrorReport) -> None:
         result, stopped, self._stopping = self._result, self._stopping, False
         self._job.end()
         if stopped and result is not None:
@@ -319,7 +319,7 @@ class RunAll(Tab):
                 f"The prediction of {result.path.parent.parent.name} is finished; it is listed there.", "good"
             )
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
         self.refresh_buttons()
 
@@ -336,7 +336,7 @@ class RunAll(Tab):
             self.status.say("Reading the prediction …", "info")
             self.attempt(lambda: self._loading.run(_load, result, self._session.scaled_image()))
 
-    def _on_loaded(self, found: Candidates | tuple[Result, TimeLapse]) -> None:
+    def _on_loaded(self, found: ProposedNuclei | tuple[Result, TimeLapse]) -> None:
         if isinstance(found, tuple):
             result, labels = found
             self.status.say(f"The labels of {plural(result.n_frames, 'frame')} are shown.", "good")
@@ -348,7 +348,7 @@ class RunAll(Tab):
         self.loaded.emit(candidates)
 
 
-def _load(result: Result, image: TimeLapse) -> Candidates | tuple[Result, TimeLapse]:
+def _load(result: Result, image: TimeLapse) -> ProposedNuclei | tuple[Result, TimeLapse]:
     return (result, load_labels(result, image)) if result.record.paints else load(result, image)
 
 

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QHBoxLayout, QListView, QListWidget, QListWidgetItem,
 
 from anlage import AnlageError, LabelledPart, Score, TimeLapse, WorstObject, worst_objects, worst_picture
 from anlage.wording import plural
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.label_layers import label_layers, source_of
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
@@ -177,7 +177,7 @@ class WorstPanel(Tab):
         if self._again:
             self.attempt(self.begin)
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
 
     def _show_list(self, *, shown: bool) -> None:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QListWidget, QLi
 
 from anlage import AnlageError, TrackWarning
 from anlage.wording import plural
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.review.inspection import Inspection
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import Tab, note, small_button
@@ -163,7 +163,7 @@ class WarningPanel(Tab):
             self._again = False
             self.search()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
 
     def _on_project(self) -> None:

@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from anlage import AnlageError, Combine, Spacing, TimeLapse
 from napari_anlage.viewer import layer_roles
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.read import axes_of, image_of, kind_of, may_join
 from napari_anlage.viewer.rescaling import opened_grid, rescale
 
@@ -84,7 +84,7 @@ class ImageChoice:
     def set_axes(self, axes: str | None) -> None:
         """Read the image's axes so; None goes back to what the layer says."""
         if self._image_layer is not None and axes is not None:
-            Grid.of(self._image_layer, axes)
+            LayerGrid.of(self._image_layer, axes)
         self._axes, self._channels = axes, None
         self.remember(axes=axes)
         self._on_image()
@@ -109,7 +109,7 @@ class ImageChoice:
         self._spacing = spacing if "z" not in axes else None  # a plane has no axis that could hold its thickness
 
     @property
-    def opened_grid(self) -> Grid:
+    def opened_grid(self) -> LayerGrid:
         """The grid of the image as it was opened, whatever voxel size was typed since."""
         return opened_grid(self._image_layer, self.grid().axes)
 
@@ -173,11 +173,11 @@ class ImageChoice:
         """Channels of `image` to use; None for all."""
         return self._channels if self.has_channel_axis else None
 
-    def grid(self) -> Grid:
+    def grid(self) -> LayerGrid:
         """Where the image's voxels lie. Raises AnlageError if there is no image or it cannot be followed."""
         if self._image_layer is None:
             raise AnlageError("No image is chosen; open one in napari and choose it on the Data tab.")
-        return Grid.of(self._image_layer, self._axes or axes_of(self._image_layer))
+        return LayerGrid.of(self._image_layer, self._axes or axes_of(self._image_layer))
 
     def image(self) -> TimeLapse:
         """The chosen image, lazily. Raises AnlageError with what is in the way."""

@@ -25,10 +25,10 @@ from anlage import (
     write_tiff,
 )
 from napari_anlage.session.session import Session
-from napari_anlage.viewer.grid import Grid, axes_named, default_axes
+from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
 from napari_anlage.viewer.read import image_of, kind_of
 
-__all__ = ["Bodies", "Source", "bodies_of", "label_layers", "measure", "save_labels", "save_surfaces", "source_of"]
+__all__ = ["Bodies", "LabelLayer", "bodies_of", "label_layers", "measure", "save_labels", "save_surfaces", "source_of"]
 
 _MOST_BODIES = 2000
 """Surfaces shown at once; more would bring the viewer to its knees."""
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LabelLayer:
     """A Labels layer.
 
     Parameters
@@ -53,7 +53,7 @@ class Source:
     """
 
     layer: Any
-    grid: Grid
+    grid: LayerGrid
     labels: TimeLapse
     image: TimeLapse | None
 
@@ -88,7 +88,7 @@ def label_layers(session: Session) -> list[Any]:
     return [layer for layer in reversed(session.viewer.layers) if kind_of(layer) == "labels"]
 
 
-def source_of(session: Session, layer: Any) -> Source:
+def source_of(session: Session, layer: Any) -> LabelLayer:
     """Read a Labels layer.
 
     Raises
@@ -97,7 +97,7 @@ def source_of(session: Session, layer: Any) -> Source:
         If it is rotated or sheared, or has channels of its own.
     """
     axes = axes_named(layer) or _axes_like_the_image(session, layer)
-    grid = Grid.of(layer, axes)
+    grid = LayerGrid.of(layer, axes)
     labels = image_of([layer], axes=axes)
     if labels.n_channels > 1:
         raise AnlageError(
@@ -109,15 +109,15 @@ def source_of(session: Session, layer: Any) -> Source:
         if over.shape_tzyx == labels.shape_tzyx and grid.same_as(session.grid()):
             image = over
             labels = labels.with_scale(labels.spacing or over.spacing, labels.interval_s or over.interval_s)
-    return Source(layer, grid, labels, image)
+    return LabelLayer(layer, grid, labels, image)
 
 
-def measure(source: Source, progress: Progress) -> ObjectTable:
+def measure(source: LabelLayer, progress: Progress) -> ObjectTable:
     """All objects of the layer, in numbers."""
     return measure_objects(source.labels, source.image, on_progress=progress)
 
 
-def save_labels(source: Source, path: Path, by: Writer, *, progress: Progress) -> Path:
+def save_labels(source: LabelLayer, path: Path, by: Writer, *, progress: Progress) -> Path:
     """Write the labels as OME-TIFF (.tif) or OME-Zarr 0.5 (any other name)."""
     labels = source.labels
     about: dict[str, Any] = {"spacing": labels.spacing, "interval_s": labels.interval_s, "axes": "tzyx", "by": by}
@@ -134,7 +134,7 @@ def save_labels(source: Source, path: Path, by: Writer, *, progress: Progress) -
     return path
 
 
-def save_surfaces(source: Source, path: Path, by: Writer, *, t: int, points: bool, progress: Progress) -> Path:
+def save_surfaces(source: LabelLayer, path: Path, by: Writer, *, t: int, points: bool, progress: Progress) -> Path:
     """Write the surfaces of a frame's objects as PLY, OBJ or STL, or the points on them as PLY or CSV."""
     if points:
         write_points(path, object_points(source.labels, frames=[t], on_progress=progress), by)
@@ -143,7 +143,7 @@ def save_surfaces(source: Source, path: Path, by: Writer, *, t: int, points: boo
     return path
 
 
-def bodies_of(source: Source, t: int, *, points: bool, progress: Progress) -> Bodies:
+def bodies_of(source: LabelLayer, t: int, *, points: bool, progress: Progress) -> Bodies:
     """The surfaces of a frame's objects, or points on them, to be shown.
 
     Raises

@@ -19,7 +19,7 @@ from napari_anlage.session.channels import restore_channels, saved_channels
 from napari_anlage.session.image_choice import default_folder
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.colouring import Colouring
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.rescaling import scale_difference
 from napari_anlage.widgets.plain_text import plain
@@ -214,7 +214,7 @@ class Session(AnnotationChoice):
 
     def read_axes(self, axes: str) -> None:
         """Read the image's axes as its project says; nobody is told."""
-        Grid.of(self._image_layer, axes)
+        LayerGrid.of(self._image_layer, axes)
         self._axes, self._channels = axes, None
 
     def channel_settings(self) -> dict[str, Any]:

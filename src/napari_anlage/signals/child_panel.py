@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_anlage.jobs.child import Child
 from napari_anlage.jobs.registry import Slot
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import Tab
 
@@ -35,7 +35,7 @@ class ChildPanel(Tab):
         """Show what can be done now."""
         raise NotImplementedError
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self._job.end()
         self.report(problem)
         self.refresh()

@@ -12,7 +12,7 @@ from superqt import QCollapsible
 from anlage import AnlageError, Signals
 from anlage.wording import plural
 from napari_anlage.jobs.thread import Thread
-from napari_anlage.signals.rules import Condition, Direction, Found, Method, Wish, propose_answers
+from napari_anlage.signals.rules import Condition, Direction, Method, ProposedEvents, Wish, propose_answers
 from napari_anlage.signals.scoring import NOT_YET, Scoring
 from napari_anlage.widgets.basic import COLOURS, ActionButton, Tab, note
 from napari_anlage.widgets.count_bar import CountBar
@@ -177,14 +177,16 @@ class ProposePanel(Tab):
         self._thread.run(_propose, self._scoring.signals, self.wish)
         self.refresh()
 
-    def _on_found(self, answer: tuple[Wish, Found]) -> None:
+    def _on_found(self, answer: tuple[Wish, ProposedEvents]) -> None:
         self.refresh()
         scoring, (wish, found) = self._proposed_for, answer
         if scoring is None or scoring is not self._scoring:  # other signals were opened meanwhile
             self.status.hide()
             return
         free = scoring.classes == NOT_YET
-        events, none, censored, unclear = Found(found.classes[free], found.times[free], found.strength[free]).counts
+        events, none, censored, unclear = ProposedEvents(
+            found.classes[free], found.times[free], found.strength[free]
+        ).counts
         self.bar.show_counts(
             [
                 (events, COLOURS["good"]),
@@ -216,5 +218,5 @@ class ProposePanel(Tab):
         self.refresh()
 
 
-def _propose(signals: Signals, wish: Wish) -> tuple[Wish, Found]:
+def _propose(signals: Signals, wish: Wish) -> tuple[Wish, ProposedEvents]:
     return wish, propose_answers(signals, wish)

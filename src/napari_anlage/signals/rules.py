@@ -14,7 +14,7 @@ import numpy.typing as npt
 from anlage import AnlageError, Signals, propose_by_slope, propose_by_step, propose_by_template
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET
 
-__all__ = ["Condition", "Direction", "Found", "Method", "Wish", "propose_answers"]
+__all__ = ["Condition", "Direction", "Method", "ProposedEvents", "Wish", "propose_answers"]
 
 Floats = npt.NDArray[np.float64]
 _FEWEST = 5
@@ -81,7 +81,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ProposedEvents:
     """What is proposed for each track.
 
     Parameters
@@ -105,7 +105,7 @@ class Found:
         return tuple(int((c == kind).sum()) for kind in (EVENT, NO_EVENT, CENSORED, NOT_YET))  # type: ignore[return-value]
 
 
-def propose_answers(signals: Signals, wish: Wish) -> Found:
+def propose_answers(signals: Signals, wish: Wish) -> ProposedEvents:
     """Look for an event on every track.
 
     Raises
@@ -128,7 +128,7 @@ def propose_answers(signals: Signals, wish: Wish) -> Found:
     classes[strength >= wish.event_from] = EVENT
     classes[strength < wish.none_below] = NO_EVENT
     classes = np.where(sure != NOT_YET, sure, classes)
-    return Found(classes, np.where(np.isin(classes, (NO_EVENT, CENSORED)), np.nan, times), strength)
+    return ProposedEvents(classes, np.where(np.isin(classes, (NO_EVENT, CENSORED)), np.nan, times), strength)
 
 
 def _peaks(signals: Signals, wish: Wish) -> tuple[Floats, Floats]:

@@ -17,7 +17,7 @@ from psygnal import Signal
 from anlage import AnlageError, Events, Signals, read_events, write_events
 from napari_anlage.widgets.writers import READ_BEFORE
 
-__all__ = ["CENSORED", "EVENT", "NOT_YET", "NO_EVENT", "REMOVED", "Balance", "Order", "Scoring"]
+__all__ = ["CENSORED", "EVENT", "NOT_YET", "NO_EVENT", "REMOVED", "Balance", "Scoring", "SortOrder"]
 
 EVENT, NO_EVENT, CENSORED, REMOVED, NOT_YET = 0, 1, 2, 3, -1
 """Classes of a track, with the numbers that the files have."""
@@ -25,7 +25,7 @@ _CYCLE = (EVENT, NO_EVENT, CENSORED)
 _MOST_UNDO = 1000
 
 
-class Order(StrEnum):
+class SortOrder(StrEnum):
     """In which order tracks are gone through."""
 
     NUMBER = "number"
@@ -101,7 +101,7 @@ class Scoring:
         self._undo: list[_Step] = []
         self._redo: list[_Step] = []
         self._order = np.arange(len(signals))
-        self._kind = Order.NUMBER
+        self._kind = SortOrder.NUMBER
         self._place = 0
         if path is not None and path.is_file():
             self._take(read_events(path))
@@ -140,12 +140,12 @@ class Scoring:
         found = np.zeros(0) if nuclei is None or nucleus <= 0 else np.flatnonzero((nuclei == nucleus).any(axis=1))
         return int(found[0]) if len(found) else None
 
-    def sort(self, order: Order) -> None:
+    def sort(self, order: SortOrder) -> None:
         """Go through the tracks in another order, from its beginning."""
         n = len(self.signals)
-        if order == Order.NOT_YET:
+        if order == SortOrder.NOT_YET:
             self._order = np.argsort(self.classes != NOT_YET, kind="stable")
-        elif order == Order.DOUBT:
+        elif order == SortOrder.DOUBT:
             self._order = np.argsort(-self._doubt(), kind="stable")
         else:
             self._order = np.arange(n)

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_anlage.signals.plot import SignalPlot
-from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Balance, Order, Scoring
+from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Balance, Scoring, SortOrder
 from napari_anlage.widgets.basic import COLOURS, note, small_button
 from napari_anlage.widgets.count_bar import CountBar
 from napari_anlage.widgets.number_fields import CountField
@@ -34,7 +34,7 @@ _PLAY_MS = 150
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TrackAnswer:
     """What can be said of a track."""
 
     kind: int
@@ -45,13 +45,13 @@ class Answer:
 
 
 ANSWERS = (
-    Answer(EVENT, "Event here", "E", COLOURS["good"], "The event happens in the frame that is shown."),
-    Answer(NO_EVENT, "No event", "O", COLOURS["info"], "Nothing happens on this track."),
-    Answer(
+    TrackAnswer(EVENT, "Event here", "E", COLOURS["good"], "The event happens in the frame that is shown."),
+    TrackAnswer(NO_EVENT, "No event", "O", COLOURS["info"], "Nothing happens on this track."),
+    TrackAnswer(
         CENSORED, "Censored", "C", COLOURS["warning"],
         "It happened before the track begins, or something else is the matter: it teaches no time.",
     ),
-    Answer(REMOVED, "Remove", "X", COLOURS["error"], "A bad track: it is not learnt from."),
+    TrackAnswer(REMOVED, "Remove", "X", COLOURS["error"], "A bad track: it is not learnt from."),
 )  # fmt: skip
 """The answers, in the order of their buttons."""
 
@@ -114,7 +114,7 @@ class ScoringPanel(QWidget):
             self.shown.setVisible(len(scoring.signals.names) > self.plot.most_rows)
             scoring.changed.connect(self.refresh)
             scoring.moved.connect(self._on_moved)
-            scoring.sort(Order(self.order.currentData()))
+            scoring.sort(SortOrder(self.order.currentData()))
         self.refresh()
 
     def set_frame(self, frame: int) -> None:
@@ -174,7 +174,7 @@ class ScoringPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        for order in Order:
+        for order in SortOrder:
             self.order.addItem(order.value, order)
         self.order.setToolTip("In which order the tracks are gone through.")
         ways = QHBoxLayout()
@@ -236,7 +236,9 @@ class ScoringPanel(QWidget):
         self.undo.clicked.connect(lambda: self._do(lambda s: s.undo()))
         self.redo.clicked.connect(lambda: self._do(lambda s: s.redo()))
         self.play.clicked.connect(self._on_play)
-        self.order.currentIndexChanged.connect(lambda _: self._do(lambda s: s.sort(Order(self.order.currentData()))))
+        self.order.currentIndexChanged.connect(
+            lambda _: self._do(lambda s: s.sort(SortOrder(self.order.currentData())))
+        )
         self.shift_all.clicked.connect(
             lambda: self._do(lambda s: s.shift(np.flatnonzero(s.classes == EVENT).tolist(), self.shift.value()))
         )

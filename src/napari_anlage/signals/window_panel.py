@@ -20,7 +20,7 @@ from anlage.wording import short
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
 from napari_anlage.signals.plot import title_of_signal
-from napari_anlage.signals.scoring import Order
+from napari_anlage.signals.scoring import SortOrder
 from napari_anlage.signals.window_scores import EVENT, NOTHING, UNCLEAR, WindowScores
 from napari_anlage.widgets.basic import COLOURS, ActionButton, Tab, heading, note, small_button
 from napari_anlage.widgets.count_bar import CountBar
@@ -35,7 +35,7 @@ _FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WindowAnswer:
     """What can be said of a window."""
 
     score: int
@@ -45,9 +45,9 @@ class Answer:
 
 
 _ANSWERS = (
-    Answer(EVENT, "Event", "1", COLOURS["good"]),
-    Answer(NOTHING, "No event", "0", COLOURS["info"]),
-    Answer(UNCLEAR, "Unclear", "2", COLOURS["warning"]),
+    WindowAnswer(EVENT, "Event", "1", COLOURS["good"]),
+    WindowAnswer(NOTHING, "No event", "0", COLOURS["info"]),
+    WindowAnswer(UNCLEAR, "Unclear", "2", COLOURS["warning"]),
 )
 
 
@@ -128,7 +128,7 @@ class WindowPanel(Tab):
             button = small_button(text, tip)
             button.clicked.connect(partial(self._go, steps))
             row.addWidget(button)
-        for order in Order:
+        for order in SortOrder:
             self.order.addItem(order.value, order)
         self.order.setToolTip("In which order the windows are gone through.")
         self.order.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from psygnal import Signal
 
 from anlage import AnlageError, Signals, open_signals, write_signals
-from napari_anlage.signals.scoring import Order
+from napari_anlage.signals.scoring import SortOrder
 from napari_anlage.widgets.writers import READ_BEFORE
 
 __all__ = ["EVENT", "NOTHING", "NOT_YET", "UNCLEAR", "WindowScores"]
@@ -68,12 +68,12 @@ class WindowScores:
         self.place = min(max(self.place + steps, 0), len(self._order) - 1)
         self.changed.emit()
 
-    def sort(self, order: Order) -> None:
+    def sort(self, order: SortOrder) -> None:
         """Go through the windows in another order, from its beginning."""
         self._order = np.arange(len(self.signals))
-        if order == Order.NOT_YET:
+        if order == SortOrder.NOT_YET:
             self._order = np.argsort(self.scores != NOT_YET, kind="stable")
-        elif order == Order.DOUBT and self.chance is not None:
+        elif order == SortOrder.DOUBT and self.chance is not None:
             self._order = np.argsort(np.abs(self.chance - 0.5), kind="stable")
         self.place = 0
         self.changed.emit()

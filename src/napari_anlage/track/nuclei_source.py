@@ -17,11 +17,11 @@ from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import counted, note
 from napari_anlage.widgets.connect import connect
 
-__all__ = ["NucleiSource", "Source"]
+__all__ = ["NucleiChoice", "NucleiSource"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class NucleiChoice:
     """One source of nuclei.
 
     Parameters
@@ -51,7 +51,7 @@ class NucleiSource(QWidget):
     def __init__(self, session: Session, changed: Callable[[], Any]) -> None:
         super().__init__()
         self._session, self._changed = session, changed
-        self._sources: list[Source] = []
+        self._sources: list[NucleiChoice] = []
         self._picked = ""
         self.combo = QComboBox()
         self.combo.setToolTip("The nuclei that are linked over time.")
@@ -69,7 +69,7 @@ class NucleiSource(QWidget):
         self.refresh()
 
     @property
-    def chosen(self) -> Source | None:
+    def chosen(self) -> NucleiChoice | None:
         """The chosen source; None: there is none."""
         place = self.combo.currentIndex()
         return self._sources[place] if 0 <= place < len(self._sources) else None
@@ -97,7 +97,7 @@ class NucleiSource(QWidget):
         self.about.setText("" if self.chosen is None else self.chosen.about)
         self._changed()
 
-    def _annotation(self) -> list[Source]:
+    def _annotation(self) -> list[NucleiChoice]:
         document = self._session.document
         if document is None:
             return []
@@ -110,23 +110,23 @@ class NucleiSource(QWidget):
         # a network's links are found anew, a human's are certain
         chance = nuclei.link_properties.get("probability", np.full(len(nuclei.links), np.nan))
         known = nuclei.linked(nuclei.links[np.isnan(chance)])
-        return [Source("The project's nuclei", about, lambda: known, from_document=True)]
+        return [NucleiChoice("The project's nuclei", about, lambda: known, from_document=True)]
 
-    def _predictions(self) -> list[Source]:
+    def _predictions(self) -> list[NucleiChoice]:
         found = [
             result
             for result in results(self._session.folder)
             if result.state == "finished" and not result.record.paints
         ]
         return [
-            Source(
+            NucleiChoice(
                 f"Prediction {result.title}", f"Its nuclei from a probability of {result.record.threshold:.2f} on.",
                 _reader(result, self._session),
             )
             for result in found
         ]  # fmt: skip
 
-    def _models(self) -> list[Source]:
+    def _models(self) -> list[NucleiChoice]:
         session = self._session
         try:
             flat = session.image().is_flat
@@ -135,7 +135,7 @@ class NucleiSource(QWidget):
         choices = [Choice.of(path) for path in project_models(session.folder)]
         choices = [one for one in choices if not one.problem and not one.training and one.paints != "classes"]
         return [
-            Source(
+            NucleiChoice(
                 f"Found by {one.name}",
                 "Finds the nuclei of every frame first, which takes as long as predicting.",
                 finder=one,

@@ -12,7 +12,7 @@ from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.colouring import inks
 from napari_anlage.viewer.links_layer import LinksView
 from napari_anlage.viewer.placement import Place
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 __all__ = ["TracksPreview"]
 
@@ -27,7 +27,7 @@ class TracksPreview:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.tracks: Annotations | None = None
-        self._derived: Tracks | None = None
+        self._derived: TrackTable | None = None
         self._name = ""
         self._place: Place | None = None
         self._links: LinksView | None = None
@@ -49,7 +49,7 @@ class TracksPreview:
         diameter_um = session.diameter_um or (2 * float(np.median(radii)) if len(radii) else None)
         voxel = abs(place.grid.scale[place.grid.axes.index("x")])
         width = _USUAL_WIDTH * voxel if diameter_um is None else diameter_um * place.um
-        self.tracks, self._derived, self._name, self._place = tracks, Tracks.of(tracks), name, place
+        self.tracks, self._derived, self._name, self._place = tracks, TrackTable.of(tracks), name, place
         active = session.viewer.layers.selection.active
         self._links = LinksView(session.viewer, place, f"tracks: links ({name})", f"{_ROLE} links")
         self._points = overlay.show_centres(

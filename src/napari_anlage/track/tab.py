@@ -32,12 +32,12 @@ from anlage.wording import plural, remaining
 from napari_anlage import preferences
 from napari_anlage.jobs.child import Child, parse_event
 from napari_anlage.jobs.registry import Slot
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.lineage.colour_legend import ColourChoice
 from napari_anlage.models.combo import ModelCombo
 from napari_anlage.session.session import Session
 from napari_anlage.track.adopt_tracks import adopt_tracks_edit
-from napari_anlage.track.nuclei_source import NucleiSource, Source
+from napari_anlage.track.nuclei_source import NucleiChoice, NucleiSource
 from napari_anlage.track.preview import TracksPreview
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, small_button
 from napari_anlage.widgets.connect import connect, disconnect
@@ -226,7 +226,9 @@ class TrackTab(Tab):
         self._thread.run(self._image_for_child, order, source, session.scaled_image(), session.file, session.folder)
         self.refresh_buttons()
 
-    def _image_for_child(self, order: TrackOrder, source: Source, image: Any, file: Any, folder: Any) -> TrackResult:
+    def _image_for_child(
+        self, order: TrackOrder, source: NucleiChoice, image: Any, file: Any, folder: Any
+    ) -> TrackResult:
         if source.read is not None:
             order = replace(order, nuclei=source.read())
         given = movie_for_child(image, file, folder, lambda done, total: self._thread.report(done / total))
@@ -239,7 +241,7 @@ class TrackTab(Tab):
 
     def _start(self, result: TrackResult) -> None:
         if self._stopping:
-            self._on_ended(Problem(""))
+            self._on_ended(ErrorReport(""))
             return
         self._result = result
         self.progress.setRange(0, 0)
@@ -276,9 +278,9 @@ class TrackTab(Tab):
     def _insist(self) -> None:
         if self._stopping and self._child.busy:
             self._child.stop()
-            self._on_ended(Problem(""))
+            self._on_ended(ErrorReport(""))
 
-    def _on_ended(self, problem: Problem) -> None:
+    def _on_ended(self, problem: ErrorReport) -> None:
         stopped, self._stopping = self._stopping, False
         self._job.end()
         if stopped:
@@ -299,7 +301,7 @@ class TrackTab(Tab):
                 f"The tracks of {result.path.parent.parent.name} are finished; they are listed there.", "good"
             )
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.report(problem)
         self.refresh_buttons()
 

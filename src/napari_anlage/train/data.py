@@ -27,11 +27,11 @@ from anlage import (
 from anlage.wording import plural
 from napari_anlage.session.session import Session
 
-__all__ = ["Order", "carry_out", "readiness"]
+__all__ = ["TrainingRequest", "carry_out", "readiness"]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrainingRequest:
     """A training that the user asked for.
 
     Parameters
@@ -93,7 +93,7 @@ def readiness(session: Session) -> dict[str, Readiness]:
     return {name: _with_held_out(task.readiness(nuclei, learnt), nuclei, held) for name, task in TASKS.items()}
 
 
-def carry_out(order: Order, paths: tuple[Path, Path], report: Callable[[float, str], None]) -> Run:
+def carry_out(order: TrainingRequest, paths: tuple[Path, Path], report: Callable[[float, str], None]) -> Run:
     """Write the stores and make the run; takes a while, so it is called in a thread.
 
     There is one store for each use that regions have, and one more where some are sparse: sparse regions train sparse.

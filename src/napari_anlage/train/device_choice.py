@@ -11,7 +11,7 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import Device, device_advice, find_devices
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.widgets.basic import StatusLine
 from napari_anlage.widgets.plain_text import Label, plain
 
@@ -106,7 +106,7 @@ class DeviceChoice(QWidget):
         if clipboard is not None:
             clipboard.setText(self._command)
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.advice.say(problem.sentence, "warning", problem.details)
 
 

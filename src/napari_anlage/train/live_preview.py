@@ -18,7 +18,7 @@ from anlage.project.models import Choice
 from anlage.project.preview_request import PaintedPreview, Preview, Request, prepare, receive
 from anlage.wording import plural, short
 from napari_anlage.jobs.child import Child
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.view_box import seen_box
@@ -129,7 +129,7 @@ class LearningPreview(QObject):
             self._begin(newest, box)
             self._shown = key
         except (AnlageError, OSError) as error:
-            self.said.emit(f"No preview: {Problem.of(error).sentence}", "warning")
+            self.said.emit(f"No preview: {ErrorReport.of(error).sentence}", "warning")
 
     def _box(self) -> Box:
         session = self._session
@@ -171,7 +171,7 @@ class LearningPreview(QObject):
         if self._folder is not None and self._request is not None and self._given is not None:
             self._thread.run(_received, self._request, self._given, self._folder)
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self._clean()
         self._rest()
         self.said.emit(f"No preview: {problem.sentence}", "warning")

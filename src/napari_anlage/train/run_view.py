@@ -24,7 +24,7 @@ from anlage.project.models import KINDS
 from anlage.project.trainings import project_runs
 from anlage.wording import for_the_dock, remaining, short
 from napari_anlage.jobs.run_watcher import RunWatcher
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.session.session import Session
 from napari_anlage.train.close_guard import CloseGuard
 from napari_anlage.train.compare import CompareDialog
@@ -275,7 +275,7 @@ class RunView(QWidget):
         try:
             action()
         except Exception as error:  # noqa: BLE001 - whatever a click sets off must end in a sentence
-            self.failed.emit(Problem.of(error))
+            self.failed.emit(ErrorReport.of(error))
 
     def _on_preview(self, on: bool) -> None:  # noqa: FBT001 - Qt's signal
         if not on:
@@ -345,7 +345,7 @@ class RunView(QWidget):
         if failure is None:  # resumed in this very moment
             return
         sentence = for_the_dock(failure.sentence)
-        problem = Problem(sentence, failure.details or f"The log {run.log_path} is empty.")
+        problem = ErrorReport(sentence, failure.details or f"The log {run.log_path} is empty.")
         if self._seen_running == run.path:
             self._seen_running = None
             self.failed.emit(problem)

@@ -14,9 +14,9 @@ from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, s
 from anlage.project.models import project_models
 from anlage.wording import short
 from napari_anlage import preferences
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
-from napari_anlage.train.data import Order, carry_out, readiness
+from napari_anlage.train.data import TrainingRequest, carry_out, readiness
 from napari_anlage.train.device_choice import AUTO, DeviceChoice
 from napari_anlage.train.run_view import RunView
 from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
@@ -229,7 +229,7 @@ class TrainTab(Tab):
             raise AnlageError(lack)
         context = max(abs(offset) for offset in getattr(self.special.read(), "frames", (0,)))
         session = self._session
-        order = Order.of(session, self.cards.task, self.settings(), self.begin_with.model, context)
+        order = TrainingRequest.of(session, self.cards.task, self.settings(), self.begin_with.model, context)
         self.status.say("Writing the training data …", "info")
         self.view.details.show_text("")
         self.progress.show()
@@ -245,12 +245,12 @@ class TrainTab(Tab):
         self.attempt(start)
         self.refresh_runs()
 
-    def _on_failed(self, problem: Problem) -> None:
+    def _on_failed(self, problem: ErrorReport) -> None:
         self.progress.reset()
         self.report(problem)
         self.refresh()
 
-    def report(self, problem: Problem) -> None:
+    def report(self, problem: ErrorReport) -> None:
         """Say what went wrong, with the story behind it for whoever wants it."""
         super().report(problem)
         self.view.details.show_text(problem.details)

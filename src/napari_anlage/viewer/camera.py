@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 
 __all__ = ["current_frame", "go_to", "world_unit"]
 
 
-def go_to(viewer: Any, grid: Grid, position_tzyx: tuple[float, float, float, float]) -> None:
+def go_to(viewer: Any, grid: LayerGrid, position_tzyx: tuple[float, float, float, float]) -> None:
     """Show a place: its frame and plane, with the camera above it."""
     world = grid.world(position_tzyx)
     world = [value / world_unit(viewer, grid, i) for i, value in enumerate(world)]
@@ -24,7 +24,7 @@ def go_to(viewer: Any, grid: Grid, position_tzyx: tuple[float, float, float, flo
     viewer.scene.camera.center = tuple([0.0] * (3 - len(shown)) + shown)
 
 
-def _along(grid: Grid, tzyx: npt.NDArray[np.float64], n_channels: int) -> npt.NDArray[np.float64]:
+def _along(grid: LayerGrid, tzyx: npt.NDArray[np.float64], n_channels: int) -> npt.NDArray[np.float64]:
     """Positions (N, 4) or vectors (N, 2, 4) with a column for each of the layer's axes, repeated for each channel."""
     columns = [tzyx[..., "tzyx".index(axis)] if axis in "tzyx" else np.zeros(tzyx.shape[:-1]) for axis in grid.axes]
     data = np.stack(columns, axis=-1)
@@ -44,7 +44,7 @@ def _transposed(zyx: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
     return data.transpose([have.index(axis) for axis in order])
 
 
-def current_frame(viewer: Any, grid: Grid, n_frames: int) -> int:
+def current_frame(viewer: Any, grid: LayerGrid, n_frames: int) -> int:
     """The frame that the viewer shows, of the image on this grid."""
     t = grid.index("t")
     if t is None:
@@ -54,7 +54,7 @@ def current_frame(viewer: Any, grid: Grid, n_frames: int) -> int:
     return int(np.clip(round((world - grid.offset[t]) / grid.scale[t]), 0, n_frames - 1))
 
 
-def world_unit(viewer: Any, grid: Grid, i: int) -> float:
+def world_unit(viewer: Any, grid: LayerGrid, i: int) -> float:
     """World units of the grid's layer in one of the viewer's, along one axis."""
     units = viewer.layers.units
     if units is None:

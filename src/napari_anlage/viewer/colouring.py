@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage import Annotations
-from napari_anlage.viewer.tracks import ALONE, Tracks, colours, hues
+from napari_anlage.viewer.tracks import ALONE, TrackTable, colours, hues
 
 __all__ = ["CERTAIN", "RAMP", "Colouring", "any_wrong", "errors", "inks", "lineages"]
 
@@ -28,7 +28,7 @@ class Colouring(StrEnum):
     ERROR = "error"
 
 
-def lineages(tracks: Tracks) -> npt.NDArray[np.int64]:
+def lineages(tracks: TrackTable) -> npt.NDArray[np.int64]:
     """(N,) the lineage of each nucleus: the id of the nucleus that all of it came from."""
     first = np.where(tracks.mother >= 0, tracks.mother, np.arange(len(tracks.mother)))
     while True:  # each round doubles how far it looks back
@@ -39,7 +39,7 @@ def lineages(tracks: Tracks) -> npt.NDArray[np.int64]:
     return tracks.ids[first]
 
 
-def errors(nuclei: Annotations, tracks: Tracks) -> npt.NDArray[np.float64]:
+def errors(nuclei: Annotations, tracks: TrackTable) -> npt.NDArray[np.float64]:
     """(N,) error probability of the link to each nucleus; NaN where a human made it, or there is none."""
     found = np.full(len(nuclei), np.nan)
     probability = nuclei.link_properties.get("probability")
@@ -53,7 +53,7 @@ def any_wrong(error: npt.NDArray[np.float64]) -> float:
     return float(1 - np.prod(1 - np.nan_to_num(error)))
 
 
-def inks(nuclei: Annotations, tracks: Tracks, colouring: Colouring) -> Colours:
+def inks(nuclei: Annotations, tracks: TrackTable, colouring: Colouring) -> Colours:
     """(N, 4) the colour of each nucleus, and of the link to it."""
     if colouring == Colouring.TRACK:
         return colours(tracks)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage import AnlageError, Spacing
 
-__all__ = ["Grid", "axes_named", "default_axes"]
+__all__ = ["LayerGrid", "axes_named", "default_axes"]
 
 _NAMES = {
     "t": "t", "time": "t", "frame": "t", "frames": "t",
@@ -23,7 +23,7 @@ _BY_COUNT = {2: "yx", 3: "zyx", 4: "tzyx", 5: "tczyx"}
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class LayerGrid:
     """The voxels of a layer in the world: one scale and one offset for each of its axes.
 
     Parameters
@@ -90,7 +90,7 @@ class Grid:
         i = self.axes.find(axis)
         return None if i < 0 else i
 
-    def voxels_in(self, other: Grid, axis: str) -> tuple[float, float]:
+    def voxels_in(self, other: LayerGrid, axis: str) -> tuple[float, float]:
         """Factor and shift that take a voxel index here, along one axis, to one of the other grid at the same place.
 
         Where both layers' units are convertible they are converted, as napari does; otherwise the bare world
@@ -102,13 +102,13 @@ class Grid:
         unit = _factor(self.units[i], other.units[j])
         return self.scale[i] * unit / other.scale[j], (self.offset[i] * unit - other.offset[j]) / other.scale[j]
 
-    def to(self, other: Grid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def to(self, other: LayerGrid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Voxel positions (N, 4: t, z, y, x) here → voxel positions of the other grid, at the same world points."""
         maps = np.array([self.voxels_in(other, axis) for axis in "tzyx"])
         moved: npt.NDArray[np.float64] = positions_tzyx * maps[:, 0] + maps[:, 1]
         return moved
 
-    def same_as(self, other: Grid) -> bool:
+    def same_as(self, other: LayerGrid) -> bool:
         """Whether both have their voxels at the same places."""
         maps = np.array([self.voxels_in(other, axis) for axis in "tzyx"])
         return bool(np.allclose(maps, [1.0, 0.0], atol=1e-6)) and (set(self.axes) ^ set(other.axes)) <= {"c"}

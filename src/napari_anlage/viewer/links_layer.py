@@ -15,7 +15,7 @@ from anlage import Annotations
 from napari_anlage.viewer import layer_roles
 from napari_anlage.viewer.colouring import Colouring, inks
 from napari_anlage.viewer.placement import Place
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 __all__ = ["LinksView"]
 
@@ -59,7 +59,7 @@ class LinksView:
         if colouring != self._colouring:
             self._colouring, self._drawn = colouring, ()
 
-    def refresh(self, nuclei: Annotations, tracks: Tracks) -> None:
+    def refresh(self, nuclei: Annotations, tracks: TrackTable) -> None:
         """Show the trails of the shown frame; nothing happens where they are shown already."""
         frame = self._place.frame(self._viewer)
         drawn = (frame, tuple(self._viewer.dims.not_displayed))
@@ -95,7 +95,7 @@ class LinksView:
             layer.edge_color = paint
 
     def _lines(
-        self, nuclei: Annotations, tracks: Tracks, frame: int
+        self, nuclei: Annotations, tracks: TrackTable, frame: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Start and direction (N, 2, axes) of each line, and its colour."""
         here = np.flatnonzero(nuclei.frames == frame)
@@ -120,11 +120,11 @@ class LinksView:
         colour[:, 3] = alpha
         return np.stack([start, end - start], axis=1), colour
 
-    def _later(self, tracks: Tracks, goes_on: Rows) -> Rows:
+    def _later(self, tracks: TrackTable, goes_on: Rows) -> Rows:
         """Whose colour the faint line to the next frame has: where colours are tracks, that of the nucleus that is seen."""
         return tracks.mother[goes_on] if self._colouring == Colouring.TRACK else goes_on
 
-    def _all_inks(self, nuclei: Annotations, tracks: Tracks) -> npt.NDArray[np.float64]:
+    def _all_inks(self, nuclei: Annotations, tracks: TrackTable) -> npt.NDArray[np.float64]:
         known = self._inks
         if known[0] is not nuclei or known[1] is not tracks or known[2] != self._colouring:
             self._inks = known = (nuclei, tracks, self._colouring, inks(nuclei, tracks, self._colouring))

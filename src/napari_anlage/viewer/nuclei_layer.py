@@ -17,7 +17,7 @@ from anlage import Annotations, State
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.colouring import Colouring, inks
 from napari_anlage.viewer.placement import Place
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 __all__ = ["Hands", "NucleiView"]
 
@@ -57,7 +57,7 @@ class _Seen:
     """What the layer shows already."""
 
     nuclei: Annotations
-    tracks: Tracks | None
+    tracks: TrackTable | None
     rows: npt.NDArray[np.int64]
     current: int | None
 
@@ -117,7 +117,7 @@ class NucleiView:
 
     # ---- the document → the layer ----
 
-    def refresh(self, nuclei: Annotations, tracks: Tracks, current: int | None) -> None:
+    def refresh(self, nuclei: Annotations, tracks: TrackTable, current: int | None) -> None:
         """Show these nuclei, the track `current` with bold rings."""
         shown = self._rows_shown(nuclei)
         largest = float(self.layer.size.max(initial=0.0))
@@ -165,7 +165,7 @@ class NucleiView:
             self.select(selected)
         return rows
 
-    def _show_columns(self, nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64]) -> bool:
+    def _show_columns(self, nuclei: Annotations, tracks: TrackTable, rows: npt.NDArray[np.int64]) -> bool:
         layer, before = self.layer, self._seen
         if before.same("positions", nuclei, rows):
             moved = False
@@ -193,7 +193,7 @@ class NucleiView:
         return moved
 
     def _apply_style(
-        self, nuclei: Annotations, tracks: Tracks, rows: npt.NDArray[np.int64], current: int | None
+        self, nuclei: Annotations, tracks: TrackTable, rows: npt.NDArray[np.int64], current: int | None
     ) -> bool:
         before = self._seen
         style: dict[str, npt.NDArray[np.float64]] = {}

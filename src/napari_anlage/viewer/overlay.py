@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anlage import Annotations, Box, DenseMap, LabelledPart, TimeLapse
 from napari_anlage.viewer.camera import _along, _transposed
-from napari_anlage.viewer.grid import Grid, axes_named, default_axes
+from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
 from napari_anlage.viewer.layer_roles import _KEY, ANNOTATED, REGIONS, remove, role_of
 
 __all__ = [
@@ -54,7 +54,7 @@ def box_edges(box: Box, *, solid: bool) -> npt.NDArray[np.float64]:
     return every
 
 
-def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_channels: int) -> None:
+def show_boxes(viewer: Any, grid: LayerGrid, boxes: Sequence[Box], selected: int, n_channels: int) -> None:
     """Draw boxes as wireframes, the selected one bright; none take the layer away."""
     if not boxes:
         remove(viewer, REGIONS)
@@ -83,7 +83,13 @@ def show_boxes(viewer: Any, grid: Grid, boxes: Sequence[Box], selected: int, n_c
 
 
 def show_centres(
-    viewer: Any, grid: Grid, nuclei: Annotations, diameter: float, n_channels: int, model: str, role: str = "preview"
+    viewer: Any,
+    grid: LayerGrid,
+    nuclei: Annotations,
+    diameter: float,
+    n_channels: int,
+    model: str,
+    role: str = "preview",
 ) -> Any:
     """Show predicted centres as rings of the nucleus's size, coloured by probability.
 
@@ -111,7 +117,7 @@ def show_centres(
 _SHOWN = {"id": "ids", "probability": "probability", "origin": "origin", "state": "state"}
 
 
-def show_annotations(viewer: Any, grid: Grid, nuclei: Annotations, name: str, colour: str) -> Any:
+def show_annotations(viewer: Any, grid: LayerGrid, nuclei: Annotations, name: str, colour: str) -> Any:
     """Show nuclei as a Points layer of the user's own, as rings of their size; `grid` is in µm and has no channels."""
     diameter = 2 * np.where(np.isfinite(nuclei.radius_um), nuclei.radius_um, 4.0)
     layer = viewer.add_points(
@@ -123,7 +129,7 @@ def show_annotations(viewer: Any, grid: Grid, nuclei: Annotations, name: str, co
     return layer
 
 
-def spots(grid: Grid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def spots(grid: LayerGrid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Places (N, 4) in voxels as the points of `show_annotations` have them: world units along z, y and x."""
     positions = _along(grid, positions_tzyx, 1)
     for i, axis in enumerate(grid.axes):
@@ -133,7 +139,7 @@ def spots(grid: Grid, positions_tzyx: npt.NDArray[np.float64]) -> npt.NDArray[np
 
 
 def show_heatmap(
-    viewer: Any, grid: Grid, frame: int, heatmap: DenseMap, n_channels: int, model: str, role: str = "preview"
+    viewer: Any, grid: LayerGrid, frame: int, heatmap: DenseMap, n_channels: int, model: str, role: str = "preview"
 ) -> Any:
     """Show the map behind the centres, on its own grid at its own time, added to the image's light."""
     remove(viewer, f"{role} heat-map")
@@ -155,7 +161,7 @@ def show_heatmap(
 
 
 def show_painted(
-    viewer: Any, grid: Grid, part: LabelledPart, n_channels: int, name: str, role: str = "label preview"
+    viewer: Any, grid: LayerGrid, part: LabelledPart, n_channels: int, name: str, role: str = "label preview"
 ) -> Any:
     """Show labels of a part of a frame over the image; a layer that shows others of the same part keeps its looks."""
     origin = {"c": (n_channels - 1) / 2, **dict(zip("tzyx", map(float, part.box.start), strict=True))}
@@ -168,7 +174,7 @@ def show_painted(
     return _add_labels(viewer, data, name, role, at)
 
 
-def show_labels(viewer: Any, grid: Grid, labels: TimeLapse, n_channels: int, name: str, role: str) -> Any:
+def show_labels(viewer: Any, grid: LayerGrid, labels: TimeLapse, n_channels: int, name: str, role: str) -> Any:
     """Show labels of a whole movie over the image, read from the disk plane by plane."""
     import dask.array as da
 
@@ -200,7 +206,7 @@ def _add_labels(viewer: Any, data: Any, name: str, role: str, at: dict[str, Any]
     return layer
 
 
-def _as_layer(tzyx: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
+def _as_layer(tzyx: npt.NDArray[Any], grid: LayerGrid) -> npt.NDArray[Any]:
     """Voxels (t, z, y, x) with the axes of a layer; a channel axis has length 1."""
     have = [axis for axis in grid.axes if axis != "c"]
     if any(n > 1 for axis, n in zip("tzyx", tzyx.shape, strict=True) if axis not in have):
@@ -210,7 +216,7 @@ def _as_layer(tzyx: npt.NDArray[Any], grid: Grid) -> npt.NDArray[Any]:
     return tzyx.transpose(order).reshape([lengths[axis] for axis in grid.axes])
 
 
-def new_points(viewer: Any, grid: Grid, image: TimeLapse, name: str) -> Any:
+def new_points(viewer: Any, grid: LayerGrid, image: TimeLapse, name: str) -> Any:
     """An empty Points layer for annotating, whose points are balls in world units."""
     size = 0.05 * min(abs(grid.scale[grid.axes.index(axis)]) * image.shape["tczyx".index(axis)] for axis in "yx")
     layer = viewer.add_points(
@@ -222,7 +228,7 @@ def new_points(viewer: Any, grid: Grid, image: TimeLapse, name: str) -> Any:
     return layer
 
 
-def new_labels(viewer: Any, grid: Grid, image: TimeLapse, n_channels: int, name: str) -> Any:
+def new_labels(viewer: Any, grid: LayerGrid, image: TimeLapse, n_channels: int, name: str) -> Any:
     """An empty Labels layer on the image's voxels, shared by its channels."""
     lengths = dict(zip("tczyx", image.shape, strict=True)) | {"c": 1}
     data = np.zeros([lengths[axis] for axis in grid.axes], dtype=np.uint16)
@@ -232,7 +238,7 @@ def new_labels(viewer: Any, grid: Grid, image: TimeLapse, n_channels: int, name:
     return layer
 
 
-def _isotropic(grid: Grid) -> dict[str, Any]:
+def _isotropic(grid: LayerGrid) -> dict[str, Any]:
     """Placement of a layer whose z, y and x are world coordinates, so that a size is a size along each of them."""
     at = grid.placed(grid.axes)
     for i, axis in enumerate(grid.axes):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from anlage import AnlageError
 from napari_anlage.viewer import camera
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 
 __all__ = ["Place"]
 
@@ -37,7 +37,7 @@ class Place:
         Length of the image layer's channel axis; 1 without one.
     """
 
-    grid: Grid
+    grid: LayerGrid
     shape_tzyx: tuple[int, int, int, int]
     um: float = 1.0
     n_channels: int = 1

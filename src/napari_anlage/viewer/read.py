@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anlage import AnlageError, Annotations, Box, Spacing, TimeLapse
 from napari_anlage.viewer.channel_names import given_names
-from napari_anlage.viewer.grid import Grid, axes_named, default_axes
+from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
 from napari_anlage.viewer.layer_features import columns_of
 
 __all__ = ["annotations_of", "axes_of", "image_of", "kind_of", "may_join"]
@@ -49,7 +49,7 @@ def image_of(
     """
     first = layers[0]
     axes = axes or axes_of(first)
-    grid = Grid.of(first, axes)
+    grid = LayerGrid.of(first, axes)
     spacing, interval_s = spacing or grid.spacing, interval_s or grid.interval_s
     if len(layers) == 1:
         data, names = _pixels(first), _channel_names(first, axes)
@@ -76,13 +76,13 @@ def may_join(first: Any, other: Any) -> bool:
     ):
         return False
     try:
-        grids = Grid.of(first, axes_of(first)), Grid.of(other, axes_of(first))
+        grids = LayerGrid.of(first, axes_of(first)), LayerGrid.of(other, axes_of(first))
     except AnlageError:
         return False
     return tuple(_pixels(first).shape) == tuple(_pixels(other).shape) and grids[0].same_as(grids[1])
 
 
-def annotations_of(layer: Any, grid: Grid, image: TimeLapse) -> Annotations:
+def annotations_of(layer: Any, grid: LayerGrid, image: TimeLapse) -> Annotations:
     """Nuclei of a Points, Labels or Tracks layer, in voxels of the image, at the same world points.
 
     Parameters
@@ -105,11 +105,11 @@ def annotations_of(layer: Any, grid: Grid, image: TimeLapse) -> Annotations:
         raise AnlageError(
             f"The layer '{layer.name}' is of the kind {kind}; nuclei are read from Points, Labels or Tracks."
         )
-    own = Grid.of(layer, _annotation_axes(layer, grid, image))
+    own = LayerGrid.of(layer, _annotation_axes(layer, grid, image))
     return readers[kind](layer, own, grid, image)
 
 
-def _annotation_axes(layer: Any, grid: Grid, image: TimeLapse) -> str:
+def _annotation_axes(layer: Any, grid: LayerGrid, image: TimeLapse) -> str:
     axes = axes_named(layer)
     if axes is None:
         without_c = grid.axes.replace("c", "")
@@ -128,7 +128,7 @@ def _annotation_axes(layer: Any, grid: Grid, image: TimeLapse) -> str:
     return axes
 
 
-def _from_points(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotations:
+def _from_points(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> Annotations:
     table = layer.features
     known = {name: table[name].to_numpy() for name in table.columns}
     columns, properties = columns_of(known) if len(table) else ({}, {})
@@ -136,7 +136,7 @@ def _from_points(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotat
     return Annotations.of(_whole_frames(positions), properties=properties, **columns)
 
 
-def _from_labels(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotations:
+def _from_labels(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> Annotations:
     spacing = image.spacing and _own_spacing(own, grid, image.spacing)
     painted = TimeLapse(_pixels(layer), own.axes, spacing=spacing, interval_s=image.interval_s, source=str(layer.name))
     if painted.n_channels != 1:  # made over an image with channels: painted on whichever was shown
@@ -152,7 +152,7 @@ def _from_labels(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotat
     return replace(found, positions=positions, labels=resampled)
 
 
-def _from_tracks(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotations:
+def _from_tracks(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> Annotations:
     rows = np.asarray(layer.data, dtype=float)
     order = np.lexsort((rows[:, 1], rows[:, 0]))
     rows, track = rows[order], rows[order, 0].astype(int)
@@ -170,7 +170,7 @@ def _from_tracks(layer: Any, own: Grid, grid: Grid, image: TimeLapse) -> Annotat
     )
 
 
-def _tzyx(data: npt.NDArray[np.float64], own: Grid) -> npt.NDArray[np.float64]:
+def _tzyx(data: npt.NDArray[np.float64], own: LayerGrid) -> npt.NDArray[np.float64]:
     """Columns of a layer's coordinates in the order t z y x; an absent axis is 0."""
     columns = [data[:, own.axes.index(axis)] if axis in own.axes else np.zeros(len(data)) for axis in "tzyx"]
     return np.stack(columns, axis=1).reshape(-1, 4)
@@ -181,7 +181,7 @@ def _whole_frames(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return positions
 
 
-def _own_spacing(own: Grid, grid: Grid, spacing: Spacing) -> Spacing:
+def _own_spacing(own: LayerGrid, grid: LayerGrid, spacing: Spacing) -> Spacing:
     z, y, x = (abs(own.voxels_in(grid, axis)[0]) * size for axis, size in zip("zyx", spacing.zyx, strict=True))
     return Spacing(z, y, x)
 
@@ -269,7 +269,7 @@ class _Resampled:
 
 
 def _nearest(
-    own: Grid, grid: Grid, shape_tzyx: Sequence[int], image_tzyx: Sequence[int]
+    own: LayerGrid, grid: LayerGrid, shape_tzyx: Sequence[int], image_tzyx: Sequence[int]
 ) -> tuple[npt.NDArray[np.int64], ...]:
     found = []
     for axis, length, wanted in zip("tzyx", shape_tzyx, image_tzyx, strict=True):

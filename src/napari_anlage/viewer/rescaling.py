@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_anlage.viewer.camera import world_unit
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 
 if TYPE_CHECKING:
     from anlage import ProjectSettings, Spacing, TimeLapse
@@ -39,9 +39,9 @@ class _Opened:
     units: tuple[Any, ...]
 
 
-def opened_grid(layer: Any, axes: str) -> Grid:
+def opened_grid(layer: Any, axes: str) -> LayerGrid:
     """The layer's grid as it was opened, whatever was typed since."""
-    grid, opened = Grid.of(layer, axes), _opened(layer)
+    grid, opened = LayerGrid.of(layer, axes), _opened(layer)
     return grid if opened is None else replace(grid, scale=opened.scale, units=opened.units)
 
 
@@ -60,7 +60,7 @@ def rescale(viewer: Any, images: Sequence[Any], axes: str, spacing: Spacing | No
     spacing, interval_s
         µm and s; None: as the layer was opened.
     """
-    before, opened = Grid.of(images[0], axes), opened_grid(images[0], axes)
+    before, opened = LayerGrid.of(images[0], axes), opened_grid(images[0], axes)
     wanted = dict(zip("zyx", spacing.zyx, strict=True)) if spacing is not None else {}
     units = dict.fromkeys("zyx", "micrometer") | {"t": "second"}
     if interval_s is not None:
@@ -78,7 +78,7 @@ def rescale(viewer: Any, images: Sequence[Any], axes: str, spacing: Spacing | No
     voxel = _shown_voxel(viewer, before)
     for layer in [layer for layer in viewer.layers if not _is_other_image(layer, images)]:
         _move(layer, before, factor, unit)
-    _show_voxel(viewer, Grid.of(images[0], axes), voxel, factor)
+    _show_voxel(viewer, LayerGrid.of(images[0], axes), voxel, factor)
 
 
 def scale_difference(settings: ProjectSettings, image: TimeLapse, axes: str) -> str:
@@ -101,7 +101,7 @@ def _is_other_image(layer: Any, images: Sequence[Any]) -> bool:
     return is_image and not ours and not any(layer is image for image in images)
 
 
-def _move(layer: Any, before: Grid, factor: npt.NDArray[np.float64], units: Sequence[str]) -> None:
+def _move(layer: Any, before: LayerGrid, factor: npt.NDArray[np.float64], units: Sequence[str]) -> None:
     """Stretch a layer with the world that it lies in; napari counts axes from the last."""
     n, m = int(layer.ndim), len(before.axes)
     stretch, new = np.ones(n), [str(unit) for unit in layer.units]
@@ -119,7 +119,7 @@ def _move(layer: Any, before: Grid, factor: npt.NDArray[np.float64], units: Sequ
     layer.scale, layer.translate, layer.units = scale, translate, new
 
 
-def _shown_voxel(viewer: Any, grid: Grid) -> list[float]:
+def _shown_voxel(viewer: Any, grid: LayerGrid) -> list[float]:
     """The voxel that the sliders stand at, along each axis of the grid."""
     point = np.array(viewer.dims.point, dtype=float)[-len(grid.axes) :]
     return [
@@ -127,7 +127,7 @@ def _shown_voxel(viewer: Any, grid: Grid) -> list[float]:
     ]
 
 
-def _show_voxel(viewer: Any, grid: Grid, voxel: Sequence[float], factor: npt.NDArray[np.float64]) -> None:
+def _show_voxel(viewer: Any, grid: LayerGrid, voxel: Sequence[float], factor: npt.NDArray[np.float64]) -> None:
     """Let the viewer show what it showed, as large as before."""
     n, dims = len(grid.axes), viewer.dims
     for i, at in enumerate(voxel):

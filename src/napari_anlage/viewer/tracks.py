@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from anlage import Annotations
 
-__all__ = ["ALONE", "Tracks", "colour_of", "colours", "hues"]
+__all__ = ["ALONE", "TrackTable", "colour_of", "colours", "hues"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -19,7 +19,7 @@ _GOLDEN = 0.618033988749895
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tracks:
+class TrackTable:
     """The tracks of a table whose ids rise.
 
     Parameters
@@ -43,7 +43,7 @@ class Tracks:
     track: Rows
 
     @classmethod
-    def of(cls, nuclei: Annotations) -> Tracks:
+    def of(cls, nuclei: Annotations) -> TrackTable:
         """Follow the links of a table back to where each track begins."""
         n = len(nuclei)
         mother = np.full(n, -1, dtype=np.int64)
@@ -86,7 +86,7 @@ def colour_of(track: int) -> npt.NDArray[np.float64]:
     return colour
 
 
-def colours(tracks: Tracks) -> npt.NDArray[np.float64]:
+def colours(tracks: TrackTable) -> npt.NDArray[np.float64]:
     """(N, 4) a colour for each nucleus: that of its track, bright on dark; those without a link all have the same."""
     found = hues(tracks.track)
     found[~tracks.linked] = ALONE

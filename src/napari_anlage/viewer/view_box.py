@@ -9,12 +9,12 @@ import numpy as np
 
 from anlage import AnlageError, Box
 from napari_anlage.viewer import camera
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 
 __all__ = ["seen_box"]
 
 
-def seen_box(viewer: Any, grid: Grid, shape_tzyx: tuple[int, int, int, int], depth: float = math.inf) -> Box:
+def seen_box(viewer: Any, grid: LayerGrid, shape_tzyx: tuple[int, int, int, int], depth: float = math.inf) -> Box:
     """The voxels of one frame that are in view.
 
     In the 2D view that is the rectangle on the canvas, and `depth` voxels to both sides of the slice along the axis that is
@@ -49,7 +49,7 @@ def seen_box(viewer: Any, grid: Grid, shape_tzyx: tuple[int, int, int, int], dep
     return Box.of(start, stop)
 
 
-def _in_view(viewer: Any, grid: Grid, i: int, depth: float) -> tuple[float, float]:
+def _in_view(viewer: Any, grid: LayerGrid, i: int, depth: float) -> tuple[float, float]:
     """First and one-past-last voxel in view, along one axis of the image."""
     axis = viewer.dims.ndim - len(grid.axes) + i
     unit = camera.world_unit(viewer, grid, i)

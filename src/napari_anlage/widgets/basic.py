@@ -12,7 +12,7 @@ from qtpy.QtGui import QColor, QFontMetricsF, QPainter
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import AnlageError
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.widgets.plain_text import Label, plain
 
 __all__ = [
@@ -154,7 +154,7 @@ class Tab(QWidget):
     def retire(self) -> None:
         """The widget is being closed: end what belongs to the window."""
 
-    def report(self, problem: Problem) -> None:
+    def report(self, problem: ErrorReport) -> None:
         """Say what went wrong, here and as napari's notification."""
         self.status.say(problem.sentence, "error", problem.details)
         notify(problem.sentence, "error")
@@ -164,7 +164,7 @@ class Tab(QWidget):
         try:
             return action()
         except Exception as error:  # noqa: BLE001 - whatever a click sets off must end in a sentence
-            self.report(Problem.of(error))
+            self.report(ErrorReport.of(error))
             return None
 
     def gently(self, action: Callable[[], Any]) -> None:

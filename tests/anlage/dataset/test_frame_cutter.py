@@ -12,7 +12,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.frame_cutter import FrameCutter, Plan
 from anlage.dataset.intensity import measure_intensity
-from anlage.dataset.region import Region
+from anlage.dataset.region import StoreRegion
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
@@ -23,12 +23,12 @@ HULL = Box.whole(SHAPE)
 
 
 MOVIE = (1 + np.arange(np.prod(SHAPE), dtype=np.uint32)).reshape(SHAPE)
-LEFT = Region(Box((2, 5), (0, 6), (5, 25), (5, 25)), Box((2, 5), (1, 5), (9, 21), (9, 21)), (2, 4))
-RIGHT = Region(Box((2, 4), (0, 6), (5, 25), (50, 70)), Box((2, 4), (1, 5), (9, 21), (54, 66)), (2, 3))
+LEFT = StoreRegion(Box((2, 5), (0, 6), (5, 25), (5, 25)), Box((2, 5), (1, 5), (9, 21), (9, 21)), (2, 4))
+RIGHT = StoreRegion(Box((2, 4), (0, 6), (5, 25), (50, 70)), Box((2, 4), (1, 5), (9, 21), (54, 66)), (2, 3))
 
 
 def cutter_of(
-    regions: tuple[Region, ...] = (LEFT, RIGHT), inside: Annotations | None = None, outside: Annotations | None = None,
+    regions: tuple[StoreRegion, ...] = (LEFT, RIGHT), inside: Annotations | None = None, outside: Annotations | None = None,
     *, hull: Box = HULL, context: int = 1, sparse: bool = False, image: TimeLapse | None = None, combine: Any = "separate",
 ) -> FrameCutter:  # fmt: skip
     image = image or TimeLapse.of(MOVIE, spacing=SPACING, source="movie")
@@ -61,7 +61,7 @@ def test_more_context_is_kept_where_it_is_wanted_but_never_beyond_the_hull() -> 
 @pytest.mark.parametrize(("apart", "together"), [(6, True), (7, False)])
 def test_boxes_no_further_apart_than_a_nucleus_are_one_window(apart: int, together: bool) -> None:
     """Six voxels of 1 µm are the diameter: the boxes grown by it must touch."""
-    second = Region(Box((2, 3), (0, 6), (5, 25), (25 + apart - 1, 60)), LEFT.core, (2,))
+    second = StoreRegion(Box((2, 3), (0, 6), (5, 25), (25 + apart - 1, 60)), LEFT.core, (2,))
     windows = cutter_of((LEFT, second)).windows(2)
     assert len(windows) == (1 if together else 2)
     if together:
@@ -70,17 +70,17 @@ def test_boxes_no_further_apart_than_a_nucleus_are_one_window(apart: int, togeth
 
 def test_windows_that_meet_through_a_third_are_one() -> None:
     boxes = [Box((2, 3), (0, 6), (5, 15), (x, x + 10)) for x in (0, 40, 20)]
-    near = [Region(box, box, (2,)) for box in (boxes[0], boxes[1])]
+    near = [StoreRegion(box, box, (2,)) for box in (boxes[0], boxes[1])]
     assert len(cutter_of(tuple(near)).windows(2)) == 2
     bridge = Box((2, 3), (0, 6), (5, 15), (12, 38))
-    assert cutter_of((*near, Region(bridge, bridge, (2,)))).windows(2) == (Box((2, 3), (0, 6), (5, 15), (0, 50)),)
+    assert cutter_of((*near, StoreRegion(bridge, bridge, (2,)))).windows(2) == (Box((2, 3), (0, 6), (5, 15), (0, 50)),)
 
 
 # --- pixels
 
 
 def test_pixels_are_those_of_the_movie_inside_the_boxes_and_0_between_them() -> None:
-    second = Region(Box((2, 3), (0, 6), (5, 25), (28, 40)), LEFT.core, (2,))
+    second = StoreRegion(Box((2, 3), (0, 6), (5, 25), (28, 40)), LEFT.core, (2,))
     cutter = cutter_of((LEFT, second))
     (window,) = cutter.windows(2)
     found = cutter.pixels(window)

@@ -8,7 +8,7 @@ import pytest
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.dataset.split import Kind, Part, Split, split_stores
+from anlage.dataset.split import ExampleKind, Split, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -22,7 +22,7 @@ def noise(shape_tzyx: tuple[int, ...], seed: int) -> TimeLapse:
     return TimeLapse.of(pixels, spacing=Spacing(2, 1, 1), source="raw")
 
 
-def ids(parts: tuple[Part, ...]) -> list[tuple[str, int]]:
+def ids(parts: tuple[SplitPart, ...]) -> list[tuple[str, int]]:
     return [(part.store.name, int(i)) for part in parts for i in part.nuclei.ids]
 
 
@@ -190,7 +190,7 @@ def regions(store_of: Make) -> Callable[..., list[Store]]:
     return make
 
 
-def where(parts: tuple[Part, ...]) -> list[float]:
+def where(parts: tuple[SplitPart, ...]) -> list[float]:
     """x of the nuclei in the movie."""
     return sorted(float(x) for p in parts for x in p.nuclei.positions[:, 3] + p.store.meta.origin_tzyx[3])
 
@@ -222,8 +222,8 @@ def test_another_movie_chosen_for_validation_costs_the_first_nothing(
     nuclei = np.c_[np.zeros(12), np.full((12, 2), (3, 15)), np.arange(5, 125, 10.0)]
     second = store_of(nuclei, WIDE, "other", image=noise(WIDE, 9), use="validation")
     split = split_stores([first, second])
-    assert where(split.train) == where((Part(first),))
-    assert where(split.validation) == where((Part(second),))
+    assert where(split.train) == where((SplitPart(first),))
+    assert where(split.validation) == where((SplitPart(second),))
     assert split.notes == ()
 
 
@@ -279,14 +279,14 @@ def test_nothing_to_split_is_a_sentence(store_of: Make) -> None:
 def test_a_part_leaves_out_what_belongs_to_others(store_of: Make) -> None:
     positions = np.array([[0, 3, 10, 10], [0, 3, 10, 22.0]])
     store = store_of(positions, (1, 6, 30, 30))
-    part = Part(store, None, (Box((0, 1), (0, 6), (0, 30), (20, 30)),))
+    part = SplitPart(store, None, (Box((0, 1), (0, 6), (0, 30), (20, 30)),))
     mask = part.mask()(0)
     assert not mask[:, :, 20:].any()
     assert not mask[3, 10, 19], "the held-out nucleus' rim reaches over the wall"
     assert mask[3, 0, 19]
     assert mask[3, 10, 10]
     assert part.nuclei.ids.tolist() == [1]
-    held = Part(store, Box((0, 1), (0, 6), (0, 30), (20, 30)))
+    held = SplitPart(store, Box((0, 1), (0, 6), (0, 30), (20, 30)))
     assert held.mask()(0)[3, 10, 22]
     assert not held.mask()(0)[:, :, :20].any()
 
@@ -295,11 +295,11 @@ def test_frames_with_nothing_but_rejected_nuclei_count(store_of: Make) -> None:
     positions = np.array([[0, 3, 10, 10], [2, 3, 10, 10.0]])
     annotations = Annotations.of(positions, state=[State.ACCEPTED, State.REJECTED])
     store = store_of(positions, (3, 6, 30, 30), annotations=annotations)
-    assert Part(store).frames == (0, 2)
-    assert len(Part(store).nuclei) == 1
+    assert SplitPart(store).frames == (0, 2)
+    assert len(SplitPart(store).nuclei) == 1
 
 
-@pytest.mark.parametrize("record", [Kind, Split])
+@pytest.mark.parametrize("record", [ExampleKind, Split])
 def test_a_split_is_immutable(record: type) -> None:
     assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert "__slots__" in vars(record)

@@ -9,7 +9,7 @@ import pytest
 
 from anlage.cli import main
 from anlage.inference.signal_events import are_recordings
-from anlage.io.kinds import Kind, kind_of
+from anlage.io.kinds import FileKind, kind_of
 from anlage.signals.signals import Signals
 
 SAMPLES, N = 30_000, 14
@@ -39,7 +39,7 @@ def test_the_events_of_a_recording_are_found_by_sliding_over_it(recording, tmp_p
     assert main([str(w) for w in ("predict", model, tmp_path / "trace.h5", "-o", tmp_path / "events.csv")]) == 0
     assert "events in 1 trace" in capsys.readouterr().out
     told = pd.read_csv(tmp_path / "events.csv")
-    assert kind_of(tmp_path / "events.csv") is Kind.EVENTS
+    assert kind_of(tmp_path / "events.csv") is FileKind.EVENTS
     distance = np.abs(told["frame"].to_numpy()[:, None] - onsets[None])
     assert (distance.min(axis=0) < 60).sum() >= N - 1
     assert (distance.min(axis=1) < 500).all()  # what was measured with an event holds its neighbours, too
@@ -49,8 +49,8 @@ def test_the_events_of_a_recording_are_found_by_sliding_over_it(recording, tmp_p
 def test_a_recording_is_told_from_windows_by_what_is_in_the_file():
     trace = Signals.of(np.zeros(9000), kind="repeated")
     longer = Signals.of(np.zeros((5, 1000)), kind="repeated")
-    assert are_recordings(trace, 600, Kind.TRACE)
-    assert are_recordings(trace, 600, Kind.SIGNALS)
-    assert are_recordings(trace, 600, Kind.WINDOWS)  # a single row of many windows' length
-    assert not are_recordings(longer, 600, Kind.WINDOWS)
-    assert not are_recordings(trace, 0, Kind.SIGNALS)
+    assert are_recordings(trace, 600, FileKind.TRACE)
+    assert are_recordings(trace, 600, FileKind.SIGNALS)
+    assert are_recordings(trace, 600, FileKind.WINDOWS)  # a single row of many windows' length
+    assert not are_recordings(longer, 600, FileKind.WINDOWS)
+    assert not are_recordings(trace, 0, FileKind.SIGNALS)

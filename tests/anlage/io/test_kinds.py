@@ -14,7 +14,7 @@ import tifffile
 from anlage import AnlageError, Annotations, Signals, Spacing
 from anlage.inference.starter import starter_path
 from anlage.io import open_annotations, open_image, write_annotations, write_image, write_tiff
-from anlage.io.kinds import ANNOTATIONS, Kind, check_kind, kind_of
+from anlage.io.kinds import ANNOTATIONS, FileKind, check_kind, kind_of
 from anlage.io.nuclei_files.nuclei import own_scale
 from anlage.io.signal_files.signals import open_signals, signal_files, write_signals
 
@@ -46,22 +46,22 @@ def windows(path: Path) -> None:
 
 
 MAKERS = {
-    "nuclei.csv": (Kind.TABLE, lambda p: write_annotations(p, nuclei())),
-    "nuclei.geff": (Kind.GRAPH, lambda p: write_annotations(p, nuclei())),
-    "nuclei.xml": (Kind.TRACKMATE, lambda p: write_annotations(p, nuclei(), spacing=SPACING)),
-    "nuclei.aut": (Kind.AUT, lambda p: write_annotations(p, nuclei(), spacing=SPACING)),
-    "nuclei.ctc": (Kind.CTC, lambda p: write_annotations(p, nuclei(), spacing=SPACING, shape_tzyx=(2, 6, 12, 12))),
-    "labels.zarr": (Kind.LABELS, lambda p: write_image(p, np.ones((1, 2, 4, 4), np.uint8), axes="tzyx", kind="labels")),
-    "image.zarr": (Kind.IMAGE, lambda p: write_image(p, np.ones((1, 1, 2, 4, 4), np.uint8))),
-    "image.tif": (Kind.IMAGE, lambda p: write_tiff(p, np.ones((1, 1, 2, 4, 4), np.uint8))),
-    "a.anlage": (Kind.MODEL, lambda p: shutil.copy(starter_path(), p)),
-    "keras.h5": (Kind.KERAS, keras),
-    "trace.h5": (Kind.TRACE, traces),
-    "windows.h5": (Kind.WINDOWS, windows),
-    "signals.csv": (Kind.SIGNALS, signals),
-    "signals.npy": (Kind.SIGNALS, signals),
-    "events.csv": (Kind.EVENTS, lambda p: p.write_text("track_id,class,frame,probability\n1,0,3.5,0.9\n2,1,,0.8\n")),
-    "told.csv": (Kind.WINDOW_SCORES, lambda p: p.write_text("window,probability,score\n0,0.5,1\n")),
+    "nuclei.csv": (FileKind.TABLE, lambda p: write_annotations(p, nuclei())),
+    "nuclei.geff": (FileKind.GRAPH, lambda p: write_annotations(p, nuclei())),
+    "nuclei.xml": (FileKind.TRACKMATE, lambda p: write_annotations(p, nuclei(), spacing=SPACING)),
+    "nuclei.aut": (FileKind.AUT, lambda p: write_annotations(p, nuclei(), spacing=SPACING)),
+    "nuclei.ctc": (FileKind.CTC, lambda p: write_annotations(p, nuclei(), spacing=SPACING, shape_tzyx=(2, 6, 12, 12))),
+    "labels.zarr": (FileKind.LABELS, lambda p: write_image(p, np.ones((1, 2, 4, 4), np.uint8), axes="tzyx", kind="labels")),
+    "image.zarr": (FileKind.IMAGE, lambda p: write_image(p, np.ones((1, 1, 2, 4, 4), np.uint8))),
+    "image.tif": (FileKind.IMAGE, lambda p: write_tiff(p, np.ones((1, 1, 2, 4, 4), np.uint8))),
+    "a.anlage": (FileKind.MODEL, lambda p: shutil.copy(starter_path(), p)),
+    "keras.h5": (FileKind.KERAS, keras),
+    "trace.h5": (FileKind.TRACE, traces),
+    "windows.h5": (FileKind.WINDOWS, windows),
+    "signals.csv": (FileKind.SIGNALS, signals),
+    "signals.npy": (FileKind.SIGNALS, signals),
+    "events.csv": (FileKind.EVENTS, lambda p: p.write_text("track_id,class,frame,probability\n1,0,3.5,0.9\n2,1,,0.8\n")),
+    "told.csv": (FileKind.WINDOW_SCORES, lambda p: p.write_text("window,probability,score\n0,0.5,1\n")),
     "notes.txt": (None, lambda p: p.write_text("Nothing of ours, though it has a comma.\n")),
 }  # fmt: skip
 
@@ -79,7 +79,7 @@ def test_what_it_is_does_not_depend_on_its_name(name: str, tmp_path: Path) -> No
 def test_a_table_with_a_row_for_each_frame_holds_signals_not_events(tmp_path: Path) -> None:
     rows = "".join(f"{track},{frame},{track * frame}\n" for track in (1, 2) for frame in range(5))
     (tmp_path / "a.csv").write_text(f"track_id,frame,area\n{rows}")
-    assert kind_of(tmp_path / "a.csv") is Kind.SIGNALS
+    assert kind_of(tmp_path / "a.csv") is FileKind.SIGNALS
     assert len(open_signals(tmp_path / "a.csv")) == 2
 
 
@@ -122,7 +122,7 @@ def test_a_folder_of_signals_may_have_a_read_me(tmp_path: Path) -> None:
     windows(tmp_path / "a.h5")
     windows(tmp_path / "b.h5")
     (tmp_path / "README.md").write_text("# Where they come from\n")
-    assert kind_of(tmp_path) is Kind.SIGNAL_SETS
+    assert kind_of(tmp_path) is FileKind.SIGNAL_SETS
     assert [file.name for file in signal_files(tmp_path)] == ["a.h5", "b.h5"]
     keras(tmp_path / "net.h5")
     assert kind_of(tmp_path) is None
@@ -138,14 +138,14 @@ def test_an_aut_names_its_version_at_the_beginning_or_the_end(tmp_path: Path) ->
     places = [[float(i), float(i % 7), 1.0] for i in range(3000)]
     data = {"positions": [{"time_point": 0, "coords_xyz_px": places}], "tracks": [], "version": "v2"}
     (tmp_path / "late").write_text(json.dumps(data))
-    assert kind_of(tmp_path / "late") is Kind.AUT
+    assert kind_of(tmp_path / "late") is FileKind.AUT
     (tmp_path / "other").write_text(json.dumps({"positions": places}))
     assert kind_of(tmp_path / "other") is None
 
 
 def test_masks_in_a_folder_are_labels(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "man_seg000.tif", np.ones((4, 4), np.uint8))
-    assert kind_of(tmp_path) is Kind.LABELS
+    assert kind_of(tmp_path) is FileKind.LABELS
 
 
 @pytest.mark.parametrize(
@@ -157,4 +157,4 @@ def test_a_zarr_whose_marks_are_nonsense_is_taken_for_an_image(tmp_path: Path, m
     path.mkdir()
     about = {"zarr_format": 3, "node_type": "group", "attributes": {"anlage": mark, "ome": ome}}
     (path / "zarr.json").write_text(json.dumps(about))
-    assert kind_of(path) == Kind.IMAGE
+    assert kind_of(path) == FileKind.IMAGE

@@ -25,7 +25,7 @@ from anlage import (
 )
 from anlage.project.image_copy import ChildImage, frames_for_child, movie_for_child
 from anlage.project.models import Choice, classical
-from anlage.project.predictions import Order, command_line, load, place, results
+from anlage.project.predictions import PredictionRequest, command_line, load, place, results
 
 SHAPE = (6, 4, 16, 18)
 
@@ -79,7 +79,7 @@ def test_the_whole_movie_is_copied_once(image: TimeLapse, tmp_path: Path) -> Non
 
 
 def ordered(folder: Path, **more) -> tuple:
-    order = Order(classical(), (1, 4), **more)
+    order = PredictionRequest(classical(), (1, 4), **more)
     return order, place(
         folder, order, ChildImage(Path("/data/my movie.tif"), {t: t for t in range(6)}, ("--spacing", "2,1,1"))
     )
@@ -126,7 +126,7 @@ def test_results_are_listed_as_far_as_they_are_and_can_be_read_at_any_time(tmp_p
 
 def test_weights_that_are_still_changing_are_kept_as_they_were(tmp_path: Path) -> None:
     model = Path(shutil.copy(starter_path(), tmp_path / "model.anlage"))
-    order = Order(Choice.of(model, name="first (still training)", training=True), (0, 2))
+    order = PredictionRequest(Choice.of(model, name="first (still training)", training=True), (0, 2))
     result = place(tmp_path, order, ChildImage(Path("movie.tif"), {0: 0, 1: 1}, ()))
     kept = Path(result.record.arguments[1])
     assert kept != model

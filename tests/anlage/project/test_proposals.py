@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from anlage import Annotations, Box, Spacing, State
-from anlage.project.proposals import Candidates, ProposalState, proposal_states, without_duplicates
+from anlage.project.proposals import ProposalState, ProposedNuclei, proposal_states, without_duplicates
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 
 
-def candidates(positions, probability, boxes=(), model: str = "m") -> Candidates:
+def candidates(positions, probability, boxes=(), model: str = "m") -> ProposedNuclei:
     found = Annotations.of(positions, probability=probability, state=State.PROPOSED, origin=model)
-    return Candidates(model, model, found, tuple(boxes), SPACING, 0.5, 8.0)
+    return ProposedNuclei(model, model, found, tuple(boxes), SPACING, 0.5, 8.0)
 
 
 def test_of_two_near_each_other_the_likelier_stays_and_frames_are_apart() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from anlage.tracking.problem import Problem
+from anlage.tracking.problem import LinkingProblem
 
 
 def film(
     seed: int, n_frames: int, per_frame: int, *, false: float = 0.1, missing: float = 0.1, restless: float = 1.0,
     most: int = 4, certain: bool = False,
-) -> Problem:  # fmt: skip
+) -> LinkingProblem:  # fmt: skip
     """Nuclei that drift in a box, divide and vanish; some are missed, some are false; costs by distance, with noise."""
     rng = np.random.default_rng(seed)
     side = per_frame ** (1 / 3)
@@ -32,7 +32,7 @@ def film(
     distance = np.linalg.norm(np.diff(q[pairs], axis=1)[:, 0], axis=1) / (0.19 * restless)
     step = np.diff(f[pairs], axis=1)[:, 0]
     n = len(f)
-    return Problem(
+    return LinkingProblem(
         frames=f.astype(np.int64), pairs=pairs, node=-2.0 - rng.normal(0, 1.5, n),
         edge=0.9 * distance**2 - 3.5 + 2.0 * (step - 1) + rng.normal(0, 0.5, len(pairs)),
         appear=np.where(f == 0, 0.0, 4.0), end=np.where(f == n_frames - 1, 0.0, 4.0), division=3.0 + rng.normal(0, 1, n),

@@ -20,7 +20,7 @@ from anlage.tracking.confidence import (
     track_numbers,
 )  # fmt: skip
 from anlage.tracking.marginals import Marginals, marginals
-from anlage.tracking.problem import Problem, solution_of
+from anlage.tracking.problem import LinkingProblem, solution_of
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.spot_check import rescaled_links
 
@@ -28,16 +28,16 @@ TREE = [[0, 2], [0, 3], [1, 4], [3, 5], [4, 6]]
 LOOPS = [[0, 2], [0, 3], [1, 3], [1, 4], [2, 5], [3, 5], [3, 6], [4, 6]]
 
 
-def random_problem(pairs: list[list[int]], seed: int = 0) -> Problem:
+def random_problem(pairs: list[list[int]], seed: int = 0) -> LinkingProblem:
     rng = np.random.default_rng(seed)
     n = 7
-    return Problem(
+    return LinkingProblem(
         np.array([0, 0, 1, 1, 1, 2, 2]), np.array(pairs), rng.normal(-1, 1, n), rng.normal(-0.5, 1.5, len(pairs)),
         np.full(n, 1.0), np.full(n, 1.2), np.full(n, 0.7), np.arange(n) == 1, np.zeros(len(pairs), np.int8),
     )  # fmt: skip
 
 
-def by_counting(problem: Problem) -> Marginals:
+def by_counting(problem: LinkingProblem) -> Marginals:
     """All choices, each weighted by its probability."""
     n, n_edges = len(problem), len(problem.pairs)
     total, sums = 0.0, [np.zeros(n_edges), *(np.zeros(n) for _ in range(4))]
@@ -91,7 +91,7 @@ def test_boasting_costs_are_found_out() -> None:
     pairs = np.array([[3 * i, 3 * i + 1 + k] for i in range(n) for k in (0, 1)])
     logit = rng.normal(0, 1.2, n)
     right = rng.random(n) < 1 / (1 + np.exp(-2 * logit))
-    problem = Problem(
+    problem = LinkingProblem(
         np.tile([0, 1, 1], n), pairs, np.full(3 * n, -5.0), np.column_stack([-3 * logit, 3 * logit]).ravel(),
         np.full(3 * n, 6.0), np.full(3 * n, 6.0), np.full(3 * n, np.inf), np.ones(3 * n, bool), np.zeros(2 * n, np.int8),
     )  # fmt: skip
@@ -208,7 +208,7 @@ def test_only_known_links_decide_the_temperature() -> None:
     n = 60
     pairs = np.array([[3 * i, 3 * i + 1 + k] for i in range(n) for k in (0, 1)])
     logit = np.random.default_rng(0).normal(0, 2, n)
-    problem = Problem(
+    problem = LinkingProblem(
         np.tile([0, 1, 1], n), pairs, np.full(3 * n, -5.0), np.column_stack([-logit, logit]).ravel(),
         np.full(3 * n, 6.0), np.full(3 * n, 6.0), np.full(3 * n, np.inf), np.ones(3 * n, bool), np.zeros(2 * n, np.int8),
     )  # fmt: skip

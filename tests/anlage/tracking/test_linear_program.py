@@ -20,21 +20,21 @@ from anlage.tracking.linear_program import (
     relaxed,
     whole,
 )
-from anlage.tracking.problem import Problem, solution_of
+from anlage.tracking.problem import LinkingProblem, solution_of
 
 PAIRS = np.array([[0, 2], [0, 3], [1, 2], [1, 3], [2, 4]])
 N = 5
 Floats = npt.NDArray[np.float64]
 
 
-def random_problem(seed: int, **changes: object) -> Problem:
+def random_problem(seed: int, **changes: object) -> LinkingProblem:
     rng = np.random.default_rng(seed)
     columns = {
         "frames": np.array([0, 0, 1, 1, 2]), "pairs": PAIRS, "node": rng.normal(-1, 2, N), "edge": rng.normal(-1, 2, 5),
         "appear": rng.uniform(0, 2, N), "end": rng.uniform(0, 2, N), "division": rng.normal(0, 2, N),
         "must": rng.random(N) < 0.3, "clamp": np.zeros(5, np.int8),
     }  # fmt: skip
-    return Problem(**{**columns, **changes})  # type: ignore[arg-type]
+    return LinkingProblem(**{**columns, **changes})  # type: ignore[arg-type]
 
 
 def every(n: int) -> npt.NDArray[np.int64]:
@@ -43,7 +43,11 @@ def every(n: int) -> npt.NDArray[np.int64]:
 
 
 def cheapest(
-    problem: Problem, into: Floats, onwards: Floats, can_divide: npt.NDArray[np.bool_], loose: Loose | None = None
+    problem: LinkingProblem,
+    into: Floats,
+    onwards: Floats,
+    can_divide: npt.NDArray[np.bool_],
+    loose: Loose | None = None,
 ) -> float:
     """The cost of the best choice, found by trying all."""
     earlier, later = problem.pairs.T
@@ -180,7 +184,7 @@ def test_a_nucleus_that_is_there_anyway_needs_no_row_against_halves() -> None:
 
 def test_an_empty_programme_has_an_empty_solution() -> None:
     nothing = np.zeros(0)
-    problem = Problem(
+    problem = LinkingProblem(
         np.zeros(0, np.int64), np.zeros((0, 2), np.int64), nothing, nothing, nothing, nothing, nothing,
         np.zeros(0, bool), np.zeros(0, np.int8),
     )  # fmt: skip

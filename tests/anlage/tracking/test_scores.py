@@ -13,7 +13,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.synthetic import embryo
-from anlage.tracking.problem import Problem
+from anlage.tracking.problem import LinkingProblem
 from anlage.tracking.redecide import decide_around
 from anlage.tracking.scores import TrackScores, read_track_scores, write_track_scores
 from anlage.tracking.settings import TrackingSettings
@@ -89,7 +89,7 @@ def two(straight: float) -> tuple[Annotations, TrackScores]:
     pairs = np.array([(0, 2), (1, 3), (2, 4), (3, 5), (2, 5), (3, 4)])
     cost = np.array([-6.0, -6.0, straight, straight, -6.0, -6.0])
     flat = np.zeros(6)
-    problem = Problem(
+    problem = LinkingProblem(
         np.repeat([0, 1, 2], 2),
         pairs,
         flat - 3,

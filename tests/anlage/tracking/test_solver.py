@@ -14,22 +14,22 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from anlage.errors import AnlageError
 from anlage.tracking.greedy import greedy
 from anlage.tracking.linear_program import StoppedError, build_program
-from anlage.tracking.problem import Problem, Solution, solution_of
+from anlage.tracking.problem import LinkingProblem, Solution, solution_of
 from anlage.tracking.rounding import Effort
 from anlage.tracking.windows import Window, solve, windows_of
 
 
-def small(**changes: object) -> Problem:
+def small(**changes: object) -> LinkingProblem:
     """0 → 1 → 2 and a second way 0 → 3, with 3 in the frame of 1."""
     columns: dict[str, object] = {
         "frames": np.array([0, 1, 2, 1]), "pairs": np.array([[0, 1], [0, 3], [1, 2]]), "node": np.full(4, -3.0),
         "edge": np.array([-3.0, -1.0, -3.0]), "appear": np.array([0.0, 4, 4, 4]), "end": np.array([4.0, 4, 0, 4]),
         "division": np.full(4, 4.0), "must": np.zeros(4, bool), "clamp": np.zeros(3, np.int8),
     }  # fmt: skip
-    return Problem(**{**columns, **changes})  # type: ignore[arg-type]
+    return LinkingProblem(**{**columns, **changes})  # type: ignore[arg-type]
 
 
-def is_valid(problem: Problem, choice: Solution) -> bool:
+def is_valid(problem: LinkingProblem, choice: Solution) -> bool:
     earlier, later = problem.pairs[choice.edges].T
     n = len(problem)
     ends_kept = choice.nodes[earlier].all() and choice.nodes[later].all() and choice.nodes[problem.must].all()
@@ -38,7 +38,7 @@ def is_valid(problem: Problem, choice: Solution) -> bool:
     )
 
 
-def exact(problem: Problem) -> float:
+def exact(problem: LinkingProblem) -> float:
     """The cost of the best choice, by a whole search in whole numbers."""
     zero = np.zeros(len(problem))
     lp = build_program(problem, zero, zero, problem.useful_divisions())
@@ -70,8 +70,8 @@ def test_clamped_links_are_kept_and_forbidden_ones_are_not() -> None:
     both = solve(small(division=np.full(4, np.inf), clamp=np.array([1, 1, 0], np.int8)))
     assert both.edges.tolist() == [True, True, True]
     with pytest.raises(AnlageError, match="two mothers"):
-        Problem(**{
-            **{name: getattr(small(), name) for name in Problem.__dataclass_fields__},
+        LinkingProblem(**{
+            **{name: getattr(small(), name) for name in LinkingProblem.__dataclass_fields__},
             "pairs": np.array([[0, 1], [3, 2], [1, 2]]), "clamp": np.array([0, 1, 1], np.int8),
         })  # fmt: skip
 
@@ -105,8 +105,8 @@ def test_fractions_are_mended_never_worse_than_rounded(films: ModuleType) -> Non
     for seed in range(5):
         problem = films.film(seed, 5, 16, false=0.5, restless=2.0)
         n = len(problem)
-        problem = Problem(**{
-            **{name: getattr(problem, name) for name in Problem.__dataclass_fields__},
+        problem = LinkingProblem(**{
+            **{name: getattr(problem, name) for name in LinkingProblem.__dataclass_fields__},
             "division": rng.normal(-1.0, 2.0, n), "node": rng.normal(1.0, 2.0, n),
         })  # fmt: skip
         effort = Effort()
@@ -155,7 +155,7 @@ def test_progress_reaches_the_last_frame(films: ModuleType) -> None:
 
 def test_an_empty_problem_has_no_tracks() -> None:
     nothing = np.zeros(0)
-    problem = Problem(
+    problem = LinkingProblem(
         np.zeros(0, np.int64), np.zeros((0, 2), np.int64), nothing, nothing, nothing, nothing, nothing,
         np.zeros(0, bool), np.zeros(0, np.int8),
     )  # fmt: skip

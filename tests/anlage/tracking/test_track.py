@@ -15,7 +15,7 @@ from anlage.errors import AnlageError
 from anlage.synthetic import SyntheticMovie, embryo
 from anlage.timelapse import TimeLapse
 from anlage.tracking.linear_program import StoppedError
-from anlage.tracking.problem import Problem, Solution
+from anlage.tracking.problem import LinkingProblem, Solution
 from anlage.tracking.resolve import resolve_locally
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import Tracking, as_tracking, clamped_rows, track, with_links
@@ -199,7 +199,7 @@ def family(**choice: object) -> Tracking:
     )  # fmt: skip
     pairs = np.array([[0, 1], [0, 2], [2, 4], [3, 5]])
     free = np.zeros(6)
-    problem = Problem(
+    problem = LinkingProblem(
         nuclei.frames, pairs, np.full(6, -1.0), np.array([-2.0, -1.0, -3.0, 5.0]), free + 1, free + 1, free - 1,
         np.zeros(6, bool), np.zeros(4, np.int8),
     )  # fmt: skip

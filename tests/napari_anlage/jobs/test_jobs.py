@@ -10,7 +10,7 @@ import pytest
 from anlage import AnlageError
 from napari_anlage.jobs.child import Child
 from napari_anlage.jobs.run_watcher import RunWatcher
-from napari_anlage.jobs.thread import Problem, Thread
+from napari_anlage.jobs.thread import ErrorReport, Thread
 
 
 def outcome(qtbot, function, *args):
@@ -55,7 +55,7 @@ def test_every_error_arrives_as_a_sentence_with_details(qtbot, error, sentence: 
 
     ((kind, problem),) = outcome(qtbot, fail)
     assert kind == "failed"
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, ErrorReport)
     assert problem.sentence.startswith(sentence)
     assert "Traceback" in problem.details
 

@@ -12,10 +12,10 @@ from napari_anlage.lineage.layout import LineageLayout
 from napari_anlage.lineage.panel import LineagePanel
 from napari_anlage.lineage.plot import LineagePlot, clock
 from napari_anlage.viewer.colouring import Colouring, errors, inks, lineages
-from napari_anlage.viewer.tracks import Tracks
+from napari_anlage.viewer.tracks import TrackTable
 
 
-def family() -> tuple[Annotations, Tracks]:
+def family() -> tuple[Annotations, TrackTable]:
     """One nucleus for two frames, two daughters, of which the second divides; and a track beside them."""
     at = [
         (0, 0, 0, 0),
@@ -31,7 +31,7 @@ def family() -> tuple[Annotations, Tracks]:
     links = [(1, 2), (2, 3), (2, 4), (3, 5), (4, 6), (4, 7), (8, 9)]
     probability = np.array([0.99, 0.9, 0.4, 0.99, np.nan, 0.99, 0.99])
     nuclei = Annotations.of(at, links=links, link_properties={"probability": probability})
-    return nuclei, Tracks.of(nuclei)
+    return nuclei, TrackTable.of(nuclei)
 
 
 def test_daughters_lie_beside_each_other_and_mothers_between_them() -> None:
@@ -76,7 +76,7 @@ def test_30_000_nuclei_are_drawn_at_once(qtbot) -> None:
     nuclei = Annotations.of(
         at, links=links, link_properties={"probability": np.random.default_rng(0).random(len(links))}
     )
-    tracks = Tracks.of(nuclei)
+    tracks = TrackTable.of(nuclei)
     plot = LineagePlot()
     qtbot.addWidget(plot)
     plot.resize(900, 250)

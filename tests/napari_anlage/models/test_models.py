@@ -16,7 +16,7 @@ from qtpy.QtCore import Qt
 
 from anlage import Run, Spacing, TimeLapse, starter_path
 from anlage.project.models import Choice, classical, project_models, starter
-from napari_anlage.models.image_check import ImageCheck, Question
+from napari_anlage.models.image_check import CheckRequest, ImageCheck
 from napari_anlage.models.panel import ModelPanel
 from napari_anlage.session.session import Session
 from napari_anlage.train.run_view import how_good
@@ -145,13 +145,13 @@ def test_an_image_unlike_the_models_is_said_once_and_remembered(qtbot) -> None:
     bright = TimeLapse(pixels, "tzyx", spacing=Spacing(1, 1, 1))
     check = ImageCheck()
     with qtbot.waitSignal(check.answered, timeout=60000) as answer:
-        check.ask(Question(bright, choice, None, 8.0))
+        check.ask(CheckRequest(bright, choice, None, 8.0))
     assert any("brighter than" in sentence for sentence in answer.args[0])
     with qtbot.waitSignal(check.answered, timeout=100) as again:  # without a thread
-        check.ask(Question(bright, choice, None, 8.0))
+        check.ask(CheckRequest(bright, choice, None, 8.0))
     assert again.args == answer.args
     with qtbot.waitSignal(check.answered, timeout=100) as none:
-        check.ask(Question(bright, classical(), None, 8.0))
+        check.ask(CheckRequest(bright, classical(), None, 8.0))
     assert none.args == [()]
 
 

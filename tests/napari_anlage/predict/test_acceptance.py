@@ -10,7 +10,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Annotations, Box, Spacing, State, build_store
-from anlage.project.proposals import Candidates
+from anlage.project.proposals import ProposedNuclei
 from napari_anlage.predict.acceptance import Review
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles
@@ -30,9 +30,9 @@ def scene(odd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     session.close()
 
 
-def candidates(positions, probability, model: str = "m", box: Box | None = None) -> Candidates:
+def candidates(positions, probability, model: str = "m", box: Box | None = None) -> ProposedNuclei:
     found = Annotations.of(positions, probability=probability, state=State.PROPOSED, origin=model)
-    return Candidates(model, model, found, (box or Box.whole(SHAPE),), SPACING, 0.5, 5.0)
+    return ProposedNuclei(model, model, found, (box or Box.whole(SHAPE),), SPACING, 0.5, 5.0)
 
 
 SOME = candidates([(1, 5, 10, 10), (1, 5, 30, 30), (1, 6, 40, 12), (2, 5, 10, 10)], [0.9, 0.6, 0.3, 0.8])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anlage import AnlageError, Events, Signals, read_events
-from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Order, Scoring
+from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Scoring, SortOrder
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def test_the_classes_are_cycled_through(signals) -> None:
 def test_tracks_are_gone_through_in_the_wanted_order(signals) -> None:
     scoring = Scoring(signals)
     scoring.answer(REMOVED)
-    scoring.sort(Order.NOT_YET)
+    scoring.sort(SortOrder.NOT_YET)
     assert scoring.row == 1
     scoring.predicted = Events(
         tracks=signals.ids, kind="once", classes=np.zeros(6, int), frames=np.full(6, 4.0),
         probability=np.array([0.9, 0.8, 0.99, 0.51, 0.97, np.nan]),
     )  # fmt: skip
-    scoring.sort(Order.DOUBT)
+    scoring.sort(SortOrder.DOUBT)
     assert scoring.row == 3
     scoring.go(1)
     assert scoring.row == 1

@@ -12,7 +12,7 @@ from anlage.synthetic.signals import trace_of_events
 from anlage.training.process import train
 from anlage.training.run import Run
 from napari_anlage.session.session import Session
-from napari_anlage.signals.scoring import Order
+from napari_anlage.signals.scoring import SortOrder
 from napari_anlage.signals.tab import SignalsTab
 from napari_anlage.signals.trace_marks import TraceMarks
 from napari_anlage.signals.window_scores import WindowScores
@@ -162,14 +162,14 @@ def test_windows_are_gone_through_by_the_models_doubt() -> None:
     signals = Signals.of(np.random.default_rng(0).normal(size=(5, 40)), kind="repeated", scores=-1)
     scores = WindowScores(signals)
     scores.chance = np.array([0.9, 0.02, 0.55, 0.3, 1.0])
-    scores.sort(Order.DOUBT)
+    scores.sort(SortOrder.DOUBT)
     seen = [scores.row]
     for _ in range(4):
         scores.go(1)
         seen.append(scores.row)
     assert seen == [2, 3, 0, 1, 4]
     scores.answer(1)
-    scores.sort(Order.NOT_YET)
+    scores.sort(SortOrder.NOT_YET)
     assert scores.row == 0
     assert scores.counts == (1, 0, 0, 4)
     assert scores.scored.scores.tolist() == [-1, -1, -1, -1, 1]

@@ -15,7 +15,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import Annotations, Box, Run, Spacing, TimeLapse, build_store
-from napari_anlage.jobs.thread import Problem
+from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.session.session import Session
 from napari_anlage.train.run_view import RunView
 from napari_anlage.widgets.basic import StatusLine
@@ -85,7 +85,7 @@ def views(tmp_path_factory: pytest.TempPathFactory, small_disk: Path | None, qap
         view.deleteLater()
 
 
-def failure(views: dict[str, RunView], name: str, qtbot) -> Problem:
+def failure(views: dict[str, RunView], name: str, qtbot) -> ErrorReport:
     """The problem that a view reports, once; after it nothing moves any more."""
     view = views[name]
     qtbot.waitUntil(lambda: bool(view.problems), timeout=200_000)

@@ -8,7 +8,7 @@ import pytest
 from napari.layers import Image, Points
 
 from anlage import HUMAN, State
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.layer_features import columns_of
 from napari_anlage.viewer.read import annotations_of, axes_of, image_of
 
@@ -16,7 +16,7 @@ from napari_anlage.viewer.read import annotations_of, axes_of, image_of
 def read(features):
     layer = Image(np.zeros((3, 4, 5, 6)), axis_labels=("t", "z", "y", "x"))
     points = Points(np.array([[0, 1, 2, 3], [0, 2, 2, 3], [1, 1, 2, 3.0]]), features=features)
-    return annotations_of(points, Grid.of(layer, axes_of(layer)), image_of([layer]))
+    return annotations_of(points, LayerGrid.of(layer, axes_of(layer)), image_of([layer]))
 
 
 @pytest.mark.parametrize(

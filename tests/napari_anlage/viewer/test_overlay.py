@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 
 from anlage import Annotations, Box, DenseMap
 from napari_anlage.viewer import camera, layer_roles, overlay
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.read import axes_of
 
 PLACES = {
@@ -28,7 +28,7 @@ def scene(place: str):
     viewer = ViewerModel()
     layer = viewer.add_image(np.zeros(shape), axis_labels=tuple(axes), units=units, **about)
     lengths = dict(zip(axes, shape, strict=True))
-    return viewer, layer, Grid.of(layer, axes_of(layer)), lengths
+    return viewer, layer, LayerGrid.of(layer, axes_of(layer)), lengths
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -131,7 +131,7 @@ def test_new_layers_for_annotating_come_home(odd) -> None:
 
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros((3, 6, 20, 22)), **odd)
-    grid, movie = Grid.of(image, "tzyx"), image_of([image])
+    grid, movie = LayerGrid.of(image, "tzyx"), image_of([image])
     points = overlay.new_points(viewer, grid, movie, "nuclei")
     world = image.data_to_world((2, 3, 4, 5))
     points.add(points.world_to_data(world))

@@ -10,7 +10,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Tracks
 
 from anlage import AnlageError, Box, Spacing
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.read import annotations_of, axes_of, image_of, may_join
 
 UM = ("s", "µm", "µm", "µm")
@@ -22,7 +22,7 @@ def image_layer(shape=(3, 4, 5, 6), **kwargs) -> Image:
 
 
 def read(layer, annotations, **kwargs):
-    grid = Grid.of(layer, kwargs.get("axes") or axes_of(layer))
+    grid = LayerGrid.of(layer, kwargs.get("axes") or axes_of(layer))
     return annotations_of(annotations, grid, image_of([layer], **kwargs))
 
 

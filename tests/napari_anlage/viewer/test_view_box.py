@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 
 from anlage import AnlageError, Box
-from napari_anlage.viewer.grid import Grid
+from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.view_box import seen_box
 
 SHAPE = (3, 12, 48, 52)
@@ -17,7 +17,7 @@ def scene(odd, **more):
     viewer = ViewerModel()
     image = viewer.add_image(np.zeros(SHAPE), **{**odd, **more})
     viewer.canvas.size = (100, 200)  # height and width in pixels
-    return viewer, image, Grid.of(image, "tzyx")
+    return viewer, image, LayerGrid.of(image, "tzyx")
 
 
 def look_at(viewer, image, voxel, *, height_um: float) -> None:

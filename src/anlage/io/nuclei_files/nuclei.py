@@ -14,7 +14,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import naming
 from anlage.io.atomic import replacing
 from anlage.io.images import checked_axes, existing
-from anlage.io.kinds import ANNOTATIONS, Kind, check_kind, ctc_folder, kind_of
+from anlage.io.kinds import ANNOTATIONS, FileKind, check_kind, ctc_folder, kind_of
 from anlage.io.label_images import labels_as_they_are, open_labels, read_ctc
 from anlage.io.mask_records import mask_record, with_record
 from anlage.io.nuclei_files.aut import aut_scale, read_aut, write_aut
@@ -31,7 +31,7 @@ __all__ = ["are_label_images", "open_annotations", "write_annotations"]
 
 _SAME_STEP = 0.01
 """Part of a time step by which two may differ and be the same."""
-_NAMED = {**dict.fromkeys((".csv", ".tsv", ".txt"), Kind.TABLE), ".xml": Kind.TRACKMATE, ".aut": Kind.AUT}
+_NAMED = {**dict.fromkeys((".csv", ".tsv", ".txt"), FileKind.TABLE), ".xml": FileKind.TRACKMATE, ".aut": FileKind.AUT}
 NEEDED = (
     "nuclei are needed here: give a CSV, a GEFF, TrackMate's XML, an .aut, a CTC folder or label images as TIFF or zarr"
 )
@@ -77,7 +77,7 @@ def open_annotations(
         interval_s = interval_s or image.interval_s
     rows = None
     with naming(place):
-        if kind is Kind.TABLE:
+        if kind is FileKind.TABLE:
             annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
         else:
             annotations = with_sound_links(_read(place, kind, image, letters, spacing, interval_s), place.name)
@@ -88,7 +88,7 @@ def open_annotations(
 
 def _read(
     place: Path,
-    kind: Kind | None,
+    kind: FileKind | None,
     image: TimeLapse | None,
     axes: str | None,
     spacing: Spacing | None,
@@ -96,9 +96,9 @@ def _read(
 ) -> Annotations:
     """Read what is no table."""
     graph = find_graph(place)
-    if kind is Kind.TRACKMATE:
+    if kind is FileKind.TRACKMATE:
         return read_trackmate(place, spacing=spacing)
-    if kind is Kind.AUT:
+    if kind is FileKind.AUT:
         return read_aut(place, n_frames=None if image is None else image.n_frames)
     if graph is not None:
         return read_graph(graph, spacing=spacing, interval_s=interval_s)
@@ -161,10 +161,10 @@ def _labels_scale(place: Path, image: TimeLapse | None, axes: str | None) -> tup
 def are_label_images(path: str | Path) -> bool:
     """Whether annotations are label images, and neither a table, a graph nor a folder of the Cell Tracking Challenge."""
     place = existing(path)
-    return _kind(place) in (Kind.LABELS, Kind.CLASSES, Kind.IMAGE, None)
+    return _kind(place) in (FileKind.LABELS, FileKind.CLASSES, FileKind.IMAGE, None)
 
 
-def _kind(place: Path) -> Kind | None:
+def _kind(place: Path) -> FileKind | None:
     """How annotations are read; what is not recognised is taken for what its name says: that reader says best what is wrong.
 
     Raises
@@ -249,7 +249,7 @@ def own_scale(path: str | Path) -> tuple[Spacing | None, float | None]:
     """
     place = Path(path)
     if place.is_file():
-        readers = {Kind.TRACKMATE: trackmate_scale, Kind.AUT: aut_scale, Kind.TABLE: table_scale}
+        readers = {FileKind.TRACKMATE: trackmate_scale, FileKind.AUT: aut_scale, FileKind.TABLE: table_scale}
         kind = kind_of(place)
         return readers[kind](place) if kind in readers else (None, None)
     graph = find_graph(place)

@@ -13,7 +13,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import INTERVALS_S, PROBABILITIES, Range
 from anlage.io.csv_columns import TextColumns
 from anlage.io.csv_files import write_csv
-from anlage.io.kinds import Kind, kind_of
+from anlage.io.kinds import FileKind, kind_of
 from anlage.io.scale_columns import SCALE_COLUMNS, TABLES, scale_columns, table_scale
 from anlage.io.seals import LIBRARY, Writer
 from anlage.signals.events import Events
@@ -27,12 +27,12 @@ _NEEDED = ("track_id", "frame")
 
 def is_event_table(path: str | Path) -> bool:
     """Whether a CSV holds events: it has the columns track_id and frame, and no row for each frame of a signal."""
-    return kind_of(path) is Kind.EVENTS
+    return kind_of(path) is FileKind.EVENTS
 
 
 def is_window_table(path: str | Path) -> bool:
     """Whether a CSV holds the results of windows: it has the columns window and probability."""
-    return kind_of(path) is Kind.WINDOW_SCORES
+    return kind_of(path) is FileKind.WINDOW_SCORES
 
 
 def read_window_table(path: str | Path) -> npt.NDArray[np.float64]:

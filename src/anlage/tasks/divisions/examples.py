@@ -11,10 +11,10 @@ import torch
 from anlage.dataset.augment import Augmentation, draw, shade, warp_image
 from anlage.tasks.crops import crops_around, neighbours
 from anlage.tasks.divisions.config import DivisionsConfig, DivisionsPlan
-from anlage.tasks.divisions.truth import Outcome
+from anlage.tasks.divisions.truth import Fate
 from anlage.tasks.task import Setting
 
-__all__ = ["AUGMENTATION", "CropFrames", "DivisionExamples", "Known"]
+__all__ = ["AUGMENTATION", "CropFrames", "DivisionExamples", "KnownFates"]
 
 AUGMENTATION = Augmentation(scale=0.15, gamma=0.3, gain=0.5, dimming=0)
 """Less than for finding nuclei: that chromosomes are brighter and smaller than their neighbours is what is to be learnt."""
@@ -27,7 +27,7 @@ _CORNERS = 1.45
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownFates:
     """Nuclei whose future is known.
 
     Parameters
@@ -72,7 +72,7 @@ class CropFrames:
     """
 
     image: npt.NDArray[np.float16]
-    known: Known
+    known: KnownFates
     first_frame: int
 
     def crops(
@@ -178,5 +178,5 @@ class DivisionExamples:
 
 def weights_of(outcome: npt.NDArray[np.int8], next_to: npt.NDArray[np.bool_], doubt: float) -> npt.NDArray[np.float32]:
     """How much each nucleus counts: less in the frames next to a division, which people mark a frame early or late."""
-    weight = np.where(next_to & (outcome != Outcome.DIVIDES), doubt, 1.0)
+    weight = np.where(next_to & (outcome != Fate.DIVIDES), doubt, 1.0)
     return weight.astype(np.float32)

@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.dataset.augment import Augmentation
-from anlage.dataset.split import Kind, Part, split_stores
+from anlage.dataset.split import ExampleKind, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks.divisions.config import FRAMES, DivisionsConfig, DivisionsPlan
-from anlage.tasks.divisions.examples import AUGMENTATION, CropFrames, DivisionExamples, Known, weights_of
-from anlage.tasks.divisions.truth import Outcome, around_divisions, beside_divisions, outcomes
+from anlage.tasks.divisions.examples import AUGMENTATION, CropFrames, DivisionExamples, KnownFates, weights_of
+from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, outcomes
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded
 from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
@@ -38,7 +38,9 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
     """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores)
     # crops show the frames before and after: two whose frames do not meet lie three apart
-    split = split_stores(stores, seed=setting.seed, context_frames=2, kind=Kind("division", "divisions", _mothers))
+    split = split_stores(
+        stores, seed=setting.seed, context_frames=2, kind=ExampleKind("division", "divisions", _mothers)
+    )
     pooled = config.diameter_um or pooled_diameter(stores)
     units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
     notes = [*(note for _, note in units.values() if note), *split.notes]
@@ -46,7 +48,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
     if plan is None:
         plan = _plan(stores, config, setting, pooled, {path: um for path, (um, _) in units.items()})
 
-    def on_grid(parts: Sequence[Part]) -> tuple[CropFrames, ...]:
+    def on_grid(parts: Sequence[SplitPart]) -> tuple[CropFrames, ...]:
         return tuple(
             frames for part in parts for frames in _work(part, plan, config, units[part.store.path][0], setting.cache)
         )
@@ -69,7 +71,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
 def _mothers(store: Store) -> npt.NDArray[np.float64]:
     """Positions of the mothers in their last frames, in voxels of the store."""
     nuclei = store.positives
-    mothers: npt.NDArray[np.float64] = nuclei.positions[outcomes(nuclei) == Outcome.DIVIDES]
+    mothers: npt.NDArray[np.float64] = nuclei.positions[outcomes(nuclei) == Fate.DIVIDES]
     return mothers
 
 
@@ -140,13 +142,15 @@ def _crop_shape(grid: Grid, diameters: float, store: Store, diameter_um: float) 
     return (int(z), int(y), int(x))
 
 
-def _work(part: Part, plan: DivisionsPlan, config: DivisionsConfig, unit_um: float, cache: Path) -> list[CropFrames]:
+def _work(
+    part: SplitPart, plan: DivisionsPlan, config: DivisionsConfig, unit_um: float, cache: Path
+) -> list[CropFrames]:
     """The cuboids of a part on the working grid, each with the frame before and after; a nucleus is in one of them."""
     store, nuclei = part.store, part.store.positives
     outcome = outcomes(nuclei)
     next_to = around_divisions(nuclei, reach=1)
     hard = around_divisions(nuclei) | beside_divisions(nuclei, store.spacing.um, BESIDE_DIAMETERS * unit_um)
-    wanted = (outcome != Outcome.UNKNOWN) & part.contains(nuclei.positions)
+    wanted = (outcome != Fate.UNKNOWN) & part.contains(nuclei.positions)
     pieces = []
     for cuboid in store.meta.cuboids:
         (t0, t1), *space = cuboid.box.ranges
@@ -157,11 +161,11 @@ def _work(part: Part, plan: DivisionsPlan, config: DivisionsConfig, unit_um: flo
             continue
         placement = plan.grid.place(store.spacing, unit_um, box.shape[1:])
         image = decoded(store, box, placement, cache)
-        known = Known(
+        known = KnownFates(
             frames=nuclei.frames[here] - box.t[0],
             centres=placement.to_working(nuclei.positions[here, 1:] - box.start[1:]),
             points_um=nuclei.positions[here, 1:] * store.spacing.um,
-            divides=outcome[here] == Outcome.DIVIDES,
+            divides=outcome[here] == Fate.DIVIDES,
             hard=hard[here],
             weight=weights_of(outcome, next_to, config.doubt)[here],
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
-from anlage.tasks.divisions.truth import Outcome, outcomes
+from anlage.tasks.divisions.truth import Fate, outcomes
 from anlage.tasks.readiness import Readiness, counted, divisions_readiness
 from anlage.tasks.sources import Material, Stores
 from anlage.tasks.task import Evidence, Setting, Task, Validation
@@ -34,7 +34,7 @@ class DivisionStores(Stores):
         learnt = [store for store in sources if store.meta.use != "validation"]
         for entry, store in zip(told["trained_on"], learnt, strict=True):
             outcome = outcomes(store.positives)
-            n, n_others = int((outcome == Outcome.DIVIDES).sum()), int((outcome == Outcome.GOES_ON).sum())
+            n, n_others = int((outcome == Fate.DIVIDES).sum()), int((outcome == Fate.GOES_ON).sum())
             others = counted(n_others, "nucleus that goes on", "nuclei that go on")
             frames = counted(len(store.frames), "frame")
             entry |= {"n_examples": n, "holds": f"{counted(n, 'division')} and {others} in {frames}"}

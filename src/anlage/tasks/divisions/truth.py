@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 
-__all__ = ["Outcome", "around_divisions", "beside_divisions", "outcomes"]
+__all__ = ["Fate", "around_divisions", "beside_divisions", "outcomes"]
 
 _REACH = 2
 """So many frames before and after a division are told from it with difficulty."""
 
 
-class Outcome(IntEnum):
+class Fate(IntEnum):
     """What becomes of a nucleus after its frame."""
 
     UNKNOWN = -1
@@ -27,28 +27,28 @@ class Outcome(IntEnum):
 
 
 def outcomes(nuclei: Annotations) -> npt.NDArray[np.int8]:
-    """What becomes of each nucleus, (N,) of `Outcome`.
+    """What becomes of each nucleus, (N,) of `Fate`.
 
     A nucleus without a link to a later frame is unknown, not a negative: annotation may end there. So is one from which a
     network proposed a link that nobody accepted, unless two others are known; one that was rejected; and one whose daughters are both missing in the next frame, since nobody knows which of the frames between
     was the mother's last.
     """
-    result = np.full(len(nuclei), Outcome.UNKNOWN, dtype=np.int8)
+    result = np.full(len(nuclei), Fate.UNKNOWN, dtype=np.int8)
     earlier, later = _rows(nuclei.sure())
     frames = nuclei.frames
     asked = np.isin(nuclei.ids, nuclei.links[~nuclei.sure_links, 0])
     after = np.bincount(earlier, minlength=len(nuclei))
     next_frame = np.bincount(earlier[frames[later] - frames[earlier] == 1], minlength=len(nuclei))
-    result[(after == 1) & ~asked] = Outcome.GOES_ON
-    result[(after >= 2) & (next_frame >= 1)] = Outcome.DIVIDES
-    result[nuclei.state == State.REJECTED] = Outcome.UNKNOWN
+    result[(after == 1) & ~asked] = Fate.GOES_ON
+    result[(after >= 2) & (next_frame >= 1)] = Fate.DIVIDES
+    result[nuclei.state == State.REJECTED] = Fate.UNKNOWN
     return result
 
 
 def around_divisions(nuclei: Annotations, reach: int = _REACH) -> npt.NDArray[np.bool_]:
     """Which nuclei (N,) are the mother in her frames before the last, or a daughter in her first, up to `reach` frames."""
     earlier, later = _rows(nuclei.sure())
-    mothers = outcomes(nuclei) == Outcome.DIVIDES
+    mothers = outcomes(nuclei) == Fate.DIVIDES
     found = np.zeros(len(nuclei), dtype=bool)
     before, after = mothers.copy(), mothers.copy()
     for _ in range(reach):
@@ -72,7 +72,7 @@ def beside_divisions(nuclei: Annotations, um: npt.NDArray[np.float64], within_um
     """
     from scipy.spatial import KDTree
 
-    mothers = outcomes(nuclei) == Outcome.DIVIDES
+    mothers = outcomes(nuclei) == Fate.DIVIDES
     # a frame apart is further than anything within a frame
     points = np.column_stack([nuclei.frames * 3.0 * within_um, nuclei.positions[:, 1:] * um])
     found = np.zeros(len(nuclei), dtype=bool)

@@ -15,7 +15,7 @@ from anlage.tasks.task import Setting
 if TYPE_CHECKING:
     from anlage.tasks.events.config import EventsConfig, EventsPlan
 
-__all__ = ["EventsExamples", "Named", "Tracks"]
+__all__ = ["EventsExamples", "Provenance", "SignalTracks"]
 
 _EVENT, _NO_EVENT, _OTHER = 0, 1, 2
 _MARGIN = 2.0
@@ -26,7 +26,7 @@ _DROPPED = 0.03
 
 
 @dataclass(frozen=True, slots=True)
-class Tracks:
+class SignalTracks:
     """Tracks as the network sees them, each from its first frame on.
 
     Parameters
@@ -50,13 +50,15 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> Tracks:
+    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> SignalTracks:
         """Some of them."""
-        return Tracks(self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows])
+        return SignalTracks(
+            self.values[rows], self.known[rows], self.lengths[rows], self.scores[rows], self.times[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Provenance:
     """Where examples come from.
 
     Parameters
@@ -74,9 +76,9 @@ class Named:
     numbers: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
 
-    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> Named:
+    def select(self, rows: npt.NDArray[np.bool_ | np.int64]) -> Provenance:
         """Some of them."""
-        return Named(self.files[rows], self.groups[rows], self.numbers[rows], self.starts[rows])
+        return Provenance(self.files[rows], self.groups[rows], self.numbers[rows], self.starts[rows])
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,11 @@ class EventsExamples:
     plan: EventsPlan
     batch_size: int
     notes: Sequence[str]
-    tracks: Tracks
+    tracks: SignalTracks
     folds: npt.NDArray[np.int64]
     """(N,) which of the networks has never seen each of them, and is judged by it; −1 where all learn from it."""
     held_out: str
-    named: Named
+    provenance: Provenance
     """Where the tracks come from."""
     config: EventsConfig
     setting: Setting

@@ -12,7 +12,7 @@ import numpy as np
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.io.kinds import SIGNALS, Kind, check_kind
+from anlage.io.kinds import SIGNALS, FileKind, check_kind
 from anlage.io.signal_files.signals import SUFFIXES, is_signals, open_signals, signal_files
 from anlage.signals.signals import Signals
 
@@ -62,7 +62,7 @@ class SignalFiles:
         """Each file of a folder is a set of its own."""
         if not path.is_dir():
             return [path]
-        check_kind(path, [Kind.SIGNAL_SETS], _NEEDED)
+        check_kind(path, [FileKind.SIGNAL_SETS], _NEEDED)
         found = signal_files(path)
         if not found:
             raise AnlageError(f"'{path}' holds no signals, from which events are learnt: {_GIVE}.")

@@ -8,12 +8,12 @@ import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from anlage.networks.temporal import Reading
+    from anlage.networks.temporal import SignalLogits
 
 __all__ = ["event_times", "events_loss"]
 
 
-def events_loss(reading: Reading, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def events_loss(reading: SignalLogits, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Cross-entropies of a batch, by name.
 
     Parameters

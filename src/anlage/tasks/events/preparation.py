@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.signals.signals import Signals
 from anlage.tasks.events.config import MOST_DOUBLINGS, EventsConfig, EventsPlan
-from anlage.tasks.events.examples import EventsExamples, Named, Tracks
+from anlage.tasks.events.examples import EventsExamples, Provenance, SignalTracks
 from anlage.tasks.events.files import SignalFile
 from anlage.tasks.events.scale import Normalise, SignalScale, lag_of, plan_scales
 from anlage.tasks.task import Setting
@@ -44,7 +44,7 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
         names = base.signals if base is not None else config.signals or joined.names
     signals = joined.chosen(names)
     usable = signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= SHORTEST)
-    named = _named(sources, signals).select(usable)
+    provenance = _provenance(sources, signals).select(usable)
     signals = signals.select(usable)
     _check_enough(signals)
     notes = [note for source in sources for note in source.signals.notes]
@@ -59,13 +59,13 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
         tracks=as_seen(signals, plan),
         folds=folds,
         held_out=_in_words(signals, folds),
-        named=named,
+        provenance=provenance,
         config=config,
         setting=setting,
     )
 
 
-def as_seen(signals: Signals, plan: EventsPlan) -> Tracks:
+def as_seen(signals: Signals, plan: EventsPlan) -> SignalTracks:
     """Signals on the scale and grid of the network: every track from its first measured frame on."""
     values, spans = signals.values, signals.spans
     if plan.window:
@@ -78,7 +78,7 @@ def as_seen(signals: Signals, plan: EventsPlan) -> Tracks:
         for c, channel in enumerate(scaled):
             moved[i, c, : high - low] = channel[i, low:high]
     known = np.isfinite(moved)
-    return Tracks(
+    return SignalTracks(
         values=np.where(known, moved, 0.0).astype(np.float32),
         known=known.astype(np.float32),
         lengths=(spans[:, 1] - spans[:, 0]).astype(np.int64),
@@ -87,11 +87,11 @@ def as_seen(signals: Signals, plan: EventsPlan) -> Tracks:
     )
 
 
-def _named(sources: Sequence[SignalFile], joined: Signals) -> Named:
+def _provenance(sources: Sequence[SignalFile], joined: Signals) -> Provenance:
     """Where each of the joined signals comes from."""
     parts = [source.signals for source in sources]
     windows = joined.kind == "repeated"
-    return Named(
+    return Provenance(
         files=np.array([source.path.name for source in sources for _ in range(len(source.signals))], dtype=np.str_),
         groups=np.concatenate([part.group for part in parts]),
         numbers=np.concatenate([np.arange(len(part)) if windows else part.ids for part in parts]),

@@ -12,12 +12,12 @@ import torch
 from anlage.calibration import Calibration, expected_calibration_error, fit_platt
 from anlage.io.signal_files.held_out import HeldOut
 from anlage.tasks.baselines import share_baseline
-from anlage.tasks.events.examples import EventsExamples, Tracks
+from anlage.tasks.events.examples import EventsExamples, SignalTracks
 from anlage.tasks.events.loss import event_times
 from anlage.tasks.task import Evidence, Validation
 
 if TYPE_CHECKING:
-    from anlage.networks.temporal import Reading, TemporalEnsemble
+    from anlage.networks.temporal import SignalLogits, TemporalEnsemble
 
 __all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
 
@@ -47,7 +47,7 @@ class Read:
     times: npt.NDArray[np.float64]
 
 
-def read_tracks(network: torch.nn.Module, tracks: Tracks, device: str) -> Read:
+def read_tracks(network: torch.nn.Module, tracks: SignalTracks, device: str) -> Read:
     """Look at tracks or windows, some at a time."""
     logits, times = [], []
     for at in range(0, max(1, len(tracks)), _AT_ONCE):
@@ -56,7 +56,7 @@ def read_tracks(network: torch.nn.Module, tracks: Tracks, device: str) -> Read:
             torch.from_numpy(array[rows]).to(device) for array in (tracks.values, tracks.known, tracks.lengths)
         )
         with torch.inference_mode():
-            reading: Reading = network(values, known)
+            reading: SignalLogits = network(values, known)
             logits.append(reading.track.float().cpu().numpy())
             if tracks.values.shape[2] == reading.positions.shape[1]:
                 times.append(event_times(reading.positions.float(), lengths).cpu().numpy())
@@ -70,7 +70,7 @@ class Unseen:
     """Examples, each with what a network says of it that never saw it; by row of the examples."""
 
     rows: npt.NDArray[np.int64]
-    tracks: Tracks
+    tracks: SignalTracks
     read: Read
 
 
@@ -156,18 +156,18 @@ def _rarer(truth: npt.NDArray[np.bool_]) -> int:
 def held_out(network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence) -> HeldOut:
     """The held-out examples, each with what is said of it by the network that never saw it."""
     unseen = read_unseen(network, examples)
-    tracks, read, named = unseen.tracks, unseen.read, examples.named.select(unseen.rows)
+    tracks, read, provenance = unseen.tracks, unseen.read, examples.provenance.select(unseen.rows)
     windows = examples.plan.kind == "repeated"
-    starts = np.full(len(tracks), np.nan) if windows else named.starts.astype(np.float64)
+    starts = np.full(len(tracks), np.nan) if windows else provenance.starts.astype(np.float64)
     chances = (
         evidence.calibration.apply(read.logits[:, :1])
         if windows
         else class_probabilities(read.logits, evidence.calibration)
     )
     return HeldOut(
-        files=named.files,
-        groups=named.groups,
-        numbers=named.numbers,
+        files=provenance.files,
+        groups=provenance.groups,
+        numbers=provenance.numbers,
         scores=tracks.scores,
         times=tracks.times + starts,
         chances=chances,
@@ -202,7 +202,7 @@ def _counts(told: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> dict[s
 
 
 def _track_metrics(
-    probability: npt.NDArray[np.float64], times: npt.NDArray[np.float64], tracks: Tracks
+    probability: npt.NDArray[np.float64], times: npt.NDArray[np.float64], tracks: SignalTracks
 ) -> dict[str, float]:
     """Accuracy of the classes, and errors of the times of events that were found."""
     told = probability.argmax(axis=1)

@@ -13,7 +13,7 @@ from anlage.candidates import Candidates
 from anlage.tasks.links.config import LinksConfig, LinksPlan
 from anlage.tasks.links.crops import Crops, mirrored
 from anlage.tasks.links.graph import Film, LinkGraph, describe
-from anlage.tasks.links.truth import Known, Lineage, judge
+from anlage.tasks.links.truth import KnownLinks, Lineage, judge
 from anlage.tasks.task import Setting
 
 __all__ = ["LinkExamples", "Sample", "TrainingFilm", "Variation", "padded", "sample"]
@@ -61,7 +61,7 @@ class Sample:
     share_real: float
     """Share of the points shown that are nuclei."""
     graph: LinkGraph
-    known: Known
+    known: KnownLinks
     crops: npt.NDArray[np.float32] | None
     n_true: int
     """Links that are among the nuclei, whether found as candidates or not."""

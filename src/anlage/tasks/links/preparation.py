@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.dataset.split import Kind, Part, split_stores
+from anlage.dataset.split import ExampleKind, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks.grid import plan_grid
@@ -40,7 +40,7 @@ FEWEST = 10
 def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> LinkExamples:
     """Plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores, config)
-    split = split_stores(stores, seed=setting.seed, context_frames=2, kind=Kind("link", "links", _linked))
+    split = split_stores(stores, seed=setting.seed, context_frames=2, kind=ExampleKind("link", "links", _linked))
     look = _look(stores, config, setting)
     crops = {store.path: None if look is None else _crops(store, look, setting.cache) for store in stores}
     films = {id(part): _film(part, config, crops[part.store.path]) for part in (*split.train, *split.validation)}
@@ -138,7 +138,7 @@ def _crops(store: Store, look: Look, cache: Path) -> Crops:
     return Crops(np.load(path, mmap_mode="r"), look.crop_zyx)
 
 
-def _film(part: Part, config: LinksConfig, crops: Crops | None) -> TrainingFilm:
+def _film(part: SplitPart, config: LinksConfig, crops: Crops | None) -> TrainingFilm:
     store = part.store
     lineages = {stride: Lineage.of(store.nuclei, store.spacing, stride) for stride in {1, *config.strides}}
     rows = np.flatnonzero(part.contains(store.nuclei.positions))

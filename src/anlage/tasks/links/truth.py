@@ -12,7 +12,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.candidates import Candidates
 
-__all__ = ["Known", "Lineage", "judge", "parents_of"]
+__all__ = ["KnownLinks", "Lineage", "judge", "parents_of"]
 
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -104,7 +104,7 @@ def _ancestors(frames: Rows, parents: Rows, back: int) -> tuple[Rows, Mask]:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownLinks:
     """What is known of candidates and nuclei.
 
     Parameters
@@ -121,7 +121,7 @@ class Known:
     divides_known: Mask
 
 
-def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> Known:
+def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> KnownLinks:
     """Judge candidates among some of the nuclei.
 
     A candidate is known to be wrong only where one of its nuclei is linked to another, or is no nucleus; what nobody has
@@ -158,4 +158,4 @@ def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> Known:
     divides = onwards > 1
     # a division of which one daughter was not found is neither
     divides_known = ~real[rows] | (settled[rows] & (daughters < 2)) | divides
-    return Known(is_link, link_known, divides, divides_known)
+    return KnownLinks(is_link, link_known, divides, divides_known)

@@ -11,8 +11,8 @@ import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.matching import match
-from anlage.tasks.baselines import Found, at_cells, blob_baseline, known_cells, right_cells
-from anlage.tasks.nuclei.centres import LOWEST, Candidates, centre_loss, centre_target, decode_centres
+from anlage.tasks.baselines import DetectionCounts, at_cells, blob_baseline, known_cells, right_cells
+from anlage.tasks.nuclei.centres import LOWEST, Detections, centre_loss, centre_target, decode_centres
 from anlage.tasks.nuclei.config import N_CENTRE, NucleiPlan
 from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
 from anlage.tasks.task import Evidence, Validation
@@ -107,7 +107,9 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=calibration_error(probability[plausible], matched.right[plausible]),
-        baseline=blob_baseline(chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, Found(tp, fp, fn)),
+        baseline=blob_baseline(
+            chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, DetectionCounts(tp, fp, fn)
+        ),
     )
 
 
@@ -159,7 +161,7 @@ def _match_frame(
 class FrameMatch:
     """All candidates of one frame, and which of them are right and count."""
 
-    found: Candidates
+    found: Detections
     right: npt.NDArray[np.bool_]
     counts: npt.NDArray[np.bool_]
     error_um: npt.NDArray[np.float64]

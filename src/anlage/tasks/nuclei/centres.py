@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from anlage.blobs import suppress
 
-__all__ = ["LOWEST", "Candidates", "centre_loss", "centre_target", "decode_centres"]
+__all__ = ["LOWEST", "Detections", "centre_loss", "centre_target", "decode_centres"]
 
 LOWEST = 0.05
 """Cells less probable than this, before calibration, are usually not looked at."""
@@ -98,7 +98,7 @@ def centre_loss(
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class Detections:
     """Possible centres, the most likely first."""
 
     cells: npt.NDArray[np.float64]
@@ -116,7 +116,7 @@ def decode_centres(
     *,
     lowest: float = LOWEST,
     distance: float = 0.3,
-) -> Candidates:
+) -> Detections:
     """Find centres in a network's output.
 
     Parameters
@@ -137,13 +137,13 @@ def decode_centres(
     cells = np.stack(warm, axis=1).astype(np.float64)
     logits = heat_logits[warm].astype(np.float64)
     if len(cells) == 0:
-        return Candidates(cells, logits, cells.astype(np.int64))
+        return Detections(cells, logits, cells.astype(np.int64))
     votes = cells + np.stack([offset[warm] for offset in offsets], axis=1)
     scale = np.asarray(cell_diameters, dtype=float)
     kept = suppress(votes * scale, logits, distance)
     centres = _refined(votes, logits, kept, scale, distance)
     upper = np.array(heat_logits.shape) - 0.5
-    return Candidates(np.clip(centres, -0.5, upper - 1e-6), logits[kept], cells[kept].astype(np.int64))
+    return Detections(np.clip(centres, -0.5, upper - 1e-6), logits[kept], cells[kept].astype(np.int64))
 
 
 def _nearest(cells: torch.Tensor, points: torch.Tensor, cell: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -20,14 +20,14 @@ from anlage.tasks.nuclei.config import NucleiPlan
 from anlage.tasks.nuclei.outlines import vote_target
 from anlage.tasks.task import Setting
 
-__all__ = ["UNSURE", "NucleiExamples", "Paint", "WorkingFrames"]
+__all__ = ["UNSURE", "NucleiExamples", "PaintedTargets", "WorkingFrames"]
 
 UNSURE = -1
 """Stands for an object whose centre is unknown."""
 
 
 @dataclass(frozen=True)
-class Paint:
+class PaintedTargets:
     """The paint of some frames on the working grid.
 
     Parameters
@@ -87,7 +87,7 @@ class WorkingFrames:
     frames: tuple[int, ...]
     placement: Placement
     unit_um: float
-    paint: Paint | None = None
+    paint: PaintedTargets | None = None
     """What is painted, where the network learns that."""
 
     @property

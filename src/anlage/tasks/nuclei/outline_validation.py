@@ -12,7 +12,7 @@ import torch
 
 from anlage.calibration import Calibration, fit_platt
 from anlage.overlaps import Overlaps
-from anlage.tasks.baselines import Found, blob_baseline
+from anlage.tasks.baselines import DetectionCounts, blob_baseline
 from anlage.tasks.nuclei.centre_validation import (
     FAINTEST,
     FEW,
@@ -141,12 +141,12 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     )
 
 
-def _centres(looks: Sequence[_Look], seed: float) -> Found:
+def _centres(looks: Sequence[_Look], seed: float) -> DetectionCounts:
     """How many nuclei have a seed near their centre: what a detector of points can be measured by, too."""
     matched = together([look.match.counted for look in looks])
     reported = matched.logits >= seed
     tp = int((reported & matched.right).sum())
-    return Found(tp, int(reported.sum()) - tp, matched.n_truth - tp)
+    return DetectionCounts(tp, int(reported.sum()) - tp, matched.n_truth - tp)
 
 
 def _looks(

@@ -26,7 +26,7 @@ from anlage.tasks.nuclei.config import NucleiConfig
 if TYPE_CHECKING:
     from anlage.tasks.nuclei.examples import WorkingFrames
 
-from anlage.tasks.nuclei.examples import UNSURE, Paint
+from anlage.tasks.nuclei.examples import UNSURE, PaintedTargets
 
 __all__ = ["absent_classes", "check_painted_stores", "classes_on_grid", "objects_on_grid"]
 
@@ -39,7 +39,7 @@ _SAME_PLACE = 0.75
 
 def objects_on_grid(
     store: Store, box: Box, cuboid: Box, nuclei: Sequence[Annotations], placement: Placement, cache: Path
-) -> Paint:
+) -> PaintedTargets:
     """Bring the objects of a box onto the grid.
 
     Parameters
@@ -71,10 +71,12 @@ def objects_on_grid(
         inside[i] = placement.resample(torch.from_numpy((painted > 0).astype(np.float32))).numpy()
     values.flush()
     inside.flush()
-    return Paint(values, inside, known)
+    return PaintedTargets(values, inside, known)
 
 
-def classes_on_grid(store: Store, box: Box, classes: Sequence[int], placement: Placement, cache: Path) -> Paint:
+def classes_on_grid(
+    store: Store, box: Box, classes: Sequence[int], placement: Placement, cache: Path
+) -> PaintedTargets:
     """Bring painted classes onto the grid; what is not painted is unknown unless 0 is one of the classes.
 
     Parameters
@@ -102,7 +104,7 @@ def classes_on_grid(store: Store, box: Box, classes: Sequence[int], placement: P
         known[i] = (wanted[number] == painted) & ((painted > 0) | (not store.meta.sparse))
         values[i] = np.where(known[i], number, 0)
     values.flush()
-    return Paint(values, np.zeros((0, *shape[1:]), dtype=np.float16), known)
+    return PaintedTargets(values, np.zeros((0, *shape[1:]), dtype=np.float16), known)
 
 
 def check_painted_stores(stores: Sequence[Store], config: NucleiConfig) -> tuple[int, ...]:

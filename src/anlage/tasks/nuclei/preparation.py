@@ -13,7 +13,7 @@ import torch
 
 from anlage.axes import Box
 from anlage.dataset.augment import Augmentation
-from anlage.dataset.split import Part, split_stores
+from anlage.dataset.split import SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.matching import match_radius_um
@@ -58,7 +58,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
     working = _Working(grid, reach, setting.cache, config.head, classes)
 
-    def on_grid(parts: Sequence[Part]) -> tuple[WorkingFrames, ...]:
+    def on_grid(parts: Sequence[SplitPart]) -> tuple[WorkingFrames, ...]:
         return tuple(frames for part in parts for frames in _work(part, working, units[part.store.path][0]))
 
     train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
@@ -70,7 +70,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
             "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
         )
     if classes and (absent := absent_classes(train, classes)):
-        train = validation = on_grid([Part(store) for store in stores])
+        train = validation = on_grid([SplitPart(store) for store in stores])
         held_out = NOTHING_HELD_OUT
         notes.append(
             f"Class {', '.join(map(str, absent))} is painted only in what would be held out, so nothing is: paint it elsewhere "
@@ -141,7 +141,7 @@ def _check(stores: Sequence[Store]) -> None:
             raise AnlageError(f"The store '{store.path}' holds no nucleus: annotate some and build it again.")
 
 
-def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:
+def _work(part: SplitPart, working: _Working, unit_um: float) -> list[WorkingFrames]:
     """Bring a part of a store onto the grid, cuboid by cuboid: what lies between cuboids costs nothing."""
     pieces = []
     for cuboid in part.store.meta.cuboids:
@@ -151,7 +151,7 @@ def _work(part: Part, working: _Working, unit_um: float) -> list[WorkingFrames]:
     return [piece for piece in pieces if piece.frames]
 
 
-def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None:
+def _read_box(part: SplitPart, cuboid: Box, unit_um: float, reach: int) -> Box | None:
     """What to read for a cuboid: its share of the part, and around it the context that the network sees."""
     store = part.store
     wanted = cuboid if part.box is None else cuboid.intersection(part.box)
@@ -163,7 +163,7 @@ def _read_box(part: Part, cuboid: Box, unit_um: float, reach: int) -> Box | None
     return Box((max(0, t0 - reach), min(store.shape_tzyx[0], t1 + reach)), z, y, x)
 
 
-def _work_box(part: Part, box: Box, cuboid: Box, working: _Working, unit_um: float) -> WorkingFrames:
+def _work_box(part: SplitPart, box: Box, cuboid: Box, working: _Working, unit_um: float) -> WorkingFrames:
     store = part.store
     placement = working.grid.place(store.spacing, unit_um, box.shape[1:])
     image = decoded(store, box, placement, working.cache)

@@ -18,7 +18,7 @@ from anlage.synthetic import embryo
 from anlage.tasks import TASKS
 from anlage.tasks.divisions.config import DivisionsConfig
 from anlage.tasks.divisions.matching import find_events, match_events
-from anlage.tasks.divisions.truth import Outcome, around_divisions, beside_divisions, outcomes
+from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, outcomes
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 from anlage.training.process import train
@@ -79,30 +79,30 @@ def test_a_mother_is_positive_in_her_last_frame_and_who_goes_on_is_not():
 def test_an_unknown_future_is_no_negative():
     nuclei = family()
     nobody_knows = nuclei.linked(nuclei.links[nuclei.links[:, 0] != 8])
-    assert outcomes(nobody_knows)[7] == Outcome.UNKNOWN
+    assert outcomes(nobody_knows)[7] == Fate.UNKNOWN
     rejected = replace(nuclei, state=np.where(nuclei.ids == 9, State.REJECTED, nuclei.state).astype(np.int8))
-    assert outcomes(rejected)[8] == Outcome.UNKNOWN
+    assert outcomes(rejected)[8] == Fate.UNKNOWN
 
 
 def test_a_division_that_a_network_proposed_and_nobody_accepted_is_unknown():
     nuclei = family()
     for unsure, expected in (
-        ([(2, 4)], Outcome.UNKNOWN),  # one daughter is known; whether there is another is not
-        ([(2, 3), (2, 4)], Outcome.UNKNOWN),
-        ([(1, 2), (3, 5)], Outcome.DIVIDES),
+        ([(2, 4)], Fate.UNKNOWN),  # one daughter is known; whether there is another is not
+        ([(2, 3), (2, 4)], Fate.UNKNOWN),
+        ([(1, 2), (3, 5)], Fate.DIVIDES),
     ):
         chance = np.array([0.8 if tuple(link) in unsure else np.nan for link in nuclei.links.tolist()])
         found = outcomes(nuclei.linked(nuclei.links, {"probability": chance}))
         assert found[1] == expected
-        assert all(found[a - 1] == Outcome.UNKNOWN for a, _ in unsure)
-        assert found[8] == Outcome.GOES_ON
+        assert all(found[a - 1] == Fate.UNKNOWN for a, _ in unsure)
+        assert found[8] == Fate.GOES_ON
 
 
 def test_daughters_seen_only_after_a_gap_leave_open_which_frame_was_the_last():
     rows = [(0, 0, 10, 10), (2, 0, 7, 10), (2, 0, 13, 10)]
-    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Outcome.UNKNOWN
+    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.UNKNOWN
     rows[1] = (1, 0, 7, 10)
-    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Outcome.DIVIDES
+    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.DIVIDES
 
 
 def test_hard_frames_are_those_around_a_division_and_beside_one():
@@ -126,7 +126,7 @@ def test_only_nuclei_with_a_known_future_become_examples(tmp_path):
     examples = prepare([store(tmp_path / "s.zarr", made, sparse)], tmp_path, batch_size=4)
     known = [frames.known for frames in (*examples.train, *examples.validation)]
     assert sum(int(k.divides.sum()) for k in known) <= len(sparse.divisions)
-    n_known = int((outcomes(sparse) != Outcome.UNKNOWN).sum())
+    n_known = int((outcomes(sparse) != Fate.UNKNOWN).sum())
     assert 0 < sum(map(len, known)) <= n_known < len(sparse)
 
 
