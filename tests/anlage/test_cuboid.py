@@ -190,6 +190,17 @@ def test_a_single_plane_works_and_its_plane_is_no_wall() -> None:
     assert not cuboid.cut_walls
 
 
+@pytest.mark.parametrize("off", [0.0, 0.5])
+def test_a_centre_is_cut_by_a_wall_that_is_nearer_than_its_radius_and_not_at_the_radius_itself(off: float) -> None:
+    """A voxel's centre lies half a voxel inside it: at 3.5 voxels from the first one, the wall is 4 voxels away."""
+    low, high = 3.0 + off, 100 - 4.0 - off
+    centres = [[0, 10, low, 50], [0, 10, high, 50], [0, 10, 50, low], [0, 10, 50, high]]
+    annotations = Annotations.of(centres, radius_um=4.0)
+    image = TimeLapse.of(np.zeros((1, 1, 20, 100, 100), np.uint8), "tczyx", spacing=Spacing(1, 1, 1))
+    (cuboid,) = detect_cuboid(annotations, image)
+    assert cuboid.cut_walls == (() if off else ("y0", "y1", "x0", "x1"))
+
+
 def labelled(boxes: dict[int, Box], shape: tuple[int, int, int, int] = (1, 20, 100, 100)) -> Annotations:
     labels = np.zeros(shape, dtype=np.uint16)
     for value, box in boxes.items():
