@@ -147,7 +147,7 @@ def _objects(
 
 def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeLapse | None, spacing: Spacing) -> float:
     """Typical diameter of the nuclei in µm."""
-    known = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.radius_um > 0)]
+    known = nuclei.radius_um[np.isfinite(nuclei.radius_um)]
     if len(known):
         return 2 * float(np.median(known))
     if np.isfinite(volume).any():
