@@ -13,11 +13,12 @@ from anlage.dataset.intensity import Intensity
 from anlage.errors import AnlageError
 from anlage.foreign import printable
 from anlage.frozen import BareName, DiameterUm, Finite, Frozen, IntervalS, Name, VoxelUm, first_problem
-from anlage.scores import Score, counted, interval_of, noun_of
+from anlage.scores import Score, interval_of, noun_of
 from anlage.shell import command
 from anlage.tasks import TASKS, task_named
 from anlage.tasks.task import Baseline, Evidence
 from anlage.verdict import Verdict, judged
+from anlage.wording import plural
 
 __all__ = ["SCHEMA_VERSION", "Card", "TrainedOn"]
 
@@ -350,9 +351,7 @@ def _performance(card: Card) -> list[str]:
 def _row(card: Card, name: str) -> str:
     value = card.evidence.metrics[name]
     score = card.scored(name)
-    extra = (
-        "" if score is None else f" (95 % interval {score.interval}, from {counted(score.n, ('example', 'examples'))})"
-    )
+    extra = "" if score is None else f" (95 % interval {score.interval}, from {plural(score.n, 'example', 'examples')})"
     return f"| {_plain(_METRICS.get(name, name))} | {_metric(name, value)}{extra} |"
 
 

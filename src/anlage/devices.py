@@ -19,6 +19,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from anlage.installed import TORCH_WHEELS, Advice, install, torch_cuda, versions
+from anlage.wording import plural
 
 __all__ = ["Device", "Gpu", "cores", "device_advice", "find_devices", "find_gpus", "processor"]
 
@@ -129,7 +130,7 @@ def processor() -> Device:
     if allowed is not None:
         total, free = min(total, allowed[0]), min(free, allowed[1])
     n = cores()
-    return Device("cpu", f"{_processor_title()}, {n} core{'s' if n != 1 else ''}", total / GIB, free / GIB)
+    return Device("cpu", f"{_processor_title()}, {plural(n, 'core')}", total / GIB, free / GIB)
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -70,7 +71,7 @@ def check(
     if found:
         where = f"'{source}': " if source else ""
         n_more = len(found) - 1
-        more = f" ({n_more} more problem{'s' * (n_more > 1)} in the table)" if n_more else ""
+        more = f" ({plural(n_more, 'more problem')} in the table)" if n_more else ""
         raise AnlageError(f"{where}{found[0].text}{more}")
 
 
@@ -184,13 +185,9 @@ def _exchanged(positions: npt.NDArray[np.float64], shape_tzyx: tuple[int, ...]) 
         return None
     axes = "tyx" if n_frames == 1 else "zyx" if n_planes == 1 else "ztyx"
     return (
-        f"the image has {_counted(n_frames, 'frame')} and {_counted(n_planes, 'plane')}: if its frames are planes, say --axes {axes} "
+        f"the image has {plural(n_frames, 'frame')} and {plural(n_planes, 'plane')}: if its frames are planes, say --axes {axes} "
         "(with c where its channels are)."
     )
-
-
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}{'s' * (n != 1)}"
 
 
 def _labels(annotations: Annotations, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from anlage.calibration import f1_interval, wilson_interval
+from anlage.wording import plural
 
-__all__ = ["EXAMPLES", "NOUNS", "Score", "counted", "headline_score", "interval_of", "is_score", "label_of", "noun_of"]
+__all__ = ["EXAMPLES", "NOUNS", "Score", "headline_score", "interval_of", "is_score", "label_of", "noun_of"]
 
 _F1 = ("f1", "best_f1", "mean_f1")
 _JACCARD = ("ap50", "ap75", "mean_ap")
@@ -86,7 +87,7 @@ class Score:
 
     def __str__(self) -> str:
         """``F1 1.00, 6 nuclei, 0.76 to 1.00``."""
-        return f"{self.short}, {counted(self.n, self.noun)}, {self.interval}"
+        return f"{self.short}, {plural(self.n, *self.noun)}, {self.interval}"
 
     @property
     def short(self) -> str:
@@ -173,11 +174,6 @@ def label_of(name: str) -> str:
 def noun_of(task: str, head: str = "") -> tuple[str, str]:
     """What a kind of network is measured on, one and many."""
     return NOUNS.get(head, NOUNS.get(task, EXAMPLES))
-
-
-def counted(n: int, noun: tuple[str, str]) -> str:
-    """``1 nucleus``, ``6 nuclei``."""
-    return f"{n} {noun[0] if n == 1 else noun[1]}"
 
 
 def _of_value(name: str, label: str, value: float, n: int, both: float, noun: tuple[str, str]) -> Score:

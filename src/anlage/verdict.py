@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Literal
 
 from anlage.frozen import Frozen
-from anlage.scores import Score, counted, interval_of, noun_of
+from anlage.scores import Score, interval_of, noun_of
 from anlage.tasks.task import NOTHING_HELD_OUT, Baseline, Evidence
+from anlage.wording import plural
 
 __all__ = ["FEW_HELD_OUT", "Verdict", "judged", "main_score"]
 
@@ -93,7 +94,7 @@ def judged(
     if evidence.baseline is not None:
         _compared(evidence.baseline, noun, poor, unproven)
     if done is not None and least is not None and done < least:
-        unproven.append(f"It learnt for {counted(done, ('step', 'steps'))} only; at least {least} are needed.")
+        unproven.append(f"It learnt for {plural(done, 'step', 'steps')} only; at least {least} are needed.")
     _known(evidence, score, noun, unproven)
     level: Literal["good", "unproven", "poor"] = "poor" if poor else "unproven" if unproven else "good"
     reasons = (*poor, *unproven)
@@ -120,7 +121,7 @@ def main_score(evidence: Evidence, task: str, head: str = "") -> Score | None:
 def _compared(baseline: Baseline, noun: tuple[str, str], poor: list[str], unproven: list[str]) -> None:
     if not baseline.n or baseline.network > baseline.score:
         return
-    both = f"{baseline.measure} {baseline.network:.2f} against {baseline.score:.2f}, {counted(baseline.n, noun)}"
+    both = f"{baseline.measure} {baseline.network:.2f} against {baseline.score:.2f}, {plural(baseline.n, *noun)}"
     if baseline.network == baseline.score:
         unproven.append(f"On held-out data it is no better than {baseline.name}, which needs no training: {both}.")
     else:
@@ -135,7 +136,7 @@ def _known(evidence: Evidence, score: Score | None, noun: tuple[str, str], unpro
         unproven.append("Nothing was measured on held-out data.")
     elif score.n < FEW_HELD_OUT:
         were = "was" if score.n == 1 else "were"
-        unproven.append(f"Only {counted(score.n, noun)} {were} held out, which says little.")
+        unproven.append(f"Only {plural(score.n, *noun)} {were} held out, which says little.")
 
 
 def _in_words(score: Score | None, baseline: Baseline | None) -> str:

@@ -7,7 +7,6 @@ import re
 __all__ = ["duration", "for_the_dock", "in_words", "none_in_words", "plural", "remaining", "short"]
 
 _UNITS = {"um": "µm", "s": "s", "seconds": "s", "minutes": "min"}
-_LONG_S, _VERY_LONG_S = 90.0, 5400.0
 
 
 def in_words(name: str) -> str:
@@ -37,11 +36,13 @@ def short(name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """So long, in words."""
-    seconds = max(seconds, 0.0)
-    if seconds < _LONG_S:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < _VERY_LONG_S else f"{seconds / 3600:.1f} h"
+    """``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def remaining(seconds: float | None) -> str:

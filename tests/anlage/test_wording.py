@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anlage import TASKS, TrainingConfig
-from anlage.wording import for_the_dock, none_in_words
+from anlage.wording import duration, for_the_dock, none_in_words, plural
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,17 @@ def test_every_setting_that_may_be_unset_has_a_word() -> None:
 )
 def test_advice_for_a_terminal_becomes_advice_for_the_dock(said, shown) -> None:
     assert for_the_dock(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-1, "0 s"), (47.6, "48 s"), (59.6, "1 min 0 s"), (185, "3 min 5 s"), (3599.7, "1 h 0 min"), (7800, "2 h 10 min")],
+)
+def test_a_time_is_said_in_the_two_units_that_fit_it(seconds, words) -> None:
+    assert duration(seconds) == words
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [plural(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    assert plural(1, "nucleus", "nuclei") == "1 nucleus"
+    assert plural(21, "nucleus", "nuclei") == "21 nuclei"

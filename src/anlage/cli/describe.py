@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import print_painted_labels
 from anlage.errors import AnlageError
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -53,7 +54,7 @@ def print_annotations(annotations: Annotations) -> None:
     frames = annotations.annotated_frames
     where = f" (frames {frames[0]} to {frames[-1]})" if len(frames) > 1 else f" (frame {frames[0]})" if frames else ""
     print(
-        f"Annotations: {len(annotations)} nuclei in {len(frames)} frame{'s' if len(frames) != 1 else ''}{where}, "
+        f"Annotations: {len(annotations)} nuclei in {plural(len(frames), 'frame')}{where}, "
         f"{len(annotations.links)} links, {len(annotations.divisions)} divisions"
         f"{', with labels' if annotations.labels is not None else ''}."
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anlage.shell import command
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.signals.signals import Signals
@@ -42,7 +43,7 @@ def print_signals(path: Path, interval_s: float | None) -> None:
     measured = np.isfinite(signals.values)
     inside = measured.any(axis=1)
     print(
-        f"Signals ({signals.kind}): {len(signals)} {noun}{'s' * (len(signals) != 1)} on {signals.n_frames} {frames} "
+        f"Signals ({signals.kind}): {plural(len(signals), noun)} on {signals.n_frames} {frames} "
         f"({signals.first_frame} to {signals.first_frame + signals.n_frames - 1}), {int(inside.sum())} rows with a measurement."
     )
     if len(spans):
@@ -50,9 +51,7 @@ def print_signals(path: Path, interval_s: float | None) -> None:
     step = signals.interval_s
     print(f"Time between two {frames}: " + ("unknown, so times are told in them." if step is None else f"{step:g} s."))
     names = [f"{n} ({u})" if u else n for n, u in zip(signals.names, signals.units, strict=True)]
-    print(
-        f"{len(names)} signal{'s' * (len(names) != 1)}: {', '.join(names[:_MOST_NAMES])}{' …' * (len(names) > _MOST_NAMES)}."
-    )
+    print(f"{plural(len(names), 'signal')}: {', '.join(names[:_MOST_NAMES])}{' …' * (len(names) > _MOST_NAMES)}.")
     _print_missing(signals, frames)
     _print_groups(signals)
     _print_scores(signals, named[0] if named else "")
@@ -66,7 +65,7 @@ def print_signal_sets(folder: Path) -> None:
     """How many files a folder of signals has, and a line for each."""
     lines = signal_set_lines(folder)
     learning = command("train", "events", folder)
-    print(f"A folder of {len(lines)} file{'s' * (len(lines) != 1)} of signals; `{learning}` learns from all of them:")
+    print(f"A folder of {plural(len(lines), 'file')} of signals; `{learning}` learns from all of them:")
     for line in lines:
         print(line)
 
@@ -82,7 +81,7 @@ def signal_set_lines(folder: Path, event: str = "") -> list[str]:
         noun = "window" if windows else "track"
         events = int((signals.scores == (1 if windows else 0)).sum())
         lines.append(
-            f"  {file.name}: {len(signals)} {noun}{'s' * (len(signals) != 1)} of up to {signals.n_frames} samples, "
+            f"  {file.name}: {plural(len(signals), noun)} of up to {signals.n_frames} samples, "
             f"{int(signals.is_scored.sum())} scored, of which {events} with an event"
         )
     return lines
@@ -98,7 +97,7 @@ def print_events(path: Path) -> None:
     if events.kind == "once":
         print(f"Events that happen once: {len(events)} tracks, {_counts(events.classes)}.")
     else:
-        print(f"Events that repeat: {len(events)} in {tracks} trace{'s' * (tracks != 1)}.")
+        print(f"Events that repeat: {len(events)} in {plural(tracks, 'trace')}.")
     if len(happened):
         print(f"They happen in frames {happened.min():.4g} to {happened.max():.4g}, median {np.median(happened):.4g}.")
     print("Time between two frames: " + ("unknown." if events.interval_s is None else f"{events.interval_s:.6g} s."))
@@ -152,9 +151,7 @@ def _print_groups(signals: Signals) -> None:
     groups = [group for group in np.unique(signals.group).tolist() if group]
     if groups:
         noun = "recording" if signals.kind == "repeated" else "movie"
-        print(
-            f"From {len(groups)} {noun}{'s' * (len(groups) != 1)}: {', '.join(groups[:8])}{' …' * (len(groups) > 8)}."
-        )
+        print(f"From {plural(len(groups), noun)}: {', '.join(groups[:8])}{' …' * (len(groups) > 8)}.")
 
 
 def _print_scores(signals: Signals, event: str) -> None:

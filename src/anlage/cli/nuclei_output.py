@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from anlage.prediction import DenseMap
     from anlage.timelapse import TimeLapse
 
+from anlage.wording import plural
+
 __all__ = ["GOES_ON", "HEATMAP", "collect", "on_image_grid", "summary", "write_heatmap", "write_table"]
 
 HEATMAP = "heat-map"
@@ -42,7 +44,7 @@ def summary(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
 
     counts = np.bincount(nuclei.frames, minlength=max(frames) + 1)[list(frames)]
     middle = sorted(counts.tolist())[len(counts) // 2]
-    shown = f"{len(frames)} frame{'s' if len(frames) != 1 else ''}"
+    shown = plural(len(frames), "frame")
     return f"{len(nuclei)} nuclei in {shown} (typically {middle} a frame), written to {output}."
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from anlage.cli.arguments import Parser, check_free, writer
 from anlage.errors import AnlageError
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.inference.keras_model import KerasModel
@@ -100,7 +101,7 @@ def _describe(signals: Signals) -> None:
         else f"{signals.interval_s:g} s between samples"
     )
     print(
-        f"{n} signal{'s' * (n > 1)} of up to {frames} samples ({', '.join(signals.names[:6])}{' …' * (len(signals.names) > 6)}); {step}."
+        f"{plural(n, 'signal')} of up to {frames} samples ({', '.join(signals.names[:6])}{' …' * (len(signals.names) > 6)}); {step}."
     )
 
 
@@ -147,7 +148,7 @@ def _write_occurrences(events: Events, signals: Signals, window: int, options: a
     from anlage.io.signal_files.event_tables import traced, write_events
 
     write_events(options.output, traced(events, origin, options.image), writer(options))
-    print(f"{len(events)} events in {len(signals)} trace{'s' * (len(signals) > 1)}; written to {options.output}.")
+    print(f"{len(events)} events in {plural(len(signals), 'trace')}; written to {options.output}.")
     if len(events) >= _FEWEST_OF_AVERAGE or options.average is not None:
         _average(signals, events, window, options)
     return 0

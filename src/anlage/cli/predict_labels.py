@@ -12,6 +12,7 @@ from anlage.cli.arguments import writer
 from anlage.cli.interruption import until_halted
 from anlage.cli.nuclei_output import GOES_ON
 from anlage.errors import AnlageError
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,7 +104,7 @@ def _settings(options: argparse.Namespace) -> Any:
 def _announcement(labeller: Labeller) -> str:
     n = len(labeller.tiles)
     copies = f", each seen {labeller.settings.turns} times" if labeller.settings.turns > 1 else ""
-    return f"{n} tile{'s' if n > 1 else ''} a frame{copies}; at most about {labeller.memory_gb:.1f} GB of memory."
+    return f"{plural(n, 'tile')} a frame{copies}; at most about {labeller.memory_gb:.1f} GB of memory."
 
 
 def _job(labeller: Labeller, frames: range, options: argparse.Namespace) -> PredictionJob:
@@ -141,7 +142,7 @@ def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, fram
         dtype = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
     _write_image(options, labeller, pieces, (frames, numberings), dtype)
     n = sum(len(one) for one in numberings)
-    shown = f"{len(frames)} frame{'s' if len(frames) != 1 else ''}"
+    shown = plural(len(frames), "frame")
     if labeller.is_classes:
         listed = ", ".join(map(str, labeller.loaded.plan.classes))
         return f"Classes {listed} in {shown}, written to {options.output}.", 0

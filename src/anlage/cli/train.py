@@ -17,6 +17,7 @@ from anlage.cli.arguments import Parser, device_option
 from anlage.cli.describe import verdict_lines
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.frozen import Frozen
@@ -121,7 +122,7 @@ def run_train(options: argparse.Namespace) -> int:
     run = Run.create(options.output, options.task, options.stores, settings, start_from=start_from)
     if run.replaced:
         print(f"The earlier run in {options.output} had come to nothing (no checkpoint); it is replaced.")
-    stores = f"{len(run.config.stores)} store{'s' if len(run.config.stores) > 1 else ''}"
+    stores = plural(len(run.config.stores), "store")
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
     _print_folders(options)
     print(f"Follow it elsewhere with `{command('watch', Path(options.output))}`; stop it with Ctrl-C.")

@@ -8,11 +8,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from anlage.cli.progress_bar import bar, say
-from anlage.scores import EXAMPLES, counted, interval_of, noun_of
+from anlage.scores import EXAMPLES, interval_of, noun_of
 from anlage.training.progress import Event, Finished, Note, Resumed, Started, Step, Stopped, Validated
 from anlage.training.run import Run
+from anlage.wording import duration, plural
 
-__all__ = ["Follower", "describe", "duration", "noun_of_run"]
+__all__ = ["Follower", "describe", "noun_of_run"]
 
 _SILENT = {"tp", "fp", "fn", "match_radius_um"}
 _NAMES = {
@@ -104,16 +105,6 @@ def describe(event: Event, noun: tuple[str, str] = EXAMPLES) -> str | None:
     return None  # what broke a training off is said once, by the command that ends with it
 
 
-def duration(seconds: float) -> str:
-    """``48 s``, ``3 min 5 s`` or ``2 h 10 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def _metrics(metrics: dict[str, float], n: int, n_of: dict[str, int], noun: tuple[str, str]) -> str:
     """Scores with their intervals, and with the number of examples wherever it is another one than before."""
     said, shown_n = [], -1
@@ -123,7 +114,7 @@ def _metrics(metrics: dict[str, float], n: int, n_of: dict[str, int], noun: tupl
         score = interval_of(name, metrics, n, n_of, noun)
         extra = ""
         if score is not None:
-            extra = f" ({score.interval})" if score.n == shown_n else f" ({counted(score.n, noun)}, {score.interval})"
+            extra = f" ({score.interval})" if score.n == shown_n else f" ({plural(score.n, *noun)}, {score.interval})"
             shown_n = score.n
         said.append(f"{_NAMES.get(name, name.replace('_', ' '))} {value:.3g}{extra}")
     return ", ".join(said)

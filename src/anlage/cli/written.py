@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from anlage.wording import plural
+
 __all__ = ["Written"]
 
 Stamp = tuple[int, int, int] | None
@@ -34,7 +36,7 @@ class Written:
         complete = [f"{place} is complete" for place, before in self._before.items() if now[place] != before]
         for folder, before in self._inside.items():
             n = sum(before.get(file) != stamp for file, stamp in _stamps(folder).items())
-            complete += [f"{n} file{'s' * (n != 1)} in {folder} {'is' if n == 1 else 'are'} complete"] if n else []
+            complete += [f"{plural(n, 'file')} in {folder} {'is' if n == 1 else 'are'} complete"] if n else []
         rest = [
             f"{place} is as it was" if before else f"{place} was not written"
             for place, before in self._before.items()

@@ -9,6 +9,7 @@ from anlage.axes import Box
 from anlage.errors import AnlageError
 from anlage.labels import are_classes
 from anlage.timelapse import TimeLapse
+from anlage.wording import plural
 
 __all__ = ["VOXELS", "class_sites", "class_values", "show_classes"]
 
@@ -42,7 +43,7 @@ def class_values(labels: TimeLapse) -> tuple[int, ...]:
     """
     if labels.n_channels != 1 or labels.dtype.kind not in "bui":
         raise AnlageError(
-            f"The labels '{labels.source}' have {labels.n_channels} channel{'s' if labels.n_channels > 1 else ''} of type "
+            f"The labels '{labels.source}' have {plural(labels.n_channels, 'channel')} of type "
             f"{labels.dtype}; classes are painted as whole numbers in a single channel."
         )
     found: set[int] = set()

@@ -14,6 +14,7 @@ from anlage.dataset.holdout import FRACTION, LEAST_LEFT, choose_block
 from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
 from anlage.errors import AnlageError
+from anlage.wording import plural
 
 __all__ = ["NUCLEI", "ExampleKind", "Split", "SplitPart", "check_uses", "split_stores"]
 
@@ -114,7 +115,7 @@ class ExampleKind:
 
     def count(self, n: int) -> str:
         """So many of them, in words."""
-        return f"{n} {self.one if n == 1 else self.many}"
+        return plural(n, self.one, self.many)
 
     def inside(self, part: SplitPart) -> int:
         """How many of them belong to a part."""
@@ -226,9 +227,7 @@ def _as_chosen(stores: Sequence[Store], counts: list[int], context_frames: int, 
     n = sum(len(kind.positions(store)) for store in held)
     blocks = [(store, cuboid.box) for store in held for cuboid in store.meta.cuboids]
     others = [store for store in stores if store.meta.use != "validation"]
-    held_out = (
-        f"{n} of {kind.count(sum(counts))}, in {len(held)} store{'s' if len(held) > 1 else ''} chosen for validation"
-    )
+    held_out = f"{n} of {kind.count(sum(counts))}, in {plural(len(held), 'store')} chosen for validation"
     notes = (
         ()
         if n >= FEW

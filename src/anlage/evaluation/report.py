@@ -33,7 +33,7 @@ from anlage.evaluation.painted import (
 from anlage.evaluation.pairing import can_pair_by_masks
 from anlage.evaluation.segmentation import SegmentationScore
 from anlage.evaluation.sparse import SPARSE_RADIUS_UM, SparseScore, score_sparse
-from anlage.evaluation.text import are, detection_lines, frame_lines, sparse_lines, track_lines
+from anlage.evaluation.text import detection_lines, frame_lines, sparse_lines, track_lines
 from anlage.evaluation.tracks import TrackScore, score_tracks
 from anlage.evaluation.worst import WorstObject, worst_lines, worst_of
 from anlage.foreign import bare_name
@@ -45,6 +45,7 @@ from anlage.io.nuclei_files.nuclei import own_scale
 from anlage.matching import MATCH_DIAMETERS, match_radius_um
 from anlage.scores import Score
 from anlage.timelapse import TimeLapse
+from anlage.wording import plural
 
 __all__ = ["DEFAULT_RADIUS_UM", "Report", "evaluate", "small_labels"]
 
@@ -359,17 +360,17 @@ def _notes(score: DetectionScore, *, is_painted: bool) -> list[str]:
     notes = []
     empty = [frame for frame in score.frames if frame.fp and not frame.n_truth]
     if is_painted and empty:
-        shown = are(len(empty), "frame of the truth's label image holds", "frames of the truth's label image hold")
+        shown = plural(len(empty), "frame of the truth's label image holds", "frames of the truth's label image hold")
         notes.append(f"{shown} no nucleus: the {sum(f.fp for f in empty)} predicted there count as wrong.")
     if score.n_truth + score.n_ignored == 0:
         notes.append("The truth holds no nuclei, so there is nothing to score against.")
     elif score.n_predicted_elsewhere:
-        left_out = are(score.n_predicted_elsewhere, "prediction is", "predictions are")
+        left_out = plural(score.n_predicted_elsewhere, "prediction is", "predictions are")
         kind = ("of the label image", "of the label image") if is_painted else ("that holds truth", "that hold truth")
-        frames = are(len(score.frames), f"frame {kind[0]} is", f"frames {kind[1]} are")
+        frames = plural(len(score.frames), f"frame {kind[0]} is", f"frames {kind[1]} are")
         notes.append(f"{left_out} left out: only the {frames} scored.")
     if score.n_ignored:
-        small = are(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")
+        small = plural(score.n_ignored, "nucleus of the truth was", "nuclei of the truth were")
         notes.append(f"{small} neither wanted nor wrong.")
     if score.n_truth and score.n_predicted and not score.tp:
         notes.append(

@@ -8,7 +8,7 @@ from anlage.evaluation.sparse import SparseScore
 from anlage.evaluation.tracks import TrackScore
 from anlage.scores import Score
 
-__all__ = ["are", "detection_lines", "frame_lines", "sparse_lines", "track_lines"]
+__all__ = ["detection_lines", "frame_lines", "sparse_lines", "track_lines"]
 
 
 def detection_lines(score: DetectionScore) -> list[str]:
@@ -70,11 +70,6 @@ def sparse_lines(score: SparseScore) -> list[str]:
         f"Jaccard {_number(s.division_jaccard, 3)}{beside(certain['division_jaccard'])}",
         f"score                {_number(s.score, 4)}" + ("" if s.n_nuclei else " (say --expected-nuclei N for it)"),
     ]
-
-
-def are(n: int, one: str, many: str) -> str:
-    """A count with its noun."""
-    return f"{n} {one if n == 1 else many}"
 
 
 def _interval(score: DetectionScore) -> str:

@@ -14,6 +14,7 @@ from anlage.labels import are_classes, interpolated_voxels
 from anlage.objects.label_objects import Objects, batches, commonest, find_objects, voxel_inside
 from anlage.overlaps import slabs
 from anlage.timelapse import TimeLapse
+from anlage.wording import plural
 
 __all__ = ["FaultKind", "LabelFault", "LabelReport", "find_faults"]
 
@@ -92,9 +93,9 @@ class LabelReport:
         frames = "" if self.n_frames == 1 else f" in {self.n_frames} frames"
         if self.classes:
             voxels = ", ".join(f"{value}: {n} voxels" for value, n in self.classes.items())
-            return f"{_n(len(self.classes), 'class', 'classes')}{frames} ({voxels})"
+            return f"{plural(len(self.classes), 'class', 'classes')}{frames} ({voxels})"
         size = f", half of them larger than {self.median_voxels} voxels" if self.n_objects else ""
-        return f"{_n(self.n_objects, 'object', 'objects')}{frames}{size}"
+        return f"{plural(self.n_objects, 'object', 'objects')}{frames}{size}"
 
 
 def find_faults(
@@ -232,7 +233,7 @@ def _interpolated(labels: TimeLapse, t: int) -> Iterator[LabelFault]:
     n = sum(interpolated_voxels(slab) for slab in slabs(labels, t))
     if n:
         text = (
-            f"Frame {t} has rims of other labels around its objects ({_n(n, 'voxel', 'voxels')}), as a resize that interpolates leaves "
+            f"Frame {t} has rims of other labels around its objects ({plural(n, 'voxel', 'voxels')}), as a resize that interpolates leaves "
             "them: resize the labels again without interpolation (nearest neighbour)."
         )
         yield LabelFault("type", text, (t, 0, 0, 0))
@@ -325,7 +326,7 @@ def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) 
         place = voxel_inside(number == crumbs[0] + 1, objects.start[row], t)
         lost = int(sizes[crumbs].sum())
         text = (
-            f"Label {label} has {_n(len(crumbs), 'loose crumb', 'loose crumbs')} of {_n(lost, 'voxel', 'voxels')} in frame "
+            f"Label {label} has {plural(len(crumbs), 'loose crumb', 'loose crumbs')} of {plural(lost, 'voxel', 'voxels')} in frame "
             f"{t}; erase what was not meant."
         )
         yield LabelFault("fragment", text, place, (label,))
@@ -360,7 +361,7 @@ def _tiny(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
         for row in np.flatnonzero(objects.sizes < _TINY * usual).tolist():
             label, n = int(objects.values[row]), int(objects.sizes[row])
             values = labels.read(objects.box(row, t), [0])[0, 0]
-            text = f"Label {label} has only {_n(n, 'voxel', 'voxels')} in frame {t}, where {usual:.0f} are usual; erase it if it is a slip."
+            text = f"Label {label} has only {plural(n, 'voxel', 'voxels')} in frame {t}, where {usual:.0f} are usual; erase it if it is a slip."
             yield LabelFault("fragment", text, voxel_inside(values == label, objects.start[row], t), (label,))
 
 
@@ -382,7 +383,7 @@ def _of_classes(voxels: dict[int, int], frames: list[Objects]) -> Iterator[Label
         if n < _FEW_VOXELS:
             yield LabelFault(
                 "class",
-                f"Class {value} has only {_n(n, 'voxel', 'voxels')}; paint more of it.",
+                f"Class {value} has only {plural(n, 'voxel', 'voxels')}; paint more of it.",
                 _first(value, frames),
                 (value,),
             )
@@ -401,7 +402,3 @@ def _first(value: int, frames: list[Objects]) -> Position | None:
             z, y, x = ((objects.start[rows[0]] + objects.stop[rows[0]]) // 2).tolist()
             return (t, z, y, x)
     return None
-
-
-def _n(n: int, one: str, many: str) -> str:
-    return f"{n} {one if n == 1 else many}"

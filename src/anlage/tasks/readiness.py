@@ -10,8 +10,9 @@ import numpy as np
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
 from anlage.tasks.divisions.truth import Fate, outcomes
+from anlage.wording import plural
 
-__all__ = ["Readiness", "counted", "divisions_readiness", "nuclei_readiness"]
+__all__ = ["Readiness", "divisions_readiness", "nuclei_readiness"]
 
 ENOUGH_NUCLEI = 50
 """With about so many nuclei in one cuboid, held-out embryos were found as well as in the benchmarks' single cuboids."""
@@ -61,7 +62,7 @@ def nuclei_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     rejected = nuclei.state == State.REJECTED
     n, n_rejected = int((inside & ~rejected).sum()), int((inside & rejected).sum())
     n_unchecked = int((inside & (nuclei.state == State.PROPOSED)).sum())
-    has = f"{counted(n, 'nucleus', 'nuclei')} in {counted(len(boxes), 'region')}"
+    has = f"{plural(n, 'nucleus', 'nuclei')} in {plural(len(boxes), 'region')}"
     if n_rejected:
         has += f", {n_rejected} rejected"
     if n_unchecked:
@@ -69,7 +70,7 @@ def nuclei_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     if not (~rejected).any():
         return Readiness("no nucleus yet", lack="Nothing is annotated yet; mark some nuclei on the Annotate tab.")
     if not boxes:
-        marked = counted(int((~rejected).sum()), "nucleus", "nuclei")
+        marked = plural(int((~rejected).sum()), "nucleus", "nuclei")
         return Readiness(
             f"{marked}, no region yet",
             lack=f"{marked} marked, but not where annotation is complete; put a box around them on the Annotate tab.",
@@ -77,11 +78,6 @@ def nuclei_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     if n == 0:
         return Readiness(has, lack="The regions hold no nucleus; move their walls on the Annotate tab.")
     return Readiness(has, wish="" if n >= ENOUGH_NUCLEI else f"{ENOUGH_NUCLEI} are better")
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """So many of something, in words."""
-    return f"{n} {one if n == 1 else many or one + 's'}"
 
 
 def divisions_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
@@ -99,13 +95,13 @@ def divisions_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         inside |= box.contains(nuclei.positions)
     outcome = outcomes(nuclei.select(inside) if len(nuclei) else nuclei)
     n, n_other = int((outcome == Fate.DIVIDES).sum()), int((outcome == Fate.GOES_ON).sum())
-    has = f"{counted(n, 'division')} and {counted(n_other, 'nucleus that goes on', 'nuclei that go on')}"
-    has += f" in {counted(len(boxes), 'region')}"
+    has = f"{plural(n, 'division')} and {plural(n_other, 'nucleus that goes on', 'nuclei that go on')}"
+    has += f" in {plural(len(boxes), 'region')}"
     if n == 0:
         n_all = len(nuclei.divisions)
         if n_all:
             lack = (
-                f"{counted(n_all, 'division')} marked, but none in a region; put a box around some on the Annotate tab."
+                f"{plural(n_all, 'division')} marked, but none in a region; put a box around some on the Annotate tab."
             )
         else:
             lack = "No division is annotated; link a mother to her two daughters on the Annotate tab."

@@ -27,7 +27,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.view_box import seen_box
-from napari_anlage.widgets.basic import ActionButton, Tab, counted, heading, note
+from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
 from napari_anlage.widgets.box_sliders import BoxSliders
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.plain_text import Label, plain
@@ -216,7 +216,7 @@ class RegionPanel(Tab):
         n = sum(cuboid.n_nuclei for cuboid in cuboids)
         what = "Looked at it" if number is not None else f"Found {plural(len(cuboids), 'region')}"
         self.status.say(
-            f"{what}: {counted(n)}, {plural(doubts, 'doubt') if doubts else 'no doubts'}.",
+            f"{what}: {plural(n, 'nucleus', 'nuclei')}, {plural(doubts, 'doubt') if doubts else 'no doubts'}.",
             "warning" if doubts else "good",
         )
         self.find.allow(self._missing())
@@ -255,7 +255,7 @@ class RegionPanel(Tab):
         self.list.clear()
         for region, cuboid in zip(regions, cuboids, strict=True):
             use = {"auto": "", "train": " · training", "validation": " · validation"}[str(region.use)]
-            text = f"{region.name} – {counted(cuboid.n_nuclei)}{'' if region.complete else ' · sparse'}{use}"
+            text = f"{region.name} – {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')}{'' if region.complete else ' · sparse'}{use}"
             self.list.addItem(QListWidgetItem(text))
         place = next((i for i, region in enumerate(regions) if region.id == selected), 0)
         self.list.setCurrentRow(place)
@@ -348,7 +348,7 @@ def evidence(cuboid: Cuboid) -> str:
     """What a cuboid holds, as a sentence."""
     walls = " and ".join(_WALLS.get(wall, wall) for wall in cuboid.cut_walls)
     cut = f" Nuclei are cut by the image's {walls}." if walls else ""
-    return f"Holds {counted(cuboid.n_nuclei)} in {frames_in_words(cuboid.frames)}.{cut}"
+    return f"Holds {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')} in {frames_in_words(cuboid.frames)}.{cut}"
 
 
 def frames_in_words(frames: tuple[int, ...]) -> str:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
 from anlage import AnlageError, State
+from anlage.wording import plural
 from napari_anlage.annotate.label_check import LabelCheck
 from napari_anlage.annotate.problem_list import ProblemList
 from napari_anlage.annotate.region_panel import RegionPanel, frames_in_words
@@ -19,7 +20,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.tracks import colour_of
-from napari_anlage.widgets.basic import LayerChoice, Tab, counted, heading
+from napari_anlage.widgets.basic import LayerChoice, Tab, heading
 from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.frame_bars import FrameBars
 from napari_anlage.widgets.plain_text import ElidingLabel, Label, Rich, as_html, plain
@@ -163,7 +164,9 @@ class AnnotateTab(Tab):
         self.bars.show_counts(counts, image.n_frames)
         self._on_point()
         if len(counts):
-            self.status.say(f"{counted(len(counts))} in {frames_in_words(found.annotated_frames)}.", "good")
+            self.status.say(
+                f"{plural(len(counts), 'nucleus', 'nuclei')} in {frames_in_words(found.annotated_frames)}.", "good"
+            )
         else:
             self.status.say("No nucleus yet: click the centre of each, or paint them.", "info")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 
 from anlage import AnlageError, TimeLapse, doubt_reading
+from anlage.wording import plural
 from napari_anlage.data.axis_chips import AxisChips, ScaleChips
 from napari_anlage.data.channel_list import ChannelList
 from napari_anlage.data.diameter import DiameterField
@@ -87,7 +88,7 @@ class DataTab(Tab):
             return
         n = len(self._session.picked)
         how = "" if n == 1 else f", {'summed' if self._session.combine == 'sum' else 'separate inputs'}"
-        text = f"Ready: {n} channel{'s' * (n != 1)}{how}."
+        text = f"Ready: {plural(n, 'channel')}{how}."
         nuclear = [
             i for i, role in enumerate(roles(self._session)) if role is Role.NUCLEI and i in self._session.picked
         ]

@@ -25,6 +25,7 @@ from anlage import (
     State,
     TimeLapse,
 )
+from anlage.wording import plural
 from napari_anlage.editing.adopt_layer import adopt_layer_edit
 from napari_anlage.editing.editor import Editor
 from napari_anlage.editing.keys import Bound
@@ -225,7 +226,7 @@ class Workbench(SessionMember):
             self._found[region.id] = cuboid
             ids.append(region.id)
         if edits:
-            document.apply(Several(edits, f"find {len(cuboids)} region{'s' * (len(cuboids) != 1)}"))
+            document.apply(Several(edits, f"find {plural(len(cuboids), 'region')}"))
         return ids
 
     def add_region(self, box: Box) -> int:

@@ -13,8 +13,9 @@ from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
 from anlage import AnlageError, Annotations, State
 from anlage.project.models import Choice, classical, project_models, starter
 from anlage.project.predictions import Result, load, results
+from anlage.wording import plural
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.basic import counted, note
+from napari_anlage.widgets.basic import note
 from napari_anlage.widgets.connect import connect
 
 __all__ = ["NucleiChoice", "NucleiSource"]
@@ -104,9 +105,7 @@ class NucleiSource(QWidget):
         nuclei = document.nuclei.select(document.nuclei.state != State.REJECTED)
         if len(nuclei.annotated_frames) < 2:
             return []
-        about = (
-            f"{counted(len(nuclei))} in {len(nuclei.annotated_frames)} frames. Links that you made or accepted stay."
-        )
+        about = f"{plural(len(nuclei), 'nucleus', 'nuclei')} in {len(nuclei.annotated_frames)} frames. Links that you made or accepted stay."
         # a network's links are found anew, a human's are certain
         chance = nuclei.link_properties.get("probability", np.full(len(nuclei.links), np.nan))
         known = nuclei.linked(nuclei.links[np.isnan(chance)])

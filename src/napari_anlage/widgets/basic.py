@@ -21,7 +21,6 @@ __all__ = [
     "LayerChoice",
     "StatusLine",
     "Tab",
-    "counted",
     "heading",
     "note",
     "notify",
@@ -224,11 +223,6 @@ class _Note(Label):
         if style != self._style:
             self._style = style
             self.setStyleSheet(style)
-
-
-def counted(n: int) -> str:
-    """So many nuclei, in words."""
-    return "1 nucleus" if n == 1 else f"{n} nuclei"
 
 
 def notify(text: str, kind: str = "info") -> None:

@@ -11,7 +11,8 @@ from qtpy.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPainter
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_anlage.widgets.basic import COLOURS, counted
+from anlage.wording import plural
+from napari_anlage.widgets.basic import COLOURS
 from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["FrameBars"]
@@ -91,7 +92,9 @@ class FrameBars(QWidget):
         """Tell frame and count in the tooltip."""
         if event.type() == QEvent.Type.ToolTip:
             t = self._frame_at(event.pos().x())
-            QToolTip.showText(event.globalPos(), plain(f"Frame {t}: {counted(int(self.counts[t]))}"), self)
+            QToolTip.showText(
+                event.globalPos(), plain(f"Frame {t}: {plural(int(self.counts[t]), 'nucleus', 'nuclei')}"), self
+            )
             return True
         return bool(super().event(event))
 

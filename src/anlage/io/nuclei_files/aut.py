@@ -19,6 +19,7 @@ from anlage.io.atomic import replacing
 from anlage.io.nuclei_files.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
 from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.units import seconds, um
+from anlage.wording import plural
 
 __all__ = ["aut_scale", "read_aut", "write_aut"]
 
@@ -72,7 +73,7 @@ class _Table:
         t, *xyz = self.first_lost
         many = self.lost > 1
         return (
-            f"{self.lost} link{'s' * many} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
+            f"{plural(self.lost, 'link')} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
             f"{xyz} in time point {t}, where no position is.",
         )
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.foreign import LARGEST_ID
+from anlage.wording import plural
 
 __all__ = ["with_sound_links", "without_zero"]
 
@@ -56,7 +57,7 @@ def with_sound_links(nuclei: Annotations, name: str) -> Annotations:
     lost = int((~kept).sum())
     if not lost or (lost >= _MANY and 2 * lost > len(kept)):
         return nuclei  # a graph that is mostly wrong was misread, which the check of contradictions says
-    note = f"{lost} link{'s' * (lost > 1)} of '{name}' {'were' if lost > 1 else 'was'} left out: {'; '.join(said)}."
+    note = f"{plural(lost, 'link')} of '{name}' {'were' if lost > 1 else 'was'} left out: {'; '.join(said)}."
     columns = {column: values[kept] for column, values in nuclei.link_properties.items()}
     return replace(nuclei.linked(nuclei.links[kept], columns), notes=(*nuclei.notes, note))
 

@@ -20,6 +20,7 @@ from anlage.io.nuclei_files.foreign_graphs import without_zero
 from anlage.io.nuclei_files.trackmate_marks import ASSUMED, MARKS, RADIUS, marks_of, origin_lines, origins_of
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.units import seconds, um
+from anlage.wording import plural
 
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
 
@@ -123,9 +124,7 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
         origin=origins_of(spots, found.origins, probability),
         properties=_properties(spots),
         link_properties=_further(whole, {*_EDGE}),
-        notes=(f"{lost} edge{'s' * (lost > 1)} without the ids of two spots left out of '{place.name}'.",)
-        if lost
-        else (),
+        notes=(f"{plural(lost, 'edge')} without the ids of two spots left out of '{place.name}'.",) if lost else (),
     )
 
 

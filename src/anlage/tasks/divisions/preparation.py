@@ -21,6 +21,7 @@ from anlage.tasks.grid_cache import decoded
 from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
 from anlage.tasks.sources import check_some
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
+from anlage.wording import plural
 
 __all__ = ["prepare"]
 
@@ -62,7 +63,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
         validation, held_out = train, NOTHING_HELD_OUT
         notes.append("What was held out shows no division whole: the network is validated on what it learns from.")
     if n_train < FEW:
-        notes.append(f"It learns from {n_train} division{'s' * (n_train > 1)} only: mark more before you rely on it.")
+        notes.append(f"It learns from {plural(n_train, 'division')} only: mark more before you rely on it.")
     augmentation = AUGMENTATION if setting.augment else Augmentation.none()
     batch_size = setting.batch_size or BATCH * (1 if setting.device == "cpu" else 4)
     return DivisionExamples(plan, config, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)

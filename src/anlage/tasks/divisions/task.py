@@ -9,7 +9,7 @@ from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
 from anlage.tasks.divisions.truth import Fate, outcomes
-from anlage.tasks.readiness import Readiness, counted, divisions_readiness
+from anlage.tasks.readiness import Readiness, divisions_readiness
 from anlage.tasks.sources import Material, Stores
 from anlage.tasks.task import Evidence, Setting, Task, Validation
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anlage.tasks.divisions.examples import DivisionExamples
 
 from anlage.tasks.divisions.config import DivisionsConfig, DivisionsPlan
+from anlage.wording import plural
 
 __all__ = ["DivisionsTask"]
 
@@ -35,9 +36,9 @@ class DivisionStores(Stores):
         for entry, store in zip(told["trained_on"], learnt, strict=True):
             outcome = outcomes(store.positives)
             n, n_others = int((outcome == Fate.DIVIDES).sum()), int((outcome == Fate.GOES_ON).sum())
-            others = counted(n_others, "nucleus that goes on", "nuclei that go on")
-            frames = counted(len(store.frames), "frame")
-            entry |= {"n_examples": n, "holds": f"{counted(n, 'division')} and {others} in {frames}"}
+            others = plural(n_others, "nucleus that goes on", "nuclei that go on")
+            frames = plural(len(store.frames), "frame")
+            entry |= {"n_examples": n, "holds": f"{plural(n, 'division')} and {others} in {frames}"}
         return told
 
 

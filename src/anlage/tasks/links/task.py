@@ -10,7 +10,7 @@ import numpy as np
 from anlage.annotations import Annotations, State
 from anlage.axes import Box
 from anlage.frozen import Frozen
-from anlage.tasks.readiness import Readiness, counted
+from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores, check_alike
 from anlage.tasks.task import Evidence, FollowedFilm, Setting, Task, Validation
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from anlage.tasks.links.examples import LinkExamples
 
 from anlage.tasks.links.config import LinksConfig, LinksPlan
+from anlage.wording import plural
 
 __all__ = ["LinksTask"]
 
@@ -45,10 +46,10 @@ class LinkStores(Stores):
         for entry, store in zip(told["trained_on"], learnt, strict=True):
             sure = store.positives.sure()
             n, n_divisions = len(sure.links), len(sure.divisions)
-            frames = counted(len(store.frames), "frame")
+            frames = plural(len(store.frames), "frame")
             entry |= {
                 "n_examples": n,
-                "holds": f"{counted(n, 'link')} and {counted(n_divisions, 'division')} in {frames}",
+                "holds": f"{plural(n, 'link')} and {plural(n_divisions, 'division')} in {frames}",
             }
         if isinstance(plan, LinksPlan) and plan.look is None:
             told |= {"channels": (), "combine": "separate", "intensity": None, "diameter_um": None}
@@ -121,7 +122,7 @@ def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
             "no link yet",
             lack="Nothing is linked yet; link some nuclei to those of the next frame on the Annotate tab.",
         )
-    made = counted(n, "link")
+    made = plural(n, "link")
     if not boxes:
         return Readiness(
             f"{made}, no region yet",
@@ -131,7 +132,7 @@ def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     for box in boxes:
         inside |= box.contains(true.positions)
     kept = len(true.select(inside).links)
-    has = f"{counted(kept, 'link')} in {counted(len(boxes), 'region')}"
+    has = f"{plural(kept, 'link')} in {plural(len(boxes), 'region')}"
     if not kept:
         return Readiness(has, lack="The regions hold no link; move their walls, or link nuclei inside them.")
     return Readiness(has, wish="" if kept >= ENOUGH_LINKS else f"{ENOUGH_LINKS} are better")
