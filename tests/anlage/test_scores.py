@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from anlage.scores import NOUNS, Score, counted, interval_of, is_score, label_of, noun_of
+from anlage.scores import NOUNS, Score, interval_of, is_score, label_of, noun_of
+from anlage.wording import plural
 
 COUNTS = {"tp": 6.0, "fp": 0.0, "fn": 0.0, "f1": 1.0, "precision": 1.0, "recall": 1.0}
 
@@ -95,7 +96,7 @@ def test_names_and_nouns():
     assert noun_of("nuclei", "classes") == NOUNS["classes"]
     assert noun_of("nuclei", "centres") == noun_of("nuclei") == ("nucleus", "nuclei")
     assert noun_of("toy") == ("held-out example", "held-out examples")
-    assert [counted(n, NOUNS["nuclei"]) for n in (0, 1, 2)] == ["0 nuclei", "1 nucleus", "2 nuclei"]
+    assert [plural(n, *NOUNS["nuclei"]) for n in (0, 1, 2)] == ["0 nuclei", "1 nucleus", "2 nuclei"]
 
 
 def test_intervals_of_means_of_overlaps_cover_as_promised():

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anlage.cli.training_output import Follower, describe, duration
+from anlage.cli.training_output import Follower, describe
 from anlage.io import open_annotations, open_image
 from anlage.training.progress import Note, Started, Step, Stopped, Validated
 from anlage.training.run import Run
@@ -215,7 +215,6 @@ def test_events_as_lines():
     )
     assert describe(seen) == "1 min 15 s, step 30: held-out loss 0.25, best F1 0.9 (best so far)"
     assert describe(Stopped(step=3, model=None, seconds=3700)) == "Stopped at step 3 after 1 h 1 min."
-    assert duration(59.7) == "1 min 0 s"
 
 
 def test_a_closed_terminal_does_not_end_a_training(monkeypatch, tmp_path):
