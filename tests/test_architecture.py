@@ -128,6 +128,48 @@ def test_the_frontend_knows_only_the_public_names() -> None:
     assert not offenders, "these are not in anlage.__all__: " + ", ".join(offenders)
 
 
+WRITTEN_OTHERWISE = {
+    "anlage/document/journal.py": "begun under a name that counts only after the fold; then appended to",
+    "anlage/io/locking.py": "a lock holds who has it, for a message",
+    "anlage/io/mask_records.py": "a file in a folder that is put in place as a whole",
+    "anlage/io/nuclei_files/ctc.py": "a file in a folder that is put in place as a whole",
+    "anlage/model.py": "given a temporary name by its caller",
+    "anlage/project/lock.py": "a lock holds who has it, for a message",
+    "anlage/training/progress.py": "appended to, line by line",
+    "anlage/training/run.py": "a log",
+    "napari_anlage/jobs/child.py": "a log",
+}
+
+
+def _written_by_hand(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            mode = next((str(one.value) for one in node.args if isinstance(one, ast.Constant)), "r")
+            writes = node.func.attr in {"write_text", "write_bytes"} or (node.func.attr == "open" and mode[:1] in "wxa")
+            if writes and ast.unparse(node.func.value) != "temporary":
+                found.append(f"{_relative(path)}:{node.lineno} {ast.unparse(node)}")
+    return found
+
+
+def test_no_file_can_be_left_half_written() -> None:
+    """Whatever is written has the temporary name that `io.atomic.replacing` gave it, or a reason not to."""
+    others = [path for path in SOURCES if str(path.relative_to(ROOT / "src")) not in WRITTEN_OTHERWISE]
+    found = [line for path in others for line in _written_by_hand(path)]
+    assert not found, f"write these through `io.atomic.replacing`: {found}"
+
+
+def test_classes_of_different_modules_have_different_names() -> None:
+    """Nobody should have to look at the imports to know which of two is meant."""
+    homes: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(_relative(path))
+    shared = {name: paths for name, paths in homes.items() if len(paths) > 1}
+    assert not shared, f"rename all but one of each: {shared}"
+
+
 def test_no_file_is_a_giant() -> None:
     giants = {_relative(p): n for p in SOURCES if (n := len(p.read_text("utf-8").splitlines())) > MAX_LINES}
     assert not giants, f"split these (more than {MAX_LINES} lines): {giants}"

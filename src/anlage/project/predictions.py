@@ -28,6 +28,7 @@ from anlage.axes import Box
 from anlage.errors import AnlageError
 from anlage.inference.frame_store import PredictionParts
 from anlage.io import open_annotations, open_label_image
+from anlage.io.atomic import own, replacing
 from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.preview_request import how
@@ -172,7 +173,9 @@ def place(folder: Path, order: PredictionRequest, given: ChildImage) -> Result:
     model = order.model.argument
     out.parent.mkdir(parents=True, exist_ok=True)
     if order.model.training:  # the trainer replaces the file at its next look
-        model = str(shutil.copy(model, out.with_suffix(".anlage")))
+        with replacing(out.with_suffix(".anlage"), own) as temporary:
+            shutil.copy(model, temporary)
+        model = str(out.with_suffix(".anlage"))
     first, last = (given.frames[t] for t in (order.frames[0], order.frames[1] - 1))
     arguments = [
         "predict",

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from anlage.errors import AnlageError
+from anlage.io.atomic import own, replacing
 
 __all__ = ["Chance", "FrameNumber", "Moment", "keep_record", "own_arguments", "records", "when"]
 
@@ -31,10 +32,15 @@ FrameNumber = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 def keep_record(record: BaseModel, out: Path) -> None:
-    """Write a record beside its result `out`, whole or not at all."""
-    part = out.with_name(f".part-{out.stem}.json")
-    part.write_text(record.model_dump_json(indent=2), encoding="utf-8")
-    part.replace(out.with_suffix(".json"))
+    """Write a record beside its result `out`, whole or not at all.
+
+    Raises
+    ------
+    AnlageError
+        If the disk is full, or the place cannot be written to.
+    """
+    with replacing(out.with_suffix(".json"), own) as temporary:
+        temporary.write_text(record.model_dump_json(indent=2), encoding="utf-8")
 
 
 def records(folder: Path, kind: type[Kind]) -> Iterator[tuple[Path, Kind]]:

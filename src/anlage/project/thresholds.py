@@ -12,6 +12,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
+from anlage.io.atomic import own, replacing
+
 __all__ = ["Thresholds", "keep_thresholds", "thresholds_of"]
 
 _FILE = Path("predictions", "thresholds.json")
@@ -46,13 +48,16 @@ def thresholds_of(folder: Path, model_id: str) -> Thresholds:
 
 
 def keep_thresholds(folder: Path, model_id: str, chosen: Thresholds) -> None:
-    """Remember them, whole or not at all."""
+    """Remember them, whole or not at all.
+
+    Raises
+    ------
+    AnlageError
+        If the disk is full, or the place cannot be written to.
+    """
     every = _read(folder) | {model_id: chosen}
-    path = folder / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{path.name}")
-    part.write_text(_File(every).model_dump_json(indent=2), encoding="utf-8")
-    part.replace(path)
+    with replacing(folder / _FILE, own) as temporary:
+        temporary.write_text(_File(every).model_dump_json(indent=2), encoding="utf-8")
 
 
 def _read(folder: Path) -> dict[str, Thresholds]:

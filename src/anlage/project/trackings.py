@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
 from anlage.io import open_annotations, write_annotations
+from anlage.io.atomic import own, replacing
 from anlage.project.image_copy import ChildImage
 from anlage.project.models import Choice
 from anlage.project.records import Moment, keep_record, records, when
@@ -168,7 +169,7 @@ def track_results(folder: Path) -> list[TrackResult]:
 
 def note_adopted(folder: Path, result: TrackResult) -> None:
     """Remember that these tracks were taken into the project."""
-    (folder / FOLDER / _ADOPTED).write_text(result.path.stem, encoding="utf-8")
+    _write(folder / FOLDER / _ADOPTED, result.path.stem)
 
 
 def adopted_scores(folder: Path) -> Path | None:
@@ -183,11 +184,7 @@ def adopted_scores(folder: Path) -> Path | None:
 
 def save_broken_links(folder: Path, links: Iterable[tuple[int, int]]) -> None:
     """Remember the links that the user broke, so that no later session proposes them again."""
-    path = folder / FOLDER / _BROKEN
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".part-{_BROKEN}")
-    part.write_text("".join(f"{mother} {daughter}\n" for mother, daughter in sorted(links)), encoding="utf-8")
-    part.replace(path)
+    _write(folder / FOLDER / _BROKEN, "".join(f"{mother} {daughter}\n" for mother, daughter in sorted(links)))
 
 
 def load_broken_links(folder: Path) -> set[tuple[int, int]]:
@@ -225,3 +222,8 @@ def sorted_by_id(tracks: Annotations) -> Annotations:
     if (np.diff(tracks.ids) > 0).all():
         return tracks
     return tracks.select(np.argsort(tracks.ids, kind="stable"))
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path, own) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -13,6 +13,7 @@ import torch
 from anlage.axes import Box
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
+from anlage.io.atomic import own, replacing
 from anlage.tasks.grid import Placement
 
 __all__ = ["decoded", "lacks_context"]
@@ -65,11 +66,10 @@ def _decode(store: Store, box: Box, placement: Placement, path: Path) -> None:
             f"The decoded training data need {need / 2**30:.1f} GiB in '{path.parent}', where {free / 2**30:.1f} GiB are "
             "free: free some space, or put the run on another disk."
         )
-    unfinished = path.with_suffix(".tmp.npy")
-    target = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.float16, shape=shape)
-    for i, t in enumerate(range(*box.t)):
-        pixels = store.frame(t, box)
-        target[i] = placement.resample(torch.from_numpy(pixels)).numpy()
-    target.flush()
-    del target
-    unfinished.replace(path)
+    with replacing(path, own) as temporary:
+        target = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        for i, t in enumerate(range(*box.t)):
+            pixels = store.frame(t, box)
+            target[i] = placement.resample(torch.from_numpy(pixels)).numpy()
+        target.flush()
+        del target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from anlage import AnlageError
 from anlage.project.predictions import Record, Result
-from anlage.project.records import own_arguments, records
+from anlage.project.records import keep_record, own_arguments, records
 from anlage.project.thresholds import Thresholds, thresholds_of
 from anlage.project.trackings import TrackRecord
 
@@ -77,3 +78,17 @@ def test_thresholds_that_cannot_be_are_those_of_the_model(lie: dict[str, object]
     (tmp_path / "predictions").mkdir()
     (tmp_path / "predictions" / "thresholds.json").write_text(json.dumps({"m": lie}))
     assert thresholds_of(tmp_path, "m") == Thresholds()
+
+
+def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch) -> None:
+    keep_record(Record.model_validate(RECORD), tmp_path / "x.geff")
+    before = (tmp_path / "x.json").read_bytes()
+
+    def full(path: Path, text: str, **_: object) -> None:
+        path.write_bytes(text[:20].encode())
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(AnlageError, match="no space left"):
+        keep_record(Record.model_validate(RECORD | {"model": "other"}), tmp_path / "x.geff")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x.json": before}

@@ -12,6 +12,7 @@ import torch
 from anlage.dataset.split import ExampleKind, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
+from anlage.io.atomic import own, replacing
 from anlage.tasks.grid import plan_grid
 from anlage.tasks.links.config import LinksConfig, LinksPlan, Look
 from anlage.tasks.links.crops import MARGIN, Crops, cut
@@ -124,17 +125,17 @@ def _crops(store: Store, look: Look, cache: Path) -> Crops:
     nuclei = store.nuclei
     path = cache / f"{store.hash[:16]} {'-'.join(map(str, shape))} crops.npy"
     if not path.exists():
-        unfinished = path.with_suffix(".tmp.npy")
-        pixels = np.lib.format.open_memmap(
-            unfinished, mode="w+", dtype=np.float16, shape=(len(nuclei), look.n_channels, *shape)
-        )
-        for t in np.unique(nuclei.frames):
-            rows = np.flatnonzero(nuclei.frames == t)
-            frame = placement.resample(torch.from_numpy(store.frame(int(t)))).numpy()
-            pixels[rows] = cut(frame, placement.to_working(nuclei.positions[rows, 1:]), (shape[0], shape[1], shape[2]))
-        pixels.flush()
-        del pixels
-        unfinished.replace(path)
+        with replacing(path, own) as temporary:
+            pixels = np.lib.format.open_memmap(
+                temporary, mode="w+", dtype=np.float16, shape=(len(nuclei), look.n_channels, *shape)
+            )
+            for t in np.unique(nuclei.frames):
+                rows = np.flatnonzero(nuclei.frames == t)
+                frame = placement.resample(torch.from_numpy(store.frame(int(t)))).numpy()
+                centres = placement.to_working(nuclei.positions[rows, 1:])
+                pixels[rows] = cut(frame, centres, (shape[0], shape[1], shape[2]))
+            pixels.flush()
+            del pixels
     return Crops(np.load(path, mmap_mode="r"), look.crop_zyx)
 
 
