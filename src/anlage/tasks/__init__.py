@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from anlage.errors import AnlageError
 from anlage.tasks.divisions.task import DivisionsTask
 from anlage.tasks.events.task import EventsTask
@@ -15,14 +17,15 @@ TASKS: dict[str, Task] = {task.name: task for task in (NucleiTask(), DivisionsTa
 """By name. Loads no torch."""
 
 
-def task_named(name: str) -> Task:
-    """Look up a task.
+def task_named(name: str, tasks: Mapping[str, Task] | None = None) -> Task:
+    """Look up a task among `tasks`, or among those there are.
 
     Raises
     ------
     AnlageError
         If there is none of that name.
     """
-    if name not in TASKS:
-        raise AnlageError(f"There is no task '{name}'; there is {', '.join(TASKS)}.")
-    return TASKS[name]
+    tasks = TASKS if tasks is None else tasks
+    if name not in tasks:
+        raise AnlageError(f"There is no task '{name}'; there is {', '.join(tasks)}.")
+    return tasks[name]

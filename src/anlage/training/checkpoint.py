@@ -33,7 +33,7 @@ Steps = Annotated[int, Field(ge=0, le=_MOST_STEPS)]
 
 
 class TrainingState(Frozen):
-    """Where a training stands, beside its tensors."""
+    """Where a training stands, beside its tensors. The names of the fields are those in the file."""
 
     model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
 
@@ -43,7 +43,7 @@ class TrainingState(Frozen):
     steps: Steps | None = None
     """Steps planned; None until the machine's speed is known."""
     validate_every: Annotated[int, Field(ge=1, le=_MOST_STEPS)] | None = None
-    """Steps between two looks at held-out data; None like `steps`."""
+    """Steps between two validations; None like `steps`."""
     batch_size: Annotated[int, Field(ge=1, le=10**6)]
     halved: bool = False
     """Whether the batch was halved because memory ran out."""
@@ -54,19 +54,29 @@ class TrainingState(Frozen):
     skipped: Steps = 0
     """Steps in a row whose loss was not finite."""
     best_step: Steps | None = None
-    """Step of the weights that are kept; score, loss, metrics and number of examples are those of their own look."""
+    """Step of the weights that are kept; score, loss, metrics and number of examples are of their own validation."""
     best_score: float = float("-inf")
     best_loss: float = float("inf")
     best_metrics: dict[str, float] = Field(default_factory=dict)
     best_n: Annotated[int, Field(ge=0)] = 0
     highest_score: float | None = None
-    """Highest score of any look: later weights may be kept whose score is a little lower by luck; None in a checkpoint of an
-    earlier version, or before the first look."""
+    """Highest score of any validation: later weights may be kept whose score is a little lower by luck; None in a checkpoint of an
+    earlier version, or before the first validation."""
     looks_without_gain: Steps = 0
+    """Validations in a row without a better score."""
     validated_step: Steps | None = None
-    """Step of the last look, so that none is made twice."""
+    """Step of the last validation, so that none is made twice."""
     complete: bool = False
     """Whether only calibration and the model are left."""
+
+    @property
+    def all_steps_made(self) -> bool:
+        return self.steps is not None and self.step >= self.steps
+
+    @property
+    def highest(self) -> float:
+        """Highest score of any validation."""
+        return self.best_score if self.highest_score is None else self.highest_score
 
 
 def previous_of(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What a training is told: the parameters that every training has, and the record that a run begins with."""
+"""The parameters that every training has, and `RunConfig`, which a run begins with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, ValidationError
 
@@ -14,9 +14,8 @@ from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
 from anlage.frozen import Finite, Frozen, Name, first_problem
 from anlage.kept_paths import found_path
-
-if TYPE_CHECKING:
-    from anlage.tasks.task import Task
+from anlage.tasks import task_named
+from anlage.tasks.task import Task
 
 __all__ = [
     "MOST_AT_ONCE",
@@ -27,7 +26,6 @@ __all__ = [
     "TrainingConfig",
     "assign",
     "read_config",
-    "task_named",
 ]
 
 RUN_SCHEMA = 1
@@ -64,9 +62,9 @@ class TrainingConfig(Finite):
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Batches whose gradients are averaged to one step: as good as a larger batch, in the memory of a small one."""
     validate_every: Count | None = None
-    """Steps between two looks at held-out data. None: about twenty looks in all, fewer where a look takes long."""
+    """Steps between two validations on held-out data. None: about twenty in all, fewer where one takes long."""
     patience: Count | None = 10
-    """Stop early after so many looks at held-out data in a row without a better score. None: never."""
+    """Stop early after so many validations in a row without a better score. None: never."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0
     """Seconds between two checkpoints: a crash loses at most about so much time. It does not change the result."""
     checkpoint_steps: Count | None = None
@@ -198,23 +196,6 @@ def assign(
         taken = {n: base[n] for n in about.inherited if n in base and n not in own}
         rest |= _inherited(config, taken, rest)
     return TrainingConfig(**training), _validated(config, rest).settled()
-
-
-def task_named(name: str, tasks: Mapping[str, Task] | None = None) -> Task:
-    """Look up a task among `tasks`, or among those of `anlage.tasks`.
-
-    Raises
-    ------
-    AnlageError
-        If there is none of that name.
-    """
-    if tasks is None:
-        from anlage.tasks import TASKS
-
-        tasks = TASKS
-    if name not in tasks:
-        raise AnlageError(f"There is no task '{name}'; there is {', '.join(tasks)}.")
-    return tasks[name]
 
 
 def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:

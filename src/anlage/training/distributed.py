@@ -1,7 +1,9 @@
 """Training on several GPUs or machines: the processes that ``torchrun`` starts, and what they must agree on.
 
-Each process makes its own batches and holds the same weights. Only the first one writes files, looks at held-out data and
+Each process makes its own batches and holds the same weights. Only the first one writes files, validates and
 decides; the others follow. A single process is a world of one, and none of this costs it anything.
+
+torch is loaded where it is needed, not here: a training reports that it has begun before it loads torch, which takes seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ __all__ = ["World"]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A process among its peers."""
+    """A process among those that train together."""
 
     rank: int = 0
     """0 is the first."""
@@ -30,7 +32,7 @@ class World:
 
     @classmethod
     def from_environment(cls) -> Self:
-        """As torchrun tells it; a world of one without it."""
+        """From the variables that torchrun sets; a world of one without them."""
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size <= 1 or "RANK" not in os.environ:
             return cls()
@@ -49,8 +51,8 @@ class World:
         return f"cuda:{self.local_rank}" if name.startswith("cuda") and not self.is_alone else name
 
     @contextlib.contextmanager
-    def joined(self, device: str) -> Iterator[None]:
-        """Connect with the peers."""
+    def process_group(self, device: str) -> Iterator[None]:
+        """Connect with the other processes."""
         if self.is_alone:
             yield
             return
@@ -64,7 +66,7 @@ class World:
         finally:
             torch.distributed.destroy_process_group()
 
-    def spread(self, network: torch.nn.Module, device: str) -> torch.nn.Module:
+    def data_parallel(self, network: torch.nn.Module, device: str) -> torch.nn.Module:
         """The network whose gradients are averaged over all processes."""
         if self.is_alone:
             return network
@@ -72,22 +74,22 @@ class World:
 
         return DistributedDataParallel(network, device_ids=[device] if device.startswith("cuda") else None)
 
-    def first_says(self, *values: int, device: str) -> tuple[int, ...]:
-        """What the first process holds, in all of them; they wait for one another."""
+    def broadcast_first(self, *values: int, device: str) -> tuple[int, ...]:
+        """The values of the first process, in all of them; they wait for one another."""
         if self.is_alone:
             return values
         import torch
 
-        said = torch.tensor(values, dtype=torch.int64, device=device)
-        torch.distributed.broadcast(said, src=0)
-        return tuple(int(v) for v in said.tolist())
+        shared = torch.tensor(values, dtype=torch.int64, device=device)
+        torch.distributed.broadcast(shared, src=0)
+        return tuple(int(v) for v in shared.tolist())
 
-    def all_of(self, flag: bool, device: str) -> bool:  # noqa: FBT001 (the flag is the value)
-        """Whether all processes say yes."""
+    def all_true(self, flag: bool, device: str) -> bool:  # noqa: FBT001 (the flag is the value)
+        """Whether it is true in all processes."""
         if self.is_alone:
             return flag
         import torch
 
-        said = torch.tensor(int(flag), device=device)
-        torch.distributed.all_reduce(said, op=torch.distributed.ReduceOp.MIN)
-        return bool(said.item())
+        shared = torch.tensor(int(flag), device=device)
+        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MIN)
+        return bool(shared.item())

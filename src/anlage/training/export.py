@@ -1,11 +1,13 @@
-"""From weights to a model with its card: after the last step, and at every look for those who watch."""
+"""From weights to a model with its card: a preview at every validation; after the last step, or a stop, the model itself."""
 
 from __future__ import annotations
 
 import datetime
 import math
+import shutil
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -14,44 +16,165 @@ from anlage.calibration import Calibration
 from anlage.card import Card
 from anlage.errors import AnlageError
 from anlage.model import save_model
+from anlage.shell import command
 from anlage.tasks.task import Evidence, Examples, Task, Validation
 from anlage.tracking.temperature import fit_temperature_scaling
 from anlage.training.checkpoint import TrainingState
 from anlage.training.context import TrainingContext
 from anlage.training.learner import Learner
-from anlage.training.preparation import least_steps, task_config
+from anlage.training.numerics import Numerics, Purpose, out_of_memory_as, reseed
+from anlage.training.preparation import TrainingData
+from anlage.training.progress import Finished
+from anlage.training.stopping import StopRequestedError
 
-__all__ = ["evidence_of", "keep_held_out", "settle", "show", "uncalibrated", "write_model"]
+__all__ = ["Exporter", "evidence_of"]
 
-
-def settle(context: TrainingContext, examples: Examples, learner: Learner) -> None:
-    """Take the best weights; of a training from a model halfway back to it, if held-out examples are told no worse so."""
-    learner.use_best()
-    mixed = learner.mixture()
-    if mixed is None:
-        return
-    with torch.no_grad():
-        plain, half = (context.task.validate(network, examples).loss for network in (learner.average, mixed))
-    if half <= plain:
-        learner.average.load_state_dict(mixed.state_dict())
-        context.note("The weights lie halfway between the model that the training started from and what was learnt.")
+_STOP_CALIBRATION_S = 1.3
+"""Seconds that a stop waits for a calibration."""
 
 
-def uncalibrated(seen: Mapping[str, float], n: int, when: str = "before the training was stopped") -> Evidence:
-    """What is known of weights without a calibration: their last look at so many held-out examples."""
-    metrics = {name: value for name, value in seen.items() if math.isfinite(value)}
-    return Evidence(
-        held_out=f"the validation data, at the last look {when}; not calibrated",
-        n_positive=n,
-        metrics=metrics,
-        threshold=min(1.0, max(0.0, metrics.get("threshold", 0.5))),
-        calibration=Calibration(),
-        ece=None,
-    )
+class Exporter:
+    """Writes the weights of one training as models.
+
+    Parameters
+    ----------
+    context
+        The run, its task and settings.
+    data
+        What it learns from, and is calibrated on.
+    numerics
+        Device and number type.
+    """
+
+    def __init__(self, context: TrainingContext, data: TrainingData, numerics: Numerics) -> None:
+        self._context, self._data, self._numerics = context, data, numerics
+
+    def write_preview(self, network: torch.nn.Module, state: TrainingState, validation: Validation) -> None:
+        """Write the newest weights, uncalibrated, for those who watch; where that cannot be, say so and go on."""
+        evidence = _uncalibrated(validation.metrics, validation.n, "while the training went on")
+        limits = f"Results to keep: it shows how a training went at step {state.step}."
+        card = self._card(state, state.step, evidence).model_copy(update={"limits": limits})
+        try:
+            save_model(self._context.run.preview_path, card, network.state_dict())
+        except (AnlageError, OSError) as error:
+            self._context.note_once(
+                f"The newest weights could not be written for a preview; the training goes on. {error}"
+            )
+
+    def finish(self, learner: Learner, state: TrainingState) -> Path | None:
+        """After the last step: choose the weights, calibrate them and write the model; None in a process that follows the first.
+
+        Raises
+        ------
+        StopRequestedError
+            If a stop is asked for before the calibration is done.
+        """
+        context, task, run = self._context, self._context.task, self._context.run
+        if not context.world.is_first:
+            return None
+        reseed(context.config.seed, Purpose.FINISH)
+        with context.interruptible():
+            self._choose_weights(learner)
+            evidence = self._calibrate(learner.average)
+            if evidence.n_positive > 0:
+                task.save_held_out(learner.average, self._data.examples, evidence, run.path)
+        self._write_model(learner.average, state, evidence)
+        event = Finished(
+            step=state.step,
+            model=run.target_path.name,
+            metrics=evidence.metrics,
+            n=evidence.n_positive,
+            n_of=evidence.n_of,
+            seconds=context.seconds,
+        )
+        context.report(event)
+        context.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
+        shutil.rmtree(run.path / "cache", ignore_errors=True)
+        return run.target_path
+
+    def stop(self, learner: Learner, state: TrainingState, validation_s: float) -> Path | None:
+        """After a stop: write a model of the best weights so far; None if there are none, or another process is the first.
+
+        Parameters
+        ----------
+        learner
+            Its weights are replaced by the best ones.
+        state
+            Where the training stands.
+        validation_s
+            Seconds that the last validation took: a stop waits for a calibration only where that is quick.
+        """
+        context = self._context
+        if not context.world.is_first:
+            return None
+        if state.step > 0:
+            learner.use_best()
+            self._write_model(learner.average, state, self._calibrate_quickly(learner.average, state, validation_s))
+        return context.report_stopped(state.step)
+
+    def _choose_weights(self, learner: Learner) -> None:
+        """Take the best weights; after a start from a model halfway back to it, if those predict held-out examples no worse."""
+        learner.use_best()
+        halfway = learner.interpolated()
+        if halfway is None:
+            return
+        task, examples = self._context.task, self._data.examples
+        with torch.no_grad(), self._numerics.autocast():
+            best_loss, halfway_loss = (task.validate(n, examples).loss for n in (learner.average, halfway))
+        if halfway_loss <= best_loss:
+            learner.average.load_state_dict(halfway.state_dict())
+            self._context.note(
+                "The weights lie halfway between the model that the training started from and what was learnt."
+            )
+
+    def _calibrate(self, network: torch.nn.Module, *, tracks: bool = True) -> Evidence:
+        resume = command("resume", self._context.run.path)
+        lack = f"Memory ran out while calibrating on held-out data; free some, then continue with `{resume}`."
+        with out_of_memory_as(lack), torch.no_grad(), self._numerics.autocast():
+            return evidence_of(self._context.task, network, self._data.examples, tracks=tracks)
+
+    def _calibrate_quickly(self, network: torch.nn.Module, state: TrainingState, validation_s: float) -> Evidence:
+        """Calibrate if that is a matter of a moment; a stop must not take longer."""
+        if 2 * validation_s < _STOP_CALIBRATION_S:
+            reseed(self._context.config.seed, Purpose.FINISH)
+            with suppress(StopRequestedError), self._context.stopping.interruptible(_STOP_CALIBRATION_S):
+                return self._calibrate(network, tracks=False)
+        self._context.note(
+            "Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate."
+        )
+        return _uncalibrated(state.best_metrics, state.best_n, "before the training was stopped")
+
+    def _write_model(self, network: torch.nn.Module, state: TrainingState, evidence: Evidence) -> None:
+        """It appears whole or not at all."""
+        steps = state.best_step if state.best_step is not None else state.step
+        save_model(self._context.run.target_path, self._card(state, steps, evidence), network.state_dict())
+
+    def _card(self, state: TrainingState, steps: int, evidence: Evidence) -> Card:
+        """The card of weights of step `steps`, of a training that stands where `state` says."""
+        context, sources, plan = self._context, self._data.sources, self._data.examples.plan
+        material = context.task.material
+        limits = "" if evidence.ece is not None else "Probabilities taken at their word: they were not calibrated."
+        return Card(
+            name=context.run.config.name,
+            task=context.task.name,
+            head=str(getattr(context.task_config, "head", "")),
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            version=anlage.__version__,
+            plan=plan.model_dump(mode="json"),
+            config=context.task_config.model_dump(mode="json"),
+            evidence=evidence,
+            steps=steps,
+            steps_done=state.step,
+            steps_planned=state.steps,
+            least_steps=context.least_steps,
+            seconds=context.seconds,
+            limits=material.limits(sources) or limits,
+            **material.remembered(sources, plan),
+        )
 
 
 def evidence_of(task: Task, network: torch.nn.Module, examples: Examples, *, tracks: bool = True) -> Evidence:
-    """What held-out data say of finished weights, and, where `tracks` is wanted and a task's answers make some, of these."""
+    """What held-out data say of finished weights and, where `tracks` is wanted and the task's answers make some, of the tracks."""
     evidence = task.finish(network, examples)
     if not tracks:
         return evidence
@@ -59,72 +182,14 @@ def evidence_of(task: Task, network: torch.nn.Module, examples: Examples, *, tra
     return evidence.model_copy(update={"tracking": fit_temperature_scaling(films)}) if films else evidence
 
 
-def keep_held_out(context: TrainingContext, examples: Examples, network: torch.nn.Module, evidence: Evidence) -> None:
-    """Let the task keep what the judged network says of the held-out examples, where it does."""
-    if evidence.n_positive > 0:
-        context.task.save_held_out(network, examples, evidence, context.run.path)
-
-
-def write_model(
-    context: TrainingContext,
-    sources: list[Any],
-    examples: Examples,
-    network: torch.nn.Module,
-    state: TrainingState,
-    evidence: Evidence,
-) -> None:
-    """Write the run's model; it appears whole or not at all."""
-    steps = state.best_step if state.best_step is not None else state.step
-    card = _card(context, sources, examples, (steps, state), evidence)
-    save_model(context.run.target_path, card, network.state_dict())
-
-
-def show(
-    context: TrainingContext,
-    sources: list[Any],
-    examples: Examples,
-    network: torch.nn.Module,
-    state: TrainingState,
-    seen: Validation,
-) -> None:
-    """Write the newest weights for those who watch, calibrated by nothing; where that cannot be, say so and go on."""
-    evidence = uncalibrated(seen.metrics, seen.n, "while the training went on")
-    card = _card(context, sources, examples, (state.step, state), evidence)
-    limits = f"Results to keep: it shows how a training went at step {state.step}."
-    try:
-        save_model(context.run.preview_path, card.model_copy(update={"limits": limits}), network.state_dict())
-    except (AnlageError, OSError) as error:
-        context.note_once(f"The newest weights could not be written for a preview; the training goes on. {error}")
-
-
-def _card(
-    context: TrainingContext,
-    sources: list[Any],
-    examples: Examples,
-    made: tuple[int, TrainingState],
-    evidence: Evidence,
-) -> Card:
-    """The card of weights of that step, in a training that stands there."""
-    config, material = task_config(context), context.task.material
-    steps, state = made
-    return Card(
-        name=context.run.config.name,
-        task=context.task.name,
-        head=str(getattr(config, "head", "")),
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        version=anlage.__version__,
-        plan=examples.plan.model_dump(mode="json"),
-        config=config.model_dump(mode="json"),
-        evidence=evidence,
-        steps=steps,
-        steps_done=state.step,
-        steps_planned=state.steps,
-        least_steps=least_steps(context),
-        seconds=context.seconds,
-        limits=material.limits(sources) or _limits(evidence),
-        **material.remembered(sources, examples.plan),
+def _uncalibrated(metrics: Mapping[str, float], n: int, when: str) -> Evidence:
+    """What is known of weights without a calibration: their last validation, on `n` held-out examples."""
+    finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    return Evidence(
+        held_out=f"the validation data, at the last look {when}; not calibrated",
+        n_positive=n,
+        metrics=finite,
+        threshold=min(1.0, max(0.0, finite.get("threshold", 0.5))),
+        calibration=Calibration(),
+        ece=None,
     )
-
-
-def _limits(evidence: Evidence) -> str:
-    return "" if evidence.ece is not None else "Probabilities taken at their word: they were not calibrated."

@@ -1,6 +1,6 @@
 """Why a run failed, as one sentence with what to do, and what its log says of it.
 
-What a trainer notices it says itself, in its last event. What ends it without a word (a kill, a crash in a library, a full
+What a trainer notices it reports itself, in its last event. What ends it without a word (a kill, a crash in a library, a full
 disk, a power cut) is concluded here from what it left behind. Nothing here imports torch.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import shutil
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import psutil
+
+from anlage.devices import processor
 from anlage.shell import command
-from anlage.training.progress import Failed, Started
-
-if TYPE_CHECKING:
-    from anlage.training.run import Run
+from anlage.training.progress import Event, Failed, Started, saved_step
 
 __all__ = ["Failure", "explain", "log_tail"]
 
@@ -42,21 +42,34 @@ class Failure:
     """The last lines of the run's log; empty if it has none."""
 
 
-def explain(run: Run, exit_code: int | None) -> Failure:
+def explain(
+    folder: Path, log: Path, events: Sequence[Event], exit_code: int | None, *, has_checkpoint: bool
+) -> Failure:
     """Say why a run that has failed did so.
 
     Parameters
     ----------
-    run
-        The run, known to have failed.
+    folder
+        Of the run, known to have failed.
+    log
+        Its log file.
+    events
+        All that its trainers reported.
     exit_code
         That of its trainer, negative the signal that ended it; None where it is not known, since another process started it.
+    has_checkpoint
+        Whether there is anything to go on from.
     """
-    details = log_tail(run.log_path, _TAIL)
-    last = run.last_event
-    if isinstance(last, Failed):
-        return Failure(last.text, details)
-    return Failure(_concluded(run, exit_code, details), details)
+    details = log_tail(log, _TAIL)
+    if events and isinstance(events[-1], Failed):
+        return Failure(events[-1].text, details)
+    began = max((event.time for event in events if isinstance(event, Started)), default=0.0)
+    complaint = details.rpartition("\n")[2]
+    # printed before there was an event log to write it to; not by an earlier trainer
+    if complaint.startswith("anlage: ") and log.stat().st_mtime >= began:
+        return Failure(complaint.removeprefix("anlage: "), details)
+    where = f"after step {saved_step(events)}" if has_checkpoint else "before its first checkpoint"
+    return Failure(_concluded(folder, where, began, exit_code, details), details)
 
 
 def log_tail(path: Path, lines: int) -> str:
@@ -72,19 +85,13 @@ def log_tail(path: Path, lines: int) -> str:
     return "\n".join([line for line in said if line.strip()][-lines:])
 
 
-def _concluded(run: Run, exit_code: int | None, details: str) -> str:
-    step = run.saved_step()
-    where = f"after step {step}" if run.has_checkpoint else "before its first checkpoint"
-    on = f"continue with `{command('resume', run.path)}`"
+def _concluded(folder: Path, where: str, began: float, exit_code: int | None, details: str) -> str:
+    """What ended a training without a word, by what it left behind: the exit code, the log's end and the free space."""
+    on = f"continue with `{command('resume', folder)}`"
     name = _signal(exit_code)
-    began = max((event.time for event in run.events()[0] if isinstance(event, Started)), default=0.0)
-    complaint = details.rpartition("\n")[2]
-    # said on the terminal, before there was an event to say it in; not by an earlier trainer
-    if complaint.startswith("anlage: ") and run.log_path.stat().st_mtime >= began:
-        return complaint.removeprefix("anlage: ")
-    if name != "SIGKILL" and (free := _free(run.path)) < _FULL_B:
+    if name != "SIGKILL" and (free := _free(folder)) < _FULL_B:
         return (
-            f"The disk is full ({free / 1e6:.1f} MB are free at {run.path}), so the training ended {where}; free some space, "
+            f"The disk is full ({free / 1e6:.1f} MB are free at {folder}), so the training ended {where}; free some space, "
             f"then {on}."
         )
     if 0 < began < _booted() - 60:
@@ -127,13 +134,9 @@ def _free(folder: Path) -> float:
 
 
 def _free_memory_gb() -> float:
-    from anlage.devices import processor
-
     return processor().free_gb
 
 
 def _booted() -> float:
     """When the computer was started, in seconds since 1970."""
-    import psutil
-
     return psutil.boot_time()

@@ -1,4 +1,4 @@
-"""What can be said of a run before there is one: the model to start from.
+"""The model that a training starts from.
 
 Nothing here imports torch: this is what the napari plugin uses.
 """
@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from anlage.card import Card
+from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-
-if TYPE_CHECKING:
-    from anlage.card import Card
+from anlage.inference.starter import starter_path
+from anlage.model import load_model, read_card
+from anlage.tasks import task_named
+from anlage.training.config import assign
 
 __all__ = ["USUAL", "card_of", "usual_start"]
 
@@ -24,15 +26,13 @@ USUAL = "usual"
 
 
 def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
-    """The card of a model to start from, after a look at all of the file.
+    """The card of a model to start from; all of its file is checked.
 
     Raises
     ------
     AnlageError
         If there is no such model, it is damaged, for another task, or of a version whose plans are unknown here.
     """
-    from anlage.model import load_model
-
     if not Path(model).is_file():
         raise AnlageError(f"There is no model at {model} to start from; check the path.")
     card = load_model(model, task=task).card
@@ -65,11 +65,6 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     path
         None: fresh weights.
     """
-    from anlage.dataset.store import Store
-    from anlage.inference.starter import starter_path
-    from anlage.model import read_card
-    from anlage.training.config import assign, task_named
-
     about = task_named(task)
     if not about.material.has_starter:
         return None

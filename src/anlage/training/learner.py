@@ -1,11 +1,12 @@
-"""A network that learns: its weights, their running average, and AdamW."""
+"""What a training changes: a network's weights, their running average, and the moments of AdamW."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -20,21 +21,40 @@ _ENCODER = ("enter", "encoder", "down")
 """Parts of a network that `freeze_encoder` holds."""
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
-Loss = Callable[[nn.Module, dict[str, torch.Tensor]], tuple[torch.Tensor, dict[str, torch.Tensor]]]
-
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What one optimiser step did."""
 
     loss: float
+    """Mean over its batches."""
     parts: dict[str, float]
+    """The same, part by part."""
     is_finite: bool
-    """False: the step was not taken."""
+    """Whether loss and gradient are finite numbers; False: the step was not taken."""
+
+    @classmethod
+    def of(cls, losses: Sequence[tuple[torch.Tensor, dict[str, torch.Tensor]]], norm: torch.Tensor) -> Self:
+        """Read a step's numbers from the device.
+
+        Parameters
+        ----------
+        losses
+            Loss of each batch, and its parts by name.
+        norm
+            Norm of the gradient.
+        """
+        loss, parts = losses[0]
+        if len(losses) > 1:
+            loss = torch.stack([one for one, _ in losses]).mean()
+            parts = {name: torch.stack([of_one[name] for _, of_one in losses]).mean() for name in parts}
+        # all numbers in one transfer: each one waits for the device
+        numbers = torch.stack([loss.float(), norm.float(), *(part.float() for part in parts.values())]).tolist()
+        return cls(numbers[0], dict(zip(parts, numbers[2:], strict=True)), all(map(math.isfinite, numbers[:2])))
 
 
 class Learner:
-    """Takes optimiser steps; everything that it remembers goes through `tensors` and `restore`.
+    """Network, running average and optimiser; everything that they remember goes through `tensors` and `restore`.
 
     Parameters
     ----------
@@ -52,61 +72,40 @@ class Learner:
         self.network = network
         self.average = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
         self.best: dict[str, torch.Tensor] = {}
-        """The average's tensors at the best look; empty before it."""
+        """The average's tensors at the best validation; empty before it."""
         self.start: dict[str, torch.Tensor] = {}
-        """Weights of the model that the training starts from, where they are to be mixed in at the end; else empty."""
-        self._config, self._world, self._device = config, world, device
+        """Weights of the model that the training starts from, where it may end halfway back to them; else empty."""
         self._frozen = _freeze(network) if config.freeze_encoder else []
-        self._spread = world.spread(network, device)
-        self._optimiser = _optimiser(network, config, device)
+        self.parallel = world.data_parallel(network, device)
+        """The network whose gradients are averaged over all processes; in one process the network itself."""
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        """Those that are learnt."""
+        self._optimiser = _optimiser(self.parameters, config, device)
 
-    def step(
-        self, batches: Iterable[dict[str, torch.Tensor]], loss_of: Loss, rate: float, decay: float, *, n: int = 1
-    ) -> StepResult:
-        """Take one step, unless loss or gradient are not finite.
-
-        Parameters
-        ----------
-        batches
-            Examples on the device, `n` batches of them one after the other; their gradients are averaged.
-        loss_of
-            Gives the loss of network and batch, and its parts.
-        rate
-            Learning rate.
-        decay
-            Decay of the running average.
-        n
-            Number of batches.
-        """
-        self._spread.train()
+    def prepare_step(self) -> None:
+        """Clear the gradients, and switch to training what is not frozen."""
+        self._optimiser.zero_grad(set_to_none=True)
+        self.parallel.train()
         for part in self._frozen:
             part.eval()
-        self._optimiser.zero_grad(set_to_none=True)
-        losses, every = [], []
-        for batch in batches:
-            one, parts_of_one = loss_of(self._spread, batch)
-            (one / n if n > 1 else one).backward()  # type: ignore[no-untyped-call]
-            losses.append(one.detach())
-            every.append(parts_of_one)
-        loss = torch.stack(losses).mean() if n > 1 else losses[0]
-        parts = {name: torch.stack([p[name] for p in every]).mean() for name in every[0]} if n > 1 else every[0]
-        norm = nn.utils.clip_grad_norm_(self._parameters(), self._config.clip)
-        # one look at the device for all numbers: each look waits for it
-        names = list(parts)
-        told = torch.stack([loss.detach().float(), norm.float(), *(parts[n].float() for n in names)]).tolist()
-        fine = self._world.all_of(all(map(_is_finite, told[:2])), self._device)
-        if fine:
-            for group in self._optimiser.param_groups:
-                group["lr"] = rate
-            self._optimiser.step()
-            self._follow(decay)
-        return StepResult(told[0], dict(zip(names, told[2:], strict=True)), fine)
 
-    def forget_gradients(self) -> None:
+    def optimiser_step(self, rate: float) -> None:
+        """Change the weights by AdamW, with this learning rate."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+
+    @torch.no_grad()
+    def update_average(self, decay: float) -> None:
+        """Move the running average of the weights towards those of now."""
+        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
+        for kept, seen in zip(self.average.buffers(), self.network.buffers(), strict=True):
+            kept.copy_(seen)
+
+    def clear_gradients(self) -> None:
         """Free the memory of a step that did not come to its end."""
         self._optimiser.zero_grad(set_to_none=True)
-        if self._device.startswith("cuda"):
-            torch.cuda.empty_cache()
 
     def keep_best(self) -> None:
         """The average of now is the best so far."""
@@ -140,10 +139,10 @@ class Learner:
         if remember:
             self.start = {name: tensor.detach().clone() for name, tensor in self.average.state_dict().items()}
 
-    def mixture(self) -> nn.Module | None:
-        """Halfway between the model that the training started from and what it has learnt; None where that is not remembered.
+    def interpolated(self) -> nn.Module | None:
+        """The mean of the weights that the training started from and the learnt ones; None where the former are not remembered.
 
-        Of few examples a network learns much that holds for these alone; halfway, most of that is gone, and most of what it
+        From few examples a network learns much that holds for these alone; halfway, most of that is gone, and most of what it
         gained is there (Wortsman et al. 2022, arXiv:2109.01903).
         """
         if not self.start:
@@ -176,8 +175,8 @@ class Learner:
         """
         try:
             # copied into the tensors that are there: memory read from a file may be aligned otherwise, and sum otherwise
-            self.network.load_state_dict(_beginning(tensors, "network."))
-            self.average.load_state_dict(_beginning(tensors, "average."))
+            self.network.load_state_dict(_with_prefix(tensors, "network."))
+            self.average.load_state_dict(_with_prefix(tensors, "average."))
             for name, parameter in self.network.named_parameters():
                 state = self._optimiser.state[parameter]
                 for moment in state:
@@ -189,22 +188,11 @@ class Learner:
             ) from error
         own = self.average.state_dict()
         for kept, prefix in (("best", "best."), ("start", "start.")):
-            found = _beginning(tensors, prefix)
+            found = _with_prefix(tensors, prefix)
             setattr(self, kept, {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in found.items()})
 
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for p in self.network.parameters() if p.requires_grad]
 
-    @torch.no_grad()
-    def _follow(self, decay: float) -> None:
-        for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
-        for kept, seen in zip(self.average.buffers(), self.network.buffers(), strict=True):
-            kept.copy_(seen)
-
-
-def _optimiser(network: nn.Module, config: TrainingConfig, device: str) -> torch.optim.AdamW:
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def _optimiser(parameters: Sequence[nn.Parameter], config: TrainingConfig, device: str) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -236,9 +224,5 @@ def _freeze(network: nn.Module) -> list[nn.Module]:
     return parts
 
 
-def _beginning(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _with_prefix(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0

@@ -1,340 +1,299 @@
-"""The loop: batch, loss, step; look at held-out data; save; until the plan is fulfilled or a stop is asked for."""
+"""The training loop: batch, loss, gradient, clipping, AdamW, running average; validation on held-out data; checkpoints.
+
+`Training.run` is the loop and `Training._step` one optimiser step. Below them stand which weights are kept, how many steps there
+are, and what several processes agree on. What comes before the loop is in `preparation`, what comes after it in `export`.
+"""
 
 from __future__ import annotations
 
 import math
-import shutil
 import time
-from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import nn
 
 from anlage.errors import AnlageError
-from anlage.networks.device import choose_device, running_on
-from anlage.shell import command
-from anlage.tasks.task import Evidence, Examples, Validation
-from anlage.training.checkpoint import TrainingState, newest_checkpoint, save_checkpoint
+from anlage.tasks.task import Validation
+from anlage.training.checkpoint import Checkpoint, TrainingState, newest_checkpoint, save_checkpoint
 from anlage.training.context import TrainingContext
-from anlage.training.export import evidence_of, keep_held_out, settle, show, uncalibrated, write_model
+from anlage.training.export import Exporter
 from anlage.training.learner import StepResult
-from anlage.training.numerics import Purpose, arithmetic, free_memory, is_out_of_memory, number_type, reseed
-from anlage.training.preparation import (
-    decided,
-    least_steps,
-    make_learner,
-    open_stores,
-    prepare,
-    steps_of_epochs,
-    task_config,
+from anlage.training.numerics import (
+    Numerics,
+    OutOfMemory,
+    Purpose,
+    free_memory,
+    out_of_memory_as,
+    reproducible,
+    reseed,
 )
-from anlage.training.progress import Finished, Resumed, Saved, StepReporter, Stopped, Validated
-from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
+from anlage.training.preparation import TrainingData, make_budget, make_learner, prepare, read_decisions
+from anlage.training.progress import Resumed, Saved, StepReporter, Validated
+from anlage.training.schedule import Pace, decay_at, learning_rate_at, validation_interval
 from anlage.training.stopping import StopRequestedError
 
-__all__ = ["learn"]
+__all__ = ["Training", "learn"]
 
 _MOST_SKIPPED = 10
 """Steps in a row whose loss may be NaN or infinite."""
 _UNPLANNED_STEPS = 2000
 """Length of the schedule until the machine's speed is known."""
-_LEARNING_SHARE = 0.8
-"""Least share of a task's usual time that is left for learning, however long the preparation took."""
-_STOP_CALIBRATION_S = 1.3
-"""Seconds that a stop waits for a calibration."""
 
 
 def learn(context: TrainingContext) -> Path | None:
-    """Train until the plan is fulfilled (→ the model) or a stop is asked for (→ the model of the best weights, if any)."""
-    config = context.run.config.training
-    device = context.world.device(choose_device(config.device))
-    earlier = decided(context)
-    threads = earlier.threads if earlier is not None else config.threads or torch.get_num_threads()
-    with context.world.joined(device), arithmetic(device, threads):
-        stores = open_stores(context)
+    """Train until the planned steps are made (→ the model) or a stop is asked for (→ the model of the best weights, if any)."""
+    decisions = read_decisions(context.run)
+    numerics = Numerics.choose(context.config, context.world, None if decisions is None else decisions.threads)
+    with context.world.process_group(numerics.device), reproducible(numerics.device, numerics.threads):
         try:
-            with context.stopping.breaking_off():
-                examples = prepare(context, stores, device)
-                for text in examples.notes if earlier is None else ():
-                    context.note(text)
+            lack = "Memory ran out while the training data were prepared; use fewer or smaller stores."
+            with out_of_memory_as(lack), context.stopping.interruptible():
+                data = prepare(context, numerics.device, decisions)
         except StopRequestedError:
-            return _stopped_early(context)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise AnlageError(
-                "Memory ran out while the training data were prepared; use fewer or smaller stores."
-            ) from error
-        training = _Training(context, stores, examples, device)
+            return _stop_before_the_first_step(context)
+        if decisions is None:
+            for text in data.examples.notes:
+                context.note(text)
+        training = Training(context, data, numerics)
         try:
             training.run()
-            model = training.finish()
+            return training.exporter.finish(training.learner, training.state)
         except StopRequestedError:
-            model = training.stop()
-    return model
+            training.save()
+            return training.exporter.stop(training.learner, training.state, training.pace.validation_s)
 
 
-class _Training:
-    """A training under way: the learner, the state of where it stands, and the clock."""
+class Training:
+    """A training under way: the learner, the state that is saved with it, and the number of steps that the time allows.
 
-    def __init__(self, context: TrainingContext, stores: list[Any], examples: Examples, device: str) -> None:
-        self._context, self._stores, self._examples, self._device = context, stores, examples, device
-        self._config = context.run.config.training
-        self._number = number_type(self._config, device)
-        self._pace = Pace()
-        most = _most_steps(context, examples)
-        self._least_warmup = context.task.warmup_steps(task_config(context))
-        self._budget = Budget(
-            _limit_s(context),
-            most,
-            self._config.validate_every,
-            self._pace,
-            context.task.validations,
-            least_steps(context),
-        )
+    Parameters
+    ----------
+    context
+        The run, its task and settings.
+    data
+        What it learns from.
+    numerics
+        Device and number type.
+    """
+
+    def __init__(self, context: TrainingContext, data: TrainingData, numerics: Numerics) -> None:
+        self._context, self._examples, self._numerics = context, data.examples, numerics
+        self._config, self._task, self._world = context.config, context.task, context.world
+        self._warmup_steps = context.task.warmup_steps(context.task_config)
+        self.pace = Pace()
+        self._budget = make_budget(context, data.examples, self.pace)
         self._reporter = StepReporter(self._budget)
+        self.exporter = Exporter(context, data, numerics)
         found = newest_checkpoint(context.run.checkpoint_path)
-        self._learner = make_learner(context, examples, device, fresh=found is None)
+        self.learner = make_learner(context, data.examples, numerics.device, fresh=found is None)
         if found is None:
-            if (lost := context.run.saved_step()) > 0:
-                context.note(f"The checkpoint of step {lost} is gone; the training begins anew.")
-            self._state = TrainingState(batch_size=examples.batch_size)
-            self._plan_by_number()
-            self._save()
+            self.state = TrainingState(batch_size=data.examples.batch_size)
+            self._begin()
         else:
-            (tensors, self._state), note = found
-            if note:
-                context.note(note)
-            self._learner.restore(tensors)
-            context.before_s += self._state.seconds
-            before = self._state.learning_seconds
-            context.learning_before_s = self._state.seconds if before is None else before
-            context.report(Resumed(step=self._state.step))
+            self.state = self._resume(*found)
         context.learning_began = self._saved_at = time.monotonic()
 
     def run(self) -> None:
-        """Take all steps. Raises StopRequestedError if a stop is asked for."""
-        while not self._state.complete:
-            self._listen()
-            if self._state.steps is None and self._pace.is_known:
-                self._plan_by_time()
-            if self._is_look_due():
-                self._look()
-            if self._state.steps is not None and self._state.step >= self._state.steps:
+        """Make all steps. Raises StopRequestedError if a stop is asked for."""
+        while not self.state.complete:
+            self._check_for_stop()
+            if self._is_validation_due():
+                self._validate()
+                self.save()
+            if self.state.all_steps_made:
+                self._set(complete=True)
+                self.save()
                 break
-            self._step()
-            every = self._config.checkpoint_steps
-            due = every is not None and self._state.step % every == 0
-            if due or time.monotonic() - self._saved_at >= self._config.checkpoint_seconds:
-                self._save()
-        if not self._state.complete:
-            self._note(complete=True)
-            self._save()
+            began, rate = time.monotonic(), self._learning_rate()
+            with OutOfMemory() as memory:
+                result = self._step(rate)
+            if memory.message:
+                self._halve_batch(memory.message)
+                continue
+            self._set(step=self.state.step + 1, skipped=0 if result.is_finite else self.state.skipped + 1)
+            self.pace.add_step(time.monotonic() - began)
+            self._end_in_time()  # before the report, which says how many steps there are
+            self._report(result, rate)
+            if self._is_checkpoint_due():
+                self.save()
 
-    def finish(self) -> Path | None:
-        """Calibrate the best weights and write the model."""
-        context = self._context
-        if not context.world.is_first:
-            return None
-        reseed(self._config.seed, Purpose.FINISH)
-        with self._breaking_off():
-            with running_on(self._device, self._number):
-                settle(context, self._examples, self._learner)
-            evidence = self._evidence()
-            keep_held_out(context, self._examples, self._learner.average, evidence)
-        write_model(context, self._stores, self._examples, self._learner.average, self._state, evidence)
-        name = context.run.target_path.name
-        counts = {"n": evidence.n_positive, "n_of": evidence.n_of}
-        context.report(
-            Finished(step=self._state.step, model=name, metrics=evidence.metrics, seconds=context.seconds, **counts)
-        )
-        context.stopping.clear()  # a stop asked for in the last moment has nothing left to stop
-        shutil.rmtree(context.run.path / "cache", ignore_errors=True)
-        return context.run.target_path
-
-    def stop(self) -> Path | None:
-        """Save, and write a model of the best weights so far."""
-        context = self._context
-        if not context.world.is_first:
-            return None
-        self._save()
-        if self._state.step > 0:
-            self._learner.use_best()
-            write_model(
-                context, self._stores, self._examples, self._learner.average, self._state, self._quick_evidence()
-            )
-        model = context.run.model_path
-        name = None if model is None else model.name
-        context.report(Stopped(step=self._state.step, model=name, seconds=context.seconds))
-        context.stopping.clear()
-        return model
-
-    # --- one step ---------------------------------------------------------------------------------------------------
-
-    def _step(self) -> None:
-        began = time.monotonic()
-        step, steps = self._state.step, self._state.steps or _UNPLANNED_STEPS
-        rate = learning_rate_at(step, steps, self._context.learning_rate, self._config.warmup, self._least_warmup)
-        result = self._attempt(rate)
-        if isinstance(result, str):
-            self._halve(result)
-            return
-        self._note(step=step + 1, skipped=0 if result.is_finite else self._state.skipped + 1)
-        self._pace.stepped(time.monotonic() - began)
-        if not result.is_finite:
-            self._skipped(result.loss)
-        else:
-            self._reporter.add(result.loss, result.parts)
-        self._watch_the_clock()  # before the event, which says how many steps there are
-        plan = self._state.steps, self._state.validate_every
-        event = self._reporter.event(step + 1, plan, rate, self._context.seconds)
-        if event is not None:
-            self._context.report(event)
-
-    def _attempt(self, rate: float) -> StepResult | str:
-        """Take a step; a text if memory ran out."""
-        world, state = self._context.world, self._state
-        number = state.step * world.size + world.rank
+    def _step(self, rate: float) -> StepResult:
+        """One optimiser step: batch, loss, backward; clip; AdamW; running average."""
+        learner, n = self.learner, self._config.accumulate
+        number = self.state.step * self._world.size + self._world.rank  # each process makes batches of its own
         reseed(self._config.seed, Purpose.STEP, number)
-        decay = decay_at(state.step, self._config.average_decay)
-        try:
-            n = self._config.accumulate
-            batches = (self._examples.batch(number * n + i, state.batch_size) for i in range(n))
-            with running_on(self._device, self._number):
-                return self._learner.step(batches, self._context.task.loss, rate, decay, n=n)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            # a text, not the error, which holds on to the memory of the failed step
-            return str(error).split("\n")[0] or type(error).__name__
+        learner.prepare_step()
+        losses = []
+        with self._numerics.autocast():
+            for i in range(n):
+                batch = self._examples.batch(number * n + i, self.state.batch_size)
+                loss, parts = self._task.loss(learner.parallel, batch)
+                (loss / n if n > 1 else loss).backward()  # type: ignore[no-untyped-call]
+                losses.append((loss.detach(), parts))
+            norm = nn.utils.clip_grad_norm_(learner.parameters, self._config.clip)
+            result = StepResult.of(losses, norm)
+            if self._world.all_true(result.is_finite, self._numerics.device):
+                learner.optimiser_step(rate)
+                learner.update_average(decay_at(self.state.step, self._config.average_decay))
+                return result
+        return replace(result, is_finite=False)
 
-    def _halve(self, problem: str) -> None:
-        size = self._state.batch_size
-        self._learner.forget_gradients()
+    # --- around a step ----------------------------------------------------------------------------------------------
+
+    def _check_for_stop(self) -> None:
+        """Raise if a stop is asked for, in all processes at the same step."""
+        stop = int(self._context.stopping.requested)
+        if not self._world.is_alone:
+            (stop,) = self._world.broadcast_first(stop, device=self._numerics.device)
+            self._agree_on_plan()
+        if stop:
+            raise StopRequestedError
+
+    def _learning_rate(self) -> float:
+        steps, highest = self.state.steps or _UNPLANNED_STEPS, self._context.learning_rate
+        return learning_rate_at(self.state.step, steps, highest, self._config.warmup, self._warmup_steps)
+
+    def _halve_batch(self, problem: str) -> None:
+        """Go on with half the batch; once only, and not where other processes would go on with the whole one."""
+        size = self.state.batch_size
+        self.learner.clear_gradients()
         free_memory()
-        if self._state.halved or size < 2 or not self._context.world.is_alone:
+        if self.state.halved or size < 2 or not self._world.is_alone:
             raise AnlageError(
                 f"Memory ran out with {size} examples in a batch ({problem}); choose fewer with --set batch_size=…, smaller "
                 "patches, or another device, in a new run."
             )
-        self._note(batch_size=size // 2, halved=True)
+        self._set(batch_size=size // 2, halved=True)
         self._context.note(f"Memory ran out with {size} examples in a batch; going on with {size // 2}.")
-        self._save()
+        self.save()
 
-    def _skipped(self, loss: float) -> None:
-        if self._state.skipped > _MOST_SKIPPED:
+    def _report(self, result: StepResult, rate: float) -> None:
+        """Add a step to the next event, and report that if it is due."""
+        if result.is_finite:
+            self._reporter.add(result.loss, result.parts)
+        else:
+            self._report_skipped(result.loss)
+        plan = self.state.steps, self.state.validate_every
+        event = self._reporter.event(self.state.step, plan, rate, self._context.seconds)
+        if event is not None:
+            self._context.report(event)
+
+    def _report_skipped(self, loss: float) -> None:
+        what = f"The loss or its gradient was not a finite number ({loss})"
+        if self.state.skipped > _MOST_SKIPPED:
             raise AnlageError(
-                f"The loss or its gradient was not a finite number ({loss}) {self._state.skipped} times in a row, up to step "
-                f"{self._state.step}; try a lower learning rate than {self._context.learning_rate:g} in a new run."
+                f"{what} {self.state.skipped} times in a row, up to step {self.state.step}; try a lower learning rate than "
+                f"{self._context.learning_rate:g} in a new run."
             )
-        if self._state.skipped == 1:
-            self._context.note(
-                f"The loss or its gradient was not a finite number ({loss}) at step {self._state.step}; skipped."
-            )
+        if self.state.skipped == 1:
+            self._context.note(f"{what} at step {self.state.step}; skipped.")
 
-    # --- looking at held-out data -----------------------------------------------------------------------------------
+    # --- validation -------------------------------------------------------------------------------------------------
 
-    def _is_look_due(self) -> bool:
-        step, every = self._state.step, self._state.validate_every
-        if every is None or step == 0 or self._state.validated_step == step:
-            return False
-        return step % every == 0 or step == self._state.steps
+    def _is_validation_due(self) -> bool:
+        step, every = self.state.step, self.state.validate_every
+        if every is None:
+            return self.pace.is_known  # how long a validation takes decides how many steps there are
+        return step > 0 and self.state.validated_step != step and (step % every == 0 or step == self.state.steps)
 
-    def _look(self) -> None:
-        if self._context.world.is_first:
-            self._judge(self._validate())
-            state = self._state
-            if state.steps is not None and state.validate_every is not None:
-                steps = self._budget.replan(state.step, self._context.learning_s, state.steps, state.validate_every)
-                self._note(steps=steps)
-        self._agree()
-        self._save()
+    def _validate(self) -> None:
+        """Score the running average on held-out data, keep it if it is the best so far, and plan the steps that remain."""
+        if self._world.is_first:
+            validation = self._scores()
+            if self.state.steps is None:
+                self._plan_by_time()
+            self._keep_if_best(validation)
+            self._replan()
+        self._agree_on_plan()
 
-    def _validate(self) -> Validation:
-        reseed(self._config.seed, Purpose.LOOK, self._state.step)
+    def _scores(self) -> Validation:
+        reseed(self._config.seed, Purpose.VALIDATION, self.state.step)
         began = time.monotonic()
-        try:
-            with self._breaking_off(), torch.no_grad(), running_on(self._device, self._number):
-                seen = self._context.task.validate(self._learner.average, self._examples)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise AnlageError(
-                "Memory ran out while looking at held-out data; use another device, or a store with smaller cuboids."
-            ) from error
-        self._pace.look_s = time.monotonic() - began
-        return seen
+        lack = "Memory ran out while looking at held-out data; use another device, or a store with smaller cuboids."
+        with out_of_memory_as(lack), self._context.interruptible(), torch.no_grad(), self._numerics.autocast():
+            validation = self._task.validate(self.learner.average, self._examples)
+        self.pace.validation_s = time.monotonic() - began
+        return validation
 
-    def _judge(self, seen: Validation) -> None:
-        state = self._state
-        score = seen.score if math.isfinite(seen.score) else -math.inf
-        highest = state.best_score if state.highest_score is None else state.highest_score
-        # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
-        better = (score, -seen.loss) > (highest, -state.best_loss) and math.isfinite(seen.loss)
-        better = better or (seen.tie > 0 and score >= highest - seen.tie and math.isfinite(seen.loss))
-        self._note(validated_step=state.step, looks_without_gain=0 if better else state.looks_without_gain + 1)
-        if better:
-            self._learner.keep_best()
-            # all of one look, the one of the weights that are kept, even where another had a higher score
-            self._note(
-                best_step=state.step,
+    def _keep_if_best(self, validation: Validation) -> None:
+        """Keep the running average if its score is the best so far, write it for a preview, and report it."""
+        step, metrics = self.state.step, dict(validation.metrics)
+        is_best, score = self._is_best(validation), _finite(validation.score)
+        self._set(validated_step=step, looks_without_gain=0 if is_best else self.state.looks_without_gain + 1)
+        if is_best:
+            self.learner.keep_best()
+            # all of one validation, that of the weights that are kept, even where another had a higher score
+            self._set(
+                best_step=step,
                 best_score=score,
-                best_loss=seen.loss,
-                best_metrics=dict(seen.metrics),
-                best_n=seen.n,
-                highest_score=max(score, highest),
+                best_loss=validation.loss,
+                best_metrics=metrics,
+                best_n=validation.n,
+                highest_score=max(score, self.state.highest),
             )
         # before the event: whoever reads it finds these weights
-        show(self._context, self._stores, self._examples, self._learner.average, self._state, seen)
+        self.exporter.write_preview(self.learner.average, self.state, validation)
         event = Validated(
-            step=state.step,
-            loss=seen.loss,
-            score=seen.score,
-            metrics=dict(seen.metrics),
-            n=seen.n,
-            best=better,
+            step=step,
+            loss=validation.loss,
+            score=validation.score,
+            metrics=metrics,
+            n=validation.n,
+            best=is_best,
             seconds=self._context.seconds,
         )
         self._context.report(event)
-        patience = self._config.patience
-        if patience is not None and self._state.looks_without_gain >= patience and state.step != state.steps:
-            self._note(steps=state.step)
-            self._context.note(f"Stopping early at step {state.step}: {patience} looks in a row were no better.")
+        patience, without_gain = self._config.patience, self.state.looks_without_gain
+        if patience is not None and without_gain >= patience and step != self.state.steps:
+            self._set(steps=step)
+            self._context.note(f"Stopping early at step {step}: {patience} validations in a row were no better.")
 
-    # --- the plan ---------------------------------------------------------------------------------------------------
+    def _is_best(self, validation: Validation) -> bool:
+        if not math.isfinite(validation.loss):
+            return False
+        score, highest = _finite(validation.score), self.state.highest
+        if validation.tie > 0 and score >= highest - validation.tie:
+            return True
+        # the loss decides between equal scores, such as an F1 of 0 at first or of 1 at last
+        return (score, -validation.loss) > (highest, -self.state.best_loss)
+
+    # --- the number of steps ----------------------------------------------------------------------------------------
 
     def _plan_by_number(self) -> None:
+        """Where the number of steps is given and no time, it is the plan."""
         steps = self._budget.most
         if steps is not None and not self._budget.is_timed:
-            self._note(
-                steps=steps,
-                validate_every=self._config.validate_every or looks_every(steps, looks=self._context.task.validations),
-            )
+            every = self._config.validate_every or validation_interval(steps, validations=self._task.validations)
+            self._set(steps=steps, validate_every=every)
 
     def _plan_by_time(self) -> None:
-        """The machine's speed is known: look once, to know what a look takes, and fix the number of steps."""
-        if self._context.world.is_first:
-            seen = self._validate()
-            steps, every = self._budget.plan(self._state.step, self._context.learning_s)
-            self._note(steps=steps, validate_every=every)
-            self._warn_if_late()
-            self._judge(seen)
-        self._agree()
-        self._save()
+        """The seconds that a step and a validation take are known: as many steps as fit into the time."""
+        steps, every = self._budget.plan(self.state.step, self._context.learning_s)
+        self._set(steps=steps, validate_every=every)
+        self._warn_if_late()
 
-    def _watch_the_clock(self) -> None:
-        state, spent = self._state, self._context.learning_s
+    def _replan(self) -> None:
+        state = self.state
+        if state.steps is not None and state.validate_every is not None:
+            self._set(
+                steps=self._budget.replan(state.step, self._context.learning_s, state.steps, state.validate_every)
+            )
+
+    def _end_in_time(self) -> None:
+        """End the training with this step if the time is up and the least number of steps is made."""
+        state, spent_s = self.state, self._context.learning_s
         if state.steps == state.step:
             return
-        if self._budget.ends(state.step, spent):
-            self._note(steps=state.step, validate_every=state.validate_every or state.step)
-        elif self._budget.is_spent(spent):
+        if self._budget.ends(state.step, spent_s):
+            self._set(steps=state.step, validate_every=state.validate_every or state.step)
+        elif self._budget.is_spent(spent_s):
             self._warn_if_late()
 
     def _warn_if_late(self) -> None:
         """Say once that the time limit gives way to the least number of steps, and by how much."""
-        state, budget = self._state, self._budget
+        state, budget = self.state, self._budget
         if state.steps is None or state.validate_every is None:
             return
         late_s = budget.late_s(state.step, self._context.learning_s, state.steps, state.validate_every)
@@ -346,94 +305,61 @@ class _Training:
             "Other programs may keep it busy."
         )
 
-    # --- speaking, listening, saving --------------------------------------------------------------------------------
+    # --- what is saved, and what the processes share ----------------------------------------------------------------
 
-    def _listen(self) -> None:
-        """Take in a stop, and what the first process decided."""
-        stop = int(self._context.stopping.requested)
-        if not self._context.world.is_alone:
-            (stop,) = self._context.world.first_says(stop, device=self._device)
-            self._agree()
-        if stop:
-            raise StopRequestedError
+    def _begin(self) -> None:
+        if (lost := self._context.run.saved_step()) > 0:
+            self._context.note(f"The checkpoint of step {lost} is gone; the training begins anew.")
+        self._plan_by_number()
+        self.save()
 
-    def _breaking_off(self) -> AbstractContextManager[None]:
-        # not where others wait for what comes after: they would wait for ever
-        return self._context.stopping.breaking_off() if self._context.world.is_alone else nullcontext()
+    def _resume(self, checkpoint: Checkpoint, note: str) -> TrainingState:
+        """Restore what a checkpoint holds; `note` says where it is not the newest one."""
+        tensors, state = checkpoint
+        if note:
+            self._context.note(note)
+        self.learner.restore(tensors)
+        self._context.before_s += state.seconds
+        self._context.learning_before_s = state.seconds if state.learning_seconds is None else state.learning_seconds
+        self._context.report(Resumed(step=state.step))
+        return state
 
-    def _agree(self) -> None:
-        """All processes go on with the first one's plan."""
-        if self._context.world.is_alone:
+    def _set(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update=changes)
+
+    def _is_checkpoint_due(self) -> bool:
+        every = self._config.checkpoint_steps
+        if every is not None and self.state.step % every == 0:
+            return True
+        return time.monotonic() - self._saved_at >= self._config.checkpoint_seconds
+
+    def save(self) -> None:
+        """Write a checkpoint: all that a resumed training needs to go on exactly."""
+        if not self._world.is_first:
             return
-        r = self._state
-        said = [-1 if v is None else v for v in (r.steps, r.validate_every, r.validated_step)]
-        heard = [None if v < 0 else v for v in self._context.world.first_says(*said, device=self._device)]
-        self._note(steps=heard[0], validate_every=heard[1], validated_step=heard[2])
-
-    def _evidence(self, *, tracks: bool = True) -> Evidence:
-        try:
-            with torch.no_grad(), running_on(self._device, self._number):
-                return evidence_of(self._context.task, self._learner.average, self._examples, tracks=tracks)
-        except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise AnlageError(
-                "Memory ran out while calibrating on held-out data; free some, then continue with "
-                f"`{command('resume', self._context.run.path)}`."
-            ) from error
-
-    def _quick_evidence(self) -> Evidence:
-        """Calibrate if that is a matter of a moment; a stop must not take longer."""
-        if 2 * self._pace.look_s < _STOP_CALIBRATION_S:
-            reseed(self._config.seed, Purpose.FINISH)
-            with suppress(StopRequestedError), self._context.stopping.breaking_off(_STOP_CALIBRATION_S):
-                return self._evidence(tracks=False)
-        self._context.note(
-            "Stopped before the calibration: the model's probabilities are a ranking. Resume to calibrate."
-        )
-        return uncalibrated(self._state.best_metrics, self._state.best_n)
-
-    def _note(self, **changes: object) -> None:
-        self._state = self._state.model_copy(update=changes)
-
-    def _save(self) -> None:
-        if not self._context.world.is_first:
-            return
-        self._note(seconds=self._context.seconds, learning_seconds=self._context.learning_s)
-        save_checkpoint(self._context.run.checkpoint_path, self._learner.tensors(), self._state)
+        self._set(seconds=self._context.seconds, learning_seconds=self._context.learning_s)
+        save_checkpoint(self._context.run.checkpoint_path, self.learner.tensors(), self.state)
         self._saved_at = time.monotonic()
-        self._context.report(Saved(step=self._state.step))
+        self._context.report(Saved(step=self.state.step))
+
+    def _agree_on_plan(self) -> None:
+        """All processes go on with the first one's plan."""
+        if self._world.is_alone:
+            return
+        state = self.state
+        own = [-1 if v is None else v for v in (state.steps, state.validate_every, state.validated_step)]
+        first = [None if v < 0 else v for v in self._world.broadcast_first(*own, device=self._numerics.device)]
+        self._set(steps=first[0], validate_every=first[1], validated_step=first[2])
 
 
-def _most_steps(context: TrainingContext, examples: Examples) -> int | None:
-    """Steps that are enough: as set, else what the task says where the user set no time either."""
-    config = context.run.config.training
-    if config.epochs is not None:
-        return steps_of_epochs(context, examples, config.epochs)
-    if config.steps is not None or config.minutes is not None:
-        return config.steps
-    return context.task.most_steps
-
-
-def _limit_s(context: TrainingContext) -> float:
-    """Seconds that learning may take, once everything is prepared."""
-    config = context.run.config.training
-    if config.minutes is not None:
-        return 60 * config.minutes
-    if config.steps is not None or config.epochs is not None:
-        return math.inf
-    limit_s = 60 * context.task.minutes_for(task_config(context))
-    # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
-    return max(_LEARNING_SHARE * limit_s, limit_s - context.seconds)
-
-
-def _stopped_early(context: TrainingContext) -> Path | None:
+def _stop_before_the_first_step(context: TrainingContext) -> Path | None:
     """A stop during preparation: there is nothing new to keep."""
     if not context.world.is_first:
         return None
     found = newest_checkpoint(context.run.checkpoint_path)
-    step, before = (0, 0.0) if found is None else (found[0][1].step, found[0][1].seconds)
-    model = context.run.model_path
-    context.report(Stopped(step=step, model=None if model is None else model.name, seconds=before + context.seconds))
-    context.stopping.clear()
-    return model
+    step, before_s = (0, 0.0) if found is None else (found[0][1].step, found[0][1].seconds)
+    return context.report_stopped(step, before_s)
+
+
+def _finite(score: float) -> float:
+    return score if math.isfinite(score) else -math.inf

@@ -1,4 +1,4 @@
-"""Device, number type, threads and randomness of a training."""
+"""Device, number type, threads and random numbers of a training, and what to do where its memory runs out."""
 
 from __future__ import annotations
 
@@ -7,15 +7,30 @@ import gc
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 
-from anlage.networks.device import precision
+from anlage.errors import AnlageError
+from anlage.networks.device import choose_device, precision, running_on
 from anlage.training.config import TrainingConfig
+from anlage.training.distributed import World
 
-__all__ = ["Purpose", "arithmetic", "free_memory", "is_lost_device", "is_out_of_memory", "number_type", "reseed"]
+__all__ = [
+    "Numerics",
+    "OutOfMemory",
+    "Purpose",
+    "free_memory",
+    "is_lost_device",
+    "is_out_of_memory",
+    "out_of_memory_as",
+    "reproducible",
+    "reseed",
+]
 
 _NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
 
@@ -29,7 +44,7 @@ class Purpose(IntEnum):
 
     NETWORK = 0
     STEP = 1
-    LOOK = 2
+    VALIDATION = 2
     FINISH = 3
 
 
@@ -40,15 +55,31 @@ def reseed(seed: int, purpose: Purpose, step: int = 0) -> None:
     torch.manual_seed(int.from_bytes(mixed, "little"))
 
 
-def number_type(config: TrainingConfig, device: str) -> torch.dtype:
-    """Type of the matrix work on this device."""
-    if config.precision == "auto":
-        return precision(device)
-    return torch.float32 if config.precision == "float32" else torch.bfloat16
+@dataclass(frozen=True, slots=True)
+class Numerics:
+    """What one process of a training computes on, and with what numbers."""
+
+    device: str
+    number_type: torch.dtype
+    """Of the matrix work."""
+    threads: int
+    """CPU threads; the order of summation depends on them."""
+
+    @classmethod
+    def choose(cls, config: TrainingConfig, world: World, threads: int | None) -> Self:
+        """As the user set it, else by what the computer has; `threads` of a resumed run are those that it began with."""
+        device = world.device(choose_device(config.device))
+        number_types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        number_type = precision(device) if config.precision == "auto" else number_types[config.precision]
+        return cls(device, number_type, threads or config.threads or torch.get_num_threads())
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Do the matrix work inside in this number type."""
+        return running_on(self.device, self.number_type)
 
 
 @contextlib.contextmanager
-def arithmetic(device: str, threads: int) -> Iterator[None]:
+def reproducible(device: str, threads: int) -> Iterator[None]:
     """On the CPU, compute what is inside such that the same work always gives the same bits; elsewhere, fast."""
     before = torch.get_num_threads(), torch.get_deterministic_debug_mode(), torch.backends.cudnn.benchmark
     deterministic: Any = torch.utils.deterministic
@@ -76,7 +107,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_lost_device(error: BaseException) -> bool:
-    """Whether an error says that a graphics card or its driver no longer does what it is told."""
+    """Whether an error says that a graphics card or its driver no longer answers."""
     return isinstance(error, RuntimeError) and _LOST.search(str(error)) is not None
 
 
@@ -85,3 +116,35 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+class OutOfMemory:
+    """Suppresses the error inside where memory ran out, and keeps its message.
+
+    The message alone: the error itself would hold on to the memory of what failed.
+    """
+
+    message: str = ""
+    """The error's first line; empty if memory sufficed."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not is_out_of_memory(error):
+            return False
+        self.message = str(error).split("\n")[0] or type(error).__name__
+        return True
+
+
+@contextlib.contextmanager
+def out_of_memory_as(sentence: str) -> Iterator[None]:
+    """Raise an AnlageError with this sentence where memory runs out inside."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise AnlageError(sentence) from error

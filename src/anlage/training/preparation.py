@@ -1,9 +1,9 @@
-"""Before the first step: stores, plan, examples, network."""
+"""Before the first step: the training data, the plan, the network, and the steps that the time allows."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
@@ -12,17 +12,19 @@ from pydantic import Field, JsonValue, ValidationError
 from anlage.errors import AnlageError
 from anlage.frozen import Finite, Frozen, first_problem
 from anlage.model import Model, load_model
-from anlage.tasks.sources import Material
 from anlage.tasks.task import Examples, Setting
 from anlage.training.config import MOST_AT_ONCE, MOST_THREADS, StoreRef
 from anlage.training.context import TrainingContext
 from anlage.training.files import write_whole
 from anlage.training.learner import Learner
 from anlage.training.numerics import Purpose, reseed
+from anlage.training.run import Run
+from anlage.training.schedule import Budget, Pace
 
-__all__ = [
-    "Decisions", "decided", "least_steps", "make_learner", "open_stores", "prepare", "steps_of_epochs", "task_config",
-]  # fmt: skip
+__all__ = ["Decisions", "TrainingData", "make_budget", "make_learner", "prepare", "read_decisions"]
+
+_LEARNING_SHARE = 0.8
+"""Least share of a task's usual time that is left for learning, however long the preparation took."""
 
 
 class Decisions(Finite):
@@ -35,35 +37,44 @@ class Decisions(Finite):
     """CPU threads; the order of summation depends on them."""
 
 
-def decided(context: TrainingContext) -> Decisions | None:
-    """What an earlier process of this run decided; None if nothing yet."""
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a run learns from."""
+
+    sources: list[Any]
+    """Its training data, opened; each a `Source`."""
+    examples: Examples
+    """What the task made of them."""
+
+
+def read_decisions(run: Run) -> Decisions | None:
+    """What an earlier process of this run decided; None if there is nothing yet.
+
+    Raises
+    ------
+    AnlageError
+        If the file cannot be read.
+    """
     try:
-        return Decisions.model_validate_json(context.run.plan_path.read_bytes())
+        return Decisions.model_validate_json(run.plan_path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise _unreadable(context, error) from error
+        raise _unreadable(run, error) from error
 
 
-def _unreadable(context: TrainingContext, error: ValidationError) -> AnlageError:
-    return AnlageError(
-        f"{context.run.plan_path} cannot be read ({first_problem(error)}); delete it and the checkpoints beside it to train this run "
-        "from the start."
-    )
+def prepare(context: TrainingContext, device: str, earlier: Decisions | None) -> TrainingData:
+    """Open the training data, and let the task decode, plan and split them; a resumed run keeps what it decided earlier.
 
-
-def open_stores(context: TrainingContext) -> list[Any]:
-    """Open the training data of a run and check that they are those it was made for."""
-    config, material = task_config(context), context.task.material
-    return [_opened(reference, context.run.path, material, config) for reference in context.run.config.stores]
-
-
-def prepare(context: TrainingContext, stores: list[Any], device: str) -> Examples:
-    """Let the task decode, plan and split; on a resumed run with the plan that it made then."""
-    training, task = context.run.config.training, context.task
-    earlier = decided(context)
+    Raises
+    ------
+    AnlageError
+        If the data have changed since the run was made, do not suffice, or no longer give the same plan.
+    """
+    run, task, training = context.run, context.task, context.config
+    sources = [_opened(reference, context) for reference in run.config.stores]
     base = None if earlier is not None else _start_model(context)
-    cache = context.run.path / "cache" / (f"rank{context.world.rank}" if not context.world.is_first else "")
+    cache = run.path / "cache" / (f"rank{context.world.rank}" if not context.world.is_first else "")
     cache.mkdir(parents=True, exist_ok=True)
     setting = Setting(
         cache=cache,
@@ -74,40 +85,38 @@ def prepare(context: TrainingContext, stores: list[Any], device: str) -> Example
         plan=None if earlier is None else _earlier_plan(context, earlier),
         base=None if base is None else _plan_of(base, task.plan),
     )
-    examples = task.prepare(stores, task_config(context), setting)
+    examples = task.prepare(sources, context.task_config, setting)
     found = Decisions(
         plan=examples.plan.model_dump(mode="json"), batch_size=examples.batch_size, threads=torch.get_num_threads()
     )
     if earlier is None and context.world.is_first:
-        write_whole(context.run.plan_path, found.model_dump_json(indent=2).encode())
+        write_whole(run.plan_path, found.model_dump_json(indent=2).encode())
     elif earlier is not None and found.plan != earlier.plan:
         raise AnlageError(
-            f"The plan of {context.run.path} no longer follows from its data, so it cannot go on exactly; was anlage updated? "
+            f"The plan of {run.path} no longer follows from its data, so it cannot go on exactly; was anlage updated? "
             "Make a new run."
         )
-    return examples
-
-
-def _earlier_plan(context: TrainingContext, earlier: Decisions) -> Frozen:
-    try:
-        return context.task.plan.model_validate(earlier.plan)
-    except ValidationError as error:
-        raise _unreadable(context, error) from error
+    return TrainingData(sources, examples)
 
 
 def make_learner(context: TrainingContext, examples: Examples, device: str, *, fresh: bool) -> Learner:
-    """Make the network; a fresh one starts from the run's model, where it names one."""
-    training = context.run.config.training
-    reseed(training.seed, Purpose.NETWORK)
+    """Make the network and its optimiser; a fresh network starts from the run's model, where it names one.
+
+    Raises
+    ------
+    AnlageError
+        If plan and settings make no network, or the model's weights do not fit it.
+    """
+    reseed(context.config.seed, Purpose.NETWORK)
     try:
-        network = context.task.network(examples.plan, task_config(context))
+        network = context.task.network(examples.plan, context.task_config)
     except (ValueError, IndexError, TypeError) as error:
         raise AnlageError(
             f"{context.run.plan_path} does not go with the settings of its run (no network can be made of both); delete it and the "
             "checkpoints beside it to train this run from the start."
         ) from error
     network = network.to(device)
-    learner = Learner(network, training, context.world, device)
+    learner = Learner(network, context.config, context.world, device)
     model = _start_model(context) if fresh else None
     if model is not None:
         learner.start_from(_weights(context, model, network), str(model.path), remember=context.task.interpolates)
@@ -115,25 +124,52 @@ def make_learner(context: TrainingContext, examples: Examples, device: str, *, f
     return learner
 
 
-def task_config(context: TrainingContext) -> Any:
-    """The task's own configuration in this run."""
-    try:
-        return context.task.config.model_validate(context.run.config.settings)
-    except ValidationError as error:
+def make_budget(context: TrainingContext, examples: Examples, pace: Pace) -> Budget:
+    """The steps and the time that a run may take: as the user set them, else as the task says.
+
+    Raises
+    ------
+    AnlageError
+        If both steps and epochs are set, or the task counts no epochs.
+    """
+    config, task = context.config, context.task
+    most = config.steps
+    if config.epochs is not None:
+        most = _steps_of_epochs(context, examples, config.epochs)
+    elif config.steps is None and config.minutes is None:
+        most = task.most_steps
+    if config.minutes is not None:
+        limit_s = 60 * config.minutes
+    elif config.steps is not None or config.epochs is not None:
+        limit_s = math.inf
+    else:
+        usual_s = 60 * task.minutes_for(context.task_config)
+        # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
+        limit_s = max(_LEARNING_SHARE * usual_s, usual_s - context.seconds)
+    return Budget(limit_s, most, config.validate_every, pace, task.validations, context.least_steps)
+
+
+def _steps_of_epochs(context: TrainingContext, examples: Examples, epochs: float) -> int:
+    """Steps in which each example is seen so many times, on average."""
+    config = context.config
+    if config.steps is not None:
         raise AnlageError(
-            f"The settings of the run {context.run.path} are not those of {context.task.name}: {first_problem(error)}; was run.json changed, or "
-            "made by another version of anlage? Make a new run."
-        ) from error
+            f"Both steps={config.steps} and epochs={epochs:g} are set; give one of them: epochs count how often each example is "
+            "seen, steps how often the weights are changed."
+        )
+    n: int | None = getattr(examples, "n_examples", None)
+    if n is None:
+        raise AnlageError(f"Training {context.task.name} counts no epochs; give steps=… or minutes=… instead.")
+    at_once = examples.batch_size * config.accumulate * context.world.size
+    steps = max(1, math.ceil(epochs * n / at_once))
+    context.note(f"{epochs:g} epochs are {steps} steps: {n} examples, {at_once} in each step.")
+    return steps
 
 
-def least_steps(context: TrainingContext) -> int:
-    """Optimiser steps below which this run would learn nothing of use, as the task says."""
-    return context.task.least_steps_for(task_config(context), from_model=context.run.config.start_from is not None)
-
-
-def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) -> Any:
-    path = reference.place(folder)
-    source = material.open(path, config)
+def _opened(reference: StoreRef, context: TrainingContext) -> Any:
+    """One `Source`, which has to be the one that the run was made for."""
+    material, path = context.task.material, reference.place(context.run.path)
+    source = material.open(path, context.task_config)
     if source.hash != reference.hash:
         raise AnlageError(
             f"The {material.noun} {path} has changed since this run was made (hash {reference.hash[:12]} then, {source.hash[:12]} now); "
@@ -142,17 +178,18 @@ def _opened(reference: StoreRef, folder: Path, material: Material, config: Any) 
     return source
 
 
-def _weights(context: TrainingContext, model: Model, network: torch.nn.Module) -> dict[str, Any]:
-    """The model's weights; where the run chose another kind of output, those that fit, and the others fresh."""
-    weights: dict[str, Any] = model.weights()
-    mine = context.run.config.settings
-    other = [n for n in context.task.adapted if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
-    if not other:
-        return weights
-    own = network.state_dict()
-    taken = context.task.adopt({name: torch.as_tensor(array) for name, array in weights.items()}, own)
-    context.note(f"The model has {other[0]}={model.card.config[other[0]]}: its last layer is learnt anew.")
-    return {**own, **taken}
+def _earlier_plan(context: TrainingContext, earlier: Decisions) -> Frozen:
+    try:
+        return context.task.plan.model_validate(earlier.plan)
+    except ValidationError as error:
+        raise _unreadable(context.run, error) from error
+
+
+def _unreadable(run: Run, error: ValidationError) -> AnlageError:
+    return AnlageError(
+        f"{run.plan_path} cannot be read ({first_problem(error)}); delete it and the checkpoints beside it to train this run "
+        "from the start."
+    )
 
 
 def _start_model(context: TrainingContext) -> Model | None:
@@ -170,24 +207,14 @@ def _plan_of(model: Model, kind: type[Frozen]) -> Frozen:
         ) from error
 
 
-def steps_of_epochs(context: TrainingContext, examples: Examples, epochs: float) -> int:
-    """Steps in which each example is seen so many times, on average.
-
-    Raises
-    ------
-    AnlageError
-        If steps are set too, or the task counts no examples.
-    """
-    config = context.run.config.training
-    if config.steps is not None:
-        raise AnlageError(
-            f"Both steps={config.steps} and epochs={epochs:g} are set; give one of them: epochs count how often each example is "
-            "seen, steps how often the weights are changed."
-        )
-    n: int | None = getattr(examples, "n_examples", None)
-    if n is None:
-        raise AnlageError(f"Training {context.task.name} counts no epochs; give steps=… or minutes=… instead.")
-    at_once = examples.batch_size * config.accumulate * context.world.size
-    steps = max(1, math.ceil(epochs * n / at_once))
-    context.note(f"{epochs:g} epochs are {steps} steps: {n} examples, {at_once} in each step.")
-    return steps
+def _weights(context: TrainingContext, model: Model, network: torch.nn.Module) -> dict[str, Any]:
+    """The model's weights; where the run chose another kind of output, those that fit, and the others fresh."""
+    weights: dict[str, Any] = model.weights()
+    mine = context.run.config.settings
+    other = [n for n in context.task.adapted if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
+    if not other:
+        return weights
+    own = network.state_dict()
+    taken = context.task.adopt({name: torch.as_tensor(array) for name, array in weights.items()}, own)
+    context.note(f"The model has {other[0]}={model.card.config[other[0]]}: its last layer is learnt anew.")
+    return {**own, **taken}

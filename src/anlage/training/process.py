@@ -13,15 +13,15 @@ from types import TracebackType
 import anlage
 from anlage.errors import AnlageError
 from anlage.shell import command
+from anlage.tasks import task_named
 from anlage.tasks.task import Task
-from anlage.training.config import task_named
 from anlage.training.context import TrainingContext
 from anlage.training.distributed import World
 from anlage.training.files import clear_leftovers, is_full
 from anlage.training.progress import Event, EventLog, Failed, Started, Stopped
 from anlage.training.run import Run
-from anlage.training.stopping import Stopping, is_stale
-from anlage.training.tensorboard import telling_tensorboard
+from anlage.training.stopping import StopWatcher, is_stale
+from anlage.training.tensorboard import tensorboard_listener
 
 __all__ = ["train"]
 
@@ -60,7 +60,7 @@ def train(
     task = task_named(run.config.task, tasks)
     world = World.from_environment()
     if not world.is_first:
-        return _learn(TrainingContext(run, task, None, Stopping(run.stop_path), world, began))
+        return _learn(TrainingContext(run, task, None, StopWatcher(run.stop_path), world, began))
     with run.lock():
         clear_leftovers(run.path)
         clear_leftovers(run.preview_path.parent)
@@ -70,18 +70,20 @@ def train(
             run.stop_path.unlink(missing_ok=True)
         with (
             _log_to(run.log_path),
-            telling_tensorboard(run.path / "tensorboard", on_event, wanted=run.config.training.tensorboard) as listener,
-            _event_log(run, listener) as event_log,
-            Stopping(run.stop_path) as stopping,
+            tensorboard_listener(
+                run.path / "tensorboard", on_event, wanted=run.config.training.tensorboard
+            ) as listener,
+            EventLog(run.events_path, listener) as event_log,
+            StopWatcher(run.stop_path) as stopping,
         ):
             context = TrainingContext(run, task, event_log, stopping, world, began)
-            with _LastWords(context):
+            with _FailureReport(context):
                 context.report(Started(time=time.time(), pid=os.getpid(), version=anlage.__version__))
                 return _learn(context)
 
 
 def _learn(context: TrainingContext) -> Path | None:
-    # here, after the first event: torch takes seconds to load, and whoever watches should know that something happens
+    # imported after the first event: they load torch, which takes seconds, and whoever watches should see that something happens
     from anlage.training.loop import learn
     from anlage.training.numerics import is_lost_device, is_out_of_memory
 
@@ -105,18 +107,8 @@ def _learn(context: TrainingContext) -> Path | None:
         raise
 
 
-@contextlib.contextmanager
-def _event_log(run: Run, on_event: Callable[[Event], None] | None) -> Iterator[EventLog]:
-    try:
-        log = EventLog(run.events_path, on_event)
-    except OSError as error:
-        raise AnlageError(f"The run {run.path} cannot be written: {error.strerror}.") from error
-    with log:
-        yield log
-
-
-class _LastWords:
-    """Writes how a training ended that did not end well."""
+class _FailureReport:
+    """Writes the last event of a training that did not end well."""
 
     def __init__(self, context: TrainingContext) -> None:
         self._context = context
@@ -129,15 +121,15 @@ class _LastWords:
     ) -> None:
         if error is None:
             return
-        # on a full disk these words cannot be written either; the error itself still reaches the caller
+        # on a full disk this event cannot be written either; the error itself still reaches the caller
         with contextlib.suppress(OSError):
-            self._context.report(self._words(error))
+            self._context.report(self._event(error))
         if isinstance(error, AnlageError):
             _log.error(str(error), exc_info=error.__cause__)  # where it happened, for whoever looks closer
         elif not isinstance(error, KeyboardInterrupt):
             _log.error("The training broke off.", exc_info=error)
 
-    def _words(self, error: BaseException) -> Event:
+    def _event(self, error: BaseException) -> Event:
         if isinstance(error, AnlageError):
             return Failed(text=str(error))
         if isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What a training tells those who watch it: JSON lines, one event each.
+"""What a training reports to those who watch it: JSON lines, one event each.
 
 The trainer appends to ``events.jsonl`` of its run folder; anyone may read along. A line counts once it ends in a newline,
 so a reader never sees half an event, and a line torn by a crash is cut off before the next trainer appends.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from anlage.errors import AnlageError
 from anlage.frozen import Frozen, Name
 from anlage.training.schedule import Budget
 
@@ -35,6 +36,7 @@ __all__ = [
     "Stopped",
     "Validated",
     "read_events",
+    "saved_step",
 ]
 
 
@@ -96,7 +98,7 @@ class Step(_EventModel):
 
 
 class Validated(_EventModel):
-    """A look at held-out data, with the running average of the weights."""
+    """The running average of the weights was scored on held-out data."""
 
     event: Literal["validated"] = "validated"
     step: Steps
@@ -106,7 +108,7 @@ class Validated(_EventModel):
     """Higher is better."""
     metrics: dict[str, float]
     n: int = 0
-    """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
+    """Held-out examples of the wanted kind that it was scored on; 0 where nobody counted."""
     best: bool
     """Whether these are the best weights so far."""
     seconds: Seconds
@@ -193,6 +195,11 @@ def read_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
     return events, after + end
 
 
+def saved_step(events: Sequence[Event]) -> int:
+    """Optimiser steps in the newest checkpoint, by the events."""
+    return max((event.step for event in events if isinstance(event, Saved)), default=0)
+
+
 class EventLog:
     """Appends events to a run's event file.
 
@@ -202,12 +209,20 @@ class EventLog:
         The event file; its torn last line, if any, is cut off.
     on_event
         Called with each event after it was written.
+
+    Raises
+    ------
+    AnlageError
+        If the file cannot be written.
     """
 
     def __init__(self, path: Path, on_event: Callable[[Event], None] | None = None) -> None:
         self._on_event = on_event
-        self._file = path.open("ab")
-        _cut_torn_line(path)
+        try:
+            self._file = path.open("ab")
+            _cut_torn_line(path)
+        except OSError as error:
+            raise AnlageError(f"The run {path.parent} cannot be written: {error.strerror}.") from error
 
     def write(self, event: Event) -> None:
         """Append one event; it is readable by others when this returns."""
@@ -299,28 +314,28 @@ class Curve:
     score: list[tuple[int, float]] = field(default_factory=list)
     """(step, validation score), higher is better."""
     best_step: int | None = None
-    """Step of the best weights; None before the first look."""
+    """Step of the best weights; None before the first validation."""
     best: Validated | None = None
-    """The look at which they were found."""
+    """The validation at which they were found."""
     last: Step | None = None
     """The newest step event: progress, speed and time left."""
 
     _best: list[Validated] = field(default_factory=list, repr=False)
-    """Looks at which the weights were the best so far, in order."""
+    """Validations at which the weights were the best so far, in order."""
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         if isinstance(event, Resumed):
             for points in (self.train, self.validation, self.score):
                 points[:] = [point for point in points if point[0] <= event.step]
-            self._best = [look for look in self._best if look.step <= event.step]
+            self._best = [one for one in self._best if one.step <= event.step]
             self._keep_best()
         elif isinstance(event, Step):
             self.last = event
             if math.isfinite(event.loss):
                 self.train.append((event.step, event.loss))
         elif isinstance(event, Validated):
-            # a look that a crash undid is made again
+            # a validation that a crash undid is made again
             for points, value in ((self.validation, event.loss), (self.score, event.score)):
                 points[:] = [point for point in points if point[0] < event.step]
                 points.append((event.step, value))

@@ -3,11 +3,11 @@
 ::
 
     RUN/run.json         what to train, on what, how (RunConfig); written before anything else, never changed
-        events.jsonl     what the trainer tells (progress.py)
+        events.jsonl     what the trainer reports (progress.py)
         log.txt          what it and its libraries print
         plan.json        what the data decided, so that a resumed run decides nothing anew
         checkpoint.safetensors, checkpoint-previous.safetensors
-        preview/model.anlage   the newest weights while it trains, for a look at how it goes
+        preview/model.anlage   the newest weights while it trains, to see how it goes
         tensorboard/     curves for TensorBoard, where they were asked for
         cache/           decoded training data; may be deleted while nothing trains
         lock, pid        held by the one trainer
@@ -24,11 +24,12 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 import anlage
 from anlage.errors import AnlageError
@@ -36,16 +37,15 @@ from anlage.foreign import checked_name
 from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.kept_paths import kept_path, kept_relative
 from anlage.shell import command
-from anlage.training.config import RunConfig, StoreRef, assign, read_config, task_named
+from anlage.tasks import task_named
+from anlage.tasks.sources import Source
+from anlage.tasks.task import Task
+from anlage.training.config import RunConfig, StoreRef, assign, read_config
 from anlage.training.failure import Failure, explain, log_tail
 from anlage.training.files import write_whole
 from anlage.training.initial_model import USUAL, card_of, usual_start
-from anlage.training.progress import Event, Failed, Finished, Saved, Stopped, read_events
+from anlage.training.progress import Event, Failed, Finished, Stopped, read_events, saved_step
 from anlage.training.summary import RunSummary, summarise
-
-if TYPE_CHECKING:
-    from anlage.tasks.sources import Source
-    from anlage.tasks.task import Task
 
 __all__ = ["Run", "RunState"]
 
@@ -200,12 +200,12 @@ class Run:
 
     @property
     def preview_path(self) -> Path:
-        """Where the trainer puts its newest weights, uncalibrated, at every look at held-out data."""
+        """Where the trainer puts its newest weights, uncalibrated, at every validation."""
         return self.path / "preview" / "model.anlage"
 
     @property
     def newest_model_path(self) -> Path | None:
-        """The finished run's model, else the newest weights there are to look at; None while there are none."""
+        """The finished run's model, else the newest weights there are; None while there are none."""
         if self.is_finished:
             return self.target_path
         written = {path: changed for path in (self.preview_path, self.target_path) if (changed := _changed(path))}
@@ -234,11 +234,12 @@ class Run:
         """Why the run failed and what to do; None unless its state is ``failed``. It reads the run's files: ask it once."""
         if self.state != "failed":
             return None
-        return explain(self, None if self._child is None else self._child.poll())
+        exit_code = None if self._child is None else self._child.poll()
+        return explain(self.path, self.log_path, self.events()[0], exit_code, has_checkpoint=self.has_checkpoint)
 
     def summary(self, tasks: Mapping[str, Task] | None = None) -> RunSummary:
         """The run in a few numbers, to compare it with others; see `anlage.training.summary.summarise`."""
-        return summarise(self, tasks)
+        return summarise(self.config, self.events()[0], self.state, self.model_path, tasks)
 
     @property
     def came_to_nothing(self) -> bool:
@@ -247,8 +248,6 @@ class Run:
 
     def clear(self) -> None:
         """Remove what a run that came to nothing has left, except the lock, which the caller holds."""
-        import shutil
-
         for name in ("cache", "preview", "tensorboard"):
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in _LEFT:
@@ -260,9 +259,8 @@ class Run:
         return isinstance(self.last_event, Finished) and self.model_path is not None
 
     def saved_step(self) -> int:
-        """Optimiser steps in the newest checkpoint, as far as the events tell."""
-        events, _ = self.events()
-        return max((event.step for event in events if isinstance(event, Saved)), default=0)
+        """Optimiser steps in the newest checkpoint, by the events."""
+        return saved_step(self.events()[0])
 
     def request_stop(self) -> None:
         """Ask the trainer to stop; it does within about 3 s, keeping the best weights."""
@@ -309,7 +307,7 @@ class Run:
         return said or "The trainer ended without a word; the computer or a user may have killed it."
 
     def is_locked(self) -> bool:
-        """Whether a trainer is at work on this run, in whatever process; looking hinders neither it nor others who look."""
+        """Whether a trainer is at work on this run, in whatever process; asking hinders neither it nor others who ask."""
         return FolderLock(self.path).is_held
 
     @contextlib.contextmanager

@@ -1,17 +1,17 @@
-"""How fast to learn, how long, and when to look: arithmetic on steps and seconds, without torch."""
+"""The learning rate, the number of steps, and when to validate: arithmetic on steps and seconds, without torch."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-__all__ = ["LOOKS", "MEASURED_STEPS", "Budget", "Pace", "decay_at", "learning_rate_at", "looks_every"]
+__all__ = ["MEASURED_STEPS", "VALIDATIONS", "Budget", "Pace", "decay_at", "learning_rate_at", "validation_interval"]
 
 MEASURED_STEPS = 6
 """Steps after which the machine's speed is known; the first, which warm up, do not count."""
-LOOKS = 20
-"""Looks at held-out data in a training, unless its task says otherwise."""
-_LOOKING_SHARE = 0.12
+VALIDATIONS = 20
+"""How often a training is validated on held-out data, unless its task says otherwise."""
+_VALIDATION_SHARE = 0.12
 """Largest share of the time that validation may take."""
 _RESERVE = 0.04
 """Share of the time limit kept for what cannot be foreseen."""
@@ -45,21 +45,23 @@ def decay_at(step: int, highest: float) -> float:
     return min(highest, (1 + step) / (10 + step))
 
 
-def looks_every(steps: int, step_s: float = 0.0, look_s: float = 0.0, *, looks: int = LOOKS) -> int:
-    """Steps between two looks at held-out data.
+def validation_interval(
+    steps: int, step_s: float = 0.0, validation_s: float = 0.0, *, validations: int = VALIDATIONS
+) -> int:
+    """Steps between two validations.
 
     Parameters
     ----------
     steps
         Steps in all.
-    step_s, look_s
-        Seconds that a step and a look take; 0 where unknown.
-    looks
-        Looks in all, where they do not take too long.
+    step_s, validation_s
+        Seconds that a step and a validation take; 0 where unknown.
+    validations
+        Validations in all, where they do not take too long.
     """
-    if look_s > 0:
-        looks = min(looks, max(3, int(_LOOKING_SHARE * steps * step_s / look_s)))
-    return max(1, min(steps, max(10, math.ceil(steps / looks))))
+    if validation_s > 0:
+        validations = min(validations, max(3, int(_VALIDATION_SHARE * steps * step_s / validation_s)))
+    return max(1, min(steps, max(10, math.ceil(steps / validations))))
 
 
 @dataclass
@@ -68,12 +70,13 @@ class Pace:
 
     step_s: float = 0.0
     """An optimiser step, running mean; 0 until known."""
-    look_s: float = 0.0
-    """A look at held-out data, the last one; 0 until known."""
+    validation_s: float = 0.0
+    """The last validation; 0 until known."""
     n: int = 0
+    """Steps that were measured."""
 
-    def stepped(self, seconds: float) -> None:
-        """Take in the duration of one step."""
+    def add_step(self, seconds: float) -> None:
+        """Add the duration of one step to the mean."""
         self.n += 1
         if self.n <= MEASURED_STEPS // 2:
             return  # warming up
@@ -86,8 +89,8 @@ class Pace:
 
     @property
     def finish_s(self) -> float:
-        """Guess of the end: calibration predicts the held-out data once or twice more, then the model is written."""
-        return 1.0 + 2.5 * self.look_s
+        """Estimate for the end: calibration predicts the held-out data once or twice more, then the model is written."""
+        return 1.0 + 2.5 * self.validation_s
 
 
 @dataclass(frozen=True)
@@ -97,15 +100,15 @@ class Budget:
     Parameters
     ----------
     limit_s
-        Seconds that learning may take: steps, looks and the end, without the preparation; infinite without a limit.
+        Seconds that learning may take: steps, validations and the end, without the preparation; infinite without a limit.
     most
         Steps wanted at most; None: as many as fit.
     every
-        Steps wanted between two looks at held-out data; None: chosen.
+        Steps wanted between two validations; None: chosen.
     pace
         What things take on this machine.
-    looks
-        Looks at held-out data in all, where `every` is not said.
+    validations
+        Validations in all, where `every` is not given.
     least
         Steps that are made in any case, but for `most`: with fewer nothing of use is learnt, so the time was spent in vain.
     """
@@ -114,7 +117,7 @@ class Budget:
     most: int | None
     every: int | None
     pace: Pace
-    looks: int = LOOKS
+    validations: int = VALIDATIONS
     least: int = 1
 
     @property
@@ -122,7 +125,7 @@ class Budget:
         return math.isfinite(self.limit_s)
 
     def plan(self, step: int, seconds: float) -> tuple[int, int]:
-        """Steps in all, and steps between two looks, once the pace is known.
+        """Steps in all, and steps between two validations, once the pace is known.
 
         Parameters
         ----------
@@ -131,16 +134,18 @@ class Budget:
         seconds
             Time spent on learning.
         """
-        roughly = max(self.least, step + self._further(seconds, every=10**9))
-        every = self.every or looks_every(roughly, self.pace.step_s, self.pace.look_s, looks=self.looks)
-        steps = max(self.least, step + 1, step + self._further(seconds, every))
+        roughly = max(self.least, step + self._affordable(seconds, every=10**9))
+        every = self.every or validation_interval(
+            roughly, self.pace.step_s, self.pace.validation_s, validations=self.validations
+        )
+        steps = max(self.least, step + 1, step + self._affordable(seconds, every))
         return (steps if self.most is None else max(step, min(steps, self.most))), every
 
     def replan(self, step: int, seconds: float, steps: int, every: int) -> int:
-        """Steps in all, as things look now: fewer where the machine turned out slower, early on also more."""
+        """Steps in all, by what is known now: fewer where the machine turned out slower, early on also more."""
         if not self.is_timed or step >= steps:
             return steps
-        now = max(self.least, step + 1, step + self._further(seconds, every))
+        now = max(self.least, step + 1, step + self._affordable(seconds, every))
         if now > steps and 3 * step > steps:
             return steps
         return now if self.most is None else min(now, self.most)
@@ -148,7 +153,7 @@ class Budget:
     def is_spent(self, seconds: float) -> bool:
         """Whether there is no time for another step: the last line of defence against a machine that stalls."""
         pace = self.pace
-        return seconds + pace.step_s + pace.look_s + pace.finish_s > 0.99 * self.limit_s
+        return seconds + pace.step_s + pace.validation_s + pace.finish_s > 0.99 * self.limit_s
 
     def ends(self, step: int, seconds: float) -> bool:
         """Whether the training ends after this step: the time is spent, and the least steps are made."""
@@ -163,11 +168,12 @@ class Budget:
         """Seconds that remain; None until known."""
         if steps is None or every is None or self.pace.step_s == 0:
             return None
-        looks = math.ceil((steps - step) / every)
-        return (steps - step) * self.pace.step_s + looks * self.pace.look_s + self.pace.finish_s
+        validations = math.ceil((steps - step) / every)
+        return (steps - step) * self.pace.step_s + validations * self.pace.validation_s + self.pace.finish_s
 
-    def _further(self, seconds: float, every: int) -> int:
+    def _affordable(self, seconds: float, every: int) -> int:
+        """Further steps that fit into the time that is left."""
         if not self.is_timed:
             return 10**9
         usable = self.limit_s * (1 - _RESERVE) - seconds - self.pace.finish_s
-        return max(0, int(usable / max(1e-6, self.pace.step_s + self.pace.look_s / every)))
+        return max(0, int(usable / max(1e-6, self.pace.step_s + self.pace.validation_s / every)))

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
-from pathlib import PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.model import read_card
-from anlage.training.config import RunConfig, task_named
+from anlage.tasks import task_named
+from anlage.tasks.task import Task
+from anlage.training.config import RunConfig
 from anlage.training.progress import Event, Finished, Resumed, Saved, Step, Stopped, Validated
 from anlage.verdict import Verdict
-
-if TYPE_CHECKING:
-    from anlage.tasks.task import Task
-    from anlage.training.run import Run
 
 __all__ = ["RunSummary", "summarise"]
 
 
 class RunSummary(Frozen):
-    """What a run was told, and what came of it."""
+    """The settings of a run, and what came of it."""
 
     name: str
     task: str
@@ -39,11 +37,11 @@ class RunSummary(Frozen):
     seconds: float = 0.0
     """Time spent on the run, in all its processes."""
     best_step: int | None = None
-    """Step of the best weights; None before the first look at held-out data."""
+    """Step of the best weights; None before the first validation."""
     best_score: float | None = None
-    """Score of the best weights at their look, higher is better; comparable between runs of the same task and stores."""
+    """Score of the best weights at their validation, higher is better; comparable between runs of the same task and stores."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """What held-out data say: of the finished, calibrated model, else of the best weights at their look."""
+    """What held-out data say: of the finished, calibrated model, else of the best weights at their validation."""
     verdict: Verdict | None = None
     """Whether the run's model is worth using; None while there is none, or none that can be read."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
@@ -54,43 +52,51 @@ class RunSummary(Frozen):
     """Name of the model whose weights it started from; None: fresh weights."""
 
 
-def summarise(run: Run, tasks: Mapping[str, Task] | None = None) -> RunSummary:
-    """Read a run's record and events.
+def summarise(
+    config: RunConfig,
+    events: Sequence[Event],
+    state: str,
+    model: Path | None,
+    tasks: Mapping[str, Task] | None = None,
+) -> RunSummary:
+    """Summarise a run by what it began with and what its trainers reported.
 
     Parameters
     ----------
-    run
-        The run.
+    config
+        What it began with.
+    events
+        All that its trainers reported.
+    state
+        new, running, stopped, finished or failed.
+    model
+        Its model; None while there is none.
     tasks
         The tasks there are, by name; None: those of `anlage.tasks`. Of a task that is not among them all settings are given.
     """
-    config = run.config
-    events, _ = run.events()
     return RunSummary(
         name=config.name,
         task=config.task,
         created=config.created,
-        state=run.state,
+        state=state,
         settings=_changed(config, tasks),
         stores=tuple(store.stem for store in config.stores),
         start_from=None if config.start_from is None else PureWindowsPath(config.start_from).stem,
-        verdict=_verdict(run),
+        verdict=None if model is None else _verdict(model),
         **_reached(events),
     )
 
 
-def _verdict(run: Run) -> Verdict | None:
-    if run.model_path is None:
-        return None
+def _verdict(model: Path) -> Verdict | None:
     with contextlib.suppress(AnlageError):
-        return read_card(run.model_path).verdict
+        return read_card(model).verdict
     return None
 
 
-def _reached(events: list[Event]) -> dict[str, Any]:
+def _reached(events: Sequence[Event]) -> dict[str, Any]:
     """Where a run stands; what a crash undid does not count."""
     found: dict[str, Any] = {}
-    looks: list[Validated] = []
+    validations: list[Validated] = []
     metrics: dict[str, float] | None = None
     for event in events:
         if isinstance(event, Step | Saved | Finished | Stopped | Validated | Resumed):
@@ -100,12 +106,12 @@ def _reached(events: list[Event]) -> dict[str, Any]:
         if isinstance(event, Step):
             found["steps"] = event.steps
         elif isinstance(event, Resumed):
-            looks, metrics = [look for look in looks if look.step <= event.step], None
+            validations, metrics = [one for one in validations if one.step <= event.step], None
         elif isinstance(event, Validated):
-            looks = [*(look for look in looks if look.step < event.step), event]
+            validations = [*(one for one in validations if one.step < event.step), event]
         elif isinstance(event, Finished):
             found["steps"], metrics = event.step, event.metrics
-    best = next((look for look in reversed(looks) if look.best), None)
+    best = next((one for one in reversed(validations) if one.best), None)
     if best is not None:
         found |= {"best_step": best.step, "best_score": best.score, "metrics": best.metrics}
     return found if metrics is None else {**found, "metrics": metrics}

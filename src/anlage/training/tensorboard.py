@@ -16,13 +16,13 @@ from typing import Any
 from anlage.errors import AnlageError
 from anlage.training.progress import Event, Step, Validated
 
-__all__ = ["scalars_of", "telling_tensorboard"]
+__all__ = ["scalars_of", "tensorboard_listener"]
 
 Listener = Callable[[Event], None]
 
 
 @contextlib.contextmanager
-def telling_tensorboard(folder: Path, on_event: Listener | None, *, wanted: bool) -> Iterator[Listener | None]:
+def tensorboard_listener(folder: Path, on_event: Listener | None, *, wanted: bool) -> Iterator[Listener | None]:
     """A listener that also writes curves for TensorBoard, if wanted.
 
     Parameters
@@ -47,7 +47,7 @@ def telling_tensorboard(folder: Path, on_event: Listener | None, *, wanted: bool
             "tensorboard=true needs the package tensorboard; install it with `pip install 'anlage[tensorboard]'`, or leave the "
             "setting out."
         )
-    # it tells of its own absence of TensorFlow in the log of whoever imports it
+    # imported only where it is wanted: it is an optional package, and on import it warns that TensorFlow is absent
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     from tensorboard.compat.proto.event_pb2 import Event as Entry
     from tensorboard.compat.proto.summary_pb2 import Summary

@@ -6,14 +6,13 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
 from anlage.training.config import TrainingConfig
-from anlage.training.distributed import World
-from anlage.training.learner import Learner
 from anlage.training.process import train
 from anlage.training.run import Run
 from anlage.training.schedule import learning_rate_at
@@ -26,28 +25,39 @@ def weights_of(run: Run) -> dict[str, Any]:
     return load_model(path).weights()
 
 
-def test_gradients_of_several_batches_make_the_step_of_one_large_batch() -> None:
-    torch.manual_seed(0)
-    x, y = torch.randn(3, 8, 3), torch.randn(3, 8, 1)
+def test_gradients_of_several_batches_make_the_step_of_one_large_batch(
+    make_run: Make, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two batches of four, accumulated, are the halves of one batch of eight; three steps, since AdamW's first knows only a gradient's sign."""
+    draw = toy.ToyExamples.draw
 
-    def after(*parts: slice) -> torch.Tensor:
-        """The weights after three steps: AdamW's first knows only a gradient's sign."""
-        torch.manual_seed(1)
-        learner = Learner(torch.nn.Linear(3, 1), TrainingConfig(), World(), "cpu")
+    def batch(examples: Any, number: int, batch_size: int) -> dict[str, torch.Tensor]:
+        per_step = 8 // batch_size
+        step, part = divmod(number, per_step) if accumulated else (number, 0)
+        part = slice(part * batch_size, (part + 1) * batch_size)
+        return {name: tensor[part] for name, tensor in draw(examples, step, 8).items()}
 
-        def loss_of(network: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-            loss = (network(batch["x"]) - batch["y"]).square().mean()
-            return loss, {"square": loss.detach()}
-
-        for step in range(3):
-            batches = [{"x": x[step, part], "y": y[step, part]} for part in parts]
-            result = learner.step(batches, loss_of, 0.1, 0.0, n=len(batches))
-            assert result.parts["square"] == pytest.approx(result.loss)
-        return learner.network.weight.detach().clone()
-
-    whole = after(slice(0, 8))
-    torch.testing.assert_close(after(slice(0, 4), slice(4, 8)), whole)
-    assert not torch.allclose(after(slice(0, 4)), whole, rtol=0.01)
+    monkeypatch.setattr(toy.ToyExamples, "batch", batch)
+    monkeypatch.setattr(toy.ToyTask, "network", lambda *_: torch.nn.Linear(5, 1))  # no batch norm, no dropout
+    ends = []
+    for name, size, n in (("whole", 8, 1), ("summed", 4, 2), ("half", 4, 1)):
+        accumulated = n > 1
+        settings = (
+            "steps=3",
+            "learning_rate=0.1",
+            "average_decay=0",
+            "precision=float32",
+            f"batch_size={size}",
+            f"accumulate={n}",
+        )
+        run = make_run(name, *settings)
+        train(run, tasks=toy.TASKS)
+        ends.append(weights_of(run)["weight"])
+        told = [event for event in run.events()[0] if event.event == "step"]
+        assert all(event.parts["square"] == pytest.approx(event.loss) for event in told)
+    whole, summed, half = ends
+    np.testing.assert_allclose(summed, whole, rtol=1e-5)
+    assert not np.allclose(half, whole, rtol=0.01)
 
 
 def test_accumulation_changes_the_weights_and_resumes_bit_for_bit(make_run: Make, toy: ModuleType) -> None:

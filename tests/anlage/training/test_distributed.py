@@ -25,7 +25,7 @@ def test_without_torchrun_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World.from_environment()
     assert world.is_first
     assert world.is_alone
-    assert world.first_says(3, 4, device="cpu") == (3, 4)
+    assert world.broadcast_first(3, 4, device="cpu") == (3, 4)
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed")

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from anlage.training.numerics import Purpose, arithmetic, is_out_of_memory, reseed
+from anlage.training.numerics import Purpose, is_out_of_memory, reproducible, reseed
 
 
 def drawn(seed: int, purpose: Purpose, step: int) -> float:
@@ -22,7 +22,7 @@ def test_random_numbers_depend_on_seed_purpose_and_step_and_on_nothing_else() ->
 
 def test_the_process_is_left_as_it_was() -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    with arithmetic("cpu", 3):
+    with reproducible("cpu", 3):
         assert torch.get_num_threads() == 3
         assert torch.are_deterministic_algorithms_enabled()
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before

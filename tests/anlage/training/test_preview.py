@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from anlage.model import load_model
-from anlage.training import export
 from anlage.training.checkpoint import previous_of
+from anlage.training.export import Exporter
 from anlage.training.process import train
 from anlage.training.progress import Event
 from anlage.training.run import Run
@@ -118,8 +118,7 @@ def test_it_writes_what_the_finished_model_would(
     run, blind = (make_run(name, "steps=7", "validate_every=2") for name in ("r", "blind"))
     train(run, tasks=toy.TASKS)
     with monkeypatch.context() as patch:
-        patch.setattr(export, "show", _nothing)
-        patch.setattr("anlage.training.loop.show", _nothing)
+        patch.setattr(Exporter, "write_preview", _nothing)
         train(blind, tasks=toy.TASKS)
     assert not blind.preview_path.exists()
     assert load_model(run.target_path).card.weights_sha256 == load_model(blind.target_path).card.weights_sha256

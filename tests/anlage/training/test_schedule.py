@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, looks_every
+from anlage.training.schedule import Budget, Pace, decay_at, learning_rate_at, validation_interval
 
 
-def paced(step_s: float, look_s: float) -> Pace:
-    pace = Pace(look_s=look_s)
+def paced(step_s: float, validation_s: float) -> Pace:
+    pace = Pace(validation_s=validation_s)
     for _ in range(10):
-        pace.stepped(step_s)
+        pace.add_step(step_s)
     return pace
 
 
@@ -35,21 +35,21 @@ def test_the_average_forgets_the_start_quickly() -> None:
 
 @pytest.mark.parametrize("steps", [1, 7, 40, 1000, 10**6])
 def test_about_twenty_looks_whatever_the_length(steps: int) -> None:
-    every = looks_every(steps)
+    every = validation_interval(steps)
     assert 1 <= every <= steps
     assert steps / every <= 20
 
 
 def test_few_looks_where_a_look_takes_long() -> None:
-    every = looks_every(1000, step_s=0.1, look_s=4.0)
+    every = validation_interval(1000, step_s=0.1, validation_s=4.0)
     assert (1000 / every) * 4.0 <= 0.15 * 100
 
 
-@pytest.mark.parametrize(("step_s", "look_s"), [(0.1, 0.5), (0.5, 5.0), (2.0, 20.0)])
-def test_a_plan_fits_into_its_time(step_s: float, look_s: float) -> None:
-    budget = Budget(limit_s=300, most=None, every=None, pace=paced(step_s, look_s))
+@pytest.mark.parametrize(("step_s", "validation_s"), [(0.1, 0.5), (0.5, 5.0), (2.0, 20.0)])
+def test_a_plan_fits_into_its_time(step_s: float, validation_s: float) -> None:
+    budget = Budget(limit_s=300, most=None, every=None, pace=paced(step_s, validation_s))
     steps, every = budget.plan(step=6, seconds=20)
-    ends = 20 + (steps - 6) * step_s + steps / every * look_s + budget.pace.finish_s
+    ends = 20 + (steps - 6) * step_s + steps / every * validation_s + budget.pace.finish_s
     assert 0.75 * 300 < ends <= 300
 
 
@@ -110,10 +110,10 @@ def test_by_how_much_a_training_is_late() -> None:
 def test_the_pace_forgets_the_steps_that_warm_up() -> None:
     pace = Pace()
     for seconds in (100.0, 100.0, 100.0, 1.0, 3.0):
-        pace.stepped(seconds)
+        pace.add_step(seconds)
     assert pace.step_s == pytest.approx(2.0)
     assert not pace.is_known
-    pace.stepped(2.0)
+    pace.add_step(2.0)
     assert pace.is_known
     assert pace.step_s == pytest.approx(2.0)
 
@@ -121,9 +121,9 @@ def test_the_pace_forgets_the_steps_that_warm_up() -> None:
 def test_a_pace_that_changes_is_followed() -> None:
     pace = paced(1.0, 0.0)
     for _ in range(400):
-        pace.stepped(2.0)
+        pace.add_step(2.0)
     assert pace.step_s == pytest.approx(2.0, abs=0.01)
-    pace.stepped(52.0)
+    pace.add_step(52.0)
     assert pace.step_s == pytest.approx(3.0, abs=0.01)  # one in fifty
 
 
@@ -140,16 +140,16 @@ def test_the_average_follows_closely_at_first() -> None:
 
 
 def test_looks_to_the_number() -> None:
-    assert looks_every(1000) == 50
-    assert looks_every(1001) == 51
-    assert looks_every(100) == 10
-    assert looks_every(7) == 7
-    assert looks_every(0) == 1
-    assert looks_every(1000, looks=8) == 125
+    assert validation_interval(1000) == 50
+    assert validation_interval(1001) == 51
+    assert validation_interval(100) == 10
+    assert validation_interval(7) == 7
+    assert validation_interval(0) == 1
+    assert validation_interval(1000, validations=8) == 125
     # 12 % of 100 s are 12 s, three looks of 4 s
-    assert looks_every(1000, step_s=0.1, look_s=4.0) == 334
-    assert looks_every(1000, step_s=0.1, look_s=1.2) == 100
-    assert looks_every(1000, step_s=0.1, look_s=100.0) == 334  # three at least
+    assert validation_interval(1000, step_s=0.1, validation_s=4.0) == 334
+    assert validation_interval(1000, step_s=0.1, validation_s=1.2) == 100
+    assert validation_interval(1000, step_s=0.1, validation_s=100.0) == 334  # three at least
 
 
 def test_a_plan_to_the_number() -> None:
@@ -168,6 +168,6 @@ def test_a_plan_without_a_limit_is_endless_but_for_its_most() -> None:
 
 
 def test_the_time_left_is_unknown_until_a_step_was_measured() -> None:
-    budget = Budget(limit_s=100, most=None, every=None, pace=Pace(look_s=1.0))
+    budget = Budget(limit_s=100, most=None, every=None, pace=Pace(validation_s=1.0))
     assert budget.eta_s(5, 10, 5) is None
     assert Budget(limit_s=100, most=None, every=None, pace=paced(0.1, 1.0)).eta_s(5, 10, None) is None

@@ -28,7 +28,7 @@ from anlage.training.context import TrainingContext
 from anlage.training.distributed import World
 from anlage.training.process import train
 from anlage.training.run import Run
-from anlage.training.stopping import Stopping
+from anlage.training.stopping import StopWatcher
 
 EVENTS = TASKS["events"]
 
@@ -207,7 +207,7 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
         return next(event.loss for event in events if event.event == "step")
 
     context = TrainingContext(
-        Run.open(tmp_path / "frozen"), EVENTS, None, Stopping(tmp_path / "stop"), World.from_environment()
+        Run.open(tmp_path / "frozen"), EVENTS, None, StopWatcher(tmp_path / "stop"), World.from_environment()
     )
     assert context.learning_rate == pytest.approx(5e-4)
     assert first_loss("still") < 0.5 * first_loss("fresh")
