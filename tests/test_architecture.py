@@ -170,6 +170,60 @@ def test_classes_of_different_modules_have_different_names() -> None:
     assert not shared, f"rename all but one of each: {shared}"
 
 
+QT, NAPARI = {"qtpy", "PyQt6", "PySide6", "magicgui", "superqt", "pyqtgraph"}, {"napari", "vispy"}
+CLAIMS = {"Knows no Qt and no napari.": QT | NAPARI, "Knows no Qt.": QT}
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _imported(node: ast.AST) -> set[str]:
+    """Every module that is imported below a node, in functions too, save for type checkers alone."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            found.update(alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            found.update([str(child.module), *(f"{child.module}.{alias.name}" for alias in child.names)])
+        elif not _is_for_type_checkers(child):
+            found |= _imported(child)
+    return found
+
+
+def test_who_claims_to_know_no_qt_does_not_reach_it_by_imports() -> None:
+    """The claim stands in a module's docstring, and holds for all that the module imports."""
+    base = ROOT / "src"
+    trees = {
+        ".".join(path.relative_to(base).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text("utf-8"))
+        for path in SOURCES if "napari_anlage" in path.parts
+    }  # fmt: skip
+    imported = {name: _imported(tree) for name, tree in trees.items()}
+
+    def reached(name: str) -> dict[str, list[str]]:
+        """Packages outside the plugin, each with the way to it."""
+        ways, waiting = {name: [name]}, [name]
+        for module in waiting:
+            for other in sorted(imported.get(module, ())):
+                place = other if other in trees else other.partition(".")[0]
+                if place not in ways:
+                    ways[place] = [*ways[module], place]
+                    waiting += [place] if place in trees else []
+        return ways
+
+    claims = {
+        name: next((claim for claim in CLAIMS if claim in (ast.get_docstring(tree) or "")), None)
+        for name, tree in trees.items()
+    }
+    assert sum(claim is not None for claim in claims.values()) > 30
+    wrong = [
+        f"{name} says '{claim}', but: {' → '.join(way)}"
+        for name, claim in claims.items() if claim is not None
+        for package, way in reached(name).items() if package in CLAIMS[claim]
+    ]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
 def test_no_file_is_a_giant() -> None:
     giants = {_relative(p): n for p in SOURCES if (n := len(p.read_text("utf-8").splitlines())) > MAX_LINES}
     assert not giants, f"split these (more than {MAX_LINES} lines): {giants}"

@@ -1,4 +1,4 @@
-"""Nuclei, links and labels: what a human marked or a network proposed, as one table."""
+"""Annotations: a table of nuclei with their links and labels, marked by a human or proposed by a network."""
 
 from __future__ import annotations
 

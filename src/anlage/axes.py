@@ -1,4 +1,4 @@
-"""Axes, voxels and micrometres.
+"""Axis order (t, c, z, y, x) and voxel sizes in µm.
 
 One axis order everywhere: **t c z y x**. Positions are float voxel indices (t, z, y, x): voxel centres lie on whole
 numbers. Boxes are half-open ranges of whole voxels. 2D is Z = 1.

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say, thresholds, and intervals for what was counted.
+"""Calibrate probabilities (Platt scaling, temperature scaling), choose thresholds, and confidence intervals of counts.
 
 A network's logits become probabilities by Platt scaling, fitted on held-out data. Everything here is numpy in, numpy
 out, and made for few examples: what the data cannot decide stays as it was.

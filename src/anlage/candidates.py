@@ -1,4 +1,4 @@
-"""Which nuclei of one frame may be the same as which of the next: candidates for links, from points alone.
+"""Candidate links: which nuclei of one frame may be the same as which of the next, from their positions alone.
 
 Lengths are told in the median distance between nearest neighbours of a frame. How far a nucleus may move before it is
 mistaken for another hangs on that distance, so a radius told in it holds for another species, voxel size or age.

@@ -1,4 +1,4 @@
-"""The card of a model: what it finds, from what it learnt, how well it does and what it is not for."""
+"""The model card: what a model finds, its training data, its scores, its calibration, and what it is not for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On what this computer can compute, and how much memory is free there; without torch, so that a window may ask.
+"""The devices of this computer (CPU, CUDA, MPS) and their free memory, without importing torch.
 
 The names are torch's: ``cuda:0`` is the first NVIDIA card in the order of ``nvidia-smi`` (the command line sees to it that
 torch counts in the same order) among those that CUDA_VISIBLE_DEVICES leaves. Gigabytes are GiB.

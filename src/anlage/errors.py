@@ -1,4 +1,4 @@
-"""The one exception whose message is meant for the user."""
+"""`AnlageError`: the one exception whose message is meant for the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers' files hold: names that become paths, text that is shown, numbers, sizes that become memory, JSON, and the errors of the libraries that read them.
+"""Check untrusted files: names used as paths, text to display, numbers, sizes, JSON, and errors of reading libraries.
 
 Every reader asks here, so that a rule is written once.
 """

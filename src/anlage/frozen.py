@@ -1,4 +1,4 @@
-"""Base of everything that crosses a process or the disk, and the types that bound what strangers' files say."""
+"""Base classes of every record that crosses a process or the disk, and field types with bounds."""
 
 from __future__ import annotations
 

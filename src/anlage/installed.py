@@ -1,4 +1,4 @@
-"""What is installed beside anlage, and the commands that install what is not; nothing is imported for that."""
+"""Which optional packages are installed, and the commands that install the others; nothing is imported for that."""
 
 from __future__ import annotations
 

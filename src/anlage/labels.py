@@ -1,4 +1,4 @@
-"""Painted labels as numbers: where each label lies and how large it is."""
+"""Centre, size and extent of every label in a label image."""
 
 from __future__ import annotations
 

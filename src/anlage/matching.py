@@ -1,4 +1,4 @@
-"""Pairing two sets of points one-to-one within a radius."""
+"""Match two sets of points one-to-one within a radius."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model in one file: card.json, card.md, weights.safetensors and preview.png in an uncompressed zip.
+"""The model file: card.json, card.md, weights.safetensors and preview.png in an uncompressed zip.
 
 A model may come from a stranger, so nothing else is opened: no pickle, no other member, nothing compressed, no path.
 The same content gives the same bytes.

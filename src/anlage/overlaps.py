@@ -1,4 +1,4 @@
-"""How the objects of two label images lie on each other: shared voxels, intersection over union, pairs."""
+"""Overlaps between the objects of two label images: shared voxels, intersection over union (IoU), pairs."""
 
 from __future__ import annotations
 

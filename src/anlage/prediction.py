@@ -1,4 +1,4 @@
-"""What a model says about one frame."""
+"""`Prediction`: the result of a model for one frame."""
 
 from __future__ import annotations
 

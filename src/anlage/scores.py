@@ -1,4 +1,4 @@
-"""Scores in words: never without the number of examples behind them, and the interval that such a number allows.
+"""Scores as text: always with the number of examples and the confidence interval.
 
 One rule for all: a share of n examples has Wilson's interval (E. B. Wilson, JASA 22, 1927). The mean of n values between 0 and 1
 (an overlap, a Dice) varies by no more than a share does, so the same interval is wide enough for it, too. F1 is a function of a

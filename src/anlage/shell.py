@@ -1,4 +1,4 @@
-"""Commands as they are offered for copying: whatever is in a path, a shell takes them as they are meant."""
+"""Shell commands to copy, with every path quoted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a trained network is worth using, from what is known of it: said beside every score, with what to do.
+"""The verdict on a trained network: whether it is worth using, and what to do if not.
 
 Nothing here is stored: a verdict follows from the card's numbers, so that cards of earlier versions have one, too, and a
 stranger's card cannot bring its own words.

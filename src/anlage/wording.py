@@ -1,4 +1,4 @@
-"""How names, times and numbers are said on screen. Knows no Qt."""
+"""Wording of names, durations, numbers and plurals in messages."""
 
 from __future__ import annotations
 

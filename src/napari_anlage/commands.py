@@ -1,4 +1,4 @@
-"""Menu entries: each opens one of the plugin's widgets, or brings it to the front."""
+"""The menu commands of the manifest: each opens the dock or one of its tabs."""
 
 from __future__ import annotations
 

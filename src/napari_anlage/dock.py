@@ -1,4 +1,4 @@
-"""The dock: the steps as tabs, and what is going on below them."""
+"""The dock: the tabs in order, the footer, and the way from one tab to the next."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The steps as widgets of their own, for whoever wants one beside another. They share the viewer's session."""
+"""The tabs as separate dock widgets, which share the viewer's session."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

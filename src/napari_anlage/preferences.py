@@ -1,4 +1,4 @@
-"""What the user set in napari's Preferences: typed. The manifest, ``napari.yaml``, holds the defaults and the words."""
+"""The plugin's settings in napari's Preferences. The manifest ``napari.yaml`` holds their defaults and texts."""
 
 from __future__ import annotations
 

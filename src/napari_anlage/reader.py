@@ -1,4 +1,4 @@
-"""Project folders dropped on napari: the viewer's session opens them, and the dock comes with it."""
+"""Reader for project folders: the viewer's session opens the project, and the dock appears."""
 
 from __future__ import annotations
 

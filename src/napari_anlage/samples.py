@@ -1,4 +1,4 @@
-"""Sample data: synthetic embryos, whose truth is known."""
+"""Sample data for napari's menu: synthetic embryos with known truth."""
 
 from __future__ import annotations
 

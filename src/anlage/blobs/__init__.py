@@ -1,4 +1,4 @@
-"""Nuclei as blobs, without any training: where they are, how large they are, which of two near peaks stays.
+"""Blob detection without training: centres, nucleus diameter, and peaks of maps.
 
 A nucleus is a bright ball of about one diameter in a darker surrounding. The band between two Gaussian blurs (a
 difference of Gaussians) answers to such balls; its peaks are the nuclei. All lengths are in µm, so that anisotropic

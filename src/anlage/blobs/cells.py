@@ -1,4 +1,4 @@
-"""The grid that blobs are looked for on: voxels averaged to cells, brightness compressed, noise known."""
+"""The grid for blob detection: voxels averaged to cells, brightness compressed, noise estimated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the nuclei are: peaks of a difference of Gaussians."""
+"""The classical blob detector: nuclei as peaks of a difference of Gaussians."""
 
 from __future__ import annotations
 

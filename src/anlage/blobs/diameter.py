@@ -1,4 +1,4 @@
-"""How large the nuclei are: the scale at which the image answers best (Lindeberg, doi:10.1023/A:1008045108935)."""
+"""Estimate the nucleus diameter from an image: the scale of its strongest blobs (Lindeberg, doi:10.1023/A:1008045108935)."""
 
 from __future__ import annotations
 

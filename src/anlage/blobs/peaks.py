@@ -1,4 +1,4 @@
-"""Peaks of a map: where they are, and which of two near ones stays."""
+"""Find peaks of a map, and suppress the fainter of two peaks that are too near (non-maximum suppression)."""
 
 from __future__ import annotations
 

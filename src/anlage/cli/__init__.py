@@ -1,4 +1,4 @@
-"""The command line: ``anlage COMMAND …``, also the entry of the training process.
+"""The command line, ``anlage COMMAND …``; the training process starts here too.
 
 Each command's module is imported when the command is used, so that ``anlage --help`` answers at once.
 """

@@ -1,4 +1,4 @@
-"""What the commands' options have in common: how they are written, read and explained."""
+"""Options that several commands share: how they are declared, parsed and explained."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def table_path(text: str) -> Any:
     return path
 
 
-def found_path(text: str) -> Any:
+def resolve_stored_path(text: str) -> Any:
     """A path that ends in .csv or .geff (a table) or in .zarr, .tif or .tiff (labels)."""
     from pathlib import Path
 

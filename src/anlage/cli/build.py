@@ -1,4 +1,4 @@
-"""``build``: from an image and its annotations to a store of training data."""
+"""``anlage build``: make a store of training data from an image and its annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``convert``: tracks, nuclei and labels from one format to another."""
+"""``anlage convert``: convert tracks, nuclei and labels from one file format to another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``demo``: the whole job on a synthetic embryo whose truth is known."""
+"""``anlage demo``: annotate, train and predict on a synthetic embryo whose truth is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands say of annotations, cuboids, voxels and models."""
+"""Lines that several commands print about annotations, cuboids, voxel sizes and models."""
 
 from __future__ import annotations
 

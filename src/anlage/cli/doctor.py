@@ -1,4 +1,4 @@
-"""``doctor``: what this computer offers, what is missing and the command that mends it."""
+"""``anlage doctor``: check the installation, devices and memory, and print the command that repairs what is missing."""
 
 from __future__ import annotations
 

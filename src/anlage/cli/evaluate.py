@@ -1,4 +1,4 @@
-"""``evaluate``: a result against the truth."""
+"""``anlage evaluate``: score a result against the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``info``: what something on disk is."""
+"""``anlage info``: describe a store, run, model, project, image, table or label image."""
 
 from __future__ import annotations
 

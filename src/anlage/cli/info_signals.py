@@ -1,4 +1,4 @@
-"""What `info` says of signals, of events, and of the held-out examples of a run."""
+"""``anlage info`` for files of signals, tables of events, and the held-out examples of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An end within seconds, for a stop file and for the signals that end a program."""
+"""Stop a command within seconds: on a stop file, Ctrl+C or SIGTERM."""
 
 from __future__ import annotations
 

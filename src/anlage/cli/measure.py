@@ -1,4 +1,4 @@
-"""``measure``: every object of a label image in numbers."""
+"""``anlage measure``: size, shape and brightness of every object of a label image."""
 
 from __future__ import annotations
 

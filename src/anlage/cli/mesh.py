@@ -1,4 +1,4 @@
-"""``mesh``: the surfaces of objects, for other programs."""
+"""``anlage mesh``: write the surfaces of objects as mesh files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``predict`` writes: a table of nuclei, and the network's map on the image's own voxels."""
+"""Output files of ``anlage predict`` for nuclei: the table, and the heat-map on the voxels of the image."""
 
 from __future__ import annotations
 

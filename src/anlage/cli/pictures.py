@@ -1,4 +1,4 @@
-"""Pictures of a result, drawn without a screen and without matplotlib's global state."""
+"""Draw pictures of a result with matplotlib, without a screen."""
 
 from __future__ import annotations
 

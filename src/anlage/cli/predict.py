@@ -1,4 +1,4 @@
-"""``predict``: nuclei in an image, by a trained model or by the classical detector."""
+"""``anlage predict``: find nuclei in an image with a trained model or the classical detector."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anlage.cli.arguments import (
     check_free,
     device_option,
     diameter,
-    found_path,
     heatmap_path,
     not_negative,
     open_with_options,
     positive,
     probability,
+    resolve_stored_path,
     span,
     spans_zyx,
     writer,
@@ -81,7 +81,7 @@ def configure_predict(parser: Parser) -> None:
     parser.add_output(
         "-o",
         "--output",
-        type=found_path,
+        type=resolve_stored_path,
         metavar="OUT",
         required=True,
         help="what to write: a table, .csv or .geff; of models that outline or classify also labels, .zarr or .tif",

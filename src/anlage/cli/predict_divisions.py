@@ -1,4 +1,4 @@
-"""``predict`` with a divisions model: nuclei that somebody found get the probability that they are about to divide."""
+"""``anlage predict`` with a divisions model: how probably each given nucleus is about to divide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``predict`` with a model of events: signals in, a table of events out."""
+"""``anlage predict`` with an events model: from a file of signals to a table of events."""
 
 from __future__ import annotations
 

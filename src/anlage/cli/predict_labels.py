@@ -1,4 +1,4 @@
-"""``predict`` into label images: outlines or classes, tile by tile."""
+"""``anlage predict`` into label images: instances or classes, tile by tile."""
 
 from __future__ import annotations
 

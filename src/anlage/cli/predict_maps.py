@@ -1,4 +1,4 @@
-"""``predict --maps``: what a network that paints says, before any threshold, for a program that tunes them."""
+"""``anlage predict --maps``: a segmentation network's raw output for one frame, for programs that tune its thresholds."""
 
 from __future__ import annotations
 

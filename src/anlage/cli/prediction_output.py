@@ -1,4 +1,4 @@
-"""What a long prediction says while it works: to people, or as JSON to a program that watches."""
+"""Report the progress of ``predict`` and ``track``: a progress bar for people, or JSON lines for a program."""
 
 from __future__ import annotations
 

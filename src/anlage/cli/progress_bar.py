@@ -1,4 +1,4 @@
-"""Progress bars on stderr; where stderr is no terminal there are none."""
+"""Progress bars on stderr; none where stderr is not a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Voxel size and time step of annotations: what was given by hand, what the image says, what their own file says."""
+"""Decide the voxel size and time step of annotations: from the options, the image, or the annotation's own file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``signals``: measure along tracks."""
+"""``anlage signals``: measure signals along tracks."""
 
 from __future__ import annotations
 

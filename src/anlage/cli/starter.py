@@ -1,4 +1,4 @@
-"""``starter``: how the network that comes with the program was trained."""
+"""``anlage starter``: train the starter, the network that comes with the program."""
 
 from __future__ import annotations
 

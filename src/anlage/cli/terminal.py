@@ -1,4 +1,4 @@
-"""What reaches the terminal: text, and no command that somebody hid in a file name, a card or a table.
+"""Print safely: control characters from file names, cards and tables never reach the terminal.
 
 Whatever a command prints passes here, so that no command needs to think of it. Progress bars, which do command the terminal, go
 to `beneath` instead.

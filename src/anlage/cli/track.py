@@ -1,4 +1,4 @@
-"""``track``: nuclei linked to tracks and lineages."""
+"""``anlage track``: link nuclei into tracks and lineages."""
 
 from __future__ import annotations
 

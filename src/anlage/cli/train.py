@@ -1,4 +1,4 @@
-"""``train``, ``resume``, ``stop`` and ``watch``: everything about a run folder."""
+"""``anlage train``, ``resume``, ``stop`` and ``watch``: create, continue, stop and watch runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training's events on the terminal: a bar, and a line whenever there is something to say."""
+"""Show a training in the terminal: a progress bar, and a line for every validation and note."""
 
 from __future__ import annotations
 

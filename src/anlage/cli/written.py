@@ -1,4 +1,4 @@
-"""What a command that was ended early has written: told from the disk, so that it is true whenever the end comes."""
+"""The sentence on which files a stopped command has written, read from the disk."""
 
 from __future__ import annotations
 

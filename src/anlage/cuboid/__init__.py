@@ -1,4 +1,4 @@
-"""The annotated cuboid: where, in space and time, annotation is complete, and what is doubtful about it."""
+"""Detect the annotated cuboid: where in space and time annotation is complete, and what is doubtful about it."""
 
 from anlage.cuboid.cuboid import Cuboid, detect_cuboid, examine_cuboid
 from anlage.cuboid.doubts import Doubt

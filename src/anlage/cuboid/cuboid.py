@@ -1,4 +1,4 @@
-"""Find the annotated cuboids of a movie, with their evidence."""
+"""Find the annotated cuboids of a movie, with the evidence for each."""
 
 from __future__ import annotations
 

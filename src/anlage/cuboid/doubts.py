@@ -1,4 +1,4 @@
-"""What speaks against complete annotation inside a cuboid."""
+"""Doubts about a cuboid: signs that annotation inside it is not complete."""
 
 from __future__ import annotations
 

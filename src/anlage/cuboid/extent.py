@@ -1,4 +1,4 @@
-"""How far annotated nuclei reach: their labels where painted, else their centres and a typical radius."""
+"""The extent of annotated nuclei: their painted labels, else their centres and a typical radius."""
 
 from __future__ import annotations
 

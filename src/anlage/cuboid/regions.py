@@ -1,4 +1,4 @@
-"""Which annotated nuclei belong together: regions in space, blocks of frames in time.
+"""Group annotated nuclei into regions of space and blocks of consecutive frames.
 
 Gaps are judged by the nuclei's own density and size, and a change of the annotated area by how unlikely it is that
 the missing part was empty by chance.

@@ -1,4 +1,4 @@
-"""Augmentation of a batch on its own device: one in-plane warp for image and points, then brightness.
+"""Data augmentation of a batch on its device: one in-plane warp for image and points, then brightness and noise.
 
 Microscopy is coarser along z than in the plane, so rotation out of the plane is not a symmetry of the data. In-plane
 rotation, scale and flips are the same for every plane: one 2D `grid_sample` with planes and channels side by side,

@@ -1,4 +1,4 @@
-"""Build a store: cut the annotated part out of a movie and write down what is known there."""
+"""Build a store: cut the annotated part out of a movie, with its labels, graph and weight mask."""
 
 from __future__ import annotations
 

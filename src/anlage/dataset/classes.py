@@ -1,4 +1,4 @@
-"""Painted classes: which there are, and where, as sites that stand for the nuclei of other annotations."""
+"""Painted classes (semantic labels): which classes there are, and where they were painted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How large the nuclei are: from their radii, their labels, or the image around them."""
+"""Determine the nucleus diameter of training data: from radii, from labels, or from the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes that tell whether a store, a table of nuclei or a movie is still the same."""
+"""Hashes that show whether a store, a table of nuclei or a movie has changed."""
 
 from __future__ import annotations
 

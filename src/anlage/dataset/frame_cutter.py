@@ -1,4 +1,4 @@
-"""Cut a store out of a movie: pixels, what is known of them, and labels, one window of a frame at a time."""
+"""Cut pixels, labels and the weight mask of a store out of a movie, one window of a frame at a time."""
 
 from __future__ import annotations
 

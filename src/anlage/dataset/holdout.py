@@ -1,4 +1,4 @@
-"""Which block of one store is kept for validation when no other movie can be."""
+"""Choose the block of a store that is held out for validation when there is no second movie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brightness on one scale: percentiles of each channel, measured once over the whole movie."""
+"""Intensity normalisation: percentiles of each channel, measured once over the whole movie."""
 
 from __future__ import annotations
 

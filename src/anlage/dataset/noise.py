@@ -1,4 +1,4 @@
-"""How noisy an image is, on the scale that a network sees."""
+"""Estimate the noise of an image, on the scale of normalised intensities."""
 
 from __future__ import annotations
 

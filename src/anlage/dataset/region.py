@@ -1,4 +1,4 @@
-"""Which part of a movie goes into a store, and in which frames it is annotated."""
+"""Which part of a movie goes into a store, and which of its frames are annotated."""
 
 from __future__ import annotations
 

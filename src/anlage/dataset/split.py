@@ -1,4 +1,4 @@
-"""Training and validation never share a movie, or, where there is but one, a block of space and time."""
+"""Split stores into training and validation: by movie, else by blocks of space and time."""
 
 from __future__ import annotations
 

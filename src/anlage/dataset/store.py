@@ -1,4 +1,4 @@
-"""The store: training data on disk, a zarr v3 group that is read but never changed.
+"""The store: training data on disk, a zarr v3 group that is written once and then only read.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What is known, voxel by voxel: inside a complete cuboid absence means background, outside it means nothing."""
+"""The weight mask: which voxels are known. Inside a complete cuboid absence means background; outside it is unknown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nuclei, painted labels and regions as one document with undo, redo and a journal; what layers are views of."""
+"""The document: nuclei, painted labels and regions of a project, with undo, redo and a journal."""
 
 from anlage.document.document import Document
 from anlage.document.edit import Change, Edit

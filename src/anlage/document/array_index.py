@@ -1,4 +1,4 @@
-"""Indices of an array (t, z, y, x) as boxes."""
+"""Turn an array index (t, z, y, x) into a box."""
 
 from __future__ import annotations
 

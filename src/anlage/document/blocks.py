@@ -1,4 +1,4 @@
-"""Voxels of painted labels, compressed: what a stroke replaced, in memory and in the journal."""
+"""Compressed blocks of painted labels: the voxels that a stroke replaced, for undo and the journal."""
 
 from __future__ import annotations
 

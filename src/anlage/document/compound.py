@@ -1,4 +1,4 @@
-"""Several edits as one step."""
+"""Several edits as one undo step."""
 
 from __future__ import annotations
 

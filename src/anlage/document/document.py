@@ -1,4 +1,4 @@
-"""The document: nuclei, links, painted labels and regions of a project, and everything that was done to them.
+"""The document of a project: applies edits, keeps undo and redo, and notifies listeners.
 
 It is the truth that layers show. Everything is changed by `apply`, `undo` and `redo`, and by nothing else.
 """

@@ -1,4 +1,4 @@
-"""What an edit starts from and leads to."""
+"""What an edit works on and what it returns: the content before, the content after, the inverse, the change."""
 
 from __future__ import annotations
 

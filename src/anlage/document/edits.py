@@ -1,4 +1,4 @@
-"""What can be done to a document. Each edit knows its text, its result and its inverse, and can be written as JSON.
+"""All edits of a document: each has a text, a result and an inverse, and is written to the journal as JSON.
 
 Arrays may be given as lists; they are checked and copied. An edit that contradicts the document raises `AnlageError`
 and changes nothing.

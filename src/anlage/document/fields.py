@@ -1,4 +1,4 @@
-"""Fields of edits: arrays that may be given as lists and are written as JSON."""
+"""Array fields of edits: given as lists or arrays, written as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be undone and redone."""
+"""Undo and redo: the steps that can be taken back and repeated."""
 
 from __future__ import annotations
 

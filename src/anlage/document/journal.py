@@ -1,4 +1,4 @@
-"""The journal: one JSON line for every committed step, on its way to the disk before the step counts.
+"""The journal file: one JSON line for every edit, written before the edit counts.
 
 A line is handed to the operating system in one write, so it survives the death of this process at any moment; a thread
 then asks for it to be put on the disk itself, at once but without holding up the user, so that a power cut loses at

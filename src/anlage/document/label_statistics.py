@@ -1,4 +1,4 @@
-"""Where each painted label of a frame lies and how large it is, kept up to date stroke by stroke.
+"""Centre and size of every painted label in a frame, updated with each stroke.
 
 The moments of a label are four whole numbers: its voxel count and the sums of its voxels' z, y and x. Being whole they
 can be added to and taken from without ever drifting.

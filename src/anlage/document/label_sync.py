@@ -1,4 +1,4 @@
-"""Nuclei that follow painted labels, and labels that go with their nuclei.
+"""Label sync: nuclei move and appear with their painted labels, and labels go with their nuclei.
 
 A painted label and a nucleus with the same number in `label` are the same thing seen twice. When labels are painted:
 

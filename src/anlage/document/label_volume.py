@@ -1,4 +1,4 @@
-"""Painted labels of a whole movie, read and written chunk by chunk.
+"""The painted labels of a whole movie, stored in chunks.
 
 The array lies in a zarr; what is painted stays in memory until `flush`, because the journal has it already. A stroke
 that is still being painted (by a viewer that writes into this array) is kept apart from what was committed, so that

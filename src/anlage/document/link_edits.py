@@ -1,4 +1,4 @@
-"""Edits of links."""
+"""Edits of links: add, remove, accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of nuclei."""
+"""Edits of nuclei: add, remove, move, change."""
 
 from __future__ import annotations
 

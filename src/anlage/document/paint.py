@@ -1,4 +1,4 @@
-"""Painting labels as an edit."""
+"""The edit that paints labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of regions."""
+"""Edits of regions: add, remove, change."""
 
 from __future__ import annotations
 

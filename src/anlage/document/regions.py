@@ -1,4 +1,4 @@
-"""Regions: the annotated cuboids of a project."""
+"""Regions: the annotated cuboids of a project, and what each is used for."""
 
 from __future__ import annotations
 

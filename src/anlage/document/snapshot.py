@@ -1,4 +1,4 @@
-"""A table of a document as annotations."""
+"""The document as `Annotations`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no contradiction but seldom right: links that jump, odd sizes, shared labels, tracks with loose ends."""
+"""Unusual annotations that are seldom right: links that jump, unusual sizes, shared labels, tracks with loose ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nuclei of a document as columns sorted by id, and everything that can be done to them.
+"""The document's table of nuclei: columns sorted by id, and the operations of edits on them.
 
 Each operation returns a new table and leaves the old one as it was, so a table is a snapshot that costs nothing. The
 same nuclei always give the same bytes, whatever the order in which they came: that is what makes undo exact.

@@ -1,4 +1,4 @@
-"""What regions give to training: one store for each kind of region."""
+"""Regions as training data: one store for each kind of region."""
 
 from __future__ import annotations
 

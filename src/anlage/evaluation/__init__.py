@@ -1,4 +1,4 @@
-"""Scores of a result against a truth."""
+"""Evaluation: score a result against the truth."""
 
 from __future__ import annotations
 

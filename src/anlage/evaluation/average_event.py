@@ -1,4 +1,4 @@
-"""The mean of the events of a trace, and how it decays."""
+"""The average event of a trace, and its decay time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well nuclei were found: predictions paired one-to-one with the truth within a radius in µm."""
+"""Detection scores: precision, recall and F1 of centres, paired one-to-one within a radius in µm."""
 
 from __future__ import annotations
 

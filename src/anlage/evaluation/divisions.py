@@ -1,4 +1,4 @@
-"""Which divisions of a result are those of the truth, a few frames early or late allowed."""
+"""Division scores: divisions of a result paired with those of the truth, within a tolerance in frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events told on one set of tracks against events that are known by their place: the tracks need not be the same."""
+"""Event scores by place: events paired in space and time, where result and truth have different tracks."""
 
 from __future__ import annotations
 

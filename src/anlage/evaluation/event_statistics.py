@@ -1,4 +1,4 @@
-"""What events say of a population: survival, rates, and signals aligned on them."""
+"""Event statistics of a population: survival curves, rates, and signals aligned at the event."""
 
 from __future__ import annotations
 

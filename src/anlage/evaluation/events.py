@@ -1,4 +1,4 @@
-"""How well events were told: classes and times, occurrences in traces, probabilities."""
+"""Event scores: confusion matrix, errors in time, precision and recall, calibration."""
 
 from __future__ import annotations
 

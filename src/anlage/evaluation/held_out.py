@@ -1,4 +1,4 @@
-"""How well the examples that were held out of a training were told, and which were told worst."""
+"""Scores of the examples that a training held out, and the worst of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How certain the scores of a report are: the number of examples behind each, and its 95 % interval."""
+"""95 % confidence intervals of the scores of a report, with the number of examples behind each."""
 
 from __future__ import annotations
 

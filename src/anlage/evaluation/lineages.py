@@ -1,4 +1,4 @@
-"""Nuclei and their links as arrays that scores are counted on: tracks, their ends and divisions."""
+"""Tracks, their ends and divisions as arrays, for the tracking scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label images on both sides: what their values mean, and the scores that follow."""
+"""Label images on both sides of an evaluation: whether they hold instances or classes, and which scores apply."""
 
 from __future__ import annotations
 

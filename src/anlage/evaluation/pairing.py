@@ -1,4 +1,4 @@
-"""Which nuclei of a result stand for which nuclei of the truth: by their masks, or by their centres."""
+"""Pair the nuclei of a result with those of the truth, by mask overlap or by distance of centres."""
 
 from __future__ import annotations
 

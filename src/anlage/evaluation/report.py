@@ -1,4 +1,4 @@
-"""Score a result against a truth, both read from disk."""
+"""The evaluation report: read a result and a truth from disk, and compute every score that applies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well objects were outlined, and classes painted: label images held against each other, frame by frame."""
+"""Segmentation scores, frame by frame: F1 and average precision over IoU, panoptic quality, SEG, and Dice of classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well tracks fit a truth in which only some nuclei were followed."""
+"""Tracking scores against a sparse truth, in which only some nuclei were followed."""
 
 from __future__ import annotations
 

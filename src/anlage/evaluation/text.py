@@ -1,4 +1,4 @@
-"""Scores as lines for people to read."""
+"""Print scores as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well nuclei were followed: the measures of the Cell Tracking Challenge, and divisions."""
+"""Tracking scores: DET, TRA, LNK and complete tracks of the Cell Tracking Challenge, link F1, and divisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objects that were outlined worst, with their places: where to look first."""
+"""The worst objects of a segmentation, with their positions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of the objects that were outlined worst: the image, what is true and what was found, each as an outline."""
+"""Pictures of the worst objects: image, truth and result as outlines."""
 
 from __future__ import annotations
 

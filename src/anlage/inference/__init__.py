@@ -1,4 +1,4 @@
-"""Prediction: one frame at a time, from any image, with a trained network or without.
+"""Prediction: apply a trained network or the blob detector to images, one frame at a time.
 
 The network sees what it saw in training: the card's channels, normalised by the percentiles of this movie, on a grid that
 is laid by the nucleus diameter. Nothing is kept from frame to frame but the table of nuclei, so a movie of any length

@@ -1,4 +1,4 @@
-"""Nuclei as bright blobs, without any training: the instant first proposal."""
+"""Predict nuclei with the classical blob detector, without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which nuclei are about to divide: each is looked at in three frames, each frame is read once."""
+"""Predict divisions: how probably each nucleus is about to divide, from crops of three frames."""
 
 from __future__ import annotations
 

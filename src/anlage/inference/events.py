@@ -1,4 +1,4 @@
-"""What a prediction tells a program that watches it."""
+"""Progress events that a prediction reports to the program that watches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished frames of a prediction that is under way, kept beside its output: ``OUT.parts/``.
+"""Finished frames of an unfinished prediction, kept in ``OUT.parts/`` so that it can be continued.
 
 ::
 

@@ -1,4 +1,4 @@
-"""An image held against a model's card: what lies outside what the model saw."""
+"""Compare an image with a model's card, and warn of what lies outside the training data."""
 
 from __future__ import annotations
 

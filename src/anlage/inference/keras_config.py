@@ -1,4 +1,4 @@
-"""What a Keras file says of its layers, as far as miniML's networks have them: types, bounds, nothing that runs."""
+"""The layer configuration in miniML's Keras files, checked and without running anything from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of miniML, read from their Keras files and computed with torch.
+"""Read miniML's Keras networks and compute them with torch.
 
 Only numbers and the description of the layers are read (HDF5 and JSON); no Keras, no TensorFlow, and nothing is run. The
 layers are those of miniML (O'Neill et al. 2025, eLife 13:RP98485): convolutions with batch normalisation and average

@@ -1,4 +1,4 @@
-"""Outlines and classes of images of any size: tile by tile, each answering for its core, joined without seams.
+"""Predict label images (instances or classes) of any size: tile by tile, stitched without seams.
 
 A tile reads its core and a halo, on a working grid that is the same for all tiles. An object is named by the cell where
 its centre's peak lies, which every tile that sees the object calls the same; so each tile paints its own core and nothing

@@ -1,4 +1,4 @@
-"""Where to annotate next: where the network is least sure."""
+"""Where to annotate next: the places where the network is least sure (active learning)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely each link is: with a trained network, or without one from distances and the common movement."""
+"""Predict link probabilities: with a trained network, or without one from distance and motion."""
 
 from __future__ import annotations
 

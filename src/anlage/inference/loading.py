@@ -1,4 +1,4 @@
-"""What every kind of network needs before it looks at an image: its weights, its channels, the size of nuclei."""
+"""Prepare a model for an image: its weights, channels, and the nucleus diameter that sets the scale."""
 
 from __future__ import annotations
 

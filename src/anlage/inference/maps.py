@@ -1,4 +1,4 @@
-"""What a network that paints says of a part of one frame, kept on disk, and the labels that it becomes at some thresholds.
+"""Raw output of a segmentation network for part of one frame, kept on disk, and the labels at given thresholds.
 
 The network is the slow part, and thresholds come after it: whoever wants to tune them asks for the maps once and makes
 labels of them as often as need be. Nothing here imports torch: the napari plugin uses it.

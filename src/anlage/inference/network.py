@@ -1,4 +1,4 @@
-"""Prediction with a trained network."""
+"""Predict centres of nuclei with a trained network."""
 
 from __future__ import annotations
 

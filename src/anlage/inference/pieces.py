@@ -1,4 +1,4 @@
-"""What a network says of one tile, and the piece of a label image that it becomes at some thresholds. Loads no torch."""
+"""From a segmentation network's output for one tile to a piece of label image. Loads no torch."""
 
 from __future__ import annotations
 

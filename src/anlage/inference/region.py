@@ -1,4 +1,4 @@
-"""Which frames, and which part of them, are predicted; what is common to all ways of finding nuclei."""
+"""The frames and the region to predict, and what all detectors of nuclei share."""
 
 from __future__ import annotations
 

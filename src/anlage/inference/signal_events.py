@@ -1,4 +1,4 @@
-"""Events on signals by a trained network: of tracks, of windows, and all along traces."""
+"""Predict events on signals with a trained network: on tracks, on windows, and along traces."""
 
 from __future__ import annotations
 

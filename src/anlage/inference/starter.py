@@ -1,4 +1,4 @@
-"""The starter: a network that comes with the program, for first proposals before anything is annotated."""
+"""Load the starter: the network that comes with the program, for first proposals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the pieces of tiles to one label image: objects get numbers, and the numbers replace the names piece by piece.
+"""Stitch the label pieces of tiles into one label image: objects that meet at a border become one.
 
 A piece is kept in a file of its own as soon as it is finished, so that a prediction that was broken off goes on with the
 next one; only tables of objects are ever together in memory.

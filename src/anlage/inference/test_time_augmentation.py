@@ -1,4 +1,4 @@
-"""Averaging over mirrored and turned copies: what is said of all of them alike is said with less noise."""
+"""Test-time augmentation: average a network's output over mirrored and rotated copies of the image."""
 
 from __future__ import annotations
 

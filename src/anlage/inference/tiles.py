@@ -1,4 +1,4 @@
-"""Tiles as large as the memory allows."""
+"""Choose the largest tile size that fits in memory."""
 
 from __future__ import annotations
 

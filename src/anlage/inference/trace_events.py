@@ -1,4 +1,4 @@
-"""Events that repeat in a trace: where they begin, and their size and shape."""
+"""Find repeated events in a trace: their onset, amplitude and shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each file format is read and written here, and nowhere else."""
+"""Read and write every file format; no other package does."""
 
 from anlage.io.image_writing import write_image, write_tiff
 from anlage.io.images import open_image, reading

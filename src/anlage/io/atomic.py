@@ -1,4 +1,4 @@
-"""Write beside the target, then rename: a reader sees the old file or the new one, never half of one.
+"""Atomic writing: write to a temporary name, then rename, so that no reader sees half a file.
 
 What lies at a place already is replaced only if it is an earlier output of the same command, recognised by what is in it, or
 if the user consented: people's annotations are files like ours, and people's images are folders.

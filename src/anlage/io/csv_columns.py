@@ -1,4 +1,4 @@
-"""A CSV as columns of text, read as numbers where they are wanted; what cannot be is refused with its row.
+"""Read the columns of a CSV file as text or numbers; errors name the row.
 
 Every table is read here, whatever it holds, so that a row with too many cells, a number that would change or a column without a
 name is met once.

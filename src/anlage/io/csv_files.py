@@ -1,4 +1,4 @@
-"""Tables as CSV files of ours: a header, rows, and a last column ``anlage`` that says who wrote them.
+"""Write CSV tables, with a last column ``anlage`` that says which command wrote them.
 
 ::
 

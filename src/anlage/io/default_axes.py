@@ -1,4 +1,4 @@
-"""Which axes an image has whose file does not say."""
+"""Default axes of an image whose file does not name them."""
 
 from __future__ import annotations
 

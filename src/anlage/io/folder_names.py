@@ -1,4 +1,4 @@
-"""What the names of a folder's files say, where it is not that each is the next frame: gaps, channels, planes."""
+"""File names in a folder of images: missing frames, and numbers that count channels or planes instead of frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of TIFFs, one file a frame."""
+"""Read a folder of TIFFs as a movie, one file a frame."""
 
 from __future__ import annotations
 

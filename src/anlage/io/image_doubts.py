@@ -1,4 +1,4 @@
-"""What is doubtful about an image before anything is computed from it: absent or equal pixels, an incredible voxel size.
+"""Doubts about an image: missing chunks, equal pixels, or an implausible voxel size.
 
 The same sentences for the command line and the viewer.
 """

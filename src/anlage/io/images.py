@@ -1,4 +1,4 @@
-"""Open an image, whatever its format."""
+"""Open an image of any format."""
 
 from __future__ import annotations
 

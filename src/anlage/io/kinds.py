@@ -1,4 +1,4 @@
-"""What a file or folder is: told by what is in it, in one place, for every command and every message.
+"""Recognise what a file or folder is by its content: image, labels, tracks, signals, store, run, model, project.
 
 Names are looked at only where content cannot tell (a surface in STL is any text or any bytes). Nothing is read whole.
 """

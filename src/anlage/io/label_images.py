@@ -1,4 +1,4 @@
-"""Label images of any format, with the axes of the image they belong to."""
+"""Open label images of any format, with the axes of the image that they belong to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Label images written piece by piece, whatever their size: OME-Zarr 0.5 and TIFF."""
+"""Write label images of any size piece by piece: OME-Zarr 0.5 and TIFF."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays on disk as the rest of the program wants them: in the machine's byte order, with errors that are sentences."""
+"""Lazy arrays on disk: in the machine's byte order, and with errors that are sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who works in a folder: one process at a time, and anyone may look without getting in the way.
+"""Lock a folder so that one process works in it at a time; readers need no lock.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What masks have no place for: who found their nuclei, whose radii were only assumed when they were drawn, and in folders the scale.
+"""Records beside label images: which model found the nuclei, which radii were only assumed, and the voxel size.
 
 In a TIFF it is a private tag, in a zarr a part of our attribute, in a folder of the Cell Tracking Challenge a file beside the masks.
 Other programs pass over all three.

@@ -1,4 +1,4 @@
-"""Tables of measured objects as CSV."""
+"""Write measurements of objects as a CSV table."""
 
 from __future__ import annotations
 

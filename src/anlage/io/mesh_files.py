@@ -1,4 +1,4 @@
-"""Meshes and point clouds as PLY, OBJ and STL, in µm with axes x, y, z."""
+"""Write meshes and point clouds as PLY, OBJ and STL, in µm with axes x, y, z."""
 
 from __future__ import annotations
 

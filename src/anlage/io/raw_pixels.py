@@ -1,4 +1,4 @@
-"""Pixels that lie uncompressed in one piece of a file, read piece by piece.
+"""Read uncompressed pixels that lie in one piece of a file, block by block.
 
 They are not mapped into memory: a mapped file that becomes shorter while it is open (a copy that goes on, a drive that
 vanishes) ends the whole process, and no error can be caught.

@@ -1,4 +1,4 @@
-"""Voxel size and time step as columns of a table: the same in every row, so that the first line stays the line of names."""
+"""Voxel size and time step as constant columns of a CSV table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mark by which a file of ours is recognised: who wrote it, and a check sum of what was written.
+"""Mark and check sum by which a file that we wrote is recognised, so that nothing else is overwritten.
 
 ::
 

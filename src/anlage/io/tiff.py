@@ -1,4 +1,4 @@
-"""TIFF: OME, ImageJ or plain, opened lazily."""
+"""Read TIFF lazily: OME, ImageJ or plain."""
 
 from __future__ import annotations
 

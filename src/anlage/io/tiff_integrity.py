@@ -1,4 +1,4 @@
-"""Is a TIFF complete? Its directories are walked and every byte they promise is looked for.
+"""Check that a TIFF is complete: every byte that its directories promise is there.
 
 A TIFF is a chain of image file directories (IFDs). A cut file often still opens: readers then return fewer frames, or
 zeros. The layout is that of the TIFF 6.0 and BigTIFF specifications.

@@ -1,4 +1,4 @@
-"""Voxel size, time step and channel names out of OME-XML and ImageJ descriptions."""
+"""Voxel size, time step and channel names from OME-XML and ImageJ descriptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lengths and times as image files write them, in µm and seconds."""
+"""Convert the units of lengths and times in image files to µm and seconds."""
 
 from __future__ import annotations
 

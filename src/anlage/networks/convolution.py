@@ -1,4 +1,4 @@
-"""The convolution of our networks: torch's, where it can be relied on."""
+"""Convolution layers: those of torch, except where they are unreliable."""
 
 from __future__ import annotations
 

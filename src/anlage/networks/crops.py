@@ -1,4 +1,4 @@
-"""A network that answers one question about a small piece of an image: the U-Net's encoder and a read-out.
+"""A classifier of image crops: the U-Net's encoder and a read-out.
 
 The plan of stem, strides and kernels is that of `anlage.networks.unet`. Features are normalised over the whole crop in groups
 of channels (Wu & He 2018, arXiv:1803.08494), not cell by cell: every crop has the same size, so nothing speaks against it, and

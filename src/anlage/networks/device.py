@@ -1,4 +1,4 @@
-"""Where to compute, how much memory to take there, and in which precision."""
+"""Choose the device, its memory budget and the precision (bf16, fp32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network that scores candidates for links: each nucleus is encoded once, then neighbours in the graph exchange messages."""
+"""The network for links: one code for each nucleus, then messages along the graph of candidate links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resampling with a triangle filter: linear interpolation upwards, area-weighted averaging downwards."""
+"""Resample images with a triangle filter: linear interpolation upwards, area-weighted averaging downwards."""
 
 from __future__ import annotations
 

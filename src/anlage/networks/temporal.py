@@ -1,4 +1,4 @@
-"""A small convolutional network over time: one evaluation for each sample, however long the signal."""
+"""A 1-D convolutional network over time, for signals of any length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A residual U-Net whose pooling follows the voxels.
+"""A residual U-Net whose pooling follows the anisotropy of the voxels.
 
 Full-resolution convolutions are what costs, so the first step folds blocks of voxels into channels (space-to-depth:
 nothing is lost) and everything runs on the coarser grid of *cells*. Skips are summed, downsampling is a strided

@@ -1,4 +1,4 @@
-"""What looks wrong in painted labels, each fault with its place: looked for before a network learns it."""
+"""Faults in painted labels, each with its place: found before a network learns from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objects of a label image: where each lies, found plane by plane and read in batches that fit the memory."""
+"""The objects of a label image: their bounding boxes, and batches of them that fit in memory."""
 
 from __future__ import annotations
 

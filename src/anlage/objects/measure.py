@@ -1,4 +1,4 @@
-"""Every object of a label image in numbers with units: size, form, place and brightness."""
+"""Measure every object of a label image: size, shape, position and brightness, with units."""
 
 from __future__ import annotations
 

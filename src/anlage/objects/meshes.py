@@ -1,4 +1,4 @@
-"""Objects of label images as smooth, light meshes and as point clouds, in µm."""
+"""Smooth, light meshes and point clouds of the objects of label images, in µm."""
 
 from __future__ import annotations
 

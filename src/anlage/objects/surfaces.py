@@ -1,4 +1,4 @@
-"""The surface of an object given as voxels: a mesh in µm, without the steps that voxels make."""
+"""The surface of one object by marching cubes, smoothed, in µm."""
 
 from __future__ import annotations
 

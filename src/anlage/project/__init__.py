@@ -1,4 +1,4 @@
-"""A project folder: one movie's annotation, its stores, runs and models."""
+"""The project folder of one movie: its annotation, stores, runs and models."""
 
 from anlage.project.fingerprint import fingerprint_of
 from anlage.project.project import Project

@@ -1,4 +1,4 @@
-"""What an image is known by under any name: its type, its shape and some of its pixels."""
+"""Recognise an image under any name: by its type, shape and a sample of its pixels."""
 
 from __future__ import annotations
 

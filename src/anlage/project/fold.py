@@ -1,4 +1,4 @@
-"""Folding the journal into the saved state, at leisure and while edits go on."""
+"""Save a project: fold the journal into the saved state while edits go on."""
 
 from __future__ import annotations
 

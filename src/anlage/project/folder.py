@@ -1,4 +1,4 @@
-"""The files of a project, and how they are replaced together.
+"""The files of a project folder, and how they are replaced together.
 
 The saved state is a graph, the regions and an empty journal; the three carry the same number, the fold. Saving writes
 the next graph and the next journal beside the old ones and then replaces ``project.json``: that one rename decides

@@ -1,4 +1,4 @@
-"""How a layer's image reaches a child process: as the file behind the layer, or as a copy of what is needed of it."""
+"""The image for a child process: the file behind the layer, or a copy of the frames that are needed."""
 
 from __future__ import annotations
 

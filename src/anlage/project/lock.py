@@ -1,4 +1,4 @@
-"""One program at a time has a project open."""
+"""The lock of a project: one program at a time has it open."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Who can predict: the project's models, the one that is being trained, the one that comes along, and the blob detector.
+"""The models that can predict in a project: its own, that of a running training, the starter, and the blob detector.
 
-Knows no Qt.
 """
 
 from __future__ import annotations

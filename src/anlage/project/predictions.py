@@ -1,4 +1,4 @@
-"""Predictions of whole movies, as they lie in the project folder: finished, under way, or broken off. Knows no Qt.
+"""The folder ``predictions/`` of a project: predictions of whole movies, finished or not.
 
 ::
 

@@ -1,4 +1,4 @@
-"""A prediction of what is in view, made by the command line in a child process: what to hand over, what comes back.
+"""The preview request: predict what is in view by the command line in a child process, and read the result.
 
 Torch is never loaded here. The child is asked for every candidate down to a faint one, or for what its network says of
 every voxel, so that thresholds need no child.

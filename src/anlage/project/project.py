@@ -1,4 +1,4 @@
-"""A project: the folder that holds one movie's annotation, its stores, runs and models.
+"""The project: the folder that holds one movie's annotation, its stores, runs and models.
 
 ::
 
@@ -26,12 +26,12 @@ from anlage.document.journal import write_journal
 from anlage.document.training_regions import RegionInputs, region_inputs
 from anlage.errors import AnlageError
 from anlage.foreign import printable
-from anlage.kept_paths import found_path, kept_path, kept_relative
 from anlage.project.fold import Folder, Snapshot
 from anlage.project.folder import JOURNAL, LABELS, PROJECT, ProjectContent, find, write_file
 from anlage.project.lock import LOCK_FILES, Lock
 from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
+from anlage.stored_paths import resolve_stored_path, stored_path, stored_relative_path
 
 if TYPE_CHECKING:
     from anlage.timelapse import TimeLapse
@@ -167,7 +167,7 @@ class Project:
     def image_path(self) -> Path | None:
         """Where the image is; where it was if it is gone; None if it never was on disk."""
         settings = self.settings
-        found = found_path(self.folder, settings.image, settings.image_relative)
+        found = resolve_stored_path(self.folder, settings.image, settings.image_relative)
         return found or (Path(settings.image) if settings.image else None)
 
     def open_image(self) -> TimeLapse:
@@ -183,7 +183,7 @@ class Project:
         path = self.image_path
         if path is None:
             raise AnlageError(f"The project '{self.folder}' has no image on disk; open it and choose the image.")
-        if found_path(self.folder, self.settings.image, self.settings.image_relative) is None:
+        if resolve_stored_path(self.folder, self.settings.image, self.settings.image_relative) is None:
             raise AnlageError(
                 f"The image '{self.settings.image}' of the project '{self.folder.name}' is gone, and is not where it was as seen "
                 "from the project either; open the image in napari, and its project is found again."
@@ -266,8 +266,8 @@ def _settings(folder: Path, before: ProjectSettings, **changes: Any) -> ProjectS
     """ProjectSettings with changes, checked; paths and voxel sizes are written as the file has them."""
     if "image" in changes:
         path = changes["image"]
-        changes["image"] = None if path is None else kept_path(path)
-        changes["image_relative"] = None if path is None else kept_relative(path, folder)
+        changes["image"] = None if path is None else stored_path(path)
+        changes["image_relative"] = None if path is None else stored_relative_path(path, folder)
     if "spacing" in changes:
         spacing = changes.pop("spacing")
         changes["spacing_um_zyx"] = None if spacing is None else spacing.zyx

@@ -1,4 +1,4 @@
-"""What a model proposed, and what became of it.
+"""Proposed nuclei of a model, and which of them were accepted or rejected.
 
 A model's candidates are kept down to faint ones, so that the sliders choose among them at once. Whether one of them was
 accepted or rejected is not written down here: the annotation says so, by having a nucleus there. So undo brings a proposal

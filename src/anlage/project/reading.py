@@ -1,4 +1,4 @@
-"""The document behind the files of a project."""
+"""Read the document from the files of a project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The projects that were open last, in the user's settings folder."""
+"""The recently opened projects, in the user's settings folder."""
 
 from __future__ import annotations
 

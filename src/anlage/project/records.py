@@ -1,4 +1,4 @@
-"""What was asked for, written beside what comes of it: ``NAME.json`` beside ``NAME.geff``. Knows no Qt."""
+"""Records of what was asked for, written beside the result: ``NAME.json`` beside ``NAME.geff``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding the project of an image: by the image's path, or by its pixels where it was moved."""
+"""Find the project of an image: by the image's path, or by its pixels if it was moved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from anlage.errors import AnlageError
-from anlage.kept_paths import found_path
 from anlage.project.fingerprint import unlike
 from anlage.project.folder import PROJECT, read_file
 from anlage.project.recent import recent_projects
 from anlage.project.settings import ProjectSettings
+from anlage.stored_paths import resolve_stored_path
 
 __all__ = ["FoundBy", "ProjectMatch", "free_project_folder", "match_project", "project_of_image", "project_settings"]
 
@@ -104,7 +104,7 @@ def match_project(folder: Path, path: Path | None, home: Path, fingerprint: Fing
         If it cannot be read.
     """
     settings = read_file(folder).settings
-    its = found_path(folder, settings.image, settings.image_relative)
+    its = resolve_stored_path(folder, settings.image, settings.image_relative)
     if its is not None and path is not None and _same_file(its, path):
         difference = _unlike(settings, fingerprint)
         return ProjectMatch(folder, settings, FoundBy.PATH if difference is None else FoundBy.CHANGED, difference)

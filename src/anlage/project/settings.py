@@ -1,4 +1,4 @@
-"""What a project says of itself in ``project.json``."""
+"""The contents of ``project.json``: image, channels, voxel size, regions."""
 
 from __future__ import annotations
 

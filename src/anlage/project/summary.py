@@ -1,4 +1,4 @@
-"""What a project is, in a few lines."""
+"""A project in a few lines of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The thresholds that a project keeps for each model that paints. Knows no Qt.
+"""The segmentation thresholds that a project keeps for each model.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Trackings as they lie in the project folder: what was asked for, and what came out. Knows no Qt.
+"""The folder ``tracks/`` of a project: tracking results, their settings, and links that the user broke.
 
 ::
 

@@ -1,4 +1,4 @@
-"""The trainings of a project, as the dock lists and compares them."""
+"""The trainings of a project: list, describe and compare them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events proposed without any training, to be scored by hand: by a template, by steep rises, by a step in a signal."""
+"""Propose events without training: by a template, by steep rises, or by a step in a signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what happened on which signal, and when; told by a human or a network."""
+"""Events: what happened on which track or trace, and when; scored by a human or predicted by a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals: numbers per nucleus and frame, or any trace over time, with what was scored on them."""
+"""Signals: a number for each nucleus and frame, or a trace over time, with their scored events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals measured along tracks: brightness, size, movement and surroundings of every nucleus in every frame."""
+"""Measure signals along tracks: brightness, size, movement and neighbourhood of every nucleus in every frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small embryos whose truth is known: for the demo, the tests and trying things out.
+"""Synthetic embryos with known truth, for the demo, tests and first trials.
 
 Nuclei are textured ellipsoids that touch, drift, turn, divide and die inside an ellipsoidal embryo. They are drawn finer
 than the planes lie apart, blurred by an anisotropic point spread function, dimmed with depth and read out with photon

@@ -1,4 +1,4 @@
-"""From nuclei to pixels and labels."""
+"""Render synthetic nuclei to pixels and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How synthetic nuclei look, move, divide and make room for each other."""
+"""Synthetic nuclei: how they look, move, divide and push each other away."""
 
 from __future__ import annotations
 

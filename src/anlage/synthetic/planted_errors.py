@@ -1,4 +1,4 @@
-"""Tracks whose errors are known: lineages of a synthetic embryo, and wrong ones planted into them, to try a review on."""
+"""Lineages of a synthetic embryo with planted tracking errors, to try the review on."""
 
 from __future__ import annotations
 

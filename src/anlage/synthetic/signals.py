@@ -1,4 +1,4 @@
-"""Signals with known events: steps in tracks, and trains of events in long traces."""
+"""Synthetic signals with known events: steps in tracks, and repeated events in traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the nuclei live and through what they are seen."""
+"""The synthetic embryo and microscope: size, voxels, blur and noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many different embryos: what a network must have seen to be of use on an image that nobody annotated yet."""
+"""Many different synthetic embryos, to train the starter on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From nuclei and probabilities to tracks, and what in them is to be looked at.
+"""Tracking: from nuclei and link probabilities to tracks, and warnings of probable errors.
 
 The most probable tracks are the cheapest choice of one linear programme, solved in windows of frames; messages between
 neighbouring nuclei then tell how probable each link is, given what competes with it.

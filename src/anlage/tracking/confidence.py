@@ -1,4 +1,4 @@
-"""Error probabilities of links, tracks and lineages, and setting them right by links whose truth is known."""
+"""Error probabilities of links, tracks and lineages, and their calibration with links whose truth is known."""
 
 from __future__ import annotations
 

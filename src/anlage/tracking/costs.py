@@ -1,4 +1,4 @@
-"""From probabilities to costs: each is the negative logarithm of the odds."""
+"""Costs of the tracking problem: the negative log odds of each probability."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Divisions that do not look like one or follow too soon, and nuclei whose size jumps."""
+"""Warnings of implausible divisions and cycles, and of jumps in nucleus size."""
 
 from __future__ import annotations
 

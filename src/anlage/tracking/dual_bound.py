@@ -1,4 +1,4 @@
-"""What no choice can go below, from the prices of the programmes' rows; and where a choice falls short of it."""
+"""The dual bound: what no choice of links can cost less than, and where a choice exceeds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracks that end or begin where they should not, and what they probably belong to."""
+"""Warnings of tracks that end or begin too early, and what they probably continue as."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Links chosen one after the other, the best first: a preview within a second, and a start for rounding."""
+"""Greedy linking, the best link first: a preview within a second, and a start for rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The linear programme of a part of a problem: its variables, its rows, and HiGHS in a thread that can be left.
+"""The linear program of tracking: variables, constraints, and the HiGHS solver in a thread that can be stopped.
 
 For a nucleus i with links y into it and out of it, a beginning a, an end x and a division d:
 

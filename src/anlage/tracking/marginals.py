@@ -1,4 +1,4 @@
-"""How probable every link, division, beginning and end is, given what competes with it.
+"""Marginal probabilities of links, divisions, beginnings and ends, given what competes with each.
 
 Each nucleus is a factor of a graphical model: it is not there; or it comes by one of its links or begins, and goes on by
 one of its links, divides into two of them, or ends. The costs are the logarithms of odds. Sum-product messages between

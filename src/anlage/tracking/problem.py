@@ -1,4 +1,4 @@
-"""Which nuclei and links to choose, as arrays of costs; and one choice with what it costs.
+"""The tracking problem as arrays of costs, and a solution with its cost.
 
 A choice keeps some nuclei and some links such that every kept nucleus has at most one link from before and at most two
 onwards. Its cost is the sum over what it keeps: nuclei, links, beginnings, ends and divisions. With costs that are the

@@ -1,4 +1,4 @@
-"""The tracks around a correction, decided anew; everything farther away stays as it is.
+"""Decide the links around a user's correction anew; everything farther away stays as it is.
 
 By the probabilities that the tracks were made with, where these were kept, else by distance and motion.
 """

@@ -1,4 +1,4 @@
-"""Improving a choice where it falls short of its bound, and the bound with it.
+"""Local search: improve a solution, and its dual bound, where the two differ.
 
 Duality tells nucleus by nucleus where a choice and the prices disagree: mostly where two windows meet. Only there are
 small programmes solved again, one for the choice (what lies outside stays) and one for the prices (those outside stay).

@@ -1,4 +1,4 @@
-"""What a tracking says of itself."""
+"""The report of a tracking: counts, certainty, cost and bound."""
 
 from __future__ import annotations
 

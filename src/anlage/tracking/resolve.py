@@ -1,4 +1,4 @@
-"""A part of the tracks decided anew after a correction; everything else stays as it is."""
+"""Re-solve part of a tracking problem after a correction; everything else stays as it is."""
 
 from __future__ import annotations
 

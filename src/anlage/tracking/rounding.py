@@ -1,4 +1,4 @@
-"""Whole numbers where the linear programme gave fractions: a small search around them, never worse than rounding."""
+"""Rounding: whole numbers where the linear program gave fractions, by a small integer search around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tracking knew of every candidate, kept beside its tracks, so that a correction is decided by the same probabilities.
+"""The scores file beside the tracks: the probabilities of every candidate, so that a correction can be solved with them.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Parameters of tracking."""
+"""The parameters of tracking."""
 
 from __future__ import annotations
 

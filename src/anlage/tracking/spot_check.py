@@ -1,4 +1,4 @@
-"""Accepting many links at once, and checking with a random sample how many of them are wrong."""
+"""Spot check: accept many links at once, and check a random sample to estimate how many are wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the probabilities of a network's tracks are to be scaled, fitted to tracks through films that it never learnt from."""
+"""Temperature scaling of track probabilities, fitted on held-out films."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nuclei in, tracks out: candidates, probabilities, the cheapest choice and its certainty."""
+"""Tracking from nuclei to tracks: candidates, probabilities, the cheapest solution and its certainty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracks as arrays: who comes from whom, how each moved, and how its neighbours moved at the same time."""
+"""Tracks as arrays: mothers, daughters, motion, and how far each link departs from the motion of its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sets a warning right: each fix is one edit of the document. Knows no Qt and no napari."""
+"""Fixes for track warnings: link, break, insert, divide, swap, accept; each is one edit of the document."""
 
 from __future__ import annotations
 

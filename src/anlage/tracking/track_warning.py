@@ -1,4 +1,4 @@
-"""A warning about a track: where, how probably it is right, and which objects it is about."""
+"""`TrackWarning`: where a track is probably wrong, how probably, and which objects it concerns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where tracks are probably wrong, the worst first: what a human looks at instead of everything."""
+"""Find the places where tracks are probably wrong, the worst first."""
 
 from __future__ import annotations
 

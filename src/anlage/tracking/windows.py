@@ -1,4 +1,4 @@
-"""The programme solved window by window, each a few frames that overlap with the next.
+"""Solve long movies in overlapping windows of frames.
 
 What lies early in a window is decided, the rest only serves to look ahead; the next window begins there. So the memory
 needed is that of one window, however long the movie is.

@@ -13,7 +13,7 @@ from pydantic import Field, JsonValue, ValidationError
 from anlage.errors import AnlageError
 from anlage.foreign import parsed_json
 from anlage.frozen import Finite, Frozen, Name, first_problem
-from anlage.kept_paths import found_path
+from anlage.stored_paths import resolve_stored_path
 from anlage.tasks import task_named
 from anlage.tasks.task import Task
 
@@ -97,7 +97,7 @@ class StoreRef(Finite):
 
     def place(self, folder: Path) -> Path:
         """Where the store is, for the run in this folder; where it was if it is gone."""
-        return found_path(folder, self.path, self.relative) or Path(self.path)
+        return resolve_stored_path(folder, self.path, self.relative) or Path(self.path)
 
     @property
     def stem(self) -> str:

@@ -35,7 +35,6 @@ import anlage
 from anlage.errors import AnlageError
 from anlage.foreign import checked_name
 from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
-from anlage.kept_paths import kept_path, kept_relative
 from anlage.shell import command
 from anlage.tasks import task_named
 from anlage.tasks.sources import Source
@@ -132,7 +131,7 @@ class Run:
             stores=tuple(_reference(store, folder) for store in opened),
             training=training,
             settings=settings.model_dump(mode="json"),
-            start_from=None if start_from is None else kept_path(start_from),
+            start_from=None if start_from is None else stored_path(start_from),
         )
         run = cls(folder, config)
         run.replaced = earlier is not None
@@ -376,7 +375,9 @@ def _earlier(folder: Path) -> Run | None:
 
 
 def _reference(store: Source, folder: Path) -> StoreRef:
-    return StoreRef(path=kept_path(store.path), relative=kept_relative(store.path, folder) or "", hash=store.hash)
+    return StoreRef(
+        path=stored_path(store.path), relative=stored_relative_path(store.path, folder) or "", hash=store.hash
+    )
 
 
 def _versions() -> dict[str, str]:

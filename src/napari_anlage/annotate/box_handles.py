@@ -1,4 +1,4 @@
-"""The walls of the selected region, moved with the mouse in the plane that is shown. Knows no Qt."""
+"""Handles on the walls of the selected region: drag them with the mouse in the plane that is shown. Knows no Qt."""
 
 from __future__ import annotations
 

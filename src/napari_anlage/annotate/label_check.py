@@ -1,4 +1,4 @@
-"""What looks wrong in painted labels, as a list: a click goes there."""
+"""The list of faults in painted labels; a click goes to the place."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,7 +16,7 @@ from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.widgets.basic import ActionButton, Tab
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["LabelCheck"]
 

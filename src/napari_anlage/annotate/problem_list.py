@@ -1,4 +1,4 @@
-"""What looks wrong in the annotation, as a list: a click goes there."""
+"""The list of problems in the annotation; a click goes to the place."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -15,7 +15,7 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine
 from napari_anlage.widgets.connect import connect, disconnect
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["ProblemList"]
 

@@ -1,4 +1,4 @@
-"""The regions of the project: found, chosen, moved, named, and said to be complete or sparse, for training or validation."""
+"""The region panel: detect, choose, move and name regions; complete or sparse, for training or validation."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -30,7 +30,8 @@ from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
 from napari_anlage.widgets.box_sliders import BoxSliders
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 if TYPE_CHECKING:
     from anlage import Cuboid

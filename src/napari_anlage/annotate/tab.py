@@ -1,4 +1,4 @@
-"""Step 2, Annotate: mark nuclei, paint them, link them; and say in which regions they are complete."""
+"""Step 2, Annotate: nuclei, links, divisions and painted labels, and the regions in which they are complete."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -22,8 +22,9 @@ from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.tracks import colour_of
 from napari_anlage.widgets.basic import LayerChoice, Tab, heading
 from napari_anlage.widgets.connect import connect, disconnect
+from napari_anlage.widgets.escaping import as_html, plain
 from napari_anlage.widgets.frame_bars import FrameBars
-from napari_anlage.widgets.plain_text import ElidingLabel, Label, Rich, as_html, plain
+from napari_anlage.widgets.plain_text import ElidingLabel, Label, Rich
 
 __all__ = ["AnnotateTab"]
 

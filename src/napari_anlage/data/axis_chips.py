@@ -1,4 +1,4 @@
-"""How the image is read, as chips: a click on one changes what it says."""
+"""The axes, voxel size and time step of the image, each with where it was read, and fields to correct them."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -21,8 +21,8 @@ from superqt import QFlowLayout
 from anlage import Spacing, TimeLapse
 from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.widgets.basic import note
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
-from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["AxisChips", "Chip", "ScaleChips"]
 

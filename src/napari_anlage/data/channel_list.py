@@ -1,4 +1,4 @@
-"""The channels, one row each: tick, small picture, name and role; and whether they are used separately or summed."""
+"""The list of channels: thumbnails, ticks for those to use, names and roles."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -25,7 +25,8 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.channels import Role, rename, roles, set_role
 from napari_anlage.session.session import Session
 from napari_anlage.viewer.read import axes_of
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 from napari_anlage.widgets.thumbnails import SIDE, coarse_image, thumbnail
 
 __all__ = ["ChannelList"]

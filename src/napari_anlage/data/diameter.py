@@ -1,4 +1,4 @@
-"""The nucleus diameter: measured by drawing on one, or typed."""
+"""The nucleus diameter: typed, measured from the image, or dragged across a nucleus."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,8 +16,8 @@ from anlage import AnlageError
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import note, small_button
 from napari_anlage.widgets.connect import connect
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
-from napari_anlage.widgets.plain_text import plain
 
 __all__ = ["DiameterField", "Ruler"]
 

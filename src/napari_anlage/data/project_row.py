@@ -1,4 +1,4 @@
-"""Which project the image has, and beginning, opening and closing one."""
+"""The project of the image: open, create, and recent ones."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,7 +16,8 @@ from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import small_button
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import ElidingLabel, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import ElidingLabel
 
 __all__ = ["ProjectRow"]
 

@@ -1,4 +1,4 @@
-"""Step 1, Data: which image, read how, which of its channels, and how large a nucleus is."""
+"""Step 1, Data: the image, its scale, its channels, its nucleus diameter and its project."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

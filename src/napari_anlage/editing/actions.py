@@ -1,4 +1,4 @@
-"""What the keys and buttons of annotation do: each acts on the nucleus under the mouse, or on the selected ones."""
+"""Annotation actions, one for each key: add, delete, accept, reject, link, undo. Knows no Qt."""
 
 from __future__ import annotations
 

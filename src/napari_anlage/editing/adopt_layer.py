@@ -1,4 +1,4 @@
-"""Somebody else's layer of nuclei, copied into the document as one step that can be undone. Knows no Qt and no napari."""
+"""Adopt the nuclei or labels of a user's own layer into the document, as one edit. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user does in the viewer becomes edits of the document; what the document says is shown. Knows no Qt.
+"""The editor: turns clicks and strokes in the layers into edits of the document. Knows no Qt.
 
 One editor serves one document in one viewer. Its layers are views: they come back if somebody deletes them.
 """

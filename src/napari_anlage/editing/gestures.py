@@ -1,4 +1,4 @@
-"""Gestures of the hand that need more than one press of a key: following a nucleus through time, and dividing one."""
+"""Annotation gestures of several clicks: follow a nucleus through time, and mark a division."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of annotation, in one table: bound from here, listed in the dock and in the documentation from here."""
+"""The keyboard shortcuts of annotation in one table, for key bindings, the dock's help and the docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work outside the GUI thread: functions in a thread, predictions in a child process, and runs that are watched.
+"""Child processes, started and polled without blocking the GUI.
 
 Each kind reports on the Qt thread, and each always ends in exactly one of its two signals.
 """

@@ -1,4 +1,4 @@
-"""What is at work for one viewer, so that the footer can show it and stop it. Knows no Qt and no session."""
+"""The running jobs of a viewer, which the footer shows and can stop. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run that is watched: its events, read as they are written."""
+"""Watch a run folder: poll its events and state."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

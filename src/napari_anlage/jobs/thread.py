@@ -1,4 +1,4 @@
-"""A function in a thread, its result heard in the GUI thread."""
+"""Run a function in a thread, and receive its result in the GUI thread."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the colours of tracks say, to choose, with a legend, and the way to the lineage tree."""
+"""Choose what the colours of tracks mean (track, lineage, error), with a legend."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the tracks of lineages are drawn: time along one axis, one place across for each track. Knows no Qt."""
+"""The layout of lineage trees: time along one axis, one position across for each track. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lineage tree as a panel of its own, tied to the viewer: what is picked in one is shown in the other."""
+"""The lineage tree panel; selections in the tree and in the viewer follow each other."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The plot of lineages: a few path items, however many nuclei; time as frames and as minutes or hours."""
+"""The plot of lineage trees, fast for many nuclei; time in frames, minutes or hours."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A list of models of one kind of network, with *none* first where that is a choice, and files from elsewhere."""
+"""The combo box of models of one kind, with *none* where that is a choice, and models from other folders."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -12,7 +12,7 @@ from anlage.project.models import Choice, models_of
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, small_button
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["ModelCombo"]
 

@@ -1,4 +1,4 @@
-"""The image held against a model's card, in a thread; what was found is remembered."""
+"""Check in a thread whether an image fits a model's card, and remember the answer."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

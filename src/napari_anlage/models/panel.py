@@ -1,4 +1,4 @@
-"""Choosing who predicts, and reading what is known of it."""
+"""The model panel: choose the model that predicts, and read its card."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -18,7 +18,8 @@ from anlage.wording import short
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, note
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import CardBrowser, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import CardBrowser
 
 __all__ = ["ModelPanel"]
 

@@ -1,4 +1,4 @@
-"""Objects of a Labels layer: measured, looked at one by one, shown as surfaces, and saved."""
+"""The objects panel: measure the objects of a Labels layer, step through them, show surfaces, save."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The table of objects: a row for each, with names and units for people."""
+"""The table of measured objects: one row each, with names and units."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import QModelIndex, Qt, Signal
 
 from anlage import ObjectTable
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.row_table import Rows, RowTable
 
 __all__ = ["ObjectView", "title_of"]

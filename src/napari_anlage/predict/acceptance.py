@@ -1,4 +1,4 @@
-"""The proposals of one viewer under review: which are shown, which are accepted or rejected. Knows no Qt.
+"""Accept and reject proposals: their states, threshold, colours and layer. Knows no Qt.
 
 The candidates come from a model, what became of them stands in the document; the overlay is a view of both.
 """

@@ -1,4 +1,4 @@
-"""Accepting and rejecting proposals, and the way back to training."""
+"""The panel to accept and reject proposals, and to train again."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -17,7 +17,8 @@ from napari_anlage.viewer import camera
 from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["KEYS", "ReviewPanel"]
 

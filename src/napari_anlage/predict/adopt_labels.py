@@ -1,4 +1,4 @@
-"""Predicted objects become painted labels of the project, to be corrected and learnt from. Knows no Qt."""
+"""Adopt predicted objects as painted labels of the project, to correct and learn from. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to annotate next: where the network is least sure."""
+"""The panel "where to annotate next": the places where the network is least sure."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -17,7 +17,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["NextPanel", "spread_frames"]
 

@@ -1,4 +1,4 @@
-"""One preview after the other: handed over in a thread, predicted by a child process, read in a thread again."""
+"""Run previews one after the other: copy the image in a thread, predict in a child process, read the result."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

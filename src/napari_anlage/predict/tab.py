@@ -1,4 +1,4 @@
-"""Step 4, Predict: what a model says about what is in view, tuned, judged, and for the whole movie."""
+"""Step 4, Predict: preview a model on what is in view, tune it, accept proposals, and predict the whole movie."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Labels of a preview, tuned: thresholds act at once on what the network said, which is not asked again."""
+"""Tune the segmentation thresholds of a preview; labels change at once, without running the network again."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Predicting the whole movie: frame by frame to disk, broken off and gone on with, or taken to another computer."""
+"""Predict the whole movie in a child process: frame by frame to disk, with stop, resume, and a command to copy."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -27,8 +27,9 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
 from napari_anlage.widgets.connect import connect
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.plain_text import Label
 from napari_anlage.widgets.result_list import ResultList
 
 __all__ = ["RunAll"]

@@ -1,4 +1,4 @@
-"""The objects that were outlined worst, as pictures: image, truth and what was found; click one to go there."""
+"""The worst-segmented objects as pictures: image, truth and prediction; a click goes there."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -21,7 +21,8 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, heading, note
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["WorstPanel"]
 

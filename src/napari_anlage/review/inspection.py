@@ -1,4 +1,4 @@
-"""Going through the warnings of a viewer's tracks: which there are, which one is looked at, and the keys' fixes. Knows no Qt."""
+"""Step through track warnings and fix them: the current warning, and the fixes behind the keys. Knows no Qt."""
 
 from __future__ import annotations
 

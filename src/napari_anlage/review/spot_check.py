@@ -1,4 +1,4 @@
-"""Accepting the links that are surely right, and checking a random sample of them."""
+"""The spot-check panel: accept the links that are surely right, and check a random sample of them."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Step 6, Review: the worst first, fixed with one key each; then the sure ones at once, and a sample of them."""
+"""Step 6, Review: track warnings, the worst first, one key for each fix, then a spot check of the rest."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The warnings as a list, the worst first, the way from one to the next, and the fixes with their keys."""
+"""The list of track warnings, the worst first, and the buttons of the fixes."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,7 +16,7 @@ from napari_anlage.review.inspection import Inspection
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import Tab, note, small_button
 from napari_anlage.widgets.connect import connect, disconnect
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["FIXES", "KEYS", "WarningPanel"]
 

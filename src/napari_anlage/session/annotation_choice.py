@@ -1,4 +1,4 @@
-"""Which annotation counts: the project's document, or a layer of the user's own. Knows no Qt."""
+"""Which annotation is used: the project's document, or a layer of the user. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user says of the channels: a name and a role for each, kept with the layer that holds it.
+"""Names and roles of the channels, as the user chose them, kept with the layers and the project. Knows no Qt.
 
 Separate layers are named by their own names. Names of the channels along an axis, and all roles, are in the layer's
 metadata, so they last as long as the layer and belong to it under any image.

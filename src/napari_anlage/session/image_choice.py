@@ -1,4 +1,4 @@
-"""Which image a viewer's parts work on: its layer, axes, scale and channels. Knows no Qt."""
+"""The chosen image of a viewer: its layer, axes, scale and channels. Knows no Qt."""
 
 from __future__ import annotations
 

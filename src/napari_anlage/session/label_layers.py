@@ -1,4 +1,4 @@
-"""A Labels layer as a label image in true units, and what is made of it on disk. Knows no Qt."""
+"""Labels layers as label images in µm, and the files that are made of them. Knows no Qt."""
 
 from __future__ import annotations
 

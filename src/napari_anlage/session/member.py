@@ -1,4 +1,4 @@
-"""What belongs to a session and does not keep it alive. Knows no Qt."""
+"""`SessionMember`: an object of a session that does not keep the session alive. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which project belongs to the image that was chosen: found, asked about, opened, and let go with the image. Knows no Qt."""
+"""The project of the chosen image: found, opened, created, and closed with the image. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question that must be answered before the dock goes on, as text and answers. Knows no Qt."""
+"""A question that the user must answer before the dock continues, as text and answers. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the parts of the dock share about one viewer. Knows no Qt: widgets change it and listen to it."""
+"""The session: the state that all tabs of one viewer share, with signals for its changes. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from napari_anlage.viewer.colouring import Colouring
 from napari_anlage.viewer.grid import LayerGrid
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.viewer.rescaling import scale_difference
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 if TYPE_CHECKING:
     from anlage import Box, Change, Cuboid, Document, Project, Region, Run

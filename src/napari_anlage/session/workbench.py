@@ -1,4 +1,4 @@
-"""The open project of one viewer: made or opened when it is wanted, its document shown by an editor. Knows no Qt."""
+"""The open project of a viewer: opened or created when needed, its document shown by the editor. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The project is saved by itself, as often as the Preferences say. Every edit is in its journal at once anyway."""
+"""Autosave of the project, as often as the Preferences say; the journal has every edit at once anyway."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

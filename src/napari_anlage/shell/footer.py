@@ -1,4 +1,4 @@
-"""Always in view below the tabs: the project, the device with its free memory, and what is at work."""
+"""The footer below the tabs: the project, the device with its free memory, and the running jobs with Stop."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -16,7 +16,8 @@ from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import COLOURS, small_button
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.plain_text import ElidingLabel, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import ElidingLabel
 
 if TYPE_CHECKING:
     from anlage import Device, Run

@@ -1,4 +1,4 @@
-"""What every widget of the plugin is in napari: narrow, scrolling, with the footer below."""
+"""The frame around every widget of the plugin: narrow, scrolling, with the footer."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A question of the session above everything else in the dock, with a button for each answer."""
+"""The bar above the tabs that shows a question of the session, with a button for each answer."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

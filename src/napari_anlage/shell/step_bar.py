@@ -1,4 +1,4 @@
-"""The steps as buttons in two rows: seven tabs side by side are wider than a dock may be."""
+"""The tab buttons in two rows, because seven tabs side by side are wider than a dock."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a network said of tracks against what a human said of them: numbers, and the worst examples. Knows no Qt."""
+"""Compare a network's events with the user's scores: numbers, and the worst examples. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

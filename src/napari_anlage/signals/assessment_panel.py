@@ -1,4 +1,4 @@
-"""How good a network for events is: pictures, numbers, and the worst examples to jump to."""
+"""The panel that shows how good an events network is: plots, numbers, and the worst examples."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

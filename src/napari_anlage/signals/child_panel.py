@@ -1,4 +1,4 @@
-"""A panel that lets one child process do one thing at a time."""
+"""A panel that runs one child process at a time."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How events are drawn: what a network is worth, and what events say of a population. Each gives a drawing for a `Picture`."""
+"""Plots of events: confusion matrix, errors in time, calibration, survival, average event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events and tracks in the viewer: events where and when they happen, nuclei coloured before and after. Knows no Qt."""
+"""Layers of events: points at each event, and nuclei coloured before and after. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network for the scored event: trained on the answers, and applied to every track."""
+"""Train a network on the scored events, and apply it to every track."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The signals of one track over time, one above the other, with the frame that is shown and the event."""
+"""The plot of one track's signals over time, with the shown frame and the event."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -12,7 +12,7 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Signals
-from napari_anlage.widgets.plain_text import as_html
+from napari_anlage.widgets.escaping import as_html
 from napari_anlage.widgets.theme import inks_for
 
 __all__ = ["SignalPlot", "title_of_signal"]

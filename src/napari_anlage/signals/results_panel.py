@@ -1,4 +1,4 @@
-"""What events say: the table, the mean signal around them, and how long tracks stay without."""
+"""Results of events: the table, the average signal around events, and survival curves."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Proposing answers for the tracks that nobody has scored: how, in which signal, and how clear it has to be."""
+"""The panel that proposes events by a rule: method, signal and threshold."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answers that are proposed for tracks nobody has scored, without a network. Knows no Qt."""
+"""Propose events of unscored tracks by rules, without a network. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user says of each track's signals: event, no event, censored or removed, and when. Knows no Qt.
+"""The user's scores of tracks: event, no event, censored or removed, and when; with undo. Knows no Qt and no napari.
 
 Every answer is on disk at once, in a table of events beside the signals, and can be taken back.
 """

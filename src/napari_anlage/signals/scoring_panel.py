@@ -1,4 +1,4 @@
-"""Scoring tracks by hand: the plot, one button and key for each answer, how far one is, and what is out of balance."""
+"""The panel to score tracks by hand: plot, one button and key for each answer, progress and class balance."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -25,8 +25,9 @@ from napari_anlage.signals.plot import SignalPlot
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, REMOVED, Balance, Scoring, SortOrder
 from napari_anlage.widgets.basic import COLOURS, note, small_button
 from napari_anlage.widgets.count_bar import CountBar
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField
-from napari_anlage.widgets.plain_text import Rich, plain
+from napari_anlage.widgets.plain_text import Rich
 
 __all__ = ["ANSWERS", "BalanceBar", "ScoringPanel"]
 

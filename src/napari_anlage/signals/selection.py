@@ -1,4 +1,4 @@
-"""Which nucleus is selected in the viewer, told to whoever wants to follow."""
+"""Follow which nucleus is selected in the viewer."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

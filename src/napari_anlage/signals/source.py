@@ -1,4 +1,4 @@
-"""Where signals come from: measured along the project's tracks by a child process, or a file."""
+"""The source of signals: measured along the project's tracks by a child process, or read from a file."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Step 7, Signals: numbers along every track, what happens on them and when, and a network that finds it."""
+"""Step 7, Signals: measure signals along tracks, score events, and train a network to find them."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

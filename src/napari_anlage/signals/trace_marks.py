@@ -1,4 +1,4 @@
-"""Events of a long trace as a human leaves them: found, added, deleted. Knows no Qt.
+"""Events of a long trace: predicted, added and deleted by hand, with undo. Knows no Qt and no napari.
 
 Every change is on disk at once, in a table of events beside the signals, and can be taken back.
 """

@@ -1,4 +1,4 @@
-"""Events that repeat in a long trace: found by a network, added and deleted by hand, measured, averaged."""
+"""The panel for repeated events in a long trace: find, add, delete, measure, average."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -39,9 +39,9 @@ from napari_anlage.signals.table import EventView
 from napari_anlage.signals.trace_marks import TraceMarks
 from napari_anlage.signals.trace_plot import TracePlot
 from napari_anlage.widgets.basic import ActionButton, heading, note, small_button
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.picture import Picture
-from napari_anlage.widgets.plain_text import plain
 from napari_anlage.widgets.save_dialog import ask_where
 
 __all__ = ["TracePanel"]

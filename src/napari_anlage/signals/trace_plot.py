@@ -1,4 +1,4 @@
-"""A long trace with its events: drag to move along it, wheel to look closer, click to choose a place."""
+"""The plot of a long trace with its events: drag to move, wheel to zoom, click to choose a place."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Windows of traces are scored, one after the other, and a network learns from them."""
+"""The panel to score windows of traces one after the other, and to train a network on them."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -24,8 +24,9 @@ from napari_anlage.signals.scoring import SortOrder
 from napari_anlage.signals.window_scores import EVENT, NOTHING, UNCLEAR, WindowScores
 from napari_anlage.widgets.basic import COLOURS, ActionButton, Tab, heading, note, small_button
 from napari_anlage.widgets.count_bar import CountBar
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.picture import Picture
-from napari_anlage.widgets.plain_text import Rich, plain
+from napari_anlage.widgets.plain_text import Rich
 from napari_anlage.widgets.theme import Inks
 
 __all__ = ["WindowPanel"]

@@ -1,4 +1,4 @@
-"""What the user says of windows cut out of traces: no event, event, unclear. Knows no Qt.
+"""The user's scores of windows of traces: no event, event, unclear; with undo. Knows no Qt and no napari.
 
 Every answer is on disk at once, as the HDF5 file that a network learns from, and can be taken back.
 """

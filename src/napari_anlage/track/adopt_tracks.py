@@ -1,4 +1,4 @@
-"""Tracks that were found, taken into the document as one step: new nuclei as proposals, links with their probability.
+"""Adopt tracks into the document as one step: new nuclei as proposals, links with their probability.
 
 What a human did stays: links without a probability, and places that were rejected. Knows no Qt and no napari.
 """

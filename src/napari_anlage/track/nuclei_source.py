@@ -1,4 +1,4 @@
-"""Where the nuclei that are to be linked come from: the project, a prediction, or a model that finds them first."""
+"""Choose the nuclei to link: those of the project, of a prediction, or of a model that finds them first."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tracks that were found and not accepted yet, over the image: trails and rings of their own. Knows no Qt."""
+"""The layers of tracks that are not accepted yet: trails and rings over the image. Knows no Qt."""
 
 from __future__ import annotations
 

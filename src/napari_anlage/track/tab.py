@@ -1,4 +1,4 @@
-"""Step 5, Track: nuclei become tracks with divisions, with an error probability on every link."""
+"""Step 5, Track: link nuclei into tracks with divisions and an error probability on every link."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The question before napari closes while something trains: shall it go on, or stop."""
+"""The question before napari closes during a training: continue or stop it."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs side by side: a table, their curves over one another, and the settings in which they differ."""
+"""Compare runs: a table, their curves in one plot, and the settings that differ."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -26,7 +26,8 @@ from anlage.project.trainings import Summary, differences, summary
 from anlage.wording import duration, for_the_dock, short
 from napari_anlage.train.plots import ComparisonPlot
 from napari_anlage.widgets.basic import COLOURS, heading, note
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["CompareDialog"]
 

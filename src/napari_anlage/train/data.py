@@ -1,4 +1,4 @@
-"""What a training learns from: the annotation and its regions, and the stores that are made of them. Knows no Qt."""
+"""The training data of a run: the annotation, its regions, and the stores made of them. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where to compute: the devices of this computer with their free memory, and what to do where a card lies idle."""
+"""Choose the device: CPU or GPU with free memory, and what to do when a GPU is not used."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVB
 from anlage import Device, device_advice, find_devices
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.widgets.basic import StatusLine
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["DeviceChoice", "device_line"]
 

@@ -1,4 +1,4 @@
-"""Seeing it learn: while a run trains, what its newest weights say about the part of the image that is in view."""
+"""Live preview: during a training, predict the view with the newest weights."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Plots of trainings: losses above, score on held-out data below; of one run as it goes, or of several over one another."""
+"""Plots of training curves: loss above, validation score below; one run or several."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

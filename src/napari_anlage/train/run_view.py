@@ -1,4 +1,4 @@
-"""A training as it goes: how far it is, its curves, stop and resume, its newest weights at work, and the runs before it."""
+"""The view of a run: progress, curves, Stop and Resume, live preview, and earlier runs."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -33,7 +33,8 @@ from napari_anlage.train.plots import LearningPlot
 from napari_anlage.widgets.basic import ActionButton, StatusLine, heading
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.details import Details
-from napari_anlage.widgets.plain_text import Rich, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Rich
 
 __all__ = ["RunView", "how_good"]
 

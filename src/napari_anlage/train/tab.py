@@ -1,4 +1,4 @@
-"""Step 3, Train: what is to be trained, how long and where; then the run as it goes."""
+"""Step 3, Train: choose what to train, how long and where, then watch the run."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

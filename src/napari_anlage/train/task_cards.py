@@ -1,4 +1,4 @@
-"""What is to be trained and how: a card for each kind of network, the length, the device, what to start from."""
+"""Cards to choose the kind of network, the length, the device and the model to start from."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -23,7 +23,8 @@ from qtpy.QtWidgets import (
 from anlage import USUAL, Readiness
 from anlage.wording import short
 from napari_anlage.widgets.basic import StatusLine
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["Lengths", "StartChoice", "TaskCard", "TaskCards"]
 

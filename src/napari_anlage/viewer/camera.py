@@ -1,4 +1,4 @@
-"""Where the viewer looks: its frame, and the way to a place in the image."""
+"""Move the viewer: the current frame, and going to a position in the image. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names that the user gave to the channels of a layer, kept with the layer."""
+"""Channel names that the user gave, kept in the layer's metadata. Knows no Qt."""
 
 from __future__ import annotations
 

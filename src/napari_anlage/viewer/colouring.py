@@ -1,4 +1,4 @@
-"""What the colour of nuclei and links says: their track, their lineage, or how probably the link is wrong. Knows no Qt."""
+"""Colours of nuclei and links: by track, by lineage, or by error probability. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a layer's voxels lie in the world: the only place where napari's transforms and units are read."""
+"""The grid of a layer: napari's scale, translate and units as voxels and µm. Knows no Qt."""
 
 from __future__ import annotations
 

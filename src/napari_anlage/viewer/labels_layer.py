@@ -1,4 +1,4 @@
-"""The document's painted labels as a Labels layer: a stroke becomes an edit when the mouse is released."""
+"""The document's painted labels as a Labels layer: each stroke becomes an edit. Knows no Qt."""
 
 from __future__ import annotations
 

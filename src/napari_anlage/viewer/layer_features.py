@@ -1,4 +1,4 @@
-"""Columns of a layer: which of them mean what ours of the same name mean.
+"""Read the feature columns of a layer that have the names of ours. Knows no Qt.
 
 Other programs write `label`, `state`, `probability` or `id` with contents of their own: the part of a body, "good", "high".
 Those are kept as properties under another name, and nothing is read into them.

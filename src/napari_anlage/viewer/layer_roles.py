@@ -1,4 +1,4 @@
-"""What anlage made a layer for: kept with the layer, so that it is found again under any name."""
+"""The role of a layer that anlage made, kept in its metadata. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document's links as a Vectors layer: where each nucleus of the shown frame came from, and where it goes next.
+"""The document's links as a Vectors layer: where each nucleus came from, and where it goes. Knows no Qt.
 
 A Tracks layer shows the tracks of every plane at once, and napari dies when one that holds divisions is removed. Here each
 trail lies in the plane of its nucleus, so it is seen exactly where the nucleus is, and a division is two lines from the mother.

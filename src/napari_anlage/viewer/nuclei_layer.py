@@ -1,4 +1,4 @@
-"""The document's nuclei as a Points layer: what napari changes in it is reported, what the document says is shown.
+"""The document's nuclei as a Points layer: clicks and drags are reported, the document is shown. Knows no Qt.
 
 The layer is a view. Its rows are compared with what the document holds, and only what differs is written.
 """

@@ -1,4 +1,4 @@
-"""A movie from the disk as image layers, lazily: one for each channel, in its place, its brightness known from a plane."""
+"""Open a movie from disk as lazy image layers, one for each channel. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What anlage draws into the viewer: cuboids and predictions, as layers of their own at the right place.
+"""Layers that anlage draws: cuboids, heat-maps, predictions. Knows no Qt.
 
 The layers are views. Each carries its role in its metadata, so that it is found again under any name.
 """

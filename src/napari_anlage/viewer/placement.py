@@ -1,4 +1,4 @@
-"""Where the image lies in the viewer, and how nuclei are put over it as balls."""
+"""Where the image lies in the viewer, and how nuclei are drawn over it as spheres. Knows no Qt."""
 
 from __future__ import annotations
 

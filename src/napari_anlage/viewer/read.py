@@ -1,4 +1,4 @@
-"""napari layers → anlage's images and annotations, lazily and in voxels of the image."""
+"""Read napari layers as images and annotations, lazily, in voxels of the image. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image layer gets another voxel size or time step, and all that lies over it goes along."""
+"""Change the voxel size or time step of an image layer, and of all layers over it. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracks: which nuclei are one and the same over time. They are derived from the links, never stored."""
+"""Track numbers of nuclei, derived from the links. Knows no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the viewer shows of the image, as a box of its voxels: the part that a preview is wanted of."""
+"""The part of the image that is in view, as a box of voxels, for previews. Knows no Qt."""
 
 from __future__ import annotations
 

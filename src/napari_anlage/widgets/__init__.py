@@ -1,1 +1,1 @@
-"""The steps of the dock. They never import each other: they meet in the Session."""
+"""Widgets that every tab is made of; each step's tab lies in a folder of its own."""

@@ -1,4 +1,4 @@
-"""Small pieces that every tab is made of."""
+"""Basic widgets of every tab: headings, notes, buttons, status lines, and `Tab` itself."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWi
 
 from anlage import AnlageError
 from napari_anlage.jobs.thread import ErrorReport
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = [
     "COLOURS",

@@ -1,4 +1,4 @@
-"""Four range sliders for the walls of a box, in t, z, y and x, each between two numbers that can be typed."""
+"""Range sliders for the walls of a box in t, z, y and x, with fields to type them."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -12,8 +12,9 @@ from qtpy.QtWidgets import QGridLayout, QSizePolicy, QWidget
 from superqt import QRangeSlider
 
 from anlage import Box
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["BoxSliders"]
 

@@ -1,4 +1,4 @@
-"""Widgets that listen to what outlives them."""
+"""Connect widgets to signals of objects that outlive them (weak connections)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts beside one another, as a bar."""
+"""A bar of counts side by side."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The story behind a sentence: what a program said before it failed, to be read, copied and sent."""
+"""The details of an error: a program's full output, to read and copy."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

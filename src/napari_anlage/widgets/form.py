@@ -1,4 +1,4 @@
-"""Forms generated from configs: a parameter's bounds, unit and prose stand in its field, and nowhere else.
+"""Forms generated from config models: label, bounds, unit and help come from the config.
 
 magicgui makes the editors of choices, boxes and texts; numbers have fields of our own, which read both decimal signs. What
 magicgui does not do (optional values, tuples) is added here. The round
@@ -24,8 +24,9 @@ from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QSizePolicy, QWi
 
 from anlage import AnlageError
 from anlage.wording import in_words, none_in_words
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["Form", "form_for", "read"]
 

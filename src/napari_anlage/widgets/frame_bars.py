@@ -1,4 +1,4 @@
-"""How many nuclei each frame has, as bars; a click goes there."""
+"""A bar chart of the number of nuclei in each frame; a click goes to the frame."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from anlage.wording import plural
 from napari_anlage.widgets.basic import COLOURS
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["FrameBars"]
 

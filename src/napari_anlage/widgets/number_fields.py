@@ -1,4 +1,4 @@
-"""Numbers that are typed: every field of the dock reads both decimal signs, whatever the computer's language.
+"""Number fields that accept both decimal signs, whatever the computer's language.
 
 Qt reads "0.325" as 325 where the dot groups thousands, and lets "0,5" become 05 where the comma does. Here a comma and a dot
 both are the decimal sign, nothing groups, and no key is swallowed: what cannot be read stays to be seen until it is
@@ -18,7 +18,7 @@ from qtpy.QtCore import QEvent, QLocale, QPoint
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QDoubleSpinBox, QToolTip
 
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["CountField", "NumberField", "read_number"]
 

@@ -1,4 +1,4 @@
-"""One plot that is drawn anew when its theme changes: colours and axes always fit the background."""
+"""A plot that is redrawn when the theme changes."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names from files are shown letter by letter: Qt reads whatever looks like HTML as HTML, and loads its pictures.
+"""Show text from files as plain text, because Qt would read HTML in it.
 
 Every label, tooltip, title and notification that may hold a name (of a layer, channel, file, model, run, track …) comes
 through here.
@@ -7,7 +7,6 @@ through here.
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-import html
 from typing import Any
 
 from qtpy.QtCore import QByteArray, Qt
@@ -17,26 +16,7 @@ from superqt import QElidingLabel
 
 from anlage import printable
 
-__all__ = ["CardBrowser", "ElidingLabel", "Label", "Rich", "as_html", "plain"]
-
-_APART = "\N{WORD JOINER}"
-"""Takes no room, and keeps a letter from being read together with the next one."""
-
-
-def plain(text: object) -> str:
-    """The text for a place where Qt guesses what it is (tooltips, notifications, messages): it is never taken for HTML."""
-    shown = str(text)
-    for sign in "<&":  # what went through here before stays the same
-        shown = shown.replace(f"{sign}{_APART}", sign)
-    shown = str(printable(shown))
-    for sign in "<&":
-        shown = shown.replace(sign, f"{sign}{_APART}")
-    return shown
-
-
-def as_html(text: object) -> str:
-    """The text for a place that takes HTML and nothing else, such as the titles and axes of plots."""
-    return html.escape(printable(str(text)))
+__all__ = ["CardBrowser", "ElidingLabel", "Label", "Rich"]
 
 
 class Label(QLabel):

@@ -1,4 +1,4 @@
-"""A list of what lies in the project folder: predictions or tracks, one of them chosen."""
+"""The list of predictions or tracks in the project folder."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["Listed", "ResultList"]
 

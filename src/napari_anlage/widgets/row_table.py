@@ -1,4 +1,4 @@
-"""A table with a row for each thing: sorted by any column, read only, a row chosen as a whole."""
+"""A read-only table that sorts by any column and selects whole rows."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import QAbstractItemView, QTableView
 
-from napari_anlage.widgets.plain_text import plain
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["VALUE", "RowTable", "Rows"]
 

@@ -1,4 +1,4 @@
-"""Where to write: Qt's dialogue, and what its answer allows."""
+"""The dialogue that asks where to write a file."""
 
 from __future__ import annotations
 

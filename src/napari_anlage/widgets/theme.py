@@ -1,4 +1,4 @@
-"""Colours of plots that fit the background, light or dark."""
+"""Plot colours for the light and the dark theme."""
 
 from __future__ import annotations
 

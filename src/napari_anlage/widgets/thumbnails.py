@@ -1,4 +1,4 @@
-"""Small pictures of channels: a few planes of the middle frame, never the whole image."""
+"""Thumbnails of channels, from a few planes of the middle frame."""
 
 from __future__ import annotations
 

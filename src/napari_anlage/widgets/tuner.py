@@ -1,4 +1,4 @@
-"""A value that is tuned by hand and has a place to go back to."""
+"""A slider with a reset to its default."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
@@ -6,8 +6,9 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QSlider, QToolButton, QWidget
 
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
-from napari_anlage.widgets.plain_text import Label, plain
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["Tuner"]
 

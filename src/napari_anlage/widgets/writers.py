@@ -1,4 +1,4 @@
-"""Who writes the files of the window; knows no Qt."""
+"""The name of the window as writer of files. Knows no Qt and no napari."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QLabel
 import napari_anlage
 from napari_anlage.signals.plot import title_of_signal
 from napari_anlage.widgets.basic import StatusLine, heading, note, small_button
-from napari_anlage.widgets.plain_text import CardBrowser, ElidingLabel, Label, as_html, plain
+from napari_anlage.widgets.escaping import as_html, plain
+from napari_anlage.widgets.plain_text import CardBrowser, ElidingLabel, Label
 
 HOSTILE = (
     "<img src='file:///canary.png'>", "<b>bold</b>", "<h1>BIG", "<a href='http://127.0.0.1/'>click</a>", "<!DOCTYPE html>x",

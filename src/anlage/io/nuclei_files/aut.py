@@ -1,4 +1,4 @@
-"""Nuclei and links as OrganoidTracker's ``.aut``: JSON, version 1 (a graph) and 2 (tracks)."""
+"""Read and write OrganoidTracker's ``.aut`` files: JSON, version 1 (a graph) and 2 (tracks)."""
 
 from __future__ import annotations
 

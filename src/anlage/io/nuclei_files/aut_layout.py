@@ -1,4 +1,4 @@
-"""How OrganoidTracker's ``.aut`` is laid out, as models: what a file holds is checked when it is read."""
+"""The layout of OrganoidTracker's ``.aut`` files as models, so that files are checked when they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write tracks as a folder of the Cell Tracking Challenge: a mask for each frame, and a table of tracks."""
+"""Write tracks as a folder of the Cell Tracking Challenge (CTC): a mask for each frame and a table of tracks."""
 
 from __future__ import annotations
 

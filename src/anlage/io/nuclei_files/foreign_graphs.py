@@ -1,4 +1,4 @@
-"""Ids and links of other programs' graphs, brought to what holds here: one parent, two daughters, forward in time.
+"""Convert the graphs of other programs to our rules: one mother, at most two daughters, links forward in time.
 
 One bad edge does not refuse a whole film: it is left out, and a note says which and why.
 """

@@ -1,4 +1,4 @@
-"""The arrays of a GEFF, looked at before they are read whole: as long as its nuclei and links are many, and all there."""
+"""Check the arrays of a GEFF before they are read: complete, and as long as its nuclei and links are many."""
 
 from __future__ import annotations
 

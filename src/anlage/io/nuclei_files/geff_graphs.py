@@ -1,4 +1,4 @@
-"""Nuclei and links as GEFF, the graph exchange format: files of its own, and the graph inside a store.
+"""Read and write nuclei and links as GEFF, the graph exchange file format.
 
 Positions are written in voxels; the axes carry the voxel size in µm and the time step in seconds as their scale.
 """

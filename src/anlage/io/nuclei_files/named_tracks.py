@@ -1,4 +1,4 @@
-"""Links of tables that name the track of each row, as napari, btrack, ultrack, trackpy and Celldetective do, instead of its parent."""
+"""Links from tables with a track id on each row (napari, btrack, ultrack, trackpy, Celldetective)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open and write annotations, whatever their format."""
+"""Open and write annotations of any format."""
 
 from __future__ import annotations
 

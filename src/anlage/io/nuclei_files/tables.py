@@ -1,4 +1,4 @@
-"""Nuclei as a CSV table: one row a nucleus, positions in voxels."""
+"""Read and write nuclei as a CSV table: one row for each nucleus, positions in voxels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nuclei and links as TrackMate XML: spots in physical units, edges, tracks."""
+"""Read and write TrackMate XML: spots in physical units, edges, tracks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What TrackMate's XML has no place for, kept at places that it passes over: who found a spot, and which radii nobody measured."""
+"""Our own values in TrackMate XML: the origin of each spot, and which radii were not measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as a CSV table."""
+"""Read and write events as a CSV table."""
 
 from __future__ import annotations
 

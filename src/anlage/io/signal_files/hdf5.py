@@ -1,4 +1,4 @@
-"""Arrays of an HDF5 file that somebody else wrote: only what lies in the file itself, and no more than can be meant."""
+"""Read arrays from untrusted HDF5 files, without external links and within size limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples that were held out of a training, with what the network said of each: kept in the run as ``held-out.csv``."""
+"""The file ``held-out.csv`` of a run: held-out examples of the events task, with the network's predictions."""
 
 from __future__ import annotations
 

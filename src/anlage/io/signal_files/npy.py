@@ -1,4 +1,4 @@
-"""Lists of tracks in ``.npy`` files, as Celldetective writes them, read without running anything in them.
+"""Read Celldetective's lists of tracks in ``.npy`` files without unpickling.
 
 Such a file is a pickle behind numpy's header, and a pickle is a program: unpickling it can do whatever its author
 wanted. Here its instructions are only looked at. Those that build lists, dicts, numbers, texts and numpy arrays are

@@ -1,4 +1,4 @@
-"""Signals in files: CSV tables, Celldetective's ``.npy``, miniML's HDF5, and traces without any image."""
+"""Open signals of any format: CSV, Celldetective's ``.npy``, miniML's HDF5, and plain traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals as CSV: a row for each track and frame (long), for each track (wide), or for each sample of a trace."""
+"""Read and write signals as CSV: long (a row for each track and frame), wide (a row for each track), or a trace."""
 
 from __future__ import annotations
 

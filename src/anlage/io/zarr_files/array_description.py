@@ -1,4 +1,4 @@
-"""What an array of a zarr says of itself, checked before anything is decoded.
+"""Check the metadata of a zarr array (shape, type, codecs) before anything is decoded.
 
 A zarr names, in JSON, the type of its values and the codecs that turn chunks into them. Some codecs run whatever is in
 the chunk (pickle), others take memory without bound; so no array is opened before both are on the lists here. The layout is

@@ -1,4 +1,4 @@
-"""A folder as zarr may see it: what describes an array is checked, and what lies outside is not there.
+"""A folder as a zarr store that checks metadata and refuses paths outside the folder.
 
 Whatever library opens a zarr through this, no array reaches it whose types or codecs are not on our lists. This module
 imports zarr; import it where it is needed.

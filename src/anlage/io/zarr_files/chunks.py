@@ -1,4 +1,4 @@
-"""Which chunks of a zarr are there: an absent one reads as 0, as if it had been recorded so.
+"""Count missing chunks of a zarr array: a missing chunk reads as 0, as if it had been recorded so.
 
 Writers may leave out chunks that are 0 everywhere, so absence alone proves nothing; but a film of which half was copied
 looks just the same. Files are listed, never read.

@@ -1,4 +1,4 @@
-"""Arrays and groups of zarr folders: the only way by which the program opens them."""
+"""Open arrays and groups of zarr folders; the only way in which the program does."""
 
 from __future__ import annotations
 

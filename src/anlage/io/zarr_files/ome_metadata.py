@@ -1,4 +1,4 @@
-"""What an OME-Zarr says of an image, read into models: axes, levels, scale, channels, labels.
+"""OME-Zarr metadata as models: axes, resolution levels, scale, channels, labels.
 
 What pixels cannot be read without (levels, axes) is refused where it is damaged. What only describes them (scale, names)
 counts as unknown then, and is told.

@@ -1,4 +1,4 @@
-"""OME-Zarr 0.1 to 0.5 (zarr v2 and v3), and zarr arrays without metadata."""
+"""Read OME-Zarr 0.1 to 0.5 (zarr v2 and v3), and zarr arrays without metadata."""
 
 from __future__ import annotations
 

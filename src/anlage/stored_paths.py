@@ -1,4 +1,4 @@
-r"""Paths that are kept in files: written with ``/`` by every system, and understood as any system wrote them.
+r"""Paths as they are stored in files: written with ``/``, and read on any operating system.
 
 A project or run that was made on Windows is opened on Linux through a shared drive, and the other way round. What lies at
 the same place as seen from the folder is then found by its relative path.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePath, PureWindowsPath
 
-__all__ = ["found_path", "kept_path", "kept_relative"]
+__all__ = ["resolve_stored_path", "stored_path", "stored_relative_path"]
 
 
-def kept_path(path: str | Path) -> str:
+def stored_path(path: str | Path) -> str:
     """The absolute path as it is kept."""
     return Path(path).expanduser().resolve().as_posix()
 
 
-def kept_relative(path: str | Path, folder: str | Path) -> str | None:
+def stored_relative_path(path: str | Path, folder: str | Path) -> str | None:
     """The path as seen from a folder, as it is kept; None where there is no way from one to the other (another drive)."""
     try:
         return PurePath(
@@ -27,7 +27,7 @@ def kept_relative(path: str | Path, folder: str | Path) -> str | None:
         return None
 
 
-def found_path(folder: Path, absolute: str | None, relative: str | None) -> Path | None:
+def resolve_stored_path(folder: Path, absolute: str | None, relative: str | None) -> Path | None:
     """What a kept path names, where it is still there.
 
     The relative path comes first: a folder that was copied or moved together with what it refers to means its own copy.
