@@ -1,6 +1,4 @@
-"""The models that can predict in a project: its own, that of a running training, the starter, and the blob detector.
-
-"""
+"""The models that can predict in a project: its own, that of a running training, the starter, and the blob detector."""
 
 from __future__ import annotations
 
