@@ -36,6 +36,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import checked_name
 from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.shell import command
+from anlage.stored_paths import stored_path, stored_relative_path
 from anlage.tasks import task_named
 from anlage.tasks.sources import Source
 from anlage.tasks.task import Task
