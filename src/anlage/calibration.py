@@ -182,7 +182,7 @@ def choose_threshold(probability: npt.ArrayLike, is_true: npt.ArrayLike, n_truth
     first = int(worse[worse < best].max(initial=-1)) + 1
     last = int(worse[worse > best].min(initial=len(p))) - 1
     # to report all down to the k-th takes a threshold between p[k + 1] and p[k]; below the last candidate lies 0
-    high, low = p[first], np.append(p, 0.0)[last + 1]
+    high, low = p[first], np.append(p, 0)[last + 1]
     half = float(f1[best]) / 2
     chosen = half if low < half < high else (low + high) / 2
     trust = min(1.0, n_truth / _MANY)
@@ -192,11 +192,11 @@ def choose_threshold(probability: npt.ArrayLike, is_true: npt.ArrayLike, n_truth
 def wilson_interval(successes: float, trials: float, *, z: float = 1.96) -> tuple[float, float]:
     """Wilson's interval for a proportion (95 % by default); (0, 1) without trials."""
     if trials <= 0:
-        return (0.0, 1.0)
-    share = min(1.0, max(0.0, successes / trials))
+        return (0, 1.0)
+    share = min(1.0, max(0, successes / trials))
     centre = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return (max(0.0, centre - half), min(1.0, centre + half))
+    return (max(0, centre - half), min(1.0, centre + half))
 
 
 def f1_interval(tp: float, fp: float, fn: float) -> tuple[float, float]:
@@ -218,7 +218,7 @@ def _minimise(
         log_slope, intercept = float(parameters[0]), float(parameters[1])
         slope = math.exp(log_slope)
         score = slope * x + intercept
-        entropy = float(np.sum(np.logaddexp(0.0, score) - target * score))
+        entropy = float(np.sum(np.logaddexp(0, score) - target * score))
         error = _sigmoid(score) - target
         prior = 0.5 * (log_slope / _LOG_SLOPE_SD) ** 2 + 0.5 * (intercept / _INTERCEPT_SD) ** 2
         gradient = [
@@ -228,7 +228,7 @@ def _minimise(
         return entropy + prior, np.array(gradient)
 
     low, high = (math.log(limit) for limit in _SLOPE_RANGE)
-    offset = _LOGIT_LIMIT if with_intercept else 0.0
+    offset = _LOGIT_LIMIT if with_intercept else 0
     found = minimize(objective, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(low, high), (-offset, offset)])
     return math.exp(float(found.x[0])), float(found.x[1])
 

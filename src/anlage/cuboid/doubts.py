@@ -96,7 +96,7 @@ def _uneven_frames(nuclei: Annotations, core: Box) -> list[Doubt]:
     doubts = []
     for i, (t, count) in enumerate(zip(frames.tolist(), counts.tolist(), strict=True)):
         around = np.concatenate([counts[max(0, i - NEIGHBOURS) : i], counts[i + 1 : i + 1 + NEIGHBOURS]])
-        usual = float(np.median(around)) if len(around) else 0.0
+        usual = float(np.median(around)) if len(around) else 0
         if count <= SPARSE_SHARE * usual and usual - count >= SPARSE_NUMBER:
             text = f"frame {t} has {count} {'nuclei' if count > 1 else 'nucleus'} where its neighbours have {usual:g}"
             doubts.append(Doubt(text, (float(t), z, y, x)))

@@ -64,7 +64,7 @@ class Extents:
         for axis, name in enumerate("zyx"):
             if self.shape is not None and self.shape[axis + 1] == 1:
                 continue
-            reach = np.where(self.painted[rows], 0.0, self.diameter_um / 2 / self.spacing.zyx[axis])
+            reach = np.where(self.painted[rows], 0, self.diameter_um / 2 / self.spacing.zyx[axis])
             near = np.where(self.painted[rows], self.low[rows, axis], self.centres[rows, axis] + 0.5)
             # a painted nucleus is cut if it has voxels on the wall, a centre if the wall is nearer than one radius
             if (near <= np.where(self.painted[rows], 0, reach - 1e-9)).any():
@@ -169,7 +169,7 @@ def _diameter_in_image(nuclei: Annotations, image: TimeLapse, spacing: Spacing, 
     frames, counts = np.unique(nuclei.frames, return_counts=True)
     t = int(frames[counts.argmax()])
     centres = nuclei.positions[nuclei.frames == t]
-    width_um = max(AROUND * (gap or 0.0), AROUND_VOXELS * min(spacing.y, spacing.x))
+    width_um = max(AROUND * (gap or 0), AROUND_VOXELS * min(spacing.y, spacing.x))
     around = np.ceil(width_um / spacing.um).astype(int)
     at = np.rint(centres).astype(int)
     box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(around.tolist()).clipped(image.shape_tzyx)

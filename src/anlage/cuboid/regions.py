@@ -116,7 +116,7 @@ def _cuts(low: Floats, high: Floats, count: Rows, diameter_um: float) -> list[in
         Typical diameter of a nucleus in µm.
     """
     surprises = [_surprise(low, high, count, cut, diameter_um) for cut in range(1, len(count))]
-    if max(surprises, default=0.0) <= SURPRISE:
+    if max(surprises, default=0) <= SURPRISE:
         return []
     cut = 1 + int(np.argmax(surprises))
     earlier = _cuts(low[:cut], high[:cut], count[:cut], diameter_um)
@@ -139,7 +139,7 @@ def _surprise(low: Floats, high: Floats, count: Rows, cut: int, diameter_um: flo
         return math.inf
     a, b, shared = float(np.prod(first[1] - first[0])), float(np.prod(second[1] - second[0])), float(np.prod(inner))
     if shared >= OVERLAP * (a + b - shared):
-        return 0.0
+        return 0
     union = float(np.prod(np.maximum(first[1], second[1]) - np.minimum(first[0], second[0])))
     before, since = int(count[max(0, cut - WINDOW) : cut].sum()), int(count[cut : cut + WINDOW].sum())
     return before * math.log(union / a) + since * math.log(union / b)

@@ -22,7 +22,7 @@ DRAWS = 200
 """Random choices of movies from which the one nearest to the wanted share is taken."""
 FEW = 10
 """With fewer nuclei in the movies held out, blocks of all movies are held out instead."""
-_GAPS = (1.0, 0.5, 0.0)
+_GAPS = (1.0, 0.5, 0)
 """Parts of the wanted gap between training and validation, tried in turn."""
 
 

@@ -165,7 +165,7 @@ def smooth(image_zyx: npt.NDArray[np.float32], spacing: Spacing, diameter_um: fl
     """Blur by a sixth of a diameter: noise goes, the gap between two nuclei stays."""
     from scipy import ndimage
 
-    sigma = np.where(np.array(image_zyx.shape) > 1, diameter_um / 6 / spacing.um, 0.0)
+    sigma = np.where(np.array(image_zyx.shape) > 1, diameter_um / 6 / spacing.um, 0)
     blurred: npt.NDArray[np.float32] = ndimage.gaussian_filter(image_zyx, sigma, output=np.float32)
     return blurred
 

@@ -164,8 +164,8 @@ def track_errors(
     track, lineage = track_numbers(n, links)
     onwards = np.bincount(links[:, 0], minlength=n)
     into = np.bincount(links[:, 1], minlength=n)
-    surely = np.where(into == 0, _log(begin), 0.0) + np.where(onwards == 0, _log(end), 0.0)
-    surely += np.where(onwards > 1, _log(division), 0.0)
+    surely = np.where(into == 0, _log(begin), 0) + np.where(onwards == 0, _log(end), 0)
+    surely += np.where(onwards > 1, _log(division), 0)
     by_link = _log(np.where(np.isfinite(link_probability), link_probability, 1.0))
     errors = []
     for number in (track, lineage):

@@ -141,7 +141,7 @@ def build_program(
     return LinearProgram(
         cost=np.concatenate([
             problem.edge + problem.node[later], problem.node + (problem.appear if appear is None else appear),
-            problem.end, np.where(np.isfinite(division), division, 0.0), loose.cost,
+            problem.end, np.where(np.isfinite(division), division, 0), loose.cost,
         ]),
         low=low, high=high,
         equal=sp.vstack([flow, there[is_equal]], format="csc"),
@@ -202,7 +202,7 @@ def whole(lp: LinearProgram, *, most_nodes: int, seconds: float, should_stop: Sh
     found = _in_thread(
         lambda: milp(
             lp.cost, integrality=np.ones(len(lp.cost), dtype=np.int64), bounds=Bounds(lp.low, lp.high), constraints=constraints,
-            options={"node_limit": most_nodes, "time_limit": seconds, "mip_rel_gap": 0.0},
+            options={"node_limit": most_nodes, "time_limit": seconds, "mip_rel_gap": 0},
         ),
         should_stop,
     )  # fmt: skip

@@ -319,7 +319,7 @@ def _extent_um(image: TimeLapse | None, spacing: Spacing) -> Floats | None:
         return None
     shape: Floats = np.array(image.shape_tzyx[1:], dtype=np.float64)
     # an axis of one plane has no border
-    return np.stack([np.where(shape > 1, -0.5, 0.0), np.where(shape > 1, shape - 0.5, 0.0)]) * spacing.um
+    return np.stack([np.where(shape > 1, -0.5, 0), np.where(shape > 1, shape - 0.5, 0)]) * spacing.um
 
 
 def _notes(frames: Rows) -> tuple[str, ...]:

@@ -357,7 +357,7 @@ def _stop_before_the_first_step(context: TrainingContext) -> Path | None:
     if not context.world.is_first:
         return None
     found = newest_checkpoint(context.run.checkpoint_path)
-    step, before_s = (0, 0.0) if found is None else (found[0][1].step, found[0][1].seconds)
+    step, before_s = (0, 0) if found is None else (found[0][1].step, found[0][1].seconds)
     return context.report_stopped(step, before_s)
 
 

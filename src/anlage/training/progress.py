@@ -297,7 +297,7 @@ class StepReporter:
             loss=sum(loss for loss, _ in since) / len(since),
             parts={name: sum(parts[name] for _, parts in since) / len(since) for name in since[-1][1]},
             learning_rate=rate,
-            steps_per_s=1 / pace.step_s if pace.step_s > 0 else 0.0,
+            steps_per_s=1 / pace.step_s if pace.step_s > 0 else 0,
             seconds=seconds,
             eta_s=self.budget.eta_s(step, steps, every),
         )

@@ -15,6 +15,8 @@ _VALIDATION_SHARE = 0.12
 """Largest share of the time that validation may take."""
 _RESERVE = 0.04
 """Share of the time limit kept for what cannot be foreseen."""
+_ENDLESS = 10**9
+"""Steps, where nothing limits them."""
 
 
 def learning_rate_at(step: int, steps: int, highest: float, warmup: float, least: int = 0) -> float:
@@ -46,7 +48,7 @@ def decay_at(step: int, highest: float) -> float:
 
 
 def validation_interval(
-    steps: int, step_s: float = 0.0, validation_s: float = 0.0, *, validations: int = VALIDATIONS
+    steps: int, step_s: float = 0, validation_s: float = 0, *, validations: int = VALIDATIONS
 ) -> int:
     """Steps between two validations.
 
@@ -68,9 +70,9 @@ def validation_interval(
 class Pace:
     """Seconds that things take on this machine, measured as the run goes on."""
 
-    step_s: float = 0.0
+    step_s: float = 0
     """An optimiser step, running mean; 0 until known."""
-    validation_s: float = 0.0
+    validation_s: float = 0
     """The last validation; 0 until known."""
     n: int = 0
     """Steps that were measured."""
@@ -134,7 +136,7 @@ class Budget:
         seconds
             Time spent on learning.
         """
-        roughly = max(self.least, step + self._affordable(seconds, every=10**9))
+        roughly = max(self.least, step + self._affordable(seconds, every=_ENDLESS))
         every = self.every or validation_interval(
             roughly, self.pace.step_s, self.pace.validation_s, validations=self.validations
         )
@@ -162,7 +164,7 @@ class Budget:
     def late_s(self, step: int, seconds: float, steps: int, every: int) -> float:
         """By how many seconds a training of so many steps ends after its time; 0 where it does not."""
         left = self.eta_s(step, steps, every)
-        return 0.0 if left is None else max(0.0, seconds + left - self.limit_s)
+        return 0 if left is None else max(0, seconds + left - self.limit_s)
 
     def eta_s(self, step: int, steps: int | None, every: int | None) -> float | None:
         """Seconds that remain; None until known."""
@@ -174,6 +176,6 @@ class Budget:
     def _affordable(self, seconds: float, every: int) -> int:
         """Further steps that fit into the time that is left."""
         if not self.is_timed:
-            return 10**9
+            return _ENDLESS
         usable = self.limit_s * (1 - _RESERVE) - seconds - self.pace.finish_s
         return max(0, int(usable / max(1e-6, self.pace.step_s + self.pace.validation_s / every)))

@@ -11,6 +11,7 @@ import torch
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
+from anlage.training import checkpoint
 from anlage.training.checkpoint import TrainingState, load_checkpoint, newest_checkpoint, previous_of, save_checkpoint
 from anlage.training.process import train
 from anlage.training.run import Run
@@ -24,7 +25,20 @@ def test_a_training_begins_with_nothing_behind_it() -> None:
     assert (record.best_step, record.highest_score, record.validated_step) == (None, None, None)
     assert record.best_score == -float("inf")
     assert record.best_loss == float("inf")
-    assert not record.complete
+    assert (record.complete, record.halved, record.skipped) == (False, False, 0)
+
+
+def test_the_checksum_knows_names_types_and_shapes() -> None:
+    """The same bytes under another name, as another type or in another shape are another checkpoint."""
+    sums = {
+        checkpoint._checksum(tensors, "state")
+        for tensors in (
+            {"a": torch.zeros(2, 3)}, {"b": torch.zeros(2, 3)}, {"a": torch.zeros(3, 2)},
+            {"a": torch.zeros(2, 3, dtype=torch.int32)}, {"a": torch.ones(2, 3)},
+        )
+    }  # fmt: skip
+    assert len(sums) == 5
+    assert checkpoint._checksum({"a": torch.zeros(2, 3)}, "another") not in sums
 
 
 def test_a_checkpoint_comes_back_bit_for_bit(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_a_slower_machine_gets_fewer_steps_and_a_faster_one_more_but_not_late() 
     assert fast.replan(step=1000, seconds=50, steps=1000, every=50) == 1000
 
 
+def test_when_the_time_is_over_one_more_step_is_the_last() -> None:
+    budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 0.1))
+    assert budget.replan(step=100, seconds=100, steps=500, every=10) == 101
+    assert budget.plan(step=100, seconds=100)[0] == 101
+
+
 def test_without_a_limit_the_plan_stays() -> None:
     budget = Budget(limit_s=float("inf"), most=100, every=None, pace=paced(1.0, 1.0))
     assert budget.replan(step=10, seconds=1e9, steps=100, every=5) == 100
