@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,10 +35,6 @@ class Frozen(BaseModel):
     """An immutable record: unknown keys are refused, the text under a field is its description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    def settled(self) -> Self:
-        """The same with all decided that was left open and needs no data to be decided."""
-        return self
 
 
 class Finite(Frozen):

@@ -10,6 +10,7 @@ from typing import Literal
 
 from anlage.frozen import Frozen
 from anlage.scores import Score, interval_of, noun_of
+from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.task import NOTHING_HELD_OUT, Baseline, Evidence
 from anlage.wording import plural
 
@@ -110,8 +111,8 @@ def judged(
 
 def main_score(evidence: Evidence, task: str, head: str = "") -> Score | None:
     """The score by which a network is judged, with number and interval; None where nothing was measured."""
-    name = "dice" if head == "classes" else "f1"
-    for metric in (name, "best_f1", "accuracy"):
+    kind = HEADS.get(head)
+    for metric in ("f1" if kind is None else kind.main_metric, "best_f1", "accuracy"):
         found = interval_of(metric, evidence.metrics, evidence.n_positive, evidence.n_of, noun_of(task, head))
         if found is not None:
             return found

@@ -17,7 +17,8 @@ from anlage.model import save_model
 from anlage.networks.device import precision, running_on
 from anlage.tasks import TASKS
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei.centres import centre_target
+from anlage.tasks.nuclei.centre_loss import centre_target
+from anlage.tasks.nuclei.centres import CentresHead
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.task import Evidence
 from anlage.tasks.tiled import network_output
@@ -55,7 +56,7 @@ def image():
 def model(tmp_path_factory, image):
     """A network trained for a few seconds on the balls themselves: what is tested here is the way through, not skill."""
     config = NucleiConfig(width=16, levels=2)
-    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=config.grid_cells, n_levels=config.levels)
+    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=CentresHead.cells, n_levels=config.levels)
     plan = NucleiPlan(
         grid=grid, diameter_um=DIAMETER_UM, apparent_um=None, n_channels=1, frames=(0,), patch_zyx=(8, 32, 32),
         sigma=config.sigma, match_radius_um=2.8,

@@ -197,12 +197,12 @@ def check_model(model: Model, output: Path) -> None:
         If a table is wanted of classes, or labels of centres.
     """
     card = model.card
-    if is_labels(output) and card.head == "centres":
+    if is_labels(output) and not card.paints_labels:
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."
         )
-    if not is_labels(output) and card.head == "classes":
+    if not is_labels(output) and card.is_of_classes:
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds}, not nuclei one by one: write labels (.zarr or .tif)."
         )

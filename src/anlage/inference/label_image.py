@@ -22,6 +22,8 @@ from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.inference.region import CONTEXT_DIAMETERS, FAINTEST, Part
 from anlage.inference.test_time_augmentation import CopyCount, averaged_output
 from anlage.model import Model
+from anlage.tasks.nuclei.detections import decode_centres
+from anlage.tasks.nuclei.heads import HEADS
 from anlage.tiling import Tile, tiles
 from anlage.timelapse import TimeLapse
 
@@ -93,7 +95,7 @@ class Labeller:
 
     @property
     def is_classes(self) -> bool:
-        return self.model.card.head == "classes"
+        return self.model.card.is_of_classes
 
     @property
     def threshold(self) -> float:
@@ -125,8 +127,6 @@ class Labeller:
         on_image = self._on_image(fine, tile, box)
         if self.is_classes:
             return TileMaps.of(box, on_image)
-        from anlage.tasks.nuclei.centres import decode_centres
-
         grid, calibration = self.loaded.plan.grid, self.model.card.evidence.calibration
         stem = np.array(grid.stem)
         lowest = lowest_probability(calibration, faintest)
@@ -153,14 +153,13 @@ class Labeller:
         import torch
 
         pixels = self._read(t, tile)
-        skip = 0 if self.is_classes else 4
         try:
             return averaged_output(
                 self.loaded.network,
                 pixels,
                 self.loaded.plan.grid,
                 self.loaded.device,
-                skip=skip,
+                skip=HEADS[self.loaded.plan.head].n_coarse,
                 turns=self.settings.turns,
             )
         except (RuntimeError, MemoryError) as problem:
@@ -257,7 +256,7 @@ def prepare_labeller(
     """
     settings = settings or Settings()
     card = model.card
-    if card.head not in ("instances", "classes"):
+    if not card.paints_labels:
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."
@@ -279,8 +278,7 @@ def _tiles(loaded: Loaded, placement: Placement, settings: Settings) -> tuple[li
     halo = np.ceil(HALO_DIAMETERS / np.array(grid.voxel_diameters_zyx)).astype(int).tolist()
     widest = max((p.shape[0] for name, p in loaded.network.named_parameters() if name == "enter.weight"), default=32)
     voxel_bytes = BYTES_PER_VOXEL * widest / 32 * (1.1 if settings.turns > 1 else 1.0)
-    channels = 4 if plan.head == "instances" else len(plan.classes)
-    image_bytes = BYTES_PER_IMAGE_VOXEL + 4 * channels
+    image_bytes = BYTES_PER_IMAGE_VOXEL + 4 * HEADS[plan.head].n_fine(plan)
     measuring = loaded.measured_voxels * BYTES_PER_MEASURED_VOXEL
     need = 0.0
     for core in _CORES:

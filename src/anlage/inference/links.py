@@ -23,7 +23,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     import torch
 
-    from anlage.tasks.links.config import Look
+    from anlage.tasks.links.config import CropPlan
 
 __all__ = ["LinkScores", "link_scores", "score_links"]
 
@@ -202,7 +202,7 @@ def _part(graph: LinkGraph, rows: Rows, edges: Rows, look: torch.Tensor | None) 
 def _look_codes(
     model: Model,
     network: torch.nn.Module,
-    look: Look,
+    look: CropPlan,
     nuclei: Annotations,
     spacing: Spacing,
     image: TimeLapse | None,

@@ -106,7 +106,7 @@ def load_for(
         spacing = Spacing(*card.voxel_um_zyx)
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-    if diameter_um is None and card.head == "classes":
+    if diameter_um is None and card.is_of_classes:
         diameter_um = plan.diameter_um
     n_measured = 0
     if diameter_um is None:

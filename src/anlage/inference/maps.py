@@ -143,7 +143,7 @@ def labels_of(
     for name, value in (("threshold", threshold), ("inside", inside)):
         if value is not None and not 0 < value < 1:
             raise AnlageError(f"The probability {name} = {value:g} is not between 0 and 1.")
-    if about.head == "classes":
+    if about.classes:
         labels = np.zeros(box.shape[1:], dtype=np.min_scalar_type(max(about.classes)))
         for tile in maps.tiles:
             _put(labels, box, class_piece(tile, about.classes).labels, tile.box)

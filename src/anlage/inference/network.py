@@ -18,6 +18,7 @@ from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, chosen_fr
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
 from anlage.prediction import DenseMap, Prediction
+from anlage.tasks.nuclei.detections import LOWEST, decode_centres
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
@@ -123,8 +124,6 @@ class _Runner:
             return torch.cat([self._frames_read[i] for i in wanted])
 
     def predict(self, t: int, pixels: torch.Tensor, threshold: float, *, heatmap: bool) -> Prediction:
-        from anlage.tasks.nuclei.centres import decode_centres
-
         calibration = self.model.card.evidence.calibration
         grid = self.loaded.plan.grid
         output = self._tiles.output(self.loaded.network, pixels, grid, self.loaded.device)
@@ -163,8 +162,6 @@ def _prepare(
 
 def lowest_probability(calibration: Calibration, threshold: float) -> float:
     """Uncalibrated probability below which nothing can reach the threshold; never above the usual floor."""
-    from anlage.tasks.nuclei.centres import LOWEST
-
     p = min(max(threshold, 1e-4), 1 - 1e-4)
     logit = (float(np.log(p / (1 - p))) - calibration.intercept) / calibration.slope
     return float(np.clip(1 / (1 + np.exp(-logit)), 1e-4, LOWEST))

@@ -57,7 +57,7 @@ def averaged_output(
     from torch.nn import functional
 
     from anlage.networks.device import precision, running_on
-    from anlage.tasks.nuclei.outlines import unfold
+    from anlage.networks.unet import depth_to_space
 
     shape = image_CZYX.shape[1:]
     multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
@@ -73,7 +73,7 @@ def averaged_output(
         copy = (copy.transpose(3, 4) if transposed else copy).contiguous(memory_format=torch.channels_last_3d)
         with torch.inference_mode(), running_on(device, precision(device)):
             said = network(copy).float()
-        parts = [said[:, :skip], unfold(said[:, skip:], grid.stem)]
+        parts = [said[:, :skip], depth_to_space(said[:, skip:], grid.stem)]
         back = [_back(part, axes, transposed=transposed, steps=skip > 0) for part in parts]
         coarse = back[0] / turns if coarse is None else coarse.add_(back[0], alpha=1 / turns)
         fine = back[1] / turns if fine is None else fine.add_(back[1], alpha=1 / turns)

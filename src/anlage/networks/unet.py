@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from anlage.networks.convolution import Conv3d
 
-__all__ = ["UNet", "space_to_depth"]
+__all__ = ["UNet", "depth_to_space", "space_to_depth"]
 
 Zyx = tuple[int, int, int]
 
@@ -29,6 +29,15 @@ def space_to_depth(image_BCZYX: torch.Tensor, block: Zyx) -> torch.Tensor:
     bz, by, bx = block
     folded = image_BCZYX.reshape(b, c, z // bz, bz, y // by, by, x // bx, bx)
     return folded.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(b, c * bz * by * bx, z // bz, y // by, x // bx)
+
+
+def depth_to_space(output_BCZYX: torch.Tensor, block: Sequence[int]) -> torch.Tensor:
+    """Unfold channels into blocks of voxels: (B, C·bz·by·bx, Z, Y, X) → (B, C, Z·bz, Y·by, X·bx)."""
+    b, channels, z, y, x = output_BCZYX.shape
+    bz, by, bx = block
+    c = channels // (bz * by * bx)
+    split = output_BCZYX.reshape(b, c, bz, by, bx, z, y, x).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return split.reshape(b, c, z * bz, y * by, x * bx)
 
 
 class ChannelNorm(nn.Module):

@@ -70,7 +70,7 @@ class Choice:
     @property
     def paints(self) -> str:
         """What it paints, ``instances`` or ``classes``; empty: it finds centres."""
-        return "" if self.card is None or self.card.head == "centres" else self.card.head
+        return "" if self.card is None or not self.card.paints_labels else self.card.head
 
     @property
     def id(self) -> str:

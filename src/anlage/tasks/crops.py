@@ -14,7 +14,7 @@ __all__ = ["crops_around", "neighbours"]
 def neighbours(t: int, offsets: Sequence[int], first: int, stop: int) -> tuple[int, ...] | None:
     """The frames that a crop at `t` shows; None where what comes after `t` is not there.
 
-    What comes before the first frame is stood in for by that frame: a division is told by what follows. What comes after
+    What comes before the first frame is replaced by that frame: a division is recognised by what follows. What comes after
     the last has no substitute.
     """
     wanted = [t + offset for offset in offsets]

@@ -31,7 +31,7 @@ class Source(Protocol):
 
 
 class Material(Protocol):
-    """How a task's training data are opened, checked and remembered. Stateless; loads no torch."""
+    """How a task's training data are opened, checked and described in the card. Stateless; loads no torch."""
 
     noun: ClassVar[str]
     """What one of them is called: 'store'."""
@@ -50,8 +50,8 @@ class Material(Protocol):
         """Refuse, with AnlageError, sources that no single network can learn from, or a model (its card) that does not fit."""
         ...
 
-    def remembered(self, sources: Sequence[Any], plan: Frozen) -> dict[str, Any]:
-        """The fields of the card that tell of the training data: channels, voxel size, trained on what."""
+    def card_fields(self, sources: Sequence[Any], plan: Frozen) -> dict[str, Any]:
+        """The fields of the card that describe the training data: channels, voxel size, trained on what."""
         ...
 
     def limits(self, sources: Sequence[Any]) -> str:
@@ -92,7 +92,7 @@ class Stores:
                 f"'{first.path}' has {first.shape[1]}: choose the same channels, or train without --from."
             )
 
-    def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
+    def card_fields(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
         first = sources[0].meta
         return {
             "channels": first.channels,
@@ -117,7 +117,7 @@ def check_some(stores: Sequence[Store]) -> None:
 
 
 def check_alike(stores: Sequence[Store], *, channels: bool = True) -> None:
-    """Refuse, with AnlageError, stores that differ in what a network sees: planes or volumes, and unless told otherwise channels."""
+    """Refuse, with AnlageError, stores that differ in what a network sees: planes or volumes, and channels unless these may differ."""
     check_some(stores)
     first = stores[0]
     for store in stores[1:]:

@@ -49,7 +49,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One look at held-out data."""
+    """Scores of a network on held-out data."""
 
     loss: float
     score: float
@@ -58,7 +58,7 @@ class Validation:
     tie: float = 0.0
     """A score that is lower than the best by no more than this may be so by luck: the later weights, which learnt longer, are kept then."""
     n: int = 0
-    """Held-out examples of the wanted kind that were looked at; 0 where nobody counted."""
+    """Held-out examples of the wanted kind behind the score; 0 where nobody counted."""
 
 
 class Baseline(Finite):
@@ -194,6 +194,11 @@ class Task(ABC):
     """Highest learning rate of a training from a model's weights, where the user sets none; None: half of the usual one."""
     interpolates: ClassVar[bool] = False
     """Whether a training from a model ends with the mean of the model's weights and the learnt ones, where these predict held-out examples no worse."""
+
+    def with_defaults(self, config: Any) -> Frozen:
+        """The parameters, with defaults in place of what was left open and does not depend on the data."""
+        filled: Frozen = config
+        return filled
 
     def minutes_for(self, config: Any) -> float:
         """Time limit of a training with these parameters, in minutes."""

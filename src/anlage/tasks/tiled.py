@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,11 @@ import numpy.typing as npt
 import torch
 
 from anlage.networks.device import precision, running_on
+from anlage.networks.unet import depth_to_space
 from anlage.tasks.grid import Grid
 from anlage.tiling import tiles
 
-__all__ = ["CORE", "network_output"]
+__all__ = ["CORE", "network_output", "voxel_outputs"]
 
 CORE = 192
 """Largest core of a tile in the plane, in working voxels; along z a tile takes a third of it."""
@@ -56,3 +58,24 @@ def network_output(
         result[(slice(None), *whole)] = output[(slice(None), *within)]
     assert result is not None  # noqa: S101  (a frame has at least one tile)
     return result
+
+
+def voxel_outputs(
+    output: npt.NDArray[np.float32], stem: Sequence[int], shape_zyx: Sequence[int], *, skip: int
+) -> npt.NDArray[np.float32]:
+    """What a network says of each working voxel: (K, *shape_zyx), of its output (C, Z, Y, X) for cells.
+
+    Parameters
+    ----------
+    output
+        The network's output; each cell holds K numbers for each of its working voxels.
+    stem
+        Working voxels per cell.
+    shape_zyx
+        Working voxels of the frame.
+    skip
+        Outputs of the cell itself, which come first.
+    """
+    fine = depth_to_space(torch.from_numpy(output[None, skip:]), stem)[0].numpy()
+    z, y, x = shape_zyx
+    return fine[:, :z, :y, :x]

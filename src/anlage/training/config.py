@@ -195,7 +195,7 @@ def assign(
         own = set(about.adapted) & set(rest)
         taken = {n: base[n] for n in about.inherited if n in base and n not in own}
         rest |= _inherited(config, taken, rest)
-    return TrainingConfig(**training), _validated(config, rest).settled()
+    return TrainingConfig(**training), about.with_defaults(_validated(config, rest))
 
 
 def _unreadable(folder: Path, text: bytes, error: ValidationError) -> str:

@@ -169,7 +169,7 @@ class Exporter:
             least_steps=context.least_steps,
             seconds=context.seconds,
             limits=material.limits(sources) or limits,
-            **material.remembered(sources, plan),
+            **material.card_fields(sources, plan),
         )
 
 

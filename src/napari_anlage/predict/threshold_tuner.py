@@ -126,7 +126,7 @@ class LabelTuner(Tab):
         self._scale_smallest(chosen.smallest)
         of_objects: tuple[QWidget, ...] = (*self._tuners, self.accept)
         for widget in of_objects:
-            widget.setVisible(about.head == "instances")
+            widget.setVisible(not about.classes)
         self.show()
         self._make()
 
@@ -161,7 +161,7 @@ class LabelTuner(Tab):
             self._catch_up()
             return
         session = self._session
-        what = "objects" if maps.about.head == "instances" else "classes"
+        what = "classes" if maps.about.classes else "objects"
         self.part = part
         overlay.show_painted(
             session.viewer, session.grid(), part, session.n_layer_channels, f"preview: {what} ({model.name})", ROLE
@@ -203,7 +203,7 @@ class LabelTuner(Tab):
         assert self._maps is not None  # noqa: S101  asked before
         about = self._maps.about
         frame = f"frame {about.frame}"
-        if about.head == "classes":
+        if about.classes:
             share = np.bincount(part.labels.reshape(-1), minlength=max(about.classes) + 1) / max(part.labels.size, 1)
             shares = ", ".join(f"{value}: {100 * share[value]:.0f} %" for value in about.classes)
             return f"Classes in {frame}: {shares} of the voxels."

@@ -23,6 +23,9 @@ class Settings(Frozen):
 class Kind:
     config = Settings
 
+    def with_defaults(self, config: Settings) -> Settings:
+        return config
+
 
 TOY = {"toy": Kind()}
 

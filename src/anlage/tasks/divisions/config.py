@@ -1,4 +1,4 @@
-"""What a training of divisions is told, and the plan that it makes of it."""
+"""Parameters of a training of divisions, and its plan: what the data decided."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DivisionsConfig(Finite):
     dividing: Annotated[float, Gt(0), Le(0.8)] = 0.35
     """Share of the training examples that are mothers in their last frame."""
     hard: Annotated[float, Ge(0), Le(0.8)] = 0.35
-    """Share that are told from them with difficulty: the frames before and after a division, and nuclei beside one."""
+    """Share that are hard to distinguish from them: the frames before and after a division, and nuclei beside one."""
     doubt: Annotated[float, Ge(0), Le(1)] = 0.5
     """Weight of the frames next to a division, which people often mark a frame early or late; 1 counts them fully."""
     width: Annotated[int, Ge(8), Le(128), MultipleOf(4)] = 24

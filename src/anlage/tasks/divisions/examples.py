@@ -41,7 +41,7 @@ class KnownFates:
     divides
         (N,) whether this is a mother's last frame.
     hard
-        (N,) whether it is told from one with difficulty, for it is just before or after a division, or beside one.
+        (N,) whether it is hard to distinguish from one, because it is just before or after a division, or beside one.
     weight
         (N,) how much it counts in the loss.
     """
@@ -176,7 +176,7 @@ class DivisionExamples:
         return shaded.transpose(1, 2).reshape(b, -1, z, y, x)
 
 
-def weights_of(outcome: npt.NDArray[np.int8], next_to: npt.NDArray[np.bool_], doubt: float) -> npt.NDArray[np.float32]:
+def weights_of(fate: npt.NDArray[np.int8], next_to: npt.NDArray[np.bool_], doubt: float) -> npt.NDArray[np.float32]:
     """How much each nucleus counts: less in the frames next to a division, which people mark a frame early or late."""
-    weight = np.where(next_to & (outcome != Fate.DIVIDES), doubt, 1.0)
+    weight = np.where(next_to & (fate != Fate.DIVIDES), doubt, 1.0)
     return weight.astype(np.float32)

@@ -41,7 +41,7 @@ def find_events(
     """One event for each division: the likeliest nucleus within a radius and a frame of others speaks for all.
 
     A network sees the plate one frame before the end, too, and the daughters one frame after; without tracks their
-    nearness tells that it is the same division.
+    its nearness shows that it is the same division.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks.divisions.config import FRAMES, DivisionsConfig, DivisionsPlan
 from anlage.tasks.divisions.examples import AUGMENTATION, CropFrames, DivisionExamples, KnownFates, weights_of
-from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, outcomes
+from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded
 from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
@@ -32,7 +32,7 @@ MATCH_DIAMETERS = 1.0
 BESIDE_DIAMETERS = 1.5
 BATCH = 32
 FEW = 5
-"""Divisions to learn from, below which the user is told that they are few."""
+"""Divisions to learn from, below which a note says that they are few."""
 
 
 def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) -> DivisionExamples:
@@ -72,7 +72,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
 def _mothers(store: Store) -> npt.NDArray[np.float64]:
     """Positions of the mothers in their last frames, in voxels of the store."""
     nuclei = store.positives
-    mothers: npt.NDArray[np.float64] = nuclei.positions[outcomes(nuclei) == Fate.DIVIDES]
+    mothers: npt.NDArray[np.float64] = nuclei.positions[fates(nuclei) == Fate.DIVIDES]
     return mothers
 
 
@@ -148,10 +148,10 @@ def _work(
 ) -> list[CropFrames]:
     """The cuboids of a part on the working grid, each with the frame before and after; a nucleus is in one of them."""
     store, nuclei = part.store, part.store.positives
-    outcome = outcomes(nuclei)
+    fate = fates(nuclei)
     next_to = around_divisions(nuclei, reach=1)
     hard = around_divisions(nuclei) | beside_divisions(nuclei, store.spacing.um, BESIDE_DIAMETERS * unit_um)
-    wanted = (outcome != Fate.UNKNOWN) & part.contains(nuclei.positions)
+    wanted = (fate != Fate.UNKNOWN) & part.contains(nuclei.positions)
     pieces = []
     for cuboid in store.meta.cuboids:
         (t0, t1), *space = cuboid.box.ranges
@@ -166,9 +166,9 @@ def _work(
             frames=nuclei.frames[here] - box.t[0],
             centres=placement.to_working(nuclei.positions[here, 1:] - box.start[1:]),
             points_um=nuclei.positions[here, 1:] * store.spacing.um,
-            divides=outcome[here] == Fate.DIVIDES,
+            divides=fate[here] == Fate.DIVIDES,
             hard=hard[here],
-            weight=weights_of(outcome, next_to, config.doubt)[here],
+            weight=weights_of(fate, next_to, config.doubt)[here],
         )
         pieces.append(CropFrames(image, known, store.meta.origin_tzyx[0] + box.t[0]))
     return pieces

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
-from anlage.tasks.divisions.truth import Fate, outcomes
-from anlage.tasks.readiness import Readiness, divisions_readiness
+from anlage.tasks.divisions.config import DivisionsConfig, DivisionsPlan
+from anlage.tasks.divisions.readiness import readiness
+from anlage.tasks.divisions.truth import Fate, fates
+from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores
 from anlage.tasks.task import Evidence, Setting, Task, Validation
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -19,27 +22,24 @@ if TYPE_CHECKING:
     from anlage.dataset.store import Store
     from anlage.tasks.divisions.examples import DivisionExamples
 
-from anlage.tasks.divisions.config import DivisionsConfig, DivisionsPlan
-from anlage.wording import plural
-
 __all__ = ["DivisionsTask"]
 
 
 class DivisionStores(Stores):
-    """Stores with divisions; what the starter knows, how nuclei look, is no help."""
+    """Stores with divisions; the starter knows how nuclei appear, which is no help."""
 
     has_starter: ClassVar[bool] = False
 
-    def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
-        told = super().remembered(sources, plan)
+    def card_fields(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
+        fields = super().card_fields(sources, plan)
         learnt = [store for store in sources if store.meta.use != "validation"]
-        for entry, store in zip(told["trained_on"], learnt, strict=True):
-            outcome = outcomes(store.positives)
-            n, n_others = int((outcome == Fate.DIVIDES).sum()), int((outcome == Fate.GOES_ON).sum())
+        for entry, store in zip(fields["trained_on"], learnt, strict=True):
+            fate = fates(store.positives)
+            n, n_others = int((fate == Fate.DIVIDES).sum()), int((fate == Fate.GOES_ON).sum())
             others = plural(n_others, "nucleus that goes on", "nuclei that go on")
             frames = plural(len(store.frames), "frame")
             entry |= {"n_examples": n, "holds": f"{plural(n, 'division')} and {others} in {frames}"}
-        return told
+        return fields
 
 
 class DivisionsTask(Task):
@@ -56,7 +56,7 @@ class DivisionsTask(Task):
     material: ClassVar[Material] = DivisionStores()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
-        return divisions_readiness(nuclei, boxes)
+        return readiness(nuclei, boxes)
 
     def prepare(self, stores: Sequence[Store], config: DivisionsConfig, setting: Setting) -> DivisionExamples:
         from anlage.tasks.divisions.preparation import prepare

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 
-__all__ = ["Fate", "around_divisions", "beside_divisions", "outcomes"]
+__all__ = ["Fate", "around_divisions", "beside_divisions", "fates"]
 
 _REACH = 2
-"""So many frames before and after a division are told from it with difficulty."""
+"""So many frames before and after a division are hard to distinguish from it."""
 
 
 class Fate(IntEnum):
@@ -26,7 +26,7 @@ class Fate(IntEnum):
     """This is the mother's last frame: two daughters follow."""
 
 
-def outcomes(nuclei: Annotations) -> npt.NDArray[np.int8]:
+def fates(nuclei: Annotations) -> npt.NDArray[np.int8]:
     """What becomes of each nucleus, (N,) of `Fate`.
 
     A nucleus without a link to a later frame is unknown, not a negative: annotation may end there. So is one from which a
@@ -48,7 +48,7 @@ def outcomes(nuclei: Annotations) -> npt.NDArray[np.int8]:
 def around_divisions(nuclei: Annotations, reach: int = _REACH) -> npt.NDArray[np.bool_]:
     """Which nuclei (N,) are the mother in her frames before the last, or a daughter in her first, up to `reach` frames."""
     earlier, later = _rows(nuclei.sure())
-    mothers = outcomes(nuclei) == Fate.DIVIDES
+    mothers = fates(nuclei) == Fate.DIVIDES
     found = np.zeros(len(nuclei), dtype=bool)
     before, after = mothers.copy(), mothers.copy()
     for _ in range(reach):
@@ -72,7 +72,7 @@ def beside_divisions(nuclei: Annotations, um: npt.NDArray[np.float64], within_um
     """
     from scipy.spatial import KDTree
 
-    mothers = outcomes(nuclei) == Fate.DIVIDES
+    mothers = fates(nuclei) == Fate.DIVIDES
     # a frame apart is further than anything within a frame
     points = np.column_stack([nuclei.frames * 3.0 * within_um, nuclei.positions[:, 1:] * um])
     found = np.zeros(len(nuclei), dtype=bool)

@@ -11,6 +11,7 @@ import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.tasks.baselines import chance_baseline
+from anlage.tasks.counts import Counts
 from anlage.tasks.divisions.examples import CropFrames, DivisionExamples
 from anlage.tasks.divisions.matching import find_events, match_events
 from anlage.tasks.task import Evidence, Validation
@@ -18,13 +19,13 @@ from anlage.tasks.task import Evidence, Validation
 __all__ = ["finish", "logits_of", "validate"]
 
 FEW = 10
-"""Held-out divisions below which the calibration also looks at those trained on."""
+"""Held-out divisions below which the calibration is fitted to those trained on, too."""
 MANY = 20
-"""Nuclei of some likelihood from which a calibration error is worth telling."""
+"""Nuclei of some likelihood from which a calibration error is given."""
 PLAUSIBLE = 0.02
 """Nuclei less likely to divide than this do not count in the calibration error: there are thousands of them."""
 MOST = 3000
-"""Nuclei looked at in one validation; of more, evenly spaced ones of those far from any division are taken."""
+"""Nuclei of one validation; of more, evenly spaced ones of those far from any division are taken."""
 _AT_ONCE = 128
 
 
@@ -63,7 +64,7 @@ def finish(network: torch.nn.Module, examples: DivisionExamples) -> Evidence:
     """Calibrate on all held-out nuclei, rare as divisions are among them, and choose the threshold there.
 
     Training shows as many divisions as other nuclei, so an uncalibrated probability is far too high. Where too few
-    divisions were held out to mend that, those trained on are looked at as well; the scores are of held-out ones alone.
+    divisions were held out to mend that, those trained on are taken as well; the scores are of held-out ones alone.
     """
     held = _score(network, examples, examples.validation)
     seen = held
@@ -101,17 +102,14 @@ def logits_of(network: torch.nn.Module, crops: npt.NDArray[np.float32], device: 
 def _metrics(held: _Scored, likely: npt.NDArray[np.bool_], radius_um: float) -> dict[str, float]:
     reported = held.event & likely
     tp = int((reported & held.right).sum())
-    fp, fn = int(reported.sum()) - tp, held.n_truth - tp
+    counts = Counts(tp, int(reported.sum()) - tp, held.n_truth - tp)
     return {
-        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
-        "precision": tp / max(tp + fp, 1),
-        "recall": tp / max(tp + fn, 1),
-        "tp": float(tp), "fp": float(fp), "fn": float(fn),
+        **counts.metrics,
         "in_frame": int((reported & held.in_frame).sum()) / max(tp, 1),
         "average_precision": _average_precision(held),
         "n_others": float(len(held.divides) - held.n_truth),
         "match_radius_um": radius_um,
-    }  # fmt: skip
+    }
 
 
 def _score(

@@ -1,4 +1,4 @@
-"""What a training of events is told, and the plan that it makes of it."""
+"""Parameters of a training of events, and its plan: what the data decided."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EventsConfig(Finite):
     event: str = ""
     """Name of the event, where the files hold the classes and times of several."""
     signals: Annotated[tuple[str, ...], MaxLen(_MOST_SIGNALS)] = ()
-    """Names of the signals to look at; none: all that the files have in common."""
+    """Names of the signals to use; none: all that the files have in common."""
     normalise: Annotated[tuple[Normalise, ...], MinLen(1)] = ("auto",)
     """How each signal is brought to one scale: percentile, absolute, window (smallest to largest of each), noise or none; one for all, or one for each. auto: percentile for tracks, noise for windows."""
     limits: tuple[tuple[float, float], ...] = ()
@@ -50,7 +50,7 @@ class EventsConfig(Finite):
     window: Annotated[int, Ge(8), Le(_MOST_SAMPLES)] | None = None
     """Samples of a window; of longer ones the end is left out. None: as in the file."""
     resolution: Annotated[int, Ge(16), Le(1000)] = 75
-    """Positions across a window at which the network looks: more are finer and slower."""
+    """Positions across a window at which the network is evaluated: more are finer and slower."""
     width: Annotated[int, Ge(4), Le(256)] = 32
     """Channels of the network."""
     depth: Annotated[int, Ge(1), Le(10)] = 6

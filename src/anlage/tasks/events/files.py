@@ -91,7 +91,7 @@ class SignalFiles:
             if len(wanted) > 1 or len(joined.names) > 1:
                 joined.chosen(wanted)
 
-    def remembered(self, sources: Sequence[SignalFile], plan: Frozen) -> dict[str, Any]:
+    def card_fields(self, sources: Sequence[SignalFile], plan: Frozen) -> dict[str, Any]:
         return {
             "channels": getattr(plan, "signals", ()),
             "interval_s": getattr(plan, "interval_s", None),

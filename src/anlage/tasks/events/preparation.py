@@ -27,7 +27,7 @@ _BATCH = 32
 _FEWEST = 4
 """Examples of each of two kinds below which there is nothing to learn."""
 SHORTEST = 4
-"""Frames of a track below which it tells nothing."""
+"""Frames of a track below which nothing is learnt from it."""
 
 
 Rows = npt.NDArray[np.int64]
@@ -113,9 +113,9 @@ def _check_enough(signals: Signals) -> None:
     kinds = [int(n) for n in counts[: 2 if signals.kind == "repeated" else 3]]
     if sum(n >= _FEWEST for n in kinds) < 2:
         words = ("0", "1") if signals.kind == "repeated" else ("0 (event)", "1 (no event)", "2 (other)")
-        told = ", ".join(f"{n} of {word}" for n, word in zip(kinds, words, strict=True))
+        found = ", ".join(f"{n} of {word}" for n, word in zip(kinds, words, strict=True))
         raise AnlageError(
-            f"There are too few scored {noun} to learn from ({told}); score at least {_FEWEST} of two kinds."
+            f"There are too few scored {noun} to learn from ({found}); score at least {_FEWEST} of two kinds."
         )
     lacking = (signals.scores == 0) & ~np.isfinite(signals.times)
     if signals.kind == "once" and lacking.any():

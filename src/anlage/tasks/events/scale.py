@@ -57,7 +57,7 @@ class SignalScale(Finite):
         values
             As measured.
         lag
-            Samples between the two whose difference tells the noise.
+            Samples between the two whose difference measures the noise.
         """
         if self.how == "none":
             found: npt.NDArray[np.float64] = values
@@ -88,7 +88,7 @@ class SignalScale(Finite):
 
 
 def lag_of(window: int) -> int:
-    """Samples between the two whose difference tells a window's noise."""
+    """Samples between the two whose difference measures a window's noise."""
     return max(1, window // _LAGS)
 
 
@@ -150,7 +150,7 @@ def noise_of(values: npt.NDArray[np.float64], lag: int) -> npt.NDArray[np.float6
 
 
 _MANY = 200_000
-"""Differences that are enough to tell the noise of a long trace."""
+"""Differences that are enough to measure the noise of a long trace."""
 
 
 def baseline_of(trace: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:

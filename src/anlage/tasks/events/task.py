@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
+from anlage.tasks.events.config import EventsConfig, EventsPlan
 from anlage.tasks.events.files import SignalFiles
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from anlage.networks.temporal import TemporalEnsemble
     from anlage.tasks.events.examples import EventsExamples
     from anlage.tasks.events.files import SignalFile
-
-from anlage.tasks.events.config import EventsConfig, EventsPlan
 
 __all__ = ["EventsTask"]
 

@@ -1,4 +1,4 @@
-"""How well events are told on movies or recordings that were held out, and what the probabilities are worth."""
+"""Validation of events: how well they are recognised in held-out movies or recordings, and the calibration."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out"
 _AT_ONCE = 256
 _EVENT = 0
 _ENOUGH = 20
-"""Examples from which a calibration error is worth telling."""
+"""Examples from which a calibration error is given."""
 _THRESHOLD = 0.5
 """Of a calibrated probability: what is likelier than not."""
 _TIE = 0.02
@@ -48,7 +48,7 @@ class Read:
 
 
 def read_tracks(network: torch.nn.Module, tracks: SignalTracks, device: str) -> Read:
-    """Look at tracks or windows, some at a time."""
+    """Run the network on tracks or windows, some at a time."""
     logits, times = [], []
     for at in range(0, max(1, len(tracks)), _AT_ONCE):
         rows = slice(at, at + _AT_ONCE)
@@ -96,7 +96,7 @@ def class_probabilities(logits: npt.NDArray[np.float64], calibration: Calibratio
 
 
 def validate(network: TemporalEnsemble, examples: EventsExamples) -> Validation:
-    """One look; ties are decided by the loss."""
+    """Score held-out examples; ties are decided by the loss."""
     unseen = read_unseen(network, examples)
     tracks, read = unseen.tracks, unseen.read
     if examples.plan.kind == "repeated":
@@ -115,7 +115,7 @@ def validate(network: TemporalEnsemble, examples: EventsExamples) -> Validation:
 
 
 def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
-    """Calibrate on held-out examples; what is likelier than not is told.
+    """Calibrate on held-out examples; what is likelier than not is reported.
 
     Each was judged by one network; all of them together judge a little better, and are a little too modest then.
     """
@@ -193,11 +193,11 @@ def _best_f1(score: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> fl
     return float(found)
 
 
-def _counts(told: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> dict[str, float]:
-    tp, fp, fn = int((told & truth).sum()), int((told & ~truth).sum()), int((~told & truth).sum())
+def _counts(said: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> dict[str, float]:
+    tp, fp, fn = int((said & truth).sum()), int((said & ~truth).sum()), int((~said & truth).sum())
     return {
         "f1": 2 * tp / max(2 * tp + fp + fn, 1), "precision": tp / max(tp + fp, 1), "recall": tp / max(tp + fn, 1),
-        "tp": float(tp), "fp": float(fp), "fn": float(fn), "accuracy": float((told == truth).mean()) if len(truth) else 0.0,
+        "tp": float(tp), "fp": float(fp), "fn": float(fn), "accuracy": float((said == truth).mean()) if len(truth) else 0.0,
     }  # fmt: skip
 
 
@@ -205,9 +205,9 @@ def _track_metrics(
     probability: npt.NDArray[np.float64], times: npt.NDArray[np.float64], tracks: SignalTracks
 ) -> dict[str, float]:
     """Accuracy of the classes, and errors of the times of events that were found."""
-    told = probability.argmax(axis=1)
-    found = {"accuracy": float((told == tracks.scores).mean())}
-    both = (told == _EVENT) & (tracks.scores == _EVENT)
+    said = probability.argmax(axis=1)
+    found = {"accuracy": float((said == tracks.scores).mean())}
+    both = (said == _EVENT) & (tracks.scores == _EVENT)
     if both.any():
         error = np.abs(times[both] - tracks.times[both])
         found |= {"median_error_frames": float(np.median(error)), "mean_error_frames": float(error.mean())}

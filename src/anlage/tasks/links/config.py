@@ -1,4 +1,4 @@
-"""What a training of links is told, and the plan that it makes of it."""
+"""Parameters of a training of links, and its plan: what the data decided."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from anlage.foreign import MOST_DIAMETER_UM
 from anlage.frozen import DiameterUm, Finite
 from anlage.tasks.grid import Channels, CropZyx, Grid, check_whole
 
-__all__ = ["LinksConfig", "LinksPlan", "Look"]
+__all__ = ["CropPlan", "LinksConfig", "LinksPlan"]
 
 
 class LinksConfig(Finite):
     """Parameters of the links task."""
 
     image: bool = True
-    """Look at the image around each nucleus, where the stores have one; false: at the points alone."""
+    """See the image around each nucleus, where the stores have one; false: only the points."""
     most: Annotated[int, Ge(2), Le(32)] = 8
     """Candidates of one nucleus in the next frame."""
     radius: Annotated[float, Gt(0), Le(10)] | None = None
@@ -34,11 +34,11 @@ class LinksConfig(Finite):
     width: Annotated[int, Ge(8), Le(512)] = 64
     """Numbers that the network remembers of each nucleus and each candidate."""
     rounds: Annotated[int, Ge(1), Le(6)] = 2
-    """Rounds in which nuclei and candidates tell their neighbours of each other."""
+    """Rounds of message passing between nuclei and candidates."""
 
 
-class Look(Finite):
-    """How the image around a nucleus is shown to the network."""
+class CropPlan(Finite):
+    """Crops of the image around each nucleus that the network sees."""
 
     grid: Grid
     """The working grid."""
@@ -64,5 +64,5 @@ class LinksPlan(Finite):
     """Typical distance by which nuclei missed where they were expected, in nearest-neighbour distances: the motion scale."""
     neighbour_um: Annotated[float, Gt(0), Le(100 * MOST_DIAMETER_UM)]
     """Median distance between nearest neighbours in the training data, in µm."""
-    look: Look | None
-    """How it sees the image; None: it works on points alone."""
+    look: CropPlan | None
+    """The crops of the image that it sees; None: it works on points alone."""

@@ -25,7 +25,7 @@ DIVIDING_SHARE = 0.4
 NOISY_SHARE = 0.4
 """Share of examples shown as a detector might have found them."""
 BASE_SHARE = 0.5
-"""Share of examples that look at every frame."""
+"""Share of examples with every frame."""
 
 Rows = npt.NDArray[np.int64]
 
@@ -43,7 +43,7 @@ class TrainingFilm:
     sparse_um
         Nucleus diameter in µm where only some nuclei were marked; None where all were.
     crops
-        The image around each nucleus; None where it is not looked at.
+        The image around each nucleus; None where the network sees points alone.
     """
 
     lineages: Mapping[int, Lineage]

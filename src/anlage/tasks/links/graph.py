@@ -1,7 +1,7 @@
-"""What a network is told of a film's points and of the candidates for links among them: numbers without a unit.
+"""The graph that a network of links sees: features of points and of candidates for links, numbers without a unit.
 
 All lengths are divided by the median distance between nearest neighbours of the frame, so that voxel size, species and
-age fall out. A nucleus is told by the points around it, in its own frame and the two beside it; a candidate by where it
+age fall out. A nucleus is described by the points around it, in its own frame and the two beside it; a candidate by where it
 lies, by what competes with it, and by what points alone say of it without training.
 """
 
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
 AROUND = 6
-"""Nuclei told of in each of the three frames around a nucleus."""
+"""Nuclei described in each of the three frames around a nucleus."""
 N_NEARBY = 8
 """Numbers of each of them: place (3), distance, which frame (3), whether there is one."""
 N_NODE = 14
@@ -100,11 +100,11 @@ class Film:
         radius
             In nearest-neighbour distances.
         spread
-            `spread` of the film on which it was learnt: where nuclei move further than there, up to twice as far is looked.
+            `spread` of the film on which it was learnt: where nuclei move further than there, the search reaches up to twice as far.
         most
             Candidates of one nucleus in the next frame.
         gaps
-            Look also two frames on.
+            Search two frames ahead, too.
         """
         wider = min(_MOST_WIDENED, max(1.0, self.spread / spread)) if spread > 0 else 1.0
         radius_um = radius * wider * self.scale_um
@@ -165,16 +165,16 @@ def _log_odds(probability: Numbers) -> Numbers:
 
 
 def _nearby(film: Film) -> Floats:
-    told = np.zeros((len(film.frames), 3, AROUND, N_NEARBY), dtype=np.float32)
+    features = np.zeros((len(film.frames), 3, AROUND, N_NEARBY), dtype=np.float32)
     places = (film.points_um + film.back.expected_um, film.points_um, film.points_um + film.ahead.expected_um)
     for i, place in enumerate(places):
         vectors, there = _around(film, place, i - 1)
-        told[:, i, :, :3] = np.clip(vectors, -_FAR, _FAR)
-        told[:, i, :, 3] = np.minimum(np.linalg.norm(vectors, axis=2), _FAR)
-        told[:, i, :, 4 + i] = 1
-        told[:, i, :, 7] = there
-        told[:, i] *= there[:, :, None]
-    return told.reshape(len(told), 3 * AROUND, N_NEARBY)
+        features[:, i, :, :3] = np.clip(vectors, -_FAR, _FAR)
+        features[:, i, :, 3] = np.minimum(np.linalg.norm(vectors, axis=2), _FAR)
+        features[:, i, :, 4 + i] = 1
+        features[:, i, :, 7] = there
+        features[:, i] *= there[:, :, None]
+    return features.reshape(len(features), 3 * AROUND, N_NEARBY)
 
 
 def _around(film: Film, places_um: Numbers, step: int) -> tuple[Numbers, npt.NDArray[np.bool_]]:

@@ -19,7 +19,7 @@ AROUND = 3000
 """A short film is found several times, until there are so many nuclei."""
 MOST_TIMES = 6
 MOST = 3000
-"""Nuclei of a film that are looked at; of more, evenly spaced stretches of it are taken."""
+"""Most nuclei of a film; of more, evenly spaced stretches of it are taken."""
 STRETCH = 8
 """Frames of a stretch."""
 

@@ -21,7 +21,7 @@ __all__ = ["Plausible", "missed_by", "plausible_links"]
 Numbers = npt.NDArray[np.float64]
 
 _TURNS = 4
-"""Turns of probabilities and what is read off them: the spread has settled by then."""
+"""Turns of probabilities and what is read off them: the spread has converged by then."""
 _SWEEPS = 12
 """Rounds of messages between neighbours in the graph of candidates."""
 _FURTHER_SWEEPS = 4
@@ -40,12 +40,12 @@ _PRIOR_COUNT = 20.0
 _PRIOR_PAIRS = 5.0
 """Divisions that the assumed geometry of divisions counts as much as, against those of the film."""
 _MOST_IN_PAIRS = 8
-"""Candidates of a nucleus among which its daughters are looked for, the nearest ones."""
+"""Candidates of a nucleus among which its daughters are searched for, the nearest ones."""
 _APART_VARIES = 0.5
 """Standard deviation of half the distance between daughters, as a part of its mean. It is not read off the film: that
 would measure the pairs that look most like daughters, and would find them ever more alike."""
 _WIDER = 1.15
-"""… and for the same reason the middle is looked for in a place so many times as wide as was read off."""
+"""… and for the same reason the middle is searched for in a place so many times as wide as was read off."""
 _FLOOR = 1e-6
 
 
@@ -128,7 +128,7 @@ def plausible_links(
     """
     t, p = np.asarray(frames, dtype=np.int64), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
     if not len(candidates):
-        return Plausible(np.zeros(0), np.full(len(t), _FLOOR), _told(_Rates(0.2, 0.3)))
+        return Plausible(np.zeros(0), np.full(len(t), _FLOOR), _as_tuple(_Rates(0.2, 0.3)))
     ahead = motion or local_motion(t, p)
     if over is None and (candidates.steps == 2).any():
         over = local_motion(t, p, step=2, once=ahead)
@@ -144,10 +144,10 @@ def plausible_links(
         rates = graph.rates(chance, pairs, rates)
         chance, pairs = graph.marginals(rates, _FURTHER_SWEEPS)
     divides = pairs.sum(axis=(1, 2)) / 2
-    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), _told(rates))
+    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), _as_tuple(rates))
 
 
-def _told(rates: _Rates) -> tuple[float, ...]:
+def _as_tuple(rates: _Rates) -> tuple[float, ...]:
     often = (rates.appears, rates.ends, rates.divides)
     return (rates.spread, rates.apart, *(math.log10(rate) for rate in often))
 

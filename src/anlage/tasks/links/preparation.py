@@ -14,7 +14,7 @@ from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.io.atomic import own, replacing
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.links.config import LinksConfig, LinksPlan, Look
+from anlage.tasks.links.config import CropPlan, LinksConfig, LinksPlan
 from anlage.tasks.links.crops import MARGIN, Crops, cut
 from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, sample
 from anlage.tasks.links.graph import Film
@@ -42,11 +42,11 @@ def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> L
     """Plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores, config)
     split = split_stores(stores, seed=setting.seed, context_frames=2, kind=ExampleKind("link", "links", _linked))
-    look = _look(stores, config, setting)
-    crops = {store.path: None if look is None else _crops(store, look, setting.cache) for store in stores}
+    crop_plan = _crop_plan(stores, config, setting)
+    crops = {store.path: None if crop_plan is None else _crops(store, crop_plan, setting.cache) for store in stores}
     films = {id(part): _film(part, config, crops[part.store.path]) for part in (*split.train, *split.validation)}
     train = tuple(films[id(part)] for part in split.train)
-    plan = setting.plan if isinstance(setting.plan, LinksPlan) else _plan(stores, train, config, look)
+    plan = setting.plan if isinstance(setting.plan, LinksPlan) else _plan(stores, train, config, crop_plan)
     held, held_out, notes = [films[id(part)] for part in split.validation], split.held_out, [*split.notes]
     unseen = held if setting.augment else []
     if not any(_n_links(film) for film in held):
@@ -80,9 +80,9 @@ def _check(stores: Sequence[Store], config: LinksConfig) -> None:
         )
     channels = {store.path: store.shape[1] for store in stores}
     if config.image and len(set(channels.values())) > 1:
-        told = ", ".join(f"'{path.stem}' has {n}" for path, n in channels.items())
+        listed = ", ".join(f"'{path.stem}' has {n}" for path, n in channels.items())
         raise AnlageError(
-            f"The stores have different numbers of channels ({told}): give stores of the same, or train on points alone "
+            f"The stores have different numbers of channels ({listed}): give stores of the same, or train on points alone "
             "with --set image=false."
         )
 
@@ -92,7 +92,7 @@ def _or_accept(stores: Sequence[Store]) -> str:
     return f"or accept some of the {n} that a network proposed, " if n else ""
 
 
-def _look(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> Look | None:
+def _crop_plan(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> CropPlan | None:
     base = setting.base if isinstance(setting.base, LinksPlan) else None
     earlier = setting.plan if isinstance(setting.plan, LinksPlan) else None
     sees = config.image and stores[0].has_image
@@ -115,19 +115,19 @@ def _look(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> Loo
     deep = leading.shape_tzyx[1] * leading.spacing.z / diameter
     wanted = np.array([min(CROP_DIAMETERS, deep), CROP_DIAMETERS, CROP_DIAMETERS]) / np.array(grid.voxel_diameters_zyx)
     z, y, x = (np.maximum(1, np.ceil(wanted / grid.stem - 1e-6)) * grid.stem).astype(int).tolist()
-    return Look(grid=grid, crop_zyx=(1 if flat else z, y, x), n_channels=stores[0].shape[1], diameter_um=diameter)
+    return CropPlan(grid=grid, crop_zyx=(1 if flat else z, y, x), n_channels=stores[0].shape[1], diameter_um=diameter)
 
 
-def _crops(store: Store, look: Look, cache: Path) -> Crops:
+def _crops(store: Store, crop_plan: CropPlan, cache: Path) -> Crops:
     """Cut the image around every nucleus of a store, once."""
-    placement = look.grid.place(store.spacing, store.meta.diameter_um, store.shape_tzyx[1:])
-    shape = tuple(n + 2 * m for n, m in zip(look.crop_zyx, MARGIN, strict=True))
+    placement = crop_plan.grid.place(store.spacing, store.meta.diameter_um, store.shape_tzyx[1:])
+    shape = tuple(n + 2 * m for n, m in zip(crop_plan.crop_zyx, MARGIN, strict=True))
     nuclei = store.nuclei
     path = cache / f"{store.hash[:16]} {'-'.join(map(str, shape))} crops.npy"
     if not path.exists():
         with replacing(path, own) as temporary:
             pixels = np.lib.format.open_memmap(
-                temporary, mode="w+", dtype=np.float16, shape=(len(nuclei), look.n_channels, *shape)
+                temporary, mode="w+", dtype=np.float16, shape=(len(nuclei), crop_plan.n_channels, *shape)
             )
             for t in np.unique(nuclei.frames):
                 rows = np.flatnonzero(nuclei.frames == t)
@@ -136,7 +136,7 @@ def _crops(store: Store, look: Look, cache: Path) -> Crops:
                 pixels[rows] = cut(frame, centres, (shape[0], shape[1], shape[2]))
             pixels.flush()
             del pixels
-    return Crops(np.load(path, mmap_mode="r"), look.crop_zyx)
+    return Crops(np.load(path, mmap_mode="r"), crop_plan.crop_zyx)
 
 
 def _film(part: SplitPart, config: LinksConfig, crops: Crops | None) -> TrainingFilm:
@@ -151,7 +151,9 @@ def _n_links(film: TrainingFilm) -> int:
     return int(np.isin(once[once >= 0], film.rows).sum())
 
 
-def _plan(stores: Sequence[Store], train: Sequence[TrainingFilm], config: LinksConfig, look: Look | None) -> LinksPlan:
+def _plan(
+    stores: Sequence[Store], train: Sequence[TrainingFilm], config: LinksConfig, crop_plan: CropPlan | None
+) -> LinksPlan:
     """Measure how far links reach, and how nuclei move, in the training films at every frame."""
     reaches, spreads, neighbours = [], [], []
     for film in train:
@@ -169,7 +171,7 @@ def _plan(stores: Sequence[Store], train: Sequence[TrainingFilm], config: LinksC
         radius=radius,
         spread=float(np.median(np.concatenate(spreads))),
         neighbour_um=float(np.median(np.concatenate(neighbours))),
-        look=look,
+        look=crop_plan,
     )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from anlage.annotations import Annotations, State
+from anlage.annotations import Annotations
 from anlage.axes import Box
+from anlage.dataset.split import check_uses
 from anlage.frozen import Frozen
+from anlage.tasks.links.config import LinksConfig, LinksPlan
+from anlage.tasks.links.readiness import readiness
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores, check_alike
 from anlage.tasks.task import Evidence, FollowedFilm, Setting, Task, Validation
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     import torch
@@ -20,13 +22,7 @@ if TYPE_CHECKING:
     from anlage.dataset.store import Store
     from anlage.tasks.links.examples import LinkExamples
 
-from anlage.tasks.links.config import LinksConfig, LinksPlan
-from anlage.wording import plural
-
 __all__ = ["LinksTask"]
-
-ENOUGH_LINKS = 200
-"""With about so many links the network is better than distances alone, by experience."""
 
 
 class LinkStores(Stores):
@@ -35,15 +31,13 @@ class LinkStores(Stores):
     has_starter: ClassVar[bool] = False
 
     def check(self, sources: Sequence[Store], card: Any | None) -> None:
-        from anlage.dataset.split import check_uses
-
         check_uses(sources)
         check_alike(sources, channels=False)
 
-    def remembered(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
-        told = super().remembered(sources, plan)
+    def card_fields(self, sources: Sequence[Store], plan: Frozen) -> dict[str, Any]:
+        fields = super().card_fields(sources, plan)
         learnt = [store for store in sources if store.meta.use != "validation"]
-        for entry, store in zip(told["trained_on"], learnt, strict=True):
+        for entry, store in zip(fields["trained_on"], learnt, strict=True):
             sure = store.positives.sure()
             n, n_divisions = len(sure.links), len(sure.divisions)
             frames = plural(len(store.frames), "frame")
@@ -52,8 +46,8 @@ class LinkStores(Stores):
                 "holds": f"{plural(n, 'link')} and {plural(n_divisions, 'division')} in {frames}",
             }
         if isinstance(plan, LinksPlan) and plan.look is None:
-            told |= {"channels": (), "combine": "separate", "intensity": None, "diameter_um": None}
-        return told
+            fields |= {"channels": (), "combine": "separate", "intensity": None, "diameter_um": None}
+        return fields
 
 
 class LinksTask(Task):
@@ -70,7 +64,7 @@ class LinksTask(Task):
     material: ClassVar[Material] = LinkStores()
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
-        return _readiness(nuclei, boxes)
+        return readiness(nuclei, boxes)
 
     def prepare(self, stores: Sequence[Store], config: LinksConfig, setting: Setting) -> LinkExamples:
         from anlage.tasks.links.preparation import prepare
@@ -81,9 +75,9 @@ class LinksTask(Task):
         from anlage.networks.linker import Glance, Linker
         from anlage.tasks.links.graph import N_EDGE, N_NEARBY, N_NODE
 
-        look = plan.look
-        glance = None if look is None else Glance(
-            look.n_channels, look.crop_zyx, stem=look.grid.stem, strides=look.grid.strides, kernels=look.grid.kernels,
+        crops = plan.look
+        glance = None if crops is None else Glance(
+            crops.n_channels, crops.crop_zyx, stem=crops.grid.stem, strides=crops.grid.strides, kernels=crops.grid.kernels,
         )  # fmt: skip
         return Linker(N_NEARBY, N_NODE, N_EDGE, glance=glance, width=config.width, rounds=config.rounds)
 
@@ -111,28 +105,3 @@ class LinksTask(Task):
         from anlage.tasks.links.held_out_films import held_out_films
 
         return held_out_films(network, examples, evidence.calibration)
-
-
-def _readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
-    """How many links lie in the regions."""
-    true = nuclei.select(nuclei.state != State.REJECTED).sure()
-    n = len(true.links)
-    if not n:
-        return Readiness(
-            "no link yet",
-            lack="Nothing is linked yet; link some nuclei to those of the next frame on the Annotate tab.",
-        )
-    made = plural(n, "link")
-    if not boxes:
-        return Readiness(
-            f"{made}, no region yet",
-            lack=f"{made} made, but not where annotation is complete; put a box around them on the Annotate tab.",
-        )
-    inside = np.zeros(len(true), dtype=bool)
-    for box in boxes:
-        inside |= box.contains(true.positions)
-    kept = len(true.select(inside).links)
-    has = f"{plural(kept, 'link')} in {plural(len(boxes), 'region')}"
-    if not kept:
-        return Readiness(has, lack="The regions hold no link; move their walls, or link nuclei inside them.")
-    return Readiness(has, wish="" if kept >= ENOUGH_LINKS else f"{ENOUGH_LINKS} are better")

@@ -29,18 +29,18 @@ def parents_of(nuclei: Annotations) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The annotated nuclei of a film with their ancestry, as it is seen when only every `stride`-th frame is looked at.
+    """The annotated nuclei of a film with their ancestry, as it is seen when only every `stride`-th frame is taken.
 
     Parameters
     ----------
     stride
-        Frames between two that are looked at.
+        Frames between two that are taken.
     frames
         (N,) frames of the film.
     points_um, radius_um
         (N, 3) positions and (N,) radii in µm; NaN where unknown.
     real
-        (N,) False for what was rejected: no nucleus, though something looked like one.
+        (N,) False for what was rejected: no nucleus, though something resembled one.
     once, twice
         (N,) row of the ancestor one and two strides earlier; −1 where there is none at just that frame.
     has_mother
@@ -145,17 +145,17 @@ def judge(lineage: Lineage, rows: Rows, candidates: Candidates) -> KnownLinks:
     once, twice = np.append(lineage.once, -1), np.append(lineage.twice, -1)
     has_mother = np.append(lineage.has_mother, False)
     real = np.append(lineage.real, False)
-    settled = np.append(lineage.has_daughter & ~lineage.open_once, False)
-    settled_twice = settled & ~np.append(lineage.open_twice, False)
+    complete = np.append(lineage.has_daughter & ~lineage.open_once, False)
+    complete_twice = complete & ~np.append(lineage.open_twice, False)
     both = real[earlier] & real[later]
     straight = (candidates.steps == 1) & (once[later] == earlier)
     over = (candidates.steps == 2) & (twice[later] == earlier) & ~present[once[later]]
     is_link = both & (straight | over)
     link_known = is_link | ~both | has_mother[later]
-    link_known |= np.where(candidates.steps == 1, settled[earlier], settled_twice[earlier])
+    link_known |= np.where(candidates.steps == 1, complete[earlier], complete_twice[earlier])
     onwards = np.bincount(candidates.pairs[is_link, 0], minlength=len(rows))
     daughters = np.bincount(lineage.once[lineage.once >= 0], minlength=n + 1)[rows]
     divides = onwards > 1
     # a division of which one daughter was not found is neither
-    divides_known = ~real[rows] | (settled[rows] & (daughters < 2)) | divides
+    divides_known = ~real[rows] | (complete[rows] & (daughters < 2)) | divides
     return KnownLinks(is_link, link_known, divides, divides_known)

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.stats import rankdata
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
-from anlage.tasks.baselines import link_misses, share_baseline
+from anlage.candidates import Candidates
+from anlage.tasks.baselines import share_baseline
+from anlage.tasks.counts import Counts
 from anlage.tasks.links.examples import LinkExamples, Sample, padded
+from anlage.tasks.links.graph import Film
 from anlage.tasks.links.loss import flattened, link_loss
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "validate"]
 
 MANY = 20
-"""Candidates from which a calibration error is worth telling."""
+"""Candidates from which a calibration error is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class _Scored:
 
 
 def validate(network: torch.nn.Module, examples: LinkExamples) -> Validation:
-    """1 less the cross-entropy for each true link: almost all links are right, so a share of right ones tells little."""
+    """1 less the cross-entropy for each true link: almost all links are right, so a share of right ones says little."""
     scored = _scored(network, examples.validation, examples.setting.device)
     return Validation(
         loss=scored.loss, score=1.0 - scored.loss,
@@ -62,13 +66,10 @@ def finish(network: torch.nn.Module, examples: LinkExamples) -> Evidence:
     threshold = choose_threshold(probability, scored.is_link, n)
     said = probability >= threshold
     tp = int((said & scored.is_link).sum())
-    fp, fn = int(said.sum()) - tp, n - tp
+    counts = Counts(tp, int(said.sum()) - tp, n - tp)
     plan = examples.plan
     metrics = {
-        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
-        "precision": tp / max(tp + fp, 1),
-        "recall": tp / max(tp + fn, 1),
-        "tp": float(tp), "fp": float(fp), "fn": float(fn),
+        **counts.metrics,
         "average_precision": _average_precision(scored.logits, scored.is_link),
         "auc": _auc(scored.logits, scored.is_link),
         "link_accuracy": float((said == scored.is_link).mean()) if len(said) else float("nan"),
@@ -107,12 +108,12 @@ def _scored(network: torch.nn.Module, samples: Sequence[Sample], device: str) ->
             parts = link_loss(links.float(), divides.float(), graph)
         n = float(graph["is_link"].sum())
         losses, n_links = losses + float(sum(parts.values())) * max(n, 1.0), n_links + n
-        known, told = one.known.link_known, one.known.divides_known
+        links_known, divides_known = one.known.link_known, one.known.divides_known
         columns.append(
             (
-                links.float().cpu().numpy().astype(np.float64)[known], one.known.is_link[known],
-                divides.float().cpu().numpy().astype(np.float64)[told], one.known.divides[told],
-                link_misses(one.shown, one.candidates)[known],
+                links.float().cpu().numpy().astype(np.float64)[links_known], one.known.is_link[links_known],
+                divides.float().cpu().numpy().astype(np.float64)[divides_known], one.known.divides[divides_known],
+                _misses(one.shown, one.candidates)[links_known],
             )
         )  # fmt: skip
     logits, is_link, divides_logits, divides_true, misses = (
@@ -123,6 +124,18 @@ def _scored(network: torch.nn.Module, samples: Sequence[Sample], device: str) ->
         logits, is_link.astype(bool), divides_logits, divides_true.astype(bool), losses / max(n_links, 1.0),
         found / true if true else float("nan"), misses,
     )  # fmt: skip
+
+
+def _misses(film: Film, candidates: Candidates) -> npt.NDArray[np.float64]:
+    """(E,) by how many nearest-neighbour distances each candidate misses where its nucleus is expected from its surroundings."""
+    earlier, later = candidates.pairs.T
+    expected = np.where(
+        (candidates.steps == 1)[:, None], film.ahead.expected_um[earlier], film.over.expected_um[earlier]
+    )
+    missed = np.linalg.norm(film.points_um[later] - film.points_um[earlier] - expected, axis=1)
+    # two frames on a nucleus is √2 times as far from where it is expected
+    relative: npt.NDArray[np.float64] = missed / film.scale_um[earlier] / np.sqrt(candidates.steps)
+    return relative
 
 
 def _average_precision(logits: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
@@ -136,8 +149,6 @@ def _average_precision(logits: npt.NDArray[np.float64], right: npt.NDArray[np.bo
 
 def _auc(logits: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
     """Chance that a right candidate is held for likelier than a wrong one; NaN where either kind is absent."""
-    from scipy.stats import rankdata
-
     n_right, n_wrong = int(right.sum()), int((~right).sum())
     if not n_right or not n_wrong:
         return float("nan")

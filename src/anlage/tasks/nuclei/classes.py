@@ -1,175 +1,65 @@
-"""The head that tells classes of voxels apart, as they were painted."""
+"""The head that gives every voxel a class, as they were painted."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch.nn import functional
-
-from anlage.calibration import Calibration, expected_calibration_error, fit_platt
-from anlage.tasks.baselines import share_baseline
-from anlage.tasks.nuclei.centre_validation import MOST_VOXELS, chosen
-from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
-from anlage.tasks.nuclei.outlines import fine_outputs, unfold
+from anlage.dataset.store import Store
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
+from anlage.tasks.nuclei.head import Head
+from anlage.tasks.nuclei.painted_stores import check_labels, class_values
 from anlage.tasks.task import Evidence, Validation
-from anlage.tasks.tiled import network_output
 
-__all__ = ["class_loss", "class_map", "finish", "validate"]
+if TYPE_CHECKING:
+    import torch
 
-_RAREST = 0.02
-"""A class rarer than this in a batch is weighted as if it were as common: else a single voxel would rule."""
-_SAMPLED = 20_000
-"""Voxels of each frame that calibration looks at."""
+    from anlage.tasks.nuclei.painted_targets import PaintedPart
+    from anlage.tasks.nuclei.working_frames import PaintedTargets, Patches
 
-
-def class_loss(output: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Cross-entropy, each class weighted by the inverse root of its share, and soft Dice over the classes.
-
-    Parameters
-    ----------
-    output
-        (B, K·voxels of a cell, Z, Y, X) for cells.
-    batch
-        ``class`` (B, 1, Z, Y, X) numbers of classes and ``painted``, 1 where they are known.
-    """
-    shape = batch["class"].shape[2:]
-    stem = [n // m for n, m in zip(shape, output.shape[2:], strict=True)]
-    logits = unfold(output, stem).float()
-    painted, number = batch["painted"], batch["class"][:, 0]
-    n_classes = logits.shape[1]
-    true = functional.one_hot(number, n_classes).movedim(-1, 1).float() * painted
-    total = painted.sum().clamp(min=1.0)
-    share = true.sum(dim=(0, 2, 3, 4)) / total
-    weight = share.clamp(min=_RAREST).rsqrt() * (share > 0)
-    weight = weight / (weight * share).sum().clamp(min=1e-6)
-    error = functional.cross_entropy(logits, number, reduction="none")[:, None]
-    of_class = weight[number][:, None] * painted
-    cross = (of_class * error).sum() / total
-    probability = torch.softmax(logits, dim=1) * painted
-    both = 2 * (probability * true).sum(dim=(0, 2, 3, 4))
-    either = probability.sum(dim=(0, 2, 3, 4)) + true.sum(dim=(0, 2, 3, 4))
-    there = share > 0
-    dice = (1 - (both + 1) / (either + 1))[there].mean() if bool(there.any()) else both.sum() * 0
-    return {"class": cross, "dice": dice}
+__all__ = ["ClassesHead"]
 
 
-def class_map(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    """Number of the likeliest class of each voxel, of logits (K, Z, Y, X)."""
-    numbers: npt.NDArray[np.int64] = logits.argmax(axis=0)
-    return numbers
+class ClassesHead(Head):
+    """The class of every voxel."""
 
+    name: ClassVar[str] = "classes"
+    targets: ClassVar[frozenset[str]] = frozenset({"class", "painted"})
+    main_metric: ClassVar[str] = "dice"
+    finds_nuclei: ClassVar[bool] = False
+    n_coarse: ClassVar[int] = 0
 
-def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
-    """Mean Dice over the classes that are there."""
-    tally = _Tally(len(examples.plan.classes))
-    for frames, t in chosen(examples.validation, MOST_VOXELS):
-        tally.add(*_looked(network, frames, t, examples))
-    dice = tally.dice
-    mean = float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0
-    return Validation(
-        loss=tally.loss,
-        score=mean - 0.05 * min(tally.loss, 1.0),
-        metrics={"dice": mean, **_by_class(examples, dice)},
-        n=tally.n_pieces(examples),
-    )
+    def n_fine(self, plan: NucleiPlan) -> int:
+        return len(plan.classes)
 
+    def first_outputs(self, plan: NucleiPlan) -> list[float]:
+        return [0.0] * self.n_outputs(plan)
 
-def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
-    """Scores on held-out frames, and how far the probability of the likeliest class can be believed."""
-    tally = _Tally(len(examples.plan.classes))
-    rng = np.random.default_rng(examples.setting.seed)
-    margins, right = [], []
-    for frames, t in chosen(examples.validation, 4 * MOST_VOXELS):
-        logits, truth, known = _looked(network, frames, t, examples)
-        tally.add(logits, truth, known)
-        at = np.flatnonzero(known)
-        at = rng.choice(at, _SAMPLED, replace=False) if len(at) > _SAMPLED else at
-        flat = logits.reshape(len(logits), -1)[:, at]
-        # logit of the likeliest class against all others
-        top = flat.max(axis=0)
-        others = np.where(flat == top, -np.inf, flat)
-        margins.append(top - np.logaddexp.reduce(others, axis=0))
-        right.append(flat.argmax(axis=0) == truth.reshape(-1)[at])
-    margin, hit = np.concatenate(margins), np.concatenate(right)
-    finite = np.isfinite(margin)
-    calibration = fit_platt(margin[finite], hit[finite]) if finite.any() else Calibration()
-    dice = tally.dice
-    mean = float(np.nanmean(dice)) if np.isfinite(dice).any() else 0.0
-    n = tally.n_pieces(examples)
-    metrics = {
-        "dice": mean,
-        **_by_class(examples, dice),
-        "accuracy": float(hit.mean()) if len(hit) else 0.0,
-    }
-    return Evidence(
-        held_out=examples.held_out,
-        n_positive=int(tally.truth.sum()),
-        metrics=metrics,
-        threshold=0.5,
-        calibration=calibration,
-        ece=expected_calibration_error(calibration.apply(margin[finite]), hit[finite]) if finite.sum() > 1 else None,
-        n_of=dict.fromkeys(metrics, n),
-        baseline=share_baseline("always the same class", "mean Dice of the classes", tally.constant_dice, mean, n),
-    )
+    def check_stores(self, stores: Sequence[Store], config: NucleiConfig) -> tuple[int, ...]:
+        check_labels(stores, self.name)
+        return class_values(stores, config.classes)
 
+    def painted(self, part: PaintedPart, classes: tuple[int, ...]) -> PaintedTargets:
+        from anlage.tasks.nuclei.painted_targets import classes_on_grid
 
-class _Tally:
-    """Voxels by class, over frames."""
+        return classes_on_grid(part, classes)
 
-    def __init__(self, n_classes: int) -> None:
-        self.both, self.truth, self.said = (np.zeros(n_classes) for _ in range(3))
-        self._loss, self._n = 0.0, 0
+    def target(self, patches: Patches) -> dict[str, torch.Tensor]:
+        assert patches.values is not None  # noqa: S101  (`painted` makes them)
+        assert patches.painted is not None  # noqa: S101
+        return {"class": patches.values.round().long(), "painted": patches.painted}
 
-    def add(self, logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int32], known: npt.NDArray[np.bool_]) -> None:
-        """Count one frame, (K, Z, Y, X) and (Z, Y, X)."""
-        if not known.any():
-            return
-        n = len(self.both)
-        said, true = class_map(logits)[known], truth[known]
-        self.both += np.bincount(true[said == true], minlength=n)
-        self.truth += np.bincount(true, minlength=n)
-        self.said += np.bincount(said, minlength=n)
-        error = functional.cross_entropy(torch.from_numpy(logits[:, known].T), torch.from_numpy(true).long())
-        self._loss += float(error)
-        self._n += 1
+    def loss(self, output: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        from anlage.tasks.nuclei.class_loss import class_loss
 
-    def n_pieces(self, examples: NucleiExamples) -> int:
-        """How many pieces as large as a nucleus the voxels fill: single voxels beside each other are no evidence of their own."""
-        diameters = np.array(examples.plan.grid.voxel_diameters_zyx)
-        share_of_one = np.prod(diameters[1:] if examples.plan.grid.flat else diameters)
-        return math.ceil(float(self.truth.sum() * min(1.0, share_of_one)))
+        return class_loss(output, batch)
 
-    @property
-    def constant_dice(self) -> float:
-        """Mean Dice of always answering with the class for which it is highest."""
-        total, n = self.truth.sum(), int((self.truth > 0).sum())
-        return float((2 * self.truth / (self.truth + total)).max() / n) if n else 0.0
+    def validate(self, network: torch.nn.Module, examples: Any) -> Validation:
+        from anlage.tasks.nuclei.class_validation import validate
 
-    @property
-    def loss(self) -> float:
-        return self._loss / max(1, self._n)
+        return validate(network, examples)
 
-    @property
-    def dice(self) -> npt.NDArray[np.float64]:
-        """Dice of each class; NaN where it is neither there nor said."""
-        either = self.truth + self.said
-        return np.where(either > 0, 2 * self.both / np.maximum(either, 1), np.nan)
+    def finish(self, network: torch.nn.Module, examples: Any) -> Evidence:
+        from anlage.tasks.nuclei.class_validation import finish
 
-
-def _looked(
-    network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    plan = examples.plan
-    image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
-    output = network_output(network, image, plan.grid, examples.setting.device)
-    logits = fine_outputs(output, plan.grid.stem, frames.shape_zyx, skip=0)
-    assert frames.paint is not None  # noqa: S101  (the preparation of this head makes it)
-    known = (frames.known[t] > 0) & (frames.paint.known[t] > 0)
-    return np.ascontiguousarray(logits), np.asarray(frames.paint.values[t]), known
-
-
-def _by_class(examples: NucleiExamples, dice: npt.NDArray[np.float64]) -> dict[str, float]:
-    return {f"dice_{value}": float(d) for value, d in zip(examples.plan.classes, dice, strict=True) if np.isfinite(d)}
+        return finish(network, examples)

@@ -1,4 +1,4 @@
-"""What a training of nuclei is told, and the plan that it makes of it."""
+"""Parameters of a training of nuclei, and its plan: what the data decided."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anlage.foreign import MOST_DIAMETER_UM
 from anlage.frozen import DiameterUm, Finite
 from anlage.tasks.grid import Channels, CropZyx, Frames, Grid
 
-__all__ = ["MANY_PAINTED", "N_CENTRE", "N_FINE", "Classes", "NucleiConfig", "NucleiPlan", "Orientation"]
+__all__ = ["Classes", "NucleiConfig", "NucleiPlan", "Orientation"]
 
 Orientation = Literal["any", "upright", "fixed"]
 """Which ways up examples are shown: turned and mirrored every way, in the plane alone, or as they lie."""
@@ -19,18 +19,6 @@ Orientation = Literal["any", "upright", "fixed"]
 
 Classes = Annotated[tuple[Annotated[int, Ge(0), Le(2**32 - 1)], ...], MaxLen(256)]
 """Label values that are classes."""
-
-
-N_CENTRE = 4
-"""Outputs for each cell that find centres: heat logit, and offset to the centre along z, y, x in cells."""
-
-
-N_FINE = 4
-"""Outputs for each working voxel that outline objects: logit of being inside, and the vote along z, y, x in cells."""
-
-
-MANY_PAINTED = 200
-"""Painted nuclei to learn from, from which on a network of outlines sees them as they lie."""
 
 
 class NucleiConfig(Finite):
@@ -60,37 +48,6 @@ class NucleiConfig(Finite):
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
     orientation: Orientation | None = None
     """Which ways up examples are shown: 'any', turned and mirrored in the plane and mirrored along z; 'upright', turned and mirrored in the plane alone; 'fixed', as they lie. By default 'any'; where outlines are learnt 'upright', and 'fixed' from 200 painted nuclei on: how a microscope blurs, and lies in a film, is the same everywhere, and can be learnt where there is enough to learn from. 'any' is right for outlines in serial sections."""
-
-    @property
-    def grid_cells(self) -> float:
-        """Cells across a nucleus, as asked for or as the head needs them."""
-        if self.cells is not None:
-            return self.cells
-        return 6.0 if self.head == "instances" else 4.5
-
-    @property
-    def varied(self) -> float:
-        """How far examples are varied, as asked for or as the head needs it."""
-        if self.variation is not None:
-            return self.variation
-        return 0.5 if self.head == "instances" else 1.0
-
-    def turned(self, n_nuclei: int) -> Orientation:
-        """Which ways up examples are shown, as asked for or as the head and the number of nuclei to learn from need it."""
-        if self.orientation is not None:
-            return self.orientation
-        if self.head != "instances":
-            return "any"
-        return "fixed" if n_nuclei >= MANY_PAINTED else "upright"
-
-    @property
-    def patch_diameters(self) -> float:
-        """Edge of a training patch where nothing else is asked for: a nucleus with its neighbours on all sides, several times over."""
-        return 4.0 if self.head == "instances" else 5.0
-
-    def settled(self) -> Self:
-        known = {} if self.head == "instances" else {"orientation": self.turned(0)}
-        return self.model_copy(update={"cells": self.grid_cells, "variation": self.varied, **known})
 
 
 class NucleiPlan(Finite):
@@ -124,14 +81,6 @@ class NucleiPlan(Finite):
         if (self.head == "classes") != bool(self.classes):
             raise ValueError(f"a network of {self.head} with {len(self.classes)} classes")
         return self
-
-    @property
-    def n_outputs(self) -> int:
-        """Outputs for each cell."""
-        voxels = self.grid.stem[0] * self.grid.stem[1] * self.grid.stem[2]
-        if self.head == "classes":
-            return len(self.classes) * voxels
-        return N_CENTRE + (N_FINE * voxels if self.head == "instances" else 0)
 
     @property
     def sigma_um(self) -> float:

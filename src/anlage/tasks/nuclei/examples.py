@@ -1,4 +1,4 @@
-"""Examples of the nuclei task: the stores brought onto the working grid, and patches drawn from them."""
+"""Examples of the nuclei task: patches drawn from the training data on the working grid."""
 
 from __future__ import annotations
 
@@ -9,107 +9,25 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
-from anlage.axes import Box
-from anlage.dataset.augment import Augmentation, draw, shade, warp, warp_image
-from anlage.dataset.store import Store
-from anlage.tasks.grid import Placement, Zyx
-from anlage.tasks.nuclei.centres import centre_target
+from anlage.dataset.augment import Augmentation, Warp, draw, shade, warp, warp_image
+from anlage.tasks.grid import Zyx
 from anlage.tasks.nuclei.config import NucleiPlan
-from anlage.tasks.nuclei.outlines import vote_target
+from anlage.tasks.nuclei.head import Head
+from anlage.tasks.nuclei.working_frames import Patches, WorkingFrames
 from anlage.tasks.task import Setting
 
-__all__ = ["UNSURE", "NucleiExamples", "PaintedTargets", "WorkingFrames"]
-
-UNSURE = -1
-"""Stands for an object whose centre is unknown."""
-
-
-@dataclass(frozen=True)
-class PaintedTargets:
-    """The paint of some frames on the working grid.
-
-    Parameters
-    ----------
-    values
-        (T, Z, Y, X) int32. Objects: 1 + the row of the object's centre in that frame, `UNSURE` where the centre is
-        unknown, 0 for background. Classes: the number of the class.
-    inside
-        (T, Z, Y, X) float16: the part of each working voxel that is painted.
-    known
-        (T, Z, Y, X) uint8: 1 where the paint, or its absence, counts.
-    """
-
-    values: npt.NDArray[np.int32]
-    inside: npt.NDArray[np.float16]
-    known: npt.NDArray[np.uint8]
-
+__all__ = ["NucleiExamples"]
 
 NUCLEI_SHARE = 0.75
 """Share of patches drawn around a nucleus; the others lie anywhere in the known part."""
 
-_FINE: tuple[tuple[str, Literal["bilinear", "nearest"]], ...] = (
+_PAINT: tuple[tuple[str, Literal["bilinear", "nearest"]], ...] = (
     ("values", "nearest"),
     ("inside", "bilinear"),
     ("painted", "nearest"),
 )
-"""What a patch has of paint, and how it is warped."""
-
-
-@dataclass(frozen=True)
-class WorkingFrames:
-    """One cuboid of a store, or the part of it that counts, on the working grid.
-
-    Parameters
-    ----------
-    box
-        The piece, in voxels of the store, with the context around it.
-    image
-        (T, C, Z, Y, X) float16, normalised; on disk, read piece by piece.
-    known
-        (T, Z, Y, X) uint8: 1 where annotation counts for this part.
-    centres
-        For each frame (N, 3): true centres (z, y, x) in working voxels.
-    frames
-        Frames with something known, counted from the start of the box.
-    placement
-        How the grid lies in the box.
-    unit_um
-        Micrometres per nucleus diameter in this store.
-    """
-
-    store: Store
-    box: Box
-    image: npt.NDArray[np.float16]
-    known: npt.NDArray[np.uint8]
-    centres: tuple[npt.NDArray[np.float64], ...]
-    frames: tuple[int, ...]
-    placement: Placement
-    unit_um: float
-    paint: PaintedTargets | None = None
-    """What is painted, where the network learns that."""
-
-    @property
-    def shape_zyx(self) -> Zyx:
-        z, y, x = self.image.shape[2:]
-        return (z, y, x)
-
-    @property
-    def n_nuclei(self) -> int:
-        return sum(len(self.centres[t]) for t in self.frames)
-
-    @property
-    def n_known(self) -> int:
-        """Nuclei whose centres lie where something is known."""
-        last = np.array(self.shape_zyx) - 1
-        at = [(t, np.clip(np.rint(self.centres[t]), 0, last).astype(int)) for t in self.frames]
-        return int(sum(self.known[t][tuple(voxels.T)].sum() for t, voxels in at))
-
-    def stack(self, t: int, offsets: Sequence[int]) -> npt.NDArray[np.float16]:
-        """The frame with its temporal context as channels: (len(offsets)·C, Z, Y, X); a missing frame is the last one there."""
-        at = [min(max(t + offset, 0), len(self.image) - 1) for offset in offsets]
-        return np.concatenate([self.image[i] for i in at])
+"""What a patch has of paint, and how that is interpolated when it is warped."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +35,7 @@ class NucleiExamples:
     """Prepared data of one run; see `anlage.tasks.task.Examples`."""
 
     plan: NucleiPlan
+    head: Head
     batch_size: int
     notes: tuple[str, ...]
     train: tuple[WorkingFrames, ...]
@@ -156,35 +75,21 @@ class NucleiExamples:
         warped, points = warp(pixels, points, owner, by, shape_yx)
         image = shade(warped, generator, self.augmentation).contiguous(memory_format=torch.channels_last_3d)
         known = warp_image(known, by, shape_yx, outside="zeros")
-        per_image = [points[owner == b] for b in range(batch_size)]
-        if plan.head == "centres":
-            return {"image": image, **self._centres(per_image, known)}
+        patches = Patches(plan, [points[owner == b] for b in range(batch_size)], known)
+        if drawn[0].values is not None:
+            patches = self._with_paint(patches, drawn, by)
+        return {"image": image, **self.head.target(patches)}
+
+    def _with_paint(self, patches: Patches, drawn: Sequence[_Patch], by: Warp) -> Patches:
+        """Patches with what was painted in them, warped like their images."""
         values, inside, painted = (
             warp_image(
-                torch.from_numpy(np.stack([getattr(d, name) for d in drawn])[:, None]).to(device, torch.float32),
-                by, shape_yx, mode=mode, outside="zeros",
+                torch.from_numpy(np.stack([getattr(d, name) for d in drawn])[:, None]).to(self.setting.device, torch.float32),
+                by, self.plan.patch_zyx[1:], mode=mode, outside="zeros",
             )
-            for name, mode in _FINE
+            for name, mode in _PAINT
         )  # fmt: skip
-        painted = (painted > 0.5).float() * (known > 0.5)
-        if plan.head == "classes":
-            return {"image": image, "class": values.round().long(), "painted": painted}
-        # where an object lies whose centre is unknown, nothing is known of centres
-        known = known * (values != UNSURE)
-        fine = {
-            "inside": inside, "painted": painted,
-            "vote": vote_target(values, per_image, plan.grid.stem), "voted": painted * (values > 0),
-        }  # fmt: skip
-        return {"image": image, **self._centres(per_image, known), **fine}
-
-    def _centres(self, points: Sequence[torch.Tensor], known: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Target of the centres: points (N, 3) and what is known, in working voxels."""
-        plan = self.plan
-        stem = plan.grid.stem
-        cells = [n // s for n, s in zip(plan.patch_zyx, stem, strict=True)]
-        in_cells = [((one + 0.5) / torch.tensor(stem) - 0.5).to(self.setting.device) for one in points]
-        heat, offset = centre_target(in_cells, cells, plan.grid.cell_diameters.tolist(), plan.sigma)
-        return {"heat": heat, "offset": offset, "known": (functional.avg_pool3d(known, stem) > 0.5).float()}
+        return replace(patches, values=values, inside=inside, painted=(painted > 0.5).float() * (patches.known > 0.5))
 
     def _source_shape(self) -> Zyx:
         """Patch to read so that a turned and scaled one still finds pixels in most of its corners."""

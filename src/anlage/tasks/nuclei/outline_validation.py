@@ -12,25 +12,17 @@ import torch
 
 from anlage.calibration import Calibration, fit_platt
 from anlage.overlaps import Overlaps
-from anlage.tasks.baselines import DetectionCounts, blob_baseline
-from anlage.tasks.nuclei.centre_validation import (
-    FAINTEST,
-    FEW,
-    MOST_VOXELS,
-    FrameMatch,
-    average_precision,
-    calibration_error,
-    chosen,
-    match_output,
-    together,
-)
-from anlage.tasks.nuclei.centres import LOWEST
-from anlage.tasks.nuclei.config import NucleiPlan
-from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
-from anlage.tasks.nuclei.outlines import fine_outputs
+from anlage.tasks.counts import Counts
+from anlage.tasks.nuclei.blob_baseline import blob_baseline
+from anlage.tasks.nuclei.centre_validation import FAINTEST, FEW, calibration_error
+from anlage.tasks.nuclei.detections import LOWEST
+from anlage.tasks.nuclei.examples import NucleiExamples
+from anlage.tasks.nuclei.head import N_CENTRE
+from anlage.tasks.nuclei.matching import FrameMatch, average_precision, match_output, together
 from anlage.tasks.nuclei.votes import assign
+from anlage.tasks.nuclei.working_frames import MOST_VOXELS, WorkingFrames, evenly_spaced
 from anlage.tasks.task import Evidence, Validation
-from anlage.tasks.tiled import network_output
+from anlage.tasks.tiled import network_output, voxel_outputs
 
 __all__ = ["finish", "validate"]
 
@@ -43,7 +35,7 @@ SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _PredictedFrame:
     """What the network says of one frame, and the truth, on the working grid."""
 
     match: FrameMatch
@@ -57,7 +49,7 @@ class _Look:
     cell_diameters: npt.NDArray[np.float64]
 
     def objects(self, seed: float, inside: float) -> npt.NDArray[np.int32]:
-        """Decode from these logits on: 1 + row of the candidate, (Z, Y, X)."""
+        """Decode from these logits on: 1 + row of the detection, (Z, Y, X)."""
         found = self.match.found
         at = [(np.arange(n) + 0.5) / s - 0.5 for n, s in zip(self.inside.shape, self.stem, strict=True)]
         seeds = found.cells[found.logits >= seed]  # the most likely come first
@@ -74,10 +66,10 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
 
     A few held-out objects, pieces among them, say too little to choose weights by: the later ones are kept then.
     """
-    looks = _looks(network, examples, examples.validation, MOST_VOXELS, LOWEST)
-    matched = together([look.match.counted for look in looks])
-    seed = _best_seed(looks)
-    found = [look.overlaps(seed, 0.0) for look in looks]
+    held_out = _predict(network, examples, examples.validation, MOST_VOXELS, LOWEST)
+    matched = together([frame.match.counted for frame in held_out])
+    seed = _best_seed(held_out)
+    found = [frame.overlaps(seed, 0.0) for frame in held_out]
     mean = _mean_f1(found)
     return Validation(
         loss=matched.loss,
@@ -95,78 +87,82 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     a click, and one that is missing has to be painted. Where an outline lies is partly a habit of who painted it, so its threshold is chosen on as many training frames as well:
     a single movie held out would impose its habit on all.
     """
-    looks = _looks(network, examples, examples.validation, 4 * MOST_VOXELS, FAINTEST)
-    seen = looks
-    if sum(look.match.n_truth for look in looks) < FEW:
-        seen = [*looks, *_looks(network, examples, examples.train, 4 * MOST_VOXELS, FAINTEST)]
+    held_out = _predict(network, examples, examples.validation, 4 * MOST_VOXELS, FAINTEST)
+    seen = held_out
+    if sum(frame.match.n_truth for frame in held_out) < FEW:
+        seen = [*held_out, *_predict(network, examples, examples.train, 4 * MOST_VOXELS, FAINTEST)]
     seed = _best_seed(seen)
-    painted = [*looks, *_looks(network, examples, examples.train, _voxels(looks), FAINTEST)] if seen is looks else seen
-    inside = max(INSIDE, key=lambda p: _worth([look.overlaps(seed, _logit(p)) for look in painted]))
-    right = [_right(look, seed, _logit(inside)) for look in seen]
-    logits = np.concatenate([look.match.found.logits[look.match.counts] for look in seen])
+    painted = seen
+    if seen is held_out:
+        painted = [*held_out, *_predict(network, examples, examples.train, _voxels(held_out), FAINTEST)]
+    inside = max(INSIDE, key=lambda p: _quality([frame.overlaps(seed, _logit(p)) for frame in painted]))
+    right = [_right(frame, seed, _logit(inside)) for frame in seen]
+    logits = np.concatenate([frame.match.found.logits[frame.match.counts] for frame in seen])
     calibration = fit_platt(logits, np.concatenate(right)) if len(logits) else Calibration()
-    # with the step that is nearest to 0.5 first: of equal ones it is taken
+    # the one nearest to 0.5 comes first, and of equally good ones the first is taken
     order = sorted(SEEDS, key=lambda p: abs(p - 0.5))
     threshold = max(
         order,
-        key=lambda p: _worth([look.overlaps(_uncalibrated(calibration, p), _logit(inside)) for look in seen]),
+        key=lambda p: _quality([frame.overlaps(_uncalibrated(calibration, p), _logit(inside)) for frame in seen]),
     )
     seed = _uncalibrated(calibration, threshold)
-    found = [look.overlaps(seed, _logit(inside)) for look in looks]
+    found = [frame.overlaps(seed, _logit(inside)) for frame in held_out]
     tp = sum(len(one.matched(0.5)) for one in found)
-    fp = sum(len(one.predicted) for one in found) - tp
-    fn = sum(len(one.truth) for one in found) - tp
-    held = [_right(look, seed, _logit(inside)) for look in looks]
-    probability = calibration.apply(np.concatenate([look.match.found.logits[look.match.counts] for look in looks]))
+    counts = Counts(tp, sum(len(one.predicted) for one in found) - tp, sum(len(one.truth) for one in found) - tp)
+    held = [_right(frame, seed, _logit(inside)) for frame in held_out]
+    probability = calibration.apply(
+        np.concatenate([frame.match.found.logits[frame.match.counts] for frame in held_out])
+    )
     plausible = probability >= LOWEST
     metrics = {
-        "f1": 2 * tp / max(2 * tp + fp + fn, 1),
-        "precision": tp / max(tp + fp, 1),
-        "recall": tp / max(tp + fn, 1),
-        "tp": float(tp), "fp": float(fp), "fn": float(fn),
+        **counts.metrics,
         "mean_f1": _mean_f1(found),
         "ap50": _ap(found, 0.5), "ap75": _ap(found, 0.75),
         "seg": _seg(found),
-        "average_precision": average_precision(together([look.match.counted for look in looks])),
+        "average_precision": average_precision(together([frame.match.counted for frame in held_out])),
     }  # fmt: skip
     return Evidence(
         held_out=examples.held_out,
-        n_positive=tp + fn,
+        n_positive=counts.tp + counts.fn,
         metrics=metrics,
         threshold=threshold,
         thresholds={"inside": inside},
         calibration=calibration,
         ece=calibration_error(probability[plausible], np.concatenate(held)[plausible]),
-        baseline=blob_baseline(chosen(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(looks, seed)),
+        baseline=blob_baseline(
+            evenly_spaced(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(held_out, seed)
+        ),
     )
 
 
-def _centres(looks: Sequence[_Look], seed: float) -> DetectionCounts:
+def _centres(frames: Sequence[_PredictedFrame], seed: float) -> Counts:
     """How many nuclei have a seed near their centre: what a detector of points can be measured by, too."""
-    matched = together([look.match.counted for look in looks])
+    matched = together([frame.match.counted for frame in frames])
     reported = matched.logits >= seed
     tp = int((reported & matched.right).sum())
-    return DetectionCounts(tp, int(reported.sum()) - tp, matched.n_truth - tp)
+    return Counts(tp, int(reported.sum()) - tp, matched.n_truth - tp)
 
 
-def _looks(
+def _predict(
     network: torch.nn.Module, examples: NucleiExamples, parts: tuple[WorkingFrames, ...], most: int, lowest: float
-) -> list[_Look]:
-    return [_look(network, frames, t, examples, lowest) for frames, t in chosen(parts, most)]
+) -> list[_PredictedFrame]:
+    return [_predict_frame(network, frames, t, examples, lowest) for frames, t in evenly_spaced(parts, most)]
 
 
-def _voxels(looks: Sequence[_Look]) -> int:
-    return sum(look.truth.size for look in looks)
+def _voxels(frames: Sequence[_PredictedFrame]) -> int:
+    return sum(frame.truth.size for frame in frames)
 
 
-def _look(network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float) -> _Look:
-    plan: NucleiPlan = examples.plan
+def _predict_frame(
+    network: torch.nn.Module, frames: WorkingFrames, t: int, examples: NucleiExamples, lowest: float
+) -> _PredictedFrame:
+    plan = examples.plan
     image = torch.from_numpy(frames.stack(t, plan.frames).astype(np.float32))
     output = network_output(network, image, plan.grid, examples.setting.device)
-    fine = fine_outputs(output, plan.grid.stem, frames.shape_zyx).astype(np.float16)
+    fine = voxel_outputs(output, plan.grid.stem, frames.shape_zyx, skip=N_CENTRE).astype(np.float16)
     truth, unknown = _truth(frames, t)
     match = match_output(output, frames, t, plan, lowest)
-    return _Look(match, fine[0], fine[1:4], truth, unknown, plan.grid.stem, plan.grid.cell_diameters)
+    return _PredictedFrame(match, fine[0], fine[1:4], truth, unknown, plan.grid.stem, plan.grid.cell_diameters)
 
 
 def _truth(frames: WorkingFrames, t: int) -> tuple[npt.NDArray[np.int32], int]:
@@ -178,10 +174,10 @@ def _truth(frames: WorkingFrames, t: int) -> tuple[npt.NDArray[np.int32], int]:
     return np.where(known & (values >= 0), values, unknown), unknown
 
 
-def _right(look: _Look, seed: float, inside: float) -> npt.NDArray[np.bool_]:
-    """Which candidates that count are right: near a true centre and, where they are reported, on that object."""
-    match = look.match
-    found = Overlaps.of(look.truth, look.objects(seed, inside))
+def _right(frame: _PredictedFrame, seed: float, inside: float) -> npt.NDArray[np.bool_]:
+    """Which detections that count are right: near a true centre and, where they are reported, on that object."""
+    match = frame.match
+    found = Overlaps.of(frame.truth, frame.objects(seed, inside))
     on = np.zeros(len(match.found.logits), dtype=bool)
     rows = found.pairs[found.matched(0.5), 1]
     on[found.predicted[rows] - 1] = True
@@ -189,9 +185,9 @@ def _right(look: _Look, seed: float, inside: float) -> npt.NDArray[np.bool_]:
     return (match.right & (on | ~reported))[match.counts]
 
 
-def _best_seed(looks: Sequence[_Look]) -> float:
-    """Logit from which on candidates are the best centres."""
-    matched = together([look.match.counted for look in looks])
+def _best_seed(frames: Sequence[_PredictedFrame]) -> float:
+    """Logit from which on detections are the best centres."""
+    matched = together([frame.match.counted for frame in frames])
     if not matched.right.any():
         return 0.0
     order = np.argsort(-matched.logits, kind="stable")
@@ -205,7 +201,7 @@ def _f1(found: Sequence[Overlaps], least: float) -> float:
     return 2 * tp / max(1, sum(len(one.truth) + len(one.predicted) for one in found))
 
 
-def _worth(found: Sequence[Overlaps]) -> float:
+def _quality(found: Sequence[Overlaps]) -> float:
     return _mean_f1(found) + _seg(found)
 
 

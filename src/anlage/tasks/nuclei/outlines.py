@@ -1,91 +1,96 @@
-"""The head that paints objects: beside the centres, for every working voxel whether it is inside an object, and of which.
+"""The head that outlines objects: beside the centres, for every working voxel whether it is inside an object, and of which.
 
-Heat-map and offsets stay on the coarse grid of cells; only what draws the outline is said for every voxel: the logit of
-being inside, and the vote, that is the step to the centre of the object that the voxel belongs to. How objects are made
-of these stands in `anlage.tasks.nuclei.votes`.
+How objects are made of these stands in `anlage.tasks.nuclei.votes`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch.nn import functional
+from anlage.dataset.store import Store
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan, Orientation
+from anlage.tasks.nuclei.head import N_CENTRE, Head
+from anlage.tasks.nuclei.painted_stores import check_labels, check_labels_of_nuclei, check_no_classes
+from anlage.tasks.nuclei.working_frames import UNSURE
+from anlage.tasks.task import Evidence, Validation
 
-from anlage.tasks.nuclei.config import N_CENTRE
+if TYPE_CHECKING:
+    import torch
 
-__all__ = ["fine_outputs", "mask_loss", "unfold", "vote_target"]
+    from anlage.tasks.nuclei.painted_targets import PaintedPart
+    from anlage.tasks.nuclei.working_frames import PaintedTargets, Patches
 
+__all__ = ["MANY_PAINTED", "OutlinesHead"]
 
-def unfold(output: torch.Tensor, stem: Sequence[int]) -> torch.Tensor:
-    """Outputs of cells → of working voxels: (B, K·sz·sy·sx, Z, Y, X) → (B, K, Z·sz, Y·sy, X·sx)."""
-    b, channels, z, y, x = output.shape
-    sz, sy, sx = stem
-    k = channels // (sz * sy * sx)
-    split = output.reshape(b, k, sz, sy, sx, z, y, x).permute(0, 1, 5, 2, 6, 3, 7, 4)
-    return split.reshape(b, k, z * sz, y * sy, x * sx)
-
-
-def fine_outputs(
-    output: npt.NDArray[np.float32], stem: Sequence[int], shape_zyx: Sequence[int], skip: int = N_CENTRE
-) -> npt.NDArray[np.float32]:
-    """What a network says of each working voxel: (K, *shape_zyx), of its output (C, Z, Y, X) for cells."""
-    fine = unfold(torch.from_numpy(output[None, skip:]), stem)[0].numpy()
-    z, y, x = shape_zyx
-    return fine[:, :z, :y, :x]
+MANY_PAINTED = 200
+"""Painted nuclei to learn from, from which on a network of outlines sees them as they lie."""
+N_FINE = 4
+"""Outputs for each working voxel: logit of being inside, and the vote along z, y, x in cells."""
+_STEP_WEIGHT = 0.3
+"""Weight of the steps to centres: where an outline lies is harder to learn, and a step need only keep neighbours apart."""
 
 
-def vote_target(values: torch.Tensor, points: Sequence[torch.Tensor], stem: Sequence[int]) -> torch.Tensor:
-    """Step from each working voxel to the centre of its object, in cells: (B, 3, Z, Y, X); 0 where it has none.
+class OutlinesHead(Head):
+    """An outline for each nucleus."""
 
-    Parameters
-    ----------
-    values
-        (B, 1, Z, Y, X): 1 + row of the object's centre, else 0 or less.
-    points
-        For each image (N, 3): centres (z, y, x) in working voxels.
-    stem
-        Working voxels per cell.
-    """
-    device = values.device
-    shape = values.shape[2:]
-    axes = [torch.arange(n, dtype=torch.float32, device=device) for n in shape]
-    at = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-    cell = torch.tensor(stem, dtype=torch.float32, device=device)[:, None, None, None]
-    result = torch.zeros(len(points), 3, *shape, device=device)
-    for b, centre in enumerate(points):
-        row = values[b, 0].long() - 1
-        owned = row >= 0
-        if len(centre) and bool(owned.any()):
-            of_each = centre.to(device).float()[row.clamp(min=0)].permute(3, 0, 1, 2)
-            result[b] = torch.where(owned, (of_each - at) / cell, 0.0)
-    return result
+    name: ClassVar[str] = "instances"
+    targets: ClassVar[frozenset[str]] = frozenset({"heat", "offset", "known", "inside", "painted", "vote", "voted"})
+    cells: ClassVar[float] = 6.0
+    patch_diameters: ClassVar[float] = 4.0
+    variation: ClassVar[float] = 0.5
+    warmup_steps: ClassVar[int] = 20
+    """The last layer begins with fresh weights, which a few steps at a high rate spoil: a short training never recovers."""
 
+    def n_fine(self, plan: NucleiPlan) -> int:
+        return N_FINE
 
-def mask_loss(fine: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Loss of the outputs for working voxels where something is known.
+    def orientation_of(self, config: NucleiConfig, n_nuclei: int) -> Orientation:
+        if config.orientation is not None:
+            return config.orientation
+        return "fixed" if n_nuclei >= MANY_PAINTED else "upright"
 
-    For being inside binary cross-entropy plus the soft Dice loss (Milletari et al. 2016, arXiv:1606.04797), which does
-    not mind how much background there is; for the vote smooth L1.
+    def with_defaults(self, config: NucleiConfig) -> NucleiConfig:
+        # the number of nuclei decides the orientation, and is not known yet
+        return super().with_defaults(config).model_copy(update={"orientation": config.orientation})
 
-    Parameters
-    ----------
-    fine
-        (B, 4, Z, Y, X) logit and votes.
-    batch
-        ``inside`` (B, 1, Z, Y, X) 0 to 1 and ``painted``, 1 where it is known; ``vote`` (B, 3, Z, Y, X) in cells and
-        ``voted``, 1 where it is known.
-    """
-    inside, painted = batch["inside"], batch["painted"]
-    logit = fine[:, :1].float()
-    error = functional.binary_cross_entropy_with_logits(logit, inside, reduction="none")
-    # per unit of what is inside, as the heat-map's; no weights by class: they would move the outline outwards
-    cross = (painted * error).sum() / (inside * painted).sum().clamp(min=1.0)
-    probability = torch.sigmoid(logit) * painted
-    overlap = 2 * (probability * inside).sum() + 1
-    dice = 1 - overlap / (probability.sum() + (inside * painted).sum() + 1)
-    step = functional.smooth_l1_loss(fine[:, 1:4].float(), batch["vote"], reduction="none", beta=0.1)
-    vote = (batch["voted"] * step).sum() / batch["voted"].sum().clamp(min=1.0)
-    return {"inside": cross + dice, "vote": vote}
+    def check_stores(self, stores: Sequence[Store], config: NucleiConfig) -> tuple[int, ...]:
+        check_no_classes(stores)
+        check_labels(stores, self.name)
+        check_labels_of_nuclei(stores)
+        return ()
+
+    def painted(self, part: PaintedPart, classes: tuple[int, ...]) -> PaintedTargets:
+        from anlage.tasks.nuclei.painted_targets import objects_on_grid
+
+        return objects_on_grid(part)
+
+    def target(self, patches: Patches) -> dict[str, torch.Tensor]:
+        from anlage.tasks.nuclei.centre_loss import centres_of
+        from anlage.tasks.nuclei.outline_loss import outlines_of
+
+        assert patches.values is not None  # noqa: S101  (`painted` makes them)
+        # where an object lies whose centre is unknown, nothing is known of centres
+        sure = replace(patches, known=patches.known * (patches.values != UNSURE))
+        return {**centres_of(sure), **outlines_of(patches)}
+
+    def loss(self, output: torch.Tensor, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        from anlage.networks.unet import depth_to_space
+        from anlage.tasks.nuclei.centre_loss import centre_loss
+        from anlage.tasks.nuclei.outline_loss import outline_loss
+
+        parts = centre_loss(output[:, :N_CENTRE], batch["heat"], batch["offset"], batch["known"])
+        stem = [n // m for n, m in zip(batch["inside"].shape[2:], output.shape[2:], strict=True)]
+        parts |= outline_loss(depth_to_space(output[:, N_CENTRE:], stem), batch)
+        return parts | {name: _STEP_WEIGHT * parts[name] for name in ("offset", "vote")}
+
+    def validate(self, network: torch.nn.Module, examples: Any) -> Validation:
+        from anlage.tasks.nuclei.outline_validation import validate
+
+        return validate(network, examples)
+
+    def finish(self, network: torch.nn.Module, examples: Any) -> Evidence:
+        from anlage.tasks.nuclei.outline_validation import finish
+
+        return finish(network, examples)

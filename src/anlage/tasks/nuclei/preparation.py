@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import torch
 
 from anlage.axes import Box
 from anlage.dataset.augment import Augmentation
-from anlage.dataset.split import SplitPart, split_stores
+from anlage.dataset.split import Split, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.matching import match_radius_um
@@ -21,8 +21,11 @@ from anlage.networks.device import free_gb
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded, lacks_context
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan, Orientation
-from anlage.tasks.nuclei.examples import NucleiExamples, WorkingFrames
-from anlage.tasks.nuclei.painted_targets import absent_classes, check_painted_stores, classes_on_grid, objects_on_grid
+from anlage.tasks.nuclei.examples import NucleiExamples
+from anlage.tasks.nuclei.head import Head
+from anlage.tasks.nuclei.heads import HEADS
+from anlage.tasks.nuclei.painted_targets import PaintedPart, absent_classes
+from anlage.tasks.nuclei.working_frames import WorkingFrames
 from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
 from anlage.tasks.sources import check_alike
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
@@ -40,28 +43,77 @@ class _Working:
     grid: Grid
     reach: int
     cache: Path
-    head: str
+    head: Head
     classes: tuple[int, ...]
+    units_um: Mapping[Path, float]
+    """Micrometres per nucleus diameter, by the path of a store."""
+
+    def frames(self, parts: Sequence[SplitPart]) -> tuple[WorkingFrames, ...]:
+        """These parts on the grid, without what nobody annotated."""
+        return tuple(frames for part in parts for frames in _work(part, self, self.units_um[part.store.path]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Divided:
+    """What is learnt from, and what is held out."""
+
+    train: tuple[WorkingFrames, ...]
+    validation: tuple[WorkingFrames, ...]
+    held_out: str
+    notes: tuple[str, ...] = ()
 
 
 def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
     """Decode, plan and split; see `anlage.tasks.task.Task.prepare`."""
     _check(stores)
-    classes = check_painted_stores(stores, config)
+    head = HEADS[config.head]
+    classes = head.check_stores(stores, config)
     reach = max(abs(offset) for offset in config.frames)
     # two frames whose contexts share a frame are not independent
     split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
     pooled = config.diameter_um or pooled_diameter(stores)
     units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
-    notes = [*(note for _, note in units.values() if note), *split.notes]
+    units_um = {path: um for path, (um, _) in units.items()}
     earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
-    grid = earlier.grid if earlier else _grid(stores, {path: um for path, (um, _) in units.items()}, config, setting)
-    working = _Working(grid, reach, setting.cache, config.head, classes)
+    grid = earlier.grid if earlier else _grid(stores, units_um, config, setting)
+    divided = _divide(stores, split, _Working(grid, reach, setting.cache, head, classes, units_um))
+    n_nuclei = sum(len(part.nuclei) for part in split.train)
+    plan = earlier or NucleiPlan(
+        grid=grid,
+        diameter_um=pooled,
+        apparent_um=apparent_diameter(stores),
+        n_channels=stores[0].shape[1],
+        frames=config.frames,
+        patch_zyx=_patch_shape(config, grid, pooled, divided.train),
+        sigma=config.sigma,
+        match_radius_um=match_radius_um(pooled),
+        head=config.head,
+        classes=classes,
+        orientation=head.orientation_of(config, n_nuclei) if setting.augment else "fixed",
+    )
+    return NucleiExamples(
+        plan=plan,
+        head=head,
+        batch_size=setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device),
+        notes=(
+            *(note for _, note in units.values() if note),
+            *split.notes,
+            *divided.notes,
+            *_context_notes(stores, reach),
+            *(() if earlier else (_patch_in_words(plan, divided.train),)),
+        ),
+        train=divided.train,
+        validation=divided.validation,
+        held_out=divided.held_out,
+        setting=setting,
+        augmentation=_augmentation(plan.orientation, head.variation_of(config), augment=setting.augment),
+    )
 
-    def on_grid(parts: Sequence[SplitPart]) -> tuple[WorkingFrames, ...]:
-        return tuple(frames for part in parts for frames in _work(part, working, units[part.store.path][0]))
 
-    train, validation, held_out = on_grid(split.train), on_grid(split.validation), split.held_out
+def _divide(stores: Sequence[Store], split: Split, working: _Working) -> _Divided:
+    """The split on the grid; where the held-out part shows no nucleus, or alone shows a class, nothing is held out."""
+    train, validation, held_out = working.frames(split.train), working.frames(split.validation), split.held_out
+    notes = []
     if not sum(frames.n_known for frames in train):
         raise AnlageError("Nothing of the stores is known on the network's grid: annotate a larger part of the image.")
     if not sum(frames.n_known for frames in validation):
@@ -69,52 +121,44 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         notes.append(
             "The held-out block is too thin to hold a nucleus: the network is validated on what it learns from."
         )
-    if classes and (absent := absent_classes(train, classes)):
-        train = validation = on_grid([SplitPart(store) for store in stores])
+    if working.classes and (absent := absent_classes(train, working.classes)):
+        train = validation = working.frames([SplitPart(store) for store in stores])
         held_out = NOTHING_HELD_OUT
         notes.append(
             f"Class {', '.join(map(str, absent))} is painted only in what would be held out, so nothing is: paint it elsewhere "
             "too, to learn how well it is told apart."
         )
-    if reach and lacks_context(stores, reach):
-        notes.append(
-            "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
-            f"build with --context {reach} to keep them."
-        )
-    plan = earlier or NucleiPlan(
-        grid=grid,
-        diameter_um=pooled,
-        apparent_um=apparent_diameter(stores),
-        n_channels=stores[0].shape[1],
-        frames=config.frames,
-        patch_zyx=_patch_shape(config, grid, pooled, train),
-        sigma=config.sigma,
-        match_radius_um=match_radius_um(pooled),
-        head=config.head,
-        classes=classes,
-        orientation=config.turned(sum(len(part.nuclei) for part in split.train)) if setting.augment else "fixed",
-    )
-    if earlier is None:
-        notes.append(_patch_in_words(plan, train))
-    augmentation = _seen(plan.orientation).scaled(config.varied) if setting.augment else Augmentation.none()
-    batch_size = setting.batch_size or _batch_size(plan.patch_zyx, config, setting.device)
-    return NucleiExamples(plan, batch_size, tuple(notes), train, validation, held_out, setting, augmentation)
+    return _Divided(train, validation, held_out, tuple(notes))
 
 
-def _seen(orientation: Orientation) -> Augmentation:
+def _context_notes(stores: Sequence[Store], reach: int) -> list[str]:
+    if not reach or not lacks_context(stores, reach):
+        return []
+    return [
+        "Some annotated frames have no neighbours in their store, so the frame itself stands in for them: "
+        f"build with --context {reach} to keep them."
+    ]
+
+
+def _augmentation(orientation: Orientation, variation: float, *, augment: bool) -> Augmentation:
+    """How examples are turned and varied."""
+    if not augment:
+        return Augmentation.none()
+    turned = Augmentation(flip_z=orientation == "any")
     if orientation == "fixed":
-        return Augmentation(flip=False, flip_z=False, rotate_degrees=0)
-    return Augmentation(flip_z=orientation == "any")
+        turned = Augmentation(flip=False, flip_z=False, rotate_degrees=0)
+    return turned.scaled(variation)
 
 
-def _grid(stores: Sequence[Store], unit_um: dict[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
+def _grid(stores: Sequence[Store], unit_um: Mapping[Path, float], config: NucleiConfig, setting: Setting) -> Grid:
     """The grid of the model that the run starts from, else one that suits the store with the most nuclei."""
     if isinstance(setting.base, NucleiPlan):
         _check_base(setting.base, stores[0], config)
         return setting.base.grid
     leading = max(stores, key=lambda store: len(store.positives))
     flat = leading.shape_tzyx[1] == 1
-    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=config.grid_cells, n_levels=config.levels)
+    cells = HEADS[config.head].cells_of(config)
+    return plan_grid(leading.spacing, unit_um[leading.path], flat=flat, cells=cells, n_levels=config.levels)
 
 
 def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
@@ -179,19 +223,15 @@ def _work_box(part: SplitPart, box: Box, cuboid: Box, working: _Working, unit_um
             weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
             known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
     frames = tuple(i for i, frame in enumerate(known) if frame.any())
-    paint = None
     share = hashlib.sha256(repr((part.box, part.exclude, working.classes)).encode()).hexdigest()[:12]
     cache = working.cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {share}"
-    if working.head == "instances":
-        paint = objects_on_grid(store, box, cuboid, per_frame, placement, cache)
-    elif working.head == "classes":
-        paint = classes_on_grid(store, box, working.classes, placement, cache)
+    paint = working.head.painted(PaintedPart(store, box, cuboid, per_frame, placement, cache), working.classes)
     return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um, paint)
 
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:
     """Patch in working voxels: so many diameters, not much more than the image, a multiple of the network's pooling."""
-    diameters = config.patch_um / diameter_um if config.patch_um else config.patch_diameters
+    diameters = config.patch_um / diameter_um if config.patch_um else HEADS[config.head].patch_diameters
     multiple = np.array(grid.stem) * np.prod(grid.strides, axis=0, dtype=int)
     wanted = diameters / np.array(grid.voxel_diameters_zyx)
     extent = np.max([frames.shape_zyx for frames in train], axis=0)

@@ -18,7 +18,7 @@ from anlage.synthetic import embryo
 from anlage.tasks import TASKS
 from anlage.tasks.divisions.config import DivisionsConfig
 from anlage.tasks.divisions.matching import find_events, match_events
-from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, outcomes
+from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 from anlage.training.process import train
@@ -73,15 +73,15 @@ def trained(examples, config=SMALL, steps=60, seed=0):
 
 
 def test_a_mother_is_positive_in_her_last_frame_and_who_goes_on_is_not():
-    assert outcomes(family()).tolist() == [0, 1, 0, 0, 0, -1, -1, 0, 0, 0, -1]
+    assert fates(family()).tolist() == [0, 1, 0, 0, 0, -1, -1, 0, 0, 0, -1]
 
 
 def test_an_unknown_future_is_no_negative():
     nuclei = family()
     nobody_knows = nuclei.linked(nuclei.links[nuclei.links[:, 0] != 8])
-    assert outcomes(nobody_knows)[7] == Fate.UNKNOWN
+    assert fates(nobody_knows)[7] == Fate.UNKNOWN
     rejected = replace(nuclei, state=np.where(nuclei.ids == 9, State.REJECTED, nuclei.state).astype(np.int8))
-    assert outcomes(rejected)[8] == Fate.UNKNOWN
+    assert fates(rejected)[8] == Fate.UNKNOWN
 
 
 def test_a_division_that_a_network_proposed_and_nobody_accepted_is_unknown():
@@ -92,7 +92,7 @@ def test_a_division_that_a_network_proposed_and_nobody_accepted_is_unknown():
         ([(1, 2), (3, 5)], Fate.DIVIDES),
     ):
         chance = np.array([0.8 if tuple(link) in unsure else np.nan for link in nuclei.links.tolist()])
-        found = outcomes(nuclei.linked(nuclei.links, {"probability": chance}))
+        found = fates(nuclei.linked(nuclei.links, {"probability": chance}))
         assert found[1] == expected
         assert all(found[a - 1] == Fate.UNKNOWN for a, _ in unsure)
         assert found[8] == Fate.GOES_ON
@@ -100,9 +100,9 @@ def test_a_division_that_a_network_proposed_and_nobody_accepted_is_unknown():
 
 def test_daughters_seen_only_after_a_gap_leave_open_which_frame_was_the_last():
     rows = [(0, 0, 10, 10), (2, 0, 7, 10), (2, 0, 13, 10)]
-    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.UNKNOWN
+    assert fates(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.UNKNOWN
     rows[1] = (1, 0, 7, 10)
-    assert outcomes(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.DIVIDES
+    assert fates(Annotations.of(rows, links=[(1, 2), (1, 3)]))[0] == Fate.DIVIDES
 
 
 def test_hard_frames_are_those_around_a_division_and_beside_one():
@@ -116,7 +116,7 @@ def test_hard_frames_are_those_around_a_division_and_beside_one():
 
 def test_nothing_annotated_has_no_outcomes():
     nothing = Annotations.of(np.zeros((0, 4)))
-    assert len(outcomes(nothing)) == len(around_divisions(nothing)) == 0
+    assert len(fates(nothing)) == len(around_divisions(nothing)) == 0
 
 
 def test_only_nuclei_with_a_known_future_become_examples(tmp_path):
@@ -126,7 +126,7 @@ def test_only_nuclei_with_a_known_future_become_examples(tmp_path):
     examples = prepare([store(tmp_path / "s.zarr", made, sparse)], tmp_path, batch_size=4)
     known = [frames.known for frames in (*examples.train, *examples.validation)]
     assert sum(int(k.divides.sum()) for k in known) <= len(sparse.divisions)
-    n_known = int((outcomes(sparse) != Fate.UNKNOWN).sum())
+    n_known = int((fates(sparse) != Fate.UNKNOWN).sum())
     assert 0 < sum(map(len, known)) <= n_known < len(sparse)
 
 

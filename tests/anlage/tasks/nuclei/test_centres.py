@@ -8,8 +8,10 @@ import torch
 
 from anlage.axes import Spacing
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei.centres import centre_loss, centre_target, decode_centres
+from anlage.tasks.nuclei.centre_loss import centre_loss, centre_target
+from anlage.tasks.nuclei.centres import CentresHead
 from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.nuclei.detections import decode_centres
 
 # nuclei of 25 × 25 × 4 voxels, the ones that the ancestor's networks were tuned to
 SPACING = Spacing(2.0, 0.32, 0.32)
@@ -20,7 +22,7 @@ SHAPE = (16, 160, 160)
 def drawn_and_found(points_zyx):
     """Centres in voxels → the perfect target on the default grid → centres in voxels."""
     config = NucleiConfig()
-    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=config.grid_cells)
+    grid = plan_grid(SPACING, DIAMETER_UM, flat=False, cells=CentresHead.cells)
     placement = grid.place(SPACING, DIAMETER_UM, SHAPE)
     stem = np.array(grid.stem)
     cells = (placement.to_working(points_zyx) + 0.5) / stem - 0.5

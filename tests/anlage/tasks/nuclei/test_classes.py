@@ -11,7 +11,7 @@ from anlage.cli import main
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
-from anlage.tasks.nuclei.classes import class_loss
+from anlage.tasks.nuclei.class_loss import class_loss
 from anlage.tasks.nuclei.config import NucleiConfig
 from anlage.tasks.task import Setting
 

@@ -13,12 +13,16 @@ from anlage.axes import Box, Spacing
 from anlage.dataset.augment import Augmentation, draw, warp_image
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
+from anlage.networks.unet import depth_to_space, space_to_depth
 from anlage.tasks import TASKS
 from anlage.tasks.nuclei import outline_validation
-from anlage.tasks.nuclei.config import MANY_PAINTED, N_CENTRE, NucleiConfig
-from anlage.tasks.nuclei.examples import UNSURE
-from anlage.tasks.nuclei.outlines import mask_loss, unfold, vote_target
+from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.nuclei.head import N_CENTRE
+from anlage.tasks.nuclei.heads import HEADS
+from anlage.tasks.nuclei.outline_loss import outline_loss, vote_target
+from anlage.tasks.nuclei.outlines import MANY_PAINTED
 from anlage.tasks.nuclei.votes import assign
+from anlage.tasks.nuclei.working_frames import UNSURE
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 
@@ -135,9 +139,7 @@ def test_paint_that_belongs_to_no_nucleus_is_a_sentence(tmp_path):
 
 def test_folded_outputs_come_back_in_place():
     image = torch.arange(2 * 4 * 6, dtype=torch.float32).reshape(1, 1, 2, 4, 6)
-    from anlage.networks.unet import space_to_depth
-
-    assert torch.equal(unfold(space_to_depth(image, (1, 2, 2)), (1, 2, 2)), image)
+    assert torch.equal(depth_to_space(space_to_depth(image, (1, 2, 2)), (1, 2, 2)), image)
 
 
 def test_voxels_go_where_they_vote_and_far_votes_nowhere():
@@ -155,7 +157,7 @@ def test_the_loss_is_blind_where_nothing_is_known(examples):
     batch["voted"] = torch.zeros_like(batch["voted"])
     shape = batch["inside"].shape
     said = torch.randn(shape[0], 4, *shape[2:], requires_grad=True)
-    torch.stack(list(mask_loss(said, batch).values())).sum().backward()
+    torch.stack(list(outline_loss(said, batch).values())).sum().backward()
     assert not said.grad.any()
 
 
@@ -182,7 +184,7 @@ def test_a_short_training_separates_what_touches(examples):
 def test_steps_to_centres_weigh_less_than_where_an_outline_lies(examples):
     batch = examples.batch(0, 2)
     network = TASK.network(examples.plan, CONFIG)
-    raw = mask_loss(unfold(network(batch["image"])[:, N_CENTRE:], examples.plan.grid.stem), batch)
+    raw = outline_loss(depth_to_space(network(batch["image"])[:, N_CENTRE:], examples.plan.grid.stem), batch)
     total, parts = TASK.loss(network, batch)
     assert parts["inside"] == pytest.approx(raw["inside"].item(), rel=1e-5)
     assert 0 < parts["vote"] < raw["vote"] / 2
@@ -231,11 +233,12 @@ def test_outlines_begin_gently():
 
 
 def test_with_many_painted_nuclei_outlines_are_learnt_as_they_lie():
-    config = NucleiConfig(head="instances")
-    assert [config.turned(n) for n in (MANY_PAINTED - 1, MANY_PAINTED)] == ["upright", "fixed"]
-    assert config.model_copy(update={"orientation": "any"}).turned(MANY_PAINTED) == "any"
-    assert config.settled().orientation is None  # the data decide
-    assert NucleiConfig().settled().orientation == NucleiConfig().turned(MANY_PAINTED) == "any"
+    head, config = HEADS["instances"], NucleiConfig(head="instances")
+    assert [head.orientation_of(config, n) for n in (MANY_PAINTED - 1, MANY_PAINTED)] == ["upright", "fixed"]
+    assert head.orientation_of(NucleiConfig(head="instances", orientation="any"), MANY_PAINTED) == "any"
+    assert TASK.with_defaults(config).orientation is None  # the data decide
+    assert TASK.with_defaults(NucleiConfig()).orientation == "any"
+    assert HEADS["centres"].orientation_of(NucleiConfig(), MANY_PAINTED) == "any"
 
 
 def test_a_few_held_out_objects_do_not_end_or_undo_a_training(examples, monkeypatch):

@@ -13,6 +13,7 @@ from anlage.dataset.classes import class_sites, class_values
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS
 from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 
@@ -57,7 +58,7 @@ def test_the_kind_decides_what_the_network_says_and_the_planes_whether_it_knows_
     labels = np.minimum(scene(shape)[1], 3) if head == "classes" else None
     examples = prepared(tmp_path, head=head, shape=shape, labels=labels)
     voxels = int(np.prod(examples.plan.grid.stem))
-    assert examples.plan.n_outputs == (4 * voxels if head == "classes" else 4 + 4 * voxels)
+    assert HEADS[head].n_outputs(examples.plan) == (4 * voxels if head == "classes" else 4 + 4 * voxels)
     network = TASK.network(examples.plan, NucleiConfig(head=head))
     deep = {weights.shape[2] for name, weights in network.named_parameters() if weights.ndim == 5}
     assert (deep == {1}) == (shape[0] == 1)
