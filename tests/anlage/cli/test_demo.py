@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from anlage import Annotations, Writer, write_annotations
+from anlage.cli import main
 from anlage.cli.demo import _MADE, BY, _make_room, _open_viewer, _shortfall
 from anlage.errors import AnlageError
 
 
-@pytest.fixture
-def demo(tmp_path, monkeypatch, command):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("anlage.cli.demo.N_FRAMES", 4)
-    monkeypatch.setattr("anlage.cli.demo.ANNOTATED", range(2))
-    monkeypatch.setattr("anlage.cli.demo.UNSEEN", range(3, 4))
-    monkeypatch.setattr("anlage.cli.demo.SETTINGS", ("width=8", "levels=1", "patch_um=20"))
-    code, out, err = command("demo", "-o", "out/demo", "--no-viewer", "--steps", "3")
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(StringIO()) as said,
+        redirect_stderr(StringIO()) as told,
+    ):
+        patch.chdir(folder)
+        patch.setattr("anlage.cli.demo.N_FRAMES", 4)
+        patch.setattr("anlage.cli.demo.ANNOTATED", range(2))
+        patch.setattr("anlage.cli.demo.UNSEEN", range(3, 4))
+        patch.setattr("anlage.cli.demo.SETTINGS", ("width=8", "levels=1", "patch_um=20"))
+        code = main(["demo", "-o", "out/demo", "--no-viewer", "--steps", "3"])
+    out, err = said.getvalue(), told.getvalue()
     assert code == 1  # three steps find nothing, which is said
     assert "The demo did not come to what it should: its network finds less than the 0.95 that it should reach" in err
     assert " nuclei, 0." in err
     assert "after 3 steps" in err
-    return tmp_path / "out" / "demo", out
+    return folder / "out" / "demo", out
 
 
 def test_demo_does_the_whole_job_and_reports(demo):

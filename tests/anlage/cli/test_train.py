@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from anlage.cli import main
 from anlage.cli.training_output import Follower, describe
 from anlage.io import open_annotations, open_image
 from anlage.training.progress import Note, Started, Step, Stopped, Validated
@@ -22,11 +27,29 @@ from anlage.training.run import Run
 SMALL = ("width=8", "levels=1", "patch_um=20", "batch_size=1", "device=cpu", "threads=1", "seed=1")
 
 
+@pytest.fixture(scope="module")
+def _trained(_written, tmp_path_factory) -> Path:
+    place = tmp_path_factory.mktemp("trained") / "work"
+    shutil.copytree(_written, place)
+    build = f"build {place}/image.ome.zarr {place}/early.csv -o {place}/nuclei.zarr --cuboid 0:3,0:12,0:72,0:72"
+    train = f"train nuclei {place}/nuclei.zarr -o {place}/runs/first --set steps=6"
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(build.split()) == 0
+        assert main([*train.split(), *SMALL]) == 0
+    assert "Use it: anlage predict" in said.getvalue()
+    return place
+
+
 @pytest.fixture
-def run(store, command, folder) -> Path:
-    code, out, err = command("train", "nuclei", store, "-o", "runs/first", "--set", "steps=6", *SMALL)
-    assert code == 0, err
-    assert "Use it: anlage predict" in out
+def store(_trained, folder) -> Path:
+    """A store of the first three frames, in the working folder."""
+    return Path(shutil.copytree(_trained / "nuclei.zarr", folder / "nuclei.zarr"))
+
+
+@pytest.fixture
+def run(_trained, store, folder) -> Path:
+    """A finished run of that store."""
+    shutil.copytree(_trained / "runs", folder / "runs")
     return folder / "runs" / "first"
 
 
@@ -140,11 +163,19 @@ def test_stop_from_elsewhere_and_interrupt_then_resume(store, command, folder):
     assert Run.open(run).state == "stopped"
     assert "Stopped at step" in command("info", "run")[1]
 
-    before = _last_step(run)
-    with _started(["resume", "run"], folder) as trainer:
-        _wait_for_step(run, before + 1)
-        trainer.send_signal(signal.SIGTERM)
-        assert trainer.wait(timeout=20) == 143
+
+def test_sigterm_as_a_cluster_sends_it_stops_a_training(store, command, folder):
+    run = folder / "run"
+
+    def send() -> None:
+        _wait_for_step(run, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    cluster = threading.Thread(target=send)
+    cluster.start()
+    code, _, _ = command("train", "nuclei", store, "-o", "run", "--set", "steps=100000", "patience=none", *SMALL)
+    cluster.join()
+    assert code == 143
     assert Run.open(run).state == "stopped"
 
 
