@@ -143,7 +143,7 @@ def test_augmentation_acts_and_can_be_switched_off(tmp_path):
 def windows_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("windows")
     write_signals(folder / "w.h5", bumps(240, 1))
-    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=80", "members=2"])
+    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=40", "members=2", "batch_size=32"])
     train(run)
     return load_model(run.target_path)
 
@@ -232,7 +232,7 @@ def test_from_a_model_it_ends_halfway_unless_that_is_worse(windows_model, tmp_pa
     # events that go the other way: what the model knew is wrong here
     turned = bumps(120, 5)
     write_signals(tmp_path / "t.h5", replace(turned, scores=1 - turned.scores))
-    _, notes = trained("turned", "t.h5", "steps=60", "learning_rate=0.004")
+    _, notes = trained("turned", "t.h5", "steps=60", "learning_rate=0.004", "batch_size=32")
     assert said not in notes
 
 

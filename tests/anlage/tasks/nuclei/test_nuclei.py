@@ -144,7 +144,7 @@ def test_a_short_training_finds_the_balls(examples):
     network = TASK.network(examples.plan, NucleiConfig())
     before = TASK.validate(network.eval(), examples)
     optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
-    for step in range(60):
+    for step in range(50):
         optimiser.zero_grad()
         loss, _ = TASK.loss(network, examples.batch(step, 2))
         loss.backward()

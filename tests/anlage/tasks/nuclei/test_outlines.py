@@ -164,10 +164,12 @@ def test_the_loss_is_blind_where_nothing_is_known(examples):
 @pytest.mark.long
 def test_a_short_training_separates_what_touches(examples):
     torch.manual_seed(0)
-    network = TASK.network(examples.plan, CONFIG)
+    network = TASK.network(
+        examples.plan, CONFIG.model_copy(update={"width": 8})
+    )  # a quarter of the usual, and enough for balls
     before = TASK.validate(network.eval(), examples)
     optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
-    for step in range(120):
+    for step in range(80):
         optimiser.zero_grad()
         loss, parts = TASK.loss(network, examples.batch(step, 2))
         loss.backward()
