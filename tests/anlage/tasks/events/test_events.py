@@ -273,12 +273,12 @@ def test_held_out_tracks_are_kept_with_their_numbers_and_times(tmp_path):
     assert held.groups.tolist() == signals.group[rows].tolist()
     assert held.interval_s == 300.0
     report = held_out_report(held)
-    assert (report.n, report.accuracy) == (len(held), pytest.approx((held.told == held.scores).mean()))
-    assert len(worst_held_out(held)) >= int((held.told != held.scores).sum())
+    assert (report.n, report.accuracy) == (len(held), pytest.approx((held.predicted == held.scores).mean()))
+    assert len(worst_held_out(held)) >= int((held.predicted != held.scores).sum())
     assert all(sentence.startswith("track ") for sentence in worst_sentences(held))
     told = held.events("t.csv")
     assert set(told.tracks) == set(held.numbers)
-    assert (held.events("t.csv").classes == held.told[np.argsort(held.numbers)]).all()
+    assert (held.events("t.csv").classes == held.predicted[np.argsort(held.numbers)]).all()
 
 
 def test_a_stopped_training_goes_on_exactly(tmp_path):
