@@ -33,7 +33,11 @@ BACKEND_OF_THE_DOCK = [
     "anlage.training.config",
     "anlage.training.progress",
     "anlage.training.run",
+    "anlage.training.schedule",
+    "anlage.training.summary",
 ]
+TRAINER = "anlage.training.process"
+"""It reports that a training has begun before torch is loaded, which takes seconds."""
 
 
 _IMPORTS = """
@@ -49,7 +53,7 @@ print(json.dumps(loaded))
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, set[str]]:
     """Top-level packages that a fresh interpreter has loaded after each import, made one after the other, the dock's last."""
-    names = ["anlage", "napari_anlage", *BACKEND_OF_THE_DOCK, "napari_anlage.dock"]
+    names = ["anlage", "napari_anlage", *BACKEND_OF_THE_DOCK, TRAINER, "napari_anlage.dock"]
     run = subprocess.run([sys.executable, "-c", _IMPORTS, *names], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return {name: set(packages) for name, packages in json.loads(run.stdout).items()}
@@ -68,9 +72,23 @@ def test_import_anlage_defines_names_only(loaded: dict[str, set[str]]) -> None:
     assert not loaded["anlage"] & {"numpy", "scipy", "zarr", "pandas", "pydantic", "skimage"}
 
 
-@pytest.mark.parametrize("module", BACKEND_OF_THE_DOCK)
+@pytest.mark.parametrize("module", [*BACKEND_OF_THE_DOCK, TRAINER])
 def test_what_the_dock_uses_loads_no_torch(module: str, loaded: dict[str, set[str]]) -> None:
     assert not loaded[module] & HEAVY
+
+
+def test_no_module_of_the_training_imports_one_that_imports_it_back() -> None:
+    """Not even for a type: whoever reads one needs to have read only those below it."""
+    imports: dict[str, set[str]] = {}
+    for path in (ROOT / "src" / "anlage" / "training").glob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.ImportFrom)]
+        modules = {str(node.module) for node in nodes if str(node.module).startswith("anlage.training.")}
+        imports[f"anlage.training.{path.stem}"] = modules
+    assert sum(map(len, imports.values())) > 30
+    while lowest := [module for module, others in imports.items() if not others & imports.keys()]:
+        for module in lowest:
+            del imports[module]
+    assert not imports, f"among these is a circle: {sorted(imports)}"
 
 
 def test_importing_the_dock_loads_no_torch(loaded: dict[str, set[str]]) -> None:
