@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import subprocess
 import sys
@@ -57,6 +58,11 @@ def loaded() -> dict[str, set[str]]:
     run = subprocess.run([sys.executable, "-c", _IMPORTS, *names], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     return {name: set(packages) for name, packages in json.loads(run.stdout).items()}
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
 
 
 def _relative(path: Path) -> str:
@@ -131,7 +137,7 @@ def test_the_frontend_knows_only_the_public_names() -> None:
     """Besides `anlage.__all__` it may import the modules that exist for it."""
     offenders = []
     for path in (ROOT / "src" / "napari_anlage").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(_tree(path)):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names if alias.name.startswith("anlage.")]
             elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "anlage":
@@ -161,7 +167,7 @@ WRITTEN_OTHERWISE = {
 
 def _written_by_hand(path: Path) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             mode = next((str(one.value) for one in node.args if isinstance(one, ast.Constant)), "r")
             writes = node.func.attr in {"write_text", "write_bytes"} or (node.func.attr == "open" and mode[:1] in "wxa")
@@ -181,7 +187,7 @@ def test_classes_of_different_modules_have_different_names() -> None:
     """Nobody should have to look at the imports to know which of two is meant."""
     homes: dict[str, list[str]] = {}
     for path in SOURCES:
-        for node in ast.parse(path.read_text("utf-8")).body:
+        for node in _tree(path).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(_relative(path))
     shared = {name: paths for name, paths in homes.items() if len(paths) > 1}
@@ -255,7 +261,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=_relative)
 def test_house_rules(path: Path) -> None:
     """No print outside the command line, no pickle, no relative import, no work at import but names."""
-    tree = ast.parse(path.read_text("utf-8"))
+    tree = _tree(path)
     found: list[str] = []
     for node in ast.walk(tree):
         line = getattr(node, "lineno", 0)

@@ -37,6 +37,8 @@ _HOME = {
     "FAINTEST": "inference.region",
     "Finding": "document",
     "HUMAN": "annotations",
+    "History": "document",
+    "HistoryMove": "document",
     "MoveNuclei": "document",
     "LabelFault": "objects.label_faults",
     "LabelReport": "objects.label_faults",
@@ -194,6 +196,8 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.document import Document as Document
     from anlage.document import Edit as Edit
     from anlage.document import Finding as Finding
+    from anlage.document import History as History
+    from anlage.document import HistoryMove as HistoryMove
     from anlage.document import MoveNuclei as MoveNuclei
     from anlage.document import Paint as Paint
     from anlage.document import PaintedLabels as PaintedLabels

@@ -19,6 +19,7 @@ from anlage.document.edits import (
     Several,
 )
 from anlage.document.findings import Finding
+from anlage.document.history import History, HistoryMove
 from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region, Use
 from anlage.document.training_regions import RegionInputs, region_inputs
@@ -35,6 +36,8 @@ __all__ = [
     "Document",
     "Edit",
     "Finding",
+    "History",
+    "HistoryMove",
     "MoveNuclei",
     "Paint",
     "PaintedLabels",

@@ -21,7 +21,7 @@ from anlage.document.edit import Change, Content, Edit, Outcome
 from anlage.document.edits import Several, decode, encode
 from anlage.document.fields import after
 from anlage.document.findings import Finding, findings
-from anlage.document.history import History, Way
+from anlage.document.history import DocumentHistory, HistoryMove
 from anlage.document.journal import Entry, Journal
 from anlage.document.label_statistics import stained
 from anlage.document.label_sync import erase, follow
@@ -76,7 +76,7 @@ class Document:
             self._painted = PaintedLabels.open(labels_folder)
         self._next_id = max(next_id, after(table.ids))
         self._next_region = max((region.id for region in ordered), default=0) + 1
-        self.history = History()
+        self.history = DocumentHistory()
         self._listeners: list[Callable[[Change], None]] = []
         self._journal: Journal | None = None
         self._snapshot: tuple[Any, Annotations] | None = None
@@ -112,12 +112,12 @@ class Document:
     @property
     def undo_text(self) -> str | None:
         """What `undo` would undo: ``add 3 nuclei``; None if there is nothing."""
-        return self.history.undo[-1].text if self.history.undo else None
+        return self.history.undo_text
 
     @property
     def redo_text(self) -> str | None:
         """What `redo` would do again; None if there is nothing."""
-        return self.history.redo[-1].text if self.history.redo else None
+        return self.history.redo_text
 
     @property
     def next_id(self) -> int:
@@ -197,19 +197,11 @@ class Document:
 
     def undo(self) -> str | None:
         """Take the last step back; returns what it was, None if there is nothing to undo."""
-        if not self.history.undo:
-            return None
-        step = self.history.undo[-1]
-        self._commit("undo", step.edit, step.edit.done(self._content), step.text)
-        return step.text
+        return self._retrace("undo")
 
     def redo(self) -> str | None:
         """Do again what was undone last; returns what it was, None if there is nothing."""
-        if not self.history.redo:
-            return None
-        step = self.history.redo[-1]
-        self._commit("redo", step.edit, step.edit.done(self._content), step.text)
-        return step.text
+        return self._retrace("redo")
 
     def start_painting(self) -> PaintedLabels:
         """The labels to paint on; made empty if there are none yet.
@@ -267,7 +259,7 @@ class Document:
         if recalled is not None:
             self._note_ids(recalled)
             return
-        way: Way = "do" if entry.do is not None else "undo" if entry.undo is not None else "redo"
+        way: HistoryMove = "do" if entry.do is not None else "undo" if entry.undo is not None else "redo"
         edit = decode(record[way])
         outcome = edit.done(self._content)
         self._note_ids(edit)
@@ -292,7 +284,14 @@ class Document:
         content, outcomes = outcome.content, [outcome, *(stroke.done(outcome.content) for stroke in strokes)]
         return Several((edit, *strokes), edit.text), together(outcomes, content, edit.text)
 
-    def _commit(self, way: Way, edit: Edit, outcome: Outcome, text: str) -> None:
+    def _retrace(self, way: HistoryMove) -> str | None:
+        step = self.history.newest(way)
+        if step is None:
+            return None
+        self._commit(way, step.edit, step.edit.done(self._content), step.text)
+        return step.text
+
+    def _commit(self, way: HistoryMove, edit: Edit, outcome: Outcome, text: str) -> None:
         if outcome.paints and self._painted is not None:
             self._painted.make_room()
         if self._journal is not None:
@@ -303,7 +302,7 @@ class Document:
         for listener in tuple(self._listeners):
             listener(change)
 
-    def _take(self, way: Way, outcome: Outcome, text: str) -> None:
+    def _take(self, way: HistoryMove, outcome: Outcome, text: str) -> None:
         self._content = outcome.content
         if self._painted is not None:
             for paint in outcome.paints:

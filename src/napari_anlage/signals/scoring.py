@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from anlage import AnlageError, Events, Signals, read_events, write_events
+from anlage import AnlageError, Events, History, HistoryMove, Signals, read_events, write_events
 from napari_anlage.widgets.writers import READ_BEFORE
 
 __all__ = ["CENSORED", "EVENT", "NOT_YET", "NO_EVENT", "REMOVED", "Balance", "Scoring", "SortOrder"]
@@ -22,7 +22,6 @@ __all__ = ["CENSORED", "EVENT", "NOT_YET", "NO_EVENT", "REMOVED", "Balance", "Sc
 EVENT, NO_EVENT, CENSORED, REMOVED, NOT_YET = 0, 1, 2, 3, -1
 """Classes of a track, with the numbers that the files have."""
 _CYCLE = (EVENT, NO_EVENT, CENSORED)
-_MOST_UNDO = 1000
 
 
 class SortOrder(StrEnum):
@@ -60,13 +59,12 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
-    """What one edit changed: rows, and their classes and times before and after."""
+class _Answers:
+    """What is said of some rows."""
 
-    text: str
     rows: npt.NDArray[np.int64]
-    before: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
-    after: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+    classes: npt.NDArray[np.int64]
+    times: npt.NDArray[np.float64]
 
 
 class Scoring:
@@ -98,8 +96,7 @@ class Scoring:
         self.classes = signals.scores.copy()
         self.times = signals.times.copy()
         self.predicted: Events | None = None
-        self._undo: list[_Step] = []
-        self._redo: list[_Step] = []
+        self._history: History[_Answers] = History()
         self._order = np.arange(len(signals))
         self._kind = SortOrder.NUMBER
         self._place = 0
@@ -220,11 +217,11 @@ class Scoring:
 
     def undo(self) -> str | None:
         """Take the last edit back; what it was, or None."""
-        return self._back_or_on(self._undo, self._redo, back=True)
+        return self._retrace("undo")
 
     def redo(self) -> str | None:
         """Do again what was taken back; what it was, or None."""
-        return self._back_or_on(self._redo, self._undo, back=False)
+        return self._retrace("redo")
 
     @property
     def balance(self) -> Balance:
@@ -248,22 +245,20 @@ class Scoring:
         self, text: str, rows: Sequence[int] | npt.NDArray[np.int64], classes: npt.ArrayLike, times: npt.ArrayLike
     ) -> None:
         at = np.asarray(rows, dtype=np.int64)
-        after = np.asarray(classes, dtype=np.int64), np.asarray(times, dtype=np.float64)
-        self._undo.append(_Step(text, at, (self.classes[at], self.times[at]), after))
-        del self._undo[:-_MOST_UNDO]
-        self._redo.clear()
-        self._put(at, after)
+        answers = _Answers(at, np.asarray(classes, dtype=np.int64), np.asarray(times, dtype=np.float64))
+        self._change("do", answers, text)
 
-    def _back_or_on(self, source: list[_Step], target: list[_Step], *, back: bool) -> str | None:
-        if not source:
+    def _retrace(self, way: HistoryMove) -> str | None:
+        step = self._history.newest(way)
+        if step is None:
             return None
-        step = source.pop()
-        target.append(step)
-        self._put(step.rows, step.before if back else step.after)
+        self._change(way, step.edit, step.text)
         return step.text
 
-    def _put(self, rows: npt.NDArray[np.int64], values: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]) -> None:
-        self.classes[rows], self.times[rows] = values
+    def _change(self, way: HistoryMove, answers: _Answers, text: str) -> None:
+        rows = answers.rows
+        self._history.take(way, _Answers(rows, self.classes[rows], self.times[rows]), text)
+        self.classes[rows], self.times[rows] = answers.classes, answers.times
         self.save()
         self.changed.emit()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from psygnal import Signal
 
-from anlage import AnlageError, Events, Signals, read_events, with_event_at, write_events
+from anlage import AnlageError, Events, History, HistoryMove, Signals, read_events, with_event_at, write_events
 from napari_anlage.widgets.writers import READ_BEFORE
 
 __all__ = ["TraceMarks"]
@@ -41,8 +41,7 @@ class TraceMarks:
         none = np.zeros(0)
         whole = np.zeros(0, dtype=np.int64)
         self.events = Events(whole, "repeated", whole, none, none, signals.interval_s)
-        self._undo: list[tuple[str, Events]] = []
-        self._redo: list[tuple[str, Events]] = []
+        self._history: History[Events] = History(_MOST_UNDO)
         if path is not None and path.is_file():
             self.events = read_events(path)
 
@@ -67,7 +66,7 @@ class TraceMarks:
         near = self.here.frames
         if len(near) and np.abs(near - new).min() < max(2.0, 0.03 * self.window):
             raise AnlageError(f"An event begins at sample {near[np.abs(near - new).argmin()]:.0f} already.")
-        self._do(f"event at sample {new:.0f} added", after)
+        self._change("do", after, f"event at sample {new:.0f} added")
         return new
 
     def delete(self, frame: float) -> None:
@@ -77,35 +76,29 @@ class TraceMarks:
             raise AnlageError("There is no event to delete.")
         gone = own[np.abs(self.events.frames[own] - frame).argmin()]
         kept = np.arange(len(self.events)) != gone
-        self._do(f"event at sample {self.events.frames[gone]:.0f} deleted", self.events.select(kept))
+        self._change("do", self.events.select(kept), f"event at sample {self.events.frames[gone]:.0f} deleted")
 
     def replace(self, events: Events, text: str) -> None:
         """Other events in place of all that are there, as one step."""
-        self._do(text, events)
+        self._change("do", events, text)
 
     def undo(self) -> str | None:
         """Take the last change back; what it was, or None."""
-        return self._back_or_on(self._undo, self._redo)
+        return self._retrace("undo")
 
     def redo(self) -> str | None:
         """Do again what was taken back; what it was, or None."""
-        return self._back_or_on(self._redo, self._undo)
+        return self._retrace("redo")
 
-    def _do(self, text: str, events: Events) -> None:
-        self._undo.append((text, self.events))
-        del self._undo[:-_MOST_UNDO]
-        self._redo.clear()
-        self._put(events)
-
-    def _back_or_on(self, source: list[tuple[str, Events]], target: list[tuple[str, Events]]) -> str | None:
-        if not source:
+    def _retrace(self, way: HistoryMove) -> str | None:
+        step = self._history.newest(way)
+        if step is None:
             return None
-        text, events = source.pop()
-        target.append((text, self.events))
-        self._put(events)
-        return text
+        self._change(way, step.edit, step.text)
+        return step.text
 
-    def _put(self, events: Events) -> None:
+    def _change(self, way: HistoryMove, events: Events, text: str) -> None:
+        self._history.take(way, self.events, text)
         self.events = events
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from anlage import AnlageError, Signals, open_signals, write_signals
+from anlage import AnlageError, History, HistoryMove, Signals, open_signals, write_signals
 from napari_anlage.signals.scoring import SortOrder
 from napari_anlage.widgets.writers import READ_BEFORE
 
@@ -47,8 +47,8 @@ class WindowScores:
         self._order = np.arange(len(signals))
         self.place = 0
         """Where the window that is looked at stands in the order."""
-        self._undo: list[tuple[int, int, int]] = []
-        self._redo: list[tuple[int, int, int]] = []
+        self._history: History[tuple[int, int]] = History()
+        """Rows, and the scores that lead back."""
         n = 1
         while self.path is not None and path is not None and self.path.is_file():
             kept = open_signals(self.path)
@@ -80,10 +80,7 @@ class WindowScores:
 
     def answer(self, score: int) -> None:
         """Say it of the window that is looked at."""
-        row = self.row
-        self._undo.append((row, int(self.scores[row]), score))
-        self._redo.clear()
-        self._put(row, score)
+        self._change("do", self.row, score)
 
     def cycle(self) -> None:
         """The next of no event, event, unclear."""
@@ -92,17 +89,11 @@ class WindowScores:
 
     def undo(self) -> None:
         """Take the last answer back."""
-        if self._undo:
-            step = self._undo.pop()
-            self._redo.append(step)
-            self._put(step[0], step[1])
+        self._retrace("undo")
 
     def redo(self) -> None:
         """Give again the answer that was taken back."""
-        if self._redo:
-            step = self._redo.pop()
-            self._undo.append(step)
-            self._put(step[0], step[2])
+        self._retrace("redo")
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -120,7 +111,13 @@ class WindowScores:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_signals(self.path, self.scored, by=READ_BEFORE)
 
-    def _put(self, row: int, score: int) -> None:
+    def _retrace(self, way: HistoryMove) -> None:
+        step = self._history.newest(way)
+        if step is not None:
+            self._change(way, *step.edit)
+
+    def _change(self, way: HistoryMove, row: int, score: int) -> None:
+        self._history.take(way, (row, int(self.scores[row])), f"window {row}")
         self.scores[row] = score
         self.save()
         self.changed.emit()

@@ -54,7 +54,7 @@ def digest(document: Document) -> str:
     if voxels is not None and voxels.any():
         found.update(voxels)
     found.update(
-        repr([[step.text for step in steps] for steps in (document.history.undo, document.history.redo)]).encode()
+        repr([[step.text for step in steps] for steps in (document.history.past, document.history.future)]).encode()
     )
     return found.hexdigest()
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from anlage import Document, Project
+from anlage import Document, History, HistoryMove, Project
 
 
 def chunks(project: Project) -> dict[str, bytes]:
@@ -51,8 +51,32 @@ def test_200_random_edits_undone_and_redone_are_byte_identical(seed: int, scribb
 
 def contents_of(document: Document, scribble: ModuleType) -> str:
     """The digest without the stacks, which undoing changes."""
-    undo, redo = document.history.undo, document.history.redo
-    document.history.undo, document.history.redo = [], []
+    past, future = document.history.past, document.history.future
+    document.history.past, document.history.future = [], []
     found: str = scribble.digest(document)
-    document.history.undo, document.history.redo = undo, redo
+    document.history.past, document.history.future = past, future
     return found
+
+
+def test_a_history_of_any_changes_goes_back_and_forth_and_forgets_the_oldest() -> None:
+    value, history = 0, History[int](most=3)
+    for new in (1, 2, 3, 4):
+        history.take("do", value, f"set {new}")
+        value = new
+
+    def go(way: HistoryMove) -> None:
+        nonlocal value
+        step = history.newest(way)
+        assert step is not None
+        history.take(way, value, step.text)
+        value = step.edit
+
+    for before in (3, 2, 1):
+        go("undo")
+        assert value == before
+    assert history.newest("undo") is None
+    assert (history.undo_text, history.redo_text) == (None, "set 2")
+    go("redo")
+    assert value == 2
+    history.take("do", value, "set 9")
+    assert (history.undo_text, history.redo_text) == ("set 9", None)
