@@ -300,7 +300,7 @@ class User:
         wait(lambda: tab.preview.button.isEnabled())
         tab.preview.button.click()
         wait(lambda: not tab.cancel.isVisibleTo(tab))
-        if tab.review.candidates is None:
+        if tab.acceptance.candidates is None:
             raise RuntimeError(f"there is no preview: {tab.status.plain}")
         self.picture("preview")
 
@@ -313,14 +313,14 @@ class User:
         self.hand.show(FAR, self._showy[1])
         judging.scope.setCurrentText("in this frame")
         judging.accept.button.click()
-        wait(lambda: not len(tab.review.inside()))
+        wait(lambda: not len(tab.acceptance.inside()))
         if judging.region.isVisibleTo(judging):
             judging.region.button.click()
         self.picture("judged")
 
     def _reject_one(self) -> bool:
         """Pull the threshold down until something wrong is proposed, and reject it; False if nothing is wrong."""
-        tab, review = self.dock.predict, self.dock.predict.review
+        tab, review = self.dock.predict, self.dock.predict.acceptance
         found = review.candidates.nuclei
         wrong = [row for row in np.flatnonzero(review.unjudged) if self._is_wrong(found.positions[row])]
         if not wrong:

@@ -50,18 +50,18 @@ def test_proposals_suggestions_and_sliders_go_with_the_image(pair, qtbot) -> Non
     session, a, b = pair
     tab = PredictTab(session)
     qtbot.addWidget(tab)
-    tab.review.take(candidates())
-    tab.review.set_size(9.0)
+    tab.acceptance.take(candidates())
+    tab.acceptance.set_size(9.0)
     tab.next.list_places()
     tab.next.list.addItem("frame 0: two candidates near the threshold")
     tab.status.say("2 proposals in frame 0.")
     assert tab.next.list.count() > 0
     session.choose_image(b)
-    assert tab.review.candidates is None
+    assert tab.acceptance.candidates is None
     assert (tab.next.list.count(), tab.next.status.plain, tab.status.plain) == (0, "", "")
     assert [layer_roles.role_of(layer) for layer in session.viewer.layers] == [None, None]
     session.choose_image(a)
-    assert tab.review.candidates is None
+    assert tab.acceptance.candidates is None
     tab.retire()
 
 

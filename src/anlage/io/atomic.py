@@ -24,7 +24,7 @@ Recogniser = Callable[[Path], bool]
 """Whether what lies at a path may be replaced."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-"""No space on the disk, no quota left."""
+"""The disk is full, or no quota is left."""
 
 
 @contextmanager

@@ -26,12 +26,12 @@ from napari_anlage.viewer.read import kind_of
 if TYPE_CHECKING:
     from anlage import Change
 
-__all__ = ["Review", "Rows"]
+__all__ = ["Acceptance", "Rows"]
 
 Rows = npt.NDArray[np.int64]
 """Row numbers of candidates."""
 
-_REVIEWS: weakref.WeakKeyDictionary[Session, Review] = weakref.WeakKeyDictionary()
+_ACCEPTANCES: weakref.WeakKeyDictionary[Session, Acceptance] = weakref.WeakKeyDictionary()
 _RAMP = ("#d13c9a", "#ff7b45", "#ffe65a")
 """Unlikely to likely. Warm: annotated nuclei are blue."""
 _SAME_UM = 0.05
@@ -39,7 +39,7 @@ _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
 
-class Review(SessionMember):
+class Acceptance(SessionMember):
     """Candidates, the two sliders, and what the document says about each of them.
 
     Use `Review.of`; there is one for each session, and it outlives the dock.
@@ -71,11 +71,11 @@ class Review(SessionMember):
         session.viewer.layers.events.removed.connect(self._on_layer_removed)
 
     @classmethod
-    def of(cls, session: Session) -> Review:
+    def of(cls, session: Session) -> Acceptance:
         """The review of a session, made on first use."""
-        if session not in _REVIEWS:
-            _REVIEWS[session] = cls(session)
-        return _REVIEWS[session]
+        if session not in _ACCEPTANCES:
+            _ACCEPTANCES[session] = cls(session)
+        return _ACCEPTANCES[session]
 
     # ---- candidates and sliders ----
 

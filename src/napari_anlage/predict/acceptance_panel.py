@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QSizePolicy
 
 from anlage import AddRegion, Box, Region
 from anlage.wording import plural
-from napari_anlage.predict.acceptance import Review, Rows
+from napari_anlage.predict.acceptance import Acceptance, Rows
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.viewer.view_box import seen_box
@@ -20,7 +20,7 @@ from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
 
-__all__ = ["KEYS", "ReviewPanel"]
+__all__ = ["KEYS", "AcceptancePanel"]
 
 KEYS = (
     ("c", "C", "Accepts the proposal under the mouse, else the selected ones."),
@@ -32,15 +32,15 @@ KEYS = (
 _VIEW, _FRAME, _ALL, _SELECTED = "in view", "in this frame", "in all frames", "selected"
 
 
-class ReviewPanel(Tab):
+class AcceptancePanel(Tab):
     """What is proposed, and what becomes of it."""
 
     train_again = Signal()
     """The user wants to train with what was corrected."""
 
-    def __init__(self, session: Session, review: Review) -> None:
+    def __init__(self, session: Session, acceptance: Acceptance) -> None:
         super().__init__()
-        self._session, self._review = session, review
+        self._session, self._acceptance = session, acceptance
         self.counts = Label()
         self.scope = QComboBox()
         self.scope.setToolTip("Which of the proposals that are shown, that is, above the threshold.")
@@ -76,15 +76,15 @@ class ReviewPanel(Tab):
 
     def _connect(self) -> None:
         session = self._session
-        self.accept.clicked.connect(lambda: self.judge(self._review.accept))
-        self.reject.clicked.connect(lambda: self.judge(self._review.reject))
+        self.accept.clicked.connect(lambda: self.judge(self._acceptance.accept))
+        self.reject.clicked.connect(lambda: self.judge(self._acceptance.reject))
         self.region.clicked.connect(lambda: self.attempt(self.add_region))
         self.again.clicked.connect(self.train_again)
-        self._review.changed.connect(self.refresh)
+        self._acceptance.changed.connect(self.refresh)
         connect(session.cuboids_changed, self.refresh)
         actions: tuple[Callable[[Any], None], ...] = (
-            lambda _: self.judge_one(self._review.accept),
-            lambda _: self.judge_one(self._review.reject),
+            lambda _: self.judge_one(self._acceptance.accept),
+            lambda _: self.judge_one(self._acceptance.reject),
             lambda _: self.go_on(),
         )
         for (key, _, _), action in zip(KEYS, actions, strict=True):
@@ -94,11 +94,11 @@ class ReviewPanel(Tab):
 
     def refresh(self) -> None:
         """Counts, places to choose from, and buttons."""
-        review = self._review
-        self.setVisible(review.candidates is not None)
-        if review.candidates is None:
+        acceptance = self._acceptance
+        self.setVisible(acceptance.candidates is not None)
+        if acceptance.candidates is None:
             return
-        proposed, annotated, rejected = review.counts()
+        proposed, annotated, rejected = acceptance.counts()
         self.counts.setText(f"{proposed} proposed · {annotated} annotated · {rejected} rejected")
         self.counts.setToolTip(
             "Of the model's candidates: shown above the threshold and not judged; lying on a nucleus of the annotation; "
@@ -108,7 +108,7 @@ class ReviewPanel(Tab):
         none = "There is no proposal left above the threshold."
         for button in (self.accept, self.reject):
             button.allow(None if proposed else none, show=False)
-        outside = review.outside_regions()
+        outside = acceptance.outside_regions()
         self.status.say(
             f"{plural(outside, 'judged nucleus', 'judged nuclei')} outside every region: not learnt from."
             if outside
@@ -135,19 +135,19 @@ class ReviewPanel(Tab):
 
     def rows(self) -> Rows:
         """The proposals that the buttons act on."""
-        session, review, text = self._session, self._review, self.scope.currentText()
+        session, acceptance, text = self._session, self._acceptance, self.scope.currentText()
         if text == _SELECTED:
-            return review.selected()
+            return acceptance.selected()
         if text == _ALL:
-            return review.inside()
+            return acceptance.inside()
         shape = session.image().shape_tzyx
         if text == _FRAME:
             t = camera.current_frame(session.viewer, session.grid(), shape[0])
-            return review.inside([Box.of((t, 0, 0, 0), (t + 1, *shape[1:]))])
+            return acceptance.inside([Box.of((t, 0, 0, 0), (t + 1, *shape[1:]))])
         if text == _VIEW:
-            return review.inside([seen_box(session.viewer, session.grid(), shape)])
+            return acceptance.inside([seen_box(session.viewer, session.grid(), shape)])
         number = self._regions[self.scope.currentIndex() - 4]
-        return review.inside([region.box for region in session.regions if region.id == number])
+        return acceptance.inside([region.box for region in session.regions if region.id == number])
 
     def judge(self, verdict: Callable[[Rows], int]) -> None:
         """Accept or reject those that are chosen."""
@@ -155,23 +155,23 @@ class ReviewPanel(Tab):
 
     def judge_one(self, verdict: Callable[[Rows], int]) -> None:
         """Accept or reject the one under the mouse, else those that are selected."""
-        self.gently(lambda: verdict(self._review.under_cursor()))
+        self.gently(lambda: verdict(self._acceptance.under_cursor()))
 
     def go_on(self) -> None:
         """Show the next proposal to judge."""
         self.gently(self._go_on)
 
     def _go_on(self) -> None:
-        session, review = self._session, self._review
+        session, acceptance = self._session, self._acceptance
         t = camera.current_frame(session.viewer, session.grid(), session.image().n_frames)
-        camera.go_to(session.viewer, session.grid(), review.next_open(t))
+        camera.go_to(session.viewer, session.grid(), acceptance.next_open(t))
 
     def add_region(self) -> None:
         """Add a region around what was predicted in this frame."""
-        session, review = self._session, self._review
+        session, acceptance = self._session, self._acceptance
         t = camera.current_frame(session.viewer, session.grid(), session.image().n_frames)
-        box = review.predicted_box(t)
-        left = len(review.inside([box]))
+        box = acceptance.predicted_box(t)
+        left = len(acceptance.inside([box]))
         document = session.need_document()
         number = document.new_region_id()
         region = Region.around(number, f"region {number}", box, complete=not left)

@@ -12,14 +12,14 @@ from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 from anlage import AddRegion, AnlageError, Box, Region, least_sure
 from anlage.project.proposals import ProposedNuclei
 from anlage.wording import plural
-from napari_anlage.predict.acceptance import Review
+from napari_anlage.predict.acceptance import Acceptance
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 
-__all__ = ["NextPanel", "spread_frames"]
+__all__ = ["LeastSurePanel", "spread_frames"]
 
 _FRAMES = 5
 """So many frames, all over the movie, are looked at when more than what was predicted is asked for."""
@@ -27,12 +27,12 @@ _PROPOSALS = 4
 _LIST_HEIGHT = 104
 
 
-class NextPanel(Tab):
+class LeastSurePanel(Tab):
     """Cuboids worth annotating, with a jump and a region drawn.
 
     Parameters
     ----------
-    session, review
+    session, acceptance
         What is shared, and the candidates.
     busy
         Why no prediction can begin now; None if one can.
@@ -43,9 +43,9 @@ class NextPanel(Tab):
     region_added = Signal()
     """A region was drawn; the user will annotate in it."""
 
-    def __init__(self, session: Session, review: Review, busy: Callable[[], str | None]) -> None:
+    def __init__(self, session: Session, acceptance: Acceptance, busy: Callable[[], str | None]) -> None:
         super().__init__()
-        self._session, self._review, self._busy = session, review, busy
+        self._session, self._acceptance, self._busy = session, acceptance, busy
         self._of: ProposedNuclei | None = None
         self._waiting = False
         self.find = ActionButton(
@@ -79,12 +79,12 @@ class NextPanel(Tab):
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self._go(item)))
         self.list.currentRowChanged.connect(lambda _: self.refresh())
         self.here.clicked.connect(lambda: self.attempt(self.add_region))
-        self._review.changed.connect(self.refresh)
+        self._acceptance.changed.connect(self.refresh)
         connect(self._session.exchanged, self._on_exchanged)
 
     def refresh(self) -> None:
         """Buttons, and why they are grey."""
-        found = self._review.candidates
+        found = self._acceptance.candidates
         busy = self._busy()
         missing = None if found is not None else "Preview something, or run all frames, first."
         self.find.allow(missing, show=False)
@@ -100,7 +100,7 @@ class NextPanel(Tab):
 
     def forget(self) -> None:
         """The places are of no account any more."""
-        self._of = self._review.candidates
+        self._of = self._acceptance.candidates
         self.list.clear()
         self.status.say("")
         for widget in (self.list, self.here, self.more):
@@ -110,14 +110,14 @@ class NextPanel(Tab):
 
     def list_places(self) -> None:
         """List the places where the candidates that are there are least sure."""
-        session, review, found = self._session, self._review, self._review.candidates
+        session, acceptance, found = self._session, self._acceptance, self._acceptance.candidates
         if found is None:
             raise AnlageError("Nothing was predicted yet; preview something, or run all frames.")
         self._of = found
         shape = session.image().shape_tzyx
         places = least_sure(
-            found.nuclei.select(np.flatnonzero(review.unjudged)), shape, found.spacing, found.threshold, n=_PROPOSALS,
-            size_um=tuple(review.size_um * part for part in (4.0, 6.0, 6.0)), exclude=[r.box for r in session.regions],
+            found.nuclei.select(np.flatnonzero(acceptance.unjudged)), shape, found.spacing, found.threshold, n=_PROPOSALS,
+            size_um=tuple(acceptance.size_um * part for part in (4.0, 6.0, 6.0)), exclude=[r.box for r in session.regions],
         )  # fmt: skip
         self.list.clear()
         for one in places:
@@ -144,7 +144,7 @@ class NextPanel(Tab):
     def arrived(self) -> None:
         """The frames that were asked for are there, or as many of them as there will be."""
         waited, self._waiting = self._waiting, False
-        if waited and self._review.candidates is not None:
+        if waited and self._acceptance.candidates is not None:
             self.attempt(self.list_places)
 
     def _want_more(self) -> None:
@@ -153,7 +153,7 @@ class NextPanel(Tab):
 
     def frames_to_see(self) -> list[int]:
         """Frames all over the movie that were not predicted yet."""
-        found = self._review.candidates
+        found = self._acceptance.candidates
         seen = () if found is None else found.frames
         return spread_frames(int(self._session.image().n_frames), seen)
 

@@ -23,13 +23,13 @@ from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.models.image_check import CheckRequest, ImageCheck
 from napari_anlage.models.panel import ModelPanel
 from napari_anlage.objects.panel import ObjectsPanel
-from napari_anlage.predict.acceptance import Review
-from napari_anlage.predict.acceptance_panel import ReviewPanel
-from napari_anlage.predict.least_sure import NextPanel
+from napari_anlage.predict.acceptance import Acceptance
+from napari_anlage.predict.acceptance_panel import AcceptancePanel
+from napari_anlage.predict.least_sure import LeastSurePanel
 from napari_anlage.predict.preview_worker import Previewer
 from napari_anlage.predict.threshold_tuner import LabelTuner
 from napari_anlage.predict.whole_movie import RunAll
-from napari_anlage.predict.worst_objects import WorstPanel
+from napari_anlage.predict.worst_objects import WorstObjectsPanel
 from napari_anlage.session.channels import nuclei_channels
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
@@ -59,7 +59,7 @@ class PredictTab(Tab):
         super().__init__()
         self._session = session
         self._began = 0.0
-        self.review = Review.of(session)
+        self.acceptance = Acceptance.of(session)
         self.previewer = Previewer(session.jobs, self)
         self._check = ImageCheck(self)
         self.models = ModelPanel(session)
@@ -84,15 +84,15 @@ class PredictTab(Tab):
         self.heatmap = QCheckBox("Heat-map")
         self.heatmap.setToolTip("The map of probabilities behind the proposals, added to the image's light.")
         self.labels = LabelTuner(session)
-        self.worst = WorstPanel(session)
-        self.judging = ReviewPanel(session, self.review)
-        self.next = NextPanel(session, self.review, self._why_not)
+        self.worst = WorstObjectsPanel(session)
+        self.judging = AcceptancePanel(session, self.acceptance)
+        self.next = LeastSurePanel(session, self.acceptance, self._why_not)
         self.whole = RunAll(session, self._order)
         self.objects = ObjectsPanel(session)
         self._build()
         self._connect()
         self.refresh()
-        self._on_review()
+        self._on_acceptance()
 
     def _build(self) -> None:
         self.heatmap.setChecked(True)
@@ -115,8 +115,8 @@ class PredictTab(Tab):
         self._check.answered.connect(self._on_answer)
         self.preview.clicked.connect(self.preview_here)
         self.cancel.clicked.connect(previewer.stop)
-        self.threshold.tuned.connect(self.review.set_threshold)
-        self.size.tuned.connect(self.review.set_size)
+        self.threshold.tuned.connect(self.acceptance.set_threshold)
+        self.size.tuned.connect(self.acceptance.set_size)
         self.heatmap.toggled.connect(self._on_heatmap)
         self.labels.drawn.connect(self.worst.take)
         previewer.said.connect(lambda text: self.status.say(text, "info"))
@@ -124,7 +124,7 @@ class PredictTab(Tab):
         previewer.ended.connect(self._on_ended)
         previewer.failed.connect(self._on_failed)
         previewer.stopped.connect(self._on_stopped)
-        self.review.changed.connect(self._on_review)
+        self.acceptance.changed.connect(self._on_acceptance)
         self.judging.train_again.connect(self._on_train_again)
         self.next.wanted.connect(self.preview_frames)
         self.whole.loaded.connect(self._on_loaded)
@@ -152,7 +152,7 @@ class PredictTab(Tab):
     def _on_exchanged(self) -> None:
         """What was predicted, and what was said of it, is of the image before."""
         self.previewer.stop()
-        self.review.clear()
+        self.acceptance.clear()
         self.labels.clear()
         self._say_notes(())
         self.warnings.say("")
@@ -252,7 +252,7 @@ class PredictTab(Tab):
 
     def _diameter_um(self) -> float | None:
         """What the user says, by the slider or on the Data tab; None lets the predictor measure."""
-        chosen = self.review.chosen_um
+        chosen = self.acceptance.chosen_um
         return self._session.diameter_um if chosen is None else chosen
 
     def _show(self, preview: Preview | PaintedPreview) -> None:
@@ -273,9 +273,9 @@ class PredictTab(Tab):
             heat = overlay.show_heatmap(viewer, grid, preview.frame, preview.heatmap, n, found.model)
             heat.interpolation2d = "linear"  # the network's cells are much larger than voxels
         viewer.layers.selection.active = active
-        self.review.take(found)
+        self.acceptance.take(found)
         self._say_notes(preview.notes)
-        n_here = len(self.review.inside(found.boxes))
+        n_here = len(self.acceptance.inside(found.boxes))
         advice = "" if n_here else " Lower the threshold, or train longer."
         depth = self._depth(found.boxes[0])
         self.status.say(
@@ -306,11 +306,11 @@ class PredictTab(Tab):
         """A model that paints has other sliders, and no candidates to judge."""
         if not self.models.choice.paints:
             self.labels.clear()
-        self._on_review()
+        self._on_acceptance()
         self.refresh()
 
-    def _on_review(self) -> None:
-        review, found = self.review, self.review.candidates
+    def _on_acceptance(self) -> None:
+        acceptance, found = self.acceptance, self.acceptance.candidates
         paints = bool(self.models.choice.paints)
         for widget in (self.threshold, self.size):
             widget.setVisible(found is not None and not paints)
@@ -318,9 +318,9 @@ class PredictTab(Tab):
         for widget in (self.heatmap, self.next):
             widget.setVisible(not paints)
         if found is not None:
-            self.threshold.show_value(review.threshold, found.threshold, 0.02, 0.99)
-            home = review.home_um
-            self.size.show_value(review.size_um, home, _SMALLEST * home, _LARGEST * home)
+            self.threshold.show_value(acceptance.threshold, found.threshold, 0.02, 0.99)
+            home = acceptance.home_um
+            self.size.show_value(acceptance.size_um, home, _SMALLEST * home, _LARGEST * home)
 
     def _on_heatmap(self, on: bool) -> None:  # noqa: FBT001 - Qt's signature
         for layer in self._session.viewer.layers:
@@ -329,7 +329,7 @@ class PredictTab(Tab):
 
     def _on_loaded(self, candidates: ProposedNuclei) -> None:
         layer_roles.remove(self._session.viewer, _HEATMAP)
-        self.attempt(lambda: self.review.take(candidates))
+        self.attempt(lambda: self.acceptance.take(candidates))
 
     def _on_painted(self, result: Result, labels: TimeLapse) -> None:
         session = self._session

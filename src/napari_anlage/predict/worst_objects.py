@@ -24,7 +24,7 @@ from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
 
-__all__ = ["WorstPanel"]
+__all__ = ["WorstObjectsPanel"]
 
 _PIXELS = 132
 _MOST = 12
@@ -45,7 +45,7 @@ class _Found:
     mean: float
 
 
-class WorstPanel(Tab):
+class WorstObjectsPanel(Tab):
     """Compares what is shown with painted labels."""
 
     def __init__(self, session: Session) -> None:

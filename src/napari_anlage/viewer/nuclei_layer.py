@@ -25,7 +25,8 @@ MOST = 6_000
 """With more nuclei than this, only frames near the one that is shown are in the layer: napari's cost grows with its rows."""
 WINDOW = 3_000
 """About so many nuclei are in it then."""
-_PROPOSED, _REJECTED = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
+_PROPOSED_COLOUR, _REJECTED_COLOUR = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
+"""Colours (RGBA) of proposed and rejected nuclei; accepted ones have the colour of their track."""
 _THIN, _BOLD = 0.09, 0.25
 _COLUMNS = {
     "id": "ids", "track": "", "radius_um": "radius_um", "state": "state", "origin": "origin",
@@ -199,13 +200,15 @@ class NucleiView:
         style: dict[str, npt.NDArray[np.float64]] = {}
         if not before.same("radius_um", nuclei, rows):
             style["size"] = self._sizes(nuclei, rows)
-        retold = not before.same("state", nuclei, rows)
-        retold |= self.colouring == Colouring.ERROR and nuclei is not before.nuclei  # a link's probability is no column
-        if tracks is not before.tracks or rows is not before.rows or retold:
+        recoloured = not before.same("state", nuclei, rows)
+        recoloured |= (
+            self.colouring == Colouring.ERROR and nuclei is not before.nuclei
+        )  # a link's probability is no column
+        if tracks is not before.tracks or rows is not before.rows or recoloured:
             colour, state = inks(nuclei, tracks, self.colouring)[rows], nuclei.state[rows]
             if self.colouring == Colouring.TRACK:
-                colour[state == State.PROPOSED] = _PROPOSED
-            colour[state == State.REJECTED] = _REJECTED
+                colour[state == State.PROPOSED] = _PROPOSED_COLOUR
+            colour[state == State.REJECTED] = _REJECTED_COLOUR
             style["border_color"] = colour
         if tracks is not before.tracks or rows is not before.rows or current != before.current:
             style["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)

@@ -116,7 +116,7 @@ def test_only_what_is_in_view_is_predicted_and_places_are_proposed(docked, odd, 
     viewer.scene.camera.zoom = 20 * viewer.scene.camera.zoom
     viewer.scene.camera.center = (0, *world[2:])
     previewed(viewer, dock, odd, qtbot, t=1)
-    (box,) = tab.review.candidates.boxes
+    (box,) = tab.acceptance.candidates.boxes
     assert box.shape[2] < 30
     assert box.y[0] <= 10 < box.y[1]
 
@@ -125,7 +125,7 @@ def test_only_what_is_in_view_is_predicted_and_places_are_proposed(docked, odd, 
     assert "Looked at frame 1 only: " in tab.next.status.plain
     assert tab.next.more.button.text() == "Look at 2 more frames"
     tab.next.more.button.click()
-    qtbot.waitUntil(lambda: tab.review.candidates.frames == (0, 1, 2) and not tab.previewer.busy, timeout=60000)
+    qtbot.waitUntil(lambda: tab.acceptance.candidates.frames == (0, 1, 2) and not tab.previewer.busy, timeout=60000)
 
 
 @pytest.mark.usefixtures("fake_anlage")
@@ -133,7 +133,7 @@ def test_a_proposed_place_is_shown_and_becomes_a_sparse_region(docked, odd, qtbo
     viewer, dock = docked
     tab, session = dock.predict, dock.session
     previewed(viewer, dock, odd, qtbot, t=0)
-    candidates = tab.review.candidates
+    candidates = tab.acceptance.candidates
     candidates.nuclei.probability[1] = 0.45  # near the threshold
     go_to_frame(viewer, odd, 2)
     tab.next.find.button.click()
@@ -169,7 +169,7 @@ def test_a_preview_can_be_cancelled(docked, odd, qtbot) -> None:
     tab.cancel.click()
     qtbot.waitUntil(lambda: tab.status.plain == "Cancelled." and tab.preview.button.isEnabled(), timeout=60000)
     assert not dock.session.jobs.running
-    assert tab.review.candidates is None
+    assert tab.acceptance.candidates is None
 
 
 @pytest.mark.usefixtures("fake_anlage")
@@ -197,13 +197,13 @@ def test_run_all_stop_resume_and_show(docked, qtbot, monkeypatch) -> None:
     qtbot.waitUntil(lambda: "3 proposals in 3 frames" in whole.status.plain, timeout=60000)
     assert results(session.folder)[0].state == "finished"
     assert not PredictionParts.beside(result.path).folder.exists()
-    assert dock.predict.review.candidates.frames == (0, 1, 2)
-    assert len(dock.predict.review.candidates) == 6
+    assert dock.predict.acceptance.candidates.frames == (0, 1, 2)
+    assert len(dock.predict.acceptance.candidates) == 6
     assert whole.resume.button.toolTip() == "It is finished."
     assert not session.jobs.running
-    dock.predict.review.clear()
+    dock.predict.acceptance.clear()
     whole.show_button.button.click()
-    qtbot.waitUntil(lambda: dock.predict.review.candidates is not None, timeout=60000)
+    qtbot.waitUntil(lambda: dock.predict.acceptance.candidates is not None, timeout=60000)
 
 
 def test_the_command_line_works_in_a_shell_and_its_result_is_listed(
@@ -235,7 +235,7 @@ def test_the_command_line_works_in_a_shell_and_its_result_is_listed(
     found = open_annotations(result.path)
     assert set(found.frames) == {0, 1}
     tab.whole.show_button.button.click()
-    qtbot.waitUntil(lambda: tab.review.candidates is not None, timeout=60000)
+    qtbot.waitUntil(lambda: tab.acceptance.candidates is not None, timeout=60000)
     near = np.abs(found.positions[:, None] - blobs[1][None]).max(axis=2).min(axis=0)
     assert (near[blobs[1][:, 0] < 2] < 1.5).mean() > 0.9
     tab.retire()
