@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
 from anlage.matching import match_in_order
 
@@ -54,8 +55,6 @@ def find_events(
     lowest
         Lowest probability of an event.
     """
-    from scipy.spatial import KDTree
-
     rows = np.flatnonzero(np.isfinite(probability) & (probability >= lowest))
     rows = rows[np.argsort(-probability[rows], kind="stable")]
     where = _in_space_and_time(frames[rows], points_um[rows], radius_um)

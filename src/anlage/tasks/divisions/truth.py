@@ -70,7 +70,7 @@ def beside_divisions(nuclei: Annotations, um: npt.NDArray[np.float64], within_um
     within_um
         Distance of the centres in µm.
     """
-    from scipy.spatial import KDTree
+    from scipy.spatial import KDTree  # slow to load, and start-up loads this module
 
     mothers = fates(nuclei) == Fate.DIVIDES
     # a frame apart is further than anything within a frame

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from anlage.tasks.events.config import EventsConfig, EventsPlan
 from anlage.tasks.task import Setting
-
-if TYPE_CHECKING:
-    from anlage.tasks.events.config import EventsConfig, EventsPlan
 
 __all__ = ["EventsExamples", "Provenance", "SignalTracks"]
 

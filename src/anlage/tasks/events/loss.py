@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from anlage.networks.temporal import SignalLogits
+from anlage.networks.temporal import SignalLogits
 
 __all__ = ["event_times", "events_loss"]
 

@@ -163,7 +163,7 @@ def baseline_of(trace: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.f
     window
         Samples of a window.
     """
-    from scipy.ndimage import median_filter
+    from scipy.ndimage import median_filter  # slow to load, and start-up loads this module
 
     size = max(1, window // 8)
     n = max(1, len(trace) // size)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize_scalar
 
 from anlage.calibration import Calibration, expected_calibration_error, fit_platt
 from anlage.io.signal_files.held_out import HeldOut
+from anlage.networks.temporal import SignalLogits, TemporalEnsemble
 from anlage.tasks.baselines import share_baseline
 from anlage.tasks.events.examples import EventsExamples, SignalTracks
 from anlage.tasks.events.loss import event_times
 from anlage.tasks.task import Evidence, Validation
-
-if TYPE_CHECKING:
-    from anlage.networks.temporal import SignalLogits, TemporalEnsemble
 
 __all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
 
@@ -216,8 +214,6 @@ def _track_metrics(
 
 def _temperature(logits: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) -> Calibration:
     """One slope for all logits (Guo et al. 2017, arXiv:1706.04599), held near 1 where examples are few."""
-    from scipy.optimize import minimize_scalar
-
     if len(classes) < _ENOUGH or len(np.unique(classes)) < 2:
         return Calibration()
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.candidates import Candidates
+from anlage.candidates import Candidates, neighbour_distances_um
 from anlage.tasks.links.config import LinksConfig, LinksPlan
 from anlage.tasks.links.crops import Crops, mirrored
 from anlage.tasks.links.graph import Film, LinkGraph, describe
@@ -260,7 +260,5 @@ def _varied_points(
 
 
 def _typical_distance(frames: Rows, points_um: npt.NDArray[np.float64]) -> float:
-    from anlage.candidates import neighbour_distances_um
-
     found = neighbour_distances_um(frames, points_um)
     return float(np.median(found)) if np.isfinite(found).all() else 1.0

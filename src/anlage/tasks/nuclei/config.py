@@ -81,7 +81,3 @@ class NucleiPlan(Finite):
         if (self.head == "classes") != bool(self.classes):
             raise ValueError(f"a network of {self.head} with {len(self.classes)} classes")
         return self
-
-    @property
-    def sigma_um(self) -> float:
-        return self.sigma * self.diameter_um

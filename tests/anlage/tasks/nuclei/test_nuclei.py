@@ -59,7 +59,7 @@ def test_the_plan_follows_the_data(examples):
     plan = examples.plan
     assert plan.diameter_um == DIAMETER_UM
     assert plan.grid.cell_diameters[1] == pytest.approx(1 / 4.5)
-    assert plan.sigma_um == pytest.approx(0.16 * DIAMETER_UM)
+    assert plan.sigma == 0.16
     multiple = np.array(plan.grid.stem) * np.prod(plan.grid.strides, axis=0)
     assert (np.array(plan.patch_zyx) % multiple == 0).all()
 
