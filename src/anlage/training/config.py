@@ -46,7 +46,7 @@ class TrainingConfig(Finite):
     epochs: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Instead of steps: how often each annotated example is seen, on average."""
     minutes: Annotated[float, Field(gt=0, le=1e7)] | None = None
-    """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), which is said. None: the task's default, within which the preparation counts, too, or no limit if `steps` or `epochs` are given."""
+    """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), with a note. None: the task's default, within which the preparation counts, too, or no limit if `steps` or `epochs` are given."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -128,10 +128,6 @@ class RunConfig(Finite):
         """Highest learning rate: as set, else gentler where a model's weights are to be kept in mind."""
         fresh = self.start_from is None
         return self.training.learning_rate or (_LEARNING_RATE if fresh else _LEARNING_RATE / 2)
-
-    @property
-    def freeze(self) -> bool:
-        return self.training.freeze_encoder
 
 
 def read_config(folder: Path) -> RunConfig:

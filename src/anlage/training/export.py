@@ -129,8 +129,8 @@ class Exporter:
 
     def _calibrate(self, network: torch.nn.Module, *, tracks: bool = True) -> Evidence:
         resume = command("resume", self._context.run.path)
-        lack = f"Memory ran out while calibrating on held-out data; free some, then continue with `{resume}`."
-        with out_of_memory_as(lack), torch.no_grad(), self._numerics.autocast():
+        message = f"Memory ran out while calibrating on held-out data; free some, then continue with `{resume}`."
+        with out_of_memory_as(message), torch.no_grad(), self._numerics.autocast():
             return evidence_of(self._context.task, network, self._data.examples, tracks=tracks)
 
     def _calibrate_quickly(self, network: torch.nn.Module, state: TrainingState, validation_s: float) -> Evidence:

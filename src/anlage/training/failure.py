@@ -1,4 +1,4 @@
-"""Why a run failed, as one sentence with what to do, and what its log says of it.
+"""Why a run failed, as one sentence with what to do, and the last lines of its log.
 
 What a trainer notices it reports itself, in its last event. What ends it without a word (a kill, a crash in a library, a full
 disk, a power cut) is concluded here from what it left behind. Nothing here imports torch.
@@ -19,7 +19,7 @@ from anlage.devices import processor
 from anlage.shell import command
 from anlage.training.progress import Event, Failed, Started, saved_step
 
-__all__ = ["Failure", "explain", "log_tail"]
+__all__ = ["Failure", "explain"]
 
 _TAIL = 30
 """Lines of the log that are shown."""
@@ -28,7 +28,7 @@ _REACH = 65536
 _FULL_B = 2**20
 """With fewer bytes free, a disk is full."""
 _REFUSED = re.compile(r"memory allocation of \d+ bytes failed")
-"""What a library says before it ends the process because it got no memory."""
+"""What a library prints before it ends the process because it got no memory."""
 _CRASHES = {"SIGSEGV", "SIGBUS", "SIGILL", "SIGABRT", "SIGFPE"}
 
 
@@ -60,7 +60,7 @@ def explain(
     has_checkpoint
         Whether there is anything to go on from.
     """
-    details = log_tail(log, _TAIL)
+    details = _log_tail(log)
     if events and isinstance(events[-1], Failed):
         return Failure(events[-1].text, details)
     began = max((event.time for event in events if isinstance(event, Started)), default=0.0)
@@ -72,8 +72,8 @@ def explain(
     return Failure(_concluded(folder, where, began, exit_code, details), details)
 
 
-def log_tail(path: Path, lines: int) -> str:
-    """The last lines of a log that say something; of a progress bar its last state."""
+def _log_tail(path: Path) -> str:
+    """The last lines of a log that are not empty; of a progress bar its last state."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
@@ -81,8 +81,8 @@ def log_tail(path: Path, lines: int) -> str:
             text = file.read().decode("utf-8", errors="replace")
     except (FileNotFoundError, IsADirectoryError):
         return ""
-    said = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
-    return "\n".join([line for line in said if line.strip()][-lines:])
+    shown = [line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n")]
+    return "\n".join([line for line in shown if line.strip()][-_TAIL:])
 
 
 def _concluded(folder: Path, where: str, began: float, exit_code: int | None, details: str) -> str:

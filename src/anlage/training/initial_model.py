@@ -14,7 +14,6 @@ from anlage.card import Card
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.inference.starter import starter_path
 from anlage.model import load_model, read_card
 from anlage.tasks import task_named
 from anlage.training.config import assign
@@ -65,6 +64,9 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     path
         None: fresh weights.
     """
+    # imported here: with the package around it scipy is loaded, which takes a second
+    from anlage.inference.starter import starter_path
+
     about = task_named(task)
     if not about.material.has_starter:
         return None

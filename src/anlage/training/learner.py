@@ -97,7 +97,7 @@ class Learner:
 
     @torch.no_grad()
     def update_average(self, decay: float) -> None:
-        """Move the running average of the weights towards those of now."""
+        """Move the running average towards the present weights."""
         for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
         for kept, seen in zip(self.average.buffers(), self.network.buffers(), strict=True):
@@ -108,11 +108,11 @@ class Learner:
         self._optimiser.zero_grad(set_to_none=True)
 
     def keep_best(self) -> None:
-        """The average of now is the best so far."""
+        """Remember the running average as the best weights so far."""
         self.best = {name: tensor.detach().clone() for name, tensor in self.average.state_dict().items()}
 
     def use_best(self) -> None:
-        """Put the best weights into the average; the learning itself is over then."""
+        """Replace the running average by the best weights; no step may follow."""
         if self.best:
             self.average.load_state_dict(self.best)
 

@@ -48,8 +48,8 @@ def learn(context: TrainingContext) -> Path | None:
     numerics = Numerics.choose(context.config, context.world, None if decisions is None else decisions.threads)
     with context.world.process_group(numerics.device), reproducible(numerics.device, numerics.threads):
         try:
-            lack = "Memory ran out while the training data were prepared; use fewer or smaller stores."
-            with out_of_memory_as(lack), context.stopping.interruptible():
+            message = "Memory ran out while the training data were prepared; use fewer or smaller stores."
+            with out_of_memory_as(message), context.stopping.interruptible():
                 data = prepare(context, numerics.device, decisions)
         except StopRequestedError:
             return _stop_before_the_first_step(context)
@@ -211,8 +211,8 @@ class Training:
     def _scores(self) -> Validation:
         reseed(self._config.seed, Purpose.VALIDATION, self.state.step)
         began = time.monotonic()
-        lack = "Memory ran out while looking at held-out data; use another device, or a store with smaller cuboids."
-        with out_of_memory_as(lack), self._context.interruptible(), torch.no_grad(), self._numerics.autocast():
+        message = "Memory ran out while looking at held-out data; use another device, or a store with smaller cuboids."
+        with out_of_memory_as(message), self._context.interruptible(), torch.no_grad(), self._numerics.autocast():
             validation = self._task.validate(self.learner.average, self._examples)
         self.pace.validation_s = time.monotonic() - began
         return validation

@@ -112,7 +112,7 @@ def is_lost_device(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Let go of what a failed step left behind."""
+    """Release the memory that a failed step still holds."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -45,7 +45,7 @@ Seconds = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 
 class _EventModel(Frozen):
-    # a loss may be NaN or infinite, which JSON cannot say as a number
+    # a loss may be NaN or infinite, for which JSON has no number
     model_config = ConfigDict(**Frozen.model_config, ser_json_inf_nan="strings")
 
 

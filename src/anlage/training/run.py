@@ -41,10 +41,10 @@ from anlage.tasks import task_named
 from anlage.tasks.sources import Source
 from anlage.tasks.task import Task
 from anlage.training.config import RunConfig, StoreRef, assign, read_config
-from anlage.training.failure import Failure, explain, log_tail
+from anlage.training.failure import Failure, explain
 from anlage.training.files import write_whole
 from anlage.training.initial_model import USUAL, card_of, usual_start
-from anlage.training.progress import Event, Failed, Finished, Stopped, read_events, saved_step
+from anlage.training.progress import Event, Finished, Stopped, read_events, saved_step
 from anlage.training.summary import RunSummary, summarise
 
 __all__ = ["Run", "RunState"]
@@ -217,7 +217,7 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """What the run is doing; ``failed`` if its trainer is gone without having said finished or stopped."""
+        """What the run is doing; ``failed`` if its trainer is gone without having reported that it finished or stopped."""
         if self.is_locked() or (self._child is not None and self._child.poll() is None):
             return "running"
         last = self.last_event
@@ -298,14 +298,6 @@ class Run:
                 os.setpriority(os.PRIO_PROCESS, self._child.pid, _NICE)
         return self._child
 
-    def last_words(self, lines: int = 5) -> str:
-        """What the trainer said last: its own words on why it failed, else the last lines of its log."""
-        last = self.last_event
-        if isinstance(last, Failed):
-            return last.text
-        said = log_tail(self.log_path, lines)
-        return said or "The trainer ended without a word; the computer or a user may have killed it."
-
     def is_locked(self) -> bool:
         """Whether a trainer is at work on this run, in whatever process; asking hinders neither it nor others who ask."""
         return FolderLock(self.path).is_held
@@ -336,7 +328,7 @@ class Run:
 
     @property
     def last_event(self) -> Event | None:
-        """What the trainer said last; None if nothing yet."""
+        """The last event that a trainer reported; None if there is none yet."""
         # the end of the file is enough; a whole one may be large
         try:
             size = self.events_path.stat().st_size

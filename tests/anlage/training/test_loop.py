@@ -359,7 +359,8 @@ def test_a_loss_that_stays_not_finite_fails_with_a_sentence(make_run: Make, trai
     with pytest.raises(AnlageError, match=r"not a finite number \(nan\) 11 times in a row, up to step 14; try a lower"):
         trained(run)
     assert run.state == "failed"
-    assert "try a lower learning rate than 0.004" in run.last_words()
+    assert run.failure is not None
+    assert "try a lower learning rate than 0.004" in run.failure.sentence
 
 
 def test_out_of_memory_halves_the_batch_once_and_says_so(make_run: Make, trained: Any) -> None:

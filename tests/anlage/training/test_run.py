@@ -159,14 +159,17 @@ def test_looking_at_the_state_never_hinders_a_trainer(make_run: Make) -> None:
     assert got.is_set()
 
 
-def test_last_words_are_the_logs_last_lines_if_the_trainer_had_none(make_run: Make) -> None:
+def test_the_details_of_a_failure_are_the_logs_last_lines(make_run: Make) -> None:
     run = make_run("r")
     with EventLog(run.events_path) as log:
         log.write(Note(text="begun"))
     assert run.state == "failed"
-    assert "ended without a word" in run.last_words()
-    run.log_path.write_text("a\nb\n  0%|   | 1/9\r 11%|#  | 2/9\n\nSegmentation fault\n")
-    assert run.last_words(2) == " 11%|#  | 2/9\nSegmentation fault"
+    assert run.failure is not None
+    assert "ended before its first checkpoint without a word" in run.failure.sentence
+    assert run.failure.details == ""
+    run.log_path.write_text("a\n" * 30 + "b\n  0%|   | 1/9\r 11%|#  | 2/9\n\nSegmentation fault\n")
+    assert run.failure is not None
+    assert run.failure.details == "a\n" * 27 + "b\n 11%|#  | 2/9\nSegmentation fault"
 
 
 def test_the_child_trains_apart_at_low_priority_and_dies_alone(

@@ -95,13 +95,14 @@ def test_a_run_is_followed_stopped_and_resumed(qtbot, run) -> None:
 
 
 @pytest.mark.usefixtures("fake_anlage")
-def test_a_trainer_that_dies_is_a_failure_with_its_last_words(qtbot, run) -> None:
+def test_a_trainer_that_dies_is_a_failure_with_the_end_of_its_log(qtbot, run) -> None:
     (run.path / "die").touch()
     watcher = RunWatcher(interval_ms=20)
     run.start()
     watcher.watch(run)
     qtbot.waitUntil(lambda: watcher.state == "failed", timeout=60000)
-    assert run.last_words() == "torch.cuda.OutOfMemoryError: CUDA out of memory"
+    assert run.failure is not None
+    assert run.failure.details.endswith("torch.cuda.OutOfMemoryError: CUDA out of memory")
     watcher.stop()
 
 
