@@ -7,7 +7,10 @@ import functools
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import mypy.api
 import pytest
@@ -278,3 +281,116 @@ def test_house_rules(path: Path) -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "print" and "cli" not in path.parts:
             found.append(f"{line}: print")
     assert not found, f"{_relative(path)}: {found}"
+
+
+OURS = ("anlage", "napari_anlage")
+SLOW_OF_OURS = "anlage.tasks"
+"""The records of all kinds of networks: 0.15 s."""
+UNDER_WAY = ("anlage.tasks.nuclei.heads", "anlage.training.run")
+"""To be rewritten."""
+PARTED = ("scipy", "skimage")
+"""Their parts load when they are named, each for itself."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One import statement: what it names, where it stands, and what it loads."""
+
+    line: int
+    text: str
+    where: Literal["module", "function", "types"]
+    targets: frozenset[str]
+    reasoned: bool
+    """Whether a comment stands at it, or above the imports that it is one of."""
+
+
+def _module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT / "src").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_module_of(path): path for path in SOURCES}
+
+
+def _targets(node: ast.Import | ast.ImportFrom) -> frozenset[str]:
+    """Modules that a statement names; a public name stands for the module that it comes from."""
+    if isinstance(node, ast.Import):
+        return frozenset(alias.name for alias in node.names)
+    module = str(node.module)
+    found = set()
+    for alias in node.names:
+        below = f"{module}.{alias.name}"
+        home = anlage._HOME.get(alias.name) if module == "anlage" else None
+        found.add(f"anlage.{home}" if home else below if below in MODULES or module in PARTED else module)
+    return frozenset(found)
+
+
+@cache
+def _imports(module: str) -> tuple[Imported, ...]:
+    text = MODULES[module].read_text("utf-8")
+    lines = text.splitlines()
+    found: list[tuple[Literal["module", "function", "types"], ast.Import | ast.ImportFrom]] = []
+
+    def visit(node: ast.AST, where: Literal["module", "function", "types"]) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append((where, node))
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for child in node.body:
+                visit(child, "types")
+            for child in node.orelse:
+                visit(child, where)
+        else:
+            inner = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and where == "module"
+            for child in ast.iter_child_nodes(node):
+                visit(child, "function" if inner else where)
+
+    def has_reason(node: ast.Import | ast.ImportFrom) -> bool:
+        above = node.lineno - 1
+        while above in ends:
+            above = ends[above] - 1
+        line_above = lines[above - 1].strip()
+        comments = [line.partition("#")[2].strip() for line in lines[node.lineno - 1 : node.end_lineno]]
+        comments += [line_above.removeprefix("#").strip()] if line_above.startswith("#") else []
+        return any(comment and not comment.startswith(("noqa", "type:", "fmt:")) for comment in comments)
+
+    visit(ast.parse(text), "module")
+    ends = {int(node.end_lineno or node.lineno): node.lineno for _, node in found}
+    return tuple(
+        Imported(node.lineno, ast.unparse(node), where, _targets(node), has_reason(node)) for where, node in found
+    )
+
+
+def _slow(targets: frozenset[str]) -> set[str]:
+    """What is slow of all that is loaded, directly or not, with these modules: packages of others, and records of tasks."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    todo = list(targets)
+    while todo:
+        target = todo.pop()
+        if target in seen:
+            continue
+        seen.add(target)
+        package, *parts = target.split(".")
+        if package in OURS:
+            todo += [target.rpartition(".")[0]] if parts else []
+            todo += [name for one in _imports_of(target) if one.where == "module" for name in one.targets]
+            found |= {target} & {SLOW_OF_OURS}
+        elif package not in sys.stdlib_module_names:
+            found.add(".".join([package, *parts][: 1 + (package in PARTED)]))
+    return found
+
+
+def _imports_of(module: str) -> tuple[Imported, ...]:
+    return _imports(module) if module in MODULES else ()
+
+
+def test_an_import_in_a_function_has_its_reason() -> None:
+    """It loads something slow that its module does not load anyway, or a comment beside it says why it stands there."""
+    idle = []
+    for module, path in MODULES.items():
+        if module in UNDER_WAY:
+            continue
+        inner = [one for one in _imports(module) if one.where == "function" and not one.reasoned]
+        anyway = _slow(frozenset({module})) if inner else set()
+        idle += [f"{_relative(path)}:{one.line} {one.text}" for one in inner if not _slow(one.targets) - anyway]
+    assert not idle, "these belong to the top of their module, or need their reason beside them:\n" + "\n".join(idle)

@@ -63,6 +63,7 @@ class Dock(Host):
 
     @cached_property
     def annotate(self) -> AnnotateTab:
+        # like every step, loaded when it is first wanted
         from napari_anlage.annotate.tab import AnnotateTab
 
         return self._placed("annotate", AnnotateTab(self.session))

@@ -44,6 +44,7 @@ class AnnotateNuclei(Panel):
     """Mark nuclei, links and divisions."""
 
     def make(self) -> Tab:
+        # a panel loads no step but its own
         from napari_anlage.annotate.tab import AnnotateTab
 
         return AnnotateTab(self.session)
@@ -53,6 +54,7 @@ class FindCuboid(Panel):
     """Find the cuboid in which the annotation is complete, see it and change it."""
 
     def make(self) -> Tab:
+        # a panel loads no step but its own
         from napari_anlage.annotate.region_panel import RegionPanel
 
         return RegionPanel(self.session)
@@ -82,6 +84,7 @@ class MeasureObjects(Panel):
     """Measure the objects of a Labels layer, go to each, show their surfaces and save them."""
 
     def make(self) -> Tab:
+        # a panel loads no step but its own
         from napari_anlage.objects.panel import ObjectsPanel
 
         return ObjectsPanel(self.session)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from anlage import AnlageError
+
 __all__ = ["project_reader"]
 
 Layer = tuple[Any, ...]
@@ -38,8 +40,6 @@ def _read_project(path: str | Sequence[str]) -> list[Layer]:
 
 
 def _refuse_model(path: str | Sequence[str]) -> list[Layer]:
-    from anlage import AnlageError
-
     place = _single(path)
     name = "" if place is None else place.name
     raise AnlageError(f"'{name}' is a trained network and no image; open it on the Predict tab of the anlage dock.")

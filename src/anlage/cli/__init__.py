@@ -5,6 +5,7 @@ Each command's module is imported when the command is used, so that ``anlage --h
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import os
@@ -98,8 +99,6 @@ def run_command(arguments: Sequence[str]) -> int:
         print(f"anlage {anlage.__version__}")
         return 0
     if name not in COMMANDS:
-        import difflib
-
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(COMMANDS)}."
         raise AnlageError(f"There is no command '{name}'; {hint}")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from anlage.annotations import Annotations
     from anlage.axes import Box, Spacing
     from anlage.foreign import Range
@@ -79,8 +79,6 @@ class Parser(argparse.ArgumentParser):
 
     def check_outputs(self, options: argparse.Namespace) -> None:
         """Refuse what must not be replaced, before anything is computed: files of others, what is read, two of one name."""
-        from pathlib import Path
-
         from anlage.io.atomic import check_apart
 
         def places(names: Iterable[str]) -> Iterator[tuple[str, Path]]:
@@ -181,8 +179,6 @@ def box(text: str) -> Box | str:
 
 def positive(text: str) -> float:
     """A number above 0."""
-    import math
-
     try:
         value = float(text)
     except ValueError:
@@ -276,8 +272,6 @@ def spans_zyx(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, i
 
 def table_path(text: str) -> Any:
     """A path that ends in .csv or .geff."""
-    from pathlib import Path
-
     path = Path(text)
     if path.suffix.lower() not in (".csv", ".geff"):
         raise AnlageError(f"'{text}' cannot hold a table of nuclei; choose a name that ends in .csv or .geff.")
@@ -286,8 +280,6 @@ def table_path(text: str) -> Any:
 
 def resolve_stored_path(text: str) -> Any:
     """A path that ends in .csv or .geff (a table) or in .zarr, .tif or .tiff (labels)."""
-    from pathlib import Path
-
     path = Path(text)
     if path.suffix.lower() not in (".csv", ".geff", ".zarr", ".tif", ".tiff"):
         raise AnlageError(
@@ -299,8 +291,6 @@ def resolve_stored_path(text: str) -> Any:
 
 def heatmap_path(text: str) -> Any:
     """A path that ends in .zarr."""
-    from pathlib import Path
-
     path = Path(text)
     if path.suffix.lower() != ".zarr":
         raise AnlageError(f"'{text}' cannot hold a heat-map; choose a name that ends in .zarr.")

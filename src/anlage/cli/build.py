@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, add_reading, box, channel_list, diameter, open_with_options
-from anlage.cli.describe import print_annotations, print_cuboids
+from anlage.cli.describe import other_voxels, print_annotations, print_cuboids
+from anlage.cli.progress_bar import counting
 from anlage.cli.scale import SPACING_SOURCES, scale_of, scaled_by
 from anlage.cli.written import Written
 from anlage.errors import AnlageError
@@ -80,7 +81,6 @@ def configure_build(parser: Parser) -> None:
 
 def run_build(options: argparse.Namespace) -> int:
     from anlage.axes import Box
-    from anlage.cli.progress_bar import counting
     from anlage.dataset.build import build_store
     from anlage.io import open_annotations
     from anlage.io.nuclei_files.geff_graphs import find_graph, time_reading
@@ -130,7 +130,6 @@ def run_build(options: argparse.Namespace) -> int:
 
 def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
     """The labels, where they are classes: as was said, or as the first painted frame looks."""
-    from anlage.cli.describe import other_voxels
     from anlage.dataset.classes import show_classes
     from anlage.io.label_images import open_labels
     from anlage.io.nuclei_files.nuclei import are_label_images
@@ -152,7 +151,6 @@ def _classes(options: argparse.Namespace, image: TimeLapse) -> TimeLapse | None:
 def _build_classes(options: argparse.Namespace, image: TimeLapse, labels: TimeLapse) -> int:
     """A store of painted classes."""
     from anlage.axes import Box
-    from anlage.cli.progress_bar import counting
     from anlage.dataset.build import build_store
     from anlage.dataset.classes import class_sites, class_values
 

@@ -13,14 +13,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import anlage
+from anlage.cli import run_command
 from anlage.cli.arguments import Parser, positive
+from anlage.cli.doctor import FOR_THE_VIEWER, NEEDED, QT, display
+from anlage.cli.train import model_of
 from anlage.cli.written import Written
+from anlage.dataset.store import ATTRIBUTE
 from anlage.errors import AnlageError
-from anlage.io.atomic import replacing
-from anlage.io.seals import Writer
+from anlage.installed import install, versions
+from anlage.io import open_annotations, open_image, write_annotations, write_image
+from anlage.io.atomic import replacing, root_attributes
+from anlage.io.seals import Writer, holds_nothing, is_written_by
 from anlage.scores import Score
 from anlage.shell import command
+from anlage.synthetic import Optics, embryo, pair
 
 if TYPE_CHECKING:
     from anlage.evaluation import DetectionScore
@@ -170,21 +179,12 @@ def _make_room(folder: Path, *, overwrite: bool = False) -> None:
 
 def _is_ours(path: Path) -> bool:
     """Whether one of the commands of a demo wrote this, and nobody changed it."""
-    from anlage.dataset.store import ATTRIBUTE
-    from anlage.io.atomic import root_attributes
-    from anlage.io.seals import holds_nothing, is_written_by
-
     is_store_or_run = (path / "run.json").is_file() or ATTRIBUTE in root_attributes(path)
     return is_store_or_run or holds_nothing(path) or is_written_by(path)
 
 
 def write_movie(folder: Path) -> SyntheticMovie:
     """Write the image, its truth, the truth of the unseen frames and what is annotated; gives the movie."""
-    import numpy as np
-
-    from anlage.io import write_annotations, write_image
-    from anlage.synthetic import Optics, embryo
-
     movie = embryo(SEED, N_FRAMES, diameter_um=DIAMETER_UM, optics=Optics(n_fragments=N_FRAGMENTS))
     scale: dict[str, Any] = {"spacing": movie.spacing, "interval_s": movie.image.interval_s, "by": BY}
     write_image(folder / "image.ome.zarr", movie.image.read(), channels=movie.image.channels, **scale)
@@ -201,8 +201,6 @@ def write_movie(folder: Path) -> SyntheticMovie:
 
 def _command(*words: str | Path) -> None:
     """Run one of the other commands, as a user would."""
-    from anlage.cli import run_command
-
     arguments = [str(word) for word in words]
     print(f"$ {command(*arguments)}", flush=True)
     code = run_command(arguments)
@@ -224,11 +222,9 @@ def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
 
 def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
     """Whether the network tells two touching nuclei apart, side by side in each direction."""
-    from anlage.cli.train import model_of
     from anlage.evaluation import score_detection
     from anlage.inference import predict
     from anlage.model import load_model
-    from anlage.synthetic import pair
 
     model = load_model(model_of(folder / "run"))
     found = []
@@ -247,7 +243,6 @@ def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
 
 def _draw(folder: Path, movie: SyntheticMovie) -> None:
     from anlage.cli.pictures import Scene, draw_result, draw_slices, draw_training
-    from anlage.io import open_annotations, open_image
     from anlage.training.run import Run
 
     frame = UNSEEN[-1]
@@ -267,9 +262,6 @@ def _draw(folder: Path, movie: SyntheticMovie) -> None:
 def _write_report(
     folder: Path, watch: Stopwatch, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]]
 ) -> None:
-    from anlage.cli.doctor import NEEDED
-    from anlage.installed import versions
-
     report = {
         "seed": SEED,
         "frames": {"annotated": list(ANNOTATED), "scored": list(UNSEEN)},
@@ -300,7 +292,6 @@ def _conclude(
 
 def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore) -> str | None:
     """What is wrong with the result, as a sentence; None where it is as promised."""
-    from anlage.cli.train import model_of
     from anlage.model import read_card
 
     f1, without = score.f1 or 0.0, classical.f1 or 0.0
@@ -320,9 +311,6 @@ def _score_text(score: DetectionScore) -> str:
 
 def _open_viewer(folder: Path) -> None:
     """Show the result in napari, in a process of its own, where there is napari and a screen."""
-    from anlage.cli.doctor import FOR_THE_VIEWER, QT, display
-    from anlage.installed import install, versions
-
     if display() is None:
         print("There is no screen here, so napari was not opened.")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,8 +129,6 @@ def _draw_worst(options: argparse.Namespace, report: Report) -> None:
 
 def _events(options: argparse.Namespace) -> int:
     """Events against true ones: a table of events, or the signals on which a human scored them."""
-    import dataclasses
-
     from anlage.evaluation.event_places import evaluate_placed_events
     from anlage.evaluation.events import evaluate_events, evaluate_windows
     from anlage.io.signal_files.event_tables import is_event_table, is_window_table, read_events, read_window_table

@@ -5,20 +5,26 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anlage.axes import Box
 from anlage.cli.arguments import Parser, add_reading, open_with_options, print_reading
+from anlage.cli.describe import other_voxels, print_annotations, verdict_lines
+from anlage.cli.info_signals import print_events, print_held_out, print_held_out_file, print_signal_sets, print_signals
+from anlage.cli.progress_bar import counting
+from anlage.cli.scale import open_scaled
+from anlage.cli.train import NAMED, model_of
 from anlage.errors import AnlageError
+from anlage.io import open_image
 from anlage.io.kinds import IMAGES, FileKind, kind_of
+from anlage.io.label_images import kind_of_labels, open_label_image
+from anlage.io.mask_records import mask_record
+from anlage.io.signal_files.event_tables import read_window_table
+from anlage.labels import is_painted_plane
+from anlage.objects.label_faults import find_faults
 from anlage.shell import command
-
-if TYPE_CHECKING:
-    from anlage.timelapse import TimeLapse
-
-from anlage.cli.describe import other_voxels
+from anlage.timelapse import TimeLapse
 
 __all__ = []
 
@@ -68,7 +74,6 @@ def run_info(options: argparse.Namespace) -> int:
 
 def _named(name: str) -> bool:
     """What comes with the program and is named like a file: says what it is, if it is one of these."""
-    from anlage.cli.train import NAMED, model_of
     from anlage.inference import CLASSICAL
     from anlage.model import read_card
 
@@ -102,8 +107,8 @@ def _project(path: Path, options: argparse.Namespace) -> None:
 
 
 def _store(path: Path, options: argparse.Namespace) -> None:
+    # its records take 30 ms to load, and `info` answers at once
     from anlage.dataset.store import Store
-    from anlage.timelapse import TimeLapse
 
     store = Store.open(path)
     print(store.summary())
@@ -112,35 +117,23 @@ def _store(path: Path, options: argparse.Namespace) -> None:
 
 
 def _signals(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import print_signals
-
     print_signals(path, options.interval)
 
 
 def _signal_sets(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import print_signal_sets
-
     print_signal_sets(path)
 
 
 def _events(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import print_events
-
     print_events(path)
 
 
 def _window_scores(path: Path, options: argparse.Namespace) -> None:
-    import numpy as np
-
-    from anlage.io.signal_files.event_tables import read_window_table
-
     table = read_window_table(path)
     print(f"Probabilities of {len(table)} windows: {int((np.nan_to_num(table) >= 0.5).sum())} hold an event.")
 
 
 def _held_out(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.info_signals import print_held_out_file
-
     print_held_out_file(path)
 
 
@@ -155,9 +148,6 @@ def _track_scores(path: Path, options: argparse.Namespace) -> None:
 
 
 def _image(options: argparse.Namespace) -> int:
-    from anlage.io import open_image
-    from anlage.io.label_images import kind_of_labels, open_label_image
-
     found = open_with_options(options.path, options)
     image = None
     if options.of is not None:
@@ -173,8 +163,6 @@ def _image(options: argparse.Namespace) -> int:
 
 def _print_record(path: Path) -> None:
     """Who found the nuclei of masks of ours, of which size, and how many tracks hold one whose radius is not known."""
-    from anlage.io.mask_records import mask_record
-
     record = mask_record(path)
     if record is None:
         return
@@ -187,8 +175,6 @@ def _print_record(path: Path) -> None:
 
 def _is_painted(image: TimeLapse) -> bool:
     """By the first of some planes that holds anything."""
-    from anlage.labels import is_painted_plane
-
     _, n, y, x = image.shape_tzyx
     if image.n_channels > 1 or y * x > _MOST_PIXELS:
         return False
@@ -201,9 +187,6 @@ def _is_painted(image: TimeLapse) -> bool:
 
 def print_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
     """Print what is painted, and what looks wrong with its place."""
-    from anlage.cli.progress_bar import counting
-    from anlage.objects.label_faults import find_faults
-
     with counting("looking through the labels") as progress:
         report = find_faults(labels, image, on_progress=progress)
     print(f"Painted: {report}.")
@@ -219,9 +202,6 @@ def print_faults(labels: TimeLapse, image: TimeLapse | None = None) -> None:
 
 
 def _annotations(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.describe import print_annotations
-    from anlage.cli.scale import open_scaled
-
     annotations, spacing, interval_s = open_scaled(str(path), options)
     print_annotations(annotations)
     step = "time step unknown" if interval_s is None else f"a frame every {interval_s:g} s"
@@ -233,8 +213,7 @@ def _annotations(path: Path, options: argparse.Namespace) -> None:
 
 
 def _run(path: Path, options: argparse.Namespace) -> None:
-    from anlage.cli.describe import verdict_lines
-    from anlage.cli.info_signals import print_held_out
+    # the records of runs take 0.2 s to load, and `info` answers at once
     from anlage.cli.training_output import describe, noun_of_run
     from anlage.training.progress import Finished, Stopped, Validated
     from anlage.training.run import Run

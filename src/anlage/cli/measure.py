@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from anlage.cli.arguments import Parser, add_reading, channel_list, print_reading, writer
 from anlage.cli.progress_bar import counting
+from anlage.errors import AnlageError
 
 __all__: list[str] = []
 
@@ -28,9 +30,6 @@ def configure_measure(parser: Parser) -> None:
 
 
 def run_measure(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from anlage.errors import AnlageError
     from anlage.io import open_image, open_label_image
     from anlage.io.measurements import write_objects
     from anlage.objects.measure import measure_objects

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import anlage
+from anlage.axes import Box, Spacing
 from anlage.cli.arguments import (
     Parser,
     add_reading,
@@ -25,15 +26,24 @@ from anlage.cli.arguments import (
     spans_zyx,
     writer,
 )
+from anlage.cli.build import require_spacing
+from anlage.cli.describe import open_for_use
 from anlage.cli.interruption import until_halted
 from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
-from anlage.cli.predict_events import add_events
+from anlage.cli.predict_divisions import predict_divisions
+from anlage.cli.predict_events import add_events, is_event_model, predict_events
+from anlage.cli.predict_labels import check_model, is_labels, predict_labels
+from anlage.cli.predict_maps import predict_maps
 from anlage.cli.prediction_output import ProgressReporter, progress_reporter
+from anlage.cli.train import model_of
+from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
+from anlage.inference import CLASSICAL, FAINTEST, STARTER, predict, predict_classical
+from anlage.inference.frame_store import PredictionJob, PredictionParts
+from anlage.io.atomic import check_apart
+from anlage.model import read_card
 
 if TYPE_CHECKING:
-    from anlage.axes import Box
-    from anlage.inference.frame_store import PredictionJob, PredictionParts
     from anlage.model import Model
     from anlage.prediction import Prediction
     from anlage.timelapse import TimeLapse
@@ -162,19 +172,12 @@ def _configure_labels(parser: Parser) -> None:
 
 
 def run_predict(options: argparse.Namespace) -> int:
-    from anlage.cli.predict_events import is_event_model, predict_events
-    from anlage.cli.predict_labels import is_labels, predict_labels
-    from anlage.cli.predict_maps import predict_maps
-    from anlage.inference.frame_store import PredictionParts
-
     if is_event_model(options.model):
         return predict_events(options)
 
     with progress_reporter(options.progress) as reporter:
         scoring = _scoring_model(options)
         if scoring is not None:
-            from anlage.cli.predict_divisions import predict_divisions
-
             return predict_divisions(scoring, options, reporter)
         _check_places(options)
         image = open_with_options(options.image, options)
@@ -208,11 +211,6 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def _scoring_model(options: argparse.Namespace) -> Model | None:
     """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
-    from anlage.cli.describe import open_for_use
-    from anlage.cli.train import model_of
-    from anlage.inference import CLASSICAL, STARTER
-    from anlage.model import read_card
-
     if options.model not in (CLASSICAL, STARTER):
         path = model_of(options.model)
         if path.is_file() and read_card(path).task == "divisions":
@@ -227,9 +225,6 @@ def _scoring_model(options: argparse.Namespace) -> Model | None:
 
 def _check_places(options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, outputs that would replace what is not theirs to replace."""
-    from anlage.cli.predict_labels import is_labels
-    from anlage.io.atomic import check_apart
-
     if options.maps and options.output.suffix.lower() != ".zarr":
         raise AnlageError(f"Maps are written to .zarr, not to '{options.output.name}'; choose such a name.")
     kind = "nuclei" if not is_labels(options.output) else "maps" if options.maps else "labels"
@@ -243,8 +238,6 @@ def _check_places(options: argparse.Namespace) -> None:
 
 def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | None]:
     """Frames and region that were asked for, checked against the image."""
-    from anlage.axes import Box
-
     low, high = options.frames or (0, None)
     frames = range(low or 0, image.n_frames if high is None else high)
     if frames.stop > image.n_frames or not frames:
@@ -262,15 +255,11 @@ def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | N
 
 def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace) -> tuple[TimeLapse, str, Predictor]:
     """The image with a voxel size, the name of who predicts, and how it does."""
-    from anlage.inference import CLASSICAL, predict, predict_classical
-
     common = {
         "region": region, "channels": options.channels, "threshold": _threshold(options),
         "heatmap": options.heatmap is not None,
     }  # fmt: skip
     if options.model == CLASSICAL:
-        from anlage.cli.build import require_spacing
-
         require_spacing(image, options.image)
         print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
         return image, CLASSICAL, lambda frames, um: predict_classical(image, frames=frames, diameter_um=um, **common)
@@ -284,11 +273,6 @@ def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace
 
 
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
-    from anlage.cli.describe import open_for_use
-    from anlage.cli.predict_labels import check_model
-    from anlage.cli.train import model_of
-    from anlage.inference import CLASSICAL
-
     if options.model == CLASSICAL:
         raise AnlageError(
             "The classical detector finds centres and paints no labels: write a table (.csv or .geff), or train with "
@@ -302,8 +286,6 @@ def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
 
 def _with_spacing(image: TimeLapse, model: Model) -> TimeLapse:
     """The image with a voxel size: its own, else the model's, which is said."""
-    from anlage.axes import Spacing
-
     if image.spacing is not None:
         return image
     assumed = Spacing(*model.card.voxel_um_zyx)
@@ -314,16 +296,11 @@ def _with_spacing(image: TimeLapse, model: Model) -> TimeLapse:
 
 
 def _threshold(options: argparse.Namespace) -> float | None:
-    from anlage.inference import FAINTEST
-
     threshold: float | None = FAINTEST if options.all_candidates else options.threshold
     return threshold
 
 
 def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespace) -> PredictionJob:
-    from anlage.dataset.fingerprint import hash_movie
-    from anlage.inference.frame_store import PredictionJob
-
     return PredictionJob(
         version=anlage.__version__,
         model=model,

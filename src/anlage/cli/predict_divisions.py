@@ -6,11 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anlage.cli.arguments import check_free, open_with_options, print_painted_labels, writer
 from anlage.cli.interruption import until_halted
 from anlage.cli.prediction_output import ProgressReporter
 from anlage.cli.scale import scaled_by
 from anlage.errors import AnlageError
+from anlage.inference.divisions import DivisionScorer, with_divisions
+from anlage.io import open_annotations, write_annotations
+from anlage.io.atomic import check_apart
 
 if TYPE_CHECKING:
     from anlage.model import Model
@@ -26,12 +31,6 @@ _FOREIGN = {
 
 def predict_divisions(model: Model, options: argparse.Namespace, reporter: ProgressReporter) -> int:
     """Write the detections once more, with a column `division_probability`."""
-    import numpy as np
-
-    from anlage.inference.divisions import DivisionScorer, with_divisions
-    from anlage.io import open_annotations, write_annotations
-    from anlage.io.atomic import check_apart
-
     _check_options(model, options)
     for taken in (options.image, options.nuclei):
         check_apart(options.output, taken)
@@ -90,8 +89,6 @@ def _check_options(model: Model, options: argparse.Namespace) -> None:
 
 
 def _summary(probability: object, model: Model, output: Path) -> str:
-    import numpy as np
-
     p = np.asarray(probability, dtype=float)
     threshold = model.card.evidence.threshold
     likely, unseen = int((p >= threshold).sum()), int(np.isnan(p).sum())

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.cli.arguments import Parser, check_free, writer
+from anlage.cli.describe import open_for_use
+from anlage.cli.train import model_of
 from anlage.errors import AnlageError
 from anlage.wording import plural
 
@@ -43,7 +45,6 @@ def add_events(parser: Parser) -> None:
 
 def is_event_model(name: str) -> bool:
     """Whether what is to be predicted are events: the model is one of signals, or a file of miniML's weights."""
-    from anlage.cli.train import model_of
     from anlage.inference import CLASSICAL, STARTER
     from anlage.inference.keras_model import is_keras
     from anlage.model import SUFFIX, read_card
@@ -58,8 +59,6 @@ def is_event_model(name: str) -> bool:
 
 def predict_events(options: argparse.Namespace) -> int:
     """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
-    from anlage.cli.describe import open_for_use
-    from anlage.cli.train import model_of
     from anlage.inference.keras_model import is_keras, open_keras
     from anlage.inference.signal_events import are_recordings, signals_for
     from anlage.io.atomic import check_apart

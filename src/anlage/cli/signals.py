@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anlage.cli.arguments import Parser, add_reading, micrometres, writer
+from anlage.cli.arguments import Parser, add_reading, micrometres, open_with_options, writer
+from anlage.cli.progress_bar import counting
+from anlage.cli.scale import SPACING_SOURCES, open_scaled
+from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
@@ -44,12 +48,6 @@ def configure_signals(parser: Parser) -> None:
 
 
 def run_signals(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from anlage.cli.arguments import open_with_options
-    from anlage.cli.progress_bar import counting
-    from anlage.cli.scale import open_scaled
-    from anlage.errors import AnlageError
     from anlage.io.atomic import check_apart
     from anlage.io.signal_files.signals import is_signals, write_signals
     from anlage.signals.track_signals import measure_signals, score_divisions
@@ -86,9 +84,6 @@ def run_signals(options: argparse.Namespace) -> int:
 def _require_scale(nuclei: Annotations, spacing: Spacing | None, options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, nuclei whose size nobody knows: a sentence says who could have said it."""
     import numpy as np
-
-    from anlage.cli.scale import SPACING_SOURCES
-    from anlage.errors import AnlageError
 
     if spacing is None:
         raise AnlageError(

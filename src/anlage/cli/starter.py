@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, writer
+from anlage.cli.progress_bar import bar
+from anlage.cli.train import train_here
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ def configure_starter(parser: Parser) -> None:
 
 
 def run_starter(options: argparse.Namespace) -> int:
-    from anlage.cli.train import train_here
     from anlage.training.run import Run
 
     output = Path(options.output)
@@ -86,7 +87,6 @@ def _check_work(work: Path) -> None:
 def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
     """A store for each embryo, annotated as a whole; those that are there already are kept."""
     from anlage.axes import Box
-    from anlage.cli.progress_bar import bar
     from anlage.dataset.build import build_store
     from anlage.synthetic.variety import variety
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from anlage.annotations import Annotations
+from anlage.axes import Spacing
 from anlage.cli.arguments import Parser, add_reading, device_option, micrometres, open_with_options, writer
+from anlage.cli.describe import open_for_use
 from anlage.cli.interruption import until_halted
 from anlage.cli.prediction_output import ProgressReporter, progress_reporter
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
+from anlage.cli.train import NAMED, model_of
 from anlage.errors import AnlageError
+from anlage.inference import CLASSICAL, FAINTEST, predict, predict_classical
+from anlage.inference.frame_store import PredictionParts
+from anlage.io import write_annotations
+from anlage.io.atomic import check_apart, replacing
+from anlage.io.kinds import FileKind, kind_of
+from anlage.io.nuclei_files.nuclei import graph_output
+from anlage.model import read_card
+from anlage.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from anlage.annotations import Annotations
     from anlage.model import Model
     from anlage.timelapse import TimeLapse
     from anlage.tracking.track import Tracking
@@ -93,10 +105,6 @@ def configure_track(parser: Parser) -> None:
 
 
 def run_track(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from anlage.inference.frame_store import PredictionParts
-
     with progress_reporter(options.progress) as reporter:
         output = Path(options.output)
         _check_place(output, options)
@@ -111,11 +119,6 @@ def run_track(options: argparse.Namespace) -> int:
 
 def _check_place(output: Path, options: argparse.Namespace) -> None:
     """Refuse, before anything is computed, an output that cannot be or would replace what is not ours."""
-    from pathlib import Path
-
-    from anlage.io.atomic import check_apart
-    from anlage.io.nuclei_files.nuclei import graph_output
-
     graph_output(output)
     if options.scores is not None and Path(options.scores).suffix.lower() != ".npz":
         raise AnlageError(f"--scores writes an .npz file, and '{options.scores}' is none; choose another name.")
@@ -125,9 +128,7 @@ def _check_place(output: Path, options: argparse.Namespace) -> None:
 
 
 def _track(output: Path, options: argparse.Namespace, reporter: ProgressReporter) -> None:
-    from anlage.io import write_annotations
     from anlage.tracking.scores import write_track_scores
-    from anlage.tracking.settings import TrackingSettings
     from anlage.tracking.track import track
 
     image = None if options.image == _POINTS_ALONE else open_with_options(options.image, options)
@@ -181,8 +182,6 @@ def _track(output: Path, options: argparse.Namespace, reporter: ProgressReporter
 def _write_report(result: Tracking, options: argparse.Namespace) -> None:
     if options.json is None:
         return
-    from anlage.io.atomic import replacing
-
     by = writer(options).of("report")
     report = {**result.report.model_dump(mode="json"), "written_by": by.mark}
     with replacing(options.json, by) as temporary:
@@ -191,8 +190,6 @@ def _write_report(result: Tracking, options: argparse.Namespace) -> None:
 
 def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
     """A function of (frames decided, frames in all) that tells each frame once."""
-    import numpy as np
-
     frames, counts = np.unique(nuclei.frames, return_counts=True)
     reported = 0
 
@@ -206,34 +203,19 @@ def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
 
 
 def _is_model(text: str) -> bool:
-    from pathlib import Path
-
-    from anlage.cli.train import NAMED
-    from anlage.inference import CLASSICAL
-    from anlage.io.kinds import FileKind, kind_of
-
     if not Path(text).exists():
         return text in (CLASSICAL, *NAMED) or text.lower().endswith(".anlage")
     return kind_of(text) in (FileKind.MODEL, FileKind.RUN)
 
 
 def _model(text: str | None, task: str) -> Model | None:
-    from anlage.cli.describe import open_for_use
-    from anlage.cli.train import model_of
-
     return None if text is None else open_for_use(model_of(text), task)
 
 
 def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
     """The image with a voxel size, if need be the model's, which is said."""
-    from anlage.inference import CLASSICAL
-
     if image.spacing is not None or options.nuclei == CLASSICAL:
         return image
-    from anlage.axes import Spacing
-    from anlage.cli.train import model_of
-    from anlage.model import read_card
-
     known = read_card(model_of(options.nuclei, flat=image.is_flat)).spacing_um_zyx
     if known is None:
         return image
@@ -246,17 +228,9 @@ def _with_spacing(image: TimeLapse, options: argparse.Namespace) -> TimeLapse:
 
 def _found(image: TimeLapse, options: argparse.Namespace, reporter: ProgressReporter) -> Annotations:
     """All candidates for nuclei that a model sees: which of them are nuclei, the tracks decide."""
-    import numpy as np
-
-    from anlage.annotations import Annotations
-    from anlage.inference import CLASSICAL, FAINTEST, predict, predict_classical
-
     if options.nuclei == CLASSICAL:
         predictions = predict_classical(image)
     else:
-        from anlage.cli.describe import open_for_use
-        from anlage.cli.train import model_of
-
         model = open_for_use(model_of(options.nuclei, flat=image.is_flat), "nuclei", "centres")
         predictions = predict(model, image, threshold=FAINTEST, device=options.device)
     parts = []

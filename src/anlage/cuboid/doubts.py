@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
+from anlage.blobs import detect
 from anlage.cuboid.extent import Extents
 from anlage.timelapse import TimeLapse
 
@@ -141,8 +142,6 @@ def _blobs(
 ) -> tuple[Floats, Floats, Floats]:
     """Of one frame: the scores of annotated blobs; positions (K, 4) and scores of the others in the core."""
     from scipy.spatial import cKDTree
-
-    from anlage.blobs import detect
 
     um = extents.spacing.um
     marks = np.concatenate([nuclei.positions[nuclei.frames == t], rejected[np.rint(rejected[:, 0]) == t]])[:, 1:]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
+from anlage.blobs import estimate_diameter
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Extents", "measure_extents", "neighbour_distance"]
@@ -164,8 +165,6 @@ def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeL
 
 def _diameter_in_image(nuclei: Annotations, image: TimeLapse, spacing: Spacing, gap: float | None) -> float | None:
     """Measure the frame with most nuclei, around them, in the channel that shows them best."""
-    from anlage.blobs import estimate_diameter
-
     frames, counts = np.unique(nuclei.frames, return_counts=True)
     t = int(frames[counts.argmax()])
     centres = nuclei.positions[nuclei.frames == t]

@@ -25,6 +25,7 @@ from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Store, StoreCuboid, Sto
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
 from anlage.io.image_doubts import doubt_spacing
+from anlage.io.nuclei_files.geff_graphs import write_graph
 from anlage.io.zarr_files.chunks import count_chunks
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
@@ -225,8 +226,6 @@ def _plan(
 def _write(path: Path, cutter: FrameCutter, nuclei: Annotations, progress: Progress | None) -> float:
     """Write arrays and graph, the cuboids only; returns the part of their voxels that is known."""
     import zarr
-
-    from anlage.io.nuclei_files.geff_graphs import write_graph
 
     plan = cutter.plan
     root = zarr.create_group(path, zarr_format=3)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from anlage.annotations import HUMAN, Annotations
 from anlage.axes import Box, Spacing
+from anlage.blobs import estimate_diameter
 from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
 from anlage.foreign import check_diameter
@@ -89,8 +90,6 @@ def _from_labels(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> fl
 
 
 def _from_image(nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, t: int) -> float | None:
-    from anlage.blobs import estimate_diameter
-
     centres = _largest_group(nuclei.positions[nuclei.frames == t])
     at = np.rint(centres).astype(int)
     box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(SURROUNDINGS).clipped(image.shape_tzyx)

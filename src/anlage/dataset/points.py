@@ -18,6 +18,7 @@ from anlage.dataset.intensity import Intensity
 from anlage.dataset.store import ATTRIBUTE, Store, StoreCuboid, StoreMeta, StoreSource, Use
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
+from anlage.io.nuclei_files.geff_graphs import write_graph
 from anlage.problems import check
 
 __all__ = ["build_points"]
@@ -112,8 +113,6 @@ def build_points(  # noqa: PLR0913  each is a choice of the user's
 
 def _write(out: Path, nuclei: Annotations, meta: StoreMeta) -> None:
     import zarr
-
-    from anlage.io.nuclei_files.geff_graphs import write_graph
 
     with replacing(out, lambda folder: ATTRIBUTE in root_attributes(folder)) as temporary:
         zarr.create_group(temporary, zarr_format=3)

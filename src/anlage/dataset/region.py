@@ -10,6 +10,7 @@ import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
+from anlage.cuboid import detect_cuboid
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
 
@@ -103,8 +104,6 @@ def _given(annotations: Annotations, image: TimeLapse, box: Box) -> tuple[tuple[
 
 
 def _detected(annotations: Annotations, image: TimeLapse, spacing: Spacing) -> Sequence[Cuboid]:
-    from anlage.cuboid import detect_cuboid
-
     return detect_cuboid(annotations, image, spacing=spacing)
 
 

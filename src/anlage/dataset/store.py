@@ -31,9 +31,15 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationError, model_va
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
+from anlage.dataset.noise import grain
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES, checked_name
 from anlage.frozen import BareName, DiameterUm, Finite, Frame, IntervalS, VoxelUm, first_problem
+from anlage.io.atomic import root_attributes
+from anlage.io.lazy import Pixels
+from anlage.io.nuclei_files.geff_graphs import read_graph
+from anlage.io.zarr_files.chunks import count_chunks
+from anlage.io.zarr_files.nodes import is_zarr, open_array
 
 __all__ = [
     "ATTRIBUTE",
@@ -224,8 +230,6 @@ class Store:
             raise AnlageError(
                 f"The description of the store '{path}' is damaged ({first_problem(error)}): build it again."
             ) from None
-        from anlage.io.zarr_files.chunks import count_chunks
-
         for name, n in (store.meta.chunks or {}).items():
             there = count_chunks(path / checked_name(name, f"An array of the store '{path}'"))
             if there < n:
@@ -281,8 +285,6 @@ class Store:
     @cached_property
     def nuclei(self) -> Annotations:
         """Nuclei and links in voxels of the store, rejected ones included."""
-        from anlage.io.nuclei_files.geff_graphs import read_graph
-
         return read_graph(self.path / "graph")
 
     @property
@@ -293,15 +295,11 @@ class Store:
     @cached_property
     def hash(self) -> str:
         """Hash of the content, hexadecimal; the same for every copy, and for another build from the same input."""
-        from anlage.dataset.store import hash_store
-
         return hash_store(self.path)
 
     @cached_property
     def noise(self) -> float:
         """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.noise.grain`."""
-        from anlage.dataset.noise import grain
-
         frames = self.frames if self.has_image else ()
         return grain(self.frame(frames[len(frames) // 2])) if frames else 0.0
 
@@ -350,9 +348,6 @@ class Store:
         return f"{_count(meta.n_nuclei, 'nucleus', 'nuclei')}{rejected}"
 
     def _array(self, name: str) -> Any:
-        from anlage.io.lazy import Pixels
-        from anlage.io.zarr_files.nodes import is_zarr, open_array
-
         if not is_zarr(self.path / name):
             raise AnlageError(f"The store '{self.path}' lacks its array '{name}': build it again.")
         array = open_array(self.path / name)
@@ -369,8 +364,6 @@ def read_attribute(path: Path) -> dict[str, Any]:
     """The description in a store's zarr.json, unchecked; a sentence if there is none."""
     if not path.exists():
         raise AnlageError(f"There is no store at '{path}': build one with `anlage build`.")
-    from anlage.io.atomic import root_attributes
-
     found = root_attributes(path).get(ATTRIBUTE)
     if not isinstance(found, dict):
         raise AnlageError(f"'{path}' is not a store of training data: build one with `anlage build`.")

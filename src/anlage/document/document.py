@@ -18,7 +18,7 @@ from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.document.compound import together
 from anlage.document.edit import Change, Content, Edit, Outcome
-from anlage.document.edits import Several, decode, encode
+from anlage.document.edits import AddNuclei, AddRegion, Several, decode, encode
 from anlage.document.fields import after
 from anlage.document.findings import Finding, findings
 from anlage.document.history import DocumentHistory, HistoryMove
@@ -314,8 +314,6 @@ class Document:
 
     def _note_ids(self, edit: Edit) -> None:
         """Never give again an id that an edit names."""
-        from anlage.document.edits import AddNuclei, AddRegion
-
         for one in edit.edits if isinstance(edit, Several) else (edit,):
             if isinstance(one, Several):
                 self._note_ids(one)

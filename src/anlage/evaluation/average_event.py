@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
 
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing
@@ -162,7 +163,6 @@ def _draw(path: Path, average: AverageEvent, by: Writer) -> None:
 
 def _shape(mean: Floats, before: int) -> tuple[Floats, float, float, float, float]:
     """Decay that fits, amplitude, rise, time constant and R², of a mean event upwards or downwards."""
-    from scipy.ndimage import gaussian_filter1d
     from scipy.optimize import curve_fit
 
     way = 1.0 if abs(mean[before:].max()) >= abs(mean[before:].min()) else -1.0

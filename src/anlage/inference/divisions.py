@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,8 +83,6 @@ def score_divisions(  # noqa: PLR0913 - the command line's options
 
 def with_divisions(nuclei: Annotations, probability: npt.NDArray[np.float64]) -> Annotations:
     """The same nuclei with the column `division_probability` (N,)."""
-    from dataclasses import replace
-
     return replace(nuclei, properties={**nuclei.properties, "division_probability": probability})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations
+from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.calibration import logit
 
@@ -154,8 +154,6 @@ class _Places:
 
 def _open(candidates: Annotations, exclude: Sequence[Box]) -> Annotations:
     """Candidates that nobody has decided about."""
-    from anlage.annotations import State
-
     rows = np.isfinite(candidates.probability) & (candidates.state == State.PROPOSED)
     for box in exclude:
         rows &= ~box.contains(candidates.positions)

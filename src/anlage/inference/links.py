@@ -16,6 +16,7 @@ from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.loading import channels_of, check_depth, network_of
 from anlage.model import Model
+from anlage.tasks.links.crops import cut
 from anlage.tasks.links.graph import Film, LinkGraph, describe
 from anlage.tasks.links.motion import plausible_links
 from anlage.timelapse import TimeLapse
@@ -210,8 +211,6 @@ def _look_codes(
 ) -> torch.Tensor:
     """(N, F) what each nucleus looks like; every frame is read once, every nucleus encoded once."""
     import torch
-
-    from anlage.tasks.links.crops import cut
 
     if image is None:
         raise AnlageError(

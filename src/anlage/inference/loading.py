@@ -20,6 +20,7 @@ from anlage.inference.region import (
 )
 from anlage.io.image_doubts import doubt_spacing
 from anlage.model import Model
+from anlage.tasks import task_named
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
@@ -128,8 +129,6 @@ def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:
         If the weights do not fit the network that the card describes.
     """
     import torch
-
-    from anlage.tasks import task_named
 
     task = task_named(model.card.task)
     plan, config = model.card.typed_plan, model.card.typed_config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from anlage.io.kinds import FileKind
 from anlage.model import Model
 from anlage.signals.events import Events
 from anlage.signals.signals import Signals
+from anlage.tasks.events.scale import lag_of
 
 if TYPE_CHECKING:
     from anlage.tasks.events.config import EventsPlan
@@ -46,8 +48,6 @@ def signals_for(model: Model, signals: Signals, *, invert: bool = False) -> Sign
     AnlageError
         If one is absent.
     """
-    import dataclasses
-
     names = [scale["name"] for scale in model.card.plan["scales"]]
     # a single trace may have been called otherwise
     alone = len(names) == len(signals.names) == 1
@@ -191,8 +191,6 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
         Where to compute.
     """
     import torch
-
-    from anlage.tasks.events.scale import lag_of
 
     network, plan, device = _opened(model, device, "repeated")
     scaled = [s.apply_along(row, plan.window, lag_of(plan.window)) for s, row in zip(plan.scales, trace, strict=True)]

@@ -180,8 +180,8 @@ def _listed(path: Path) -> bool:
 def _tried(path: Path) -> bool:
     """Whether the lock cannot be had together with others who only look."""
     try:
-        import fcntl
-    except ImportError:  # Windows, where a lock cannot be shared
+        import fcntl  # Windows has none: there a lock cannot be shared
+    except ImportError:
         return _tried_alone(path)
     try:
         with path.open("rb") as file:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from anlage.errors import AnlageError
 from anlage.foreign import border, is_inside, printable
 from anlage.io.default_axes import unnamed
@@ -130,8 +132,6 @@ class _Reshaped:
         self._array = array
 
     def __getitem__(self, index: Any, /) -> Any:
-        import numpy as np
-
         kept = tuple(part for part, n in zip(index, self.shape, strict=True) if n != 1)
         # the array itself may still have axes of length 1 (a shaped TIFF): read them whole
         parts = iter(kept)

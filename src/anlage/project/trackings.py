@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from anlage.annotations import Annotations, State
@@ -217,8 +218,6 @@ def load_tracks(result: TrackResult, shape_tzyx: Sequence[int]) -> Annotations:
 
 def sorted_by_id(tracks: Annotations) -> Annotations:
     """The same tracks, their ids rising."""
-    import numpy as np
-
     if (np.diff(tracks.ids) > 0).all():
         return tracks
     return tracks.select(np.argsort(tracks.ids, kind="stable"))

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import cKDTree
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.candidates import Candidates
 from anlage.tracking.costs import cost_of, problem_of
-from anlage.tracking.problem import LinkingProblem
+from anlage.tracking.problem import LinkingProblem, solution_of
 
 if TYPE_CHECKING:
     from anlage.tracking.scores import TrackScores
@@ -124,7 +125,6 @@ def _by_scores(
     forbidden: list[tuple[int, int]],
     scores: TrackScores,
 ) -> Decision:
-    from anlage.tracking.problem import solution_of
     from anlage.tracking.resolve import marginals_around, resolve_around
 
     nothing = np.zeros((0, 2), dtype=np.int64)
@@ -218,8 +218,6 @@ def _rows(part: Annotations, links: Pairs) -> Pairs:
 
 def _views(tracks: Annotations, spacing: Spacing, seeds: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], ...]:
     """(N,) nuclei that are looked at, and those of them that are decided anew."""
-    from scipy.spatial import cKDTree
-
     frames, at_um = tracks.frames, tracks.positions[:, 1:] * spacing.um
     if not seeds.any():
         return seeds, seeds

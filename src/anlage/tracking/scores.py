@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
+from scipy.spatial import cKDTree
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
@@ -65,8 +66,6 @@ class TrackScores:
 
     def rows_of(self, nuclei: Annotations) -> Rows:
         """(M,) row of each of these nuclei, −1 where the tracking knew none there: the nearest of each other in the same frame."""
-        from scipy.spatial import cKDTree
-
         found = np.full(len(nuclei), -1, dtype=np.int64)
         frames = self.problem.frames
         present = np.flatnonzero(np.isin(frames, np.unique(nuclei.frames)))

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
+from anlage.tracking.division_warnings import division_warnings, size_warnings
+from anlage.tracking.end_warnings import end_warnings
 from anlage.tracking.track_arrays import TrackArrays
 from anlage.tracking.track_warning import REVIEWED, TrackWarning, place, rise
 
@@ -39,9 +41,6 @@ def find_warnings(
     at_least
         Warnings below this score are left out.
     """
-    from anlage.tracking.division_warnings import division_warnings, size_warnings
-    from anlage.tracking.end_warnings import end_warnings
-
     arrays = TrackArrays.of(tracks, spacing)
     if not len(arrays.nuclei.links):
         return ()

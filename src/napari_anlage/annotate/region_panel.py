@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from anlage import AnlageError, Annotations, Box, TimeLapse
+from anlage import AnlageError, Annotations, Box, TimeLapse, examine_cuboid
 from anlage.wording import plural
 from napari_anlage.annotate.box_handles import BoxHandles, core_for
 from napari_anlage.jobs.thread import ErrorReport, Thread
@@ -339,8 +339,6 @@ def _detect(image: TimeLapse, reading: Callable[[], Annotations]) -> tuple[Annot
 def _examine(
     image: TimeLapse, reading: Callable[[], Annotations], number: int, box: Box, core: Box
 ) -> tuple[Annotations, tuple[Cuboid, ...], int | None]:
-    from anlage import examine_cuboid
-
     nuclei = reading()
     return nuclei, (examine_cuboid(box, core, nuclei, image),), number
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from napari.utils import Colormap
 from psygnal import Signal
 
-from anlage import HUMAN, AnlageError, Annotations, Box, State
+from anlage import HUMAN, AddNuclei, AnlageError, Annotations, Box, Several, State
 from anlage.project.proposals import Mask, ProposalState, ProposedNuclei, proposal_states, without_duplicates
 from anlage.wording import plural
 from napari_anlage.session.member import SessionMember
@@ -238,8 +238,6 @@ class Acceptance(SessionMember):
     def _judge(self, rows: Rows, state: State, verb: str) -> int:
         if self.candidates is None or not len(rows):
             raise AnlageError(f"There is no proposal to {verb} there; lower the threshold, or preview another place.")
-        from anlage import AddNuclei, Several
-
         was_open = self.session.document is not None
         document = self.session.need_document()
         if not was_open:  # it was there already, and may say something of these

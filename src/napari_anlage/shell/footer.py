@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from anlage import find_devices
 from anlage.wording import remaining, short
 from napari_anlage import preferences
 from napari_anlage.jobs.run_watcher import RunWatcher
@@ -129,8 +130,6 @@ class Footer(QWidget):
     def ask_devices(self) -> None:
         """Find out in a thread how much memory is free: a driver may take a second to answer."""
         if self.isVisible() and not self._thread.busy:
-            from anlage import find_devices
-
             self._thread.run(find_devices)
 
     def _on_devices(self, devices: tuple[Device, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
@@ -204,8 +205,6 @@ def write_trackmate(
 
 
 def _parse(path: Path) -> _Found:
-    from xml.parsers import expat
-
     found = _Found()
     parser = expat.ParserCreate()
 
