@@ -52,7 +52,7 @@ def test_it_names_the_project(footer, tmp_path) -> None:
 
 def test_it_tells_the_device_and_its_free_memory(footer, monkeypatch, qtbot) -> None:
     found = (Device("cuda:0", "Some Card", 24.0, 21.25), Device("cpu", "Some CPU, 4 cores", 16.0, 7.5))
-    monkeypatch.setattr("anlage.find_devices", lambda: found, raising=False)
+    monkeypatch.setattr("napari_anlage.shell.footer.find_devices", lambda: found)
     footer.show()
     footer.wake()
     qtbot.waitUntil(lambda: bool(footer.device.text()), timeout=60000)
