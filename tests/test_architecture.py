@@ -286,8 +286,6 @@ def test_house_rules(path: Path) -> None:
 OURS = ("anlage", "napari_anlage")
 SLOW_OF_OURS = "anlage.tasks"
 """The records of all kinds of networks: 0.15 s."""
-UNDER_WAY = ("anlage.tasks.nuclei.heads", "anlage.training.run")
-"""To be rewritten."""
 PARTED = ("scipy", "skimage")
 """Their parts load when they are named, each for itself."""
 
@@ -388,9 +386,13 @@ def test_an_import_in_a_function_has_its_reason() -> None:
     """It loads something slow that its module does not load anyway, or a comment beside it says why it stands there."""
     idle = []
     for module, path in MODULES.items():
-        if module in UNDER_WAY:
-            continue
         inner = [one for one in _imports(module) if one.where == "function" and not one.reasoned]
         anyway = _slow(frozenset({module})) if inner else set()
         idle += [f"{_relative(path)}:{one.line} {one.text}" for one in inner if not _slow(one.targets) - anyway]
     assert not idle, "these belong to the top of their module, or need their reason beside them:\n" + "\n".join(idle)
+
+
+@pytest.mark.parametrize("module", [*(name for name in MODULES if name.startswith("anlage.cli.")), "napari_anlage.dock"])
+def test_start_up_loads_neither_torch_nor_scipy(module: str) -> None:
+    """They take a second, and only a computation needs them."""
+    assert not {name for name in _slow(frozenset({module})) if name.startswith(("torch", "scipy", "skimage"))}

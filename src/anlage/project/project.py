@@ -26,6 +26,7 @@ from anlage.document.journal import write_journal
 from anlage.document.training_regions import RegionInputs, region_inputs
 from anlage.errors import AnlageError
 from anlage.foreign import printable
+from anlage.io import open_image
 from anlage.project.fold import Folder, Snapshot
 from anlage.project.folder import JOURNAL, LABELS, PROJECT, ProjectContent, find, write_file
 from anlage.project.lock import LOCK_FILES, Lock
@@ -178,8 +179,6 @@ class Project:
         AnlageError
             If it was never on disk, is gone, or cannot be read.
         """
-        from anlage.io import open_image
-
         path = self.image_path
         if path is None:
             raise AnlageError(f"The project '{self.folder}' has no image on disk; open it and choose the image.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.frozen import Frozen
+from anlage.io.signal_files.held_out import HELD_OUT, write_held_out
 from anlage.tasks.events.config import EventsConfig, EventsPlan
 from anlage.tasks.events.files import SignalFiles
 from anlage.tasks.readiness import Readiness
@@ -96,7 +97,6 @@ class EventsTask(Task):
     def save_held_out(
         self, network: TemporalEnsemble, examples: EventsExamples, evidence: Evidence, folder: Path
     ) -> None:
-        from anlage.io.signal_files.held_out import HELD_OUT, write_held_out
         from anlage.tasks.events.validation import held_out
 
         write_held_out(folder / HELD_OUT, held_out(network, examples, evidence))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from anlage.blobs import suppress
 
@@ -77,6 +76,8 @@ def _refined(
     distance: float,
 ) -> npt.NDArray[np.float64]:
     """Mean of the votes nearest to each centre, weighted by probability."""
+    from scipy.spatial import cKDTree
+
     gap, nearest = cKDTree(votes[kept] * scale).query(votes * scale, distance_upper_bound=distance / 2)
     near = np.isfinite(np.asarray(gap))
     owner = np.asarray(nearest)
