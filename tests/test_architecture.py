@@ -16,6 +16,7 @@ import mypy.api
 import pytest
 
 import anlage
+from anlage.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -392,7 +393,7 @@ def test_an_import_in_a_function_has_its_reason() -> None:
     assert not idle, "these belong to the top of their module, or need their reason beside them:\n" + "\n".join(idle)
 
 
-@pytest.mark.parametrize("module", [*(name for name in MODULES if name.startswith("anlage.cli.")), "napari_anlage.dock"])
+@pytest.mark.parametrize("module", ["napari_anlage.dock", *sorted({home for home, _ in COMMANDS.values()})])
 def test_start_up_loads_neither_torch_nor_scipy(module: str) -> None:
     """They take a second, and only a computation needs them."""
     assert not {name for name in _slow(frozenset({module})) if name.startswith(("torch", "scipy", "skimage"))}
