@@ -8,7 +8,7 @@ import pytest
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.dataset.split import ExampleKind, Split, SplitPart, split_stores
+from anlage.dataset.split import LEAST_LEFT, ExampleKind, Split, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.timelapse import TimeLapse
@@ -148,6 +148,29 @@ def test_neither_side_is_ever_empty_whatever_the_nuclei(store_of: Make, seed: in
     check(
         split_stores([store_of(rng.uniform(0, np.array(shape) - 1, (n, 4)).round(), shape, image=noise(shape, seed))])
     )
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1])
+def test_nothing_or_everything_cannot_be_held_out(movies: Callable[..., list[Store]], fraction: float) -> None:
+    with pytest.raises(AnlageError, match="must lie between 0 and 1"):
+        split_stores(movies(12, 12), fraction=fraction)
+
+
+def test_the_block_that_the_store_chose_for_itself_is_held_out_whatever_share_is_wanted(
+    store_of: Make, positions_in: Any
+) -> None:
+    shape = (2, 12, 30, 150)
+    store = store_of(positions_in(18, 2, shape[1:]), shape, image=noise(shape, 0))
+    assert [part.box for part in split_stores([store], fraction=0.6).validation] == list(store.meta.validation)
+
+
+def test_a_gap_that_would_take_most_of_the_nuclei_is_made_smaller_and_that_is_said(store_of: Make) -> None:
+    """Of 24 nuclei in a row of 12 µm a gap of a diameter on each side of the block would leave hardly any."""
+    positions = np.array([[0, 3, 10, 2 + 0.5 * i] for i in range(24)])
+    split = split_stores([store_of(positions, (1, 6, 20, 26), image=noise((1, 6, 20, 26), 0))])
+    check(split)
+    assert "closer together than one nucleus diameter" in split.notes[0]
+    assert len(ids(split.train)) >= LEAST_LEFT * 24
 
 
 def test_one_nucleus_validates_on_itself_and_says_so(store_of: Make) -> None:
