@@ -31,16 +31,14 @@ _HOME = {
     "DenseMap": "prediction",
     "Device": "devices",
     "Document": "document",
-    "Doubt": "cuboid",
     "Failure": "training.failure",
     "Edit": "document",
     "FAINTEST": "inference.region",
-    "Finding": "document",
     "HUMAN": "annotations",
     "History": "document",
     "HistoryMove": "document",
     "MoveNuclei": "document",
-    "LabelFault": "objects.label_faults",
+    "Issue": "issues",
     "LabelReport": "objects.label_faults",
     "MeshSettings": "objects.meshes",
     "ObjectMesh": "objects.meshes",
@@ -176,7 +174,6 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.axes import Spacing as Spacing
     from anlage.card import Card as Card
     from anlage.cuboid import Cuboid as Cuboid
-    from anlage.cuboid import Doubt as Doubt
     from anlage.cuboid import detect_cuboid as detect_cuboid
     from anlage.cuboid import examine_cuboid as examine_cuboid
     from anlage.dataset.build import build_store as build_store
@@ -195,7 +192,6 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.document import DescribeNuclei as DescribeNuclei
     from anlage.document import Document as Document
     from anlage.document import Edit as Edit
-    from anlage.document import Finding as Finding
     from anlage.document import History as History
     from anlage.document import HistoryMove as HistoryMove
     from anlage.document import MoveNuclei as MoveNuclei
@@ -258,9 +254,9 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.io.signal_files.held_out import read_held_out as read_held_out
     from anlage.io.signal_files.signals import open_signals as open_signals
     from anlage.io.signal_files.signals import write_signals as write_signals
+    from anlage.issues import Issue as Issue
     from anlage.model import load_model as load_model
     from anlage.model import read_card as read_card
-    from anlage.objects.label_faults import LabelFault as LabelFault
     from anlage.objects.label_faults import LabelReport as LabelReport
     from anlage.objects.label_faults import find_faults as find_faults
     from anlage.objects.measure import ObjectTable as ObjectTable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,29 +10,22 @@ import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES
+from anlage.issues import Issue, position_of
 from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.annotations import Annotations
 
-__all__ = ["Problem", "check", "problems"]
+__all__ = ["check", "problems"]
 
 
 _FARTHEST = 1e9
 """Voxels from the origin; no image is wider."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and in which row of the table (counted from 0); None where it is the whole."""
-
-    text: str
-    row: int | None = None
-
-
 def problems(
     annotations: Annotations, shape_tzyx: Sequence[int] | None = None, *, rows: npt.ArrayLike | None = None
-) -> tuple[Problem, ...]:
+) -> tuple[Issue, ...]:
     """All contradictions, the gravest first; empty if there are none.
 
     Parameters
@@ -89,6 +81,12 @@ class _Table:
     def __call__(self, row: Any) -> str:
         return f"row {self.names[int(row)]} (id {self.ids[int(row)]})"
 
+    def issue(self, text: str, row: Any | None) -> Issue:
+        """A contradiction that is found in a row; None where it is in no row."""
+        if row is None:
+            return Issue("contradiction", text)
+        return Issue("contradiction", text, position_of(self.positions[row]), (int(self.ids[row]),))
+
     def row_of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Row of each id, -1 where there is none."""
         if not len(self._sorted):
@@ -97,73 +95,75 @@ class _Table:
         return np.where(self._sorted[place] == ids, self._order[place], -1)
 
 
-def _positions(table: _Table) -> Iterator[Problem]:
+def _positions(table: _Table) -> Iterator[Issue]:
     for row, axis in np.argwhere(~np.isfinite(table.positions)):
         value = table.positions[row, axis]
-        yield Problem(
-            f"{table(row)} has no number for {'tzyx'[axis]} ({value}); fill it in or delete the row.", int(row)
+        yield table.issue(
+            f"{table(row)} has no number for {'tzyx'[axis]} ({value}); fill it in or delete the row.", row
         )
     t = table.positions[:, 0]
     for row in np.flatnonzero(np.isfinite(t) & (np.abs(t - np.rint(t)) > 1e-6)):
-        yield Problem(f"{table(row)} has the time {t[row]:g}, which is no whole frame number.", int(row))
+        yield table.issue(f"{table(row)} has the time {t[row]:g}, which is no whole frame number.", row)
     for row in np.flatnonzero(np.isfinite(t) & (np.abs(t) > MOST_FRAMES)):
-        yield Problem(
+        yield table.issue(
             f"{table(row)} lies in frame {t[row]:.15g}, and at most {MOST_FRAMES:,} frames are read; is this a time instead of a "
             "frame number?",
-            int(row),
+            row,
         )
     far = np.abs(np.where(np.isfinite(table.positions[:, 1:]), table.positions[:, 1:], 0)) > _FARTHEST
     for row, axis in np.argwhere(far):
-        yield Problem(
+        yield table.issue(
             f"{table(row)} lies at {'zyx'[axis]} = {table.positions[row, axis + 1]:g}, which is no position in voxels.",
-            int(row),
+            row,
         )
 
 
-def _ids(table: _Table) -> Iterator[Problem]:
+def _ids(table: _Table) -> Iterator[Issue]:
     for row in np.flatnonzero(table.ids <= 0):
-        yield Problem(
-            f"row {table.names[row]} has the id {table.ids[row]}; ids must be whole numbers above 0.", int(row)
+        yield table.issue(
+            f"row {table.names[row]} has the id {table.ids[row]}; ids must be whole numbers above 0.", row
         )
     _, first, inverse = np.unique(table.ids, return_index=True, return_inverse=True)
     for row in np.flatnonzero(first[inverse] != np.arange(len(table.ids))):
         earlier = table.names[first[inverse][row]]
-        yield Problem(
+        yield table.issue(
             f"row {table.names[row]} has the id {table.ids[row]}, which row {earlier} has already; give each nucleus its own.",
-            int(row),
+            row,
         )
 
 
-def _links(table: _Table) -> Iterator[Problem]:
+def _links(table: _Table) -> Iterator[Issue]:
     mother, daughter = table.row_of(table.links[:, 0]), table.row_of(table.links[:, 1])
     for i in np.flatnonzero((mother < 0) | (daughter < 0)):
         known = int(daughter[i] if daughter[i] >= 0 else mother[i])
         missing = table.links[i, 0] if mother[i] < 0 else table.links[i, 1]
         who = table(known) if known >= 0 else f"The link {table.links[i, 0]} → {table.links[i, 1]}"
-        yield Problem(f"{who} is linked to the nucleus {missing}, which does not exist.", known if known >= 0 else None)
+        yield table.issue(
+            f"{who} is linked to the nucleus {missing}, which does not exist.", known if known >= 0 else None
+        )
     known_links = (mother >= 0) & (daughter >= 0)
     mother, daughter = mother[known_links], daughter[known_links]
     t = table.positions[:, 0]
     for i in np.flatnonzero(t[daughter] <= t[mother]):
-        yield Problem(
+        yield table.issue(
             f"{table(daughter[i])} in frame {t[daughter[i]]:g} is linked back to its parent {table(mother[i])} in frame "
             f"{t[mother[i]]:g}; a link must go forward in time.",
-            int(daughter[i]),
+            daughter[i],
         )
     yield from _degrees(table, mother, daughter)
 
 
-def _degrees(table: _Table, mother: npt.NDArray[np.int64], daughter: npt.NDArray[np.int64]) -> Iterator[Problem]:
+def _degrees(table: _Table, mother: npt.NDArray[np.int64], daughter: npt.NDArray[np.int64]) -> Iterator[Issue]:
     n = len(table.ids)
     for row in np.flatnonzero(np.bincount(daughter, minlength=n) > 1):
         who = [int(table.ids[m]) for m in mother[daughter == row]]
-        yield Problem(f"{table(row)} has {len(who)} parents, {who}; a nucleus can have one.", int(row))
+        yield table.issue(f"{table(row)} has {len(who)} parents, {who}; a nucleus can have one.", row)
     for row in np.flatnonzero(np.bincount(mother, minlength=n) > 2):
         who = [int(table.ids[d]) for d in daughter[mother == row]]
-        yield Problem(f"{table(row)} has {len(who)} daughters, {who}; a nucleus divides into two.", int(row))
+        yield table.issue(f"{table(row)} has {len(who)} daughters, {who}; a nucleus divides into two.", row)
 
 
-def _outside(table: _Table, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:
+def _outside(table: _Table, shape_tzyx: tuple[int, ...]) -> Iterator[Issue]:
     p = table.positions
     # one voxel of grace in space: some programs count from the corner of a voxel, and cut nuclei have centres on the rim
     grace = np.array([0, 1, 1, 1])
@@ -171,9 +171,9 @@ def _outside(table: _Table, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:
     cure = _exchanged(p, shape_tzyx) if outside.any() else None
     for row in np.flatnonzero(outside):
         at = ", ".join(f"{v:g}" for v in p[row])
-        yield Problem(
+        yield table.issue(
             f"{table(row)} lies at ({at}) (t, z, y, x), outside the image of shape {shape_tzyx}; {cure or 'are these voxels of this image?'}",
-            int(row),
+            row,
         )
 
 
@@ -190,10 +190,11 @@ def _exchanged(positions: npt.NDArray[np.float64], shape_tzyx: tuple[int, ...]) 
     )
 
 
-def _labels(annotations: Annotations, shape_tzyx: tuple[int, ...]) -> Iterator[Problem]:
+def _labels(annotations: Annotations, shape_tzyx: tuple[int, ...]) -> Iterator[Issue]:
     labels = annotations.labels
     if labels is not None and labels.shape_tzyx != shape_tzyx:
-        yield Problem(
+        yield Issue(
+            "contradiction",
             f"The labels '{labels.source}' have the shape {labels.shape_tzyx} (t, z, y, x), but the image has {shape_tzyx}; "
-            "both must be the same."
+            "both must be the same.",
         )

@@ -95,7 +95,7 @@ def test_a_contradiction_is_one_sentence_naming_the_row(change: dict[str, object
 
 def test_all_problems_are_listed_with_their_rows() -> None:
     nuclei = Annotations.of([[0, 0, np.nan, 5], [0, 0, 5, 50], [0, 0, 5, 60]])
-    assert [p.row for p in problems(nuclei, (1, 1, 10, 10))] == [0, 1, 2]
+    assert [p.ids for p in problems(nuclei, (1, 1, 10, 10))] == [(1,), (2,), (3,)]
     assert "row 12 (id 2)" in problems(nuclei, (1, 1, 10, 10), rows=[11, 12, 13])[1].text
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.cuboid import Cuboid, detect_cuboid, examine_cuboid
-from anlage.cuboid.doubts import Doubt
 from anlage.cuboid.extent import Extents, measure_extents, neighbour_distance
 from anlage.errors import AnlageError
+from anlage.issues import Issue
 from anlage.timelapse import TimeLapse
 
 SPACING = Spacing(2.0, 0.5, 0.5)
@@ -671,7 +671,7 @@ def test_what_is_few_or_lost_is_said_once() -> None:
     assert texts(cuboids).count("only 2 nuclei") == 1
 
 
-@pytest.mark.parametrize("record", [Cuboid, Doubt, Extents])
+@pytest.mark.parametrize("record", [Cuboid, Issue, Extents])
 def test_findings_cannot_be_changed_afterwards(record: type) -> None:
     assert record.__dataclass_params__.frozen
     assert "__slots__" in vars(record)

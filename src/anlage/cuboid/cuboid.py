@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.cuboid.doubts import Doubt, doubt_few, doubt_lost, find_doubts
+from anlage.cuboid.doubts import doubt_few, doubt_lost, find_doubts
 from anlage.cuboid.extent import Extents, measure_extents
 from anlage.cuboid.regions import find_regions
 from anlage.errors import AnlageError
+from anlage.issues import Issue
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Cuboid", "detect_cuboid", "examine_cuboid"]
@@ -46,7 +47,7 @@ class Cuboid:
     n_nuclei: int
     frames: tuple[int, ...]
     cut_walls: tuple[str, ...] = ()
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[Issue, ...] = ()
 
 
 def detect_cuboid(

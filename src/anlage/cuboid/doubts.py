@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,9 +9,10 @@ from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.blobs import detect
 from anlage.cuboid.extent import Extents
+from anlage.issues import Issue
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Doubt", "doubt_few", "doubt_lost", "find_doubts"]
+__all__ = ["doubt_few", "doubt_lost", "find_doubts"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,26 +36,10 @@ AS_BRIGHT = 0.25
 """A blob counts if it answers as strongly as the annotated nuclei do from this quantile upwards: debris is dimmer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """A reason to look again, as a sentence, and where.
-
-    Parameters
-    ----------
-    text
-        The sentence, without a full stop.
-    position
-        (t, z, y, x) in voxels; None where no single place is meant.
-    """
-
-    text: str
-    position: tuple[float, float, float, float] | None = None
-
-
 def find_doubts(
     nuclei: Annotations, rejected: Floats, box: Box, core: Box, image: TimeLapse | None, extents: Extents
-) -> tuple[Doubt, ...]:
-    """All doubts about one cuboid.
+) -> tuple[Issue, ...]:
+    """All doubts about one cuboid; their sentences have no full stop, for they go on in others.
 
     Parameters
     ----------
@@ -77,7 +60,7 @@ def find_doubts(
     return tuple(doubts)
 
 
-def doubt_few(nuclei: Annotations) -> tuple[Doubt, ...]:
+def doubt_few(nuclei: Annotations) -> tuple[Issue, ...]:
     """Say that all the nuclei together are hardly enough."""
     n = len(nuclei)
     if n >= FEW:
@@ -87,10 +70,10 @@ def doubt_few(nuclei: Annotations) -> tuple[Doubt, ...]:
         text = "only one nucleus is annotated, so the cuboid is no more than its surroundings"
     else:
         text = f"only {n} nuclei are annotated, which is little to learn from"
-    return (Doubt(text, (t, z, y, x)),)
+    return (Issue("incomplete", text, (t, z, y, x)),)
 
 
-def _uneven_frames(nuclei: Annotations, core: Box) -> list[Doubt]:
+def _uneven_frames(nuclei: Annotations, core: Box) -> list[Issue]:
     """Frames with far fewer nuclei than their neighbours, and frames that were left out."""
     frames, counts = np.unique(nuclei.frames, return_counts=True)
     z, y, x = ((low + high - 1) / 2 for low, high in core.ranges[1:])
@@ -100,7 +83,7 @@ def _uneven_frames(nuclei: Annotations, core: Box) -> list[Doubt]:
         usual = float(np.median(around)) if len(around) else 0
         if count <= SPARSE_SHARE * usual and usual - count >= SPARSE_NUMBER:
             text = f"frame {t} has {count} {'nuclei' if count > 1 else 'nucleus'} where its neighbours have {usual:g}"
-            doubts.append(Doubt(text, (float(t), z, y, x)))
+            doubts.append(Issue("incomplete", text, (float(t), z, y, x)))
     step = int(np.median(np.diff(frames))) if len(frames) > 1 else 1
     for before, after in zip(frames[:-1].tolist(), frames[1:].tolist(), strict=True):
         if after - before > step:
@@ -109,13 +92,13 @@ def _uneven_frames(nuclei: Annotations, core: Box) -> list[Doubt]:
             text = (
                 f"{missing} {has} no annotated nucleus, unlike frames {before} and {after}, and will not be learnt from"
             )
-            doubts.append(Doubt(text, (float(before + 1), z, y, x)))
+            doubts.append(Issue("incomplete", text, (float(before + 1), z, y, x)))
     return doubts
 
 
 def _unannotated(
     nuclei: Annotations, rejected: Floats, box: Box, core: Box, image: TimeLapse, extents: Extents
-) -> list[Doubt]:
+) -> list[Issue]:
     """Blobs in the core as bright as the annotated nuclei, far from every mark."""
     if int(np.prod(box.shape[1:])) > MOST_VOXELS:
         return []
@@ -131,9 +114,15 @@ def _unannotated(
     doubts = []
     for t, z, y, x in positions[bright[:MOST_BLOBS]].tolist():
         at = ", ".join(f"{round(v)}" for v in (t, z, y, x))
-        doubts.append(Doubt(f"a bright blob at (t, z, y, x) = ({at}) inside the cuboid is not annotated", (t, z, y, x)))
+        doubts.append(
+            Issue(
+                "incomplete", f"a bright blob at (t, z, y, x) = ({at}) inside the cuboid is not annotated", (t, z, y, x)
+            )
+        )
     if len(bright) > MOST_BLOBS:
-        doubts.append(Doubt(f"{len(bright) - MOST_BLOBS} more bright blobs inside the cuboid are not annotated"))
+        doubts.append(
+            Issue("incomplete", f"{len(bright) - MOST_BLOBS} more bright blobs inside the cuboid are not annotated")
+        )
     return doubts
 
 
@@ -177,9 +166,9 @@ def _painted(nuclei: Annotations, t: int, positions_zyx: Floats) -> npt.NDArray[
     return result
 
 
-def doubt_lost(n: int) -> tuple[Doubt, ...]:
+def doubt_lost(n: int) -> tuple[Issue, ...]:
     """Say that nuclei outside the image were left out."""
     if n == 0:
         return ()
     lie, are = ("nuclei lie", "are") if n > 1 else ("nucleus lies", "is")
-    return (Doubt(f"{n} annotated {lie} outside the image and {are} left out"),)
+    return (Issue("incomplete", f"{n} annotated {lie} outside the image and {are} left out"),)

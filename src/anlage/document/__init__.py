@@ -18,7 +18,6 @@ from anlage.document.edits import (
     SetDivision,
     Several,
 )
-from anlage.document.findings import Finding
 from anlage.document.history import History, HistoryMove
 from anlage.document.label_volume import PaintedLabels
 from anlage.document.regions import Region, Use
@@ -35,7 +34,6 @@ __all__ = [
     "DescribeNuclei",
     "Document",
     "Edit",
-    "Finding",
     "History",
     "HistoryMove",
     "MoveNuclei",

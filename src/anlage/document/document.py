@@ -20,7 +20,7 @@ from anlage.document.compound import together
 from anlage.document.edit import Change, Content, Edit, Outcome
 from anlage.document.edits import AddNuclei, AddRegion, Several, decode, encode
 from anlage.document.fields import after
-from anlage.document.findings import Finding, findings
+from anlage.document.findings import findings
 from anlage.document.history import DocumentHistory, HistoryMove
 from anlage.document.journal import Entry, Journal
 from anlage.document.label_statistics import stained
@@ -31,6 +31,7 @@ from anlage.document.snapshot import annotations_of
 from anlage.document.table import Table
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID
+from anlage.issues import Issue
 
 __all__ = ["Document"]
 
@@ -146,7 +147,7 @@ class Document:
             highest = max(highest, self._painted.highest)
         return highest + 1
 
-    def problems(self, *, nuclei: Annotations | None = None, diameter_um: float | None = None) -> tuple[Finding, ...]:
+    def problems(self, *, nuclei: Annotations | None = None, diameter_um: float | None = None) -> tuple[Issue, ...]:
         """What looks wrong, the gravest first: contradictions, gaps in tracks, duplicates, regions in each other's way.
 
         Parameters

@@ -1,55 +1,27 @@
-"""What in a document looks wrong: contradictions, gaps in tracks, duplicates, regions that get in each other's way, oddities."""
+"""What in a document looks wrong: contradictions, gaps, duplicates, regions in each other's way, and what is seldom right."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.document.regions import Region, Use
-from anlage.document.suspicions import oddities
+from anlage.document.suspicions import suspicions
+from anlage.issues import Issue, Position, position_of
 from anlage.problems import problems
 
-__all__ = ["Finding", "findings"]
+__all__ = ["findings"]
 
 # how `problems` names a row, here called by its id: "row 7 (id 7)"
 _ROW = re.compile(r"\brow (\d+)(?: \(id \1\))?")
 CLOSE = 0.3
 """Two nuclei of a frame nearer than so many diameters are one nucleus, marked twice."""
-
-Position = tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something to look at, for a list that can be clicked.
-
-    Parameters
-    ----------
-    kind
-        What sort of thing it is.
-    text
-        One sentence: what is wrong, and what to do.
-    position
-        (t, z, y, x) in voxels; None where no single place is meant.
-    ids
-        The nuclei concerned.
-    regions
-        The regions concerned.
-    """
-
-    kind: Literal["contradiction", "gap", "duplicate", "region", "label", "jump", "size", "end"]
-    text: str
-    position: Position | None = None
-    ids: tuple[int, ...] = ()
-    regions: tuple[int, ...] = ()
 
 
 def findings(
@@ -59,7 +31,7 @@ def findings(
     shape_tzyx: Sequence[int] | None = None,
     spacing: Spacing | None = None,
     diameter_um: float | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[Issue, ...]:
     """All there is to look at, the gravest first.
 
     Parameters
@@ -80,22 +52,17 @@ def findings(
         *_gaps(annotations),
         *_duplicates(annotations, spacing, diameter_um),
         *_regions(regions, annotations),
-        *_oddities(annotations, spacing),
+        *suspicions(annotations, spacing),
     )
 
 
-def _contradictions(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Iterator[Finding]:
-    for problem in problems(annotations, shape_tzyx, rows=annotations.ids):
-        text = _ROW.sub(r"nucleus \1", problem.text)
-        ids: tuple[int, ...] = ()
-        position = None
-        if problem.row is not None:
-            ids = (int(annotations.ids[problem.row]),)
-            position = _place(annotations.positions[problem.row])
-        yield Finding("contradiction", text[0].upper() + text[1:], position, ids)
+def _contradictions(annotations: Annotations, shape_tzyx: Sequence[int] | None) -> Iterator[Issue]:
+    for issue in problems(annotations, shape_tzyx, rows=annotations.ids):
+        text = _ROW.sub(r"nucleus \1", issue.text)
+        yield replace(issue, text=text[0].upper() + text[1:])
 
 
-def _gaps(annotations: Annotations) -> Iterator[Finding]:
+def _gaps(annotations: Annotations) -> Iterator[Issue]:
     """Links that leave out a frame."""
     order = np.argsort(annotations.ids)
     links = annotations.links[np.isin(annotations.links, annotations.ids).all(axis=1)]
@@ -110,16 +77,16 @@ def _gaps(annotations: Annotations) -> Iterator[Finding]:
         middle = (annotations.positions[mother] + annotations.positions[daughter]) / 2
         middle[0] = missing[0]
         ids = (int(annotations.ids[mother]), int(annotations.ids[daughter]))
-        yield Finding(
+        yield Issue(
             "gap",
             f"Nucleus {ids[0]} (frame {first[i]}) is linked to nucleus {ids[1]} (frame {last[i]}), but {which} missing; add "
             "it, or remove the link.",
-            _place(middle),
+            position_of(middle),
             ids,
         )
 
 
-def _duplicates(annotations: Annotations, spacing: Spacing | None, diameter_um: float | None) -> Iterator[Finding]:
+def _duplicates(annotations: Annotations, spacing: Spacing | None, diameter_um: float | None) -> Iterator[Issue]:
     from scipy.spatial import cKDTree
 
     shown = np.flatnonzero(annotations.state != State.REJECTED)
@@ -142,20 +109,20 @@ def _duplicates(annotations: Annotations, spacing: Spacing | None, diameter_um: 
         ids = (int(annotations.ids[shown[a]]), int(annotations.ids[shown[b]]))
         distance = float(np.linalg.norm(at[a] - at[b]))
         far = f"{distance:.1f} {unit}"
-        yield Finding(
+        yield Issue(
             "duplicate",
             f"Nuclei {ids[0]} and {ids[1]} of frame {annotations.frames[shown[a]]} are only {far} apart; remove one of them if "
             "they are the same.",
-            _place(annotations.positions[shown[a]]),
+            position_of(annotations.positions[shown[a]]),
             ids,
         )
 
 
-def _regions(regions: Sequence[Region], annotations: Annotations) -> Iterator[Finding]:
+def _regions(regions: Sequence[Region], annotations: Annotations) -> Iterator[Issue]:
     true = annotations.positions[annotations.state != State.REJECTED]
     for region in regions:
         if not region.core.contains(true).any():
-            yield Finding(
+            yield Issue(
                 "region",
                 f"The region '{region.name}' holds no nucleus, so nothing is learnt from it; annotate some, or remove it.",
                 _middle(region.core.start, region.core.stop),
@@ -164,7 +131,7 @@ def _regions(regions: Sequence[Region], annotations: Annotations) -> Iterator[Fi
     for one, other in itertools.combinations(regions, 2):
         both = one.box.intersection(other.box)
         if both is not None and {one.use, other.use} == {Use.TRAIN, Use.VALIDATION}:
-            yield Finding(
+            yield Issue(
                 "region",
                 f"The regions '{one.name}' ({one.use}) and '{other.name}' ({other.use}) overlap, so the validation would look "
                 "at what was trained on; move them apart.",
@@ -173,19 +140,7 @@ def _regions(regions: Sequence[Region], annotations: Annotations) -> Iterator[Fi
             )
 
 
-def _oddities(annotations: Annotations, spacing: Spacing | None) -> Iterator[Finding]:
-    for oddity in oddities(annotations, spacing):
-        yield Finding(oddity.kind, oddity.text, _place(annotations.positions[oddity.row]), oddity.ids)
-
-
-def _place(position: npt.NDArray[np.float64]) -> Position | None:
-    if not np.isfinite(position).all():
-        return None
-    t, z, y, x = (float(v) for v in position)
-    return (t, z, y, x)
-
-
 def _middle(start: Sequence[int], stop: Sequence[int]) -> Position | None:
     middle = (np.array(start) + np.array(stop) - 1) / 2
     middle[0] = start[0]
-    return _place(middle)
+    return position_of(middle)

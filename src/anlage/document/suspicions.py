@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
+from anlage.issues import Issue, position_of
 
-__all__ = ["Oddity", "oddities"]
+__all__ = ["suspicions"]
 
 JUMP = 5.0
 """A link so many times longer than usual, and longer than a nucleus is wide, is looked at."""
@@ -24,17 +23,7 @@ ENOUGH = 5
 Rows = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Oddity:
-    """One thing to look at: a sentence, the row whose place it has, and the ids of the nuclei concerned."""
-
-    kind: Literal["label", "jump", "size", "end"]
-    text: str
-    row: int
-    ids: tuple[int, ...]
-
-
-def oddities(annotations: Annotations, spacing: Spacing | None) -> Iterator[Oddity]:
+def suspicions(annotations: Annotations, spacing: Spacing | None) -> Iterator[Issue]:
     """All of them, the gravest sort first, each sort in the order of time. Rejected nuclei do not count."""
     order = np.argsort(annotations.ids)
     rows = order[np.searchsorted(annotations.ids, annotations.links, sorter=order)].reshape(-1, 2)
@@ -50,20 +39,21 @@ def _in_time(annotations: Annotations, rows: Rows) -> list[int]:
     return ordered
 
 
-def _labels(annotations: Annotations) -> Iterator[Oddity]:
+def _labels(annotations: Annotations) -> Iterator[Issue]:
     painted = np.flatnonzero((annotations.label > 0) & (annotations.state != State.REJECTED))
     keys = np.column_stack([annotations.frames[painted], annotations.label[painted]])
     found, counts = np.unique(keys, axis=0, return_counts=True)
     for frame, label in found[counts > 1].tolist():
         same = painted[(keys == (frame, label)).all(axis=1)]
-        yield Oddity(
+        yield Issue(
             "label",
             f"{len(same)} nuclei of frame {frame} share the painted label {label}; paint each with a label of its own.",
-            int(same[0]), tuple(annotations.ids[same].tolist()),
-        )  # fmt: skip
+            position_of(annotations.positions[int(same[0])]),
+            tuple(annotations.ids[same].tolist()),
+        )
 
 
-def _jumps(annotations: Annotations, rows: Rows, spacing: Spacing) -> Iterator[Oddity]:
+def _jumps(annotations: Annotations, rows: Rows, spacing: Spacing) -> Iterator[Issue]:
     if len(rows) < ENOUGH:
         return
     steps = (annotations.positions[rows[:, 1]] - annotations.positions[rows[:, 0]])[:, 1:] * spacing.um
@@ -75,30 +65,32 @@ def _jumps(annotations: Annotations, rows: Rows, spacing: Spacing) -> Iterator[O
     for i in far[np.argsort(annotations.frames[rows[far, 1]], kind="stable")].tolist():
         mother, daughter = rows[i].tolist()
         ids = (int(annotations.ids[mother]), int(annotations.ids[daughter]))
-        yield Oddity(
+        yield Issue(
             "jump",
             f"The link from nucleus {ids[0]} to nucleus {ids[1]} of frame {annotations.frames[daughter]} is {lengths[i]:.1f} µm long, "
             f"where {usual:.1f} µm are usual; check that it is the same nucleus.",
-            daughter, ids,
-        )  # fmt: skip
+            position_of(annotations.positions[daughter]),
+            ids,
+        )
 
 
-def _sizes(annotations: Annotations) -> Iterator[Oddity]:
+def _sizes(annotations: Annotations) -> Iterator[Issue]:
     known = np.isfinite(annotations.radius_um) & (annotations.state != State.REJECTED)
     if known.sum() < ENOUGH:
         return
     usual = float(np.median(annotations.radius_um[known]))
     odd = known & ((annotations.radius_um > ODD * usual) | (annotations.radius_um < usual / ODD))
     for row in _in_time(annotations, np.flatnonzero(odd)):
-        yield Oddity(
+        yield Issue(
             "size",
             f"Nucleus {annotations.ids[row]} of frame {annotations.frames[row]} has a radius of {annotations.radius_um[row]:.1f} µm, "
             f"where {usual:.1f} µm are usual; correct it if it is wrong.",
-            row, (int(annotations.ids[row]),),
-        )  # fmt: skip
+            position_of(annotations.positions[row]),
+            (int(annotations.ids[row]),),
+        )
 
 
-def _ends(annotations: Annotations, rows: Rows) -> Iterator[Oddity]:
+def _ends(annotations: Annotations, rows: Rows) -> Iterator[Issue]:
     """Tracks that end, or begin, between annotated frames; whoever links nothing has no tracks."""
     frames = annotations.frames
     rows = rows[frames[rows[:, 1]] > frames[rows[:, 0]]]  # others are contradictions
@@ -110,9 +102,10 @@ def _ends(annotations: Annotations, rows: Rows) -> Iterator[Oddity]:
     for row in _in_time(annotations, np.flatnonzero(ends | begins)):
         what, where = ("ends", "the next") if ends[row] else ("begins", "the frame before")
         todo = "link it on" if ends[row] else "link it back"
-        yield Oddity(
+        yield Issue(
             "end",
             f"A track {what} with nucleus {annotations.ids[row]} in frame {frames[row]}, though {where} is annotated; {todo} unless "
             "that is right.",
-            row, (int(annotations.ids[row]),),
-        )  # fmt: skip
+            position_of(annotations.positions[row]),
+            (int(annotations.ids[row]),),
+        )

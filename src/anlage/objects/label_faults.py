@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from anlage.issues import Issue, IssueKind, Position
 from anlage.labels import are_classes, interpolated_voxels
 from anlage.objects.label_objects import Objects, batches, commonest, find_objects, voxel_inside
 from anlage.overlaps import slabs
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
 
-__all__ = ["FaultKind", "LabelFault", "LabelReport", "find_faults"]
+__all__ = ["LabelReport", "find_faults"]
 
-FaultKind = Literal["shape", "type", "background", "pieces", "fragment", "cut", "class", "empty"]
 
 _CRUMB = 0.1
 """A piece smaller than this part of the largest is a slip of the brush."""
@@ -36,30 +36,6 @@ _FEW_VOXELS = 100
 """Of a class of fewer voxels nothing can be learnt."""
 _FULL = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65_535}
 """Largest value of the types that programs save labels as."""
-
-Position = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class LabelFault:
-    """Something to look at.
-
-    Parameters
-    ----------
-    kind
-        What sort of thing it is.
-    text
-        One sentence: what is wrong, and what to do.
-    position
-        (t, z, y, x) in voxels, on what is meant; None where no single place is.
-    labels
-        The label values concerned.
-    """
-
-    kind: FaultKind
-    text: str
-    position: Position | None = None
-    labels: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +62,8 @@ class LabelReport:
     n_objects: int
     median_voxels: int
     classes: dict[int, int] = field(default_factory=dict)
-    faults: tuple[LabelFault, ...] = ()
-    counts: dict[FaultKind, int] = field(default_factory=dict)
+    faults: tuple[Issue, ...] = ()
+    counts: dict[IssueKind, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         frames = "" if self.n_frames == 1 else f" in {self.n_frames} frames"
@@ -156,17 +132,17 @@ class _Collected:
     """Faults by kind, up to so many of each."""
 
     def __init__(self) -> None:
-        self._faults: list[LabelFault] = []
-        self._counts: Counter[FaultKind] = Counter()
+        self._faults: list[Issue] = []
+        self._counts: Counter[IssueKind] = Counter()
 
-    def add(self, faults: Iterator[LabelFault] | list[LabelFault]) -> None:
+    def add(self, faults: Iterator[Issue] | list[Issue]) -> None:
         for fault in faults:
             self._counts[fault.kind] += 1
             if self._counts[fault.kind] <= _MOST:
                 self._faults.append(fault)
 
     def report(self, n_frames: int, frames: list[Objects], classes: dict[int, int]) -> LabelReport:
-        order: tuple[FaultKind, ...] = ("shape", "type", "background", "pieces", "cut", "class", "fragment", "empty")
+        order: tuple[IssueKind, ...] = ("shape", "type", "background", "pieces", "cut", "class", "fragment", "empty")
         sizes = np.concatenate([np.zeros(0, dtype=np.int64), *(objects.sizes for objects in frames)])
         return LabelReport(
             n_frames=n_frames,
@@ -178,19 +154,19 @@ class _Collected:
         )
 
 
-def _of_shape(labels: TimeLapse, image: TimeLapse | None) -> Iterator[LabelFault]:
+def _of_shape(labels: TimeLapse, image: TimeLapse | None) -> Iterator[Issue]:
     if labels.n_channels != 1:
-        yield LabelFault("shape", f"The labels have {labels.n_channels} channels; they must be a single one.")
+        yield Issue("shape", f"The labels have {labels.n_channels} channels; they must be a single one.")
     if image is None or image.shape_tzyx == labels.shape_tzyx:
         return
     both = f"the labels have the shape {labels.shape_tzyx} (t, z, y, x), the image {image.shape_tzyx}"
     if image.is_flat and not labels.is_flat:
-        yield LabelFault("shape", f"These are 3D labels on a 2D image: {both}; take the labels of a single plane.")
+        yield Issue("shape", f"These are 3D labels on a 2D image: {both}; take the labels of a single plane.")
     else:
-        yield LabelFault("shape", f"Labels and image do not match: {both}; take labels of the same image.")
+        yield Issue("shape", f"Labels and image do not match: {both}; take labels of the same image.")
 
 
-def _of_type(labels: TimeLapse) -> LabelFault | None:
+def _of_type(labels: TimeLapse) -> Issue | None:
     if labels.dtype.kind in "bui":
         return None
     for t in range(labels.n_frames if labels.dtype.kind == "f" else 0):
@@ -201,12 +177,12 @@ def _of_type(labels: TimeLapse) -> LabelFault | None:
                 place = (t, int(off[0][0]) + z, int(off[0][1]), int(off[0][2]))
                 value = slab[tuple(off[0])]
                 text = f"The value {value:g} is no whole number (type {labels.dtype}): is this the image instead of its labels?"
-                return LabelFault("type", text, place)
+                return Issue("type", text, place)
             z += len(slab)
-    return LabelFault("type", f"The labels are of type {labels.dtype}; save them as whole numbers, for example uint16.")
+    return Issue("type", f"The labels are of type {labels.dtype}; save them as whole numbers, for example uint16.")
 
 
-def _negative(labels: TimeLapse, t: int) -> LabelFault | None:
+def _negative(labels: TimeLapse, t: int) -> Issue | None:
     if labels.dtype.kind != "i":
         return None
     z = 0
@@ -215,39 +191,39 @@ def _negative(labels: TimeLapse, t: int) -> LabelFault | None:
         if len(below):
             place = (t, int(below[0][0]) + z, int(below[0][1]), int(below[0][2]))
             value = int(slab[tuple(below[0])])
-            return LabelFault(
-                "type", f"The value {value} is negative; labels are 0 (background) or larger.", place, (value,)
+            return Issue(
+                "type", f"The value {value} is negative; labels are 0 (background) or larger.", place, labels=(value,)
             )
         z += len(slab)
     return None
 
 
-def _of_background(labels: TimeLapse, t: int, objects: Objects) -> Iterator[LabelFault]:
+def _of_background(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Issue]:
     _, z, y, x = labels.shape_tzyx
     if int(objects.sizes.sum()) == z * y * x:
         text = f"Frame {t} has no background (0): every voxel has a label; is this the image, or is the background painted?"
-        yield LabelFault("background", text, (t, 0, 0, 0))
+        yield Issue("background", text, (t, 0, 0, 0))
 
 
-def _interpolated(labels: TimeLapse, t: int) -> Iterator[LabelFault]:
+def _interpolated(labels: TimeLapse, t: int) -> Iterator[Issue]:
     n = sum(interpolated_voxels(slab) for slab in slabs(labels, t))
     if n:
         text = (
             f"Frame {t} has rims of other labels around its objects ({plural(n, 'voxel', 'voxels')}), as a resize that interpolates leaves "
             "them: resize the labels again without interpolation (nearest neighbour)."
         )
-        yield LabelFault("type", text, (t, 0, 0, 0))
+        yield Issue("type", text, (t, 0, 0, 0))
 
 
-def _empty_planes(labels: TimeLapse, t: int, objects: Objects) -> Iterator[LabelFault]:
+def _empty_planes(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Issue]:
     """Frames without anything, and planes without anything between planes with something."""
     if not len(objects):
         if labels.n_frames > 1:
-            yield LabelFault(
+            yield Issue(
                 "empty", f"Nothing is painted in frame {t}; if it was not looked at, leave it out.", (t, 0, 0, 0)
             )
         else:
-            yield LabelFault("empty", "Nothing is painted.")
+            yield Issue("empty", "Nothing is painted.")
         return
     painted = np.zeros(labels.shape_tzyx[1], dtype=bool)
     z = 0
@@ -256,7 +232,7 @@ def _empty_planes(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Label
         z += len(slab)
     inside = np.flatnonzero(painted)
     for plane in (np.flatnonzero(~painted[inside[0] : inside[-1]]) + inside[0]).tolist():
-        yield LabelFault(
+        yield Issue(
             "empty", f"Nothing is painted in plane {plane} of frame {t}, between painted planes.", (t, plane, 0, 0)
         )
 
@@ -268,7 +244,7 @@ def _are_class_like(labels: TimeLapse, t: int, objects: Objects) -> bool:
     return any(are_classes(slab) for slab in slabs(labels, t))
 
 
-def _of_objects(labels: TimeLapse, t: int, objects: Objects) -> Iterator[LabelFault]:
+def _of_objects(labels: TimeLapse, t: int, objects: Objects) -> Iterator[Issue]:
     """Objects in pieces, and objects that two numbers share."""
     _, z, y, x = labels.shape_tzyx
     ends: dict[int, tuple[int, int, float]] = {}  # row: the row that goes on above, voxels shared, cross-section here
@@ -304,7 +280,7 @@ def _torn(values_ZYX: npt.NDArray[Any]) -> set[int]:
     return set(values[counts > 1].tolist())
 
 
-def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) -> Iterator[LabelFault]:
+def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) -> Iterator[Issue]:
     from scipy import ndimage
 
     number, n = ndimage.label(mask, structure=np.ones((3, 3, 3)))
@@ -321,7 +297,7 @@ def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) 
             f"Label {label} is in {len(large)} separate pieces in frame {t}; if they are different objects, give each a number "
             "of its own."
         )
-        yield LabelFault("pieces", text, place, (label,))
+        yield Issue("pieces", text, place, labels=(label,))
     if len(crumbs):
         place = voxel_inside(number == crumbs[0] + 1, objects.start[row], t)
         lost = int(sizes[crumbs].sum())
@@ -329,7 +305,7 @@ def _in_pieces(mask: npt.NDArray[np.bool_], t: int, objects: Objects, row: int) 
             f"Label {label} has {plural(len(crumbs), 'loose crumb', 'loose crumbs')} of {plural(lost, 'voxel', 'voxels')} in frame "
             f"{t}; erase what was not meant."
         )
-        yield LabelFault("fragment", text, place, (label,))
+        yield Issue("fragment", text, place, labels=(label,))
 
 
 def _cut(
@@ -338,7 +314,7 @@ def _cut(
     widest: npt.NDArray[np.float64],
     t: int,
     objects: Objects,
-) -> Iterator[LabelFault]:
+) -> Iterator[Issue]:
     """Where one number ends bluntly and another begins bluntly at the same place of the next plane."""
     for row, (other, shared, section) in ends.items():
         plane = int(objects.stop[row, 0])
@@ -349,10 +325,10 @@ def _cut(
         a, b = int(objects.values[row]), int(objects.values[other])
         centre = (objects.start[other] + objects.stop[other]) // 2
         text = f"Label {a} ends at plane {plane - 1} where label {b} begins at plane {plane} in frame {t}: one object with two numbers?"
-        yield LabelFault("cut", text, (t, plane, int(centre[1]), int(centre[2])), (a, b))
+        yield Issue("cut", text, (t, plane, int(centre[1]), int(centre[2])), labels=(a, b))
 
 
-def _tiny(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
+def _tiny(labels: TimeLapse, frames: list[Objects]) -> Iterator[Issue]:
     sizes = np.concatenate([np.zeros(0, dtype=np.int64), *(objects.sizes for objects in frames)])
     if len(sizes) < _ENOUGH_OBJECTS:
         return
@@ -362,10 +338,10 @@ def _tiny(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
             label, n = int(objects.values[row]), int(objects.sizes[row])
             values = labels.read(objects.box(row, t), [0])[0, 0]
             text = f"Label {label} has only {plural(n, 'voxel', 'voxels')} in frame {t}, where {usual:.0f} are usual; erase it if it is a slip."
-            yield LabelFault("fragment", text, voxel_inside(values == label, objects.start[row], t), (label,))
+            yield Issue("fragment", text, voxel_inside(values == label, objects.start[row], t), labels=(label,))
 
 
-def _overflown(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]:
+def _overflown(labels: TimeLapse, frames: list[Objects]) -> Iterator[Issue]:
     """As many objects as the type can hold: numbers may have begun anew."""
     largest = _FULL.get(labels.dtype)
     for t, objects in enumerate(frames):
@@ -375,24 +351,24 @@ def _overflown(labels: TimeLapse, frames: list[Objects]) -> Iterator[LabelFault]
                 f"Frame {t} has {len(objects)} objects, up to {largest}, the largest number that {labels.dtype} holds: some may "
                 "share a number; save the labels as uint32."
             )
-            yield LabelFault("type", text, (t, z, y, x), (largest,))
+            yield Issue("type", text, (t, z, y, x), labels=(largest,))
 
 
-def _of_classes(voxels: dict[int, int], frames: list[Objects]) -> Iterator[LabelFault]:
+def _of_classes(voxels: dict[int, int], frames: list[Objects]) -> Iterator[Issue]:
     for value, n in voxels.items():
         if n < _FEW_VOXELS:
-            yield LabelFault(
+            yield Issue(
                 "class",
                 f"Class {value} has only {plural(n, 'voxel', 'voxels')}; paint more of it.",
                 _first(value, frames),
-                (value,),
+                labels=(value,),
             )
     values = list(voxels)
     for value in (
         [v for v in range(1, max(values, default=0)) if v not in voxels] if max(values, default=0) < 32 else []
     ):
         text = f"Class {value} was never painted, though class {max(values)} was; paint it, or number the classes without a gap."
-        yield LabelFault("class", text, None, (value,))
+        yield Issue("class", text, None, labels=(value,))
 
 
 def _first(value: int, frames: list[Objects]) -> Position | None:

@@ -55,18 +55,26 @@ def division_warnings(arrays: TrackArrays) -> Iterator[TrackWarning]:
         # the daughter that fits less is the one to doubt
         worse = max(pair.tolist(), key=lambda row: float(np.linalg.norm(arrays.at_um[row] - arrays.at_um[mother])))
         yield TrackWarning(
-            "division", score, f"Nucleus {names[0]} divides in frame {frames[mother]} into nuclei {names[1]} and {names[2]}, but "
-            f"{why}.",
-            place(arrays, mother), names, ((names[0], int(ids[worse])), *[x for x in links if x[1] != ids[worse]]), about=about,
-        )  # fmt: skip
+            "division",
+            f"Nucleus {names[0]} divides in frame {frames[mother]} into nuclei {names[1]} and {names[2]}, but {why}.",
+            place(arrays, mother),
+            names,
+            score=score,
+            links=((names[0], int(ids[worse])), *[x for x in links if x[1] != ids[worse]]),
+            about=about,
+        )
         if np.isfinite(cycle[k]):
             reference = usual if usual else SHORTEST / 0.5
             yield TrackWarning(
-                "cycle", 0.85 * float(rise(1 - cycle[k] / reference, 0.4, 0.8)),
+                "cycle",
                 f"Nucleus {names[0]} divides in frame {frames[mother]}, only {cycle[k]:.0f} frames after the division that it came "
                 f"from{f'; {usual:.0f} frames are usual' if usual else ''}.",
-                place(arrays, mother), names, links, about=about,
-            )  # fmt: skip
+                place(arrays, mother),
+                names,
+                score=0.85 * float(rise(1 - cycle[k] / reference, 0.4, 0.8)),
+                links=links,
+                about=about,
+            )
 
 
 def _off_centre(arrays: TrackArrays, mothers: Rows, daughters: Rows) -> npt.NDArray[np.float64]:
@@ -121,10 +129,15 @@ def size_warnings(arrays: TrackArrays) -> Iterator[TrackWarning]:
         row, mother = int(rows[k]), int(arrays.mother[rows[k]])
         pair = (int(ids[mother]), int(ids[row]))
         yield TrackWarning(
-            "size", float(score[k]), f"The radius jumps from {radius[mother]:.1f} µm (nucleus {pair[0]}, frame {frames[mother]}) to "
+            "size",
+            f"The radius jumps from {radius[mother]:.1f} µm (nucleus {pair[0]}, frame {frames[mother]}) to "
             f"{radius[row]:.1f} µm (nucleus {pair[1]}).",
-            place(arrays, row), pair[::-1], (pair,), about=((pair[1], "size"),),
-        )  # fmt: skip
+            place(arrays, row),
+            pair[::-1],
+            score=float(score[k]),
+            links=(pair,),
+            about=((pair[1], "size"),),
+        )
 
 
 def _dividing(arrays: TrackArrays) -> npt.NDArray[np.bool_]:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
+from anlage.issues import Position
 from anlage.tracking.track_arrays import TrackArrays
-from anlage.tracking.track_warning import About, Position, TrackWarning, place, rise
+from anlage.tracking.track_warning import About, TrackWarning, place, rise
 
 __all__ = ["end_warnings"]
 
@@ -130,34 +131,53 @@ def _joined(arrays: TrackArrays, match: _Match, inside: float) -> TrackWarning:
     if arrays.mother[start] >= 0:
         mother = int(ids[arrays.mother[start]])
         return TrackWarning(
-            "end", score,
+            "end",
             f"A track ends with nucleus {a} (frame {t}), and {far:.1f} µm away nucleus {mother} divides into one that may be its "
             f"next, nucleus {b}.",
-            place(arrays, end), (a, b, mother), ((mother, b),), ((a, b),), about=(*about, (mother, "division")),
-        )  # fmt: skip
+            place(arrays, end),
+            (a, b, mother),
+            score=score,
+            links=((mother, b),),
+            instead=((a, b),),
+            about=(*about, (mother, "division")),
+        )
     if frames[start] - t == 1:
         return TrackWarning(
-            "end", score, f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in "
+            "end",
+            f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in "
             "the next frame; a link seems to be missing.",
-            place(arrays, end), (a, b), instead=((a, b),), about=about,
-        )  # fmt: skip
+            place(arrays, end),
+            (a, b),
+            score=score,
+            instead=((a, b),),
+            about=about,
+        )
     middle = (arrays.nuclei.positions[end] + arrays.nuclei.positions[start]) / 2
     missing: Position = (t + 1.0, float(middle[1]), float(middle[2]), float(middle[3]))
     return TrackWarning(
-        "gap", score, f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in frame "
+        "gap",
+        f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in frame "
         f"{frames[start]}; a nucleus seems to be missing in frame {t + 1}.",
-        missing, (a, b), instead=((a, b),), missing=missing, about=about,
-    )  # fmt: skip
+        missing,
+        (a, b),
+        score=score,
+        instead=((a, b),),
+        missing=missing,
+        about=about,
+    )
 
 
 def _lonely_end(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
     nucleus, t = int(arrays.nuclei.ids[row]), int(arrays.frames[row])
     return TrackWarning(
-        "end", ALONE * inside,
+        "end",
         f"A track ends with nucleus {nucleus} in frame {t}, inside the image and {int(arrays.frames.max()) - t} frames before "
         "the last.",
-        place(arrays, row), (nucleus,), about=((nucleus, "end"),),
-    )  # fmt: skip
+        place(arrays, row),
+        (nucleus,),
+        score=ALONE * inside,
+        about=((nucleus, "end"),),
+    )
 
 
 def _lonely_start(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
@@ -175,13 +195,21 @@ def _lonely_start(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
             mother, other = int(nuclei.ids[nearest]), int(nuclei.ids[sister])
             fit = float(1 - rise(off, 0.15, 0.6))
             return TrackWarning(
-                "missed division", (ALONE + 0.35 * fit) * (0.5 + 0.5 * inside),
+                "missed division",
                 f"A track begins with nucleus {nucleus} in frame {t}, {far.min():.1f} µm from nucleus {mother}, which may have "
                 f"divided into it and nucleus {other}.",
-                place(arrays, row), (nucleus, mother, other), instead=((mother, nucleus),), about=((nucleus, "start"),),
-            )  # fmt: skip
+                place(arrays, row),
+                (nucleus, mother, other),
+                score=(ALONE + 0.35 * fit) * (0.5 + 0.5 * inside),
+                instead=((mother, nucleus),),
+                about=((nucleus, "start"),),
+            )
     return TrackWarning(
-        "start", ALONE * inside, f"A track begins with nucleus {nucleus} in frame {t}, inside the image and {t - int(frames.min())} "
+        "start",
+        f"A track begins with nucleus {nucleus} in frame {t}, inside the image and {t - int(frames.min())} "
         "frames after the first.",
-        place(arrays, row), (nucleus,), about=((nucleus, "start"),),
-    )  # fmt: skip
+        place(arrays, row),
+        (nucleus,),
+        score=ALONE * inside,
+        about=((nucleus, "start"),),
+    )

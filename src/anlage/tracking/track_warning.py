@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from anlage.issues import Issue, Position
 from anlage.tracking.track_arrays import TrackArrays
 
-__all__ = ["REVIEWED", "About", "Aspect", "Kind", "Pair", "Position", "TrackWarning", "place", "rise"]
+__all__ = ["REVIEWED", "About", "Aspect", "Pair", "TrackWarning", "place", "rise"]
 
 REVIEWED = "reviewed"
 """Property of a nucleus: what a human looked at and found right, words of `Aspect` with spaces between them."""
@@ -19,35 +20,21 @@ REVIEWED = "reviewed"
 Aspect = Literal["link", "start", "end", "division", "size"]
 
 
-Kind = Literal["link", "jump", "swap", "end", "start", "gap", "division", "missed division", "cycle", "size"]
-
-
 About = tuple[tuple[int, Aspect], ...]
 
 
 Pair = tuple[int, int]
 
 
-Position = tuple[float, float, float, float]
-
-
 @dataclass(frozen=True, slots=True)
-class TrackWarning:
-    """One place that is probably wrong.
+class TrackWarning(Issue):
+    """One place of a track that is probably wrong; `position` says where to look.
 
     Parameters
     ----------
-    kind
-        What sort of thing it is.
     score
         How probably something is wrong, 0 to 1. Link and division probabilities count as what they are, geometry as a
         rank.
-    text
-        One sentence with the numbers.
-    position
-        (t, z, y, x) in voxels: where to look.
-    ids
-        The nuclei concerned, the one that is looked at first.
     links
         The links that are doubted, mother and daughter.
     instead
@@ -58,15 +45,12 @@ class TrackWarning:
         What is settled when a human says that all is right: nuclei, and what of each.
     """
 
-    kind: Kind
-    score: float
-    text: str
     position: Position
-    ids: tuple[int, ...]
-    links: tuple[Pair, ...] = ()
-    instead: tuple[Pair, ...] = ()
-    missing: Position | None = None
-    about: About = ()
+    score: float = field(kw_only=True)
+    links: tuple[Pair, ...] = field(default=(), kw_only=True)
+    instead: tuple[Pair, ...] = field(default=(), kw_only=True)
+    missing: Position | None = field(default=None, kw_only=True)
+    about: About = field(default=(), kw_only=True)
 
 
 def rise(value: npt.ArrayLike, low: float, high: float) -> npt.NDArray[np.float64]:

@@ -99,11 +99,15 @@ def _unlikely(arrays: TrackArrays) -> Iterable[TrackWarning]:
         pair = (int(ids[arrays.mother[row]]), int(ids[row]))
         p = float(arrays.probability[row])
         yield TrackWarning(
-            "link", 1.0 - p,
+            "link",
             f"The link from nucleus {pair[0]} to nucleus {pair[1]} (frames {frames[arrays.mother[row]]} to {frames[row]}) is "
             f"right with a probability of {_percent(p)}.",
-            place(arrays, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
-        )  # fmt: skip
+            place(arrays, int(row)),
+            pair[::-1],
+            score=1.0 - p,
+            links=(pair,),
+            about=((pair[1], "link"),),
+        )
 
 
 def _percent(p: float) -> str:
@@ -125,11 +129,15 @@ def _jumps(arrays: TrackArrays) -> Iterable[TrackWarning]:
         pair = (int(ids[arrays.mother[row]]), int(ids[row]))
         far, t = float(arrays.surprise_um[row]), int(arrays.frames[row])
         yield TrackWarning(
-            "jump", 0.95 * float(score[row]),
+            "jump",
             f"Nucleus {pair[1]} (frame {t}) lies {far:.1f} µm from where its past and its neighbours let expect it; "
             f"{usual:.1f} µm is usual.",
-            place(arrays, int(row)), pair[::-1], (pair,), about=((pair[1], "link"),),
-        )  # fmt: skip
+            place(arrays, int(row)),
+            pair[::-1],
+            score=0.95 * float(score[row]),
+            links=(pair,),
+            about=((pair[1], "link"),),
+        )
 
 
 def _swaps(arrays: TrackArrays) -> Iterable[TrackWarning]:
@@ -153,13 +161,17 @@ def _swaps(arrays: TrackArrays) -> Iterable[TrackWarning]:
             a, b = int(rows[i[k]]), int(rows[j[k]])
             one, two = (int(ids[arrays.mother[a]]), int(ids[a])), (int(ids[arrays.mother[b]]), int(ids[b]))
             yield TrackWarning(
-                "swap", float(0.98 / (1 + np.exp(-np.clip(odds[k], -50, 50) / 2))),
+                "swap",
                 f"The tracks of nuclei {one[1]} and {two[1]} seem to be swapped between frames {frames[arrays.mother[a]]} and "
                 f"{t}: exchanged, they lie {np.sqrt(then[k] / 2):.1f} µm from where they are expected, instead of "
                 f"{np.sqrt(now[k] / 2):.1f} µm.",
-                place(arrays, a), (one[1], two[1], one[0], two[0]), (one, two), ((one[0], two[1]), (two[0], one[1])),
+                place(arrays, a),
+                (one[1], two[1], one[0], two[0]),
+                score=float(0.98 / (1 + np.exp(-np.clip(odds[k], -50, 50) / 2))),
+                links=(one, two),
+                instead=((one[0], two[1]), (two[0], one[1])),
                 about=((one[1], "link"), (two[1], "link")),
-            )  # fmt: skip
+            )
 
 
 def _squared(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

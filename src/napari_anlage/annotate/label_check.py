@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
-from anlage import AnlageError, LabelFault, LabelReport, find_faults
+from anlage import AnlageError, Issue, LabelReport, find_faults
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.label_layers import LabelLayer, label_layers, source_of
 from napari_anlage.session.session import Session
@@ -61,7 +61,7 @@ class LabelCheck(Tab):
         self.refresh()
 
     @property
-    def faults(self) -> tuple[LabelFault, ...]:
+    def faults(self) -> tuple[Issue, ...]:
         """What is listed."""
         return () if self.found is None else self.found.faults
 

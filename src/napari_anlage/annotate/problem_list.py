@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from anlage import Annotations, Document, Finding
+from anlage import Annotations, Document, Issue
 from anlage.wording import plural
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
@@ -41,7 +41,7 @@ class ProblemList(QWidget):
         self._thread = Thread(self)
         self._again = False
         self._place = -1
-        self.findings: tuple[Finding, ...] = ()
+        self.findings: tuple[Issue, ...] = ()
         self.line = StatusLine()
         self.list = QListWidget()
         self.list.setWordWrap(True)
@@ -123,7 +123,7 @@ class ProblemList(QWidget):
             editor.go_to(finding.position)
         self._session.say(finding.text)
 
-    def _on_found(self, findings: tuple[Finding, ...]) -> None:
+    def _on_found(self, findings: tuple[Issue, ...]) -> None:
         self._show(findings)
         if self._again:
             self._again = False
@@ -132,7 +132,7 @@ class ProblemList(QWidget):
     def _on_failed(self, problem: ErrorReport) -> None:
         self.line.say(problem.sentence, "error", problem.details)
 
-    def _show(self, findings: tuple[Finding, ...]) -> None:
+    def _show(self, findings: tuple[Issue, ...]) -> None:
         if findings != self.findings or not self.line.plain:
             self.findings, self._place = findings, -1
             self.list.clear()
@@ -149,15 +149,13 @@ class ProblemList(QWidget):
         self.found.emit(len(findings))
 
 
-def _issues_of(
-    document: Document, reading: Callable[[], Annotations], diameter_um: float | None
-) -> tuple[Finding, ...]:
+def _issues_of(document: Document, reading: Callable[[], Annotations], diameter_um: float | None) -> tuple[Issue, ...]:
     """What looks wrong in the annotation that counts; a layer of labels takes long to read."""
-    found: tuple[Finding, ...] = document.problems(nuclei=reading(), diameter_um=diameter_um)
+    found: tuple[Issue, ...] = document.problems(nuclei=reading(), diameter_um=diameter_um)
     return found
 
 
-def _counted(findings: tuple[Finding, ...]) -> str:
+def _counted(findings: tuple[Issue, ...]) -> str:
     kinds: dict[str, int] = {}
     for finding in findings:
         kinds[finding.kind] = kinds.get(finding.kind, 0) + 1

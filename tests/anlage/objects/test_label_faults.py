@@ -11,7 +11,8 @@ import tifffile
 from anlage.axes import Spacing
 from anlage.cli import main
 from anlage.io import write_image
-from anlage.objects.label_faults import LabelFault, LabelReport, find_faults
+from anlage.issues import Issue
+from anlage.objects.label_faults import LabelReport, find_faults
 from anlage.objects.label_objects import find_objects
 from anlage.timelapse import TimeLapse
 
@@ -32,7 +33,7 @@ def look(labels: np.ndarray, **how) -> LabelReport:
     return find_faults(TimeLapse.of(labels), **how)
 
 
-def only(report: LabelReport, kind: str) -> LabelFault:
+def only(report: LabelReport, kind: str) -> Issue:
     (fault,) = report.faults
     assert fault.kind == kind
     assert report.counts == {kind: 1}

@@ -95,7 +95,7 @@ def test_a_division_is_set_and_unset(document: Document) -> None:
 
 
 def test_what_is_right_is_certain_from_then_on(document: Document) -> None:
-    warning = TrackWarning("link", 0.2, "", (1, 5, 10, 12), (3, 2), ((2, 3),), about=((3, "link"),))
+    warning = TrackWarning("link", "", (1, 5, 10, 12), (3, 2), score=0.2, links=((2, 3),), about=((3, "link"),))
     document.apply(track_fixes.reviewed(document, warning))
     nuclei = document.nuclei
     assert np.isnan(probability(document, 3))
@@ -143,7 +143,9 @@ def test_found_tracks_are_proposals_beside_what_a_human_did() -> None:
 
 
 def test_tracking_the_projects_own_nuclei_again_replaces_what_nobody_accepted(document: Document) -> None:
-    document.apply(track_fixes.reviewed(document, TrackWarning("link", 0.2, "", (1, 5, 10, 12), (3, 2), ((2, 3),))))
+    document.apply(
+        track_fixes.reviewed(document, TrackWarning("link", "", (1, 5, 10, 12), (3, 2), score=0.2, links=((2, 3),)))
+    )
     other = document.nuclei.linked(
         np.array([(7, 3), (2, 8), (1, 2), (6, 7)]), {"probability": np.array([0.99, 0.7, 0.6, 0.6])}
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from anlage import AddNuclei, AnlageError, Box, Cuboid, Doubt, Use
+from anlage import AddNuclei, AnlageError, Box, Cuboid, Issue, Use
 from napari_anlage.annotate.box_handles import BoxHandles, core_for, grabbed, moved_box
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles
@@ -62,7 +62,7 @@ def test_a_region_counts_what_it_holds_as_nuclei_come_and_go(session) -> None:
 
 
 def test_what_is_found_again_keeps_name_and_use(session) -> None:
-    doubt = Doubt("something", (0.0, 3.0, 10.0, 15.0))
+    doubt = Issue("incomplete", "something", (0.0, 3.0, 10.0, 15.0))
     first = Cuboid(BOX, BOX, 2, (0, 1), ("z0",), (doubt,))
     (number,) = session.bench.take_found([first])
     session.bench.change_region(number, name="head", use=Use.TRAIN)

@@ -7,7 +7,7 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
 
-from anlage import AddLinks, AddNuclei, Box, Cuboid, Doubt, RemoveNuclei, Use
+from anlage import AddLinks, AddNuclei, Box, Cuboid, Issue, RemoveNuclei, Use
 from napari_anlage.annotate.region_panel import RegionPanel
 from napari_anlage.annotate.tab import AnnotateTab
 from napari_anlage.session.session import Session
@@ -155,7 +155,7 @@ def test_regions_are_found_changed_and_doubted(made, blobs, qtbot) -> None:
     assert (region.complete, region.use, region.name) == (False, Use.VALIDATION, "head")
     assert panel.list.item(0).text() == "head – 54 nuclei · sparse · validation"
 
-    doubt = Doubt("a bright blob is not annotated", (2.0, 8.0, 20.0, 30.0))
+    doubt = Issue("incomplete", "a bright blob is not annotated", (2.0, 8.0, 20.0, 30.0))
     session.bench.take_examined(region.id, Cuboid(region.box, region.core, 54, (0, 1, 2), (), (doubt,)))
     session.select_region(region.id)
     assert panel.doubts.item(0).text() == "A bright blob is not annotated."
