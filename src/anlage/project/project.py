@@ -207,7 +207,7 @@ class Project:
         """The trainings of this project, the newest first; folders that hold no readable run are left out."""
         from anlage.project.trainings import runs_in
 
-        return runs_in(self.runs_folder)
+        return tuple(runs_in(self.runs_folder))
 
     def region_inputs(self) -> tuple[RegionInputs, ...]:
         """What the regions give to `build_store`: one group for each use, complete or sparse."""

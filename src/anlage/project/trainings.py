@@ -16,7 +16,7 @@ from anlage.training.run import Run
 from anlage.training.summary import RunSummary
 from anlage.wording import in_words, none_in_words, short
 
-__all__ = ["Summary", "differences", "project_runs", "runs_in", "summary"]
+__all__ = ["Summary", "differences", "runs_in", "summary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,15 @@ class Summary:
     settings: dict[str, str]
 
 
-def project_runs(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
-    """The runs of a project folder, newest first, and `more` that lie elsewhere; what is no run is passed over."""
+def runs_in(folder: Path, more: Iterable[Run] = ()) -> list[Run]:
+    """The runs in a folder, newest first, and `more` that lie elsewhere; what cannot be read as a run is left out."""
     found = {run.path: run for run in more}
-    for path in folder.glob("runs/*/run.json"):
+    for path in folder.glob("*/run.json"):
         if path.parent.resolve() not in found:
-            try:
+            with contextlib.suppress(AnlageError):  # made by a newer version, or damaged: `anlage info` says which
                 run = Run.open(path.parent)
-            except AnlageError:
-                continue  # made by a newer version, or damaged: `anlage info` says which
-            found[run.path] = run
-    return sorted(found.values(), key=lambda run: run.config.created, reverse=True)
+                found[run.path] = run
+    return sorted(found.values(), key=lambda run: (run.config.created, run.name), reverse=True)
 
 
 def summary(run: Run) -> Summary:
@@ -102,12 +100,3 @@ def _data(run: Run) -> str:
             return f"{len(run.config.stores)} stores, not all readable"
         names.append(short(reference.stem))
     return f"{n} nuclei ({', '.join(names)})"
-
-
-def runs_in(folder: Path) -> tuple[Run, ...]:
-    """The runs in a folder, the newest first; what cannot be read as a run is left out."""
-    found = []
-    for path in folder.glob("*/run.json"):
-        with contextlib.suppress(AnlageError):
-            found.append(Run.open(path.parent))
-    return tuple(sorted(found, key=lambda run: (run.config.created, run.name), reverse=True))

@@ -32,6 +32,7 @@ from napari_anlage.widgets.box_sliders import BoxSliders
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 if TYPE_CHECKING:
     from anlage import Cuboid
@@ -252,15 +253,14 @@ class RegionPanel(Tab):
         cuboids = self.attempt(lambda: session.cuboids)
         if cuboids is None:
             return
-        self.list.blockSignals(True)
-        self.list.clear()
-        for region, cuboid in zip(regions, cuboids, strict=True):
-            use = {"auto": "", "train": " · training", "validation": " · validation"}[str(region.use)]
-            text = f"{region.name} – {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')}{'' if region.complete else ' · sparse'}{use}"
-            self.list.addItem(QListWidgetItem(text))
-        place = next((i for i, region in enumerate(regions) if region.id == selected), 0)
-        self.list.setCurrentRow(place)
-        self.list.blockSignals(False)
+        with silent(self.list):
+            self.list.clear()
+            for region, cuboid in zip(regions, cuboids, strict=True):
+                use = {"auto": "", "train": " · training", "validation": " · validation"}[str(region.use)]
+                text = f"{region.name} – {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')}{'' if region.complete else ' · sparse'}{use}"
+                self.list.addItem(QListWidgetItem(text))
+            place = next((i for i, region in enumerate(regions) if region.id == selected), 0)
+            self.list.setCurrentRow(place)
         region, cuboid = regions[place], cuboids[place]
         if not self.name.hasFocus() or self.name.text() == "":
             self.name.setText(region.name)

@@ -27,6 +27,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.viewer.read import axes_of
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 from napari_anlage.widgets.thumbnails import SIDE, coarse_image, thumbnail
 
 __all__ = ["ChannelList"]
@@ -69,9 +70,8 @@ class ChannelRow(QWidget):
 
     def show_channel(self, name: str, role: Role, *, ticked: bool) -> None:
         """Show what is so; emits nothing."""
-        self.tick.blockSignals(True)
-        self.tick.setChecked(ticked)
-        self.tick.blockSignals(False)
+        with silent(self.tick):
+            self.tick.setChecked(ticked)
         if name != self._name:
             self._name = name
             self.name.setText(name)
@@ -146,9 +146,8 @@ class ChannelList(QWidget):
             row.show_channel(name, role, ticked=i in picked)
         self.combine.setVisible(len(picked) > 1)
         for button, way in ((self.separate, "separate"), (self.summed, "sum")):
-            button.blockSignals(True)
-            button.setChecked(self._session.combine == way)
-            button.blockSignals(False)
+            with silent(button):
+                button.setChecked(self._session.combine == way)
         self._refresh_pictures()
 
     def showEvent(self, event: Any) -> None:

@@ -18,6 +18,7 @@ from napari_anlage.widgets.basic import note, small_button
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["DiameterField", "Ruler"]
 
@@ -148,9 +149,8 @@ class DiameterField(QWidget):
 
     def refresh(self) -> None:
         """Show the session's diameter."""
-        self.spin.blockSignals(True)
-        self.spin.setValue(self._session.diameter_um or 0.0)
-        self.spin.blockSignals(False)
+        with silent(self.spin):
+            self.spin.setValue(self._session.diameter_um or 0.0)
         reason = self._missing()
         self.draw.setEnabled(reason is None or self.ruler.busy)
         self.draw.setToolTip(plain(reason or "Then drag a line across one nucleus in the viewer, from edge to edge."))

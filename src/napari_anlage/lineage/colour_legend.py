@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QSizePolicy, QVB
 from napari_anlage.session.session import Session
 from napari_anlage.viewer.colouring import CERTAIN, RAMP, Colouring
 from napari_anlage.widgets.connect import connect, disconnect
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["ColourChoice", "ErrorLegend"]
 
@@ -97,9 +98,8 @@ class ColourChoice(QWidget):
 
     def refresh(self) -> None:
         """Show what is chosen."""
-        self.combo.blockSignals(True)
-        self.combo.setCurrentIndex(self.combo.findData(self._session.colouring))
-        self.combo.blockSignals(False)
+        with silent(self.combo):
+            self.combo.setCurrentIndex(self.combo.findData(self._session.colouring))
         self.legend.setVisible(self._session.colouring == Colouring.ERROR)
 
     def open_tree(self) -> None:

@@ -13,6 +13,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, small_button
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["ModelCombo"]
 
@@ -65,29 +66,27 @@ class ModelCombo(QWidget):
 
     def _on_exchanged(self) -> None:
         """The model that was chosen was that of the image before."""
-        self.combo.blockSignals(True)
-        self.combo.setCurrentIndex(0 if self._none and self.combo.count() else -1)
-        self.combo.blockSignals(False)
+        with silent(self.combo):
+            self.combo.setCurrentIndex(0 if self._none and self.combo.count() else -1)
         self.refresh()
 
     def refresh(self) -> None:
         """Offer what there is; what was chosen stays."""
         chosen = self.choice
         found = models_of(self._task, self._session.folder, self._opened)
-        self.combo.blockSignals(True)
-        self.combo.clear()
-        if self._none:
-            self.combo.addItem(self._none, None)
-        for one in found:
-            self.combo.addItem(one.name, one)
-            self.combo.setItemData(
-                self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
-            )
-        arguments = [one.argument for one in found]
-        first = self.combo.count() - len(found)
-        at = first + arguments.index(chosen.argument) if chosen is not None and chosen.argument in arguments else 0
-        self.combo.setCurrentIndex(at if self.combo.count() else -1)
-        self.combo.blockSignals(False)
+        with silent(self.combo):
+            self.combo.clear()
+            if self._none:
+                self.combo.addItem(self._none, None)
+            for one in found:
+                self.combo.addItem(one.name, one)
+                self.combo.setItemData(
+                    self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+                )
+            arguments = [one.argument for one in found]
+            first = self.combo.count() - len(found)
+            at = first + arguments.index(chosen.argument) if chosen is not None and chosen.argument in arguments else 0
+            self.combo.setCurrentIndex(at if self.combo.count() else -1)
         self._say_doubt()
 
     def add(self, path: Path) -> None:

@@ -20,6 +20,7 @@ from napari_anlage.widgets.basic import StatusLine, note
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import CardBrowser
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["ModelPanel"]
 
@@ -98,18 +99,19 @@ class ModelPanel(QWidget):
         if self._seen and fresh:
             wanted = fresh[0]  # a training that has just ended is what one wants to see
         self._seen |= {one.argument for one in choices}
-        self.combo.blockSignals(True)
-        self.combo.clear()
-        for one in choices:
-            self.combo.addItem(one.name, one)
-            self.combo.setItemData(
-                self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+        with silent(self.combo):
+            self.combo.clear()
+            for one in choices:
+                self.combo.addItem(one.name, one)
+                self.combo.setItemData(
+                    self.combo.count() - 1, plain("\n".join([one.argument, *one.about])), Qt.ItemDataRole.ToolTipRole
+                )
+            arguments = [one.argument for one in choices]
+            if self._anew:
+                self._anew, wanted = False, next((one for one in choices if one.path not in self._opened), None)
+            self.combo.setCurrentIndex(
+                arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0
             )
-        arguments = [one.argument for one in choices]
-        if self._anew:
-            self._anew, wanted = False, next((one for one in choices if one.path not in self._opened), None)
-        self.combo.setCurrentIndex(arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0)
-        self.combo.blockSignals(False)
         self._on_chosen()
 
     def add(self, path: Path) -> None:

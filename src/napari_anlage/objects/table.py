@@ -11,6 +11,7 @@ from qtpy.QtCore import QModelIndex, Qt, Signal
 from anlage import ObjectTable
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.row_table import Rows, RowTable
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["ObjectView", "title_of"]
 
@@ -53,15 +54,14 @@ class ObjectView(RowTable):
     def pick(self, row: int | None) -> None:
         """Mark a row that was picked elsewhere; emits nothing."""
         selection = self.selectionModel()
-        selection.blockSignals(True)
-        if row is None or self._model is None:
-            self.clearSelection()
-        else:
-            index = self.sorted.mapFromSource(self._model.index(row, 0))
-            self.setCurrentIndex(index)
-            self.selectRow(index.row())
-            self.scrollTo(index)
-        selection.blockSignals(False)
+        with silent(selection):
+            if row is None or self._model is None:
+                self.clearSelection()
+            else:
+                index = self.sorted.mapFromSource(self._model.index(row, 0))
+                self.setCurrentIndex(index)
+                self.selectRow(index.row())
+                self.scrollTo(index)
         self.viewport().update()
 
     def _on_row(self, index: QModelIndex, _: QModelIndex) -> None:

@@ -28,6 +28,7 @@ from napari_anlage.widgets.count_bar import CountBar
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField
 from napari_anlage.widgets.plain_text import Rich
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["ANSWERS", "BalanceBar", "ScoringPanel"]
 
@@ -107,11 +108,10 @@ class ScoringPanel(QWidget):
         self.scoring = scoring
         if scoring is not None:
             chosen = self.shown.currentText()
-            self.shown.blockSignals(True)
-            self.shown.clear()
-            self.shown.addItems(list(scoring.signals.names))
-            self.shown.setCurrentIndex(max(self.shown.findText(chosen), 0))
-            self.shown.blockSignals(False)
+            with silent(self.shown):
+                self.shown.clear()
+                self.shown.addItems(list(scoring.signals.names))
+                self.shown.setCurrentIndex(max(self.shown.findText(chosen), 0))
             self.shown.setVisible(len(scoring.signals.names) > self.plot.most_rows)
             scoring.changed.connect(self.refresh)
             scoring.moved.connect(self._on_moved)

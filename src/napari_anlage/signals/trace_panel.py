@@ -43,6 +43,7 @@ from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.picture import Picture
 from napari_anlage.widgets.save_dialog import ask_where
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["TracePanel"]
 
@@ -96,10 +97,9 @@ class TracePanel(ChildPanel):
         self._source = path
         self.marks = TraceMarks(signals, self._session.folder / "signals" / f"{path.stem}-events.csv")
         self.marks.changed.connect(self.refresh)
-        self.trace.blockSignals(True)
-        self.trace.clear()
-        self.trace.addItems([f"trace {number}" for number in signals.ids])
-        self.trace.blockSignals(False)
+        with silent(self.trace):
+            self.trace.clear()
+            self.trace.addItems([f"trace {number}" for number in signals.ids])
         self.trace.setVisible(len(signals) > 1)
         self.window.setMaximum(signals.n_frames)
         self.model.refresh()
@@ -224,12 +224,9 @@ class TracePanel(ChildPanel):
         plan = {} if card is None else card.plan
         if plan.get("kind") == "repeated":
             marks.window, marks.direction = int(plan["window"]), int(plan["direction"]) or -1
-        for box in (self.window, self.way):
-            box.blockSignals(True)
-        self.window.setValue(marks.window)
-        self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
-        for box in (self.window, self.way):
-            box.blockSignals(False)
+        with silent(self.window, self.way):
+            self.window.setValue(marks.window)
+            self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
         self._describe_network(plan)
         self.refresh()
 

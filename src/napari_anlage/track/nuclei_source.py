@@ -17,6 +17,7 @@ from anlage.wording import plural
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import note
 from napari_anlage.widgets.connect import connect
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["NucleiChoice", "NucleiSource"]
 
@@ -78,12 +79,11 @@ class NucleiSource(QWidget):
     def refresh(self) -> None:
         """Offer what there is: what holds nuclei already comes first."""
         self._sources = [*self._annotation(), *self._predictions(), *self._models()]
-        self.combo.blockSignals(True)
-        self.combo.clear()
-        self.combo.addItems([source.title for source in self._sources])
-        titles = [source.title for source in self._sources]
-        self.combo.setCurrentIndex(titles.index(self._picked) if self._picked in titles else 0)
-        self.combo.blockSignals(False)
+        with silent(self.combo):
+            self.combo.clear()
+            self.combo.addItems([source.title for source in self._sources])
+            titles = [source.title for source in self._sources]
+            self.combo.setCurrentIndex(titles.index(self._picked) if self._picked in titles else 0)
         self._on_chosen()
 
     def _on_exchanged(self) -> None:

@@ -28,6 +28,7 @@ from napari_anlage.train.plots import ComparisonPlot
 from napari_anlage.widgets.basic import COLOURS, heading, note
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["CompareDialog"]
 
@@ -100,11 +101,10 @@ class CompareDialog(QDialog):
 
     def tick(self, rows: Sequence[int]) -> None:
         """Compare these."""
-        self.table.blockSignals(True)
-        for i in range(self.table.rowCount()):
-            state = Qt.CheckState.Checked if i in rows else Qt.CheckState.Unchecked
-            self.table.item(i, 0).setCheckState(state)
-        self.table.blockSignals(False)
+        with silent(self.table):
+            for i in range(self.table.rowCount()):
+                state = Qt.CheckState.Checked if i in rows else Qt.CheckState.Unchecked
+                self.table.item(i, 0).setCheckState(state)
         self._show()
 
     def refresh(self) -> None:
@@ -127,26 +127,24 @@ class CompareDialog(QDialog):
         self._paint_swatches()
 
     def _fill_rows(self, rows: Sequence[int]) -> None:
-        self.table.blockSignals(True)
-        for i in rows:
-            one = self.summaries[i]
-            self.table.item(i, 0).setText(short(one.run.name))
-            self.table.item(i, 0).setToolTip(plain(str(one.run.path)))
-            for column, text in enumerate(_cells(one), start=1):
-                self.table.setItem(i, column, QTableWidgetItem(text))
-            if one.run_summary.verdict is not None:
-                verdict = one.run_summary.verdict
-                self.table.item(i, _HELD_OUT).setToolTip(plain(f"{verdict.score}\n{for_the_dock(verdict.text)}"))
-                self.table.item(i, _HELD_OUT).setForeground(QBrush(QColor(COLOURS[KINDS[verdict.level]])))
-        self.table.blockSignals(False)
+        with silent(self.table):
+            for i in rows:
+                one = self.summaries[i]
+                self.table.item(i, 0).setText(short(one.run.name))
+                self.table.item(i, 0).setToolTip(plain(str(one.run.path)))
+                for column, text in enumerate(_cells(one), start=1):
+                    self.table.setItem(i, column, QTableWidgetItem(text))
+                if one.run_summary.verdict is not None:
+                    verdict = one.run_summary.verdict
+                    self.table.item(i, _HELD_OUT).setToolTip(plain(f"{verdict.score}\n{for_the_dock(verdict.text)}"))
+                    self.table.item(i, _HELD_OUT).setForeground(QBrush(QColor(COLOURS[KINDS[verdict.level]])))
 
     def _paint_swatches(self) -> None:
-        self.table.blockSignals(True)
-        for i in range(self.table.rowCount()):
-            swatch = QPixmap(_SWATCH, _SWATCH)
-            swatch.fill(QColor(self.plot.colour_of(i)))
-            self.table.item(i, 0).setIcon(QIcon(swatch))
-        self.table.blockSignals(False)
+        with silent(self.table):
+            for i in range(self.table.rowCount()):
+                swatch = QPixmap(_SWATCH, _SWATCH)
+                swatch.fill(QColor(self.plot.colour_of(i)))
+                self.table.item(i, 0).setIcon(QIcon(swatch))
 
     def _on_item(self, item: Any) -> None:
         if item.column() == 0:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from anlage import AnlageError, Run, headline_score, read_card
 from anlage.project.models import KINDS
-from anlage.project.trainings import project_runs
+from anlage.project.trainings import runs_in
 from anlage.wording import for_the_dock, remaining, short
 from napari_anlage.jobs.run_watcher import RunWatcher
 from napari_anlage.jobs.thread import ErrorReport
@@ -35,6 +35,7 @@ from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.details import Details
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Rich
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["RunView", "how_good"]
 
@@ -157,30 +158,29 @@ class RunView(QWidget):
             and watched.path.parent.parent.suffix == ".anlage"
         ):
             watched = None
-        runs = project_runs(folder, [] if watched is None else [watched])
+        runs = runs_in(folder / "runs", [] if watched is None else [watched])
         self._runs = {run.path: run for run in runs}
         if watched is None and (runs or self._session.run is not None):
             self.watch(runs[0] if runs else None)
         self._fill()
 
     def _fill(self) -> None:
-        self.choice.blockSignals(True)
-        self.choice.clear()
-        watched = self.watcher.run
-        for run in self._runs.values():
-            state = self.watcher.state if watched is not None and run.path == watched.path else run.state
-            other = "" if self._session.folder in run.path.parents else f"{run.path.parent.parent.name}: "
-            self.choice.addItem(f"{other}{short(run.name)} – {state}", run.path)
-            self.choice.setItemData(self.choice.count() - 1, plain(str(run.path)), 3)  # Qt.ToolTipRole
-            if watched is not None and run.path == watched.path:
-                self.choice.setCurrentIndex(self.choice.count() - 1)
-        if not self._runs:
-            self.choice.addItem("none yet")
-        self.choice.setEnabled(bool(self._runs))
-        self.compare.setEnabled(len(self._runs) > 1)
-        self.panel.setVisible(bool(self._runs))
-        self.progress.setVisible(watched is not None)
-        self.choice.blockSignals(False)
+        with silent(self.choice):
+            self.choice.clear()
+            watched = self.watcher.run
+            for run in self._runs.values():
+                state = self.watcher.state if watched is not None and run.path == watched.path else run.state
+                other = "" if self._session.folder in run.path.parents else f"{run.path.parent.parent.name}: "
+                self.choice.addItem(f"{other}{short(run.name)} – {state}", run.path)
+                self.choice.setItemData(self.choice.count() - 1, plain(str(run.path)), 3)  # Qt.ToolTipRole
+                if watched is not None and run.path == watched.path:
+                    self.choice.setCurrentIndex(self.choice.count() - 1)
+            if not self._runs:
+                self.choice.addItem("none yet")
+            self.choice.setEnabled(bool(self._runs))
+            self.compare.setEnabled(len(self._runs) > 1)
+            self.panel.setVisible(bool(self._runs))
+            self.progress.setVisible(watched is not None)
 
     def _on_chosen(self, index: int) -> None:
         run = self._runs.get(self.choice.itemData(index))

@@ -25,6 +25,7 @@ from anlage.wording import short
 from napari_anlage.widgets.basic import StatusLine
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["Lengths", "StartChoice", "TaskCard", "TaskCards"]
 
@@ -189,15 +190,14 @@ class StartChoice(QComboBox):
         """Offer these models (name, file) after the usual start and fresh weights; the choice stays where it can."""
         chosen = self.model if self.count() else USUAL
         listed = [path for _, path in models]
-        self.blockSignals(True)
-        self.clear()
-        self.addItem("automatic", USUAL)
-        self.addItem("fresh weights", None)
-        for name, path in [*models, *((short(path.stem), path) for path in self._more if path not in listed)]:
-            self.addItem(name, path)
-            self.setItemData(self.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
-        self.addItem("Open a model …", "open")
-        self.blockSignals(False)
+        with silent(self):
+            self.clear()
+            self.addItem("automatic", USUAL)
+            self.addItem("fresh weights", None)
+            for name, path in [*models, *((short(path.stem), path) for path in self._more if path not in listed)]:
+                self.addItem(name, path)
+                self.setItemData(self.count() - 1, plain(str(path)), Qt.ItemDataRole.ToolTipRole)
+            self.addItem("Open a model …", "open")
         self.choose(chosen)
 
     @property

@@ -15,6 +15,7 @@ from anlage import AnlageError
 from napari_anlage.jobs.thread import ErrorReport
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 __all__ = [
     "COLOURS",
@@ -122,13 +123,12 @@ class LayerChoice(QComboBox):
 
     def offer(self, layers: list[Any], current: Any) -> None:
         """Show these layers, this one chosen; emits nothing."""
-        self.blockSignals(True)
-        self.clear()
-        self._layers = list(layers)
-        self.addItems([str(layer.name) for layer in layers] or [self._empty])
-        self.setEnabled(bool(layers))
-        self.setCurrentIndex(next((i for i, layer in enumerate(layers) if layer is current), -1 if layers else 0))
-        self.blockSignals(False)
+        with silent(self):
+            self.clear()
+            self._layers = list(layers)
+            self.addItems([str(layer.name) for layer in layers] or [self._empty])
+            self.setEnabled(bool(layers))
+            self.setCurrentIndex(next((i for i, layer in enumerate(layers) if layer is current), -1 if layers else 0))
 
     def _on_index(self, index: int) -> None:
         if 0 <= index < len(self._layers):

@@ -15,6 +15,7 @@ from anlage import Box
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["BoxSliders"]
 
@@ -60,11 +61,10 @@ class BoxSliders(QWidget):
         """Set the handles; emits nothing."""
         for axis, (low, high), length in zip("tzyx", box.ranges, shape_tzyx, strict=True):
             slider = self.sliders[axis]
-            slider.blockSignals(True)
-            slider.setRange(0, max(length - 1, 1))
-            if tuple(slider.value()) != (low, high - 1):
-                slider.setValue((low, high - 1))
-            slider.blockSignals(False)
+            with silent(slider):
+                slider.setRange(0, max(length - 1, 1))
+                if tuple(slider.value()) != (low, high - 1):
+                    slider.setValue((low, high - 1))
             for widget in (slider, *self.fields[axis]):
                 widget.setEnabled(length > 1)
             self._show_ends(axis)
@@ -97,10 +97,9 @@ class BoxSliders(QWidget):
         slider, (first, last) = self.sliders[axis], self.fields[axis]
         low, high = (int(end) for end in slider.value())
         for field, ends, value in ((first, (0, high), low), (last, (low, int(slider.maximum())), high)):
-            field.blockSignals(True)
-            field.setRange(*ends)
-            field.setValue(value)
-            field.blockSignals(False)
+            with silent(field):
+                field.setRange(*ends)
+                field.setValue(value)
 
     def _on_typed(self, axis: str) -> None:
         first, last = self.fields[axis]

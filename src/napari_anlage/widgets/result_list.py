@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QListWidget, QListWidgetItem
 
 from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["Listed", "ResultList"]
 
@@ -48,13 +49,12 @@ class ResultList(QListWidget):
 
     def offer(self, found: Sequence[Listed], kept: Listed | None) -> None:
         """List these, `kept` chosen, or the first where it is not among them; emits nothing."""
-        self.blockSignals(True)
-        self.clear()
-        for result in found:
-            item = QListWidgetItem(result.title)
-            item.setData(Qt.ItemDataRole.UserRole, result)
-            item.setToolTip(plain(str(result.path)))
-            self.addItem(item)
-        paths = [result.path for result in found]
-        self.setCurrentRow(paths.index(kept.path) if kept is not None and kept.path in paths else 0)
-        self.blockSignals(False)
+        with silent(self):
+            self.clear()
+            for result in found:
+                item = QListWidgetItem(result.title)
+                item.setData(Qt.ItemDataRole.UserRole, result)
+                item.setToolTip(plain(str(result.path)))
+                self.addItem(item)
+            paths = [result.path for result in found]
+            self.setCurrentRow(paths.index(kept.path) if kept is not None and kept.path in paths else 0)

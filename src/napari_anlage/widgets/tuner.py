@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QHBoxLayout, QSlider, QToolButton, QWidget
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
 from napari_anlage.widgets.plain_text import Label
+from napari_anlage.widgets.silent import silent
 
 __all__ = ["Tuner"]
 
@@ -87,13 +88,10 @@ class Tuner(QWidget):
     def show_value(self, value: float, home: float, low: float, high: float) -> None:
         """Set value, the value to go back to, and the ends; emits nothing."""
         self._home = home
-        for widget in (self.spin, self.slider):
-            widget.blockSignals(True)
-        self.spin.setRange(low, high)
-        self.spin.setValue(self._rounded(value) if value == home else value)  # what was typed stays as it was typed
-        self.slider.setValue(self._on_scale(value))
-        for widget in (self.spin, self.slider):
-            widget.blockSignals(False)
+        with silent(self.spin, self.slider):
+            self.spin.setRange(low, high)
+            self.spin.setValue(self._rounded(value) if value == home else value)  # what was typed stays as it was typed
+            self.slider.setValue(self._on_scale(value))
         self._show_back()
 
     def _show_back(self) -> None:
@@ -109,15 +107,13 @@ class Tuner(QWidget):
 
     def _on_slider(self, step: int) -> None:
         low, high = self.spin.minimum(), self.spin.maximum()
-        self.spin.blockSignals(True)
-        self.spin.setValue(self._rounded(low + (high - low) * step / _STEPS))
-        self.spin.blockSignals(False)
+        with silent(self.spin):
+            self.spin.setValue(self._rounded(low + (high - low) * step / _STEPS))
         self._changed()
 
     def _on_spin(self, value: float) -> None:
-        self.slider.blockSignals(True)
-        self.slider.setValue(self._on_scale(value))
-        self.slider.blockSignals(False)
+        with silent(self.slider):
+            self.slider.setValue(self._on_scale(value))
         self._changed()
 
     def _changed(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from anlage import Run
-from anlage.project.trainings import differences, project_runs, summary
+from anlage.project.trainings import differences, runs_in, summary
 from anlage.training.progress import EventLog, Started, Step, Validated
 from napari_anlage.train.compare import CompareDialog
 
@@ -52,11 +52,11 @@ def runs(run: Run, tmp_path: Path) -> list[Run]:
 
 
 def test_a_project_lists_its_runs_and_passes_over_what_is_none(runs, tmp_path) -> None:
-    found = project_runs(tmp_path)
+    found = runs_in(tmp_path / "runs")
     assert {one.path for one in found} == {one.path for one in runs}
     created = [one.config.created for one in found]
     assert created == sorted(created, reverse=True)
-    assert project_runs(tmp_path / "nowhere", [runs[0]]) == [runs[0]]
+    assert runs_in(tmp_path / "nowhere", [runs[0]]) == [runs[0]]
 
 
 def test_a_summary_tells_what_became_of_a_run(runs) -> None:
