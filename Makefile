@@ -4,7 +4,7 @@
 BIN := .venv/bin
 export PYTHON TORCH SYSTEM
 
-.PHONY: help setup demo test lint docs clean
+.PHONY: help setup demo test tests lint docs clean
 
 help:
 	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (3 minutes)"
@@ -29,9 +29,13 @@ lint: setup
 # hypothesis anew in each process, to rewrite assertions that nobody looks at.
 PLUGINS := xdist.plugin,pytest_timeout,pytest_xvfb,pytestqt.plugin,napari.utils._testsupport,_hypothesis_pytestplugin
 
+# Beside each other: the type checker keeps one core busy for most of a minute.
+test: setup
+	@$(MAKE) --no-print-directory -j 2 lint tests
+
 # A process that crashes fails its test; one started in its place would wait for ever. Many tests start processes of their
 # own: what one of them has compiled, the next need not.
-test: lint
+tests: setup
 	env -u PYTHONDONTWRITEBYTECODE PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTEST_PLUGINS=$(PLUGINS) \
 		$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
