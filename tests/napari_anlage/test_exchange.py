@@ -154,12 +154,12 @@ def test_problems_and_regions_speak_of_the_annotation_that_was_chosen(pair, qtbo
         panel.show()
     problems.search()
     qtbot.waitUntil(lambda: not problems._thread.busy, timeout=10000)
-    assert not any("holds no nucleus" in finding.text for finding in problems.findings)
+    assert not any("holds no nucleus" in finding.text for finding in problems.issues)
     assert regions.list.item(0).text() == "region 1 – 12 nuclei"
     session.choose_nuclei(None)
     problems.search()
     qtbot.waitUntil(lambda: not problems._thread.busy, timeout=10000)
-    assert any("no nucleus" in finding.text for finding in problems.findings)
+    assert any("no nucleus" in finding.text for finding in problems.issues)
     assert regions.list.item(0).text() == "region 1 – 0 nuclei"
     problems.retire()
     regions.retire()

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QListWidget, QListWidgetItem
+from qtpy.QtCore import Signal
 
 from anlage import AnlageError, Issue, LabelReport, find_faults
 from napari_anlage.jobs.thread import ErrorReport, Thread
@@ -16,7 +15,7 @@ from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import kind_of
 from napari_anlage.widgets.basic import ActionButton, Tab
 from napari_anlage.widgets.connect import connect
-from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.issue_list import IssueList
 
 __all__ = ["LabelCheck"]
 
@@ -42,16 +41,12 @@ class LabelCheck(Tab):
             "Check the labels",
             tooltip="Looks for objects with a number in common, objects cut in two, crumbs, empty planes and missing classes.",
         )
-        self.list = QListWidget()
-        self.list.setWordWrap(True)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(120)
-        self.list.setToolTip("Click to go there.")
+        self.list = IssueList(120)
         self.column.setContentsMargins(0, 0, 0, 0)
         self.add(self.check, self.status, self.list)
         self.list.hide()
         self.check.clicked.connect(lambda: self.attempt(self.begin))
-        self.list.itemClicked.connect(lambda item: self.attempt(lambda: self.go_to(self.list.row(item))))
+        self.list.picked.connect(lambda row: self.attempt(lambda: self.go_to(row)))
         self._thread.done.connect(lambda report: self.attempt(lambda: self._show(report)))
         self._thread.failed.connect(self._on_failed)
         self._went.connect(lambda done, total: self.status.say(f"Frame {done} of {total} looked through …", "info"))
@@ -81,8 +76,7 @@ class LabelCheck(Tab):
         """What was found was in other labels."""
         self._thread.forget()
         self._source, self.found = None, None
-        self.list.clear()
-        self.list.hide()
+        self.list.show_lines(())
         self.status.say("", "idle")
 
     def begin(self) -> None:
@@ -120,12 +114,7 @@ class LabelCheck(Tab):
 
     def _show(self, report: LabelReport) -> None:
         self.found = report
-        self.list.clear()
-        for fault in report.faults:
-            item = QListWidgetItem(fault.text)
-            item.setToolTip(plain(fault.text))
-            self.list.addItem(item)
-        self.list.setVisible(bool(report.faults))
+        self.list.show_lines([fault.text for fault in report.faults])
         kinds = ", ".join(f"{n} × {_TITLES[kind]}" for kind, n in report.counts.items())
         found = f"Worth a look: {kinds}." if kinds else "Nothing looks wrong."
         self.status.say(f"{report}. {found}", "warning" if kinds else "good")

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from anlage import Annotations, Document, Issue
 from anlage.wording import plural
@@ -15,7 +15,7 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine
 from napari_anlage.widgets.connect import connect, disconnect
-from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.issue_list import IssueList
 
 __all__ = ["ProblemList"]
 
@@ -41,13 +41,9 @@ class ProblemList(QWidget):
         self._thread = Thread(self)
         self._again = False
         self._place = -1
-        self.findings: tuple[Issue, ...] = ()
+        self.issues: tuple[Issue, ...] = ()
         self.line = StatusLine()
-        self.list = QListWidget()
-        self.list.setWordWrap(True)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(108)
-        self.list.setToolTip("Click to go there; J goes to the next.")
+        self.list = IssueList(108, "Click to go there; J goes to the next.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -57,7 +53,7 @@ class ProblemList(QWidget):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
         self._timer.timeout.connect(self.search)
-        self.list.itemClicked.connect(lambda item: self.go_to(self.list.row(item)))
+        self.list.picked.connect(self.go_to)
         self._thread.done.connect(self._on_found)
         self._thread.failed.connect(self._on_failed)
         connect(session.document_changed, self.wait)
@@ -102,29 +98,29 @@ class ProblemList(QWidget):
 
     def go_to_next(self) -> None:
         """Go to the problem after the one that was gone to last."""
-        if self.findings:
-            self.go_to((self._place + 1) % len(self.findings))
+        if self.issues:
+            self.go_to((self._place + 1) % len(self.issues))
         else:
             self._session.say("Nothing looks wrong.", "good")
 
     def go_to(self, place: int) -> None:
         """Show where a problem is, and select the nuclei that it is about."""
-        finding = self.findings[place]
+        issue = self.issues[place]
         self._place = place
         self.list.setCurrentRow(min(place, self.list.count() - 1))
         editor = self._session.editor
         if editor is None:
             return
-        if finding.regions:
-            self._session.select_region(finding.regions[0])
-        if finding.ids and editor.nuclei is not None and self._session.uses_document:
-            editor.nuclei.select(finding.ids)
-        if finding.position is not None:
-            editor.go_to(finding.position)
-        self._session.say(finding.text)
+        if issue.regions:
+            self._session.select_region(issue.regions[0])
+        if issue.ids and editor.nuclei is not None and self._session.uses_document:
+            editor.nuclei.select(issue.ids)
+        if issue.position is not None:
+            editor.go_to(issue.position)
+        self._session.say(issue.text)
 
-    def _on_found(self, findings: tuple[Issue, ...]) -> None:
-        self._show(findings)
+    def _on_found(self, issues: tuple[Issue, ...]) -> None:
+        self._show(issues)
         if self._again:
             self._again = False
             self.search()
@@ -132,21 +128,16 @@ class ProblemList(QWidget):
     def _on_failed(self, problem: ErrorReport) -> None:
         self.line.say(problem.sentence, "error", problem.details)
 
-    def _show(self, findings: tuple[Issue, ...]) -> None:
-        if findings != self.findings or not self.line.plain:
-            self.findings, self._place = findings, -1
-            self.list.clear()
-            for finding in findings[:_MOST]:
-                item = QListWidgetItem(finding.text)
-                item.setToolTip(plain(finding.text))
-                self.list.addItem(item)
-        self.list.setVisible(bool(findings))
-        more = f", the first {_MOST} are listed" if len(findings) > _MOST else ""
+    def _show(self, issues: tuple[Issue, ...]) -> None:
+        if issues != self.issues or not self.line.plain:
+            self.issues, self._place = issues, -1
+        self.list.show_lines([issue.text for issue in issues[:_MOST]])
+        more = f", the first {_MOST} are listed" if len(issues) > _MOST else ""
         self.line.say(
-            f"{_counted(findings)}{more}" if findings else "Nothing looks wrong.", "warning" if findings else "good"
+            f"{_counted(issues)}{more}" if issues else "Nothing looks wrong.", "warning" if issues else "good"
         )
         self.setVisible(self._session.document is not None)
-        self.found.emit(len(findings))
+        self.found.emit(len(issues))
 
 
 def _issues_of(document: Document, reading: Callable[[], Annotations], diameter_um: float | None) -> tuple[Issue, ...]:
@@ -155,8 +146,8 @@ def _issues_of(document: Document, reading: Callable[[], Annotations], diameter_
     return found
 
 
-def _counted(findings: tuple[Issue, ...]) -> str:
+def _counted(issues: tuple[Issue, ...]) -> str:
     kinds: dict[str, int] = {}
-    for finding in findings:
-        kinds[finding.kind] = kinds.get(finding.kind, 0) + 1
+    for issue in issues:
+        kinds[issue.kind] = kinds.get(issue.kind, 0) + 1
     return ", ".join(plural(n, *_TITLES.get(kind, (kind, kind))) for kind, n in kinds.items())

@@ -31,11 +31,12 @@ from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
 from napari_anlage.widgets.box_sliders import BoxSliders
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.issue_list import IssueList
 from napari_anlage.widgets.plain_text import Label
 from napari_anlage.widgets.silent import silent
 
 if TYPE_CHECKING:
-    from anlage import Cuboid
+    from anlage import Cuboid, Issue
 
 __all__ = ["RegionPanel", "evidence", "frames_in_words"]
 
@@ -63,6 +64,7 @@ class RegionPanel(Tab):
         self._session = session
         self._thread = Thread(self)
         self._stale = False
+        self._listed: tuple[Issue, ...] = ()
         self.find = ActionButton(
             "Box around my annotations", primary=True,
             tooltip="Finds the parts of the movie in which your annotation is complete, over time too.",
@@ -77,7 +79,7 @@ class RegionPanel(Tab):
         self.delete = QPushButton("Delete")
         self.evidence = Label()
         self.examine = QPushButton("Look for doubts")
-        self.doubts = QListWidget()
+        self.doubts = IssueList(84)
         self.handles = BoxHandles(session)
         self._details = QWidget()
         self._build()
@@ -128,10 +130,6 @@ class RegionPanel(Tab):
         row.addWidget(self.delete)
         details.column.addLayout(row)
         self.evidence.setWordWrap(True)
-        self.doubts.setFixedHeight(84)
-        self.doubts.setWordWrap(True)
-        self.doubts.setToolTip("Click to go there.")
-        self.doubts.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.examine.setToolTip("Looks in the image for nuclei that were not marked, in the region as it is now.")
         details.add(self.evidence, self.examine, self.doubts)
         self._details = details
@@ -156,7 +154,7 @@ class RegionPanel(Tab):
         self.mouse.toggled.connect(self.handles.switch)
         self.delete.clicked.connect(lambda: self.attempt(lambda: session.bench.remove_region(self._region().id)))
         self.examine.clicked.connect(self._on_examine)
-        self.doubts.itemClicked.connect(self._on_doubt)
+        self.doubts.picked.connect(self._on_doubt)
         session.layers_changed.connect(session.choose_any_nuclei)
         connect(session.exchanged, self._on_exchanged)
         connect(session.image_changed, self.refresh)
@@ -271,13 +269,8 @@ class RegionPanel(Tab):
         self._show_evidence(cuboid)
         found = session.bench.found(region)
         self.examine.setVisible(found is None or self._stale)
-        self.doubts.clear()
-        for doubt in cuboid.doubts:
-            item = QListWidgetItem(_sentence(doubt.text))
-            item.setData(Qt.ItemDataRole.UserRole, None if doubt.position is None else tuple(doubt.position))
-            item.setToolTip(plain(_sentence(doubt.text)))
-            self.doubts.addItem(item)
-        self.doubts.setVisible(bool(cuboid.doubts))
+        self._listed = cuboid.doubts
+        self.doubts.show_lines([_sentence(doubt.text) for doubt in cuboid.doubts])
 
     def _show_evidence(self, cuboid: Cuboid) -> None:
         self.evidence.setText(evidence(cuboid))
@@ -323,8 +316,8 @@ class RegionPanel(Tab):
         self._stale = True
         self.refresh()
 
-    def _on_doubt(self, item: QListWidgetItem) -> None:
-        position = item.data(Qt.ItemDataRole.UserRole)
+    def _on_doubt(self, row: int) -> None:
+        position = self._listed[row].position
         if position is not None:
             self.attempt(lambda: camera.go_to(self._session.viewer, self._session.grid(), position))
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer, Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QSizePolicy
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QPushButton, QSizePolicy
 
 from anlage import AnlageError, TrackWarning
 from anlage.wording import plural
@@ -17,6 +17,7 @@ from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import Tab, note, small_button
 from napari_anlage.widgets.connect import connect, disconnect
 from napari_anlage.widgets.escaping import plain
+from napari_anlage.widgets.issue_list import IssueList
 
 __all__ = ["FIXES", "KEYS", "WarningPanel"]
 
@@ -56,7 +57,7 @@ class WarningPanel(Tab):
         self._again = False
         self.verdict: Callable[[str], bool] = lambda name: False
         """Asked first when a fix is wanted; True: it was meant for somebody else."""
-        self.list = QListWidget()
+        self.list = IssueList(_HEIGHT)
         self.about = note("")
         self.previous = small_button("◀ Previous  ,", "Goes to the warning before. Key: ,")
         self.next = small_button("Next  .  ▶", "Goes to the next warning, the worst first. Key: .")
@@ -73,10 +74,6 @@ class WarningPanel(Tab):
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.list.setWordWrap(True)
-        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.list.setFixedHeight(_HEIGHT)
-        self.list.setToolTip("Click to go there.")
         self.add(self.status, self.list)
         row = QHBoxLayout()
         row.addWidget(self.previous, 1)
@@ -92,7 +89,7 @@ class WarningPanel(Tab):
 
     def _connect(self) -> None:
         session = self._session
-        self.list.itemClicked.connect(lambda item: self.attempt(lambda: self.inspection.go_to(self.list.row(item))))
+        self.list.picked.connect(lambda row: self.attempt(lambda: self.inspection.go_to(row)))
         self.next.clicked.connect(lambda: self.gently(lambda: self.inspection.go(1)))
         self.previous.clicked.connect(lambda: self.gently(lambda: self.inspection.go(-1)))
         for name, button in self.fixes.items():
@@ -181,18 +178,11 @@ class WarningPanel(Tab):
         """The list, what is said about it, and the buttons."""
         inspection = self.inspection
         warnings = inspection.warnings[:_MOST]
-        said = [_line(one) for one in warnings]
-        if said != [self.list.item(i).text() for i in range(self.list.count())]:
-            self.list.clear()
-            for one, text in zip(warnings, said, strict=True):
-                item = QListWidgetItem(text)
-                item.setToolTip(plain(one.text))
-                self.list.addItem(item)
+        self.list.show_lines([_line(one) for one in warnings], [one.text for one in warnings])
         self.list.setCurrentRow(inspection.place if inspection.current is not None else -1)
-        self.list.setVisible(bool(said))
         self._say(len(inspection.warnings))
         for button in (self.previous, self.next):
-            button.setEnabled(bool(said))
+            button.setEnabled(bool(warnings))
         self.decide.setToolTip(
             plain(
                 f"After a fix the proposed links near it are decided anew, {inspection.decides_by}, with what you said as certain. A step "

@@ -98,7 +98,7 @@ def test_problems_are_listed_and_lead_to_their_place(made, qtbot) -> None:
     tab, session, viewer = made
     mark(session, (0, 3, 10, 11), (2, 3, 12, 11), (1, 8, 30, 30), (1, 8, 30, 30.5))
     session.document.apply(AddLinks([(1, 2)]))
-    qtbot.waitUntil(lambda: len(tab.problems.findings) == 2, timeout=10000)
+    qtbot.waitUntil(lambda: len(tab.problems.issues) == 2, timeout=10000)
     assert tab.problems.line.plain == "1 gap, 1 possible duplicate"
     assert "frame 1 is missing" in tab.problems.list.item(0).text()
     tab.problems.list.itemClicked.emit(tab.problems.list.item(0))
