@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from anlage.candidates import Candidates
 
-__all__ = ["NOTHING_HELD_OUT", "Baseline", "Evidence", "Examples", "FollowedFilm", "Setting", "Task", "Validation"]
+__all__ = ["NOTHING_HELD_OUT", "Baseline", "Evidence", "Examples", "HeldOutFilm", "Setting", "Task", "Validation"]
 
 NOTHING_HELD_OUT = "nothing: the training data themselves"
 """What was held out, where too little was annotated to hold anything out."""
@@ -105,7 +105,7 @@ class Evidence(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class FollowedFilm:
+class HeldOutFilm:
     """A held-out film as a detector might have found it, with a network's answers and what is right.
 
     Parameters
@@ -242,7 +242,7 @@ class Task(ABC):
         """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
         return {name: array for name, array in theirs.items() if name in own and array.shape == own[name].shape}
 
-    def held_out_films(self, network: Any, examples: Any, evidence: Evidence) -> Sequence[FollowedFilm]:
+    def held_out_films(self, network: Any, examples: Any, evidence: Evidence) -> Sequence[HeldOutFilm]:
         """Held-out films to fit the tracks' probabilities to; none of a network whose answers make no tracks."""
         return ()
 

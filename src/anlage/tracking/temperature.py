@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from anlage.calibration import TemperatureScaling, fit_platt, logit
-from anlage.tasks.task import FollowedFilm
+from anlage.tasks.task import HeldOutFilm
 from anlage.tracking.confidence import fit_temperature, link_reliability
 from anlage.tracking.costs import problem_of
 from anlage.tracking.marginals import marginals
@@ -22,7 +22,7 @@ _APART = 5
 """Frames between two films that are solved as one."""
 
 
-def fit_temperature_scaling(films: Sequence[FollowedFilm]) -> TemperatureScaling | None:
+def fit_temperature_scaling(films: Sequence[HeldOutFilm]) -> TemperatureScaling | None:
     """Temperature and scaling at which the links of tracks are right as often as they say.
 
     The temperature is the one at which the marginals of all candidates have the least cross-entropy; the scaling after it is
@@ -54,7 +54,7 @@ def fit_temperature_scaling(films: Sequence[FollowedFilm]) -> TemperatureScaling
     )
 
 
-def _problem(film: FollowedFilm) -> LinkingProblem:
+def _problem(film: HeldOutFilm) -> LinkingProblem:
     chance = np.full(len(film.frames), np.clip(film.share_real, 0.01, 0.99))
     return problem_of(
         film.frames, film.points_um, film.candidates, film.links, node_probability=chance, division_probability=film.divides

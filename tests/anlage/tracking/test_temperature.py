@@ -9,7 +9,7 @@ import pytest
 
 from anlage.calibration import Calibration, TemperatureScaling
 from anlage.candidates import Candidates
-from anlage.tasks.task import FollowedFilm
+from anlage.tasks.task import HeldOutFilm
 from anlage.tracking.confidence import confidence, link_reliability
 from anlage.tracking.costs import problem_of
 from anlage.tracking.settings import UNTRAINED, TrackingSettings
@@ -17,7 +17,7 @@ from anlage.tracking.temperature import fit_temperature_scaling
 from anlage.tracking.windows import solve
 
 
-def doubtful(seed: int, boast: float, n: int = 700) -> FollowedFilm:
+def doubtful(seed: int, boast: float, n: int = 700) -> HeldOutFilm:
     """Nuclei that each have two possible successors, one of them right; the log-odds given are `boast` times what is known."""
     rng = np.random.default_rng(seed)
     at = 50.0 * np.arange(n)
@@ -28,14 +28,14 @@ def doubtful(seed: int, boast: float, n: int = 700) -> FollowedFilm:
     first = rng.random(n) < 1 / (1 + np.exp(-logit))
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
     p = 1 / (1 + np.exp(-boast * np.concatenate([logit, -logit])))
-    return FollowedFilm(
+    return HeldOutFilm(
         frames=np.repeat([0, 1, 1], n), points_um=points, share_real=0.7,
         candidates=Candidates(pairs[order], np.ones(2 * n, dtype=np.int64)), links=p[order], divides=np.full(3 * n, 1e-6),
         right=np.concatenate([first, ~first])[order], known=np.ones(2 * n, dtype=bool),
     )  # fmt: skip
 
 
-def told(film: FollowedFilm, scaling: TemperatureScaling) -> tuple[float, int]:
+def told(film: HeldOutFilm, scaling: TemperatureScaling) -> tuple[float, int]:
     """Calibration error of the links of the tracks through a film, and how many these are."""
     problem = problem_of(
         film.frames, film.points_um, film.candidates, film.links, node_probability=np.full(len(film.frames), film.share_real),

@@ -9,7 +9,7 @@ import torch
 from anlage.calibration import Calibration
 from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, padded, sample
 from anlage.tasks.links.loss import flattened
-from anlage.tasks.task import FollowedFilm
+from anlage.tasks.task import HeldOutFilm
 
 __all__ = ["held_out_films", "stretches"]
 
@@ -26,7 +26,7 @@ STRETCH = 8
 Rows = npt.NDArray[np.int64]
 
 
-def held_out_films(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[FollowedFilm]:
+def held_out_films(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[HeldOutFilm]:
     """Held-out films as found by a detector that misses nuclei and makes some up, each time others.
 
     Parameters
@@ -69,11 +69,11 @@ def _found(film: TrainingFilm, examples: LinkExamples, rng: np.random.Generator)
     ]
 
 
-def _answered(network: torch.nn.Module, one: Sample, calibration: Calibration, device: str) -> FollowedFilm:
+def _answered(network: torch.nn.Module, one: Sample, calibration: Calibration, device: str) -> HeldOutFilm:
     graph = {name: tensor.to(device) for name, tensor in flattened(padded([one])).items()}
     with torch.no_grad():
         links, divides = (answer.float().cpu().numpy().astype(np.float64) for answer in network(graph))
-    return FollowedFilm(
+    return HeldOutFilm(
         one.shown.frames, one.shown.points_um, one.share_real, one.candidates, calibration.apply(links),
         1 / (1 + np.exp(-divides)), one.known.is_link, one.known.link_known,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from anlage.tasks.links.config import LinksConfig, LinksPlan
 from anlage.tasks.links.readiness import readiness
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores, check_alike
-from anlage.tasks.task import Evidence, FollowedFilm, Setting, Task, Validation
+from anlage.tasks.task import Evidence, HeldOutFilm, Setting, Task, Validation
 from anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class LinksTask(Task):
 
     def held_out_films(
         self, network: torch.nn.Module, examples: LinkExamples, evidence: Evidence
-    ) -> Sequence[FollowedFilm]:
+    ) -> Sequence[HeldOutFilm]:
         from anlage.tasks.links.held_out_films import held_out_films
 
         return held_out_films(network, examples, evidence.calibration)
