@@ -16,7 +16,6 @@ from anlage.frozen import BareName, DiameterUm, Finite, Frozen, IntervalS, Name,
 from anlage.scores import Score, interval_of, noun_of
 from anlage.shell import command
 from anlage.tasks import TASKS, task_named
-from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.task import Baseline, Evidence
 from anlage.verdict import Verdict, judged
 from anlage.wording import plural
@@ -235,18 +234,6 @@ class Card(Finite):
             f"The model '{self.name}' looks at signals over time, not at images; give it a table of signals, as "
             "`anlage signals` writes it."
         )
-
-    @property
-    def paints_labels(self) -> bool:
-        """Whether it gives every voxel a label, of a nucleus or of a class."""
-        head = HEADS.get(self.head)
-        return head is not None and head.paints_labels
-
-    @property
-    def is_of_classes(self) -> bool:
-        """Whether it gives every voxel a class and finds no nuclei one by one."""
-        head = HEADS.get(self.head)
-        return head is not None and not head.finds_nuclei
 
     @property
     def finds(self) -> str:

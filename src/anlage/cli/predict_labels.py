@@ -196,13 +196,15 @@ def check_model(model: Model, output: Path) -> None:
     AnlageError
         If a table is wanted of classes, or labels of centres.
     """
+    from anlage.tasks.nuclei.heads import finds_classes, paints_labels
+
     card = model.card
-    if is_labels(output) and not card.paints_labels:
+    if is_labels(output) and not paints_labels(card.head):
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."
         )
-    if not is_labels(output) and card.is_of_classes:
+    if not is_labels(output) and finds_classes(card.head):
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds}, not nuclei one by one: write labels (.zarr or .tif)."
         )

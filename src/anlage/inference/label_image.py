@@ -23,7 +23,7 @@ from anlage.inference.region import CONTEXT_DIAMETERS, FAINTEST, Part
 from anlage.inference.test_time_augmentation import CopyCount, averaged_output
 from anlage.model import Model
 from anlage.tasks.nuclei.detections import decode_centres
-from anlage.tasks.nuclei.heads import HEADS
+from anlage.tasks.nuclei.heads import HEADS, finds_classes, paints_labels
 from anlage.tiling import Tile, tiles
 from anlage.timelapse import TimeLapse
 
@@ -95,7 +95,7 @@ class Labeller:
 
     @property
     def is_classes(self) -> bool:
-        return self.model.card.is_of_classes
+        return finds_classes(self.model.card.head)
 
     @property
     def threshold(self) -> float:
@@ -256,7 +256,7 @@ def prepare_labeller(
     """
     settings = settings or Settings()
     card = model.card
-    if not card.paints_labels:
+    if not paints_labels(card.head):
         raise AnlageError(
             f"The model '{card.name}' finds {card.finds} and paints no labels: write a table (.csv or .geff), or train with "
             "head=instances."

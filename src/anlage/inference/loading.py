@@ -21,6 +21,7 @@ from anlage.inference.region import (
 from anlage.io.image_doubts import doubt_spacing
 from anlage.model import Model
 from anlage.tasks import task_named
+from anlage.tasks.nuclei.heads import finds_classes
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def load_for(
         spacing = Spacing(*card.voxel_um_zyx)
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-    if diameter_um is None and card.is_of_classes:
+    if diameter_um is None and finds_classes(card.head):
         diameter_um = plan.diameter_um
     n_measured = 0
     if diameter_um is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anlage.errors import AnlageError
 from anlage.inference.starter import STARTER, starter_path
 from anlage.model import read_card
+from anlage.tasks.nuclei.heads import paints_labels
 from anlage.wording import duration, for_the_dock, plural, short
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Choice:
     @property
     def paints(self) -> str:
         """What it paints, ``instances`` or ``classes``; empty: it finds centres."""
-        return "" if self.card is None or not self.card.paints_labels else self.card.head
+        return "" if self.card is None or not paints_labels(self.card.head) else self.card.head
 
     @property
     def id(self) -> str:
