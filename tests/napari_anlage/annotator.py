@@ -28,6 +28,7 @@ def main(image: str, folder: str) -> None:
     from pathlib import Path
 
     viewer = napari.Viewer(show=True)
+    viewer.window.resize(800, 560)  # a software renderer takes long for a large one
     viewer.window.add_plugin_dock_widget("anlage", "anlage")
     session = Session.of(viewer)
     session.choose_image(add_image(viewer, open_image(image), Path(image)))

@@ -190,7 +190,7 @@ def test_kill_9_while_annotating_loses_nothing_that_was_done(movie: Path, tmp_pa
     ) as child:
         assert child.stdout is not None
         lines, end = [], time.monotonic() + 240
-        while len(lines) < 60 and time.monotonic() < end:
+        while len(lines) < 40 and time.monotonic() < end:
             lines.append(child.stdout.readline())
             assert lines[-1], "napari ended by itself"
         child.send_signal(signal.SIGKILL)
