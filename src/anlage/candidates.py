@@ -1,7 +1,7 @@
 """Candidate links: which nuclei of one frame may be the same as which of the next, from their positions alone.
 
-Lengths are told in the median distance between nearest neighbours of a frame. How far a nucleus may move before it is
-mistaken for another hangs on that distance, so a radius told in it holds for another species, voxel size or age.
+Lengths are measured in the median distance between nearest neighbours of a frame. How far a nucleus may move before it is
+mistaken for another depends on that distance, so a radius in this unit holds for another species, voxel size or age.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MOST_OVER_GAP = 3
 """Candidates of one nucleus two frames on: a gap is rare, and its other end is nearly always among the nearest."""
 
 _NEIGHBOURS = 8
-"""Nuclei around one whose movement tells how it will move."""
+"""Number of neighbours whose movement predicts that of a nucleus."""
 
 _FEWEST_FOR_FLOW = 4
 """Pairs below which nothing is said of a common movement."""
@@ -66,7 +66,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Where nuclei are expected so many frames on, told by how those around them move.
+    """Where nuclei are expected so many frames later, from the movement of those around them.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def local_motion(
     """Estimate the common movement of neighbouring nuclei between frames `step` apart.
 
     Nuclei that are each other's nearest are paired, and each nucleus is expected to move as the median of the eight
-    paired nuclei around it does, itself left out; pairs and movement are found in turns. Where that tells the movement of
+    paired nuclei around it does, itself left out; pairs and movement are found alternately. Where that predicts the movement of
     a pair no better than to expect none, none is expected.
 
     Parameters

@@ -154,7 +154,7 @@ def is_name(text: str) -> bool:
 def bare_name(path: str) -> str:
     """A path without its folders, of whatever system; a text that is no path stays as it is.
 
-    Files that are handed on say where something came from by its name alone: folders tell of people and computers.
+    Files that are passed on say where something came from by its name alone: folders name people and computers.
     """
     parts = [part for part in re.split(r"[/\\]", path) if part]
     return parts[-1] if parts else path.strip("/\\")

@@ -53,7 +53,7 @@ def _name(text: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 """Text that becomes one part of a path: without separators and control characters."""
 BareName = Annotated[str, AfterValidator(bare_name)]
-"""Text without folders: where something came from, as it is told to others."""
+"""Text without folders: where something came from, as it is passed on to others."""
 DiameterUm = Annotated[float, Field(ge=LEAST_DIAMETER_UM, le=MOST_DIAMETER_UM)]
 """Diameter of a nucleus in µm."""
 VoxelUm = Annotated[float, Field(ge=VOXEL_EDGES_UM.low, le=VOXEL_EDGES_UM.high)]

@@ -20,12 +20,12 @@ TORCH_WHEELS = "https://download.pytorch.org/whl"
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something that this computer lacks, and the command that mends it."""
+    """Something that this computer lacks, and the command that fixes it."""
 
     what: str
     """What is missing and what cannot be done without it."""
     command: str
-    """The command that mends it."""
+    """The command that fixes it."""
     needed: bool
     """Whether nothing works without it."""
 

@@ -27,7 +27,7 @@ _RIM_PAIRS = 3
 """Pairs of a rim's value and its object's; thin classes have fewer."""
 _MOST_COMPARED = 100_000
 _MIDDLE = (32, 256, 256)
-"""Voxels (z, y, x) of a frame that are enough to tell."""
+"""Voxels (z, y, x) of a frame that are enough to decide."""
 
 
 def measure(

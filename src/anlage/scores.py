@@ -151,7 +151,7 @@ def interval_of(
 
 
 def headline_score(metrics: Mapping[str, float], n: int, task: str, head: str = "") -> Score | None:
-    """The one score by which a look at held-out data is best told; None where nothing was counted.
+    """The main score of a validation; None where nothing was counted.
 
     Parameters
     ----------

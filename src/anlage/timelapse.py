@@ -166,7 +166,7 @@ class TimeLapse:
         )
 
     def assuming(self, spacing: Spacing) -> Self:
-        """The same image with a voxel size (µm) that nobody said: it is computed with, and never handed on as known."""
+        """The same image with an assumed voxel size (µm): it is computed with, and never passed on as known."""
         return replace(self, spacing=spacing, spacing_from=_ASSUMED)
 
     @property

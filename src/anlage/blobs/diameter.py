@@ -29,7 +29,7 @@ CLEAR = 1.5
 MOST_VOXELS = 3_000_000
 """Of a larger image only a part is measured."""
 SAMPLE = 100_000
-"""Voxels, about, from which the contrast of a part is told."""
+"""About how many voxels the contrast of a part is measured from."""
 CROWDING = 1.05
 """Touching neighbours and a blurred rim make a nucleus look up to 20 % smaller, alone and sharp it looks up to 7 %
 larger: the middle of both."""

@@ -21,7 +21,7 @@ __all__ = ["main", "run_command"]
 
 COMMANDS = {
     "demo": ("anlage.cli.demo", "the whole job on a synthetic embryo, in under 3 minutes"),
-    "doctor": ("anlage.cli.doctor", "what this computer offers, what is missing and the command that mends it"),
+    "doctor": ("anlage.cli.doctor", "what this computer offers, what is missing and the command that fixes it"),
     "build": ("anlage.cli.build", "make a store of training data from an image and its annotations"),
     "train": ("anlage.cli.train", "train a network on one or more stores"),
     "resume": ("anlage.cli.train", "go on with a training that was stopped or broke off"),
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 on success; 2 where the user can mend the problem, which is said on stderr; 130 after Ctrl-C.
+        0 on success; 2 where the user can fix the problem, which is said on stderr; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     # Threads that wait for each other must sleep, not spin: beside a busy viewer, spinning makes a training step four
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run_and_explain(arguments: Sequence[str]) -> int:
-    """Run one command; what a user can mend becomes a sentence on stderr."""
+    """Run one command; what a user can fix becomes a sentence on stderr."""
     try:
         code = run_command(arguments)
         sys.stdout.flush()

@@ -221,7 +221,7 @@ def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
 
 
 def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
-    """Whether the network tells two touching nuclei apart, side by side in each direction."""
+    """Whether the network separates two touching nuclei, side by side in each direction."""
     from anlage.evaluation import score_detection
     from anlage.inference import predict
     from anlage.model import load_model

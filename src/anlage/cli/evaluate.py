@@ -148,7 +148,7 @@ def _events(options: argparse.Namespace) -> int:
         spacing = options.spacing or _table_spacing(options.result) or _table_spacing(options.truth)
         if spacing is None:
             raise AnlageError(
-                "The voxel size is unknown, so no distance can be told in µm; give it as --spacing Z,Y,X."
+                "The voxel size is unknown, so no distance can be given in µm; give it as --spacing Z,Y,X."
             )
         report = evaluate_placed_events(predicted, truth, spacing, radius_um=options.radius_um or _EVENT_RADIUS_UM)
     else:

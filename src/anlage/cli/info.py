@@ -31,15 +31,15 @@ __all__ = []
 _MOST_FAULTS = 10
 """Of each kind so many are printed."""
 _PLANES = 16
-"""Planes at which an image is looked at, to tell whether it is painted."""
+"""Number of planes that are examined to decide whether an image is painted labels."""
 _MOST_PIXELS = 2**26
-"""A larger plane is not read just to tell whether it is painted."""
+"""A larger plane is not read only to decide whether it is painted."""
 
 
 def configure_info(parser: Parser) -> None:
     parser.explain(
         "Recognises projects, stores, runs, models, tables of nuclei, signals, events, images and label images, and says\n"
-        "what is in them; of a run of events also how the held-out examples were told, and the worst of them; of labels also what\n"
+        "what is in them; of a run of events also how the held-out examples were predicted, and the worst of them; of labels also what\n"
         "looks wrong, and where: pieces, crumbs, objects cut in two, empty planes, classes.",
         "anlage info run",
         "anlage info labels.tif --of image.tif",

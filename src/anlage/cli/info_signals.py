@@ -112,7 +112,7 @@ def print_events(path: Path) -> None:
 
 
 def print_held_out(run: Path) -> None:
-    """How well held-out examples were told, and the worst of them, where the run kept them."""
+    """How well held-out examples were predicted, and the worst of them, where the run kept them."""
     from anlage.io.signal_files.held_out import HELD_OUT
 
     if (run / HELD_OUT).is_file():

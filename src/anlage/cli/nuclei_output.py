@@ -51,7 +51,7 @@ def summary(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
 def write_table(path: Path, nuclei: Annotations, image: TimeLapse, by: Writer) -> None:
     """Write a GEFF with all that is known; a CSV with id, t, z, y, x, probability, radius, origin, voxel size and time step.
 
-    A radius in µm means something only where the image has a voxel size of its own: an assumed one is not handed on.
+    A radius in µm means something only where the image has a voxel size of its own: an assumed one is not passed on.
     """
     import numpy as np
 

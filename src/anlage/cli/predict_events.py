@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["add_events", "is_event_model", "predict_events"]
 
 _FEWEST_OF_AVERAGE = 3
-"""Events from which their average is told without being asked for."""
+"""Fewest events from which their average is printed without being asked for."""
 
 
 def add_events(parser: Parser) -> None:

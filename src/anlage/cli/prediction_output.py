@@ -81,7 +81,7 @@ class _JsonReporter(ProgressReporter):
 
 @contextlib.contextmanager
 def progress_reporter(how: Literal["bar", "json"]) -> Iterator[ProgressReporter]:
-    """Someone who tells; with ``json``, all that is printed meanwhile becomes notes, so that stdout holds JSON alone."""
+    """A reporter for people or programs; with ``json``, all that is printed meanwhile becomes notes, so that stdout holds only JSON."""
     if how == "bar":
         yield ProgressReporter()
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 DIVISION = "division"
-"""The event that tracks themselves tell."""
+"""The event that tracks themselves show."""
 
 
 def configure_signals(parser: Parser) -> None:

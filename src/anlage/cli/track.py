@@ -74,7 +74,7 @@ def configure_track(parser: Parser) -> None:
         help="a nuclei model (or `starter`, `classical`), or a table of nuclei: CSV, GEFF, CTC folder or label images",
     )  # fmt: skip
     parser.add_argument(
-        "--divisions", metavar="MODEL", help="a divisions model (default: divisions are told by the links)"
+        "--divisions", metavar="MODEL", help="a divisions model (default: divisions follow from the links)"
     )
     parser.add_argument(
         "--links", metavar="MODEL", help="a links model (default: links are judged by distance and common movement)"
@@ -189,7 +189,7 @@ def _write_report(result: Tracking, options: argparse.Namespace) -> None:
 
 
 def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
-    """A function of (frames decided, frames in all) that tells each frame once."""
+    """A function of (frames decided, frames in all) that reports each frame once."""
     frames, counts = np.unique(nuclei.frames, return_counts=True)
     reported = 0
 

@@ -148,7 +148,7 @@ def _blobs(
         inside = core.contains(np.column_stack([np.full(len(found), float(t)), found]))
         other = ~own & inside & ~_painted(nuclei, t, found)
         result = (known[is_nucleus], np.column_stack([np.full(int(other.sum()), float(t)), found[other]]), score[other])
-        # the channel in which the annotated nuclei are blobs is the one that tells others from debris
+        # the channel in which the annotated nuclei are blobs is the one that distinguishes nuclei from debris
         if best is None or (known > 0).sum() > (best[0] > 0).sum():
             best = result
     if best is None:

@@ -20,7 +20,7 @@ AROUND = 3.0
 AROUND_VOXELS = 64
 """... but at least so many voxels in the plane."""
 FALLBACK_VOXELS = 4.0
-"""Radius, in voxels in the plane, of a lone nucleus that nothing tells the size of."""
+"""Radius, in voxels in the plane, of a single nucleus of unknown size."""
 
 
 @dataclass(frozen=True, slots=True)

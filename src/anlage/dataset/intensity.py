@@ -204,7 +204,7 @@ def check_finite(raw_CZYX: npt.NDArray[Any], t: int, indices: Sequence[int], sou
             f"The image '{source}' holds {raw_CZYX.dtype} values: convert it to integers or real numbers."
         )
     for c, values in zip(indices, raw_CZYX, strict=True):
-        # a finite sum settles it in one fast pass; a sum that is not may also be an overflow, so then it is counted
+        # a finite sum decides it in one fast pass; a sum that is not may also be an overflow, so then it is counted
         with np.errstate(over="ignore", invalid="ignore"):
             total = np.sum(values, dtype=np.float64)
         if np.isfinite(total):

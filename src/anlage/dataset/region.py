@@ -53,7 +53,7 @@ def find_regions(
     spacing: Spacing,
     sparse_um: float | None,
 ) -> tuple[tuple[StoreRegion, ...], list[str]]:
-    """The regions to keep, and what to tell the user about them.
+    """The regions to keep, and notes for the user about them.
 
     Parameters
     ----------

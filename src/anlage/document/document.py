@@ -166,7 +166,7 @@ class Document:
         )
 
     def listen(self, callback: Callable[[Change], None]) -> Callable[[], None]:
-        """Have every change told, after it was made; returns a function that ends this."""
+        """Call a listener after every change; returns a function that removes it."""
         self._listeners.append(callback)
 
         def stop() -> None:

@@ -65,7 +65,7 @@ class Outcome:
 
     @property
     def change(self) -> Change:
-        """What listeners are told."""
+        """What listeners are called with."""
         frames = {paint.t for paint in self.paints}
         if len(frames) != 1:
             return Change(self.kinds, self.ids)

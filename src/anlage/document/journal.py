@@ -1,6 +1,6 @@
 """The journal file: one JSON line for every edit, written before the edit counts.
 
-A line is handed to the operating system in one write, so it survives the death of this process at any moment; a thread
+A line is given to the operating system in one write, so it survives the death of this process at any moment; a thread
 then asks for it to be put on the disk itself, at once but without holding up the user, so that a power cut loses at
 most the last fraction of a second.
 """

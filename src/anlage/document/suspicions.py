@@ -18,7 +18,7 @@ JUMP = 5.0
 ODD = 3.0
 """A radius so many times larger or smaller than usual is looked at."""
 ENOUGH = 5
-"""Fewer links or radii tell nothing about what is usual."""
+"""With fewer links or radii nothing is known of what is usual."""
 
 Rows = npt.NDArray[np.int64]
 

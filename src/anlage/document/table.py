@@ -28,7 +28,7 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 """One value a nucleus: what it is where nothing is said, and its type."""
 _EXACT = 2**53
-"""Up to here a number with a point tells whole numbers apart."""
+"""Up to here a float holds whole numbers exactly."""
 LINK_PROBABILITY = "link_probability"
 """Property of a daughter: the probability of the link to her mother. Links of a human have none: they are certain."""
 

@@ -49,7 +49,7 @@ def match_placed_events(
 def evaluate_placed_events(
     predicted: Events, truth: Events, spacing: Spacing, *, radius_um: float = 5.0, frames: float = 1.0
 ) -> EventReport:
-    """Count the events that were told at their place and time; whichever tracks they were told on.
+    """Count the events that were predicted at their place and time, on whichever tracks.
 
     Parameters
     ----------

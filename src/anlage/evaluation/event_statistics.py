@@ -58,7 +58,7 @@ def survival(events: Events, signals: Signals, *, since: Events | None = None) -
     events
         Of the kind *once*. Tracks of the class other (2) are left out: their event was before the first frame.
     signals
-        The tracks: they tell from when to when each was seen.
+        The tracks: from when to when each was seen.
     since
         Another event from which time counts, in place of each track's first frame; tracks without it are left out.
     """
@@ -157,7 +157,7 @@ def aligned_mean(
     before, after
         Frames around the event.
     fewest
-        Events from which a mean is worth telling.
+        Fewest events from which a mean is reported.
     """
     values = signals.chosen([name]).values[:, 0]
     row_of = {int(track): i for i, track in enumerate(signals.ids)}

@@ -23,7 +23,7 @@ _ENOUGH = 20
 
 
 class EventReport(Frozen):
-    """Events that were told against the true ones."""
+    """Predicted events compared with the true ones."""
 
     kind: str
     """once: a class and a time for each track; repeated: occurrences in traces; windows: a score for each window; placed: events of any tracks, by their place and time."""
@@ -32,21 +32,21 @@ class EventReport(Frozen):
     accuracy: float | None = None
     """Share whose class is right."""
     confusion: tuple[tuple[int, ...], ...] = ()
-    """Counts: a row for each true class, a column for each class told."""
+    """Confusion matrix of counts: a row for each true class, a column for each predicted class."""
     classes: tuple[str, ...] = ()
     """Names of these rows and columns."""
     precision: float
-    """Of the events that were told, this share is right."""
+    """Precision: the share of predicted events that are right."""
     recall: float
-    """Of the true events, this share was told."""
+    """Recall: the share of true events that were predicted."""
     f1: float
     """Both together."""
     tp: int
-    """True events that were told."""
+    """True positives: true events that were predicted."""
     fp: int
-    """Events told that are none."""
+    """False positives: predicted events that are none."""
     fn: int
-    """True events that were not told."""
+    """False negatives: true events that were not predicted."""
     auc: float | None = None
     """Area under the ROC curve of the probability of an event; None without probabilities."""
     average_precision: float | None = None
@@ -56,7 +56,7 @@ class EventReport(Frozen):
     ece: float | None = None
     """Expected calibration error; None of too few."""
     median_error_frames: float | None = None
-    """Median distance in time of events that both tell, in frames."""
+    """Median distance in time of the events that result and truth share, in frames."""
     mean_error_frames: float | None = None
     """Mean distance in time."""
     median_error_min: float | None = None
@@ -80,7 +80,7 @@ class EventReport(Frozen):
         if self.accuracy is not None:
             lines.append(f"Accuracy of the classes {self.accuracy:.3f}{said['accuracy']}.")
         if self.confusion:
-            lines += ["True class (rows) and told (columns: counts; of the true; of the told):"]
+            lines += ["True class (rows) and predicted (columns: counts; of the true; of the predicted):"]
             counts = np.array(self.confusion)
             for i, name in enumerate(self.classes):
                 row = ", ".join(
@@ -124,7 +124,7 @@ def evaluate_events(predicted: Events, truth: Events, *, tolerance_frames: float
     """
     if predicted.kind != truth.kind:
         raise AnlageError(
-            f"The result tells events of the kind '{predicted.kind}', the truth of the kind '{truth.kind}'; give tables of one kind."
+            f"The result holds events of the kind '{predicted.kind}', the truth of the kind '{truth.kind}'; give tables of one kind."
         )
     return _once(predicted, truth) if truth.kind == "once" else _repeated(predicted, truth, tolerance_frames)
 
@@ -189,7 +189,7 @@ def found_report(
     kind
         As in `EventReport`.
     tp, fp, fn
-        Events found, told wrongly and missed.
+        True positives, false positives and false negatives.
     error_frames
         (tp,) distance in time of each that was found.
     interval_s
@@ -268,7 +268,7 @@ def _report(**values: Any) -> EventReport:
     """A report with what its scores rest on."""
     tp, fp, fn, n = (values[name] for name in ("tp", "fp", "fn", "n"))
     confusion = np.array(values.get("confusion") or [[0]])
-    # told from one another are the events and all others, so the rarer of both counts
+    # events are distinguished from all others, so the rarer of both counts
     n_events = tp + fn
     rarer_n = min(n_events, int(confusion.sum()) - n_events)
     scores: dict[str, Score | None] = {

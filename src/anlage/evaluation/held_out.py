@@ -16,7 +16,7 @@ _LATE = 1.0
 
 
 def held_out_report(held: HeldOut) -> EventReport:
-    """How well they were told."""
+    """How well they were predicted."""
     if held.is_windows:
         return evaluate_windows(held.chances[:, 0], held.scores)
     none = np.full(len(held), np.nan)
@@ -25,7 +25,7 @@ def held_out_report(held: HeldOut) -> EventReport:
 
 
 def worst_held_out(held: HeldOut) -> list[int]:
-    """Rows that were told wrongly, the surest first; then events told at the wrong time, the furthest first."""
+    """Rows that were predicted wrongly, the most certain first; then events at the wrong time, the furthest first."""
     predicted, sure = held.predicted, held.chances.max(axis=1)
     if held.is_windows:
         sure = np.maximum(sure, 1 - sure)
@@ -48,7 +48,7 @@ def _sentence(held: HeldOut, row: int) -> str:
         return f"window {held.numbers[row]} of {where}: scored {score}, an event with {chance:.0f} %"
     if score != predicted:
         sure = 100 * float(held.chances[row].max())
-        said = f"scored {_NAMES[score]}, told {_NAMES[predicted]}, {sure:.0f} % sure"
+        said = f"scored {_NAMES[score]}, predicted {_NAMES[predicted]}, {sure:.0f} % sure"
     else:
-        said = f"scored at frame {held.times[row]:.1f}, told at {held.predicted_times[row]:.1f}"
+        said = f"scored at frame {held.times[row]:.1f}, predicted at {held.predicted_times[row]:.1f}"
     return f"track {held.numbers[row]} of {where}: {said}"

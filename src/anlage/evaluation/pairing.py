@@ -86,7 +86,7 @@ def pair_by_masks(result: Annotations, truth: Annotations) -> Pairing:
     Raises
     ------
     AnlageError
-        If a table has no labels; `can_pair_by_masks` tells beforehand.
+        If a table has no labels; `can_pair_by_masks` says so beforehand.
     """
     if truth.labels is None or result.labels is None:
         raise AnlageError("Masks were to be compared, but a table holds points without labels; give label images.")

@@ -90,7 +90,7 @@ class Report(Frozen):
 
     @field_serializer("result", "truth", "notes")
     def _without_folders(self, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        """Files by their names alone: a report is handed on, and folders tell of people and computers."""
+        """Files by their names alone: a report is passed on, and folders name people and computers."""
         if isinstance(value, str):
             return bare_name(value)
         for path in sorted((self.result, self.truth), key=len, reverse=True):

@@ -24,11 +24,11 @@ REDUNDANT_LINK, MISSING_LINK, WRONG_MEANING = 1.0, 1.5, 1.0
 """Weights of the operations that turn the result into the truth (Matula et al. 2015)."""
 
 _BRANCHING = 3
-"""Branching correctness is told up to this tolerance in frames."""
+"""Branching correctness is reported up to this tolerance in frames."""
 
 
 class TrackErrors(Frozen):
-    """What has to be mended to turn the result into the truth, in the words of the Cell Tracking Challenge."""
+    """The errors to correct to turn the result into the truth, in the words of the Cell Tracking Challenge."""
 
     missed: int
     """Nuclei of the truth that no nucleus of the result stands for (FN)."""
@@ -64,7 +64,7 @@ class TrackScore(Frozen):
     n_tracks_result: int
     """Tracks of the result."""
     errors: TrackErrors
-    """What has to be mended."""
+    """The errors to correct."""
     aogm: float
     """The errors, weighted: 10 missed + 1 false + 5 splits + 1.5 missing + 1 redundant + 1 wrong meaning."""
     det: float | None
@@ -181,7 +181,7 @@ def _divisions(result: Lineages, truth: Lineages, pairing: Pairing, tolerance: i
 
 
 def _errors(result: Lineages, truth: Lineages, pairing: Pairing) -> tuple[TrackErrors, int]:
-    """What has to be mended, and the number of links that are right (whatever their meaning)."""
+    """The errors to correct, and the number of links that are right (whatever their meaning)."""
     covered = pairing.covered
     mapped = pairing.to_truth[result.links]
     known = (mapped >= 0).all(axis=1)

@@ -15,7 +15,7 @@ class PredictEvent(Frozen):
     kind: Literal["note", "started", "frame", "writing", "finished", "stopped"]
     """note: a sentence; started; frame: one more is finished; writing: the output is made; finished; stopped: on request."""
     text: str = ""
-    """What a person would be told."""
+    """The message for people."""
     done: int = 0
     """Frames that are finished, those of an earlier process included."""
     total: int = 0

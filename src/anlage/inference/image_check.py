@@ -112,7 +112,7 @@ class _Seen:
 
     @classmethod
     def of(cls, card: Card) -> _Seen | None:
-        """What the card tells of it, store by store where it does."""
+        """What the card says of it, store by store where it does."""
         rows = [
             (*store.spacing_um_zyx, store.diameter_um, np.nan if store.noise is None else store.noise)
             for store in card.trained_on

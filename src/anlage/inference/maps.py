@@ -193,7 +193,7 @@ def write_maps(path: Path, about: MapsAbout, tiles: Iterable[TileMaps], by: Writ
         for n, tile in enumerate(tiles, start=1):
             group = root.create_group(f"tile-{n - 1:06d}")
             group.attrs["box"] = [list(pair) for pair in tile.box.ranges]
-            # half precision: a thousandth of a logit and of a vote, which no threshold tells apart
+            # half precision: a thousandth of a logit and of a vote, which no threshold distinguishes
             columns = {"fine": tile.fine.astype(np.float16), **dict(zip(_AXES, tile.at, strict=True))}
             columns |= {name: getattr(tile, name) for name in _COLUMNS}
             for name, column in columns.items():

@@ -34,7 +34,7 @@ CONTEXT_DIAMETERS = 2.0
 """Surroundings of a region that are read with it, so that its rim is seen as in a whole frame."""
 
 FAINTEST = 0.02
-"""Probability down to which candidates are told apart: lower ones are background."""
+"""Lowest probability of a candidate; below it is background."""
 
 _WHOLE_FRAME = 1 << 25
 """Voxels of a frame up to which the nuclei's size is measured in all of it."""
@@ -118,7 +118,7 @@ def _measured_box(image: TimeLapse) -> Box:
 def comparable_diameter(card: Card, measured_um: float) -> float:
     """A measured diameter (µm), corrected so that like is compared with like.
 
-    What the measurement gave for the training images, whose diameter is known, tells its bias. A model of nuclei of many
+    What the measurement gave for the training images, whose diameter is known, shows its bias. A model of nuclei of many
     sizes knows no such thing.
     """
     apparent, true = card.plan.get("apparent_um"), card.plan.get("diameter_um")

@@ -31,7 +31,7 @@ _AROUND = 5
 
 
 class TraceSettings(Frozen):
-    """How events are told in a trace."""
+    """How events are found in a trace."""
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Calibrated probability from which a place is looked at."""
@@ -62,7 +62,7 @@ def trace_events(
     signals
         Traces as `anlage.inference.signal_events.signals_for` gives them; the first signal is measured.
     settings
-        How they are told; None: as usual.
+        How they are found; None: with the defaults.
     device
         Where to compute.
     direction
@@ -84,7 +84,7 @@ def keras_events(
     signals
         Traces of one signal, sampled as what the network learnt from.
     settings
-        How events are told; None: as usual.
+        How events are found; None: with the defaults.
     invert
         Turn the traces upside down first.
 
@@ -148,7 +148,7 @@ def find_events(
     along
         What the network says of it.
     settings
-        How events are told.
+        How events are found.
     """
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import find_peaks

@@ -28,7 +28,7 @@ EMPTY = ("", "nan", "na", "none", "null", "n/a", "-", "<na>")
 """Cells that hold nothing, as programs write them."""
 
 EXACT = 2**53
-"""Up to here a number of 64 bits with a point tells whole numbers apart."""
+"""Up to here a 64-bit float holds whole numbers exactly."""
 _NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)?)?")
 """No name, or the one that pandas gives to a column without one."""
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")

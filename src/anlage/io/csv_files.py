@@ -7,7 +7,7 @@
     2,0,4.0,60.5,12.75,0.88,
 
 Its first cell holds the mark by which the file is recognised. A comment above the header would say the same, but no other
-program could then read the table without being told.
+program could then read the table without an option for it.
 """
 
 from __future__ import annotations

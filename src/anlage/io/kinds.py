@@ -1,6 +1,6 @@
 """Recognise what a file or folder is by its content: image, labels, tracks, signals, store, run, model, project.
 
-Names are looked at only where content cannot tell (a surface in STL is any text or any bytes). Nothing is read whole.
+Names are used only where the content does not decide (a surface in STL is any text or any bytes). Nothing is read whole.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ MODELS = (FileKind.MODEL, FileKind.KERAS, FileKind.RUN)
 ANNOTATIONS = (
     FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT, FileKind.CTC, FileKind.LABELS, FileKind.CLASSES, FileKind.IMAGE, FileKind.STORE,
 )  # fmt: skip
-"""What holds nuclei; an image may be labels, which its pixels tell, and a store holds a graph."""
+"""What holds nuclei; an image may be labels, which its pixels show, and a store holds a graph."""
 IMAGES = (FileKind.IMAGE, FileKind.LABELS, FileKind.CLASSES, FileKind.HEATMAP, FileKind.CTC, FileKind.STORE)
 """What is opened as an image."""
 SIGNALS = (FileKind.SIGNALS, FileKind.WINDOWS, FileKind.TRACE, FileKind.SIGNAL_SETS)
@@ -77,7 +77,7 @@ _HELP = {
     **dict.fromkeys(SIGNALS, "`anlage train events` learns from it"),
 }
 _HEAD = 1 << 14
-"""Bytes at the beginning that tell what a file is."""
+"""Bytes at the beginning that show what a file is."""
 _ROWS = 200
 """Rows of a table that are looked at."""
 _TABLES = ("man_track.txt", "res_track.txt")

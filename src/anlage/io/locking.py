@@ -7,7 +7,7 @@
            lock.soft   stands for the lock on a drive that has none
 
 Looking takes no lock. It reads who holds it and whether that process still lives; on Linux also the system's own list of locks.
-Only where neither tells (another computer's process, or one of an earlier version) the lock is tried, together with all others who
+Only where neither decides it (another computer's process, or one of an earlier version) the lock is tried, together with all others who
 look, so that no two of them take each other for the holder.
 """
 
@@ -35,7 +35,7 @@ _PATIENCE_S, _AGAIN_S = 1.0, 0.05
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 """What a drive answers that has no locks: many network drives, and some of FUSE."""
 _SAME_S = 2.0
-"""Seconds by which the start of one and the same process may be told differently."""
+"""Seconds by which two readings of a process's start time may differ."""
 _LIST = Path("/proc/locks")
 """Linux's list of all locks."""
 

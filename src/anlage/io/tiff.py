@@ -53,11 +53,11 @@ def open_tiff(path: Path, axes: str | None = None, *, one_frame: bool = False) -
     Raises
     ------
     AnlageError
-        If the file is cut or damaged, needs a codec that is not installed, or its axes cannot be told.
+        If the file is cut or damaged, needs a codec that is not installed, or its axes are unknown.
     """
     import tifffile
 
-    # Zeiss LSM files state wrong lengths of compressed strips, which tifffile knows how to mend
+    # Zeiss LSM files state wrong lengths of compressed strips, which tifffile can repair
     if path.suffix.lower() != ".lsm" and count_pages(path) is None:
         raise _cut(path)
     with border(f"The TIFF '{path}'", tifffile.TiffFileError):

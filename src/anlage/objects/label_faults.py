@@ -25,7 +25,7 @@ _CRUMB = 0.1
 _TINY = 0.05
 """An object smaller than this part of the median is hardly one."""
 _ENOUGH_OBJECTS = 5
-"""Fewer objects tell no usual size."""
+"""With fewer objects there is no usual size."""
 _SAME = 0.5
 """Cross-sections in neighbouring planes that overlap this much (intersection over union) may be of one object …"""
 _BLUNT = 0.5

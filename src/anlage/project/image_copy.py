@@ -33,7 +33,7 @@ class ChildImage:
     frames
         Number of a frame of the image → its number in the file.
     options
-        What the command line has to be told about it.
+        Command-line options that describe it.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class ChildImage:
 
 
 def frames_for_child(image: TimeLapse, frame: int, offsets: Iterable[int], file: Path | None, copy: Path) -> ChildImage:
-    """Hand over a frame, the neighbours at these `offsets`, and enough of the movie to know its brightness.
+    """The file for a frame, its neighbours at these `offsets`, and enough of the movie to normalise its brightness.
 
     The file behind the layer is used where it holds the very same pixels. Otherwise the frame is written to `copy`, with
     its neighbours and a few frames from all over the movie, so that brightness is normalised as it would be for the whole.
@@ -55,7 +55,7 @@ def frames_for_child(image: TimeLapse, frame: int, offsets: Iterable[int], file:
 
 
 def movie_for_child(image: TimeLapse, file: Path | None, folder: Path, progress: Progress | None = None) -> ChildImage:
-    """Hand over every frame: the file behind the layer, or a copy in the project folder, which is kept for the next time."""
+    """The file for all frames: that behind the layer, or a copy in the project folder, which is kept for the next time."""
     copy = folder / _COPY
     some = sorted({0, image.n_frames // 2, image.n_frames - 1})
     everything = {t: t for t in range(image.n_frames)}

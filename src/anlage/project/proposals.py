@@ -43,7 +43,7 @@ class ProposedNuclei:
     model
         The model's name, for people.
     id
-        What tells it from every other model, and from itself at another step of its training.
+        What distinguishes it from every other model, and from itself at another step of its training.
     nuclei
         The candidates, in voxels of the image; their ids are 1 … N.
     boxes

@@ -33,7 +33,7 @@ class Thresholds(BaseModel):
 
     @property
     def options(self) -> list[str]:
-        """What the command line has to be told."""
+        """Command-line options for them."""
         said = (("--threshold", self.threshold), ("--inside", self.inside), ("--smallest", self.smallest))
         return [word for option, value in said if value is not None for word in (option, f"{value:g}")]
 

@@ -48,7 +48,7 @@ __all__ = [
 FOLDER = "tracks"
 _ADOPTED, _BROKEN = "taken.txt", "broken.txt"
 SHOWN = ("method", "gaps", "radius_um")
-"""Settings that a tracking can be told."""
+"""Settings of a tracking that are passed to the command line."""
 
 
 class TrackRecord(BaseModel):
@@ -156,7 +156,7 @@ def place_tracks(folder: Path, order: TrackOrder, given: ChildImage) -> TrackRes
 
 
 def _settings(settings: TrackingSettings) -> list[str]:
-    """What the command line has to be told of them; see `SHOWN`."""
+    """Command-line options for them; see `SHOWN`."""
     said = ["--greedy"] if settings.method == "greedy" else []
     said += [] if settings.gaps else ["--no-gaps"]
     return said if settings.radius_um is None else [*said, "--radius-um", f"{settings.radius_um!r}"]

@@ -21,7 +21,7 @@ __all__ = ["Summary", "differences", "runs_in", "summary"]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run, as far as its folder tells.
+    """One run, as its folder describes it.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ class Signals:
     units
         Unit of each signal; empty where unknown.
     interval_s
-        Time between two frames in seconds; None where unknown: times are then told in frames.
+        Time between two frames in seconds; None where unknown: times are then given in frames.
     first_frame
         Frame of the first column.
     group
@@ -69,7 +69,7 @@ class Signals:
     nuclei
         (N, T) int64: id of the nucleus, 0 where there is none; None where there is no image.
     notes
-        Sentences: what was assumed or mended when they were read.
+        Sentences: what was assumed or repaired when they were read.
     """
 
     values: npt.NDArray[np.float64]

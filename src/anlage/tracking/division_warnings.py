@@ -13,7 +13,7 @@ from anlage.tracking.track_warning import About, TrackWarning, place, rise
 __all__ = ["division_warnings", "size_warnings"]
 
 ENOUGH = 5
-"""Fewer divisions, cycles or radii tell nothing about what is usual."""
+"""With fewer divisions, cycles or radii nothing is known of what is usual."""
 SHORTEST = 3
 """Frames between two divisions below which they are doubted, where the movie does not say what is usual."""
 BRIEF = 3
@@ -81,8 +81,8 @@ def _off_centre(arrays: TrackArrays, mothers: Rows, daughters: Rows) -> npt.NDAr
     """(D,) distance of each mother to the middle of her daughters, in nearest-neighbour distances."""
     pair = daughters[mothers]
     middle = arrays.at_um[pair].mean(axis=1)
-    foretold = arrays.at_um[mothers] + arrays.drift_um[pair].mean(axis=1)
-    distance: npt.NDArray[np.float64] = np.linalg.norm(middle - foretold, axis=1) / arrays.near_um
+    expected_um = arrays.at_um[mothers] + arrays.drift_um[pair].mean(axis=1)
+    distance: npt.NDArray[np.float64] = np.linalg.norm(middle - expected_um, axis=1) / arrays.near_um
     return distance
 
 

@@ -41,7 +41,7 @@ class ReducedCosts:
         )  # fmt: skip
 
     def shortfall(self, choice: Solution) -> Floats:
-        """(N,) by how much a choice is dearer than the bound, told by nucleus; the sum is the whole difference."""
+        """(N,) by how much a choice costs more than the bound, for each nucleus; the sum is the whole difference."""
         p, n = self.problem, len(self.problem)
         earlier, later = p.pairs.T
         y = choice.edges.astype(np.float64)

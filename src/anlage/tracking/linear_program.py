@@ -237,7 +237,7 @@ def _in_thread(work: Callable[[], Any], should_stop: ShouldStop) -> Any:
     def run() -> None:
         try:
             result.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        except BaseException as error:  # noqa: BLE001 - passed to the thread that waits
             failure.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

@@ -88,7 +88,7 @@ class _Graph:
         self.absent = np.where(problem.must, 0.0, 1.0)
 
     def messages(self, forward: Floats, backward: Floats) -> tuple[Floats, Floats]:
-        """What each link hears next from its earlier nucleus (`forward`) and from its later one (`backward`)."""
+        """The next message to each link from its earlier nucleus (`forward`) and from its later one (`backward`)."""
         came = np.exp(_limited(self.edge + forward))  # weight of a link as its later nucleus sees it
         went = np.exp(_limited(self.edge + backward))
         others = np.maximum(self._into(came)[self.later] - came, 0.0)

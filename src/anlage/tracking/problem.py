@@ -133,7 +133,7 @@ class Solution:
 
     @property
     def gap(self) -> float:
-        """By what part of its cost the choice may be dearer than the cheapest; infinite where nothing is proved."""
+        """Relative gap: by what part of its cost the choice may cost more than the cheapest; infinite where nothing is proved."""
         if self.objective - self.bound < 1e-9:
             return 0.0
         return (self.objective - self.bound) / max(abs(self.objective), 1.0)

@@ -32,7 +32,7 @@ REACH = 4.0
 _HORIZON = 16
 """Where probabilities were kept, so many frames before and after a correction are looked at: farther than anything decided anew."""
 _NEWS = 0.05
-"""Changes of a probability below this are not told: a step that can be undone should be worth it."""
+"""Smaller changes of a probability are not reported: an undo step should matter."""
 
 Pairs = npt.NDArray[np.int64]
 
@@ -89,7 +89,7 @@ def decide_around(
         Links that a human broke.
     scores
         What the tracking that made the tracks knew: then the answer is that of the whole programme with these corrections,
-        and the probabilities of the links around are told anew. Without, distance and motion decide.
+        and the probabilities of the links around are computed again. Without it, distance and motion decide.
     """
     if scores is not None:
         return _by_scores(tracks, spacing, np.array(list(ids), dtype=np.int64), list(forbidden), scores)
@@ -160,7 +160,7 @@ def _by_scores(
 def _remembered(
     part: Annotations, spacing: Spacing, scores: TrackScores, seeds: npt.NDArray[np.bool_]
 ) -> LinkingProblem:
-    """The costs of the nuclei of a part: those that the tracking told, and for nuclei that it did not know distance and motion."""
+    """The costs of the nuclei of a part: those of the tracking, and from distance and motion for nuclei that it did not know."""
     rows = scores.rows_of(part)
     um = part.positions[:, 1:] * spacing.um
     # what a human accepted is certain, also as a nucleus

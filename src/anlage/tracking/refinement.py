@@ -1,6 +1,6 @@
 """Local search: improve a solution, and its dual bound, where the two differ.
 
-Duality tells nucleus by nucleus where a choice and the prices disagree: mostly where two windows meet. Only there are
+Duality shows nucleus by nucleus where a choice and the prices disagree: mostly where two windows meet. Only there are
 small programmes solved again, one for the choice (what lies outside stays) and one for the prices (those outside stay).
 """
 
@@ -98,7 +98,7 @@ def refined(
     problem = sections.problem
     nodes, edges, bound = choice.nodes.copy(), choice.edges.copy(), choice.bound
     for number, hops in enumerate(_HOPS):
-        # what two rounds have not mended hangs together over more than one border
+        # what two rounds have not improved is connected over more than one border
         chunks = _chunks(borders, sections.n_ranks, together=1 if number < 2 else 3)
         for parity in (0, 1) if len(chunks) > 1 else (0,):  # neighbours never at once: each needs the other's prices
             prices = reduced_costs(problem, can_divide, duals)
@@ -111,7 +111,7 @@ def refined(
                 _refine, sections, seeds=seeds, hops=hops, prices=prices, duals=duals, nodes=nodes, edges=edges,
                 effort=effort, should_stop=should_stop,
             )  # fmt: skip
-            with ThreadPoolExecutor(_lanes(chunks), thread_name_prefix="anlage polishing") as threads:
+            with ThreadPoolExecutor(_lanes(chunks), thread_name_prefix="anlage refinement") as threads:
                 for _ in threads.map(refine, chunks[parity::2]):
                     pass
     bound = max(bound, reduced_costs(problem, can_divide, duals).bound())

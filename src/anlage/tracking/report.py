@@ -35,7 +35,7 @@ class TrackingReport(Frozen):
     bound: float | None
     """No tracks cost less than this; None where nothing was proved."""
     gap: float | None
-    """By what part of their cost the tracks may be dearer than the best; None where nothing was proved."""
+    """Relative gap: by what part of their cost the tracks may cost more than the best; None where nothing was proved."""
     n_out_of_time: int = 0
     """Searches that met their time limit; where this is not 0, another run may give other tracks."""
     proposal_recall: float | None = None

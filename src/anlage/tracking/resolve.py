@@ -37,7 +37,7 @@ def resolve_locally(
     """Decide the tracks around corrections anew.
 
     Takes a fraction of a second however long the movie is: only nuclei within a few links of what was corrected are
-    decided, and their probabilities told, anew.
+    decided again, and their probabilities computed again.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def _divides(problem: LinkingProblem, edges: Mask) -> Mask:
 
 
 def _updated(tracking: Tracking, problem: LinkingProblem, part: Neighbourhood) -> Marginals:
-    """The probabilities with those of the nuclei that were decided anew told anew."""
+    """All probabilities, with those of the nuclei that were decided again replaced."""
     new, here, near = marginals_around(problem, tracking.settings, part)
     old = tracking.marginals
     edge = old.edge.copy()

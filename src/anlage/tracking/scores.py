@@ -2,7 +2,7 @@
 
 ::
 
-    NAME.npz    version, settings, spacing_um_zyx   what it was told
+    NAME.npz    version, settings, spacing_um_zyx   its parameters
                 positions                           (N, 4) nuclei, t, z, y, x in voxels
                 pairs, edge, clamp                  (E, 2), (E,), (E,) candidates: rows, cost, accepted or forbidden
                 node, appear, end, division, must   (N,) costs of each nucleus

@@ -21,14 +21,14 @@ had learnt from two such embryos, through a third."""
 
 
 class TrackingSettings(Frozen):
-    """What tracking may be told; the defaults hold for nuclei that a detector found with few errors."""
+    """Parameters of tracking; the defaults hold for nuclei that a detector found with few errors."""
 
     method: Literal["optimal", "greedy"] = "optimal"
     """optimal: the most probable tracks of all; greedy: the best link first, a preview within seconds."""
     gaps: bool = True
     """Whether a track may go on over one frame in which its nucleus was missed."""
     radius_um: Annotated[float, Gt(0)] | None = None
-    """Greatest distance in µm between where a nucleus is expected and where it is; by default told by the model of links, or by
+    """Greatest distance in µm between where a nucleus is expected and where it is; by default that of the model of links, or from
     the distances between neighbours."""
     most_candidates: Annotated[int, Ge(1), Le(50)] = 8
     """Nuclei of the next frame that are considered for each nucleus."""
@@ -44,7 +44,7 @@ class TrackingSettings(Frozen):
     """Depth of the image's rim, in distances between neighbours, over which these chances fall to those inside."""
     temperature: Annotated[float, Gt(0), Le(20)] | None = None
     """Above 1, single probabilities claim to know more than they do, as they rest on the same evidence: logarithms of odds are
-    divided by it where errors are told. By default what the model of links needed on its held-out films, as its card says."""
+    divided by it where errors are reported. By default what the model of links needed on its held-out films, as its card says."""
     calibration: Calibration | None = None
     """Scaling of the links' final probabilities, fitted to links whose truth is known. By default that of the model of links, from
     its held-out films with one nucleus in ten missed and one in ten false; without a model that of synthetic embryos."""

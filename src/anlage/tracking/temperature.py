@@ -26,7 +26,7 @@ def fit_temperature_scaling(films: Sequence[HeldOutFilm]) -> TemperatureScaling 
     """Temperature and scaling at which the links of tracks are right as often as they say.
 
     The temperature is the one at which the marginals of all candidates have the least cross-entropy; the scaling after it is
-    fitted to the links that the tracks choose, since these are what is told.
+    fitted to the links that the tracks choose, since these are what is reported.
 
     Parameters
     ----------

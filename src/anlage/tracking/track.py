@@ -93,7 +93,7 @@ def track(  # noqa: PLR0913 - the one call for users
     links
         A links model; without one, links are judged by distance and common movement.
     divisions
-        A divisions model; without one, divisions are told by the links alone.
+        A divisions model; without one, divisions follow from the links alone.
     settings
         Parameters.
     accepted, forbidden

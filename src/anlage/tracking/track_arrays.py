@@ -14,9 +14,9 @@ from anlage.axes import Spacing
 __all__ = ["TrackArrays"]
 
 N_NEIGHBOURS = 8
-"""So many neighbours tell how the tissue moves."""
+"""Number of neighbours whose median motion is that of the tissue."""
 ENOUGH = 3
-"""Fewer tell nothing: the tissue counts as resting."""
+"""With fewer linked neighbours the tissue counts as resting."""
 CREDIBLE = 3.0
 """Motion so many times larger than usual is not taken to go on."""
 
@@ -43,9 +43,9 @@ class TrackArrays:
     near_um
         Median distance to the nearest neighbour of the same frame, µm.
     drift_um
-        (N, 3) motion since the frame of the mother that the neighbours and the nucleus's own past foretell.
+        (N, 3) motion since the frame of the mother that the neighbours and the nucleus's own past predict.
     surprise_um
-        (N,) distance between where each is and where it was foretold; NaN where its link is a division or spans
+        (N,) distance between where each is and where it was predicted; NaN where its link is a division or spans
         several frames.
     usual_um
         Median of `surprise_um`.
@@ -119,7 +119,7 @@ def _near(frames: Rows, at_um: Numbers) -> float:
 def _motion(
     frames: Rows, at_um: Numbers, mother: Rows, n_daughters: Rows, near_um: float
 ) -> tuple[Numbers, Numbers, float]:
-    """Foretold motion, how far each link is from it, and what is usual."""
+    """Predicted motion, how far each link is from it, and the median of that."""
     drift = _flow(frames, at_um, mother, n_daughters)
     simple = np.flatnonzero(mother >= 0)
     simple = simple[(n_daughters[mother[simple]] == 1) & (frames[simple] - frames[mother[simple]] == 1)]

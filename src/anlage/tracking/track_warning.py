@@ -42,7 +42,7 @@ class TrackWarning(Issue):
     missing
         (t, z, y, x) in voxels where a nucleus is probably missing.
     about
-        What is settled when a human says that all is right: nuclei, and what of each.
+        What is marked as reviewed when a human says that all is right: nuclei, and which aspect of each.
     """
 
     position: Position

@@ -26,7 +26,7 @@ def find_warnings(
 ) -> tuple[TrackWarning, ...]:
     """Look through tracks for what is probably wrong, the worst first.
 
-    Each nucleus is in one warning at most, the worst: when that is settled, looking again shows what is left. What a
+    Each nucleus is in one warning at most, the worst: when that is reviewed, another search shows what is left. What a
     human found right (the property `REVIEWED`) is passed over, and so are the links of a human among a network's.
 
     Parameters
@@ -54,7 +54,7 @@ def find_warnings(
 
 
 def _open(found: Iterable[TrackWarning], tracks: Annotations) -> list[TrackWarning]:
-    """Those that no human has settled."""
+    """Those that no human has reviewed."""
     words = tracks.properties.get(REVIEWED)
     seen: set[tuple[int, str]] = set()
     if words is not None and words.dtype.kind == "U":
@@ -151,10 +151,10 @@ def _swaps(arrays: TrackArrays) -> Iterable[TrackWarning]:
         if len(odd) < 2:
             continue
         rows = rows[odd]
-        foretold = arrays.at_um[arrays.mother[rows]] + arrays.drift_um[rows]
+        expected_um = arrays.at_um[arrays.mother[rows]] + arrays.drift_um[rows]
         i, j = cKDTree(arrays.at_um[rows]).query_pairs(3.0 * arrays.near_um, output_type="ndarray").T
         now = arrays.surprise_um[rows[i]] ** 2 + arrays.surprise_um[rows[j]] ** 2
-        then = _squared(foretold[i], arrays.at_um[rows[j]]) + _squared(foretold[j], arrays.at_um[rows[i]])
+        then = _squared(expected_um[i], arrays.at_um[rows[j]]) + _squared(expected_um[j], arrays.at_um[rows[i]])
         # the median length of a 3D Gaussian is 1.54 of its standard deviation
         odds = (now - then) / (2 * (arrays.usual_um / 1.54) ** 2) - RARE
         for k in np.flatnonzero(odds > -3):

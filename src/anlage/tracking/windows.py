@@ -26,7 +26,7 @@ OnProgress = Callable[[int, int], None] | None
 _IMPROBABLE = 0.005
 """Divisions below this are left out of a window."""
 _GLANCES = 10
-"""Rounds of messages for telling them."""
+"""Rounds of message passing to find them."""
 _DECIDED = -20.0
 """Cost of beginning where a link from before is decided already."""
 _MANY = 8
@@ -128,7 +128,7 @@ def solve(
 def _lanes(windows: list[Window]) -> list[list[Window]]:
     """Windows that one thread decides one after the other: all, or two halves where there are many.
 
-    The second half begins as if nothing led into it; where that was wrong the prices tell, and it is polished.
+    The second half begins as if nothing led into it; where that was wrong, the prices show it, and refinement corrects it.
     """
     half = len(windows) // 2
     return [windows[:half], windows[half:]] if len(windows) >= _MANY else [windows]
@@ -217,7 +217,7 @@ class _State:
 
 
 def _may_divide(part: LinkingProblem, can_divide: Mask, into: Floats, loose: Loose) -> Mask:
-    """The nuclei whose dividing is not most improbable; where that was wrong, the prices tell, and it is polished."""
+    """The nuclei whose dividing is not most improbable; where that was wrong, the prices show it, and refinement corrects it."""
     end = part.end.copy()
     np.minimum.at(end, loose.rows, loose.cost)
     division = np.where(can_divide, part.division, np.inf)

@@ -230,7 +230,7 @@ class _Fields(QWidget):
         self._as_shown = self._typed()
 
     def forget(self) -> None:
-        """Show anew what is told next, whatever was typed."""
+        """Show the next values, whatever was typed."""
         self._shown, self._as_shown = (), ()
         self._reason.hide()
 

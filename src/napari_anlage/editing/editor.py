@@ -262,7 +262,7 @@ class Editor:
                 raise AnlageError("In the 3D view a click has no depth; switch to the 2D view (Ctrl+Y) to mark nuclei.")
             links = self.continuation(int(positions[0, 0])) if len(positions) == 1 else []
             ids = self.document.new_ids(len(positions))
-            assert self.nuclei is not None  # noqa: S101  the layer that tells is there
+            assert self.nuclei is not None  # noqa: S101  the layer that reports is there
             self.nuclei.adopt(ids)
             if len(positions) == 1:
                 self._add(int(ids[0]), positions[0], links)

@@ -19,7 +19,7 @@ _MOVED_PX = 5
 
 
 class Gestures:
-    """The hand over one editor.
+    """Mouse and key gestures of one editor.
 
     *Hold A*: the nucleus under the mouse is followed; where there is none, one is added and linked to the followed
     track's last. The next frame comes. A click while A is held, or another press, marks it there, and so on. When A is

@@ -120,7 +120,7 @@ class Child(QObject):
 
 
 def parse_event(line: str) -> dict[str, Any]:
-    """What a child told by a line of ``--progress json``; empty for anything else."""
+    """The event in a line of ``--progress json``; empty for anything else."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ __all__ = ["ErrorReport", "Thread"]
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """What went wrong, for the user, and the details for whoever mends it."""
+    """What went wrong, for the user, and the details for whoever fixes it."""
 
     sentence: str
     details: str = ""
@@ -62,7 +62,7 @@ class Thread(QObject):
         return self._worker is not None
 
     def forget(self) -> None:
-        """What is under way is of no account any more: nothing is heard of it, and another task may begin."""
+        """Ignore the running task: its result is not reported, and another task may begin."""
         self._worker, self._number = None, self._number + 1
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:

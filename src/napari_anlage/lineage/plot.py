@@ -17,7 +17,7 @@ from napari_anlage.lineage.layout import LineageLayout
 __all__ = ["LineagePlot", "clock"]
 
 N_INKS = 24
-"""Colours that are told apart: one path item each."""
+"""Number of distinct colours: one path item each."""
 DOUBTFUL = "#ff4b4b"
 HERE = "#ffb000"
 _FEW = 60

@@ -169,7 +169,7 @@ class ObjectsPanel(Tab):
         self.refresh()
 
     def _follow(self, layer: Any) -> None:
-        """Hear what is picked and painted in this layer, and in no other."""
+        """Follow what is picked and painted in this layer, and in no other."""
         former, self._followed = self._followed, layer
         if former is not None:
             former.events.selected_label.disconnect(self._on_picked)

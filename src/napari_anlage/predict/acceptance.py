@@ -316,7 +316,7 @@ class Acceptance(SessionMember):
             self._recompute()
 
     def _on_nuclei(self) -> None:
-        """Nuclei changed in a layer of the user's own; of the document's each change is told by itself."""
+        """Nuclei changed in a layer of the user's own; the document reports each of its changes."""
         session = self._session()
         if session is not None and self.candidates is not None and session.document is None:
             self._recompute()

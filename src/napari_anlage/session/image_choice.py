@@ -99,7 +99,7 @@ class ImageChoice:
         self._on_image()
 
     def place_image(self, spacing: Spacing | None, interval_s: float | None) -> None:
-        """Give the image's layers a voxel size and a time step; nobody is told."""
+        """Give the image's layers a voxel size and a time step, without notifying anybody."""
         axes = self.grid().axes
         layers = list(self._joined) + [
             layer for layer in self.layers_of_file() if not any(layer is one for one in self._joined)

@@ -123,7 +123,7 @@ class Session(AnnotationChoice):
 
     @property
     def editor(self) -> Editor | None:
-        """What turns the user's hands into edits of the document; None where no document is shown."""
+        """The editor, which turns clicks and strokes into edits of the document; None where no document is shown."""
         return None if self._bench is None else self._bench.editor
 
     @property
@@ -213,7 +213,7 @@ class Session(AnnotationChoice):
             self.set_run(None)
 
     def read_axes(self, axes: str) -> None:
-        """Read the image's axes as its project says; nobody is told."""
+        """Read the image's axes as its project says, without notifying anybody."""
         LayerGrid.of(self._image_layer, axes)
         self._axes, self._channels = axes, None
 
@@ -300,7 +300,7 @@ class Session(AnnotationChoice):
             self.editor.colour_by(self.colouring)
         self.colouring_changed.emit()
 
-    # ---- what the workbench tells ----
+    # ---- what the workbench reports ----
 
     def say(self, text: str, kind: str = "info") -> None:
         """Tell the user something, wherever they look: info, good or warning."""

@@ -20,7 +20,7 @@ _LATE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """A track that was told wrongly, or an event told at the wrong time.
+    """A track that was predicted wrongly, or an event predicted at the wrong time.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Worst:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Tracks that both have told.
+    """Tracks that both have judged.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Judgement:
     chance, is_event
         (N,) probability of an event, and whether there is one; empty without probabilities.
     predicted_frames, true_frames
-        (M,) times of the events that both tell.
+        (M,) times of the events that both have.
     interval_s
         Time between two frames; None where unknown.
     worst
@@ -70,7 +70,7 @@ def judge(predicted: Events, scored: Signals, tracks: npt.NDArray[np.int64] | No
     Raises
     ------
     AnlageError
-        If no track was both scored and told.
+        If no track was both scored and predicted.
     """
     truth = Events.of_signals(scored.select(scored.is_scored))
     if tracks is not None:

@@ -59,7 +59,7 @@ class JudgingPanel(Tab):
     def show_events(
         self, predicted: Events, scoring: Scoring, card: Card | None, learnt: Ids | None, held_out: Events | None = None
     ) -> None:
-        """Judge what a network told.
+        """Assess a network's predictions.
 
         Parameters
         ----------

@@ -63,7 +63,7 @@ def confusion(judgement: Judgement, kind: Matrix) -> Draw:
 
 
 def times(judgement: Judgement) -> Draw:
-    """When the network tells an event against when the human did."""
+    """Time of each event: predicted against scored."""
     scale, unit = _scale(judgement.interval_s)
     true, predicted = judgement.true_frames * scale, judgement.predicted_frames * scale
 

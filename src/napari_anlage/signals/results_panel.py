@@ -77,7 +77,7 @@ class EventResults(Tab):
         self.refresh()
 
     def show_found(self) -> None:
-        """A network has told of every track."""
+        """A network has predicted events on every track."""
         self._offer_sources()
         self.source.setCurrentIndex(self.source.findText(_NETWORK))
         self.refresh()

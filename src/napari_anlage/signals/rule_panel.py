@@ -12,7 +12,7 @@ from superqt import QCollapsible
 from anlage import AnlageError, Signals
 from anlage.wording import plural
 from napari_anlage.jobs.thread import Thread
-from napari_anlage.signals.rules import Condition, Direction, Method, ProposedEvents, Wish, propose_answers
+from napari_anlage.signals.rules import Condition, Direction, Method, ProposedEvents, Rule, propose_answers
 from napari_anlage.signals.scoring import NOT_YET, Scoring
 from napari_anlage.widgets.basic import COLOURS, ActionButton, Tab, note
 from napari_anlage.widgets.count_bar import CountBar
@@ -98,9 +98,9 @@ class ProposePanel(Tab):
         self.propose.allow(reason)
 
     @property
-    def wish(self) -> Wish:
+    def rule(self) -> Rule:
         """What the widgets say."""
-        return Wish(
+        return Rule(
             self.method.currentData(), self.signal.currentText(), self.direction.currentData(), self.event_from.value(),
             self.none_below.value(), self.window.value(), self.condition.currentData(), self.level.value(),
         )  # fmt: skip
@@ -174,12 +174,12 @@ class ProposePanel(Tab):
             raise AnlageError("Open signals first.")
         self._proposed_for = self._scoring
         self.status.say("Looking at every track …", "info")
-        self._thread.run(_propose, self._scoring.signals, self.wish)
+        self._thread.run(_propose, self._scoring.signals, self.rule)
         self.refresh()
 
-    def _on_found(self, answer: tuple[Wish, ProposedEvents]) -> None:
+    def _on_found(self, answer: tuple[Rule, ProposedEvents]) -> None:
         self.refresh()
-        scoring, (wish, found) = self._proposed_for, answer
+        scoring, (rule, found) = self._proposed_for, answer
         if scoring is None or scoring is not self._scoring:  # other signals were opened meanwhile
             self.status.hide()
             return
@@ -206,7 +206,7 @@ class ProposePanel(Tab):
         if not clear:
             self.status.say("No track is clear; bring the two thresholds closer, or look in another signal.", "warning")
             return
-        text = f"{plural(len(clear), 'proposal')} by {wish.method.value} in {wish.signal}"
+        text = f"{plural(len(clear), 'proposal')} by {rule.method.value} in {rule.signal}"
         scoring.propose(clear, found.classes[clear].tolist(), found.times[clear].tolist(), text)
         self.status.say(
             f"{plural(len(clear), 'track')} answered; {plural(unclear, 'unclear one')} left to you. Undo takes all of it back.",
@@ -218,5 +218,5 @@ class ProposePanel(Tab):
         self.refresh()
 
 
-def _propose(signals: Signals, wish: Wish) -> tuple[Wish, ProposedEvents]:
-    return wish, propose_answers(signals, wish)
+def _propose(signals: Signals, rule: Rule) -> tuple[Rule, ProposedEvents]:
+    return rule, propose_answers(signals, rule)

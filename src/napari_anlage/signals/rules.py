@@ -14,7 +14,7 @@ import numpy.typing as npt
 from anlage import AnlageError, Signals, propose_by_slope, propose_by_step, propose_by_template
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET
 
-__all__ = ["Condition", "Direction", "Method", "ProposedEvents", "Wish", "propose_answers"]
+__all__ = ["Condition", "Direction", "Method", "ProposedEvents", "Rule", "propose_answers"]
 
 Floats = npt.NDArray[np.float64]
 _FEWEST = 5
@@ -48,7 +48,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Rule:
     """What to look for.
 
     Parameters
@@ -105,7 +105,7 @@ class ProposedEvents:
         return tuple(int((c == kind).sum()) for kind in (EVENT, NO_EVENT, CENSORED, NOT_YET))  # type: ignore[return-value]
 
 
-def propose_answers(signals: Signals, wish: Wish) -> ProposedEvents:
+def propose_answers(signals: Signals, rule: Rule) -> ProposedEvents:
     """Look for an event on every track.
 
     Raises
@@ -113,27 +113,27 @@ def propose_answers(signals: Signals, wish: Wish) -> ProposedEvents:
     AnlageError
         If the thresholds are not in order, or the signal is absent.
     """
-    if wish.none_below > wish.event_from:
+    if rule.none_below > rule.event_from:
         raise AnlageError(
-            f"No track can be without an event below {wish.none_below:g} and have one from {wish.event_from:g} on; "
+            f"No track can be without an event below {rule.none_below:g} and have one from {rule.event_from:g} on; "
             "put the second above the first."
         )
-    signals.chosen([wish.signal])
-    if wish.method == Method.STEP:
-        times, strength, sure = _steps(signals, wish)
+    signals.chosen([rule.signal])
+    if rule.method == Method.STEP:
+        times, strength, sure = _steps(signals, rule)
     else:
-        times, strength = _peaks(signals, wish)
+        times, strength = _peaks(signals, rule)
         sure = np.full(len(signals), NOT_YET)
     classes = np.full(len(signals), NOT_YET)
-    classes[strength >= wish.event_from] = EVENT
-    classes[strength < wish.none_below] = NO_EVENT
+    classes[strength >= rule.event_from] = EVENT
+    classes[strength < rule.none_below] = NO_EVENT
     classes = np.where(sure != NOT_YET, sure, classes)
     return ProposedEvents(classes, np.where(np.isin(classes, (NO_EVENT, CENSORED)), np.nan, times), strength)
 
 
-def _peaks(signals: Signals, wish: Wish) -> tuple[Floats, Floats]:
+def _peaks(signals: Signals, rule: Rule) -> tuple[Floats, Floats]:
     """Time and strength of the strongest peak of each track."""
-    values = signals.chosen([wish.signal]).values[:, 0]
+    values = signals.chosen([rule.signal]).values[:, 0]
     times, strength = np.full(len(values), np.nan), np.full(len(values), np.nan)
     for i, row in enumerate(values):
         known = np.flatnonzero(np.isfinite(row))
@@ -141,21 +141,21 @@ def _peaks(signals: Signals, wish: Wish) -> tuple[Floats, Floats]:
             continue
         # gaps are bridged: a gap that fell to zero would be the steepest change of all
         trace = np.interp(np.arange(known[0], known[-1] + 1), known, row[known])
-        at, much = _strongest(trace, wish)
+        at, much = _strongest(trace, rule)
         times[i], strength[i] = at + known[0] + signals.first_frame, much
     return times, strength
 
 
-def _strongest(trace: Floats, wish: Wish) -> tuple[float, float]:
+def _strongest(trace: Floats, rule: Rule) -> tuple[float, float]:
     find: Callable[..., Any]
-    if wish.method == Method.SLOPE:
-        find = partial(propose_by_slope, trace, wish.window, least=_ANY)
-    elif len(trace) <= wish.window // 3 + wish.window // 8:
+    if rule.method == Method.SLOPE:
+        find = partial(propose_by_slope, trace, rule.window, least=_ANY)
+    elif len(trace) <= rule.window // 3 + rule.window // 8:
         return np.nan, np.nan
     else:
-        find = partial(propose_by_template, trace, wish.window, thresholds=(1e9, _ANY, _ANY))
+        find = partial(propose_by_template, trace, rule.window, thresholds=(1e9, _ANY, _ANY))
     best = (np.nan, 0.0)
-    for sign in _signs(wish.direction):
+    for sign in _signs(rule.direction):
         found = find(direction=sign)
         samples, strength = found.samples, found.strength
         if len(samples) and strength.max() > best[1]:
@@ -163,22 +163,22 @@ def _strongest(trace: Floats, wish: Wish) -> tuple[float, float]:
     return best
 
 
-def _steps(signals: Signals, wish: Wish) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-    """Time and R² of the sigmoid that fits each track best, and what its condition tells for sure."""
+def _steps(signals: Signals, rule: Rule) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Time and R² of the sigmoid that fits each track best, and what its condition decides for sure."""
     times, quality = np.full(len(signals), np.nan), np.full(len(signals), -np.inf)
     sure = np.full(len(signals), NOT_YET)
-    alone = signals.chosen([wish.signal])
-    if wish.condition != Condition.NONE:
-        test = (lambda v: v > wish.level) if wish.condition == Condition.ABOVE else (lambda v: v < wish.level)
-        found = propose_by_step(alone, wish.signal, test, least_r2=-np.inf)
+    alone = signals.chosen([rule.signal])
+    if rule.condition != Condition.NONE:
+        test = (lambda v: v > rule.level) if rule.condition == Condition.ABOVE else (lambda v: v < rule.level)
+        found = propose_by_step(alone, rule.signal, test, least_r2=-np.inf)
         enough = np.isfinite(alone.values[:, 0]).sum(axis=1) >= _FEWEST
         same = enough & ~np.isfinite(found.properties["r2"])
         return found.frames, found.properties["r2"], np.where(same, found.classes, NOT_YET)
-    for sign in _signs(wish.direction):
+    for sign in _signs(rule.direction):
         turned = Signals.of(
-            sign * alone.values, (wish.signal,), ids=alone.ids, first_frame=alone.first_frame, units=alone.units
+            sign * alone.values, (rule.signal,), ids=alone.ids, first_frame=alone.first_frame, units=alone.units
         )
-        found = propose_by_step(turned, wish.signal, least_r2=-np.inf)
+        found = propose_by_step(turned, rule.signal, least_r2=-np.inf)
         r2 = found.properties["r2"]
         better = r2 > quality
         times, quality = np.where(better, found.frames, times), np.where(better, r2, quality)

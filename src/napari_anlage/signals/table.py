@@ -17,7 +17,7 @@ __all__ = ["EventView"]
 _TITLES = ("track", "frame", "time", "probability")
 _TIME = 2
 _QUICK_S = 1.0
-"""Below so many seconds between frames times are told in seconds, not minutes."""
+"""Below so many seconds between frames times are given in seconds, not minutes."""
 _HEIGHT = 150
 
 

@@ -180,4 +180,4 @@ def _cells(one: Summary) -> list[str]:
 
 
 def _none_differ(n: int) -> str:
-    return "Tick at least two runs." if n < 2 else "None: these runs were told the same."
+    return "Tick at least two runs." if n < 2 else "None: these runs have the same settings."

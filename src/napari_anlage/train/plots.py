@@ -138,7 +138,7 @@ class LearningPlot(_Panels):
         return " &nbsp;".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
 
     def show_curve(self, curve: Curve) -> None:
-        """Draw what a run told so far."""
+        """Draw the events of a run so far."""
         self._train.setData(*_columns(curve.train))
         self._held_out.setData(*_columns(curve.validation))
         self._score.setData(*_columns(curve.score))

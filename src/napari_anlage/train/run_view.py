@@ -47,7 +47,7 @@ class RunView(QWidget):
     """The run that is watched, and the others of the project."""
 
     failed = Signal(object)
-    """A problem that the user must hear of."""
+    """A problem to report to the user."""
     moved = Signal()
     """Another run is watched, or its state is another one."""
 

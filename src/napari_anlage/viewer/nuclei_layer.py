@@ -19,7 +19,7 @@ from napari_anlage.viewer.colouring import Colouring, inks
 from napari_anlage.viewer.placement import Place
 from napari_anlage.viewer.tracks import TrackTable
 
-__all__ = ["Hands", "NucleiView"]
+__all__ = ["LayerListener", "NucleiView"]
 
 MOST = 6_000
 """With more nuclei than this, only frames near the one that is shown are in the layer: napari's cost grows with its rows."""
@@ -37,7 +37,7 @@ _COLUMNS = {
 Ids = npt.NDArray[np.int64]
 
 
-class Hands(Protocol):
+class LayerListener(Protocol):
     """Who turns what the user did in the layer into edits."""
 
     def added(self, positions: npt.NDArray[np.float64]) -> None:
@@ -78,8 +78,8 @@ class NucleiView:
         Nucleus of each of its rows.
     """
 
-    def __init__(self, viewer: Any, place: Place, hands: Hands, default_radius_um: float) -> None:
-        self._viewer, self._place, self._hands = viewer, place, hands
+    def __init__(self, viewer: Any, place: Place, listener: LayerListener, default_radius_um: float) -> None:
+        self._viewer, self._place, self._listener = viewer, place, listener
         self.default_radius_um = default_radius_um
         self.colouring = Colouring.TRACK
         """What the colours say; `forget` makes another one seen at the next refresh."""
@@ -248,19 +248,19 @@ class NucleiView:
             return
         n, known = len(self.layer.data), len(self.ids)
         if n > known:
-            self._hands.added(self._place.from_points(self.layer.data[known:]))
+            self._listener.added(self._place.from_points(self.layer.data[known:]))
         elif n < known:
             gone = self.ids if n == 0 else self.ids[sorted(int(i) for i in event.data_indices)]
             self.ids = self.ids[~np.isin(self.ids, gone)]
-            self._hands.removed(gone)
+            self._listener.removed(gone)
         else:
             rows = sorted(int(i) for i in event.data_indices)
-            self._hands.moved(self.ids[rows], self._place.from_points(self.layer.data[rows]))
+            self._listener.moved(self.ids[rows], self._place.from_points(self.layer.data[rows]))
 
     def _on_size(self, event: Any = None) -> None:
         rows = sorted(row for row in self.layer.selected_data if row < len(self.ids))
         if not self._quiet and rows:
-            self._hands.resized(self.ids[rows], self.layer.size[rows] / (2 * self._place.um))
+            self._listener.resized(self.ids[rows], self.layer.size[rows] / (2 * self._place.um))
 
 
 def _readable(column: str, values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -19,7 +19,7 @@ def connect(signal: Any, slot: Callable[..., Any]) -> None:
     """Connect a signal of the session or the viewer to a method of a widget, for as long as Qt keeps the widget.
 
     Qt deletes a widget with its window although Python still holds it; every call on it then fails. Whether it lives is
-    looked at when something is to be heard: hanging Python code on Qt's `destroyed` instead ran the garbage collector in
+    checked when a signal arrives: hanging Python code on Qt's `destroyed` instead ran the garbage collector in
     the middle of the deletion, and ended the program.
 
     Parameters

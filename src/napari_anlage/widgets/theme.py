@@ -21,7 +21,7 @@ class Inks:
     score: str
     best: str
     runs: tuple[str, ...]
-    """One for each of several runs, told apart by colour-blind eyes too."""
+    """One for each of several runs, distinguishable with colour blindness too."""
 
 
 DARK = Inks(

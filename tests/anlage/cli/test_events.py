@@ -103,7 +103,7 @@ def test_events_are_compared_by_place(tmp_path: Path, capsys: pytest.CaptureFixt
     report = json.loads(capsys.readouterr().out)
     assert (report["tp"], report["fp"], report["fn"]) == (1, 0, 1)
     assert anlage(*told) == 2
-    assert "The voxel size is unknown, so no distance can be told in µm" in capsys.readouterr().err
+    assert "The voxel size is unknown, so no distance can be given in µm" in capsys.readouterr().err
 
 
 def test_a_table_that_says_its_voxel_size_is_compared_by_place_without_being_told(

@@ -7,7 +7,7 @@ import pytest
 
 from anlage import AnlageError, Signals, read_events
 from napari_anlage.signals.rule_panel import ProposePanel
-from napari_anlage.signals.rules import Condition, Direction, Method, Wish, propose_answers
+from napari_anlage.signals.rules import Condition, Direction, Method, Rule, propose_answers
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, NOT_YET, Scoring
 
 TIMES = np.array([20.0, 33.0, 41.0, 26.0])
@@ -34,17 +34,17 @@ def flashes() -> Signals:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize(("method", "event_from", "none_below"), [(Method.SLOPE, 6.0, 4.5), (Method.STEP, 0.7, 0.4)])
 def test_steps_are_found_in_their_frame_and_flat_tracks_have_none(sign, method, event_from, none_below) -> None:
-    found = propose_answers(steps(sign), Wish(method, "mean", Direction.EITHER, event_from, none_below))
+    found = propose_answers(steps(sign), Rule(method, "mean", Direction.EITHER, event_from, none_below))
     assert found.classes.tolist() == [EVENT] * 4 + [NO_EVENT] * 4
     assert np.abs(found.times[:4] - (TIMES + 5)).max() <= 1.5
     wrong_way = Direction.DOWN if sign > 0 else Direction.UP
     assert not (
-        propose_answers(steps(sign), Wish(method, "mean", wrong_way, event_from, none_below)).classes == EVENT
+        propose_answers(steps(sign), Rule(method, "mean", wrong_way, event_from, none_below)).classes == EVENT
     ).any()
 
 
 def test_transients_are_found_by_their_shape() -> None:
-    found = propose_answers(flashes(), Wish(Method.TEMPLATE, "mean", Direction.UP, 6.0, 4.5, window=36))
+    found = propose_answers(flashes(), Rule(Method.TEMPLATE, "mean", Direction.UP, 6.0, 4.5, window=36))
     assert found.classes[:4].tolist() == [EVENT] * 4
     assert not (found.classes[4:] == EVENT).any()
     assert np.abs(found.times[:4] - TIMES).max() <= 2
@@ -53,15 +53,15 @@ def test_transients_are_found_by_their_shape() -> None:
 def test_a_condition_that_always_or_never_holds_tells_for_sure() -> None:
     signals = steps(n_flat=2)
     signals.values[4] += 300
-    wish = Wish(Method.STEP, "mean", Direction.UP, 0.7, 0.4, condition=Condition.ABOVE, level=130.0)
-    found = propose_answers(signals, wish)
+    rule = Rule(Method.STEP, "mean", Direction.UP, 0.7, 0.4, condition=Condition.ABOVE, level=130.0)
+    found = propose_answers(signals, rule)
     assert found.classes.tolist() == [EVENT] * 4 + [CENSORED, NO_EVENT]
     assert np.abs(found.times[:4] - (TIMES + 5)).max() <= 1
 
 
 def test_thresholds_the_wrong_way_round_are_refused() -> None:
     with pytest.raises(AnlageError, match="below 5 and have one from 2 on"):
-        propose_answers(steps(), Wish(Method.SLOPE, "mean", Direction.UP, 2.0, 5.0))
+        propose_answers(steps(), Rule(Method.SLOPE, "mean", Direction.UP, 2.0, 5.0))
 
 
 @pytest.fixture

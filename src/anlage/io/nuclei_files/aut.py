@@ -24,10 +24,10 @@ from anlage.wording import plural
 __all__ = ["aut_scale", "read_aut", "write_aut"]
 
 _PROBABILITIES = ("marginal_probability", "link_probability", "probability")
-"""Names of a link's probability, the most telling first: given its rivals, by itself, ours of old."""
+"""Names of a link's probability, the most informative first: given its rivals, by itself, ours of old."""
 _OURS = ("id", "radius_um", "label", "probability", "state", "origin")
 _EXACT = 2**53
-"""Up to here a number with a point tells whole numbers apart."""
+"""Up to here a float holds whole numbers exactly."""
 _MOST_FILLED = 200_000
 """Positions that may be put into gaps; where there are more, frames are missing instead of nuclei."""
 _FILLED = "anlage_filled"

@@ -28,7 +28,7 @@ from anlage.io.zarr_files.nodes import is_zarr, members, read_node
 __all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
 
 _EXACT = 2**53
-"""Up to here a number with a point tells whole numbers apart."""
+"""Up to here a float holds whole numbers exactly."""
 _TOLERATED = 0.1
 """Part of a time step by which times may be off it."""
 _COLUMNS = ("radius_um", "label", "probability", "state", "origin")
@@ -258,7 +258,7 @@ def _in_voxels(geff: Any, axis: _Axis, letter: str, step: float | None, path: st
 
 
 def _common_step(times: npt.NDArray[np.float64]) -> float | None:
-    """The step of which all times are multiples, within a tenth; None where there is none or it cannot be told."""
+    """The step of which all times are multiples, within a tenth; None where there is none or it cannot be found."""
     distinct = np.unique(times[np.isfinite(times)])
     if len(distinct) < 2:
         return None

@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.int64]
 def links_of_tracks(table: TextColumns, ids: Rows, frames: npt.NDArray[np.float64]) -> tuple[Rows, list[str]]:
     """Links between successive rows of one track, and from the track that a table names as the mother's.
 
-    A track with several rows in a frame tells no order, so it gets no links.
+    A track with several rows in a frame has no order, so it gets no links.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from anlage.wording import plural
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
 
 _EXACT = 2**53
-"""From here on a number with a point does not tell whole numbers apart."""
+"""From here on a float does not hold whole numbers exactly."""
 RADIUS_UM = 3.5
 """TrackMate wants a radius of each spot; this is written where none is known."""
 _RADIUS_PIXELS = 4.0

@@ -18,7 +18,7 @@ ASSUMED = "anlage_radius_assumed"
 ORIGIN = "anlage_origin"
 """Feature of spots: number of who found it, whose name stands in the element `AnlageOrigin`."""
 RADIUS = "radius_um"
-"""Feature of spots where positions are in pixels, in which no µm can be told."""
+"""Feature of spots where positions are in pixels, in which µm are unknown."""
 MARKS = (ASSUMED, ORIGIN, RADIUS)
 
 

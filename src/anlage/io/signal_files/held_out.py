@@ -74,7 +74,7 @@ class HeldOut:
         """What the network said of tracks: of those of one file with their numbers, or of all, counted from 0.
 
         Two movies may have tracks of the same number, so all of them together are counted anew; of one file with several movies
-        only the first track of each number is told.
+        only the first track of each number is kept.
         """
         rows = np.arange(len(self))
         numbers = rows

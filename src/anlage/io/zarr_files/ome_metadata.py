@@ -1,7 +1,7 @@
 """OME-Zarr metadata as models: axes, resolution levels, scale, channels, labels.
 
 What pixels cannot be read without (levels, axes) is refused where it is damaged. What only describes them (scale, names)
-counts as unknown then, and is told.
+counts as unknown then, with a note.
 """
 
 from __future__ import annotations
