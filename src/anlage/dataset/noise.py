@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["grain"]
+__all__ = ["noise_level"]
 
 _MOST = 2_000_000
 """Voxels of a channel that are looked at."""
 
 
-def grain(frame_CZYX: npt.NDArray[np.float32]) -> float:
+def noise_level(frame_CZYX: npt.NDArray[np.float32]) -> float:
     """Noise from voxel to voxel of a normalised frame, as a part of the brightness range (0 dark … 1 bright).
 
     It is the robust standard deviation of the difference between neighbours along x, of the noisiest channel.

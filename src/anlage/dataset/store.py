@@ -31,7 +31,7 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationError, model_va
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.intensity import Combine, Intensity
-from anlage.dataset.noise import grain
+from anlage.dataset.noise import noise_level
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES, checked_name
 from anlage.frozen import BareName, DiameterUm, Finite, Frame, IntervalS, VoxelUm, first_problem
@@ -299,9 +299,9 @@ class Store:
 
     @cached_property
     def noise(self) -> float:
-        """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.noise.grain`."""
+        """Noise of its middle annotated frame, as a part of the brightness range; see `anlage.dataset.noise.noise_level`."""
         frames = self.frames if self.has_image else ()
-        return grain(self.frame(frames[len(frames) // 2])) if frames else 0.0
+        return noise_level(self.frame(frames[len(frames) // 2])) if frames else 0.0
 
     def frame(self, t: int, box: Box | None = None) -> npt.NDArray[np.float32]:
         """One frame, normalised, as the network sees it: float32 (C, Z, Y, X); or the part of it inside a box.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.card import Card
 from anlage.dataset.intensity import measure_intensity
-from anlage.dataset.noise import grain
+from anlage.dataset.noise import noise_level
 from anlage.errors import AnlageError
 from anlage.inference.region import apparent_diameter, chosen_frames, comparable_diameter
 from anlage.io.image_doubts import doubt_reading, doubt_values
@@ -237,7 +237,9 @@ def _noise(seen: _Seen, pixels: Sequence[npt.NDArray[np.float32]], spacing: Spac
     there = float(np.nanmax(seen.noise * _voxel_share(seen), initial=-1.0)) if np.isfinite(seen.noise).any() else -1.0
     if there <= 0:
         return []
-    here = float(np.median([grain(frame) for frame in pixels])) * float(np.prod(spacing.um) / diameter_um**3) ** 0.5
+    here = (
+        float(np.median([noise_level(frame) for frame in pixels])) * float(np.prod(spacing.um) / diameter_um**3) ** 0.5
+    )
     if here <= _NOISIER * there:
         return []
     return [

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.synthetic.camera import paint, photograph
+from anlage.synthetic.camera import paint, render
 from anlage.synthetic.nuclei import Nucleus, new_nucleus, next_frame, relax
 from anlage.synthetic.stage import Optics, Stage
 from anlage.timelapse import TimeLapse
@@ -184,7 +184,7 @@ def pair(
 def _develop(frames: Sequence[Sequence[Nucleus]], stage: Stage, source: str) -> SyntheticMovie:
     """Pictures, labels and the table of what is in them."""
     about = {"spacing": stage.spacing, "interval_s": _INTERVAL_S, "source": source}
-    pixels = np.stack([photograph(nuclei, stage) for nuclei in frames])
+    pixels = np.stack([render(nuclei, stage) for nuclei in frames])
     labels = np.stack([paint(nuclei, stage) for nuclei in frames])[:, None]
     everyone = [(t, nucleus) for t, nuclei in enumerate(frames) for nucleus in nuclei]
     positions = np.array([[t, *(n.centre / stage.spacing.um)] for t, n in everyone]).reshape(-1, 4)

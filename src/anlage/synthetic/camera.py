@@ -11,13 +11,13 @@ import numpy.typing as npt
 from anlage.synthetic.nuclei import N_WAVES, Nucleus, new_fragment
 from anlage.synthetic.stage import Stage, Vector
 
-__all__ = ["paint", "photograph"]
+__all__ = ["paint", "render"]
 
 _HAZE_WIDTH = 5.0
 """How many times wider light from out of focus is spread than what is in focus."""
 
 
-def photograph(nuclei: Sequence[Nucleus], stage: Stage) -> npt.NDArray[np.uint16]:
+def render(nuclei: Sequence[Nucleus], stage: Stage) -> npt.NDArray[np.uint16]:
     """One frame (c, z, y, x) as the camera sees it."""
     from scipy.ndimage import gaussian_filter
 

@@ -89,7 +89,7 @@ def plant(
         garden.steal()
         garden.lose()
         garden.push()
-    return garden.harvest(), garden.planted
+    return garden.spoilt_tracks(), garden.planted
 
 
 class _Garden:
@@ -141,7 +141,7 @@ class _Garden:
         self.positions[b - 1, 1:] += JUMP_UM * way / np.linalg.norm(way) / self.um
         self._note("jump", a, b, *self.later[b])
 
-    def harvest(self) -> Annotations:
+    def spoilt_tracks(self) -> Annotations:
         """The spoilt tracks."""
         kept = [(a, b) for b, a in sorted(self.mother.items()) if not {a, b} & self.gone]
         tracks = Annotations.of(self.positions, ids=self.truth.ids, links=kept, radius_um=self.truth.radius_um)

@@ -16,7 +16,7 @@ from napari_anlage.lineage.layout import LineageLayout
 from napari_anlage.lineage.plot import LineagePlot
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
-from napari_anlage.viewer.colouring import any_wrong, errors, inks, lineages
+from napari_anlage.viewer.colouring import any_wrong, errors, lineages, nucleus_colours
 from napari_anlage.viewer.tracks import TrackTable
 from napari_anlage.widgets.basic import note, small_button
 from napari_anlage.widgets.connect import connect, disconnect
@@ -116,7 +116,9 @@ class LineagePanel(QWidget):
         error = errors(nuclei, tracks)
         wrong = np.nan_to_num(error) >= DOUBTFUL
         self.plot.show_interval(self._interval())
-        self.plot.show_layout(layout, inks(nuclei, tracks, self.session.colouring), wrong, fit=fit or changed or first)
+        self.plot.show_layout(
+            layout, nucleus_colours(nuclei, tracks, self.session.colouring), wrong, fit=fit or changed or first
+        )
         self.plot.show_picked(row)
         self._on_point()
         self._say(layout, tracks, wrong)

@@ -16,7 +16,7 @@ from napari_anlage.lineage.layout import LineageLayout
 
 __all__ = ["LineagePlot", "clock"]
 
-N_INKS = 24
+N_COLOURS = 24
 """Number of distinct colours: one path item each."""
 DOUBTFUL = "#ff4b4b"
 HERE = "#ffb000"
@@ -82,7 +82,7 @@ class LineagePlot(pg.PlotWidget):
         self._picked: int | None = None
         self._frame, self._n_frames = 0, 1
         # items stay once they are made: taking them out of a scene that is being painted can crash Qt
-        self._lines = [pg.PlotCurveItem(connect="pairs") for _ in range(N_INKS)]
+        self._lines = [pg.PlotCurveItem(connect="pairs") for _ in range(N_COLOURS)]
         self._wrong = pg.PlotCurveItem(connect="pairs")
         self._point = pg.ScatterPlotItem(size=11)
         self._now = pg.InfiniteLine(pen=pg.mkPen(HERE, width=1.5))
@@ -158,10 +158,10 @@ class LineagePlot(pg.PlotWidget):
         if layout is None:
             return
         time, across, whose = layout.lines()
-        inks, colours = _few_inks(self._colours[whose])
+        colour_index, colours = _few_colours(self._colours[whose])
         width = 2.0 if layout.n_leaves <= _FEW else 1.0
         for number, item in enumerate(self._lines):
-            rows = inks == number
+            rows = colour_index == number
             item.setPen(pg.mkPen(colours[number], width=width))
             item.setData(*self._turned(time[rows].reshape(-1), across[rows].reshape(-1)))
         wrong = self._doubtful[whose]
@@ -231,9 +231,9 @@ class LineagePlot(pg.PlotWidget):
             self.picked.emit(row)
 
 
-def _few_inks(colours: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    """Number of the ink of each line, and the inks: the colours by hue, of each group the mean."""
-    blank = [pg.mkColor(0, 0, 0, 0)] * N_INKS
+def _few_colours(colours: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], list[Any]]:
+    """Index of the colour of each line, and the few colours: grouped by hue, the mean of each group."""
+    blank = [pg.mkColor(0, 0, 0, 0)] * N_COLOURS
     if not len(colours):
         return np.zeros(0, dtype=np.int64), blank
     distinct, which = np.unique((colours[:, :3] * 255).round().astype(np.int64), axis=0, return_inverse=True)
@@ -243,8 +243,8 @@ def _few_inks(colours: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int64], 
     group = np.empty(len(distinct), dtype=np.int64)
     group[order] = (
         np.arange(len(distinct))
-        if len(distinct) <= N_INKS
-        else np.minimum((hues[order] * N_INKS).astype(np.int64), N_INKS - 1)
+        if len(distinct) <= N_COLOURS
+        else np.minimum((hues[order] * N_COLOURS).astype(np.int64), N_COLOURS - 1)
     )
     number = group[which.reshape(-1)]
     found = list(blank)

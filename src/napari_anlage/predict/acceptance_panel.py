@@ -155,11 +155,11 @@ class AcceptancePanel(Tab):
 
     def judge_one(self, verdict: Callable[[Rows], int]) -> None:
         """Accept or reject the one under the mouse, else those that are selected."""
-        self.gently(lambda: verdict(self._acceptance.under_cursor()))
+        self.attempt_quietly(lambda: verdict(self._acceptance.under_cursor()))
 
     def go_on(self) -> None:
         """Show the next proposal to judge."""
-        self.gently(self._go_on)
+        self.attempt_quietly(self._go_on)
 
     def _go_on(self) -> None:
         session, acceptance = self._session, self._acceptance

@@ -115,7 +115,7 @@ class WarningPanel(Tab):
             if action is None:
                 self.fix(names[key])
             else:
-                self.gently(action)
+                self.attempt_quietly(action)
 
         press.__doc__ = does
         return press
@@ -220,7 +220,7 @@ class WarningPanel(Tab):
     def fix(self, name: str) -> None:
         """Do one of the fixes, or say why it cannot be done."""
         if not self.verdict(name):
-            self.gently(lambda: self._fix(name))
+            self.attempt_quietly(lambda: self._fix(name))
 
     def _fix(self, name: str) -> None:
         before = self.inspection.document.nuclei

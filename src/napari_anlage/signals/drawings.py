@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from anlage import precision_recall, roc
 from napari_anlage.signals.assessment import CLASSES, Judgement
 from napari_anlage.widgets.picture import Draw
-from napari_anlage.widgets.theme import Inks
+from napari_anlage.widgets.theme import PlotColours
 
 __all__ = ["Matrix", "aligned", "average", "calibration", "confusion", "ranking", "survival_curve", "times", "trade"]
 
@@ -38,7 +38,7 @@ def confusion(judgement: Judgement, kind: Matrix) -> Draw:
     share = counts / (counts.max(initial=1.0) if kind == Matrix.COUNTS else total)
     n = len(counts)
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         plot.showGrid(x=False, y=False)
         plot.setLabel("bottom", "predicted by the network")
         plot.setLabel("left", "scored by you")
@@ -48,7 +48,7 @@ def confusion(judgement: Judgement, kind: Matrix) -> Draw:
         plot.getAxis("left").setWidth(74)
         for i in range(n):
             for j in range(n):
-                ink = pg.mkColor(inks.score if i == j else inks.best)
+                ink = pg.mkColor(plot_colours.score if i == j else plot_colours.best)
                 ink.setAlphaF(0.08 + 0.72 * float(share[i, j]))
                 box = pg.BarGraphItem(x=[j], y0=[i - 0.48], height=[0.96], width=0.96, brush=ink, pen=None)
                 plot.addItem(box)
@@ -67,7 +67,7 @@ def times(judgement: Judgement) -> Draw:
     scale, unit = _scale(judgement.interval_s)
     true, predicted = judgement.true_frames * scale, judgement.predicted_frames * scale
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         plot.setLabel("bottom", f"event, scored by you ({unit})")
         plot.setLabel("left", f"predicted by the network ({unit})")
         plot.getAxis("left").setWidth(56)
@@ -75,7 +75,13 @@ def times(judgement: Judgement) -> Draw:
             ends = [min(true.min(), predicted.min()), max(true.max(), predicted.max())]
             plot.plot(ends, ends, pen=_dashed(colour))
         plot.plot(
-            true, predicted, pen=None, symbol="o", symbolSize=6, symbolPen=None, symbolBrush=_pale(inks.train, 190)
+            true,
+            predicted,
+            pen=None,
+            symbol="o",
+            symbolSize=6,
+            symbolPen=None,
+            symbolBrush=_pale(plot_colours.train, 190),
         )
 
     return draw
@@ -86,14 +92,20 @@ def ranking(judgement: Judgement) -> Draw:
     alarms, hits, thresholds = roc(judgement.chance, judgement.is_event)
     best = int((hits - alarms).argmax())
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         _shares(plot, "false alarms (share of the others)", "events found (share)")
         plot.plot([0, 1], [0, 1], pen=_dashed(colour))
-        plot.plot(alarms, hits, pen=pg.mkPen(inks.train, width=2))
+        plot.plot(alarms, hits, pen=pg.mkPen(plot_colours.train, width=2))
         plot.plot(
-            [alarms[best]], [hits[best]], pen=None, symbol="star", symbolSize=14, symbolPen=None, symbolBrush=inks.best
+            [alarms[best]],
+            [hits[best]],
+            pen=None,
+            symbol="star",
+            symbolSize=14,
+            symbolPen=None,
+            symbolBrush=plot_colours.best,
         )
-        _write(plot, f"best threshold {min(thresholds[best], 1.0):.3f}", inks.best, 0.96, 0.2)
+        _write(plot, f"best threshold {min(thresholds[best], 1.0):.3f}", plot_colours.best, 0.96, 0.2)
 
     return draw
 
@@ -102,9 +114,9 @@ def trade(judgement: Judgement) -> Draw:
     """Precision against recall."""
     precision, recall, _ = precision_recall(judgement.chance, judgement.is_event)
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         _shares(plot, "recall (share of events found)", "precision (share right)")
-        plot.plot(np.append(0, recall), np.append(precision[:1], precision), pen=pg.mkPen(inks.train, width=2))
+        plot.plot(np.append(0, recall), np.append(precision[:1], precision), pen=pg.mkPen(plot_colours.train, width=2))
 
     return draw
 
@@ -118,13 +130,13 @@ def calibration(judgement: Judgement) -> Draw:
     true = np.array([judgement.is_event[place == b].mean() for b in used])
     n = np.array([(place == b).sum() for b in used])
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         _shares(plot, "predicted probability of an event", "share with an event")
         plot.plot([0, 1], [0, 1], pen=_dashed(colour))
         size = 6 + 10 * np.sqrt(n / max(n.max(initial=1), 1))
         plot.plot(
-            said, true, pen=pg.mkPen(inks.held_out, width=1.5), symbol="o", symbolSize=size, symbolPen=None,
-            symbolBrush=inks.held_out,
+            said, true, pen=pg.mkPen(plot_colours.held_out, width=1.5), symbol="o", symbolSize=size, symbolPen=None,
+            symbolBrush=plot_colours.held_out,
         )  # fmt: skip
 
     return draw
@@ -136,14 +148,14 @@ def aligned(mean: Any, name: str, interval_s: float | None) -> Draw:
     known = np.isfinite(mean.mean)
     x = mean.frames[known] * scale
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         plot.setLabel("bottom", f"time from the event ({unit})")
         plot.setLabel("left", name)
         plot.getAxis("left").setWidth(62)
         low, high = (plot.plot(x, edge[known], pen=pg.mkPen(None)) for edge in (mean.low, mean.high))
-        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.train, _FAINT)))
-        plot.plot(x, mean.mean[known], pen=pg.mkPen(inks.train, width=2))
-        plot.addItem(pg.InfiniteLine(0, angle=90, pen=_dashed(inks.score)), ignoreBounds=True)
+        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(plot_colours.train, _FAINT)))
+        plot.plot(x, mean.mean[known], pen=pg.mkPen(plot_colours.train, width=2))
+        plot.addItem(pg.InfiniteLine(0, angle=90, pen=_dashed(plot_colours.score)), ignoreBounds=True)
 
     return draw
 
@@ -153,15 +165,15 @@ def average(mean: Any, name: str) -> Draw:
     scale, unit = (1.0, "samples") if mean.interval_s is None else (1000 * mean.interval_s, "ms")
     x, fitted = mean.frames * scale, np.isfinite(mean.fit)
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         plot.setLabel("bottom", f"time from the onset ({unit})")
         plot.setLabel("left", f"{name}, over its baseline")
         plot.getAxis("left").setWidth(62)
         low, high = (plot.plot(x, edge, pen=pg.mkPen(None)) for edge in (mean.low, mean.high))
-        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.train, _FAINT)))
-        plot.plot(x, mean.mean, pen=pg.mkPen(inks.train, width=2))
+        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(plot_colours.train, _FAINT)))
+        plot.plot(x, mean.mean, pen=pg.mkPen(plot_colours.train, width=2))
         if fitted.any():
-            dashes = pg.mkPen(inks.score, width=2, style=Qt.PenStyle.DashLine)
+            dashes = pg.mkPen(plot_colours.score, width=2, style=Qt.PenStyle.DashLine)
             plot.plot(x[fitted], mean.fit[fitted], pen=dashes)
 
     return draw
@@ -173,13 +185,13 @@ def survival_curve(curve: Any) -> Draw:
     x = np.append(0.0, curve.times * scale)
     x = np.append(x, x[-1] * 1.04)  # the last step is seen as one
 
-    def draw(plot: Any, inks: Inks, colour: Any) -> None:
+    def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
         plot.setLabel("bottom", f"time since the track begins ({unit})")
         plot.setLabel("left", "share without the event")
         plot.getAxis("left").setWidth(56)
         low, high = (_steps(plot, x, _from_one(edge), pen=pg.mkPen(None)) for edge in (curve.low, curve.high))
-        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(inks.held_out, _FAINT)))
-        _steps(plot, x, _from_one(curve.share), pen=pg.mkPen(inks.held_out, width=2))
+        plot.addItem(pg.FillBetweenItem(low, high, brush=_pale(plot_colours.held_out, _FAINT)))
+        _steps(plot, x, _from_one(curve.share), pen=pg.mkPen(plot_colours.held_out, width=2))
         plot.setYRange(0, 1, padding=0.04)
 
     return draw

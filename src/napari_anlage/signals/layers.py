@@ -62,8 +62,8 @@ class EventLayers:
         layer = self._draw(at, "before and after the event", NEVER, _PHASES)
         phase = np.where(np.isnan(time), "no event", np.where(at[:, 0] < time, "before", "after"))
         layer.features = {"track": signals.ids[row], "phase": phase}
-        inks = {"no event": NEVER, "before": BEFORE, "after": AFTER}
-        layer.border_color = [inks[p] for p in phase]
+        plot_colours = {"no event": NEVER, "before": BEFORE, "after": AFTER}
+        layer.border_color = [plot_colours[p] for p in phase]
 
     def show_track(self, signals: Signals, row: int) -> None:
         """A ring around the nucleus of one track, in every frame."""

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Signals
 from napari_anlage.widgets.escaping import as_html
-from napari_anlage.widgets.theme import inks_for
+from napari_anlage.widgets.theme import plot_colours_for
 
 __all__ = ["SignalPlot", "title_of_signal"]
 
@@ -36,7 +36,7 @@ class SignalPlot(pg.GraphicsLayoutWidget):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.ci.layout.setContentsMargins(0, 0, 6, 2)
         self.ci.layout.setSpacing(2)
-        self.inks = inks_for(self)
+        self.plot_colours = plot_colours_for(self)
         self._plots: list[Any] = []
         self._curves: list[Any] = []
         self._now: list[Any] = []
@@ -133,7 +133,7 @@ class SignalPlot(pg.GraphicsLayoutWidget):
 
     def _recolour(self) -> None:
         self.resetCachedContent()  # pyqtgraph keeps the background of the former theme
-        self.inks = inks_for(self)
+        self.plot_colours = plot_colours_for(self)
         colour = self.palette().color(QPalette.ColorRole.WindowText)
         faint = pg.mkColor(colour)
         faint.setAlpha(120)
@@ -141,14 +141,14 @@ class SignalPlot(pg.GraphicsLayoutWidget):
             for side in ("left", "bottom"):
                 plot.getAxis(side).setPen(faint)
                 plot.getAxis(side).setTextPen(colour)
-            plot.titleLabel.setText(self._named[i], color=self.inks.runs[i % len(self.inks.runs)])
-            ink = self.inks.runs[i % len(self.inks.runs)]
+            plot.titleLabel.setText(self._named[i], color=self.plot_colours.runs[i % len(self.plot_colours.runs)])
+            ink = self.plot_colours.runs[i % len(self.plot_colours.runs)]
             self._curves[i].setPen(pg.mkPen(ink, width=1.5))
             self._curves[i].setSymbolBrush(ink)
             self._now[i].setPen(pg.mkPen(faint, width=1))
-            self._events[i].setPen(pg.mkPen(self.inks.score, width=2))
-            self._events[i].setHoverPen(pg.mkPen(self.inks.score, width=4))
-            self._predicted[i].setPen(pg.mkPen(self.inks.held_out, width=2, style=Qt.PenStyle.DashLine))
+            self._events[i].setPen(pg.mkPen(self.plot_colours.score, width=2))
+            self._events[i].setHoverPen(pg.mkPen(self.plot_colours.score, width=4))
+            self._predicted[i].setPen(pg.mkPen(self.plot_colours.held_out, width=2, style=Qt.PenStyle.DashLine))
 
     def _on_click(self, event: Any) -> None:
         for plot in self._plots:

@@ -12,7 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_anlage.widgets.theme import inks_for
+from napari_anlage.widgets.theme import plot_colours_for
 
 __all__ = ["TracePlot"]
 
@@ -81,12 +81,12 @@ class TracePlot(pg.GraphicsLayoutWidget):
 
     def _recolour(self) -> None:
         self.resetCachedContent()  # pyqtgraph keeps the background of the former theme
-        inks, colour = inks_for(self), self.palette().color(QPalette.ColorRole.WindowText)
+        plot_colours, colour = plot_colours_for(self), self.palette().color(QPalette.ColorRole.WindowText)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setPen(colour)
             self.plot.getAxis(side).setTextPen(colour)
-        self._curve.setPen(pg.mkPen(inks.train, width=1))
-        self._events.setSymbolBrush(inks.score)
+        self._curve.setPen(pg.mkPen(plot_colours.train, width=1))
+        self._events.setSymbolBrush(plot_colours.score)
         self._cursor.setPen(pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine))
 
     def _on_click(self, event: Any) -> None:

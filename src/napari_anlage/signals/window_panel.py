@@ -27,7 +27,7 @@ from napari_anlage.widgets.count_bar import CountBar
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.picture import Picture
 from napari_anlage.widgets.plain_text import Rich
-from napari_anlage.widgets.theme import Inks
+from napari_anlage.widgets.theme import PlotColours
 
 __all__ = ["WindowPanel"]
 
@@ -184,11 +184,11 @@ class WindowPanel(Tab):
         scale, unit = (1.0, "samples") if step is None else (1000 * step, "ms")
         name = title_of_signal(signals.names[0], signals.units[0])
 
-        def draw(plot: Any, inks: Inks, colour: Any) -> None:
+        def draw(plot: Any, plot_colours: PlotColours, colour: Any) -> None:
             plot.setLabel("bottom", f"time in the window ({unit})")
             plot.setLabel("left", name)
             plot.getAxis("left").setWidth(62)
-            plot.plot(np.arange(len(values)) * scale, values, pen=pg.mkPen(inks.train, width=1))
+            plot.plot(np.arange(len(values)) * scale, values, pen=pg.mkPen(plot_colours.train, width=1))
 
         self.picture.show_drawing(draw)
 

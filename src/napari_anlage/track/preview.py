@@ -9,7 +9,7 @@ import numpy as np
 from anlage import AnlageError, Annotations
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
-from napari_anlage.viewer.colouring import inks
+from napari_anlage.viewer.colouring import nucleus_colours
 from napari_anlage.viewer.links_layer import LinksView
 from napari_anlage.viewer.placement import Place
 from napari_anlage.viewer.tracks import TrackTable
@@ -89,7 +89,7 @@ class TracksPreview:
             return
         self._links.colouring = self._session.colouring
         self._links.refresh(self.tracks, self._derived)
-        colours = inks(self.tracks, self._derived, self._session.colouring)
+        colours = nucleus_colours(self.tracks, self._derived, self._session.colouring)
         if self._points is not None and len(self.tracks):
             self._points.border_color = np.tile(colours, (len(self._points.data) // len(colours), 1))
 

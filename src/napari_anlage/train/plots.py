@@ -14,7 +14,7 @@ from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from anlage import Curve
-from napari_anlage.widgets.theme import inks_for
+from napari_anlage.widgets.theme import plot_colours_for
 
 __all__ = ["ComparisonPlot", "LearningPlot"]
 
@@ -55,7 +55,7 @@ class _Panels(pg.GraphicsLayoutWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
         self.setBackground(None)
-        self.inks = inks_for(self)
+        self.plot_colours = plot_colours_for(self)
         self.ci.layout.setContentsMargins(0, 0, 6, 4)
         self.ci.layout.setSpacing(2)
         self._losses: Any = self.addPlot(row=0, col=0, axisItems={"left": _LossAxis("left")})
@@ -94,7 +94,7 @@ class _Panels(pg.GraphicsLayoutWidget):
                 axis = plot.getAxis(side)
                 axis.setPen(colour)
                 axis.setTextPen(colour)
-        self.inks = inks_for(self)
+        self.plot_colours = plot_colours_for(self)
         self._recolour()
         self.recoloured.emit()
 
@@ -128,12 +128,12 @@ class LearningPlot(_Panels):
 
     def legend(self) -> str:
         """What the colours mean, as rich text for a label."""
-        inks = self.inks
+        plot_colours = self.plot_colours
         entries = (
-            (inks.train, "●", "training"),
-            (inks.held_out, "●", "held-out"),
-            (inks.score, "●", "score"),
-            (inks.best, "★", "best"),
+            (plot_colours.train, "●", "training"),
+            (plot_colours.held_out, "●", "held-out"),
+            (plot_colours.score, "●", "score"),
+            (plot_colours.best, "★", "best"),
         )
         return " &nbsp;".join(f"<span style='color:{colour}'>{mark}</span> {name}" for colour, mark, name in entries)
 
@@ -149,14 +149,14 @@ class LearningPlot(_Panels):
             mark.setValue(best[-1][0] if best else 0)
 
     def _recolour(self) -> None:
-        inks = self.inks
-        self._train.setPen(pg.mkPen(inks.train, width=1.5))
-        for line, colour in ((self._held_out, inks.held_out), (self._score, inks.score)):
+        plot_colours = self.plot_colours
+        self._train.setPen(pg.mkPen(plot_colours.train, width=1.5))
+        for line, colour in ((self._held_out, plot_colours.held_out), (self._score, plot_colours.score)):
             line.setPen(pg.mkPen(colour, width=2))
             line.setSymbolBrush(colour)
-        self._best.setSymbolBrush(inks.best)
+        self._best.setSymbolBrush(plot_colours.best)
         for mark in self._marks:
-            mark.setPen(pg.mkPen(inks.best, width=1, style=Qt.PenStyle.DotLine))
+            mark.setPen(pg.mkPen(plot_colours.best, width=1, style=Qt.PenStyle.DotLine))
 
     def sizeHint(self) -> QSize:
         """Small: pyqtgraph's own 640 × 480 would eat the canvas."""
@@ -174,7 +174,7 @@ class ComparisonPlot(_Panels):
 
     def colour_of(self, index: int) -> str:
         """Colour of the run with this number; it stays when other runs come and go."""
-        return self.inks.runs[index % len(self.inks.runs)]
+        return self.plot_colours.runs[index % len(self.plot_colours.runs)]
 
     def show_curves(self, curves: Sequence[tuple[int, Curve]]) -> None:
         """Draw runs, each with the number that gives its colour, and no others."""

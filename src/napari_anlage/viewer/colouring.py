@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage import Annotations
 from napari_anlage.viewer.tracks import ALONE, TrackTable, colours, hues
 
-__all__ = ["CERTAIN", "RAMP", "Colouring", "any_wrong", "errors", "inks", "lineages"]
+__all__ = ["CERTAIN", "RAMP", "Colouring", "any_wrong", "errors", "lineages", "nucleus_colours"]
 
 Colours = npt.NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def any_wrong(error: npt.NDArray[np.float64]) -> float:
     return float(1 - np.prod(1 - np.nan_to_num(error)))
 
 
-def inks(nuclei: Annotations, tracks: TrackTable, colouring: Colouring) -> Colours:
+def nucleus_colours(nuclei: Annotations, tracks: TrackTable, colouring: Colouring) -> Colours:
     """(N, 4) the colour of each nucleus, and of the link to it."""
     if colouring == Colouring.TRACK:
         return colours(tracks)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anlage import Annotations
 from napari_anlage.viewer import layer_roles
-from napari_anlage.viewer.colouring import Colouring, inks
+from napari_anlage.viewer.colouring import Colouring, nucleus_colours
 from napari_anlage.viewer.placement import Place
 from napari_anlage.viewer.tracks import TrackTable
 
@@ -127,7 +127,7 @@ class LinksView:
     def _all_inks(self, nuclei: Annotations, tracks: TrackTable) -> npt.NDArray[np.float64]:
         known = self._inks
         if known[0] is not nuclei or known[1] is not tracks or known[2] != self._colouring:
-            self._inks = known = (nuclei, tracks, self._colouring, inks(nuclei, tracks, self._colouring))
+            self._inks = known = (nuclei, tracks, self._colouring, nucleus_colours(nuclei, tracks, self._colouring))
         found: npt.NDArray[np.float64] = known[3]
         return found
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from anlage import Annotations, State
 from napari_anlage.viewer import layer_roles, overlay
-from napari_anlage.viewer.colouring import Colouring, inks
+from napari_anlage.viewer.colouring import Colouring, nucleus_colours
 from napari_anlage.viewer.placement import Place
 from napari_anlage.viewer.tracks import TrackTable
 
@@ -205,7 +205,7 @@ class NucleiView:
             self.colouring == Colouring.ERROR and nuclei is not before.nuclei
         )  # a link's probability is no column
         if tracks is not before.tracks or rows is not before.rows or recoloured:
-            colour, state = inks(nuclei, tracks, self.colouring)[rows], nuclei.state[rows]
+            colour, state = nucleus_colours(nuclei, tracks, self.colouring)[rows], nuclei.state[rows]
             if self.colouring == Colouring.TRACK:
                 colour[state == State.PROPOSED] = _PROPOSED_COLOUR
             colour[state == State.REJECTED] = _REJECTED_COLOUR

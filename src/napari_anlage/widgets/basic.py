@@ -167,7 +167,7 @@ class Tab(QWidget):
             self.report(ErrorReport.of(error))
             return None
 
-    def gently(self, action: Callable[[], Any]) -> None:
+    def attempt_quietly(self, action: Callable[[], Any]) -> None:
         """Do what a key asks for; that there is nothing to do it to is no error."""
         try:
             action()

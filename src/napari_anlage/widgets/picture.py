@@ -10,13 +10,13 @@ import pyqtgraph as pg
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_anlage.widgets.theme import Inks, inks_for
+from napari_anlage.widgets.theme import PlotColours, plot_colours_for
 
 __all__ = ["Draw", "Picture"]
 
 _HEIGHT = 220
-Draw = Callable[[Any, Inks, Any], None]
-"""Draws into an empty plot, with these inks and this colour of text."""
+Draw = Callable[[Any, PlotColours, Any], None]
+"""Draws into an empty plot, with these plot colours and this colour of text."""
 
 
 class Picture(pg.GraphicsLayoutWidget):
@@ -67,4 +67,4 @@ class Picture(pg.GraphicsLayoutWidget):
             axis.setPen(faint)
             axis.setTextPen(colour)
         if self._draw is not None:
-            self._draw(plot, inks_for(self), colour)
+            self._draw(plot, plot_colours_for(self), colour)

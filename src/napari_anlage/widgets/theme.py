@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import QWidget
 
-__all__ = ["DARK", "LIGHT", "Inks", "inks_for"]
+__all__ = ["DARK", "LIGHT", "PlotColours", "plot_colours_for"]
 
 _GREY_MIDDLE = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Inks:
+class PlotColours:
     """Colours that can be read on one kind of background."""
 
     train: str
@@ -24,19 +24,19 @@ class Inks:
     """One for each of several runs, distinguishable with colour blindness too."""
 
 
-DARK = Inks(
+DARK = PlotColours(
     "#5aa9e6", "#ffb000", "#3fc58a", "#ff6b70", ("#5aa9e6", "#ffb000", "#3fc58a", "#ff7fae", "#c3a6ff", "#e8e36b")
 )
 """On a dark background."""
 
 
-LIGHT = Inks(
+LIGHT = PlotColours(
     "#1f6fb2", "#a86200", "#187a4f", "#c2272d", ("#1f6fb2", "#a86200", "#187a4f", "#b3256d", "#6b3fb8", "#6e6a00")
 )
 """On a light background."""
 
 
-def inks_for(widget: QWidget) -> Inks:
+def plot_colours_for(widget: QWidget) -> PlotColours:
     """The colours for a widget's theme: bright ones where its text is bright."""
     text = widget.palette().color(QPalette.ColorRole.WindowText)
     return DARK if text.lightness() > _GREY_MIDDLE else LIGHT

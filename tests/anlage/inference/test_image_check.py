@@ -9,7 +9,7 @@ from anlage.axes import Spacing
 from anlage.calibration import Calibration
 from anlage.card import Card, TrainedOn
 from anlage.dataset.intensity import measure_intensity
-from anlage.dataset.noise import grain
+from anlage.dataset.noise import noise_level
 from anlage.inference.image_check import check_image
 from anlage.synthetic import Optics, embryo
 from anlage.tasks.task import Evidence
@@ -25,7 +25,11 @@ def movie():
 def card(movie):
     intensity = measure_intensity(movie)
     store = TrainedOn(
-        name="a", spacing_um_zyx=movie.spacing.zyx, diameter_um=8.0, noise=grain(intensity.frame(movie, 0)), n_nuclei=24
+        name="a",
+        spacing_um_zyx=movie.spacing.zyx,
+        diameter_um=8.0,
+        noise=noise_level(intensity.frame(movie, 0)),
+        n_nuclei=24,
     )
     return Card(
         name="some", task="nuclei", head="centres", created="2026-11-21T10:00:00Z", version="0.1.0", channels=("nuclei",),

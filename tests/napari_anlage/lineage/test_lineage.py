@@ -11,7 +11,7 @@ from anlage import AddNuclei, Annotations
 from napari_anlage.lineage.layout import LineageLayout
 from napari_anlage.lineage.panel import LineagePanel
 from napari_anlage.lineage.plot import LineagePlot, clock
-from napari_anlage.viewer.colouring import Colouring, errors, inks, lineages
+from napari_anlage.viewer.colouring import Colouring, errors, lineages, nucleus_colours
 from napari_anlage.viewer.tracks import TrackTable
 
 
@@ -55,10 +55,10 @@ def test_colours_say_lineage_or_error() -> None:
     wrong = errors(nuclei, tracks)
     np.testing.assert_allclose(wrong[[1, 3, 6]], [0.01, 0.6, 0.01])
     assert np.isnan(wrong[[0, 5, 7]]).all()
-    family_ink = inks(nuclei, tracks, Colouring.LINEAGE)
+    family_ink = nucleus_colours(nuclei, tracks, Colouring.LINEAGE)
     assert len(np.unique(family_ink[:7], axis=0)) == 1
     assert (family_ink[0] != family_ink[8]).any()
-    doubtful = inks(nuclei, tracks, Colouring.ERROR)
+    doubtful = nucleus_colours(nuclei, tracks, Colouring.ERROR)
     assert doubtful[3, 0] > 0.9 > 0.5 > doubtful[3, 2]  # red
     assert doubtful[1, 2] > doubtful[1, 0]  # blue
 
@@ -83,7 +83,10 @@ def test_30_000_nuclei_are_drawn_at_once(qtbot) -> None:
     plot.show()
     began = time.perf_counter()
     plot.show_layout(
-        LineageLayout.of(nuclei, tracks), inks(nuclei, tracks, Colouring.ERROR), np.zeros(len(nuclei), bool), fit=True
+        LineageLayout.of(nuclei, tracks),
+        nucleus_colours(nuclei, tracks, Colouring.ERROR),
+        np.zeros(len(nuclei), bool),
+        fit=True,
     )
     assert time.perf_counter() - began < 1.5  # 0.15 s on a quiet core
     picked = []

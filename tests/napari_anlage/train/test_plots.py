@@ -54,9 +54,15 @@ def luminance(colour: str) -> float:
 def test_every_curve_can_be_told_from_the_background_in_both_themes(theme: str) -> None:
     from napari.utils.theme import get_theme
 
-    inks = {"dark": DARK, "light": LIGHT}[theme]
+    plot_colours = {"dark": DARK, "light": LIGHT}[theme]
     ground = luminance(get_theme(theme).background.as_hex("long"))
-    for colour in (inks.train, inks.held_out, inks.score, inks.best, *inks.runs):
+    for colour in (
+        plot_colours.train,
+        plot_colours.held_out,
+        plot_colours.score,
+        plot_colours.best,
+        *plot_colours.runs,
+    ):
         bright, dim = sorted((luminance(colour), ground), reverse=True)
         assert (bright + 0.05) / (dim + 0.05) >= 3, colour
 
@@ -65,11 +71,11 @@ def test_the_colours_follow_the_theme(qtbot) -> None:
     plot = LearningPlot()
     qtbot.addWidget(plot)
     plot.show()
-    for style, inks in (("color:#f0f0f0", DARK), ("color:#101010", LIGHT)):
+    for style, plot_colours in (("color:#f0f0f0", DARK), ("color:#101010", LIGHT)):
         plot.setStyleSheet(f"QWidget{{{style}}}")
-        assert plot.inks is inks
-        assert plot._train.opts["pen"].color().name() == inks.train
-        assert inks.held_out in plot.legend()
+        assert plot.plot_colours is plot_colours
+        assert plot._train.opts["pen"].color().name() == plot_colours.train
+        assert plot_colours.held_out in plot.legend()
 
 
 def test_the_best_so_far_is_marked_in_both_panels(qtbot) -> None:
