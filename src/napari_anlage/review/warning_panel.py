@@ -90,8 +90,8 @@ class WarningPanel(Tab):
     def _connect(self) -> None:
         session = self._session
         self.list.picked.connect(lambda row: self.attempt(lambda: self.inspection.go_to(row)))
-        self.next.clicked.connect(lambda: self.gently(lambda: self.inspection.go(1)))
-        self.previous.clicked.connect(lambda: self.gently(lambda: self.inspection.go(-1)))
+        self.next.clicked.connect(lambda: self.attempt_quietly(lambda: self.inspection.go(1)))
+        self.previous.clicked.connect(lambda: self.attempt_quietly(lambda: self.inspection.go(-1)))
         for name, button in self.fixes.items():
             button.clicked.connect(lambda _=False, name=name: self.fix(name))
         self._timer.timeout.connect(self.search)
