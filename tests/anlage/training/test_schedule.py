@@ -34,13 +34,13 @@ def test_the_average_forgets_the_start_quickly() -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 7, 40, 1000, 10**6])
-def test_about_twenty_looks_whatever_the_length(steps: int) -> None:
+def test_about_twenty_validations_whatever_the_length(steps: int) -> None:
     every = validation_interval(steps)
     assert 1 <= every <= steps
     assert steps / every <= 20
 
 
-def test_few_looks_where_a_look_takes_long() -> None:
+def test_few_validations_where_one_takes_long() -> None:
     every = validation_interval(1000, step_s=0.1, validation_s=4.0)
     assert (1000 / every) * 4.0 <= 0.15 * 100
 
@@ -79,7 +79,7 @@ def test_without_a_limit_the_plan_stays() -> None:
     assert not budget.is_spent(1e9)
 
 
-def test_the_time_left_counts_looks_and_the_finish() -> None:
+def test_the_time_left_counts_validations_and_the_finish() -> None:
     budget = Budget(limit_s=100, most=None, every=None, pace=paced(0.1, 1.0))
     assert budget.eta_s(0, None, None) is None
     assert budget.eta_s(50, 100, 25) == pytest.approx(50 * 0.1 + 2 * 1.0 + budget.pace.finish_s)
@@ -96,7 +96,7 @@ def test_a_plan_never_has_fewer_steps_than_the_least() -> None:
 
 def test_time_that_is_spent_ends_a_training_once_the_least_steps_are_made() -> None:
     budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 2.0), least=60)
-    # a step, a look and the end take 1 + 2 + 6 s
+    # a step, a validation and the end take 1 + 2 + 6 s
     assert budget.pace.finish_s == 6.0
     assert not budget.is_spent(90.0)
     assert budget.is_spent(90.1)
@@ -107,7 +107,7 @@ def test_time_that_is_spent_ends_a_training_once_the_least_steps_are_made() -> N
 
 def test_by_how_much_a_training_is_late() -> None:
     budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 2.0), least=60)
-    # 50 steps of 1 s, 5 looks of 2 s, 6 s for the end
+    # 50 steps of 1 s, 5 validations of 2 s, 6 s for the end
     assert budget.late_s(10, 44, 60, 10) == pytest.approx(10)
     assert budget.late_s(10, 10, 60, 10) == 0
     assert Budget(limit_s=100, most=None, every=None, pace=Pace()).late_s(10, 200, 60, 10) == 0
@@ -145,14 +145,14 @@ def test_the_average_follows_closely_at_first() -> None:
     assert [decay_at(step, 0.99) for step in (0, 2, 8)] == pytest.approx([1 / 10, 3 / 12, 9 / 18])
 
 
-def test_looks_to_the_number() -> None:
+def test_validations_to_the_number() -> None:
     assert validation_interval(1000) == 50
     assert validation_interval(1001) == 51
     assert validation_interval(100) == 10
     assert validation_interval(7) == 7
     assert validation_interval(0) == 1
     assert validation_interval(1000, validations=8) == 125
-    # 12 % of 100 s are 12 s, three looks of 4 s
+    # 12 % of 100 s are 12 s, three validations of 4 s
     assert validation_interval(1000, step_s=0.1, validation_s=4.0) == 334
     assert validation_interval(1000, step_s=0.1, validation_s=1.2) == 100
     assert validation_interval(1000, step_s=0.1, validation_s=100.0) == 334  # three at least
@@ -160,7 +160,7 @@ def test_looks_to_the_number() -> None:
 
 def test_a_plan_to_the_number() -> None:
     budget = Budget(limit_s=100, most=None, every=10, pace=paced(1.0, 2.0))
-    # 96 s are planned for; less 20 that are spent and 6 for the end, 70 remain; a step with its part of a look takes 1.2 s
+    # 96 s are planned for; less 20 that are spent and 6 for the end, 70 remain; a step with its part of a validation takes 1.2 s
     assert budget.plan(step=6, seconds=20) == (6 + 58, 10)
     assert budget.plan(step=6, seconds=500) == (7, 10)
     assert budget.replan(step=6, seconds=20, steps=500, every=10) == 64
