@@ -169,3 +169,16 @@ def test_the_solver_loads_no_torch() -> None:
     code = "import sys, anlage.tracking.windows, anlage.tracking.track, anlage.tracking.resolve; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_refinement_changes_links_and_the_gap_that_is_reported(films: ModuleType, monkeypatch) -> None:
+    """Where windows meet, the linear programs of both sides disagree; without it links there are wrong, and the gap is wide."""
+    problem = films.film(1, 40, 30)
+    cut = windows_of(np.bincount(problem.frames), most_nuclei=1, fewest_frames=8, ahead=3)
+    best = solve(problem, windows=cut)
+    monkeypatch.setattr("anlage.tracking.windows.refined", lambda sections, divide, duals, choice, *_: choice)
+    first = solve(problem, windows=cut)
+    assert (first.edges != best.edges).any()
+    assert best.objective < first.objective
+    assert best.gap < 1e-6
+    assert not first.gap < 1e-3
