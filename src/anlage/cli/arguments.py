@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -29,7 +29,6 @@ __all__ = [
     "micrometres",
     "positive",
     "spread_settings",
-    "table_path",
     "writer",
 ]
 
@@ -270,14 +269,6 @@ def spans_zyx(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, i
     return (z0, z1), (y0, y1), (x0, x1)
 
 
-def table_path(text: str) -> Any:
-    """A path that ends in .csv or .geff."""
-    path = Path(text)
-    if path.suffix.lower() not in (".csv", ".geff"):
-        raise AnlageError(f"'{text}' cannot hold a table of nuclei; choose a name that ends in .csv or .geff.")
-    return path
-
-
 def resolve_stored_path(text: str) -> Any:
     """A path that ends in .csv or .geff (a table) or in .zarr, .tif or .tiff (labels)."""
     path = Path(text)
@@ -333,6 +324,3 @@ def print_painted_labels(annotations: Annotations) -> None:
     """Print what is doubtful about the label images that nuclei were read from."""
     for note in () if annotations.labels is None else annotations.labels.notes:
         print(f"Doubtful: {note}")
-
-
-Reader = Callable[[str], Any]

@@ -7,7 +7,7 @@ else, in any order, and objects that reach over a border have one name on both s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -293,10 +293,3 @@ def _tiles(loaded: Loaded, placement: Placement, settings: Settings) -> tuple[li
         f"A memory of {settings.memory_gb:g} GB is too small: even the smallest tiles need {need:.1f} GB; give more with "
         "--memory-gb."
     )
-
-
-def in_order(labeller: Labeller, frames: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Frame and number of the tile, of all that is to be done."""
-    for t in frames:
-        for i in range(len(labeller.tiles)):
-            yield t, i

@@ -7,7 +7,7 @@ next one; only tables of objects are ever together in memory.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,6 @@ def _adopted(
     gap, nearest = cKDTree(centres[home] * scale).query(centres[~owned] * scale, distance_upper_bound=SAME_DIAMETERS)
     rows[~owned] = np.where(np.isfinite(gap), home[np.minimum(nearest, len(home) - 1)], rows[~owned])
     return rows
-
-
-def frames_of(pieces: Pieces, frames: Sequence[int], n_tiles: int) -> Iterator[tuple[int, list[Piece]]]:
-    """The tables of each frame's pieces."""
-    for t in frames:
-        yield t, [pieces.read(t, i, labels=False) for i in range(n_tiles)]
 
 
 def _small(labels: npt.NDArray[np.int32]) -> npt.NDArray[Any]:

@@ -65,10 +65,6 @@ class Choice:
         return cls(str(path), name, card, problem, training, path)
 
     @property
-    def is_classical(self) -> bool:
-        return self.argument == CLASSICAL
-
-    @property
     def paints(self) -> str:
         """What it paints, ``instances`` or ``classes``; empty: it finds centres."""
         return "" if self.card is None or not paints_labels(self.card.head) else self.card.head

@@ -199,10 +199,6 @@ class Project:
     def runs_folder(self) -> Path:
         return self.folder / "runs"
 
-    @property
-    def models_folder(self) -> Path:
-        return self.folder / "models"
-
     def runs(self) -> tuple[Run, ...]:
         """The trainings of this project, the newest first; folders that hold no readable run are left out."""
         from anlage.project.trainings import runs_in

@@ -368,12 +368,6 @@ class RunView(QWidget):
             self.status.say("This run was not started yet.", "idle")
 
 
-def _belongs_elsewhere(run: Run, folder: Path) -> bool:
-    """Whether a run lies in another project's folder, and rests."""
-    project = run.path.parent.parent
-    return bool(project.suffix == ".anlage" and project != folder.resolve() and run.state != "running")
-
-
 def how_good(run: Run) -> tuple[str, str]:
     """What held-out data say of a run's model, to follow the word Finished, and the kind of that sentence."""
     try:

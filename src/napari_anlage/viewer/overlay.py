@@ -14,13 +14,11 @@ import numpy.typing as npt
 from anlage import Annotations, Box, DenseMap, LabelledPart, TimeLapse
 from napari_anlage.viewer.camera import _along, _transposed
 from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
-from napari_anlage.viewer.layer_roles import _KEY, ANNOTATED, REGIONS, remove, role_of
+from napari_anlage.viewer.layer_roles import _KEY, REGIONS, remove, role_of
 
 __all__ = [
     "box_edges",
     "keep_sharp",
-    "new_labels",
-    "new_points",
     "show_annotations",
     "show_boxes",
     "show_centres",
@@ -214,28 +212,6 @@ def _as_layer(tzyx: npt.NDArray[Any], grid: LayerGrid) -> npt.NDArray[Any]:
     lengths = dict(zip("tzyx", tzyx.shape, strict=True)) | {"c": 1}
     order = [*("tzyx".index(axis) for axis in have), *("tzyx".index(a) for a in "tzyx" if a not in have)]
     return tzyx.transpose(order).reshape([lengths[axis] for axis in grid.axes])
-
-
-def new_points(viewer: Any, grid: LayerGrid, image: TimeLapse, name: str) -> Any:
-    """An empty Points layer for annotating, whose points are balls in world units."""
-    size = 0.05 * min(abs(grid.scale[grid.axes.index(axis)]) * image.shape["tczyx".index(axis)] for axis in "yx")
-    layer = viewer.add_points(
-        ndim=len(grid.axes), name=name, size=size, face_color="transparent", border_color=ANNOTATED, border_width=0.15,
-        projection_mode="rescale_spherical", **_isotropic(grid),
-    )  # fmt: skip
-    show_depth(viewer, layer)
-    layer.mode = "add"
-    return layer
-
-
-def new_labels(viewer: Any, grid: LayerGrid, image: TimeLapse, n_channels: int, name: str) -> Any:
-    """An empty Labels layer on the image's voxels, shared by its channels."""
-    lengths = dict(zip("tczyx", image.shape, strict=True)) | {"c": 1}
-    data = np.zeros([lengths[axis] for axis in grid.axes], dtype=np.uint16)
-    at = grid.placed(grid.axes, {"c": (n_channels - 1) / 2}, {"c": float(n_channels)})
-    layer = viewer.add_labels(data, name=name, **at)
-    layer.mode = "paint"
-    return layer
 
 
 def _isotropic(grid: LayerGrid) -> dict[str, Any]:

@@ -178,7 +178,7 @@ def test_another_image_or_a_model_that_paints_nothing_takes_the_labels_away(dock
     tab, session = dock.predict, dock.session
     previewed(viewer, dock, odd, qtbot)
     tab.models.combo.setCurrentIndex(tab.models.combo.count() - 1)
-    assert tab.models.choice.is_classical
+    assert tab.models.choice.argument == "classical"
     assert not tab.labels.isVisible()
     assert not [layer for layer in viewer.layers if layer_roles.role_of(layer) == ROLE]
     tab.models.combo.setCurrentIndex(0)

@@ -29,7 +29,7 @@ def docked(make_napari_viewer_proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     dock.go_to("predict")
     tab = dock.predict
     tab.models.combo.setCurrentIndex(tab.models.combo.count() - 1)
-    assert tab.models.choice.is_classical
+    assert tab.models.choice.argument == "classical"
     viewer.reset_view()
     yield viewer, dock
     tab.retire()

@@ -124,18 +124,3 @@ def test_the_frame_is_found_when_another_layer_changes_the_viewers_units() -> No
     viewer.add_points(np.zeros((1, 4)), units=("ms", "nm", "nm", "nm"))
     viewer.dims.set_point(0, 1000 * image.data_to_world((2, 0, 0, 0))[0])
     assert camera.current_frame(viewer, grid, 3) == 2
-
-
-def test_new_layers_for_annotating_come_home(odd) -> None:
-    from napari_anlage.viewer.read import annotations_of, image_of
-
-    viewer = ViewerModel()
-    image = viewer.add_image(np.zeros((3, 6, 20, 22)), **odd)
-    grid, movie = LayerGrid.of(image, "tzyx"), image_of([image])
-    points = overlay.new_points(viewer, grid, movie, "nuclei")
-    world = image.data_to_world((2, 3, 4, 5))
-    points.add(points.world_to_data(world))
-    np.testing.assert_allclose(annotations_of(points, grid, movie).positions, [[2, 3, 4, 5]], atol=1e-9)
-    labels = overlay.new_labels(viewer, grid, movie, 1, "painted")
-    labels.data[1, 2, 3, 4] = 1
-    np.testing.assert_allclose(labels.data_to_world((1, 2, 3, 4)), image.data_to_world((1, 2, 3, 4)))
