@@ -154,11 +154,8 @@ def _track(output: Path, options: argparse.Namespace, reporter: ProgressReporter
         )
     if not is_model:
         reporter.start(len(nuclei.annotated_frames), 0)
-    settings = TrackingSettings(
-        method="greedy" if options.greedy else "optimal", gaps=not options.no_gaps, radius_um=options.radius_um
-    )
     result = track(
-        nuclei, spacing, image=image, links=models["links"], divisions=models["divisions"], settings=settings,
+        nuclei, spacing, image=image, links=models["links"], divisions=models["divisions"], settings=_settings(options),
         accepted=nuclei.links if options.keep_links else None, on_progress=_frame_counter(reporter, nuclei),
         should_stop=lambda: False,  # what computes then leaves room for signals
     )  # fmt: skip
@@ -177,6 +174,18 @@ def _track(output: Path, options: argparse.Namespace, reporter: ProgressReporter
     if options.scores is not None:
         write_track_scores(options.scores, result, writer(options))
     reporter.end("finished", f"{result.report.to_text()}\nWritten to {output}.", len(result.tracks))
+
+
+def _settings(options: argparse.Namespace) -> TrackingSettings:
+    """What was set explicitly; what was not is left to the model of links."""
+    explicit: dict[str, object] = {}
+    if options.greedy:
+        explicit["method"] = "greedy"
+    if options.no_gaps:
+        explicit["gaps"] = False
+    if options.radius_um is not None:
+        explicit["radius_um"] = options.radius_um
+    return TrackingSettings.model_validate(explicit)
 
 
 def _write_report(result: Tracking, options: argparse.Namespace) -> None:

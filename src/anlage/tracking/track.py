@@ -217,10 +217,9 @@ def _scored(
     """Candidates and their probabilities, accepted ones among them, and how probable a division of each nucleus is."""
     from anlage.inference.links import link_scores
 
-    candidates = None
-    plain = TrackingSettings()
-    changed = (settings.radius_um, settings.most_candidates, settings.gaps)
-    if changed != (plain.radius_um, plain.most_candidates, plain.gaps):
+    candidates = None  # as the model of links, or distance and motion alone, would have them
+    about_candidates = {"radius_um", "most_candidates", "gaps"}
+    if settings.model_dump(include=about_candidates, exclude_unset=True, exclude_none=True):
         candidates = find_candidates(
             nuclei.frames, nuclei.positions[:, 1:] * spacing.um, settings.radius_um, most=settings.most_candidates,
             gaps=settings.gaps,

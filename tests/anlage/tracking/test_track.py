@@ -12,6 +12,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.candidates import Candidates
 from anlage.errors import AnlageError
+from anlage.inference import links
 from anlage.synthetic import SyntheticMovie, embryo
 from anlage.timelapse import TimeLapse
 from anlage.tracking.linear_program import StoppedError
@@ -400,3 +401,21 @@ def test_links_of_a_table_of_many_nuclei_are_told_apart() -> None:
     found, probability = with_links(frames, candidates, np.array([0.9, 0.8, 0.7]), np.array([[1, 4], [0, 3], [2, 5]]))
     assert found.pairs.tolist() == [[0, 3], [0, 4], [1, 3], [1, 4], [2, 5]]
     assert probability.tolist() == [0.5, 0.9, 0.8, 0.5, 0.7]
+
+
+@pytest.mark.parametrize(
+    ("settings", "own"),
+    [
+        (TrackingSettings(), True), (TrackingSettings(radius_um=None, method="optimal"), True),
+        (TrackingSettings(gaps=True), False), (TrackingSettings(most_candidates=8), False),
+    ],
+)  # fmt: skip
+def test_candidates_that_were_set_explicitly_hold_also_where_they_are_the_default(
+    settings: TrackingSettings, own: bool, monkeypatch
+) -> None:
+    """Only what nobody set is left to whoever judges the links."""
+    asked: list[object] = []
+    judge = links.link_scores
+    monkeypatch.setattr(links, "link_scores", lambda *told: asked.append(told[-1]) or judge(*told))
+    track(crossing(), UM, settings=settings)
+    assert [one is None for one in asked] == [own]
