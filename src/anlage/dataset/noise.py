@@ -8,7 +8,7 @@ import numpy.typing as npt
 __all__ = ["noise_level"]
 
 _MOST = 2_000_000
-"""Voxels of a channel that are looked at."""
+"""Number of voxels of a channel that are examined."""
 
 
 def noise_level(frame_CZYX: npt.NDArray[np.float32]) -> float:

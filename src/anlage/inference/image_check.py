@@ -25,7 +25,7 @@ _NOISIER = 2.0
 _SATURATED = 0.005
 _BRIGHT_GROUND = 0.5
 _FEW = 3
-"""Frames that are looked at."""
+"""Number of frames that are examined."""
 
 
 def check_image(

@@ -28,7 +28,7 @@ _FLATTEST = 200.0
 _LONGEST = 10.0
 """Pixels are not longer than so many times their width."""
 _FEW = 3
-"""Frames that are looked at."""
+"""Number of frames that are examined."""
 _MOST_VOXELS = 2**26
 """Of a larger frame only the middle plane is looked at."""
 

@@ -172,7 +172,7 @@ def place(folder: Path, order: PredictionRequest, given: ChildImage) -> Result:
     out = folder / FOLDER / f"{name}{'.zarr' if paints else '.geff'}"
     model = order.model.argument
     out.parent.mkdir(parents=True, exist_ok=True)
-    if order.model.training:  # the trainer replaces the file at its next look
+    if order.model.training:  # the trainer replaces the file at its next validation
         with replacing(out.with_suffix(".anlage"), own) as temporary:
             shutil.copy(model, temporary)
         model = str(out.with_suffix(".anlage"))

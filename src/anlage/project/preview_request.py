@@ -96,7 +96,7 @@ class PaintedPreview:
 def prepare(request: Request, folder: Path) -> tuple[list[str], ChildImage]:
     """Hand the image over and give the arguments of the command line."""
     card, model = request.model.card, request.model.argument
-    if request.model.training:  # a copy: the trainer replaces the file at its next look
+    if request.model.training:  # a copy: the trainer replaces the file at its next validation
         model = str(shutil.copy(model, folder / "model.anlage"))
     offsets = () if card is None else tuple(int(offset) for offset in card.config.get("frames", ()))
     given = frames_for_child(request.image, request.frame, offsets, request.file, folder / "image.ome.zarr")

@@ -31,7 +31,7 @@ class ProposalState(IntEnum):
     ANNOTATED = 1
     """There is a nucleus: it was accepted, or somebody had marked it."""
     REJECTED = 2
-    """Somebody looked, and there is none."""
+    """A human judged that there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +47,13 @@ class ProposedNuclei:
     nuclei
         The candidates, in voxels of the image; their ids are 1 … N.
     boxes
-        Where the model looked.
+        The boxes that the model predicted.
     spacing
         Voxel size of the image in µm.
     threshold
         The model's own threshold.
     diameter_um
-        Nucleus diameter in µm that it looked for.
+        Nucleus diameter in µm that it assumed.
     """
 
     model: str
@@ -69,7 +69,7 @@ class ProposedNuclei:
 
     @property
     def frames(self) -> tuple[int, ...]:
-        """Frames in which the model looked, in order."""
+        """Frames that the model predicted, in order."""
         return tuple(sorted({t for box in self.boxes for t in range(*box.t)}))
 
     def inside(self, boxes: Iterable[Box]) -> Mask:
@@ -80,7 +80,7 @@ class ProposedNuclei:
         return found
 
     def updated(self, newer: ProposedNuclei) -> ProposedNuclei:
-        """These and newer ones of the same model: where it looked again, the newer ones alone."""
+        """These and newer ones of the same model: where it predicted again, only the newer ones."""
         kept = self.nuclei.select(~self.inside(newer.boxes))
         boxes = [box for box in self.boxes if not any(box.intersection(new) == box for new in newer.boxes)]
         return replace(newer, nuclei=joined([kept, newer.nuclei]), boxes=(*boxes, *newer.boxes))

@@ -23,7 +23,7 @@ _HOPS = 6
 _FRAMES = 5
 """Frames before and after it."""
 _MARGIN = 3
-"""Further links that the probabilities look at."""
+"""Further links that the probabilities take into account."""
 
 
 def resolve_locally(
@@ -77,14 +77,14 @@ def resolve_locally(
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """What is looked at around a correction.
+    """The part of a problem around a correction.
 
     Parameters
     ----------
     inside
         (N,) nuclei that are decided anew.
     nodes, edges
-        Rows of the nuclei that are looked at, those around them included, and of the candidates among them.
+        Rows of the nuclei of this part, those around them included, and of the candidates among them.
     """
 
     inside: Mask
@@ -95,7 +95,7 @@ class Neighbourhood:
 def resolve_around(
     problem: LinkingProblem, solution: Solution, touched: Rows, frames: tuple[int, int] | None = None
 ) -> tuple[Solution, Neighbourhood]:
-    """The cheapest choice around some nuclei (rows), everything farther away as it was; and what was looked at."""
+    """The cheapest choice around some nuclei (rows), everything farther away as it was; and the part that was solved."""
     inside = _inside(problem, touched, frames)
     nodes = np.flatnonzero(around(problem, inside, _MARGIN, problem.clamp >= 0))
     member = np.zeros(len(problem), dtype=bool)
@@ -116,7 +116,7 @@ def resolve_around(
 def marginals_around(
     problem: LinkingProblem, settings: TrackingSettings, part: Neighbourhood
 ) -> tuple[Marginals, Mask, Mask]:
-    """Probabilities of what was looked at, and which of its nuclei and candidates were decided anew; the others lack surroundings."""
+    """Marginals of a part, and which of its nuclei and candidates were decided again; the others lack surroundings."""
     view = problem.part(part.nodes, part.edges)
     n = len(problem)
     elsewhere = np.ones(len(problem.pairs), dtype=bool)

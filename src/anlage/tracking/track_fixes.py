@@ -105,7 +105,7 @@ def divided(document: Document, mother: int, daughter: int) -> Several:
 
 
 def reviewed(document: Document, warning: TrackWarning) -> Several:
-    """A human looked, and what is warned of is right: it is accepted, and not warned of again."""
+    """Mark a warning as reviewed: what it is about is right, is accepted, and is not warned of again."""
     nuclei = document.nuclei
     links = [pair for pair in _there(nuclei, warning.links) if not np.isnan(_probability(nuclei, pair))]
     edits: list[Any] = [ChangeLinks(links)] if links else []

@@ -151,7 +151,7 @@ class ChannelList(QWidget):
         self._refresh_pictures()
 
     def showEvent(self, event: Any) -> None:
-        """Pictures are read when they are looked at first."""
+        """Thumbnails are read when they are first shown."""
         super().showEvent(event)
         self._refresh_pictures()
 

@@ -104,7 +104,7 @@ class DataTab(Tab):
         self.next.allow(None)
 
     def _doubts(self, image: TimeLapse) -> tuple[str, ...]:
-        """What is doubtful about the image; its file is looked at once."""
+        """What is doubtful about the image; its file is examined once."""
         file = path_of(self._session.image_layer)
         subject = (file, image.spacing)
         if self._doubted is None or self._doubted[0] != subject:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["RunWatcher"]
 
 _IDLE_FACTOR = 4
-"""A run at rest is looked at so many times less often."""
+"""A run at rest is polled so many times less often."""
 
 
 class RunWatcher(QObject):

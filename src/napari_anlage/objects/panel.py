@@ -130,7 +130,7 @@ class ObjectsPanel(Tab):
 
     @property
     def layer(self) -> Any:
-        """The Labels layer that is looked at."""
+        """The Labels layer that is measured."""
         return self._followed
 
     def refresh_layers(self) -> None:

@@ -40,21 +40,21 @@ _SHARE = 12.0
 
 
 class Inspection(SessionMember):
-    """The warnings, the one that is looked at, and what can be done about it.
+    """The warnings, the current one, and what can be done about it.
 
     Use `Inspection.of`; there is one for each session.
     """
 
     changed = Signal()
-    """Other warnings, or another one is looked at."""
+    """Other warnings, or another current one."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.warnings: tuple[TrackWarning, ...] = ()
         self.place = -1
-        """Number of the warning that is looked at; -1: none."""
+        """Number of the current warning; -1: none."""
         self.current: TrackWarning | None = None
-        """The warning that is looked at; it stays when it is fixed, until another one is gone to."""
+        """The current warning; it stays when it is fixed, until the user goes to another one."""
         self._scores: tuple[tuple[Path, int], TrackScores] | None = None
         self.broken_links: set[tuple[int, int]] = set()
         """Links that the user broke in this project: they are not proposed again."""
@@ -92,7 +92,7 @@ class Inspection(SessionMember):
         return lambda: find_warnings(nuclei, shape, spacing)
 
     def take(self, warnings: Sequence[TrackWarning]) -> None:
-        """Go through these; the one that is looked at stays so if it is still there."""
+        """Go through these; the current one stays current if it is still there."""
         self.warnings = tuple(warnings)
         same = [i for i, one in enumerate(self.warnings) if self.current is not None and _same(one, self.current)]
         if same:

@@ -24,7 +24,7 @@ _ANY = 1e-6
 
 
 class Method(StrEnum):
-    """How an event is looked for."""
+    """How an event is searched for."""
 
     SLOPE = "steepest change"
     STEP = "step, by a sigmoid fit"

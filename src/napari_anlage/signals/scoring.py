@@ -68,7 +68,7 @@ class _Answers:
 
 
 class Scoring:
-    """Answers for the tracks of some signals, the track that is looked at, and what was done.
+    """Answers for the tracks of some signals, the current track, and undo.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class Scoring:
     changed = Signal()
     """Answers changed."""
     moved = Signal()
-    """Another track is looked at, or the order changed."""
+    """Another track is current, or the order changed."""
 
     def __init__(self, signals: Signals, path: Path | None = None) -> None:
         if len(signals) == 0:
@@ -107,7 +107,7 @@ class Scoring:
 
     @property
     def row(self) -> int:
-        """The track that is looked at, as a row of the signals."""
+        """The current track, as a row of the signals."""
         return int(self._order[self._place])
 
     @property
@@ -169,7 +169,7 @@ class Scoring:
     # ---- answers ----
 
     def answer(self, kind: int, frame: float | None = None) -> None:
-        """Say of the track that is looked at what happened, and for an event, at which frame.
+        """Say of the current track what happened, and for an event, at which frame.
 
         Raises
         ------

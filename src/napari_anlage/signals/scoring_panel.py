@@ -71,7 +71,7 @@ class BalanceBar(CountBar):
 
 
 class ScoringPanel(QWidget):
-    """The track that is looked at, and what is said of it."""
+    """The current track, and its score."""
 
     frame_wanted = Signal(int)
     """The viewer should show this frame of the track."""

@@ -35,7 +35,7 @@ class TraceMarks:
     def __init__(self, signals: Signals, path: Path | None = None) -> None:
         self.signals, self.path = signals, path
         self.row = 0
-        """The trace that is looked at."""
+        """The current trace."""
         self.window, self.direction = max(16, signals.n_frames // 100), -1
         """Samples of an event with its surroundings, and which way events go: 1 up, -1 down."""
         none = np.zeros(0)
@@ -47,7 +47,7 @@ class TraceMarks:
 
     @property
     def here(self) -> Events:
-        """Those of the trace that is looked at, the first first."""
+        """Those of the current trace, in order of time."""
         own = self.events.select(self.events.tracks == self.signals.ids[self.row])
         return own.select(np.argsort(own.frames, kind="stable"))
 

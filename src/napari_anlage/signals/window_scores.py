@@ -24,7 +24,7 @@ _CYCLE = (NOTHING, EVENT, UNCLEAR)
 
 
 class WindowScores:
-    """Windows, their scores, the one that is looked at, and what was done.
+    """Windows, their scores, the current one, and undo.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class WindowScores:
     """
 
     changed = Signal()
-    """Scores changed, or another window is looked at."""
+    """Scores changed, or another window is current."""
 
     def __init__(self, signals: Signals, path: Path | None = None) -> None:
         if not len(signals):
@@ -46,7 +46,7 @@ class WindowScores:
         """Probability of an event in each window, by a network."""
         self._order = np.arange(len(signals))
         self.place = 0
-        """Where the window that is looked at stands in the order."""
+        """Place of the current window in the order."""
         self._history: History[tuple[int, int]] = History()
         """Rows, and the scores that lead back."""
         n = 1
@@ -60,7 +60,7 @@ class WindowScores:
 
     @property
     def row(self) -> int:
-        """The window that is looked at."""
+        """The current window."""
         return int(self._order[self.place])
 
     def go(self, steps: int) -> None:
@@ -79,7 +79,7 @@ class WindowScores:
         self.changed.emit()
 
     def answer(self, score: int) -> None:
-        """Say it of the window that is looked at."""
+        """Give the current window this score."""
         self._change("do", self.row, score)
 
     def cycle(self) -> None:
