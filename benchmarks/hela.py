@@ -27,7 +27,7 @@ from anlage.inference import predict, starter_path
 from anlage.inference.divisions import score_divisions
 from anlage.io import open_image
 from anlage.model import load_model
-from anlage.tasks.divisions.matching import find_events, match_events
+from anlage.tasks.divisions.matching import find_divisions, match_events
 from anlage.tracking.settings import TrackingSettings
 from anlage.tracking.track import track
 from anlage.training.process import train
@@ -112,13 +112,13 @@ def divisions_of(model, image, truth: Annotations, box: Box, certain: pd.DataFra
     points = here.positions[:, 1:] * SPACING.um
     threshold = model.card.evidence.threshold
     wanted, doubtful = (_listed(table, box) for table in (certain, uncertain))
-    events = find_events(here.frames, points, probability, MATCH_UM, threshold)
+    events = find_divisions(here.frames, points, probability, MATCH_UM, threshold)
     found = (here.frames[events.rows], points[events.rows])
     right, ignored = match_events(found, wanted, MATCH_UM), match_events(found, doubtful, MATCH_UM)
     tp, fp = int(right.sum()), int((~right & ~ignored).sum())
     fn = len(wanted[0]) - tp
     wrong = events.rows[~right & ~ignored]
-    every = find_events(here.frames, points, probability, MATCH_UM)
+    every = find_divisions(here.frames, points, probability, MATCH_UM)
     at = (here.frames[every.rows], points[every.rows])
     hits, counted = match_events(at, wanted, MATCH_UM), ~match_events(at, doubtful, MATCH_UM)
     hits = hits[counted | hits]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, Range
-from anlage.labels import check_painted, measure, n_pieces, radius
+from anlage.labels import check_painted, measure_labels, n_pieces, radius
 from anlage.problems import check, problems
 from anlage.timelapse import TimeLapse
 
@@ -188,7 +188,7 @@ class Annotations:
         apart: tuple[int, int] | None = None
         for t in range(labels.n_frames):
             frame = labels.read(Box((t, t + 1), (0, z), (0, y), (0, x)))[0, 0]
-            values, sizes, centres = measure(frame, labels.source)
+            values, sizes, centres = measure_labels(frame, labels.source)
             if len(values) and not any(map(len, values_parts)):  # the first frame that holds anything tells
                 check_painted(frame, t, labels.source)
             only.update(values[:2].tolist())

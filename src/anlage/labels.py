@@ -10,7 +10,15 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["are_classes", "check_painted", "interpolated_voxels", "is_painted_plane", "measure", "n_pieces", "radius"]
+__all__ = [
+    "are_classes",
+    "check_painted",
+    "interpolated_voxels",
+    "is_painted_plane",
+    "measure_labels",
+    "n_pieces",
+    "radius",
+]
 
 _ENOUGH_VALUES = 10
 """Fewer values may be classes of voxels, which are many pieces by right."""
@@ -30,7 +38,7 @@ _MIDDLE = (32, 256, 256)
 """Voxels (z, y, x) of a frame that are enough to decide."""
 
 
-def measure(
+def measure_labels(
     labels_ZYX: npt.NDArray[Any], source: str = "labels"
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Values (N,), voxel counts (N,) and centroids (N, 3) in voxels (z, y, x) of all labels of a frame, in one pass.

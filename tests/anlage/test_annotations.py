@@ -9,7 +9,7 @@ import pytest
 
 from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
 from anlage.annotations import check, problems
-from anlage.labels import measure
+from anlage.labels import measure_labels
 
 
 def test_defaults_are_those_of_a_human() -> None:
@@ -146,7 +146,7 @@ def test_measuring_agrees_with_a_loop_over_labels(largest: int) -> None:
     rng = np.random.default_rng(0)
     names = rng.integers(1, largest, 30)
     labels = np.where(rng.random((5, 20, 20)) < 0.3, names[rng.integers(0, 30, (5, 20, 20))], 0)
-    values, sizes, centres = measure(labels)
+    values, sizes, centres = measure_labels(labels)
     assert values.tolist() == sorted(set(labels[labels > 0].tolist()))
     for value, size, centre in zip(values, sizes, centres, strict=True):
         where = np.argwhere(labels == value)

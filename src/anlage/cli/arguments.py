@@ -269,7 +269,7 @@ def spans_zyx(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, i
     return (z0, z1), (y0, y1), (x0, x1)
 
 
-def resolve_stored_path(text: str) -> Any:
+def prediction_path(text: str) -> Any:
     """A path that ends in .csv or .geff (a table) or in .zarr, .tif or .tiff (labels)."""
     path = Path(text)
     if path.suffix.lower() not in (".csv", ".geff", ".zarr", ".tif", ".tiff"):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 from anlage.wording import plural
 
-__all__ = ["GOES_ON", "HEATMAP", "collect", "on_image_grid", "summary", "write_heatmap", "write_table"]
+__all__ = ["GOES_ON", "HEATMAP", "collect", "count_sentence", "on_image_grid", "write_heatmap", "write_table"]
 
 HEATMAP = "heat-map"
 """Kind and channel name of the image that holds the map."""
@@ -38,7 +38,7 @@ def collect(parts: PredictionParts) -> Annotations:
     return Annotations.of(columns.pop("positions"), **columns)
 
 
-def summary(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
+def count_sentence(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
     """How many nuclei there are in these frames, as a sentence."""
     import numpy as np
 

@@ -20,8 +20,8 @@ from anlage.cli.arguments import (
     not_negative,
     open_with_options,
     positive,
+    prediction_path,
     probability,
-    resolve_stored_path,
     span,
     spans_zyx,
     writer,
@@ -29,7 +29,7 @@ from anlage.cli.arguments import (
 from anlage.cli.build import require_spacing
 from anlage.cli.describe import open_for_use
 from anlage.cli.interruption import until_halted
-from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, summary, write_heatmap, write_table
+from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, count_sentence, write_heatmap, write_table
 from anlage.cli.predict_divisions import predict_divisions
 from anlage.cli.predict_events import add_events, is_event_model, predict_events
 from anlage.cli.predict_labels import check_model, is_labels, predict_labels
@@ -91,7 +91,7 @@ def configure_predict(parser: Parser) -> None:
     parser.add_output(
         "-o",
         "--output",
-        type=resolve_stored_path,
+        type=prediction_path,
         metavar="OUT",
         required=True,
         help="what to write: a table, .csv or .geff; of models that outline or classify also labels, .zarr or .tif",
@@ -348,7 +348,7 @@ def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse
     except (AnlageError, OSError, MemoryError) as error:
         problem = error
     write_table(options.output, nuclei, image, writer(options))
-    said = summary(nuclei, parts.done, options.output)
+    said = count_sentence(nuclei, parts.done, options.output)
     if problem is not None:
         reporter.note(said)
         raise problem

@@ -50,7 +50,7 @@ def configure_signals(parser: Parser) -> None:
 def run_signals(options: argparse.Namespace) -> int:
     from anlage.io.atomic import check_apart
     from anlage.io.signal_files.signals import is_signals, write_signals
-    from anlage.signals.track_signals import measure_signals, score_divisions
+    from anlage.signals.track_signals import measure_signals, with_divisions
 
     output = Path(options.output)
     if not is_signals(output) or output.suffix.lower() in (".h5", ".hdf5"):
@@ -71,7 +71,7 @@ def run_signals(options: argparse.Namespace) -> int:
         print(note)
     event = options.score or ""
     if event:
-        signals = score_divisions(signals, nuclei)
+        signals = with_divisions(signals, nuclei)
     write_signals(output, signals, event=event, spacing=spacing, by=writer(options))
     print(f"{len(signals.names)} signals of {len(signals)} tracks in {signals.n_frames} frames; written to {output}.")
     if event:

@@ -20,7 +20,7 @@ from anlage.dataset.fingerprint import hash_annotations, hash_movie
 from anlage.dataset.frame_cutter import FrameCutter, Plan
 from anlage.dataset.holdout import choose_block
 from anlage.dataset.intensity import Combine, measure_intensity
-from anlage.dataset.region import StoreRegion, find_regions, hull
+from anlage.dataset.region import StoreRegion, hull, regions_to_store
 from anlage.dataset.store import ATTRIBUTE, CHECKSUMMED, Store, StoreCuboid, StoreMeta, StoreSource, Use, read_attribute
 from anlage.errors import AnlageError
 from anlage.io.atomic import replacing, root_attributes
@@ -108,7 +108,9 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     intensity = measure_intensity(image, channels, combine)
     accepted = annotations.select(annotations.state != State.REJECTED)
     diameter, diameter_from, note = find_diameter(accepted, image, intensity, spacing, diameter_um)
-    regions, notes = find_regions(annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None)
+    regions, notes = regions_to_store(
+        annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None
+    )
     plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
     doubt = doubt_spacing(spacing, flat=image.is_flat) or doubt_diameter(diameter)
     notes += [*image.notes, *([] if doubt is None else [doubt])]

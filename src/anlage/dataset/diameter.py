@@ -13,7 +13,7 @@ from anlage.blobs import estimate_diameter
 from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
 from anlage.foreign import check_diameter
-from anlage.labels import measure, radius
+from anlage.labels import measure_labels, radius
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Origin", "find_diameter"]
@@ -81,7 +81,7 @@ def _from_labels(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> fl
         return None
     sizes: list[int] = []
     for t in frames:
-        values, counts, _ = measure(nuclei.labels.frame(t)[0], nuclei.labels.source)
+        values, counts, _ = measure_labels(nuclei.labels.frame(t)[0], nuclei.labels.source)
         wanted = np.isin(values, nuclei.label[(nuclei.frames == t) & (nuclei.label > 0)])
         sizes.extend(int(n) for n in counts[wanted])
     if not sizes:

@@ -17,7 +17,7 @@ from anlage.timelapse import TimeLapse
 if TYPE_CHECKING:
     from anlage.cuboid import Cuboid
 
-__all__ = ["StoreRegion", "find_regions", "hull"]
+__all__ = ["StoreRegion", "hull", "regions_to_store"]
 
 SPARSE_MARGIN = 1.5
 """Around sparsely marked nuclei so many diameters are kept, for the dark voxels and the network's surroundings."""
@@ -45,7 +45,7 @@ class StoreRegion:
     frames: tuple[int, ...]
 
 
-def find_regions(
+def regions_to_store(
     annotations: Annotations,
     image: TimeLapse,
     cuboid: Literal["auto"] | Box | Sequence[Cuboid],

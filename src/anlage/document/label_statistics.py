@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.document.paint import Paint
-from anlage.labels import measure
+from anlage.labels import measure_labels
 
 __all__ = ["Moments", "Stained", "add", "stained"]
 
@@ -36,7 +36,7 @@ def add(
     moments: dict[int, Moments], labels_ZYX: npt.NDArray[np.uint32], start_zyx: Sequence[int], sign: int = 1
 ) -> None:
     """Add (or with sign -1 take away) the voxels of a piece of a frame, whose first voxel is given."""
-    values, counts, centres = measure(labels_ZYX)
+    values, counts, centres = measure_labels(labels_ZYX)
     # the sums are whole numbers, which rounding brings back from their means
     sums = np.rint((centres + np.array(start_zyx)) * counts[:, None])
     for value, row in zip(values.tolist(), np.column_stack([counts, sums.astype(np.int64)]), strict=True):

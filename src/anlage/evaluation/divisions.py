@@ -9,7 +9,7 @@ from anlage.evaluation.lineages import Tracks
 from anlage.evaluation.pairing import Pairing
 from anlage.frozen import Frozen
 
-__all__ = ["DivisionScore", "score_divisions"]
+__all__ = ["DivisionScore", "count_divisions"]
 
 Rows = npt.NDArray[np.int64]
 
@@ -33,7 +33,7 @@ class DivisionScore(Frozen):
     """2 tp / (2 tp + fp + fn); None where neither has divisions."""
 
 
-def score_divisions(result: Tracks, truth: Tracks, pairing: Pairing, tolerance: int) -> DivisionScore:
+def count_divisions(result: Tracks, truth: Tracks, pairing: Pairing, tolerance: int) -> DivisionScore:
     """Count divisions that both have.
 
     A division of the result is that of the truth if the mothers' tracks end within the tolerance of each other and are

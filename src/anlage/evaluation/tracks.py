@@ -12,7 +12,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations, State, check
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
-from anlage.evaluation.divisions import DivisionScore, score_divisions
+from anlage.evaluation.divisions import DivisionScore, count_divisions
 from anlage.evaluation.lineages import Lineages, Tracks
 from anlage.evaluation.pairing import Pairing, can_pair_by_masks, pair_by_centres, pair_by_masks
 from anlage.frozen import Frozen
@@ -149,7 +149,7 @@ def _score(result: Lineages, truth: Lineages, pairing: Pairing, radius_um: float
     no_nuclei, no_links = MISSED * len(truth.frames), MISSING_LINK * len(truth.links)
     n_result, n_truth = len(result.links), len(truth.links)
     ours, theirs = result.tracks(over_gaps=False), truth.tracks(over_gaps=False)
-    branching = [score_divisions(ours, theirs, pairing, i) for i in range(_BRANCHING + 1)]
+    branching = [count_divisions(ours, theirs, pairing, i) for i in range(_BRANCHING + 1)]
     divisions = [_divisions(result, truth, pairing, i) for i in (0, 1)]
     return TrackScore(
         paired_by="masks" if radius_um is None else "centres",
@@ -177,7 +177,7 @@ def _score(result: Lineages, truth: Lineages, pairing: Pairing, radius_um: float
 
 
 def _divisions(result: Lineages, truth: Lineages, pairing: Pairing, tolerance: int) -> DivisionScore:
-    return score_divisions(result.tracks(over_gaps=True), truth.tracks(over_gaps=True), pairing, tolerance)
+    return count_divisions(result.tracks(over_gaps=True), truth.tracks(over_gaps=True), pairing, tolerance)
 
 
 def _errors(result: Lineages, truth: Lineages, pairing: Pairing) -> tuple[TrackErrors, int]:

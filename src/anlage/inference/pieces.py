@@ -102,11 +102,11 @@ def object_piece(maps: TileMaps, cell_diameters: npt.ArrayLike, threshold: float
     inside
         Probability from which a voxel belongs to an object.
     """
-    from anlage.tasks.nuclei.votes import assign
+    from anlage.tasks.nuclei.votes import assign_to_seeds
 
     kept = maps.probability >= threshold
     logit = float(np.log(inside / (1 - inside)))
-    rows = assign(maps.fine[0] >= logit, maps.fine[1:4], maps.at, maps.seeds[kept], cell_diameters)
+    rows = assign_to_seeds(maps.fine[0] >= logit, maps.fine[1:4], maps.at, maps.seeds[kept], cell_diameters)
     sizes = np.bincount(rows.reshape(-1), minlength=int(kept.sum()) + 1)[1:]
     owned = maps.owned[kept]
     seen = owned | (sizes > 0)

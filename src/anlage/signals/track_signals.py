@@ -16,7 +16,7 @@ from anlage.objects.measure import measure_objects
 from anlage.signals.signals import Signals, check_dense
 from anlage.timelapse import TimeLapse
 
-__all__ = ["measure_signals", "score_divisions", "tracks_of"]
+__all__ = ["measure_signals", "tracks_of", "with_divisions"]
 
 Floats = npt.NDArray[np.float64]
 _STATISTICS = ("mean", "median", "sum", "sd", "p5", "p95")
@@ -119,7 +119,7 @@ def measure_signals(
     return _table(nuclei, tracks, columns, interval_s, movie, tuple(notes))
 
 
-def score_divisions(signals: Signals, nuclei: Annotations) -> Signals:
+def with_divisions(signals: Signals, nuclei: Annotations) -> Signals:
     """The signals with what the tracks say of divisions: class 0 and the last frame where a track ends in one, else class 1.
 
     Parameters

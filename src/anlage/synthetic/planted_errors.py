@@ -11,7 +11,7 @@ from anlage.errors import AnlageError
 from anlage.synthetic.nuclei import new_nucleus, next_frame, relax
 from anlage.synthetic.stage import Optics, Stage
 
-__all__ = ["Planted", "lineages", "plant"]
+__all__ = ["Planted", "plant", "planted_lineages"]
 
 Planted = list[tuple[str, frozenset[int]]]
 """Kind of each planted error, and the ids of the nuclei that it concerns."""
@@ -23,7 +23,7 @@ JUMP_UM = 6.0
 MOST_TRIES = 20_000
 
 
-def lineages(
+def planted_lineages(
     seed: int, n_nuclei: int = 90, noise_um: float = 0.3, shape_tzyx: tuple[int, int, int, int] = SHAPE
 ) -> Annotations:
     """Nuclei of a synthetic embryo as a good detector finds them, without an image: true links, centres a little off.

@@ -9,7 +9,7 @@ import numpy as np
 from anlage.blobs import estimate_diameter, match_diameter
 from anlage.dataset.store import Store
 
-__all__ = ["apparent_diameter", "pooled_diameter", "unit_of"]
+__all__ = ["apparent_diameter_of_stores", "pooled_diameter", "scaling_diameter"]
 
 
 def pooled_diameter(stores: Sequence[Store]) -> float:
@@ -19,7 +19,7 @@ def pooled_diameter(stores: Sequence[Store]) -> float:
     return float(np.quantile(values, 0.5, method="nearest"))
 
 
-def apparent_diameter(stores: Sequence[Store]) -> float | None:
+def apparent_diameter_of_stores(stores: Sequence[Store]) -> float | None:
     """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store."""
     found = [
         estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
@@ -29,7 +29,7 @@ def apparent_diameter(stores: Sequence[Store]) -> float | None:
     return float(np.median(sizes)) if sizes else None
 
 
-def unit_of(store: Store, pooled: float, given_um: float | None) -> tuple[float, str]:
+def scaling_diameter(store: Store, pooled: float, given_um: float | None) -> tuple[float, str]:
     """Nucleus diameter (µm) by which this store is scaled, and a note where it is not the pooled one."""
     if given_um is not None:
         return given_um, ""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.tracking.track_arrays import TrackArrays
-from anlage.tracking.track_warning import About, TrackWarning, place, rise
+from anlage.tracking.track_warning import About, TrackWarning, position_at, rise
 
 __all__ = ["division_warnings", "size_warnings"]
 
@@ -57,7 +57,7 @@ def division_warnings(arrays: TrackArrays) -> Iterator[TrackWarning]:
         yield TrackWarning(
             "division",
             f"Nucleus {names[0]} divides in frame {frames[mother]} into nuclei {names[1]} and {names[2]}, but {why}.",
-            place(arrays, mother),
+            position_at(arrays, mother),
             names,
             score=score,
             links=((names[0], int(ids[worse])), *[x for x in links if x[1] != ids[worse]]),
@@ -69,7 +69,7 @@ def division_warnings(arrays: TrackArrays) -> Iterator[TrackWarning]:
                 "cycle",
                 f"Nucleus {names[0]} divides in frame {frames[mother]}, only {cycle[k]:.0f} frames after the division that it came "
                 f"from{f'; {usual:.0f} frames are usual' if usual else ''}.",
-                place(arrays, mother),
+                position_at(arrays, mother),
                 names,
                 score=0.85 * float(rise(1 - cycle[k] / reference, 0.4, 0.8)),
                 links=links,
@@ -132,7 +132,7 @@ def size_warnings(arrays: TrackArrays) -> Iterator[TrackWarning]:
             "size",
             f"The radius jumps from {radius[mother]:.1f} µm (nucleus {pair[0]}, frame {frames[mother]}) to "
             f"{radius[row]:.1f} µm (nucleus {pair[1]}).",
-            place(arrays, row),
+            position_at(arrays, row),
             pair[::-1],
             score=float(score[k]),
             links=(pair,),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.issues import Position
 from anlage.tracking.track_arrays import TrackArrays
-from anlage.tracking.track_warning import About, TrackWarning, place, rise
+from anlage.tracking.track_warning import About, TrackWarning, position_at, rise
 
 __all__ = ["end_warnings"]
 
@@ -134,7 +134,7 @@ def _joined(arrays: TrackArrays, match: _Match, inside: float) -> TrackWarning:
             "end",
             f"A track ends with nucleus {a} (frame {t}), and {far:.1f} µm away nucleus {mother} divides into one that may be its "
             f"next, nucleus {b}.",
-            place(arrays, end),
+            position_at(arrays, end),
             (a, b, mother),
             score=score,
             links=((mother, b),),
@@ -146,7 +146,7 @@ def _joined(arrays: TrackArrays, match: _Match, inside: float) -> TrackWarning:
             "end",
             f"A track ends with nucleus {a} (frame {t}), and another begins {far:.1f} µm away with nucleus {b} in "
             "the next frame; a link seems to be missing.",
-            place(arrays, end),
+            position_at(arrays, end),
             (a, b),
             score=score,
             instead=((a, b),),
@@ -173,7 +173,7 @@ def _lonely_end(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
         "end",
         f"A track ends with nucleus {nucleus} in frame {t}, inside the image and {int(arrays.frames.max()) - t} frames before "
         "the last.",
-        place(arrays, row),
+        position_at(arrays, row),
         (nucleus,),
         score=ALONE * inside,
         about=((nucleus, "end"),),
@@ -198,7 +198,7 @@ def _lonely_start(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
                 "missed division",
                 f"A track begins with nucleus {nucleus} in frame {t}, {far.min():.1f} µm from nucleus {mother}, which may have "
                 f"divided into it and nucleus {other}.",
-                place(arrays, row),
+                position_at(arrays, row),
                 (nucleus, mother, other),
                 score=(ALONE + 0.35 * fit) * (0.5 + 0.5 * inside),
                 instead=((mother, nucleus),),
@@ -208,7 +208,7 @@ def _lonely_start(arrays: TrackArrays, row: int, inside: float) -> TrackWarning:
         "start",
         f"A track begins with nucleus {nucleus} in frame {t}, inside the image and {t - int(frames.min())} "
         "frames after the first.",
-        place(arrays, row),
+        position_at(arrays, row),
         (nucleus,),
         score=ALONE * inside,
         about=((nucleus, "start"),),

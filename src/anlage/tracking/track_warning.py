@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.issues import Issue, Position
 from anlage.tracking.track_arrays import TrackArrays
 
-__all__ = ["REVIEWED", "About", "Aspect", "Pair", "TrackWarning", "place", "rise"]
+__all__ = ["REVIEWED", "About", "Aspect", "Pair", "TrackWarning", "position_at", "rise"]
 
 REVIEWED = "reviewed"
 """Property of a nucleus: what a human looked at and found right, words of `Aspect` with spaces between them."""
@@ -59,7 +59,7 @@ def rise(value: npt.ArrayLike, low: float, high: float) -> npt.NDArray[np.float6
     return risen
 
 
-def place(arrays: TrackArrays, row: int) -> Position:
+def position_at(arrays: TrackArrays, row: int) -> Position:
     """(t, z, y, x) of a row."""
     t, z, y, x = (float(v) for v in arrays.nuclei.positions[row])
     return (t, z, y, x)

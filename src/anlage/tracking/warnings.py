@@ -13,7 +13,7 @@ from anlage.axes import Spacing
 from anlage.tracking.division_warnings import division_warnings, size_warnings
 from anlage.tracking.end_warnings import end_warnings
 from anlage.tracking.track_arrays import TrackArrays
-from anlage.tracking.track_warning import REVIEWED, TrackWarning, place, rise
+from anlage.tracking.track_warning import REVIEWED, TrackWarning, position_at, rise
 
 __all__ = ["find_warnings"]
 
@@ -102,7 +102,7 @@ def _unlikely(arrays: TrackArrays) -> Iterable[TrackWarning]:
             "link",
             f"The link from nucleus {pair[0]} to nucleus {pair[1]} (frames {frames[arrays.mother[row]]} to {frames[row]}) is "
             f"right with a probability of {_percent(p)}.",
-            place(arrays, int(row)),
+            position_at(arrays, int(row)),
             pair[::-1],
             score=1.0 - p,
             links=(pair,),
@@ -132,7 +132,7 @@ def _jumps(arrays: TrackArrays) -> Iterable[TrackWarning]:
             "jump",
             f"Nucleus {pair[1]} (frame {t}) lies {far:.1f} µm from where its past and its neighbours let expect it; "
             f"{usual:.1f} µm is usual.",
-            place(arrays, int(row)),
+            position_at(arrays, int(row)),
             pair[::-1],
             score=0.95 * float(score[row]),
             links=(pair,),
@@ -165,7 +165,7 @@ def _swaps(arrays: TrackArrays) -> Iterable[TrackWarning]:
                 f"The tracks of nuclei {one[1]} and {two[1]} seem to be swapped between frames {frames[arrays.mother[a]]} and "
                 f"{t}: exchanged, they lie {np.sqrt(then[k] / 2):.1f} µm from where they are expected, instead of "
                 f"{np.sqrt(now[k] / 2):.1f} µm.",
-                place(arrays, a),
+                position_at(arrays, a),
                 (one[1], two[1], one[0], two[0]),
                 score=float(0.98 / (1 + np.exp(-np.clip(odds[k], -50, 50) / 2))),
                 links=(one, two),

@@ -35,7 +35,7 @@ __all__ = [
     "StepReporter",
     "Stopped",
     "Validated",
-    "read_events",
+    "read_run_events",
     "saved_step",
 ]
 
@@ -169,7 +169,7 @@ Event = Annotated[
 _EVENTS: TypeAdapter[Any] = TypeAdapter(Event)
 
 
-def read_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
+def read_run_events(path: Path, after: int = 0) -> tuple[list[Event], int]:
     """Read the complete lines of an event file that begin at byte `after`.
 
     Returns

@@ -44,7 +44,7 @@ from anlage.training.config import RunConfig, StoreRef, assign, read_config
 from anlage.training.failure import Failure, explain
 from anlage.training.files import write_whole
 from anlage.training.initial_model import USUAL, card_of, usual_start
-from anlage.training.progress import Event, Finished, Stopped, read_events, saved_step
+from anlage.training.progress import Event, Finished, Stopped, read_run_events, saved_step
 from anlage.training.summary import RunSummary, summarise
 
 __all__ = ["Run", "RunState"]
@@ -213,7 +213,7 @@ class Run:
 
     def events(self, after: int = 0) -> tuple[list[Event], int]:
         """Events from byte `after` on, and where to go on reading; complete lines only."""
-        return read_events(self.events_path, after)
+        return read_run_events(self.events_path, after)
 
     @property
     def state(self) -> RunState:
@@ -336,7 +336,7 @@ class Run:
             return None
         for reach in (65536, size):
             start = max(0, size - reach)
-            events, _ = read_events(self.events_path, start)
+            events, _ = read_run_events(self.events_path, start)
             if events:
                 return events[-1]
         return None

@@ -12,7 +12,7 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.label_layers import LabelLayer, label_layers, source_of
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
-from napari_anlage.viewer.read import kind_of
+from napari_anlage.viewer.read import layer_kind
 from napari_anlage.widgets.basic import ActionButton, Tab
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.issue_list import IssueList
@@ -107,7 +107,7 @@ class LabelCheck(Tab):
         """The labels that nuclei are read from; else the project's own; else the topmost."""
         layers = label_layers(self._session)
         chosen = self._session.nuclei_layer
-        if chosen is not None and kind_of(chosen) == "labels":
+        if chosen is not None and layer_kind(chosen) == "labels":
             return chosen
         own = [layer for layer in layers if layer_roles.role_of(layer) == layer_roles.PAINTED]
         return next(iter([*own, *layers]), None)

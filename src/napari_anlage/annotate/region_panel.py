@@ -25,7 +25,7 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.channels import nuclei_image
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
-from napari_anlage.viewer.read import kind_of
+from napari_anlage.viewer.read import layer_kind
 from napari_anlage.viewer.view_box import seen_box
 from napari_anlage.widgets.basic import ActionButton, Tab, heading, note
 from napari_anlage.widgets.box_sliders import BoxSliders
@@ -178,7 +178,7 @@ class RegionPanel(Tab):
         try:
             session.scaled_image()
             layer = session.nuclei_layer
-            quick = layer is None or kind_of(layer) != "labels" or session.uses_document
+            quick = layer is None or layer_kind(layer) != "labels" or session.uses_document
             if quick and len(session.annotations()) == 0:
                 return "No nucleus is annotated yet; mark some first."
         except AnlageError as error:

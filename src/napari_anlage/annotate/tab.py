@@ -18,7 +18,7 @@ from napari_anlage.editing.keys import KEYS
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
-from napari_anlage.viewer.read import kind_of
+from napari_anlage.viewer.read import layer_kind
 from napari_anlage.viewer.tracks import colour_of
 from napari_anlage.widgets.basic import LayerChoice, Tab, heading
 from napari_anlage.widgets.connect import connect, disconnect
@@ -151,7 +151,7 @@ class AnnotateTab(Tab):
         layer = session.nuclei_layer
         try:
             image = session.image()
-            if layer is not None and kind_of(layer) == "labels" and not session.uses_document:
+            if layer is not None and layer_kind(layer) == "labels" and not session.uses_document:
                 self.status.say(f"Nuclei are read from the painted labels of '{layer.name}'.", "good")
                 self.bars.hide()
                 return

@@ -21,7 +21,7 @@ from napari_anlage.session.label_layers import (
     LabelLayer,
     bodies_of,
     label_layers,
-    measure,
+    measure_layer,
     save_labels,
     save_surfaces,
     source_of,
@@ -182,7 +182,7 @@ class ObjectsPanel(Tab):
     def begin_measuring(self) -> None:
         """Measure in a thread."""
         source = self._read()
-        self._run("Measuring …", measure, source, then=self._on_measured)
+        self._run("Measuring …", measure_layer, source, then=self._on_measured)
 
     def _on_measured(self, table: ObjectTable) -> None:
         self._show_table(table)

@@ -21,7 +21,7 @@ from anlage.wording import plural
 from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
-from napari_anlage.viewer.read import kind_of
+from napari_anlage.viewer.read import layer_kind
 
 if TYPE_CHECKING:
     from anlage import Change
@@ -257,7 +257,7 @@ class Acceptance(SessionMember):
         session = self.session
         if session.document is not None:
             return session.document.nuclei
-        if session.nuclei_layer is not None and kind_of(session.nuclei_layer) in ("points", "tracks"):
+        if session.nuclei_layer is not None and layer_kind(session.nuclei_layer) in ("points", "tracks"):
             with contextlib.suppress(AnlageError):  # it does not lie on this image
                 return session.annotations()
         return Annotations.of([])

@@ -11,7 +11,7 @@ from psygnal import Signal
 from anlage import AnlageError, Annotations
 from napari_anlage.session.image_choice import ImageChoice
 from napari_anlage.viewer import layer_roles, overlay
-from napari_anlage.viewer.read import annotations_of, kind_of
+from napari_anlage.viewer.read import annotations_of, layer_kind
 
 if TYPE_CHECKING:
     from anlage import Document
@@ -46,7 +46,7 @@ class AnnotationChoice(ImageChoice):
         """Layers that nuclei can be read from, in the viewer's order; the project's own comes first."""
         kinds = {"points", "labels", "tracks"}
         foreign = [
-            layer for layer in self.viewer.layers if kind_of(layer) in kinds and layer_roles.role_of(layer) is None
+            layer for layer in self.viewer.layers if layer_kind(layer) in kinds and layer_roles.role_of(layer) is None
         ]
         return [layer for layer in self.viewer.layers if layer_roles.role_of(layer) == layer_roles.NUCLEI] + foreign
 
@@ -65,7 +65,7 @@ class AnnotationChoice(ImageChoice):
         if layer is not None and not layer_roles.is_managed(layer):
             self._place_over(layer)
             layer.events.data.connect(self._on_nuclei)
-            if kind_of(layer) == "points":
+            if layer_kind(layer) == "points":
                 overlay.show_depth(self.viewer, layer)
         self._counted = None
         self.nuclei_changed.emit()

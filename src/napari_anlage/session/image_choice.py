@@ -14,7 +14,7 @@ from psygnal import Signal
 from anlage import AnlageError, Combine, Spacing, TimeLapse
 from napari_anlage.viewer import layer_roles
 from napari_anlage.viewer.grid import LayerGrid
-from napari_anlage.viewer.read import axes_of, image_of, kind_of, may_join
+from napari_anlage.viewer.read import axes_of, image_of, layer_kind, may_join
 from napari_anlage.viewer.rescaling import opened_grid, rescale
 
 __all__ = ["ImageChoice", "default_folder", "path_of"]
@@ -58,7 +58,7 @@ class ImageChoice:
     def image_layers(self) -> list[Any]:
         """Layers that can be the image, in the viewer's order."""
         return [
-            layer for layer in self.viewer.layers if kind_of(layer) == "image" and layer_roles.role_of(layer) is None
+            layer for layer in self.viewer.layers if layer_kind(layer) == "image" and layer_roles.role_of(layer) is None
         ]
 
     @property

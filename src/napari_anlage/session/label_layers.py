@@ -26,9 +26,18 @@ from anlage import (
 )
 from napari_anlage.session.session import Session
 from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
-from napari_anlage.viewer.read import image_of, kind_of
+from napari_anlage.viewer.read import image_of, layer_kind
 
-__all__ = ["Bodies", "LabelLayer", "bodies_of", "label_layers", "measure", "save_labels", "save_surfaces", "source_of"]
+__all__ = [
+    "Bodies",
+    "LabelLayer",
+    "bodies_of",
+    "label_layers",
+    "measure_layer",
+    "save_labels",
+    "save_surfaces",
+    "source_of",
+]
 
 _MOST_BODIES = 2000
 """Surfaces shown at once; more would bring the viewer to its knees."""
@@ -85,7 +94,7 @@ class Bodies:
 
 def label_layers(session: Session) -> list[Any]:
     """The Labels layers of the viewer, the topmost first."""
-    return [layer for layer in reversed(session.viewer.layers) if kind_of(layer) == "labels"]
+    return [layer for layer in reversed(session.viewer.layers) if layer_kind(layer) == "labels"]
 
 
 def source_of(session: Session, layer: Any) -> LabelLayer:
@@ -112,7 +121,7 @@ def source_of(session: Session, layer: Any) -> LabelLayer:
     return LabelLayer(layer, grid, labels, image)
 
 
-def measure(source: LabelLayer, progress: Progress) -> ObjectTable:
+def measure_layer(source: LabelLayer, progress: Progress) -> ObjectTable:
     """All objects of the layer, in numbers."""
     return measure_objects(source.labels, source.image, on_progress=progress)
 

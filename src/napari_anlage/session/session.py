@@ -20,7 +20,7 @@ from napari_anlage.session.image_choice import default_folder
 from napari_anlage.viewer import layer_roles, overlay
 from napari_anlage.viewer.colouring import Colouring
 from napari_anlage.viewer.grid import LayerGrid
-from napari_anlage.viewer.read import kind_of
+from napari_anlage.viewer.read import layer_kind
 from napari_anlage.viewer.rescaling import scale_difference
 from napari_anlage.widgets.escaping import plain
 
@@ -398,8 +398,8 @@ class Session(AnnotationChoice):
     def _keep_sharp(self, layer: Any) -> None:
         """A layer that came while points are shown as balls is not blurred by the depth that they need."""
         viewer = self.viewer
-        if layer is not None and kind_of(layer) != "points" and any(viewer.dims.margin_left):
-            modes = [str(other.projection_mode) for other in viewer.layers if kind_of(other) == "points"]
+        if layer is not None and layer_kind(layer) != "points" and any(viewer.dims.margin_left):
+            modes = [str(other.projection_mode) for other in viewer.layers if layer_kind(other) == "points"]
             if any(mode.startswith("rescale") for mode in modes):
                 overlay.keep_sharp(layer)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage import AnlageError, EventReport, Events, Signals, evaluate_events
 from napari_anlage.signals.scoring import EVENT
 
-__all__ = ["CLASSES", "Judgement", "Worst", "judge"]
+__all__ = ["CLASSES", "Judgement", "Worst", "assess"]
 
 CLASSES = ("event", "no event", "censored")
 _MOST = 30
@@ -64,7 +64,7 @@ class Judgement:
     worst: tuple[Worst, ...]
 
 
-def judge(predicted: Events, scored: Signals, tracks: npt.NDArray[np.int64] | None = None) -> Judgement:
+def assess(predicted: Events, scored: Signals, tracks: npt.NDArray[np.int64] | None = None) -> Judgement:
     """Compare; of `tracks` alone where they are given.
 
     Raises

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QListWidget, QListWidgetItem,
 from anlage import Card, Events, Score
 from anlage.wording import plural
 from napari_anlage.signals import drawings as event_drawings
-from napari_anlage.signals.assessment import Judgement, judge
+from napari_anlage.signals.assessment import Judgement, assess
 from napari_anlage.signals.drawings import Matrix
 from napari_anlage.signals.scoring import Scoring
 from napari_anlage.widgets.basic import Tab, heading, note
@@ -85,7 +85,7 @@ class JudgingPanel(Tab):
         scoring, predicted = self._scoring, self._predicted
         if scoring is not None and predicted is not None and scoring.scored.is_scored.any():
             of = self._held_out if self._shows_held_out and self._held_out is not None else predicted
-            self.judgement = self.attempt(lambda: judge(of, scoring.scored, self.tracks.currentData()))
+            self.judgement = self.attempt(lambda: assess(of, scoring.scored, self.tracks.currentData()))
         self.setVisible(self.judgement is not None)
         if self.judgement is not None:
             self.numbers.setText(_numbers(self.judgement))

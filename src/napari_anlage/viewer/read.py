@@ -14,12 +14,12 @@ from napari_anlage.viewer.channel_names import given_names
 from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
 from napari_anlage.viewer.layer_features import columns_of
 
-__all__ = ["annotations_of", "axes_of", "image_of", "kind_of", "may_join"]
+__all__ = ["annotations_of", "axes_of", "image_of", "layer_kind", "may_join"]
 
 _KINDS = ("image", "labels", "points", "tracks", "vectors", "shapes", "surface")
 
 
-def kind_of(layer: Any) -> str:
+def layer_kind(layer: Any) -> str:
     """What sort of layer it is: image, labels, points, tracks, …; a plugin's own kind counts as what it derives from."""
     names = [base.__name__.lower() for base in layer.__class__.__mro__]
     return str(next((name for name in names if name in _KINDS), names[0]))
@@ -100,7 +100,7 @@ def annotations_of(layer: Any, grid: LayerGrid, image: TimeLapse) -> Annotations
         If the layer is of another sort, rotated or sheared, or lacks an axis that the image needs.
     """
     readers = {"points": _from_points, "labels": _from_labels, "tracks": _from_tracks}
-    kind = kind_of(layer)
+    kind = layer_kind(layer)
     if kind not in readers:
         raise AnlageError(
             f"The layer '{layer.name}' is of the kind {kind}; nuclei are read from Points, Labels or Tracks."
@@ -122,7 +122,7 @@ def _annotation_axes(layer: Any, grid: LayerGrid, image: TimeLapse) -> str:
     for axis, length, name in zip("tz", (image.n_frames, image.shape[2]), ("time", "z"), strict=True):
         if axis not in axes and length > 1:
             raise AnlageError(
-                f"The {kind_of(layer)} layer '{layer.name}' has only the axes {' '.join(axes)}, but the image "
+                f"The {layer_kind(layer)} layer '{layer.name}' has only the axes {' '.join(axes)}, but the image "
                 f"'{image.source}' has {name} ({length} long); make the layer again with {name}, over the image."
             )
     return axes

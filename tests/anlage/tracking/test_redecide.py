@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from anlage.annotations import Annotations
-from anlage.synthetic.planted_errors import SPACING, lineages, plant
+from anlage.synthetic.planted_errors import SPACING, plant, planted_lineages
 from anlage.tracking.redecide import decide_around
 
 
@@ -24,7 +24,7 @@ def changed(
 
 
 def test_the_rest_of_a_swap_follows_when_a_human_corrects_half_of_it() -> None:
-    truth = lineages(1)
+    truth = planted_lineages(1)
     spoilt, planted = plant(truth, 1)
     true = {(int(a), int(b)) for a, b in truth.links}
     wrong = [(int(a), int(b)) for a, b in spoilt.links]
@@ -44,7 +44,7 @@ def test_the_rest_of_a_swap_follows_when_a_human_corrects_half_of_it() -> None:
 
 
 def test_a_link_that_was_broken_does_not_come_back_and_humans_links_stay() -> None:
-    truth = lineages(2)
+    truth = planted_lineages(2)
     tracks = replace(truth, link_properties={"probability": np.full(len(truth.links), 0.9)})
     pair = next((int(a), int(b)) for a, b in truth.links if truth.frames[b - 1] == 10)
     broken = changed(tracks, {}, {pair})

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anlage import AddNuclei, Annotations, DescribeNuclei, Document, Spacing
-from anlage.synthetic.planted_errors import Planted, lineages, plant
+from anlage.synthetic.planted_errors import Planted, plant, planted_lineages
 from anlage.tracking.track_warning import REVIEWED, TrackWarning
 from anlage.tracking.warnings import find_warnings
 
@@ -24,7 +24,7 @@ def found(planted: Planted, warnings: tuple[TrackWarning, ...]) -> list[str]:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_20_planted_errors_are_among_the_first_30_warnings(seed: int) -> None:
-    tracks, planted = plant(lineages(seed), seed)
+    tracks, planted = plant(planted_lineages(seed), seed)
     warnings = find_warnings(tracks, SHAPE, SPACING)
     assert len(planted) == 20
     assert found(planted, warnings[:30]) == []
@@ -34,7 +34,7 @@ def test_20_planted_errors_are_among_the_first_30_warnings(seed: int) -> None:
 
 
 def test_true_tracks_give_no_grave_warning_and_doubtful_links_come_first() -> None:
-    truth = lineages(4)
+    truth = planted_lineages(4)
     assert sum(one.score > 0.5 for one in find_warnings(truth, SHAPE, SPACING)) <= 2
     probability = np.full(len(truth.links), 0.999)
     probability[50] = 0.2
@@ -52,7 +52,7 @@ def test_true_tracks_give_no_grave_warning_and_doubtful_links_come_first() -> No
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_a_warning_would_have_instead_is_what_was_true(seed: int) -> None:
-    truth = lineages(seed)
+    truth = planted_lineages(seed)
     tracks, planted = plant(truth, seed)
     true = {(int(a), int(b)) for a, b in truth.links}
     warnings = find_warnings(tracks, SHAPE, SPACING)
@@ -79,7 +79,7 @@ def test_ends_at_the_border_and_in_the_last_frame_are_right() -> None:
 
 
 def test_a_missed_division_names_mother_and_sister() -> None:
-    truth = lineages(5)
+    truth = planted_lineages(5)
     mother, one, other = truth.divisions[1].tolist()
     tracks = truth.linked(truth.links[(truth.links != (mother, other)).any(axis=1)])
     first = find_warnings(tracks, SHAPE, SPACING)[0]
@@ -89,7 +89,7 @@ def test_a_missed_division_names_mother_and_sister() -> None:
 
 
 def test_what_a_human_settled_is_passed_over_and_comes_back_with_undo() -> None:
-    tracks, _ = plant(lineages(1), 1)
+    tracks, _ = plant(planted_lineages(1), 1)
     document = Document(shape_tzyx=SHAPE)
     document.apply(AddNuclei.of(tracks))
     before = find_warnings(document.nuclei, SHAPE, SPACING)
@@ -101,7 +101,7 @@ def test_what_a_human_settled_is_passed_over_and_comes_back_with_undo() -> None:
 
 
 def test_two_divisions_in_quick_succession_and_a_radius_that_jumps() -> None:
-    truth = lineages(6)
+    truth = planted_lineages(6)
     radius = truth.radius_um.copy()
     last = [
         row

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from anlage.training.progress import Curve, EventLog, Note, Resumed, Step, Validated, read_events
+from anlage.training.progress import Curve, EventLog, Note, Resumed, Step, Validated, read_run_events
 
 
 def step(n: int, loss: float = 1.0) -> Step:
@@ -18,17 +18,17 @@ def look(n: int, score: float, *, best: bool) -> Validated:
 
 def test_a_reader_sees_complete_lines_only_and_goes_on_where_it_was(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    assert read_events(path) == ([], 0)
+    assert read_run_events(path) == ([], 0)
     with EventLog(path) as log:
         log.write(Note(text="one\ntwo µm"))
-        first, next_byte = read_events(path)
+        first, next_byte = read_run_events(path)
         log.write(step(3))
         with path.open("ab") as file:
             file.write(b'{"event":"note","te')
-        second, end = read_events(path, next_byte)
+        second, end = read_run_events(path, next_byte)
     assert first == [Note(text="one\ntwo µm")]
     assert second == [step(3)]
-    assert read_events(path, end) == ([], end)
+    assert read_run_events(path, end) == ([], end)
 
 
 def test_a_torn_last_line_is_cut_before_more_is_written(tmp_path: Path) -> None:
@@ -39,14 +39,14 @@ def test_a_torn_last_line_is_cut_before_more_is_written(tmp_path: Path) -> None:
         file.write(b'{"event":"note","te')
     with EventLog(path) as log:
         log.write(Note(text="after"))
-    assert [event.text for event in read_events(path)[0]] == ["whole", "after"]
+    assert [event.text for event in read_run_events(path)[0]] == ["whole", "after"]
     assert b"te{" not in path.read_bytes()
 
 
 def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'\0\0\n{"event":"from the future"}\n{"event":"note","text":"here"}\n')
-    assert read_events(path)[0] == [Note(text="here")]
+    assert read_run_events(path)[0] == [Note(text="here")]
 
 
 def test_numbers_that_are_not_finite_survive(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_numbers_that_are_not_finite_survive(tmp_path: Path) -> None:
     with EventLog(path) as log:
         log.write(step(1, math.nan))
         log.write(look(1, -math.inf, best=False))
-    first, second = read_events(path)[0]
+    first, second = read_run_events(path)[0]
     assert math.isnan(first.loss)
     assert second.score == -math.inf
 
@@ -100,11 +100,11 @@ def test_listeners_hear_what_was_written(tmp_path: Path) -> None:
     heard: list[object] = []
     with EventLog(tmp_path / "events.jsonl", heard.append) as log:
         log.write(Note(text="one"))
-        assert read_events(tmp_path / "events.jsonl")[0] == heard == [Note(text="one")]
+        assert read_run_events(tmp_path / "events.jsonl")[0] == heard == [Note(text="one")]
 
 
 def test_reading_goes_on_after_what_was_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    assert read_events(path, 7) == ([], 7)  # not there yet
+    assert read_run_events(path, 7) == ([], 7)  # not there yet
     path.write_bytes(b'{"event":"note","text":"a"}\n{"event":"note","text":"b"}\n')
-    assert read_events(path, 28) == ([Note(text="b")], 56)
+    assert read_run_events(path, 28) == ([Note(text="b")], 56)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from anlage import AddNuclei, State, safe_links
-from anlage.synthetic.planted_errors import SHAPE, SPACING, lineages, plant
+from anlage.synthetic.planted_errors import SHAPE, SPACING, plant, planted_lineages
 
 pytestmark = pytest.mark.viewer
 SEED = 1
@@ -29,7 +29,7 @@ def reviewed(make_napari_viewer_proxy, monkeypatch, tmp_path, qtbot):
     )
     _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
     dock.session.set_folder(tmp_path / "movie.anlage")
-    tracks, planted = plant(lineages(SEED), SEED)
+    tracks, planted = plant(planted_lineages(SEED), SEED)
     chance = np.random.default_rng(0).uniform(0.95, 1.0, len(tracks.links))
     tracks = replace(tracks, link_properties={"probability": chance}, state=np.zeros(len(tracks), np.int8))
     dock.session.need_document().apply(AddNuclei.of(tracks))

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QPalette
 
 from anlage import Events, Signals, open_signals, read_events, survival, write_events, write_signals
 from napari_anlage.session.session import Session
-from napari_anlage.signals.assessment import judge
+from napari_anlage.signals.assessment import assess
 from napari_anlage.signals.drawings import Matrix, confusion
 from napari_anlage.signals.scoring import CENSORED, EVENT, NO_EVENT, Scoring
 from napari_anlage.signals.tab import SignalsTab
@@ -53,20 +53,20 @@ def texts(picture: Picture) -> list[str]:
 
 
 def test_the_worst_come_first_and_say_what_is_wrong() -> None:
-    judged = judge(found_by_network(scored()), scored())
+    judged = assess(found_by_network(scored()), scored())
     assert judged.report.confusion == ((3, 1, 0), (1, 3, 0), (0, 0, 0))
     assert [one.track for one in judged.worst] == [2, 6, 4]
     assert judged.worst[0].sentence == "you: event · network: no event, 70 % sure"
     assert judged.worst[0].frame == 38.0
     assert judged.worst[2].sentence == "found 3.0 frames too late (6 min)"
-    alone = judge(found_by_network(scored()), scored(), np.array([1, 3, 5]))
+    alone = assess(found_by_network(scored()), scored(), np.array([1, 3, 5]))
     assert (alone.report.n, alone.worst) == (3, ())
 
 
 def test_a_matrix_is_drawn_as_counts_and_as_shares(qtbot) -> None:
     picture = Picture()
     qtbot.addWidget(picture)
-    judged = judge(found_by_network(scored()), scored())
+    judged = assess(found_by_network(scored()), scored())
     picture.show_drawing(confusion(judged, Matrix.COUNTS))
     assert texts(picture) == ["3", "1", "0", "1", "3", "0", "0", "0", "0"]
     picture.show_drawing(confusion(judged, Matrix.OF_TRUE))

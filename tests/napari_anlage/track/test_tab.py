@@ -9,7 +9,7 @@ import pytest
 
 from anlage import AddNuclei, RemoveLinks, State, decide_around, read_track_scores
 from anlage.project.trackings import adopted_scores, load_broken_links
-from anlage.synthetic.planted_errors import lineages
+from anlage.synthetic.planted_errors import planted_lineages
 from napari_anlage.review.inspection import Inspection
 from napari_anlage.viewer import layer_roles
 from napari_anlage.viewer.colouring import Colouring
@@ -42,7 +42,7 @@ def docked(make_napari_viewer_proxy, monkeypatch, tmp_path):
 def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot) -> None:
     viewer, dock = docked
     tab, session = dock.track, dock.session
-    truth = lineages(1, 12, shape_tzyx=SHAPE)
+    truth = planted_lineages(1, 12, shape_tzyx=SHAPE)
     document = session.need_document()
     bare = truth.linked(np.zeros((0, 2), dtype=np.int64))
     document.apply(AddNuclei.of(bare))
@@ -105,7 +105,7 @@ def test_a_stop_is_obeyed_within_three_seconds_and_grey_buttons_say_why(docked, 
     _, dock = docked
     tab, session = dock.track, dock.session
     assert tab.run.button.isEnabled()  # a model may find the nuclei
-    session.need_document().apply(AddNuclei.of(lineages(2, 12, shape_tzyx=SHAPE)))
+    session.need_document().apply(AddNuclei.of(planted_lineages(2, 12, shape_tzyx=SHAPE)))
     tab.refresh()
     tab.run.button.click()
     qtbot.waitUntil(lambda: tab._child.busy, timeout=60000)

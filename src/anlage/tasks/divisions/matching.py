@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from anlage.matching import match_in_order
 
-__all__ = ["DivisionEvents", "find_events", "match_events"]
+__all__ = ["DivisionEvents", "find_divisions", "match_events"]
 
 _FRAME = 0.6
 """What a frame of difference costs, in radii: one frame apart still counts, two do not."""
@@ -32,7 +32,7 @@ class DivisionEvents:
     probability: npt.NDArray[np.float64]
 
 
-def find_events(
+def find_divisions(
     frames: npt.NDArray[np.int64],
     points_um: npt.NDArray[np.float64],
     probability: npt.NDArray[np.float64],

@@ -18,7 +18,7 @@ from anlage.tasks.divisions.examples import AUGMENTATION, CropFrames, DivisionEx
 from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded
-from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
+from anlage.tasks.nucleus_size import apparent_diameter_of_stores, pooled_diameter, scaling_diameter
 from anlage.tasks.sources import check_some
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 from anlage.wording import plural
@@ -43,7 +43,7 @@ def prepare(stores: Sequence[Store], config: DivisionsConfig, setting: Setting) 
         stores, seed=setting.seed, context_frames=2, kind=ExampleKind("division", "divisions", _mothers)
     )
     pooled = config.diameter_um or pooled_diameter(stores)
-    units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
+    units = {store.path: scaling_diameter(store, pooled, config.diameter_um) for store in stores}
     notes = [*(note for _, note in units.values() if note), *split.notes]
     plan = setting.plan if isinstance(setting.plan, DivisionsPlan) else None
     if plan is None:
@@ -110,7 +110,7 @@ def _plan(
     return DivisionsPlan(
         grid=grid,
         diameter_um=pooled,
-        apparent_um=apparent_diameter(stores),
+        apparent_um=apparent_diameter_of_stores(stores),
         n_channels=leading.shape[1],
         frames=FRAMES,
         crop_zyx=crop,

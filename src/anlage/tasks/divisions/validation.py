@@ -13,7 +13,7 @@ from anlage.calibration import Calibration, choose_threshold, expected_calibrati
 from anlage.tasks.baselines import chance_baseline
 from anlage.tasks.counts import Counts
 from anlage.tasks.divisions.examples import CropFrames, DivisionExamples
-from anlage.tasks.divisions.matching import find_events, match_events
+from anlage.tasks.divisions.matching import find_divisions, match_events
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "logits_of", "validate"]
@@ -132,7 +132,7 @@ def _score_part(network: torch.nn.Module, examples: DivisionExamples, frames: Cr
     logits = np.concatenate([np.zeros(0), *pieces])
     at, points, divides = known.frames[chosen], known.points_um[chosen], known.divides[chosen]
     # monotone in the logit, as any calibration is
-    events = find_events(at, points, 1 / (1 + np.exp(-logits)), plan.match_radius_um)
+    events = find_divisions(at, points, 1 / (1 + np.exp(-logits)), plan.match_radius_um)
     truth = (at[divides], points[divides])
     is_event, right = np.zeros(len(chosen), dtype=bool), np.zeros(len(chosen), dtype=bool)
     is_event[events.rows] = True

@@ -19,7 +19,7 @@ from anlage.tasks.nuclei.detections import LOWEST
 from anlage.tasks.nuclei.examples import NucleiExamples
 from anlage.tasks.nuclei.head import N_CENTRE
 from anlage.tasks.nuclei.matching import FrameMatch, average_precision, match_output, together
-from anlage.tasks.nuclei.votes import assign
+from anlage.tasks.nuclei.votes import assign_to_seeds
 from anlage.tasks.nuclei.working_frames import MOST_VOXELS, WorkingFrames, evenly_spaced
 from anlage.tasks.task import Evidence, Validation
 from anlage.tasks.tiled import network_output, voxel_outputs
@@ -53,7 +53,7 @@ class _PredictedFrame:
         found = self.match.found
         at = [(np.arange(n) + 0.5) / s - 0.5 for n, s in zip(self.inside.shape, self.stem, strict=True)]
         seeds = found.cells[found.logits >= seed]  # the most likely come first
-        return assign(self.inside >= inside, self.votes, at, seeds, self.cell_diameters)
+        return assign_to_seeds(self.inside >= inside, self.votes, at, seeds, self.cell_diameters)
 
     def overlaps(self, seed: float, inside: float) -> Overlaps:
         """How the decoded objects lie on the true ones; what is unknown is neither right nor wrong."""

@@ -26,7 +26,7 @@ from anlage.tasks.nuclei.head import Head
 from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.nuclei.painted_targets import PaintedPart, absent_classes
 from anlage.tasks.nuclei.working_frames import WorkingFrames
-from anlage.tasks.nucleus_size import apparent_diameter, pooled_diameter, unit_of
+from anlage.tasks.nucleus_size import apparent_diameter_of_stores, pooled_diameter, scaling_diameter
 from anlage.tasks.sources import check_alike
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
@@ -72,7 +72,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     # two frames whose contexts share a frame are not independent
     split = split_stores(stores, seed=setting.seed, context_frames=max(1, 2 * reach))
     pooled = config.diameter_um or pooled_diameter(stores)
-    units = {store.path: unit_of(store, pooled, config.diameter_um) for store in stores}
+    units = {store.path: scaling_diameter(store, pooled, config.diameter_um) for store in stores}
     units_um = {path: um for path, (um, _) in units.items()}
     earlier = setting.plan if isinstance(setting.plan, NucleiPlan) else None
     grid = earlier.grid if earlier else _grid(stores, units_um, config, setting)
@@ -81,7 +81,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     plan = earlier or NucleiPlan(
         grid=grid,
         diameter_um=pooled,
-        apparent_um=apparent_diameter(stores),
+        apparent_um=apparent_diameter_of_stores(stores),
         n_channels=stores[0].shape[1],
         frames=config.frames,
         patch_zyx=_patch_shape(config, grid, pooled, divided.train),

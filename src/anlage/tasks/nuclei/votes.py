@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-__all__ = ["REACH", "assign"]
+__all__ = ["REACH", "assign_to_seeds"]
 
 REACH = 0.5
 """A voxel whose vote lies farther than this from every centre, in nucleus diameters, belongs to none."""
@@ -20,7 +20,7 @@ _AT_ONCE = 1 << 20
 """Voxels that are assigned at a time: what is in memory."""
 
 
-def assign(
+def assign_to_seeds(
     inside: npt.NDArray[np.bool_],
     votes: npt.NDArray[np.floating],
     positions: Sequence[npt.NDArray[np.floating]],

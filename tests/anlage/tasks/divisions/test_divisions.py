@@ -17,7 +17,7 @@ from anlage.model import load_model
 from anlage.synthetic import embryo
 from anlage.tasks import TASKS
 from anlage.tasks.divisions.config import DivisionsConfig
-from anlage.tasks.divisions.matching import find_events, match_events
+from anlage.tasks.divisions.matching import find_divisions, match_events
 from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
@@ -232,7 +232,7 @@ def test_it_is_ready_with_a_division_inside_a_region():
 def test_neighbouring_frames_are_one_event_and_a_frame_early_is_right():
     frames = np.array([3, 4, 5, 5, 4])
     points = np.array([[0, 10, 10], [0, 10, 10], [0, 7, 10], [0, 13, 10], [0, 60, 60]], dtype=float)
-    events = find_events(frames, points, np.array([0.6, 0.9, 0.5, 0.4, 0.3]), 8.0, 0.2)
+    events = find_divisions(frames, points, np.array([0.6, 0.9, 0.5, 0.4, 0.3]), 8.0, 0.2)
     assert events.rows.tolist() == [1, 4]
     truth = (np.array([5]), np.array([[0, 10, 10]], dtype=float))
     found = (frames[events.rows], points[events.rows])
@@ -241,7 +241,7 @@ def test_neighbouring_frames_are_one_event_and_a_frame_early_is_right():
 
 
 def test_scores_that_are_missing_make_no_event():
-    events = find_events(np.array([0, 1]), np.zeros((2, 3)), np.array([np.nan, 0.1]), 8.0)
+    events = find_divisions(np.array([0, 1]), np.zeros((2, 3)), np.array([np.nan, 0.1]), 8.0)
     assert events.rows.tolist() == [1]
     nobody = (np.zeros(0, dtype=int), np.zeros((0, 3)))
     assert match_events(nobody, nobody, 8.0).tolist() == []

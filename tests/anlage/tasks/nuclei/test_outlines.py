@@ -21,7 +21,7 @@ from anlage.tasks.nuclei.head import N_CENTRE
 from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.nuclei.outline_loss import outline_loss, vote_target
 from anlage.tasks.nuclei.outlines import MANY_PAINTED
-from anlage.tasks.nuclei.votes import assign
+from anlage.tasks.nuclei.votes import assign_to_seeds
 from anlage.tasks.nuclei.working_frames import UNSURE
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
@@ -147,7 +147,7 @@ def test_voxels_go_where_they_vote_and_far_votes_nowhere():
     centres = np.array([[0.0, 0, 0.5], [0, 0, 2.5], [0, 0, 40.0]])
     votes = vote_target(values, [torch.from_numpy(centres)], (1, 1, 1))[0].numpy()
     at = [np.arange(n, dtype=float) for n in (1, 1, 6)]
-    rows = assign(values[0, 0].numpy() > 0, votes, at, centres[:2], (0.2, 0.2, 0.2))
+    rows = assign_to_seeds(values[0, 0].numpy() > 0, votes, at, centres[:2], (0.2, 0.2, 0.2))
     assert rows[0, 0].tolist() == [1, 1, 2, 2, 0, 0]
 
 
