@@ -34,7 +34,7 @@ def nuclei() -> Annotations:
 @pytest.mark.parametrize("scaled", [True, False])
 def test_every_pair_of_formats_keeps_what_both_can_hold(first: str, second: str, scaled: bool, tmp_path: Path) -> None:
     scale = {"spacing": SPACING, "interval_s": INTERVAL_S} if scaled else {}
-    one, two, back = (tmp_path / name for name in (f"a.{first}", f"b.{second}", "c.geff"))
+    one, two, back = (tmp_path / name for name in (f"a.{first}", f"b.{second}", "c.csv"))
     write_annotations(one, nuclei(), **scale)
     for source, target in ((one, two), (two, back)):
         assert main(["convert", str(source), str(target)]) == 0
