@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -397,3 +398,21 @@ def test_an_import_in_a_function_has_its_reason() -> None:
 def test_start_up_loads_neither_torch_nor_scipy(module: str) -> None:
     """They take a second, and only a computation needs them."""
     assert not {name for name in _slow(frozenset({module})) if name.startswith(("torch", "scipy", "skimage"))}
+
+
+PARTS_OF_THE_SESSION = [
+    f"napari_anlage.session.{name}" for name in ("channels", "member", "project_choice", "workbench")
+]
+"""They name the type of the session, which makes them; at run time they do not import it."""
+
+
+def test_no_modules_import_each_other() -> None:
+    """Neither when they load, nor in functions, nor for a type checker alone."""
+    known = {
+        module: {name for one in _imports(module) for name in one.targets if name in MODULES and name != module}
+        for module in MODULES
+        if module != "anlage"  # names of the whole package, which are followed to where they come from
+    }
+    for part in PARTS_OF_THE_SESSION:
+        known[part].discard("napari_anlage.session.session")
+    TopologicalSorter(known).prepare()  # raises CycleError, which shows the circle

@@ -14,10 +14,9 @@ from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, Range
 from anlage.labels import check_painted, measure_labels, n_pieces, radius
-from anlage.problems import check, problems
 from anlage.timelapse import TimeLapse
 
-__all__ = ["HUMAN", "Annotations", "State", "check", "problems"]
+__all__ = ["HUMAN", "Annotations", "State"]
 
 HUMAN = "human"
 """Origin of what a person marked; anything else is a model's id."""

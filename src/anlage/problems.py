@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from anlage.annotations import Annotations
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES
 from anlage.issues import Issue, position_of
 from anlage.wording import plural
-
-if TYPE_CHECKING:
-    from anlage.annotations import Annotations
 
 __all__ = ["check", "problems"]
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
-from anlage.annotations import check, problems
 from anlage.labels import measure_labels
+from anlage.problems import check, problems
 
 
 def test_defaults_are_those_of_a_human() -> None:

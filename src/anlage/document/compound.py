@@ -14,7 +14,7 @@ from anlage.document.edit import Content, Edit, Kind, Outcome
 from anlage.document.fields import STRICT
 
 if TYPE_CHECKING:
-    from anlage.document.paint import Paint
+    from anlage.document.edit import Paint
 
 __all__ = ["Several", "together"]
 

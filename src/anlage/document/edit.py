@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pydantic.dataclasses
+from pydantic import Field
 
 from anlage.axes import Box
+from anlage.document.blocks import Block, Voxels
+from anlage.document.fields import STRICT
 from anlage.document.regions import Region
 from anlage.document.table import Table
+from anlage.errors import AnlageError
+from anlage.frozen import Frame
 
-if TYPE_CHECKING:
-    from anlage.document.paint import Paint
+__all__ = ["Change", "Content", "Edit", "Kind", "Outcome", "Paint"]
 
-__all__ = ["Change", "Content", "Edit", "Kind", "Outcome"]
-
+Place = Annotated[int, Field(ge=0, le=2**31)]
 Kind = Literal["nuclei", "links", "labels", "regions"]
 
 
@@ -86,3 +90,46 @@ class Edit(Protocol):
     def done(self, content: Content) -> Outcome:
         """The result. Raises AnlageError if the edit contradicts the content."""
         ...
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=STRICT)
+class Paint:
+    """Replace painted labels in a box of one frame.
+
+    Parameters
+    ----------
+    t
+        The frame.
+    start_zyx
+        First voxel of the box.
+    before, after
+        Labels (z, y, x) in the box, whole numbers; 0 is background.
+    """
+
+    t: Frame
+    start_zyx: tuple[Place, Place, Place]
+    before: Voxels
+    after: Voxels
+
+    @property
+    def text(self) -> str:
+        return f"paint in frame {self.t}"
+
+    @property
+    def box(self) -> Box:
+        """What is painted over."""
+        after: Block = self.after
+        ranges = [(a, a + n) for a, n in zip(self.start_zyx, after.shape, strict=True)]
+        return Box((self.t, self.t + 1), *ranges)
+
+    def done(self, content: Content) -> Outcome:
+        if self.before.shape != self.after.shape:
+            raise AnlageError(
+                f"A stroke replaces {self.before.shape} voxels by {self.after.shape}; both must be the same."
+            )
+        if content.shape_tzyx is not None and self.box.intersection(Box.whole(content.shape_tzyx)) != self.box:
+            raise AnlageError(
+                f"The painted box {self.box} (t, z, y, x) reaches outside the image of shape {content.shape_tzyx}."
+            )
+        back = Paint(self.t, self.start_zyx, self.after, self.before)
+        return Outcome(content, back, frozenset({"labels"}), paints=(self,))

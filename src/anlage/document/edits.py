@@ -13,10 +13,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from anlage.document.compound import Several
-from anlage.document.edit import Edit
+from anlage.document.edit import Edit, Paint
 from anlage.document.link_edits import AddLinks, ChangeLinks, RemoveLinks, SetDivision
 from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, DescribeNuclei, MoveNuclei, RemoveNuclei
-from anlage.document.paint import Paint
 from anlage.document.region_edits import AddRegion, ChangeRegion, RemoveRegion
 from anlage.foreign import printable
 from anlage.frozen import first_problem

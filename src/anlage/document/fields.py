@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ConfigDict, PlainSerializer, PlainValidator
 
-from anlage.document.edit import Content
 from anlage.document.table import MOST_ID
 from anlage.errors import AnlageError
 from anlage.foreign import MOST_FRAMES
@@ -135,7 +134,9 @@ def check_once(ids: npt.NDArray[np.int64]) -> None:
         raise AnlageError(f"Nucleus {values[counts > 1][0]} is named twice; name each once.")
 
 
-def check_places(positions: npt.NDArray[np.float64], content: Content, ids: npt.NDArray[np.int64]) -> None:
+def check_places(
+    positions: npt.NDArray[np.float64], shape_tzyx: tuple[int, int, int, int] | None, ids: npt.NDArray[np.int64]
+) -> None:
     """Refuse positions that are no numbers, between frames, or outside the image."""
     if len(positions) != len(ids):
         raise AnlageError(
@@ -146,15 +147,15 @@ def check_places(positions: npt.NDArray[np.float64], content: Content, ids: npt.
     wrong |= (t < 0) | (t != np.rint(t))
     with np.errstate(invalid="ignore"):
         wrong |= (t >= MOST_FRAMES) | (np.abs(positions[:, 1:]) > _FURTHEST).any(axis=1)
-    if content.shape_tzyx is not None:
+    if shape_tzyx is not None:
         # one voxel of grace in space: cut nuclei have their centres on the rim
-        low, high = np.array((0, -1, -1, -1)), np.array(content.shape_tzyx) - (1, 0, 0, 0)
+        low, high = np.array((0, -1, -1, -1)), np.array(shape_tzyx) - (1, 0, 0, 0)
         with np.errstate(invalid="ignore"):
             wrong |= ((positions < low) | (positions > high)).any(axis=1)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         at = ", ".join(f"{v:g}" for v in positions[row])
-        image = "" if content.shape_tzyx is None else f" of shape {content.shape_tzyx}"
+        image = "" if shape_tzyx is None else f" of shape {shape_tzyx}"
         raise AnlageError(
             f"Nucleus {ids[row]} cannot lie at ({at}) (t, z, y, x): that is no place in a whole frame of the image{image}."
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from anlage.document.paint import Paint
+from anlage.document.edit import Paint
 from anlage.labels import measure_labels
 
 __all__ = ["Moments", "Stained", "add", "stained"]

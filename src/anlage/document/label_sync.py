@@ -23,12 +23,11 @@ import numpy.typing as npt
 
 from anlage.annotations import State
 from anlage.axes import Spacing
-from anlage.document.edit import Content, Edit, Outcome
+from anlage.document.edit import Content, Edit, Outcome, Paint
 from anlage.document.label_statistics import Moments, Stained
 from anlage.document.label_volume import PaintedLabels
 from anlage.document.link_edits import AddLinks
 from anlage.document.nuclei_edits import AddNuclei, ChangeNuclei, MoveNuclei, RemoveNuclei
-from anlage.document.paint import Paint
 from anlage.document.table import Table
 from anlage.labels import radius
 

@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.document.array_index import around, basic, is_fancy
+from anlage.document.edit import Paint
 from anlage.document.label_statistics import Moments, add, replace
-from anlage.document.paint import Paint
 from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.io.atomic import replacing

@@ -85,7 +85,7 @@ class AddNuclei:
         return f"add {count(len(self.ids))}"
 
     def done(self, content: Content) -> Outcome:
-        check_places(self.positions, content, self.ids)
+        check_places(self.positions, content.shape_tzyx, self.ids)
         columns = {name: getattr(self, name) for name in ("radius_um", "label", "probability", "state", "origin")}
         new = Table.of(self.ids, self.positions, columns, self.properties)
         links = as_pairs(self.links)
@@ -135,7 +135,7 @@ class MoveNuclei:
         return f"move {count(len(self.ids))}"
 
     def done(self, content: Content) -> Outcome:
-        check_places(self.positions, content, self.ids)
+        check_places(self.positions, content.shape_tzyx, self.ids)
         check_once(self.ids)
         before = content.nuclei.positions[content.nuclei.rows(self.ids)]
         table = content.nuclei.moved(self.ids, self.positions)

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations, State, check
+from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.lineages import Lineages
 from anlage.evaluation.pairing import pair_by_centres
 from anlage.frozen import Frozen
 from anlage.matching import match
+from anlage.problems import check
 
 __all__ = ["SPARSE_RADIUS_UM", "SparseScore", "score_sparse"]
 

@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations, State, check
+from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.evaluation.divisions import DivisionScore, count_divisions
 from anlage.evaluation.lineages import Lineages, Tracks
 from anlage.evaluation.pairing import Pairing, can_pair_by_masks, pair_by_centres, pair_by_masks
 from anlage.frozen import Frozen
+from anlage.problems import check
 
 __all__ = ["TrackErrors", "TrackScore", "score_tracks"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import HUMAN, Annotations, State, check
+from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, check_size, shown, text_array
@@ -19,6 +19,7 @@ from anlage.io.atomic import replacing
 from anlage.io.nuclei_files.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
 from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.units import seconds, um
+from anlage.problems import check
 from anlage.wording import plural
 
 __all__ = ["aut_scale", "read_aut", "write_aut"]

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations, State, check
+from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import check_size
 from anlage.io.atomic import replacing
 from anlage.io.mask_records import MaskRecord, record_of, write_record
 from anlage.io.seals import LIBRARY, Writer
+from anlage.problems import check
 
 __all__ = ["DEFAULT_RADIUS_UM", "Drawn", "ctc_labels", "means_ctc", "write_ctc"]
 

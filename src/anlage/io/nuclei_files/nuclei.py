@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anlage.annotations import Annotations, check
+from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import naming
@@ -25,6 +25,7 @@ from anlage.io.nuclei_files.tables import read_table, write_table
 from anlage.io.nuclei_files.trackmate import read_trackmate, trackmate_scale, write_trackmate
 from anlage.io.scale_columns import table_scale
 from anlage.io.seals import LIBRARY, Writer
+from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
 __all__ = ["are_label_images", "open_annotations", "write_annotations"]

@@ -13,11 +13,12 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anlage.annotations import Annotations, State, check
+from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.io import open_annotations, write_annotations
 from anlage.io.nuclei_files.nuclei import own_scale
+from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
 SPACING = Spacing(2.0, 0.5, 0.25)
