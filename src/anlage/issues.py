@@ -1,4 +1,4 @@
-"""`Issue`: something to look at, as a sentence and the place that it is about."""
+"""`Issue`: a problem, doubt or fault as a sentence, with its position and the objects it concerns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What in a document looks wrong: contradictions, gaps, duplicates, regions in each other's way, and what is seldom right."""
+"""Check a document for problems: contradictions, gaps, duplicates, regions in each other's way, and what is seldom right."""
 
 from __future__ import annotations
 

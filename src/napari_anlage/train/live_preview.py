@@ -115,7 +115,7 @@ class LearningPreview(QObject):
             if self._last:
                 self.stop()
                 return
-            self.said.emit("The preview begins with the first look at held-out data.", "idle")
+            self.said.emit("The preview begins after the first validation.", "idle")
             return
         try:
             box = self._box()
