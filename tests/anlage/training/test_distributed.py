@@ -28,6 +28,7 @@ def test_without_torchrun_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert world.broadcast_first(3, 4, device="cpu") == (3, 4)
 
 
+@pytest.mark.long  # two processes that load torch: not what the suite should end with
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no distributed")
 def test_two_processes_train_one_model(make_run: Callable[..., Run]) -> None:
     run = make_run("r", "steps=12", "validate_every=4", "checkpoint_seconds=0")
