@@ -171,7 +171,7 @@ def test_measuring_can_be_cancelled(made, qtbot, monkeypatch) -> None:
             time.sleep(0.01)
 
     with monkeypatch.context() as patched:
-        patched.setattr("napari_anlage.objects.panel.measure", endless)
+        patched.setattr("napari_anlage.objects.panel.measure_layer", endless)
         panel.measure.button.click()
         assert panel.cancel.isVisible()
         assert not panel.measure.button.isEnabled()
