@@ -85,7 +85,7 @@ def test_the_projects_nuclei_are_tracked_drawn_accepted_and_undone(docked, qtbot
     later = Inspection(session)
     assert later.surroundings(document.nuclei) is None
     later.surroundings(before)
-    assert later.broken == {broken}
+    assert later.broken_links == {broken}
     adopted_scores(session.folder).unlink()
     assert inspection.decides_by.startswith("by distance and motion, as nothing was kept")
     by_distance = inspection.surroundings(before)()[1]
