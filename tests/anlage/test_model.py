@@ -225,7 +225,7 @@ class TestSaving:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(anlage.model.os, "fsync", full)
-        with pytest.raises(AnlageError, match="no space left"):
+        with pytest.raises(AnlageError, match="The disk is full while writing"):
             save_model(path, a_card(name="newer"), weights())
         assert path.read_bytes() == before
         assert [p.name for p in path.parent.iterdir()] == ["good.anlage"]

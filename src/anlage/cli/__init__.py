@@ -6,7 +6,6 @@ Each command's module is imported when the command is used, so that ``anlage --h
 from __future__ import annotations
 
 import difflib
-import errno
 import importlib
 import os
 import sys
@@ -16,6 +15,7 @@ import anlage
 from anlage.cli.arguments import Parser, spread_settings
 from anlage.cli.terminal import guarded_terminal
 from anlage.errors import AnlageError
+from anlage.full_disk import full_disk_sentence, is_full
 
 __all__ = ["main", "run_command"]
 
@@ -151,8 +151,10 @@ def _complain(sentence: str) -> int:
 
 def _file_problem(error: OSError) -> str:
     where = f"'{error.filename}'" if error.filename else "a file"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full while writing {where}; free some space and run the command again, nothing that was finished is lost."
+    if is_full(error):
+        return full_disk_sentence(
+            f"while writing {where}", " and run the command again, nothing that was finished is lost"
+        )
     if isinstance(error, FileNotFoundError):
         return f"There is no {where}; check the path."
     if isinstance(error, PermissionError):

@@ -6,7 +6,6 @@ if the user consented: people's annotations are files like ours, and people's im
 
 from __future__ import annotations
 
-import errno
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,15 +15,13 @@ from typing import Any
 
 from anlage.errors import AnlageError
 from anlage.foreign import read_json
+from anlage.full_disk import full_disk_sentence, is_full
 from anlage.io.seals import Writer, holds_nothing, is_written_by, seal
 
 __all__ = ["Recogniser", "check_apart", "check_replaceable", "own", "replacing", "root_attributes"]
 
 Recogniser = Callable[[Path], bool]
 """Whether what lies at a path may be replaced."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-"""The disk is full, or no quota is left."""
 
 
 @contextmanager
@@ -62,7 +59,7 @@ def replacing(path: str | Path, may: Writer | Recogniser) -> Iterator[Path]:
         check_replaceable(target, may)  # writing may have taken hours
         _swap(temporary, target)
     except OSError as error:
-        if error.errno in _FULL or str(error.filename or "").startswith(str(temporary)):
+        if is_full(error) or str(error.filename or "").startswith(str(temporary)):
             raise _explained(error, target) from error
         raise  # trouble with some other file
     finally:
@@ -167,7 +164,7 @@ def _remove(path: Path) -> None:
 
 
 def _explained(error: OSError, target: Path) -> AnlageError:
-    if error.errno in _FULL:
-        return AnlageError(f"There is no space left to write '{target}'; free some and try again, nothing was changed.")
+    if is_full(error):
+        return AnlageError(full_disk_sentence(f"while writing '{target}'", " and try again, nothing was changed"))
     reason = (error.strerror or str(error)).lower()
     return AnlageError(f"'{target}' cannot be written ({reason}); choose another place.")

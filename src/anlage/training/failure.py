@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from anlage.devices import processor
+from anlage.full_disk import full_disk_sentence
 from anlage.shell import command
 from anlage.training.progress import Event, Failed, Started, saved_step
 
@@ -90,10 +91,8 @@ def _concluded(folder: Path, where: str, began: float, exit_code: int | None, de
     on = f"continue with `{command('resume', folder)}`"
     name = _signal(exit_code)
     if name != "SIGKILL" and (free := _free(folder)) < _FULL_B:
-        return (
-            f"The disk is full ({free / 1e6:.1f} MB are free at {folder}), so the training ended {where}; free some space, "
-            f"then {on}."
-        )
+        found = f"({free / 1e6:.1f} MB are free at {folder}), so the training ended {where}"
+        return full_disk_sentence(found, f", then {on}")
     if 0 < began < _booted() - 60:
         return f"The computer was switched off or restarted while the training was under way, {where}; {on}."
     if name == "SIGABRT" and (refused := _REFUSED.search(details)):

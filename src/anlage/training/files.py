@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import uuid
 from pathlib import Path
 
 from anlage.errors import AnlageError
+from anlage.full_disk import full_disk_sentence, is_full
 from anlage.io.atomic import own, replacing
 from anlage.shell import command
 
-__all__ = ["clear_leftovers", "is_full", "write_whole"]
-
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+__all__ = ["clear_leftovers", "write_whole"]
 
 
 def write_whole(path: Path, data: bytes, *, keep: Path | None = None) -> None:
@@ -33,10 +31,9 @@ def write_whole(path: Path, data: bytes, *, keep: Path | None = None) -> None:
         except OSError as error:
             if not is_full(error):
                 raise
-            raise AnlageError(
-                f"The disk is full: the {len(data) / 1e6:.1f} MB of {path} could not be written; what was saved before "
-                f"is intact: free some space there, then continue with `{command('resume', path.parent)}`."
-            ) from error
+            lost = f"while writing the {len(data) / 1e6:.1f} MB of {path}; what was saved before is intact"
+            on = f" there, then continue with `{command('resume', path.parent)}`"
+            raise AnlageError(full_disk_sentence(lost, on)) from error
         if keep is not None and path.is_file():
             _keep(path, keep)
 
@@ -51,11 +48,6 @@ def _keep(path: Path, keep: Path) -> None:
         path.replace(keep)
     finally:
         second.unlink(missing_ok=True)
-
-
-def is_full(error: OSError) -> bool:
-    """Whether an error says that a disk, a quota or a file's greatest size is exhausted."""
-    return error.errno in _FULL
 
 
 def clear_leftovers(folder: Path) -> None:

@@ -12,12 +12,13 @@ from types import TracebackType
 
 import anlage
 from anlage.errors import AnlageError
+from anlage.full_disk import full_disk_sentence, is_full
 from anlage.shell import command
 from anlage.tasks import task_named
 from anlage.tasks.task import Task
 from anlage.training.context import TrainingContext
 from anlage.training.distributed import World
-from anlage.training.files import clear_leftovers, is_full
+from anlage.training.files import clear_leftovers
 from anlage.training.progress import Event, EventLog, Failed, Started, Stopped
 from anlage.training.run import Run
 from anlage.training.stopping import StopWatcher, is_stale
@@ -93,9 +94,7 @@ def _learn(context: TrainingContext) -> Path | None:
     except OSError as error:
         if not is_full(error):
             raise
-        raise AnlageError(
-            f"The disk is full ({error.filename or context.run.path}); free some space, then {on}."
-        ) from error
+        raise AnlageError(full_disk_sentence(f"({error.filename or context.run.path})", f", then {on}")) from error
     except (MemoryError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise AnlageError(f"Memory ran out ({_first_line(error)}); close other programs, then {on}.") from error

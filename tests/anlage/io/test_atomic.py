@@ -96,7 +96,7 @@ def fill(target: Path, error: OSError) -> None:
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("old")
-    with pytest.raises(AnlageError, match=r"There is no space left to write '.*a\.txt'"):
+    with pytest.raises(AnlageError, match=r"The disk is full while writing '.*a\.txt'; free some space and try again"):
         fill(target, OSError(errno.ENOSPC, "No space left on device"))
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]

@@ -89,6 +89,6 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, m
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(AnlageError, match="no space left"):
+    with pytest.raises(AnlageError, match="The disk is full while writing"):
         keep_record(Record.model_validate(RECORD | {"model": "other"}), tmp_path / "x.geff")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"x.json": before}

@@ -71,7 +71,8 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(
-        AnlageError, match=r"The disk is full: the 0.0 MB of .*checkpoint.safetensors could .*anlage resume"
+        AnlageError,
+        match=r"The disk is full while writing the 0.0 MB of .*checkpoint.safetensors.* intact; .*anlage resume",
     ):
         save_checkpoint(path, {"a": torch.zeros(3)}, TrainingState(batch_size=1, step=2))
     loaded = load_checkpoint(path)

@@ -78,7 +78,7 @@ def test_where_it_cannot_be_written_the_training_goes_on_with_one_note(
     train(run, tasks=toy.TASKS)
     [note] = [e.text for e in run.events()[0] if e.event == "note" and "preview" in e.text]
     assert note.startswith(
-        "The newest weights could not be written for a preview; the training goes on. There is no space"
+        "The newest weights could not be written for a preview; the training goes on. The disk is full while writing"
     )
     assert run.state == "finished"
     assert list(run.preview_path.parent.iterdir()) == []
