@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
-from anlage.blobs.cells import NOISE, averaged, compressed, finite, noise, steps, to_image
 from anlage.blobs.peaks import find_peaks
+from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, steps, to_image
 
 __all__ = ["doubt_diameter", "estimate_diameter", "match_diameter"]
 

@@ -12,7 +12,7 @@ from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.cuboid.doubts import doubt_few, doubt_lost, find_doubts
 from anlage.cuboid.extent import Extents, measure_extents
-from anlage.cuboid.regions import find_regions
+from anlage.cuboid.grouping import find_regions
 from anlage.errors import AnlageError
 from anlage.issues import Issue
 from anlage.timelapse import TimeLapse

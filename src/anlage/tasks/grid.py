@@ -24,10 +24,12 @@ from anlage.prediction import DenseMap
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Channels", "CropZyx", "Frames", "Grid", "Placement", "Zyx", "check_whole", "plan_grid"]
+__all__ = ["CELLS", "Channels", "CropZyx", "Frames", "Grid", "Placement", "Zyx", "check_whole", "plan_grid"]
 
 Zyx = tuple[int, int, int]
 
+CELLS = 4.5
+"""Cells of the working grid across a nucleus, unless a kind of network has a reason for another number."""
 MOST_CROP_VOXELS = 2**22
 """Working voxels of a patch or a crop: 25 nuclei across in the plane, at 12 cells each, and as many planes as then fit."""
 _MOST_STEP = 4096.0

@@ -1,4 +1,8 @@
-"""How a training notices that it should stop: by a file in its folder, or by the signal that a cluster sends before it kills."""
+"""How a training notices that it should stop: by a file in its folder, or by the signal that a cluster sends before it kills.
+
+What it then does stands in `training.loop` (the step that was begun is finished, unless it is a long one) and in
+`training.export` (the best weights are calibrated within seconds and kept as a model).
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_anlage.editing.editor import Editor
-from napari_anlage.editing.gestures import Gestures
+from napari_anlage.editing.follow_and_divide import Gestures
 
 __all__ = ["KEYS", "Bound", "Key"]
 

@@ -21,6 +21,7 @@ from anlage.wording import plural
 from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles, overlay
+from napari_anlage.viewer.colouring import PROBABILITY
 from napari_anlage.viewer.read import layer_kind
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ Rows = npt.NDArray[np.int64]
 """Row numbers of candidates."""
 
 _ACCEPTANCES: weakref.WeakKeyDictionary[Session, Acceptance] = weakref.WeakKeyDictionary()
-_RAMP = ("#d13c9a", "#ff7b45", "#ffe65a")
-"""Unlikely to likely. Warm: annotated nuclei are blue."""
 _SAME_UM = 0.05
 _SAME = 0.5
 """Two centres nearer than this part of a nucleus diameter are the same nucleus."""
@@ -288,7 +287,7 @@ class Acceptance(SessionMember):
         former, self._layer, self._drawn = self._layer, None, candidates
         visible = former is None or former.visible
         layer = overlay.show_centres(viewer, session.grid(), candidates.nuclei, size, n_channels, candidates.model)
-        layer.border_colormap = Colormap([*_RAMP], name="proposals")
+        layer.border_colormap = Colormap([*PROBABILITY], name="proposals")
         layer.refresh_colors(update_color_mapping=False)
         layer.visible = visible
         layer.events.data.connect(self._on_points)

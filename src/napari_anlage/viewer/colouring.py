@@ -1,4 +1,4 @@
-"""Colours of nuclei and links: by track, by lineage, or by error probability. Knows no Qt."""
+"""Colours of nuclei and links: by track, lineage or error probability, and of what was proposed or rejected. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -10,12 +10,27 @@ import numpy.typing as npt
 from anlage import Annotations
 from napari_anlage.viewer.tracks import ALONE, TrackTable, colours, hues
 
-__all__ = ["CERTAIN", "RAMP", "Colouring", "any_wrong", "errors", "lineages", "nucleus_colours"]
+__all__ = [
+    "CERTAIN",
+    "PROBABILITY",
+    "PROPOSED",
+    "RAMP",
+    "REJECTED",
+    "Colouring",
+    "any_wrong",
+    "errors",
+    "lineages",
+    "nucleus_colours",
+]
 
 Colours = npt.NDArray[np.float64]
 
 RAMP = ((0.0, "#4f8fd6"), (0.05, "#7fd0c4"), (0.2, "#ffd447"), (0.5, "#ff4b4b"))
 """Error probability and its colour; above the last one it stays."""
+PROPOSED, REJECTED = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
+"""Colours (RGBA) of proposed and rejected nuclei; accepted ones have the colour of their track."""
+PROBABILITY = ("#d13c9a", "#ff7b45", "#ffe65a")
+"""Colours of a prediction's nuclei, unlikely to likely. Warm: annotated nuclei are blue."""
 CERTAIN = "#c9ced6"
 """Colour of links that a human made or accepted."""
 

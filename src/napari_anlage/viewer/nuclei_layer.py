@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from anlage import Annotations, State
 from napari_anlage.viewer import layer_roles, overlay
-from napari_anlage.viewer.colouring import Colouring, nucleus_colours
+from napari_anlage.viewer.colouring import PROPOSED, REJECTED, Colouring, nucleus_colours
 from napari_anlage.viewer.placement import Place
 from napari_anlage.viewer.tracks import TrackTable
 
@@ -25,8 +25,6 @@ MOST = 6_000
 """With more nuclei than this, only frames near the one that is shown are in the layer: napari's cost grows with its rows."""
 WINDOW = 3_000
 """About so many nuclei are in it then."""
-_PROPOSED_COLOUR, _REJECTED_COLOUR = np.array([1.0, 0.72, 0.25, 1.0]), np.array([1.0, 0.35, 0.35, 0.9])
-"""Colours (RGBA) of proposed and rejected nuclei; accepted ones have the colour of their track."""
 _THIN, _BOLD = 0.09, 0.25
 _COLUMNS = {
     "id": "ids", "track": "", "radius_um": "radius_um", "state": "state", "origin": "origin",
@@ -207,8 +205,8 @@ class NucleiView:
         if tracks is not before.tracks or rows is not before.rows or recoloured:
             colour, state = nucleus_colours(nuclei, tracks, self.colouring)[rows], nuclei.state[rows]
             if self.colouring == Colouring.TRACK:
-                colour[state == State.PROPOSED] = _PROPOSED_COLOUR
-            colour[state == State.REJECTED] = _REJECTED_COLOUR
+                colour[state == State.PROPOSED] = PROPOSED
+            colour[state == State.REJECTED] = REJECTED
             style["border_color"] = colour
         if tracks is not before.tracks or rows is not before.rows or current != before.current:
             style["border_width"] = np.where(tracks.track[rows] == (-1 if current is None else current), _BOLD, _THIN)

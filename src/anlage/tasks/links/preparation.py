@@ -13,7 +13,7 @@ from anlage.dataset.split import ExampleKind, SplitPart, split_stores
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.io.atomic import own, replacing
-from anlage.tasks.grid import plan_grid
+from anlage.tasks.grid import CELLS, plan_grid
 from anlage.tasks.links.config import CropPlan, LinksConfig, LinksPlan
 from anlage.tasks.links.crops import MARGIN, Crops, cut
 from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, sample
@@ -25,8 +25,6 @@ from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
 __all__ = ["prepare"]
 
-CELLS = 4.5
-"""Cells of the grid across a nucleus, as the nuclei network has them."""
 CROP_DIAMETERS = 2.2
 """Edge of a crop: the nucleus and the rims of its neighbours."""
 WIDER = 1.25

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from anlage.dataset.store import Store
+from anlage.tasks.grid import CELLS
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan, Orientation
 from anlage.tasks.task import Evidence, Validation
 
@@ -42,7 +43,7 @@ class Head(ABC):
     paints_labels: ClassVar[bool] = True
     """Whether it gives every voxel a label."""
 
-    cells: ClassVar[float] = 4.5
+    cells: ClassVar[float] = CELLS
     """Cells of the network's grid across a nucleus."""
     patch_diameters: ClassVar[float] = 5.0
     """Edge of a training patch in nucleus diameters: a nucleus with its neighbours on all sides, several times over."""
