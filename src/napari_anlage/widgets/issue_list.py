@@ -32,7 +32,7 @@ class IssueList(QListWidget):
         self.setWordWrap(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setFixedHeight(height)
-        self.setToolTip(tooltip)
+        self.setToolTip(plain(tooltip))
         self.itemClicked.connect(lambda item: self.picked.emit(self.row(item)))
 
     def show_lines(self, lines: Sequence[str], texts: Sequence[str] | None = None) -> None:

@@ -99,7 +99,7 @@ def test_annotations_that_were_corrected_in_a_demo_stay(tmp_path):
 
 
 def test_without_a_screen_no_viewer_is_opened(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("anlage.cli.doctor.display", lambda: None)
+    monkeypatch.setattr("anlage.cli.demo.display", lambda: None)
     _open_viewer(tmp_path)
     assert "There is no screen here" in capsys.readouterr().out
 

@@ -131,7 +131,7 @@ def half(folder, command, monkeypatch):
             yield prediction
 
     with monkeypatch.context() as patch:
-        patch.setattr(inference, "predict_classical", breaking)
+        patch.setattr("anlage.cli.predict.predict_classical", breaking)
         code, _, err = command(*WORDS, "--heatmap", "heat.zarr")
     assert code == 2
     assert "Input/output error" in err
@@ -263,7 +263,7 @@ def test_a_network_goes_on_as_if_nothing_had_happened(folder, command, monkeypat
             yield prediction
 
     with monkeypatch.context() as patch:
-        patch.setattr(inference, "predict", breaking)
+        patch.setattr("anlage.cli.predict.predict", breaking)
         assert command(*words, "found.csv")[0] == 2
     code, out, err = command(*words, "found.csv", "--resume")
     assert code == 0, err
