@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
-from anlage.cuboid import Cuboid, detect_cuboid, examine_cuboid
+from anlage.cuboid import Cuboid, detect_cuboid, doubts, examine_cuboid
 from anlage.cuboid.extent import Extents, measure_extents, neighbour_distance
 from anlage.errors import AnlageError
 from anlage.issues import Issue
@@ -284,6 +284,15 @@ def test_neither_debris_nor_rejected_nor_outside_blobs_are_doubted() -> None:
     (cuboid,) = detect_cuboid(annotations, TimeLapse.of(pixels[None], spacing=SPACING))
     assert cuboid.n_nuclei == 9
     assert not texts((cuboid,))
+
+
+def test_paint_is_paint_whatever_the_number_of_the_label() -> None:
+    labels = np.zeros((1, 4, 8, 8), np.uint16)
+    labels[0, 0, 0, 0], labels[0, 3, 7, 7] = 1, 2
+    nuclei = Annotations.of([[0, 0, 0, 0]], label=[1], labels=TimeLapse.of(labels, "tzyx"))
+    places = np.array([[0, 0, 0], [3, 7, 7], [-0.4, 0.4, -0.4], [3.4, 7.4, 7.4], [0, 0, 1.0]])
+    assert doubts._painted(nuclei, 0, places).tolist() == [True, True, True, True, False]
+    assert not doubts._painted(nuclei, 1, places).any(), "of a frame that has no labels nothing is known"
 
 
 def test_what_was_rejected_in_a_frame_is_not_doubted_there() -> None:

@@ -136,7 +136,7 @@ def _blobs(
     marks = np.concatenate([nuclei.positions[nuclei.frames == t], rejected[np.rint(rejected[:, 0]) == t]])[:, 1:]
     is_nucleus = np.arange(len(marks)) < int((nuclei.frames == t).sum())
     pixels = image.read(Box((t, t + 1), box.z, box.y, box.x))[0]
-    best: tuple[Floats, Floats, Floats] | None = None
+    best, most = (np.zeros(0), np.zeros((0, 4)), np.zeros(0)), -1
     for channel in pixels:
         found, score = detect(channel, extents.spacing, extents.diameter_um)
         found = found + np.array(box.start[1:])
@@ -149,10 +149,8 @@ def _blobs(
         other = ~own & inside & ~_painted(nuclei, t, found)
         result = (known[is_nucleus], np.column_stack([np.full(int(other.sum()), float(t)), found[other]]), score[other])
         # the channel in which the annotated nuclei are blobs is the one that distinguishes nuclei from debris
-        if best is None or (known > 0).sum() > (best[0] > 0).sum():
-            best = result
-    if best is None:
-        return np.zeros(0), np.zeros((0, 4)), np.zeros(0)
+        if len(np.unique(mark[hit])) > most:
+            best, most = result, len(np.unique(mark[hit]))
     return best
 
 

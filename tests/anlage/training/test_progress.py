@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
-from anlage.training.progress import Curve, EventLog, Note, Resumed, Step, Validated, read_run_events
+import pytest
+
+from anlage.training.progress import Curve, EventLog, Note, Resumed, Step, StepReporter, Validated, read_run_events
+from anlage.training.schedule import Budget, Pace
 
 
 def step(n: int, loss: float = 1.0) -> Step:
@@ -108,3 +112,20 @@ def test_reading_goes_on_after_what_was_read(tmp_path: Path) -> None:
     assert read_run_events(path, 7) == ([], 7)  # not there yet
     path.write_bytes(b'{"event":"note","text":"a"}\n{"event":"note","text":"b"}\n')
     assert read_run_events(path, 28) == ([Note(text="b")], 56)
+
+
+def test_the_longer_a_training_lasts_the_rarer_its_steps_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    reporter = StepReporter(Budget(limit_s=1e9, most=None, every=None, pace=Pace()))
+
+    def reported(after_s: float, spent_s: float) -> bool:
+        nonlocal now
+        reporter.add(1.0, {})
+        now += after_s
+        return reporter.event(5, (1000, 10), 0.1, spent_s) is not None
+
+    assert not reported(0.4, 10)
+    assert reported(0.2, 10), "twice a second"
+    assert not reported(1.5, 1000)
+    assert reported(0.6, 1000), "every 500th part of the time that was spent"
