@@ -117,7 +117,7 @@ def test_reading_goes_on_after_what_was_read(tmp_path: Path) -> None:
 def test_the_longer_a_training_lasts_the_rarer_its_steps_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    reporter = StepReporter(Budget(limit_s=1e9, most=None, every=None, pace=Pace()))
+    reporter = StepReporter(Budget(limit_s=1e9, most=None, every=None, pace=Pace()), _reported_at=now)
 
     def reported(after_s: float, spent_s: float) -> bool:
         nonlocal now
