@@ -122,8 +122,8 @@ class TrainingContext:
             _log.info(text)
         self.report(Note(text=text))
 
-    def note_once(self, text: str) -> None:
-        """Tell the user a sentence, unless this process did so before."""
-        if text not in self._noted:
-            self._noted.add(text)
+    def note_once(self, topic: str, text: str) -> None:
+        """Tell the user a sentence, unless this process already did so about this topic, whatever the numbers in it."""
+        if topic not in self._noted:
+            self._noted.add(topic)
             self.note(text)

@@ -58,7 +58,7 @@ class Exporter:
             save_model(self._context.run.preview_path, card, network.state_dict())
         except (AnlageError, OSError) as error:
             self._context.note_once(
-                f"The newest weights could not be written for a preview; the training goes on. {error}"
+                "preview", f"The newest weights could not be written for a preview; the training goes on. {error}"
             )
 
     def finish(self, learner: Learner, state: TrainingState) -> Path | None:

@@ -300,9 +300,10 @@ class Training:
         if late_s < 0.05 * budget.limit_s or state.steps > budget.least:
             return
         self._context.note_once(
+            "late",
             f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {state.steps} steps without "
             f"which nothing of use is learnt; the training goes on until they are made, about {math.ceil(late_s / 60)} min longer. "
-            "Other programs may keep it busy."
+            "Other programs may keep it busy.",
         )
 
     # --- what is saved, and what the processes share ----------------------------------------------------------------

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from anlage.errors import AnlageError
 from anlage.model import Model, load_model
 from anlage.training.checkpoint import load_checkpoint, save_checkpoint
+from anlage.training.context import TrainingContext
 from anlage.training.process import train
 from anlage.training.progress import Event
 from anlage.training.run import Run
@@ -219,6 +220,15 @@ def test_a_time_limit_gives_way_to_the_least_number_of_steps(
     card = model_of(run).card
     assert (card.steps_done, card.steps_planned, card.least_steps) == (30, 30, 30)
     assert "steps only" not in card.verdict.text
+
+
+def test_a_sentence_whose_numbers_grow_is_said_once() -> None:
+    said: list[str] = []
+    context = SimpleNamespace(_noted=set(), note=said.append)
+    for minutes in (4, 12, 14):
+        TrainingContext.note_once(context, "late", f"about {minutes} min longer")
+    TrainingContext.note_once(context, "preview", "no preview")
+    assert said == ["about 4 min longer", "no preview"]
 
 
 def test_a_machine_that_is_fast_enough_is_told_nothing(
