@@ -326,3 +326,7 @@ def test_frames_with_nothing_but_rejected_nuclei_count(store_of: Make) -> None:
 def test_a_split_is_immutable(record: type) -> None:
     assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert "__slots__" in vars(record)
+
+
+def test_a_part_of_a_split_is_immutable() -> None:
+    assert SplitPart.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -228,3 +228,8 @@ def test_a_single_plane_is_blurred_in_the_plane_only() -> None:
 def test_what_was_measured_is_immutable(record: type) -> None:
     assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
     assert "__slots__" in vars(record)
+
+
+def test_the_background_is_the_fifth_percentile() -> None:
+    image = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
+    assert measure_dark([(image, np.array([[0.0, 0, 90]]))], 0).background == 5
