@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import filelock
 
-__all__ = ["LOCK_FILES", "FolderLock", "TakenError"]
+__all__ = ["LOCK_FILES", "MARKER", "FolderLock", "TakenError", "acquire"]
 
-_LOCK, _HOLDER, _MARKER = "lock", "pid", "lock.soft"
-LOCK_FILES = (_LOCK, _HOLDER, _MARKER)
+_LOCK, _HOLDER, MARKER = "lock", "pid", "lock.soft"
+LOCK_FILES = (_LOCK, _HOLDER, MARKER)
 """Names that a lock may leave in a folder."""
 _PATIENCE_S, _AGAIN_S = 1.0, 0.05
 """How long a taker waits for someone who looks, and how often it tries."""
@@ -73,7 +73,7 @@ class FolderLock:
         import filelock
 
         try:
-            lock = self._take()
+            lock = acquire(self._folder, _PATIENCE_S)
         except filelock.Timeout:
             raise TakenError from None
         try:
@@ -87,7 +87,7 @@ class FolderLock:
     @property
     def is_held(self) -> bool:
         """Whether a process works in the folder."""
-        if not self._path.exists() and not (self._folder / _MARKER).exists():
+        if not self._path.exists() and not (self._folder / MARKER).exists():
             return False
         state = self._holder_state()
         if state == "held" or _listed(self._path):
@@ -101,28 +101,6 @@ class FolderLock:
             return f"process {int(self._holder.read_text(encoding='utf-8').split(maxsplit=1)[0])}"
         except (OSError, ValueError, IndexError):
             return "another process"
-
-    def _take(self) -> filelock.BaseFileLock:
-        import filelock
-
-        lock: filelock.BaseFileLock = filelock.FileLock(self._path, is_singleton=False)
-        try:
-            with (
-                warnings.catch_warnings()
-            ):  # some versions take a marker by themselves, which is what is wanted, and warn
-                warnings.simplefilter("ignore", UserWarning)
-                lock.acquire(timeout=_PATIENCE_S, poll_interval=_AGAIN_S)
-        except filelock.Timeout:
-            raise
-        except NotImplementedError:
-            pass
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
-        if not lock.is_locked:
-            lock = filelock.SoftFileLock(self._folder / _MARKER, is_singleton=False)
-            lock.acquire(timeout=_PATIENCE_S, poll_interval=_AGAIN_S)
-        return lock
 
     def _holder_state(self) -> LockState:
         """What the note of the holder says."""
@@ -143,6 +121,43 @@ class FolderLock:
             return "free"
         # another one that was given the number of a dead one, or a clock that was set
         return "held" if abs(now - began) <= _SAME_S else "unknown"
+
+
+def acquire(folder: Path, patience_s: float) -> filelock.BaseFileLock:
+    """Take the lock of a folder; on a drive that has no locks a marker file stands for it.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    patience_s
+        Seconds to wait for another who has it.
+
+    Raises
+    ------
+    filelock.Timeout
+        If another has it; its `lock_file` is the lock or the marker.
+    OSError
+        If the folder cannot be written to.
+    """
+    import filelock
+
+    lock: filelock.BaseFileLock = filelock.FileLock(folder / _LOCK, is_singleton=False)
+    try:
+        with warnings.catch_warnings():  # some versions take a marker by themselves, which is what is wanted, and warn
+            warnings.simplefilter("ignore", UserWarning)
+            lock.acquire(timeout=patience_s, poll_interval=_AGAIN_S)
+    except filelock.Timeout:
+        raise
+    except NotImplementedError:  # older versions of filelock say so of a system without locks
+        pass
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    if not lock.is_locked:
+        lock = filelock.SoftFileLock(folder / MARKER, is_singleton=False)
+        lock.acquire(timeout=patience_s, poll_interval=_AGAIN_S)
+    return lock
 
 
 def _began(number: int) -> float | None:

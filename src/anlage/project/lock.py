@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import warnings
 from pathlib import Path
 
 import filelock
 
 from anlage.errors import AnlageError
+from anlage.io.locking import MARKER, acquire
 
-__all__ = ["LOCK_FILES", "Lock"]
+__all__ = ["Lock"]
 
-_LOCK, _MARKER, _PID = "lock", "lock.soft", "pid"
-LOCK_FILES = (_LOCK, _MARKER, _PID)
-"""Names that a lock may leave in a project."""
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
-"""What a drive answers that has no locks: many network drives, and some of FUSE."""
+_PID = "pid"
 
 
 class Lock:
@@ -35,11 +30,11 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._pid = folder, folder / _PID
-        self._lock: filelock.BaseFileLock = filelock.FileLock(folder / _LOCK, is_singleton=False)
         try:
-            self._take()
-        except filelock.Timeout:
-            raise AnlageError(self._taken()) from None
+            self._lock = acquire(folder, 0)
+        except filelock.Timeout as error:
+            taken = Path(error.lock_file)
+            raise AnlageError(self._taken(taken if taken.name == MARKER else None)) from None
         except OSError as error:
             raise AnlageError(
                 f"The project '{folder}' cannot be opened for writing ({(error.strerror or str(error)).lower()}); copy it to a "
@@ -48,24 +43,10 @@ class Lock:
         with contextlib.suppress(OSError):  # only serves the sentence above
             self._pid.write_text(str(os.getpid()), encoding="ascii")
 
-    def _take(self) -> None:
-        try:
-            with warnings.catch_warnings():  # filelock warns where it takes a marker by itself; that is what is wanted
-                warnings.simplefilter("ignore", UserWarning)
-                self._lock.acquire(timeout=0)
-        except NotImplementedError:  # older versions of filelock say so of a system without locks
-            pass
-        except OSError as error:
-            if isinstance(error, filelock.Timeout) or error.errno not in _NO_LOCKS:
-                raise
-        if not self._lock.is_locked:
-            self._lock = filelock.SoftFileLock(self._folder / _MARKER, is_singleton=False)
-            self._lock.acquire(timeout=0)
-
-    def _taken(self) -> str:
+    def _taken(self, marker: Path | None) -> str:
         marked = ""
-        if isinstance(self._lock, filelock.SoftFileLock):
-            marked = f" Its drive has no locks: if no program has it open any more, delete '{self._folder / _MARKER}'."
+        if marker is not None:
+            marked = f" Its drive has no locks: if no program has it open any more, delete '{marker}'."
         return f"The project '{self._folder}' is open already in {self._holder()}; close it there first.{marked}"
 
     def release(self) -> None:

@@ -27,9 +27,10 @@ from anlage.document.training_regions import RegionInputs, region_inputs
 from anlage.errors import AnlageError
 from anlage.foreign import printable
 from anlage.io import open_image
+from anlage.io.locking import LOCK_FILES
 from anlage.project.fold import Folder, Snapshot
 from anlage.project.folder import JOURNAL, LABELS, PROJECT, ProjectContent, find, write_file
-from anlage.project.lock import LOCK_FILES, Lock
+from anlage.project.lock import Lock
 from anlage.project.reading import document_of
 from anlage.project.settings import ProjectFile, ProjectSettings
 from anlage.stored_paths import resolve_stored_path, stored_path, stored_relative_path

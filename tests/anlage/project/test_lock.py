@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from anlage import AnlageError, Project
-from anlage.project.lock import LOCK_FILES, Lock
+from anlage.io.locking import LOCK_FILES
+from anlage.project.lock import Lock
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="drives without locks are pretended by flock")
 
