@@ -8,7 +8,7 @@ Legend of array suffixes: B batch, T time, C image channel, K output channel, Z 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.foreign import VOXEL_EDGES_UM
 
-__all__ = ["Box", "Spacing"]
+__all__ = ["Box", "Spacing", "inside_any"]
 
 _AXES = "tzyx"
 
@@ -161,3 +161,11 @@ class Box:
 
     def __str__(self) -> str:
         return ",".join(f"{low}:{high}" for low, high in self.ranges)
+
+
+def inside_any(boxes: Iterable[Box], positions_tzyx: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Which positions (N, 4) fall on a voxel of at least one of the boxes."""
+    inside = np.zeros(len(positions_tzyx), dtype=bool)
+    for box in boxes:
+        inside |= box.contains(positions_tzyx)
+    return inside

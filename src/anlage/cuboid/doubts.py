@@ -149,8 +149,8 @@ def _blobs(
         other = ~own & inside & ~_painted(nuclei, t, found)
         result = (known[is_nucleus], np.column_stack([np.full(int(other.sum()), float(t)), found[other]]), score[other])
         # the channel in which the annotated nuclei are blobs is the one that distinguishes nuclei from debris
-        if len(np.unique(mark[hit])) > most:
-            best, most = result, len(np.unique(mark[hit]))
+        if (n_hit := len(np.unique(mark[hit]))) > most:
+            best, most = result, n_hit
     return best
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
-from anlage.axes import Box, Spacing
+from anlage.axes import Box, Spacing, inside_any
 from anlage.blobs import doubt_diameter
 from anlage.dataset.diameter import find_diameter
 from anlage.dataset.fingerprint import hash_annotations, hash_movie
@@ -212,9 +212,7 @@ def _plan(
     spacing: Spacing,
     diameter_um: float,
 ) -> Plan:
-    inside = np.zeros(len(annotations), dtype=bool)
-    for region in regions:
-        inside |= region.box.contains(annotations.positions)
+    inside = inside_any((region.box for region in regions), annotations.positions)
     if not (inside & (annotations.state != State.REJECTED)).any():
         raise AnlageError(
             f"No annotated nucleus lies inside the cuboid {regions[0].box} (t, z, y, x): choose one that holds some."

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
-from anlage.axes import Box
+from anlage.axes import Box, inside_any
 from anlage.dataset.holdout import FRACTION, LEAST_LEFT, choose_block
 from anlage.dataset.store import Store
 from anlage.dataset.weight import Marked, clear_balls
@@ -331,9 +331,7 @@ def _validation_boxes(store: Store, wanted: _Wanted) -> tuple[Box, ...]:
     """
     positions = wanted.kind.positions(store)
     boxes = store.meta.validation if wanted.kind is NUCLEI else ()
-    inside = np.zeros(len(positions), dtype=bool)
-    for box in boxes:
-        inside |= box.contains(positions)
+    inside = inside_any(boxes, positions)
     if inside.any() and not inside.all():
         return boxes
     block = choose_block(positions, store.shape_tzyx, store.spacing, store.meta.diameter_um, wanted.fraction)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
-from anlage.axes import Box, Spacing
+from anlage.axes import Box, Spacing, inside_any
 
 __all__ = ["ProposalState", "ProposedNuclei", "joined", "proposal_states", "without_duplicates"]
 
@@ -74,10 +74,7 @@ class ProposedNuclei:
 
     def inside(self, boxes: Iterable[Box]) -> Mask:
         """(N,) which candidates lie in one of the boxes."""
-        found = np.zeros(len(self), dtype=bool)
-        for box in boxes:
-            found |= box.contains(self.nuclei.positions)
-        return found
+        return inside_any(boxes, self.nuclei.positions)
 
     def updated(self, newer: ProposedNuclei) -> ProposedNuclei:
         """These and newer ones of the same model: where it predicted again, only the newer ones."""

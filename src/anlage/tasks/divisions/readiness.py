@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from anlage.annotations import Annotations
-from anlage.axes import Box
+from anlage.axes import Box, inside_any
 from anlage.tasks.divisions.truth import Fate, fates
 from anlage.tasks.readiness import Readiness
 from anlage.wording import plural
@@ -28,9 +26,7 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     boxes
         The regions, in voxels of the image.
     """
-    inside = np.zeros(len(nuclei), dtype=bool)
-    for box in boxes:
-        inside |= box.contains(nuclei.positions)
+    inside = inside_any(boxes, nuclei.positions)
     fate = fates(nuclei.select(inside) if len(nuclei) else nuclei)
     n, n_other = int((fate == Fate.DIVIDES).sum()), int((fate == Fate.GOES_ON).sum())
     has = f"{plural(n, 'division')} and {plural(n_other, 'nucleus that goes on', 'nuclei that go on')}"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from anlage.annotations import Annotations, State
-from anlage.axes import Box
+from anlage.axes import Box, inside_any
 from anlage.tasks.readiness import Readiness
 from anlage.wording import plural
 
@@ -40,10 +38,7 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
             f"{made}, no region yet",
             lack=f"{made} made, but not where annotation is complete; put a box around them on the Annotate tab.",
         )
-    inside = np.zeros(len(true), dtype=bool)
-    for box in boxes:
-        inside |= box.contains(true.positions)
-    kept = len(true.select(inside).links)
+    kept = len(true.select(inside_any(boxes, true.positions)).links)
     has = f"{plural(kept, 'link')} in {plural(len(boxes), 'region')}"
     if not kept:
         return Readiness(has, lack="The regions hold no link; move their walls, or link nuclei inside them.")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from anlage.annotations import Annotations, State
-from anlage.axes import Box
+from anlage.axes import Box, inside_any
 from anlage.tasks.readiness import Readiness
 from anlage.wording import plural
 
@@ -27,9 +25,7 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     boxes
         The regions, in voxels of the image; where they overlap a nucleus counts once.
     """
-    inside = np.zeros(len(nuclei), dtype=bool)
-    for box in boxes:
-        inside |= box.contains(nuclei.positions)
+    inside = inside_any(boxes, nuclei.positions)
     rejected = nuclei.state == State.REJECTED
     n, n_rejected = int((inside & ~rejected).sum()), int((inside & rejected).sum())
     n_unchecked = int((inside & (nuclei.state == State.PROPOSED)).sum())
