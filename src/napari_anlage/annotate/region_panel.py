@@ -264,7 +264,8 @@ class RegionPanel(Tab):
             self.name.setText(region.name)
         self.complete.setCurrentIndex(0 if region.complete else 1)
         self.use.setCurrentIndex([value for value, _, _ in _USES].index(str(region.use)))
-        if not self.sliders.busy:
+        # the layer of the only ticked channel may have been removed while those of others are still there
+        if not self.sliders.busy and session.picked:
             self.sliders.show_box(region.box, session.image().shape_tzyx)
         self._show_evidence(cuboid)
         found = session.bench.found(region)

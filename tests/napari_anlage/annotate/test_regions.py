@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 
 from anlage import AddNuclei, AnlageError, Box, Cuboid, Issue, Use
 from napari_anlage.annotate.box_handles import BoxHandles, core_for, grabbed, moved_box
+from napari_anlage.annotate.region_panel import RegionPanel
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import layer_roles
 
@@ -180,3 +181,19 @@ def test_a_foreign_layer_can_have_regions_too(session) -> None:
     assert session.cuboids[0].n_nuclei == 2
     with pytest.raises(AnlageError, match="There is no region 99"):
         session.bench.region(99)
+
+
+def test_the_layer_of_the_only_ticked_channel_can_be_removed_beside_another(session, qtbot) -> None:
+    """The regions stay listed, and nothing ends in an error that napari would show."""
+    movie = session.image_layer
+    session.viewer.add_image(
+        np.zeros(SHAPE, np.uint8), scale=movie.scale, translate=movie.translate, axis_labels=movie.axis_labels,
+        units=movie.units, name="marker",
+    )  # fmt: skip
+    session.bench.add_region(BOX)
+    panel = RegionPanel(session)
+    qtbot.addWidget(panel)
+    session.choose_channels([], session.combine)
+    panel.refresh()
+    assert panel.list.count() == 1
+    session.viewer.layers.remove(movie)
