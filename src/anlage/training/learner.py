@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -192,12 +193,23 @@ class Learner:
             setattr(self, kept, {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in found.items()})
 
 
+class _AdamW(torch.optim.AdamW):
+    """torch's AdamW without what torch puts around its methods for its compiler, which nothing here uses.
+
+    At the first call that would load the compiler, which takes about as long as torch itself.
+    """
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
+
+
 def _optimiser(parameters: Sequence[nn.Parameter], config: TrainingConfig, device: str) -> torch.optim.AdamW:
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(
+    optimiser = _AdamW(
         [group for group in groups if group["params"]],
         lr=0.0,
         fused=device != "mps",  # each step brings its rate

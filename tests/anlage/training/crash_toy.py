@@ -6,6 +6,7 @@ real processes and the kills are real SIGKILLs.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -20,7 +21,6 @@ from typing import Any
 import geff  # noqa: F401  (loaded before the forks)
 import pandas  # noqa: F401
 import torch
-import torch._dynamo  # loaded by the first optimiser
 
 from anlage.errors import AnlageError
 from anlage.model import load_model
@@ -37,6 +37,7 @@ SETTINGS = ("device=cpu", "threads=1", "steps=4", "validate_every=2", "checkpoin
 
 
 def forked(work: Callable[[], None]) -> int:
+    gc.freeze()  # a search for garbage in the child would copy all the memory that it shares with this process
     pid = os.fork()
     if pid == 0:
         work()
@@ -180,4 +181,5 @@ if __name__ == "__main__":
         report = failures(place, store)
     else:
         report = {"points": at_points(Path(place), store), "moments": at_moments(Path(place), store)}
+        report["modules"] = sorted(sys.modules)
     sys.stdout.write(json.dumps(report) + "\n")

@@ -50,6 +50,12 @@ def test_killed_before_in_or_after_any_write_the_run_can_be_resumed(kills: dict[
     assert report["different"] == []
 
 
+def test_a_training_does_not_load_the_compiler_of_torch(kills: dict[str, dict[str, object]]) -> None:
+    """It takes about as long as torch itself."""
+    assert "torch.optim" in kills["modules"]
+    assert "torch._dynamo" not in kills["modules"]
+
+
 def test_killed_while_the_run_is_made_the_same_command_makes_it(
     make_run: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
