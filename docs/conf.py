@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from jinja2.sandbox import SandboxedEnvironment
+from numpydoc import docscrape_sphinx
 
 import anlage
 
@@ -40,6 +43,20 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#2f7d5b", "color-brand-content": "#2f7d5b"},
     "dark_css_variables": {"color-brand-primary": "#5fc795", "color-brand-content": "#5fc795"},
 }
+
+
+class _Template(SandboxedEnvironment):
+    """Compiled once: numpydoc makes an environment for each docstring, and would compile its template anew for each."""
+
+    _made: ClassVar[dict[str, Any]] = {}
+
+    def get_template(self, name: Any, *others: Any, **options: Any) -> Any:
+        if name not in self._made:
+            self._made[name] = super().get_template(name, *others, **options)
+        return self._made[name]
+
+
+docscrape_sphinx.SandboxedEnvironment = _Template
 
 
 def setup(app: Any) -> None:

@@ -24,6 +24,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 gc.disable()  # until all tests are collected: importing makes millions of objects and hardly any garbage
 
+_MODULES = pytest.StashKey[int]()
+"""How many modules were loaded when what lives for good was last set apart."""
+
 # The same examples on every machine, and none that fail because the machine was busy.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("repeatable")
@@ -47,13 +50,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path not in long, -n[item.path]))
 
 
-def pytest_collection_finish() -> None:
-    """What is there for good, all modules and tests, is not searched for garbage again and again."""
+def pytest_collection_finish(session: pytest.Session) -> None:
     gc.enable()
+    _set_apart(session)
+
+
+def _set_apart(session: pytest.Session) -> None:
+    """What is there for good, all modules and tests, is not searched for garbage again and again."""
     gc.freeze()
+    session.stash[_MODULES] = len(sys.modules)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if len(sys.modules) > item.session.stash[_MODULES] + 100:  # as torch and napari, which the first test that needs them loads
+        gc.collect()
+        _set_apart(item.session)
     if item.get_closest_marker("viewer") and not _has_display():
         pytest.skip("a napari viewer needs a screen: install the package xvfb")
     if item.get_closest_marker("gpu"):

@@ -58,7 +58,7 @@ def views(tmp_path_factory: pytest.TempPathFactory, small_disk: Path | None, qap
     nuclei = Annotations.of([(t, 6, y, x) for t in range(4) for y in (10, 30, 50) for x in (10, 30, 50)])
     store = build_store(folder / "s.zarr", image, nuclei, cuboid=Box.whole(image.shape_tzyx), diameter_um=5.0)
     programs = {"memory": LIMITED, "lost": LOST}
-    settings = {"memory": ["batch_size=128"], "full": []}
+    settings = {"memory": ["batch_size=512"], "full": []}
     places = {name: folder / name for name in ("memory", "killed", "lost")}
     if small_disk is not None:
         places["full"] = small_disk / "full"
