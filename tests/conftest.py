@@ -62,7 +62,8 @@ def _set_apart(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if len(sys.modules) > item.session.stash[_MODULES] + 100:  # as torch and napari, which the first test that needs them loads
+    # as torch and napari, which the first test that needs them loads
+    if len(sys.modules) > item.session.stash[_MODULES] + 100:
         gc.collect()
         _set_apart(item.session)
     if item.get_closest_marker("viewer") and not _has_display():
