@@ -87,7 +87,7 @@ def train(options: argparse.Namespace) -> None:
     model = network(image.shape[1], flat=flat)
     adam = torch.optim.Adam(model.parameters(), lr=RATE)
     step = 0
-    while time.process_time() < 0.95 * options.seconds:
+    while time.process_time() < 0.85 * options.seconds:
         t = int(rng.integers(t0, t1))
         here = crop(image.shape[2:], low, high, um, options.diameter_um, rng)
         x, y, w = (

@@ -247,15 +247,17 @@ def varied(seed: int) -> Movie:
 
 
 def crowded(seed: int) -> Movie:
-    """Nuclei that fill half of a dim, hazy embryo."""
-    optics = Optics(photons=25, background=5, dimming_um=40, n_fragments=6, brightness_spread=0.4, haze=0.3)
+    """Nuclei that fill half of a dim embryo."""
+    optics = Optics(photons=25, background=4, dimming_um=40, n_fragments=6, brightness_spread=0.4, haze=0.15)
     made = embryo(seed, 1, (20, 120, 120), n_nuclei=105, elongation=0.2, optics=optics)
     return frames_of(made, f"crowded-{seed}", (0,))
 
 
 def mitotic(seed: int) -> Movie:
-    """Many nuclei in division: plates and young daughters."""
-    made = embryo(seed, 10, (20, 120, 120), n_nuclei=35, division_rate=0.12, vivid=True)
+    """Many nuclei in division, plates and young daughters, in few planes and ten photons."""
+    optics = Optics(photons=10, background=3, read_noise=1, n_fragments=8, brightness_spread=0.4)
+    spacing = Spacing(3.0, 0.5, 0.5)
+    made = embryo(seed, 10, (14, 120, 120), spacing=spacing, n_nuclei=45, division_rate=0.2, vivid=True, optics=optics)
     return frames_of(made, f"mitotic-{seed}", (6, 9))
 
 
