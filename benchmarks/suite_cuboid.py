@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from suite_kinds import Movie
 
-NEAR = 0.25
+NEAR = 0.3
 """Whole frames whose nuclei are within this part of the number that is wanted are taken as they are."""
 
 
