@@ -7,7 +7,7 @@ For each kind of image: with no annotated nucleus the blob detector and the star
 and 60 nuclei, and on the whole annotated movie, each by the commands that a user types (`build`, `train nuclei`, `predict`), without
 a diameter. Scored on other embryos, crops, fields or far later frames: F1 within radii that suit the kind and within 0.35 nucleus
 diameters, median distance, and seconds of CPU of building and training on one thread. Intervals (95 %) are bootstrapped over the
-images of the test, over nuclei where it is one image. `--seed` decides which cuboid is annotated and is the training's own seed.
+images of the test; where these are fewer than five, over the nuclei in each as well. `--seed` decides which cuboid is annotated and is the training's own seed.
 
 Results go to WORK/suite.json one by one, and what is there is not run again: broken off, the same command goes on. At the end the
 table of all that is there is printed. Trainings take 200 steps, so that they do not hang on what else the machine does. Results of

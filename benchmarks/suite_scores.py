@@ -1,4 +1,4 @@
-"""Scores of the suite: F1 within radii and the distance of centres, with intervals by image."""
+"""Scores of the suite: F1 within radii and the distance of centres, with 95 % intervals by image."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ Counts = npt.NDArray[np.int64]
 
 MICRON = Spacing(1.0, 1.0, 1.0)
 N_DRAWS = 2000
+FEW_IMAGES = 5
+"""Of fewer, how much they differ from each other says little."""
 
 
 def score(kind: Kind, movies: list[Movie], tables: list[Path]) -> dict[str, Any]:
@@ -93,11 +95,12 @@ def with_interval(counts: Counts, rng: np.random.Generator) -> list[float]:
 
 
 def drawn(counts: Counts, rng: np.random.Generator) -> Counts:
-    """(D, 3) sums over as many images drawn at random; of one image alone, over its nuclei."""
-    if len(counts) > 1:
-        return counts[rng.integers(len(counts), size=(N_DRAWS, len(counts)))].sum(axis=1)
-    total = int(counts.sum())
-    return rng.multinomial(total, counts[0] / max(total, 1), size=N_DRAWS)
+    """(D, 3) sums over as many images drawn at random; where these are few, the nuclei of each are drawn anew as well."""
+    chosen = counts[rng.integers(len(counts), size=(N_DRAWS, len(counts)))]
+    if len(counts) < FEW_IMAGES:
+        n = chosen.sum(axis=-1)
+        chosen = rng.multinomial(n, chosen / np.maximum(n, 1)[..., None])
+    return chosen.sum(axis=1)
 
 
 def f1(counts: Counts) -> npt.NDArray[np.float64]:
@@ -106,21 +109,25 @@ def f1(counts: Counts) -> npt.NDArray[np.float64]:
 
 
 def error(distances: list[npt.NDArray[np.float64]], rng: np.random.Generator) -> list[float] | None:
-    """Median distance of the pairs in µm, and its interval; None where nothing was found."""
+    """Median distance of the pairs in µm, and its interval, drawn in the same way; None where nothing was found."""
     every = np.concatenate(distances)
     if not len(every):
         return None
-    groups = distances if len(distances) > 1 else list(every[:, None])
-    draws = rng.integers(len(groups), size=(N_DRAWS // 10, len(groups)))
-    medians = [np.median(together) for row in draws if len(together := np.concatenate([groups[i] for i in row]))]
+    medians = []
+    for row in rng.integers(len(distances), size=(N_DRAWS // 10, len(distances))):
+        groups = [distances[i] for i in row]
+        if len(distances) < FEW_IMAGES:
+            groups = [rng.choice(group, len(group)) if len(group) else group for group in groups]
+        if len(together := np.concatenate(groups)):
+            medians.append(np.median(together))
     low, high = np.percentile(medians, [2.5, 97.5])
     return [round(float(x), 3) for x in (np.median(every), low, high)]
 
 
 def gain(one: Counts, other: Counts) -> list[float]:
-    """F1 of one way less that of the other on the same images, with its interval by image; of one image without."""
+    """F1 of one way less that of the other on the same images, with its interval by image where they are not few."""
     value = float(f1(one.sum(axis=0)) - f1(other.sum(axis=0)))
-    if len(one) == 1:
+    if len(one) < FEW_IMAGES:
         return [round(value, 4)]
     rows = np.random.default_rng(0).integers(len(one), size=(N_DRAWS, len(one)))
     low, high = np.percentile(f1(one[rows].sum(axis=1)) - f1(other[rows].sum(axis=1)), [2.5, 97.5])

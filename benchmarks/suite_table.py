@@ -1,4 +1,4 @@
-"""The suite's results as a Markdown table."""
+"""The suite's results as Markdown tables: one line a kind, then everything."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ HEAD = (
     "CPU s",
 )
 ORDER = ("blobs", "starter", "trained", "peer")
+COLUMNS = (
+    ("blobs", "0"),
+    ("starter", "0"),
+    *((way, n) for n in ("12", "60", "all") for way in ("trained", "peer")),
+)
 ENOUGH = 0.95
 """F1 of blobs from which on annotating gains little, unless the networks show otherwise."""
 LITTLE = 0.01
@@ -31,6 +36,9 @@ LITTLE = 0.01
 def print_table(results: dict[str, Row]) -> None:
     """All that is there, by kind; then what follows for a user who has not annotated anything yet."""
     rows = sorted(results.values(), key=place)
+    for part, seed, recipe in sorted({(r["part"], str(r["seed"]), r["recipe"]) for r in rows if r["nuclei"] != "0"}):
+        print(f"\n{part} images, seed {seed}, {recipe}:\n")
+        print_summary([r for r in rows if r["part"] == part and belongs(r, seed, recipe)])
     print("\n| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD))
     for row in rows:
         print("| " + " | ".join(cells(row, blobs_of(results, row))) + " |")
@@ -39,6 +47,41 @@ def print_table(results: dict[str, Row]) -> None:
             own = [row for row in rows if row["kind"] == name and row["part"] == part]
             if sentence := verdict(own):
                 print(f"\n{name} ({part}): {sentence}")
+
+
+def belongs(row: Row, seed: str, recipe: str) -> bool:
+    """Whether a row stands beside the trainings of a seed and recipe."""
+    return str(row["seed"]) in ("any", seed) and (row["nuclei"] == "0" or row["recipe"] == recipe)
+
+
+def print_summary(rows: list[Row]) -> None:
+    """A line for each kind, with F1 in all columns; what has not been run is left out."""
+    columns = [c for c in COLUMNS if any((r["way"], r["nuclei"]) == c for r in rows)]
+    names = [f"{way}, {n}" if n != "0" else way for way, n in columns]
+    print("| " + " | ".join(["images", "within", "nuclei", *names]) + " |\n|" + "---|" * (3 + len(columns)))
+    for name, kind in KINDS.items():
+        own = {(r["way"], r["nuclei"]): r for r in rows if r["kind"] == name}
+        scored = [r for r in own.values() if "f1" in r]
+        if not scored:
+            continue
+        for what, radius, n in lines(name, scored[0]):
+            said = [summed(own.get(c), what, radius) for c in columns]
+            shaped = ", labels of plausible shape" if what == "plausible" else ""
+            print("| " + " | ".join([f"{kind.what}{shaped}", f"{radius} µm", str(n), *said]) + " |")
+
+
+def lines(name: str, row: Row) -> list[tuple[str, str, int]]:
+    """What is told of a kind: F1 at the first radius; of the embryos as they are at all, and on labels of plausible shape."""
+    if name != "bbbc050":
+        return [("f1", next(iter(row["f1"])), row["n_truth"])]
+    right_missed = np.array(row["plausible_images"])[:, [0, 2]]
+    return [("plausible", radius, int(right_missed.sum())) for radius in row["plausible"]]
+
+
+def summed(row: Row | None, what: str, radius: str) -> str:
+    if row is None:
+        return ""
+    return "refused" if "refused" in row else with_ends(row[what][radius])
 
 
 def place(row: Row) -> tuple[object, ...]:

@@ -75,12 +75,15 @@ def test_a_smeared_label_is_neither_wanted_nor_wrong(modules: dict[str, ModuleTy
 
 def test_f1_and_its_interval_are_of_all_images_together(modules: dict[str, ModuleType]) -> None:
     scores = modules["suite_scores"]
-    counts = np.array([[10, 0, 0], [5, 5, 5]])
+    counts = np.array([[10, 0, 0], *[[5, 5, 5]] * 4])
     value, low, high = scores.with_interval(counts, np.random.default_rng(0))
-    assert (value, low, high) == (0.75, 0.5, 1.0)
-    alone = scores.with_interval(counts[1:], np.random.default_rng(0))
-    assert alone[1] < alone[0] == 0.5 < alone[2]
+    assert (low, value) == (0.5, pytest.approx(0.6))
+    assert 0.6 < high < 0.85
     assert scores.gain(counts, counts) == [0.0, 0.0, 0.0]
+    few = counts[1:3]  # images that agree are no proof
+    value, low, high = scores.with_interval(few, np.random.default_rng(0))
+    assert low < value == 0.5 < high
+    assert scores.gain(few, few) == [0.0]
 
 
 def test_degraded_images_are_the_same_for_the_same_seed(modules: dict[str, ModuleType]) -> None:
@@ -112,6 +115,7 @@ def test_the_table_says_where_blobs_suffice_and_why_nothing_was_trained(
         "f1": {"4": [0.97, 0.96, 0.98], "6.33": [0.98, 0.97, 0.99]},
         "own_radius_um": 6.33,
         "images": [[97, 3, 3]],
+        "n_truth": 100,
     }
     blobs = {**about, "way": "blobs", **scored, "error_um": [0.5, 0.4, 0.6], "predict_cpu_s": 3.0}
     refused = {**about, "way": "trained", "nuclei": "12", "seed": 0, "recipe": "steps=1", "refused": "Too few nuclei."}
