@@ -19,15 +19,19 @@ _DENSE_AT_MOST = 40_000
 """Entries of a cost matrix up to which the dense solver is the faster one."""
 
 
-def match_radius_um(diameter_um: float | None) -> float:
+def match_radius_um(diameter_um: float | None, neighbour_um: float | None = None) -> float:
     """Distance in µm up to which a found centre stands for a true one, where nobody says another.
 
     Parameters
     ----------
     diameter_um
         Typical diameter of the nuclei in µm; None where it is unknown.
+    neighbour_um
+        Typical distance from a true nucleus to the next one in µm, None where it is unknown: a match never reaches further than
+        half way, whatever the diameter is said to be.
     """
-    return MATCH_UM if diameter_um is None else MATCH_DIAMETERS * diameter_um
+    radius_um = MATCH_UM if diameter_um is None else MATCH_DIAMETERS * diameter_um
+    return radius_um if neighbour_um is None else min(radius_um, neighbour_um / 2)
 
 
 def match(

@@ -14,7 +14,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from anlage.axes import Spacing
-from anlage.blobs import detect, estimate_diameter, find_peaks, match_diameter, suppress
+from anlage.blobs import detect, doubt_diameter, estimate_diameter, find_peaks, match_diameter, suppress
 from anlage.errors import AnlageError
 
 Image = npt.NDArray[np.float32]
@@ -95,6 +95,48 @@ def test_the_diameter_is_in_um() -> None:
     coarse = estimate_diameter(image, spacing, centres_zyx=centres)
     assert coarse is not None
     assert estimate_diameter(image, fine, centres_zyx=centres) == pytest.approx(0.25 * coarse)
+
+
+def test_dark_nuclei_are_measured_at_their_centres() -> None:
+    """In a bright tissue: what is bright is the tissue, many nuclei wide."""
+    image, centres, spacing = tissue(14, n=20, gap=1.2)
+    shape = np.array(image.shape)
+    tissue_mask = ndimage.gaussian_filter(np.pad(np.ones(shape - 16), 8), 6)
+    dark = 500 * tissue_mask - image
+    assert estimate_diameter(dark.astype(np.float32), spacing, centres_zyx=centres) == pytest.approx(14, rel=0.25)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_haze_around_the_nuclei_is_not_taken_for_a_nucleus(known: bool) -> None:
+    image, centres, spacing = tissue(12, n=25, gap=1.1, noise=0.02)
+    hazy = image + 6 * ndimage.gaussian_filter(image, 11)
+    measured = estimate_diameter(hazy, spacing, centres_zyx=centres if known else None)
+    assert measured == pytest.approx(12, rel=0.3)
+
+
+def test_a_nucleus_reaches_no_further_than_to_its_neighbours() -> None:
+    """Points marked everywhere in one large ball: its size is not theirs."""
+    ball, _, spacing = tissue(40, n=1, noise=0.01)
+    middle = np.array(ball.shape) / 2
+    marks = middle + np.random.default_rng(0).uniform(-12, 12, (40, 3))
+    measured = estimate_diameter(ball, spacing, centres_zyx=marks)
+    assert measured is None or measured < 15
+
+
+@pytest.mark.parametrize(
+    ("diameter", "gap", "words"),
+    [
+        (63, 15, "63 µm across cannot lie 15 µm"),
+        (13, 15, None),
+        (13, None, None),
+        (400, 15, "400 µm across are unlikely"),
+    ],
+)
+def test_a_diameter_that_the_distance_to_the_neighbours_contradicts_is_doubted(
+    diameter: float, gap: float | None, words: str | None
+) -> None:
+    said = doubt_diameter(diameter, gap)
+    assert said is None if words is None else said is not None and words in said
 
 
 def test_of_a_large_image_the_part_with_nuclei_is_measured() -> None:

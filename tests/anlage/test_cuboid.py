@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.cuboid import Cuboid, detect_cuboid, doubts, examine_cuboid
-from anlage.cuboid.extent import Extents, measure_extents, neighbour_distance
+from anlage.cuboid.extent import Extents, measure_extents
 from anlage.errors import AnlageError
 from anlage.issues import Issue
 from anlage.timelapse import TimeLapse
@@ -302,13 +302,6 @@ def test_what_was_rejected_in_a_frame_is_not_doubted_there() -> None:
     states[13] = State.REJECTED  # the middle one of the second frame
     (cuboid,) = detect_cuboid(Annotations.of(rows, state=states), TimeLapse.of(pixels, spacing=SPACING))
     assert not texts((cuboid,))
-
-
-def test_the_distance_to_a_neighbour_is_in_micrometres_and_of_the_last_one_where_there_are_few() -> None:
-    fine, places = Spacing(0.1, 0.1, 0.1), np.array([[0, 0, 0, 0], [0, 0, 0, 3], [0, 0, 0, 7.0]])
-    assert neighbour_distance(places, fine, neighbour=1) == pytest.approx(0.3)
-    assert neighbour_distance(places, fine, neighbour=9) == pytest.approx(0.7)
-    assert neighbour_distance(places[:1], fine, neighbour=1) is None
 
 
 def test_the_channel_that_shows_the_nuclei_is_looked_at() -> None:

@@ -114,3 +114,10 @@ def test_points_with_a_fourth_coordinate_and_none_at_all_make_no_pairs() -> None
     assert not match_in_order(four, [], 1.0).any()
     assert match_in_order([], four, 1.0).shape == (0,)
     assert len(match(four, [], 1.0)[0]) == len(match([], four, 1.0)[0]) == 0
+
+
+def test_a_match_never_reaches_half_way_to_the_next_nucleus() -> None:
+    assert match_radius_um(10) == pytest.approx(3.5)
+    assert match_radius_um(10, 12) == pytest.approx(3.5)
+    assert match_radius_um(63, 15) == pytest.approx(7.5)
+    assert match_radius_um(None, 3) == pytest.approx(1.5)

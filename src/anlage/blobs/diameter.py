@@ -1,4 +1,4 @@
-"""Estimate the nucleus diameter from an image: the scale of its strongest blobs (Lindeberg, doi:10.1023/A:1008045108935)."""
+"""Estimate the nucleus diameter from an image: the scale of its blobs (Lindeberg, doi:10.1023/A:1008045108935)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.blobs.peaks import find_peaks
 from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, steps, to_image
+from anlage.neighbours import neighbour_distance_um
 
-__all__ = ["doubt_diameter", "estimate_diameter", "match_diameter"]
+__all__ = ["doubt_diameter", "estimate_diameter", "is_alike", "match_diameter"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -35,6 +36,10 @@ CROWDING = 1.05
 larger: the middle of both."""
 CREDIBLE_UM = (0.5, 100.0)
 """Diameters of nuclei, from those of the smallest algae to those of oocytes."""
+MOST_OF_GAP = 1.5
+"""A nucleus is at most so many times as wide as the typical distance to the next one: flat ones lie nearer than they are wide."""
+FIT_ACROSS = 4.0
+"""So many nuclei at least fit side by side into an image of nuclei."""
 MATCH_FACTOR = 1.5
 """A foreign diameter within this factor of the model's own counts as equal."""
 
@@ -45,11 +50,12 @@ def estimate_diameter(image_zyx: Floats, spacing: Spacing, *, centres_zyx: npt.A
     Parameters
     ----------
     image_zyx
-        One channel of one frame (Z, Y, X), bright nuclei.
+        One channel of one frame (Z, Y, X).
     spacing
         Voxel size in µm.
     centres_zyx
-        (N, 3) known centres in voxels; without them the strongest blobs of the image are measured.
+        (N, 3) known centres in voxels, of bright or of dark nuclei; without them the strongest bright blobs of the image are
+        measured.
     """
     given: Floats | None = None if centres_zyx is None else np.asarray(centres_zyx, dtype=np.float64).reshape(-1, 3)
     if given is not None and len(given) == 0:
@@ -59,10 +65,17 @@ def estimate_diameter(image_zyx: Floats, spacing: Spacing, *, centres_zyx: npt.A
     if min(image.shape[1:]) < 4 or float(np.ptp(image)) == 0:
         return None
     scales = _scale_space(compressed(image, 0.01, knee=KNEE), spacing)
-    measured = _sizes_at(scales, centres) if centres is not None else _dominant_sizes(scales)
+    if centres is None:
+        centres = _strong_blobs(scales, float(min(np.array(image.shape[1:]) * spacing.um[1:])))
+    measured = _sizes_at(scales, centres, spacing)
     if len(measured) == 0:
         return None
     return _seen_through_planes(CROWDING * float(np.median(measured)), image.shape[0], spacing)
+
+
+def is_alike(ratio: float) -> bool:
+    """Whether two diameters of this ratio count as equal."""
+    return 1 / MATCH_FACTOR <= ratio <= MATCH_FACTOR
 
 
 def match_diameter(estimated: float | None, known: float) -> tuple[float, str]:
@@ -80,7 +93,7 @@ def match_diameter(estimated: float | None, known: float) -> tuple[float, str]:
             f"No nuclei could be measured in the image; the model's own diameter of {known:.1f} µm was assumed "
             "(--diameter-um sets another)."
         )
-    if 1 / MATCH_FACTOR <= estimated / known <= MATCH_FACTOR:
+    if is_alike(estimated / known):
         return known, (
             f"The nuclei were taken to be {known:.1f} µm across like those the model was trained on "
             f"(measured in the image: {estimated:.1f} µm)."
@@ -172,30 +185,51 @@ def _sigma(cells: npt.NDArray[np.float32], cell_um: Floats, diameter_um: float) 
     return sigma
 
 
-def _sizes_at(scales: list[_Scale], centres_zyx: Floats) -> npt.NDArray[np.float64]:
-    """The diameter of the best answer at each centre, in µm."""
-    if not scales:
-        return np.zeros(0)
-    answers = np.stack([scale.at(centres_zyx) for scale in scales])
-    return _best(scales, answers, answers.argmax(axis=0))
+def _sizes_at(scales: list[_Scale], centres_zyx: Floats, spacing: Spacing) -> npt.NDArray[np.float64]:
+    """Diameters in µm of what lies at the centres (N, 3), bright or dark: at most one for each.
 
-
-def _dominant_sizes(scales: list[_Scale]) -> npt.NDArray[np.float64]:
-    """Diameters in µm of the strong blobs at the scale that carries most of the image's energy.
-
-    The fourth power lets a few round things count more than much texture (smaller) or the whole tissue (larger).
+    The smallest scale at which most centres clearly differ from their surroundings is that of the nuclei; larger ones are
+    of the tissue that they lie in, or of the haze around it.
     """
-    energy = [float((np.maximum(s.response_zyx - NOISE * s.noise, 0).astype(np.float64) ** 4).mean()) for s in scales]
-    if not energy or max(energy) == 0:
+    if not scales or not len(centres_zyx):
         return np.zeros(0)
-    best = int(np.argmax(energy))
-    floor = NOISE * scales[best].noise
-    peaks, height = find_peaks(scales[best].response_zyx, floor)
-    if height.max(initial=0.0) <= CLEAR * floor:
+    gap_um = neighbour_distance_um(np.zeros(len(centres_zyx)), centres_zyx * spacing.um)
+    most_um = math.inf if gap_um is None else MOST_OF_GAP * gap_um
+    scales = [scale for scale in scales if scale.diameter_um <= most_um] or scales[:1]
+    answers = np.stack([scale.at(centres_zyx) for scale in scales])
+    typical = np.median(answers, axis=1)
+    best = _first_top(np.abs(typical))
+    sign = np.sign(typical[best])
+    if sign * typical[best] < scales[best].noise:
         return np.zeros(0)
-    strong = peaks[height > 0.5 * float((height**2).sum() / height.sum())]
-    near = scales[max(0, best - 2) : best + 3]
-    return _sizes_at(near, scales[best].to_image(strong))
+    near = slice(max(0, best - 2), best + 3)
+    return _best(scales[near], sign * answers[near], (sign * answers[near]).argmax(axis=0))
+
+
+def _first_top(curve: npt.NDArray[np.float64]) -> int:
+    """The first local maximum that reaches half of the highest."""
+    padded = np.pad(curve, 1, constant_values=-np.inf)
+    is_top = (curve >= padded[:-2]) & (curve > padded[2:]) & (curve >= 0.5 * curve.max())
+    return int(np.flatnonzero(is_top)[0]) if is_top.any() else int(curve.argmax())
+
+
+def _strong_blobs(scales: list[_Scale], width_um: float) -> npt.NDArray[np.float64]:
+    """Centres (N, 3) in voxels of the strong bright blobs at the scale that carries most of the image's energy.
+
+    The fourth power lets a few round things count more than much texture (smaller) or the whole tissue (larger). Blobs of
+    which hardly four fit side by side into the image are tissue or haze, unless there are no others.
+    """
+    small = [scale for scale in scales if FIT_ACROSS * scale.diameter_um <= width_um]
+    for part in (small, scales):
+        energy = [float((np.maximum(s.response_zyx - NOISE * s.noise, 0).astype(np.float64) ** 4).mean()) for s in part]
+        if not energy or max(energy) == 0:
+            continue
+        best = part[int(np.argmax(energy))]
+        floor = NOISE * best.noise
+        peaks, height = find_peaks(best.response_zyx, floor)
+        if height.max(initial=0.0) > CLEAR * floor:
+            return best.to_image(peaks[height > 0.5 * float((height**2).sum() / height.sum())])
+    return np.zeros((0, 3))
 
 
 def _seen_through_planes(diameter_um: float, n_planes: int, spacing: Spacing) -> float:
@@ -224,12 +258,25 @@ def _best(
     return result
 
 
-def doubt_diameter(diameter_um: float) -> str | None:
-    """A sentence where no nucleus is as small, or as large, as this; None where some are."""
+def doubt_diameter(diameter_um: float, neighbour_um: float | None = None) -> str | None:
+    """A sentence where nuclei are hardly ever as small, or as large, as this; None where they are.
+
+    Parameters
+    ----------
+    diameter_um
+        Typical diameter of the nuclei in µm.
+    neighbour_um
+        Typical distance from a nucleus to the next one in µm; None where it is unknown.
+    """
     low, high = CREDIBLE_UM
-    if low <= diameter_um <= high:
-        return None
-    return (
-        f"Nuclei {diameter_um:.3g} µm across are unlikely: is the voxel size right? If not, give the true one; nuclei measure "
-        f"{low:g} to {high:g} µm."
-    )
+    if not low <= diameter_um <= high:
+        return (
+            f"Nuclei {diameter_um:.3g} µm across are unlikely: is the voxel size right? If not, give the true one; nuclei "
+            f"measure {low:g} to {high:g} µm."
+        )
+    if neighbour_um is not None and diameter_um > MOST_OF_GAP * neighbour_um:
+        return (
+            f"Nuclei {diameter_um:.3g} µm across cannot lie {neighbour_um:.3g} µm from each other, as the annotated ones do: "
+            "give the true diameter, or look for nuclei that were marked twice."
+        )
+    return None

@@ -106,10 +106,11 @@ def _unannotated(
     chosen = frames[np.unique(np.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames))).astype(int))]
     seen = [_blobs(nuclei, rejected, box, core, image, extents, int(t)) for t in chosen]
     known = np.concatenate([k for k, _, _ in seen])
-    if len(known) == 0:
+    # where a good part of the nuclei are no bright blobs, such as dark nuclei, what is one need not be a nucleus
+    if len(known) == 0 or (least := float(np.quantile(known, AS_BRIGHT))) <= 0:
         return []
     positions, scores = np.concatenate([p for _, p, _ in seen]), np.concatenate([s for _, _, s in seen])
-    bright = np.flatnonzero(scores >= np.quantile(known, AS_BRIGHT))
+    bright = np.flatnonzero(scores >= least)
     bright = bright[np.argsort(-scores[bright], kind="stable")]
     doubts = []
     for t, z, y, x in positions[bright[:MOST_BLOBS]].tolist():

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
 from anlage.blobs import estimate_diameter
+from anlage.neighbours import neighbour_distance_um
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Extents", "measure_extents", "neighbour_distance"]
+__all__ = ["Extents", "measure_extents"]
 
 AROUND = 3.0
 """The image is read so many nearest-neighbour distances around the centres to measure their size ..."""
@@ -156,7 +157,7 @@ def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeL
         if nuclei.labels is not None and nuclei.labels.is_flat:
             return 2 * math.sqrt(size * spacing.y * spacing.x / math.pi)
         return 2 * math.cbrt(size * math.prod(spacing.zyx) * 3 / (4 * math.pi))
-    gap = neighbour_distance(nuclei.positions, spacing, neighbour=1)
+    gap = neighbour_distance_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
     measured = _diameter_in_image(nuclei, image, spacing, gap) if image is not None else None
     if measured is not None:
         return measured
@@ -177,19 +178,3 @@ def _diameter_in_image(nuclei: Annotations, image: TimeLapse, spacing: Spacing, 
     found = [estimate_diameter(channel, spacing, centres_zyx=local) for channel in pixels]
     sizes = [d for d in found if d is not None]
     return float(np.median(sizes)) if sizes else None
-
-
-def neighbour_distance(positions_tzyx: npt.NDArray[np.float64], spacing: Spacing, *, neighbour: int) -> float | None:
-    """Typical distance in µm to the n-th neighbour in the same frame (the last one where there are fewer)."""
-    from scipy.spatial import cKDTree
-
-    distances = []
-    for t in np.unique(np.rint(positions_tzyx[:, 0])):
-        points = positions_tzyx[np.rint(positions_tzyx[:, 0]) == t, 1:] * spacing.um
-        if len(points) > 1:
-            k = min(neighbour, len(points) - 1)
-            distances.append(np.asarray(cKDTree(points).query(points, k=[k + 1])[0])[:, 0])
-    if not distances:
-        return None
-    typical = float(np.median(np.concatenate(distances)))
-    return typical if typical > 0 else None

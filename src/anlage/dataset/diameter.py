@@ -14,6 +14,7 @@ from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
 from anlage.foreign import check_diameter
 from anlage.labels import measure_labels, radius
+from anlage.neighbours import neighbour_distance_um
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Origin", "find_diameter"]
@@ -68,7 +69,7 @@ def find_diameter(
         found = [one for one in measured if one is not None]
     if found:
         return float(np.median(found)), "image", None
-    assumed = _from_neighbours(nuclei, spacing, fullest)
+    assumed = _from_neighbours(nuclei, spacing)
     return assumed, "assumed", (
         f"The size of the nuclei could not be measured; a diameter of {assumed:.1f} µm was assumed, "
         "and giving the true one makes a better network."
@@ -113,14 +114,6 @@ def _largest_group(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
     return largest
 
 
-def _from_neighbours(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> float:
-    from scipy.spatial import cKDTree
-
-    distances: list[float] = []
-    for t in frames:
-        points = nuclei.positions[nuclei.frames == t, 1:] * spacing.um
-        if len(points) > 1:
-            to_self_and_next, _ = cKDTree(points).query(points, k=[1, 2])
-            distances.extend(np.asarray(to_self_and_next)[:, 1].tolist())
-    nearest = [d for d in distances if d > 0]
-    return min(NEIGHBOURS * float(np.median(nearest)), ASSUMED_UM) if nearest else ASSUMED_UM
+def _from_neighbours(nuclei: Annotations, spacing: Spacing) -> float:
+    gap_um = neighbour_distance_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
+    return ASSUMED_UM if gap_um is None else min(NEIGHBOURS * gap_um, ASSUMED_UM)

@@ -43,6 +43,7 @@ from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
 from anlage.io.nuclei_files.nuclei import own_scale
 from anlage.matching import MATCH_DIAMETERS, match_radius_um
+from anlage.neighbours import neighbour_distance_um
 from anlage.scores import Score
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
@@ -158,7 +159,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         Voxel size in µm; None takes what the files say, the truth's first.
     radius_um
         Greatest distance in µm between a prediction and the nucleus that it stands for; None is 5 µm, and 7 µm for the
-        score of a sparse truth.
+        score of a sparse truth, or half of the distance between true nuclei where these lie nearer than that.
     ignore_smaller_than
         Nuclei whose label in the truth has fewer voxels are neither wanted nor wrong; tracks are scored with all.
     expected_nuclei
@@ -189,7 +190,8 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     claimed = _own_spacing(result, proposed)
     known = known or claimed
     outlines = score_objects(proposed, marked, ignore_smaller_than)
-    radius = DEFAULT_RADIUS_UM if radius_um is None else radius_um
+    gap_um = None if known is None else neighbour_distance_um(marked.frames, marked.positions[:, 1:] * known.um)
+    radius = _reach(DEFAULT_RADIUS_UM, gap_um) if radius_um is None else radius_um
     painted = () if marked.labels is None else present_frames(marked.labels)
     masks = can_pair_by_masks(proposed, marked)
     linked = len(proposed.links) > 0 and len(marked.links) > 0
@@ -211,9 +213,9 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         if radius_um is None:
             trained = _as_in_training(proposed, marked, known, ignore, painted)
         if linked:
-            near = SPARSE_RADIUS_UM if radius_um is None else radius_um
+            near = _reach(SPARSE_RADIUS_UM, gap_um) if radius_um is None else radius_um
             sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
-        notes += _notes(score, is_painted=bool(painted))
+        notes += [*_notes(score, is_painted=bool(painted)), *_reach_notes(radius, radius_um, gap_um)]
         notes += _link_notes(proposed, marked, ignore_smaller_than if tracking is not None else None)
         notes += _value_notes(result, proposed, truth, marked)
     return Report(
@@ -231,6 +233,28 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     ).with_intervals()
 
 
+def _reach(radius_um: float, gap_um: float | None) -> float:
+    """A radius that nobody gave, or half way to the next nucleus where it would reach that one."""
+    return radius_um if gap_um is None or radius_um < gap_um else gap_um / 2
+
+
+def _reach_notes(radius_um: float, given_um: float | None, gap_um: float | None) -> list[str]:
+    """What to say of a radius that reaches the next nucleus, or would have."""
+    if gap_um is None:
+        return []
+    if given_um is not None and given_um >= gap_um:
+        return [
+            f"True nuclei lie {gap_um:.3g} µm from each other, so within {given_um:.3g} µm a prediction may stand for its neighbour: "
+            f"the scores are too high; give a --radius-um of at most {gap_um / 2:.2g}."
+        ]
+    if given_um is None and radius_um < DEFAULT_RADIUS_UM:
+        return [
+            f"True nuclei lie {gap_um:.3g} µm from each other, so pairs were looked for within half of that instead of "
+            f"{DEFAULT_RADIUS_UM:g} µm."
+        ]
+    return []
+
+
 def _as_in_training(
     proposed: Annotations,
     marked: Annotations,
@@ -242,7 +266,8 @@ def _as_in_training(
     for table in (marked, proposed):
         known = table.radius_um[np.isfinite(table.radius_um) & (table.radius_um > 0)]
         if len(known):
-            radius_um = match_radius_um(2 * float(np.median(known)))
+            gap_um = neighbour_distance_um(marked.frames, marked.positions[:, 1:] * spacing.um)
+            radius_um = match_radius_um(2 * float(np.median(known)), gap_um)
             return score_detection(proposed, marked, spacing, radius_um, ignore=ignore, frames=frames)
     return None
 

@@ -214,6 +214,11 @@ def diameter_for(card: Card, own_um: float, measured: float | None) -> tuple[flo
     measured
         As measured in the image, in µm; None where that failed.
     """
+    if not knows_many_sizes(card) and card.plan.get("apparent_um", own_um) is None:
+        return own_um, (
+            f"Images like those that the model was trained on do not show how large nuclei are; its own diameter of {own_um:.1f} µm "
+            "was assumed (--diameter-um sets another)."
+        )
     if measured is None or not knows_many_sizes(card):
         return match_diameter(None if measured is None else comparable_diameter(card, measured), own_um)
     return measured, (

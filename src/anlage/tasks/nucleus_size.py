@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anlage.blobs import estimate_diameter, match_diameter
+from anlage.blobs import estimate_diameter, is_alike, match_diameter
 from anlage.dataset.store import Store
+from anlage.neighbours import neighbour_distance_um
 
-__all__ = ["apparent_diameter_of_stores", "pooled_diameter", "scaling_diameter"]
+__all__ = ["apparent_diameter_of_stores", "neighbour_distance_of_stores", "pooled_diameter", "scaling_diameter"]
 
 
 def pooled_diameter(stores: Sequence[Store]) -> float:
@@ -19,14 +20,27 @@ def pooled_diameter(stores: Sequence[Store]) -> float:
     return float(np.quantile(values, 0.5, method="nearest"))
 
 
+def neighbour_distance_of_stores(stores: Sequence[Store]) -> float | None:
+    """Distance in µm from a nucleus to the next one, typical of the store where they lie nearest; None where none has another."""
+    found = [neighbour_distance_um(n.frames, n.positions[:, 1:] * s.spacing.um) for s in stores for n in [s.positives]]
+    return min((um for um in found if um is not None), default=None)
+
+
 def apparent_diameter_of_stores(stores: Sequence[Store]) -> float | None:
-    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store."""
-    found = [
-        estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
-        for store in stores
-    ]
-    sizes = [size for size in found if size is not None]
-    return float(np.median(sizes)) if sizes else None
+    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store.
+
+    None where nothing could be measured, or where the annotation contradicts what was: the images of such stores do not show the
+    size of their nuclei (dark ones, coarse chromatin).
+    """
+    ratios = []
+    for store in stores:
+        size = estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
+        if size is not None:
+            ratios.append((size, size / store.meta.diameter_um))
+    if not ratios:
+        return None
+    size, ratio = np.median(ratios, axis=0)
+    return float(size) if is_alike(ratio) else None
 
 
 def scaling_diameter(store: Store, pooled: float, given_um: float | None) -> tuple[float, str]:

@@ -75,6 +75,12 @@ def test_of_many_movies_a_share_is_held_out(movies: Callable[..., list[Store]]) 
     assert len(split.validation) == 2, "a fifth of ten"
 
 
+def test_one_movie_at_least_is_learnt_from_however_much_is_to_be_held_out(movies: Callable[..., list[Store]]) -> None:
+    split = split_stores(movies(20, 20), fraction=0.95)
+    check(split)
+    assert (len(split.train), len(split.validation)) == (1, 1)
+
+
 def test_a_movie_with_hardly_a_nucleus_does_not_validate(movies: Callable[..., list[Store]]) -> None:
     split = split_stores(movies(60, 1), seed=0)
     check(split)

@@ -73,6 +73,27 @@ def test_the_default_radius_is_five_micrometres(tmp_path, truth):
         evaluate(far, truth, spacing=SPACING, radius_um=0)
 
 
+def crowded(folder: Path) -> Path:
+    """Six nuclei in a row, 2 µm apart."""
+    return csv(folder / "crowded.csv", [f"{i},0,2,10,{10 + 4 * i}" for i in range(1, 7)])
+
+
+def test_no_radius_that_nobody_gave_reaches_the_next_nucleus(tmp_path):
+    aside = csv(tmp_path / "aside.csv", [f"{i},0,2,13,{10 + 4 * i}" for i in range(1, 7)])  # 1.5 µm beside each
+    report = evaluate(aside, crowded(tmp_path), spacing=SPACING)
+    assert report.detection.radius_um == pytest.approx(1)
+    assert report.detection.tp == 0
+    assert any("lie 2 µm from each other, so pairs were looked for within half of that" in n for n in report.notes)
+
+
+def test_a_given_radius_that_reaches_the_next_nucleus_is_kept_and_doubted(tmp_path):
+    truth = crowded(tmp_path)
+    report = evaluate(truth, truth, spacing=SPACING, radius_um=4)
+    assert report.detection.radius_um == 4
+    assert any("within 4 µm a prediction may stand for its neighbour" in note for note in report.notes)
+    assert not any("neighbour" in note for note in evaluate(truth, truth, spacing=SPACING, radius_um=1.5).notes)
+
+
 def test_an_unknown_voxel_size_is_asked_for(result, truth):
     with pytest.raises(AnlageError, match=r"known neither from '.*truth.csv' nor from '.*result.csv'.*--spacing Z,Y,X"):
         evaluate(result, truth)

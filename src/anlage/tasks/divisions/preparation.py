@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,12 @@ from anlage.tasks.divisions.examples import AUGMENTATION, CropFrames, DivisionEx
 from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.grid import Grid, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded
-from anlage.tasks.nucleus_size import apparent_diameter_of_stores, pooled_diameter, scaling_diameter
+from anlage.tasks.nucleus_size import (
+    apparent_diameter_of_stores,
+    neighbour_distance_of_stores,
+    pooled_diameter,
+    scaling_diameter,
+)
 from anlage.tasks.sources import check_some
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 from anlage.wording import plural
@@ -29,6 +35,8 @@ CROP_DIAMETERS = 3.0
 """Edge of a crop: both daughters of the next frame fit in, and a ring of neighbours to compare with."""
 MATCH_DIAMETERS = 1.0
 """A division nearer than this to a true one is right: whoever marks a frame late marks a daughter."""
+MATCH_GAPS = 0.9
+"""The same in distances from a nucleus to the next one, which it must not reach."""
 BESIDE_DIAMETERS = 1.5
 BATCH = 32
 FEW = 5
@@ -114,7 +122,7 @@ def _plan(
         n_channels=leading.shape[1],
         frames=FRAMES,
         crop_zyx=crop,
-        match_radius_um=MATCH_DIAMETERS * pooled,
+        match_radius_um=min(MATCH_DIAMETERS * pooled, MATCH_GAPS * (neighbour_distance_of_stores(stores) or math.inf)),
     )
 
 

@@ -26,7 +26,12 @@ from anlage.tasks.nuclei.head import Head
 from anlage.tasks.nuclei.heads import HEADS
 from anlage.tasks.nuclei.painted_targets import PaintedPart, absent_classes
 from anlage.tasks.nuclei.working_frames import WorkingFrames
-from anlage.tasks.nucleus_size import apparent_diameter_of_stores, pooled_diameter, scaling_diameter
+from anlage.tasks.nucleus_size import (
+    apparent_diameter_of_stores,
+    neighbour_distance_of_stores,
+    pooled_diameter,
+    scaling_diameter,
+)
 from anlage.tasks.sources import check_alike
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
 
@@ -86,7 +91,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         frames=config.frames,
         patch_zyx=_patch_shape(config, grid, pooled, divided.train),
         sigma=config.sigma,
-        match_radius_um=match_radius_um(pooled),
+        match_radius_um=match_radius_um(pooled, neighbour_distance_of_stores(stores)),
         head=config.head,
         classes=classes,
         orientation=head.orientation_of(config, n_nuclei) if setting.augment else "fixed",

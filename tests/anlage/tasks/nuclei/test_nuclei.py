@@ -12,6 +12,7 @@ from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS, task_named
 from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.nucleus_size import apparent_diameter_of_stores
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 
@@ -62,6 +63,26 @@ def test_the_plan_follows_the_data(examples):
     assert plan.sigma == 0.16
     multiple = np.array(plan.grid.stem) * np.prod(plan.grid.strides, axis=0)
     assert (np.array(plan.patch_zyx) % multiple == 0).all()
+
+
+def test_what_the_image_seems_to_show_is_not_believed_where_the_annotation_contradicts_it(tmp_path):
+    image, truth = movie()
+    points = Annotations.of(truth.positions)
+    agrees = build_store(tmp_path / "agrees.zarr", image, points, cuboid=Box.whole(image.shape_tzyx), diameter_um=8.0)
+    contradicts = build_store(
+        tmp_path / "other.zarr", image, points, cuboid=Box.whole(image.shape_tzyx), diameter_um=2.0
+    )
+    assert apparent_diameter_of_stores([agrees]) == pytest.approx(8, rel=0.2)
+    assert apparent_diameter_of_stores([contradicts]) is None
+
+
+def test_no_match_reaches_the_next_nucleus_whatever_the_diameter(tmp_path):
+    image, truth = movie()
+    points = Annotations.of(truth.positions)
+    huge = build_store(tmp_path / "huge.zarr", image, points, cuboid=Box.whole(image.shape_tzyx), diameter_um=60.0)
+    assert any("60 µm across cannot lie" in note for note in huge.meta.notes)
+    plan = TASK.prepare([huge], NucleiConfig(), setting(tmp_path)).plan
+    assert plan.match_radius_um < 0.5 * 1.5 * DIAMETER_UM
 
 
 def test_movies_are_never_shared_by_training_and_validation(examples):
