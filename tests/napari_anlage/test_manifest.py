@@ -160,20 +160,20 @@ def test_the_dock_fits_a_small_screen_and_a_narrow_place(viewer, qtbot) -> None:
 
 
 @pytest.mark.viewer
-@pytest.mark.parametrize("menu", MENUS)
-def test_every_menu_entry_opens_its_widget(viewer, menu, qtbot) -> None:
+def test_every_menu_entry_opens_its_widget(viewer, qtbot) -> None:
     add_movie(viewer)
     titles = {command.id: command.title for command in MANIFEST.contributions.commands}
     actions = {action.text().replace("&", ""): action for action in all_actions(viewer.window.layers_menu)}
-    for item, kind in zip(MANIFEST.contributions.menus[menu], MENUS[menu], strict=True):
-        title = f"{titles[item.command]} (anlage)"
-        assert title in actions, sorted(actions)
-        actions[title].trigger()
-        qtbot.waitUntil(lambda kind=kind: len(of_kind(viewer, kind)) > 0, timeout=30000)
-        (opened,) = of_kind(viewer, kind)
-        actions[title].trigger()  # a second time brings the same one to the front
-        assert of_kind(viewer, kind) == [opened]
-        viewer.window.remove_dock_widget(opened)
+    for menu, kinds in MENUS.items():
+        for item, kind in zip(MANIFEST.contributions.menus[menu], kinds, strict=True):
+            title = f"{titles[item.command]} (anlage)"
+            assert title in actions, (menu, sorted(actions))
+            actions[title].trigger()
+            qtbot.waitUntil(lambda kind=kind: len(of_kind(viewer, kind)) > 0, timeout=30000)
+            (opened,) = of_kind(viewer, kind)
+            actions[title].trigger()  # a second time brings the same one to the front
+            assert of_kind(viewer, kind) == [opened]
+            viewer.window.remove_dock_widget(opened)
 
 
 def all_actions(menu: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ in memory: a change that a child has told of must be there; the one it was about
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import json
 import os
@@ -62,6 +63,7 @@ class Truth:
 def forked(work: Callable[[Callable[[str], None]], None]) -> tuple[int, int]:
     """Start a child that works and may tell lines; returns its id and where to read them."""
     read, write = os.pipe()
+    gc.freeze()  # a search for garbage in the child would copy all the memory that it shares with this process
     pid = os.fork()
     if pid == 0:
         os.close(read)

@@ -84,7 +84,7 @@ def test_20_planted_errors_are_found_gone_to_and_fixed_with_keys(reviewed, qtbot
     np.testing.assert_array_equal(document.nuclei.links, after.links)
 
 
-def test_keys_that_do_not_apply_say_why_and_the_selection_counts(reviewed, qtbot) -> None:
+def test_keys_that_do_not_apply_say_why_the_selection_counts_and_nothing_is_too_wide(reviewed, qtbot) -> None:
     _, dock, _ = reviewed
     panel, document = dock.review.warnings, dock.session.document
     press(dock, ".")
@@ -101,6 +101,9 @@ def test_keys_that_do_not_apply_say_why_and_the_selection_counts(reviewed, qtbot
     assert document.undo_text == f"break the link from nucleus {mother} to nucleus {daughter}"
     press(dock, ",")
     assert panel.inspection.current is not None
+    for step in ("track", "review"):
+        dock.go_to(step)
+        assert getattr(dock, step).minimumSizeHint().width() <= 312
 
 
 def test_sure_links_are_accepted_at_once_and_a_sample_checks_them(reviewed, qtbot) -> None:
@@ -161,10 +164,3 @@ def test_the_links_around_a_fix_are_decided_anew_as_a_step_of_its_own(reviewed, 
     assert document.undo_text.endswith("around the fix anew")
     document.undo()
     assert document.undo_text == "break 2 links"
-
-
-def test_nothing_is_too_wide_for_the_dock(reviewed) -> None:
-    _, dock, _ = reviewed
-    for step in ("track", "review"):
-        dock.go_to(step)
-        assert getattr(dock, step).minimumSizeHint().width() <= 312

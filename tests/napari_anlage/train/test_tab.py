@@ -73,10 +73,7 @@ def test_the_card_follows_every_edit_and_the_button_says_what_is_missing(train, 
     session.document.undo()
     train.count()
     assert not train.start.button.isEnabled()
-
-
-def test_regions_for_validation_alone_teach_nothing(train, blobs) -> None:
-    annotate(train._session, blobs, (LEFT, Use.VALIDATION, True))
+    annotate(session, (blobs[0], blobs[1][:0]), (LEFT, Use.VALIDATION, True))
     train.count()
     assert "Every region is for validation" in train.start.reason.text()
 
