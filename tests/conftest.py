@@ -72,6 +72,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if len(sys.modules) > item.session.stash[_MODULES] + 100:
         gc.collect()
         _set_apart(item.session)
+    elif item.get_closest_marker("viewer"):
+        _set_apart(item.session)  # what earlier tests left; the fixture searches everything when it has closed a viewer
     if item.get_closest_marker("viewer") and not _has_display():
         pytest.skip("a napari viewer needs a screen: install the package xvfb")
     if item.get_closest_marker("gpu"):

@@ -13,27 +13,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anlage import (
-    Annotations,
-    Box,
-    DenseMap,
-    LabelMaps,
-    Prediction,
-    PredictionParts,
-    Run,
-    State,
-    TimeLapse,
-    labels_of,
-    open_image,
-    write_annotations,
-)
-from anlage.inference.maps import MapsAbout, write_maps
-from anlage.inference.pieces import TileMaps
-from anlage.io.label_writing import LabelWriter
+from anlage import Annotations, Run, State, TimeLapse, open_image, write_annotations
 from anlage.training.progress import EventLog, Finished, Note, Resumed, Started, Step, Stopped, Validated
+
+if TYPE_CHECKING:
+    from anlage.inference.pieces import TileMaps
 
 STEPS = 40
 
@@ -92,6 +80,8 @@ def predict(arguments: list[str]) -> None:
     if options["-o"].endswith(".zarr"):
         paint(image, found, (start, stop), options, maps="--maps" in arguments)
         return
+    from anlage import DenseMap, Prediction, PredictionParts  # as below: loaded by those alone who need it
+
     parts = PredictionParts.beside(options["-o"])
     with parts.locked():
         parts.stop_path.unlink(missing_ok=True)
@@ -115,6 +105,10 @@ def predict(arguments: list[str]) -> None:
 
 def paint(image: TimeLapse, found: Annotations, ends: tuple, options: dict[str, str], *, maps: bool) -> None:
     """Balls of 1.5 µm or so around the nuclei, whose rim is unsure; the faint one is as probable as told."""
+    from anlage import LabelMaps, labels_of
+    from anlage.inference.maps import MapsAbout, write_maps
+    from anlage.io.label_writing import LabelWriter
+
     about = MapsAbout(
         model="fake", head="instances", frame=0, region=tuple(zip(*ends, strict=True)), spacing_um_zyx=image.spacing.zyx,
         flat=image.is_flat, diameter_um=5.0, cell_diameters_zyx=tuple(s / 5 for s in image.spacing.zyx), threshold=0.5,
@@ -143,6 +137,9 @@ def paint(image: TimeLapse, found: Annotations, ends: tuple, options: dict[str, 
 
 def _balls(nuclei: Annotations, ends: tuple, image: TimeLapse) -> TileMaps:
     """The maps of a frame: a cell is a voxel."""
+    from anlage import Box
+    from anlage.inference.pieces import TileMaps
+
     start, stop = ends
     box = Box((0, 1), *zip(start, stop, strict=True))
     at = tuple(np.arange(a, b, dtype=float) for a, b in zip(start, stop, strict=True))
