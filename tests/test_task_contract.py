@@ -81,9 +81,11 @@ def test_its_parameters_are_written_once_with_their_meaning(task):
 
 
 @every_task
-def test_it_has_a_title_and_a_time_limit(task):
+def test_it_has_a_title_and_a_number_of_steps_that_teaches_something(task):
     assert task.title
-    assert task.minutes > 0
+    for from_model in (False, True):
+        usual = task.steps_for(task.config(), from_model=from_model)
+        assert usual >= task.least_steps_for(task.config(), from_model=from_model)
 
 
 @every_task

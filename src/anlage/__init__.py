@@ -89,6 +89,7 @@ _HOME = {
     "TrackWarning": "tracking.track_warning",
     "TrainingConfig": "training.config",
     "USUAL": "training.initial_model",
+    "usual_steps": "training.initial_model",
     "Score": "scores",
     "Verdict": "verdict",
     "Use": "document",
@@ -313,6 +314,7 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.training.config import TrainingConfig as TrainingConfig
     from anlage.training.failure import Failure as Failure
     from anlage.training.initial_model import USUAL as USUAL
+    from anlage.training.initial_model import usual_steps as usual_steps
     from anlage.training.progress import Curve as Curve
     from anlage.training.run import Run as Run
     from anlage.training.summary import RunSummary as RunSummary

@@ -148,7 +148,7 @@ def _in_words(score: Score | None, baseline: Baseline | None) -> str:
 
 
 def _advice(task: str) -> str:
-    ways = [_MORE.get(task, "give it more examples"), "train longer (`--set minutes=…`)"]
+    ways = [_MORE.get(task, "give it more examples"), "train longer (`--set steps=…`)"]
     if task in _WITHOUT:
         ways.append(_WITHOUT[task])
     return f"What helps: {', '.join(ways[:-1])}, or {ways[-1]}."

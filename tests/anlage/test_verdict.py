@@ -41,7 +41,7 @@ def test_worse_than_blobs_is_poor_and_says_what_to_do():
         "On held-out data it is worse than the blob detector, which needs no training: "
         "F1 of centres within 2.8 µm 0.97 against 0.98, 31 nuclei.",
     )
-    for way in ("annotate more nuclei", "--set minutes", "`anlage predict classical IMAGE -o found.csv`"):
+    for way in ("annotate more nuclei", "--set steps", "`anlage predict classical IMAGE -o found.csv`"):
         assert way in verdict.advice
     assert verdict.text == " ".join((verdict.headline, *verdict.reasons, verdict.advice))
 

@@ -32,7 +32,7 @@ def test_every_setting_that_may_be_unset_has_a_word() -> None:
     ("said", "shown"),
     [
         (
-            "What helps: annotate more nuclei, train longer (`--set minutes=…`), or find them without training: `anlage predict "
+            "What helps: annotate more nuclei, train longer (`--set steps=…`), or find them without training: `anlage predict "
             "classical IMAGE -o found.csv`.",
             "What helps: annotate more nuclei, train longer, or find them without training: the classical detector, on the "
             "Predict tab.",

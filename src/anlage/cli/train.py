@@ -44,13 +44,16 @@ def configure_train(parser: Parser) -> None:
     from anlage.tasks import TASKS
     from anlage.training.initial_model import USUAL
 
-    limits = ", ".join(f"{name}: within {task.minutes:g} minutes" for name, task in TASKS.items())
     parser.explain(
-        f"The training ends by itself ({limits}, on two cores) and leaves RUN/NAME.anlage, one file with "
-        "the\nnetwork and what is known about it. Ctrl-C or `anlage stop RUN` stops it within 3 s; `anlage resume RUN` "
-        "goes on.",
+        "The training ends by itself after a number of steps, whatever else the machine does, or sooner if nothing improves;\n"
+        "the time left is told meanwhile. It leaves RUN/NAME.anlage, one file with the network and what is known about it.\n"
+        "Ctrl-C or `anlage stop RUN` stops it within 3 s; `anlage resume RUN` goes on.\n\n"
+        + textwrap.fill(
+            f"Steps: {_usual_steps()}. Other lengths: `--set steps=N` or `epochs=N`, or as many steps as fit into `minutes=N`.",
+            115,
+        ),
         "anlage train nuclei nuclei.zarr -o run",
-        "anlage train nuclei embryo1.zarr embryo2.zarr -o run --set minutes=3 seed=1 --device cpu",
+        "anlage train nuclei embryo1.zarr embryo2.zarr -o run --set steps=600 seed=1 --device cpu",
     )
     parser.add_argument("task", metavar="TASK", help=f"what to learn: {', '.join(TASKS)}")
     parser.add_argument(
@@ -60,7 +63,7 @@ def configure_train(parser: Parser) -> None:
     parser.add_argument("-o", "--output", metavar="RUN", required=True, help="folder for the run, a new one")
     parser.add_argument(
         "--set", dest="settings", metavar="name=value", action="append", default=[],
-        help="a setting, for example minutes=3 (time limit), steps=2000 or seed=1; may be given several times",
+        help="a setting, for example steps=2000, minutes=3 (time limit) or seed=1; may be given several times",
     )  # fmt: skip
     parser.add_argument(
         "--from", dest="start_from", metavar="MODEL", default=USUAL,
@@ -69,6 +72,21 @@ def configure_train(parser: Parser) -> None:
     )  # fmt: skip
     device_option(parser)
     parser.epilog = f"{parser.epilog}\n\n{_CODES}\n\n{_settings()}"
+
+
+def _usual_steps() -> str:
+    """The steps of each kind of training where the user sets nothing."""
+    from anlage.tasks import TASKS
+    from anlage.tasks.nuclei.heads import HEADS
+
+    said = []
+    for name, task in TASKS.items():
+        for head in HEADS if "head" in task.config.model_fields else ("",):
+            config = task.config.model_validate({"head": head} if head else {})
+            fresh, adapted = (task.steps_for(config, from_model=from_model) for from_model in (False, True))
+            kind = f"{name} (head={head})" if head else name
+            said.append(f"{kind} {fresh}" if fresh == adapted else f"{kind} {adapted}, from fresh weights {fresh}")
+    return "; ".join(said)
 
 
 def _settings() -> str:

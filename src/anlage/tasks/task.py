@@ -182,12 +182,10 @@ class Task(ABC):
     adapted: ClassVar[tuple[str, ...]] = ()
     """Those of `inherited` that may be set otherwise all the same: the weights that fit are taken over (`adopt`)."""
 
-    minutes: ClassVar[float]
-    """Time limit of a training, in minutes, where the user sets neither steps nor minutes."""
+    steps: ClassVar[int]
+    """Optimiser steps of a training, where the user sets neither steps nor epochs nor minutes."""
     least_steps: ClassVar[int] = 1
     """Optimiser steps below which nothing of use is learnt: a time limit never ends a training sooner."""
-    most_steps: ClassVar[int | None] = None
-    """Optimiser steps that are enough, where the user sets neither steps nor minutes; None: the time limit alone decides."""
     validations: ClassVar[int] = 20
     """How often a training is validated on held-out data, about."""
     rate_from_model: ClassVar[float | None] = None
@@ -200,9 +198,9 @@ class Task(ABC):
         filled: Frozen = config
         return filled
 
-    def minutes_for(self, config: Any) -> float:
-        """Time limit of a training with these parameters, in minutes."""
-        return self.minutes
+    def steps_for(self, config: Any, *, from_model: bool) -> int:
+        """The usual number of steps with these parameters, from fresh weights or from those of a model."""
+        return self.steps
 
     def least_steps_for(self, config: Any, *, from_model: bool) -> int:
         """The least number of steps with these parameters, from fresh weights or from those of a model."""

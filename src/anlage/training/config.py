@@ -42,11 +42,11 @@ class TrainingConfig(Finite):
     """Parameters of every training, whatever it trains."""
 
     steps: Count | None = None
-    """Optimiser steps. None: as many as fit into `minutes`."""
+    """Optimiser steps. None: as many as `epochs` make or fit into `minutes`; where these are not set either, the task's own number, which `anlage train --help` lists."""
     epochs: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Instead of steps: how often each annotated example is seen, on average."""
     minutes: Annotated[float, Field(gt=0, le=1e7)] | None = None
-    """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), with a note. None: the task's default, within which the preparation counts, too, or no limit if `steps` or `epochs` are given."""
+    """Time limit in minutes for learning, with validation and calibration; preparing the data before is not counted. On a busy or slow machine it gives way to a least number of steps (60 to 120, by the task), with a note. With `steps` or `epochs` these decide, and the time only ends what takes longer. None: no limit."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -62,7 +62,7 @@ class TrainingConfig(Finite):
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
     """Batches whose gradients are averaged to one step: as good as a larger batch, in the memory of a small one."""
     validate_every: Count | None = None
-    """Steps between two validations on held-out data. None: about twenty in all, fewer where one takes long."""
+    """Steps between two validations on held-out data. None: about twenty in all (of events eight); where `minutes` alone decide, fewer if one takes long."""
     patience: Count | None = 10
     """Stop early after so many validations in a row without a better score. None: never."""
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 20.0

@@ -73,6 +73,11 @@ class TrainingContext:
         return self.task.least_steps_for(self.task_config, from_model=self.run.config.start_from is not None)
 
     @property
+    def usual_steps(self) -> int:
+        """Optimiser steps of this run where the user sets nothing, as the task says."""
+        return self.task.steps_for(self.task_config, from_model=self.run.config.start_from is not None)
+
+    @property
     def learning_rate(self) -> float:
         """Highest learning rate: as set; else, from a model's weights, as the task says; else as usual."""
         config, of_task = self.run.config, self.task.rate_from_model

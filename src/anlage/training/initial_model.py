@@ -18,7 +18,7 @@ from anlage.model import load_model, read_card
 from anlage.tasks import task_named
 from anlage.training.config import assign
 
-__all__ = ["USUAL", "card_of", "usual_start"]
+__all__ = ["USUAL", "card_of", "usual_start", "usual_steps"]
 
 USUAL = "usual"
 """Stands for what `usual_start` gives, wherever a model to start from is named."""
@@ -48,7 +48,7 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     """The model that a training starts from unless the user says otherwise: the starter, where it fits.
 
     It fits where it is of the task, the data have its channels and dimensions, and no setting asks for another network.
-    It has learnt from synthetic embryos what nuclei look like, so that few annotations and minutes suffice.
+    It has learnt from synthetic embryos what nuclei look like, so that few annotations and steps suffice.
 
     Parameters
     ----------
@@ -64,18 +64,64 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     path
         None: fresh weights.
     """
+    if not task_named(task).material.has_starter:
+        return None
+    first = Store.open(Path(stores[0]).resolve())
+    return _fitting_starter(task, assignments, first.shape[1], flat=first.shape_tzyx[1] == 1)
+
+
+def usual_steps(
+    task: str,
+    assignments: Sequence[str] = (),
+    start_from: str | Path | None = USUAL,
+    *,
+    n_inputs: int = 1,
+    flat: bool = False,
+) -> tuple[int, int]:
+    """How many steps a training makes that sets neither steps nor epochs nor minutes; known before its data are written.
+
+    Parameters
+    ----------
+    task
+        Name of the task.
+    assignments
+        Settings, each ``name=value``.
+    start_from
+        As in `Run.create`.
+    n_inputs
+        Channels of the training data.
+    flat
+        Whether these are single planes.
+
+    Returns
+    -------
+    usual
+        Optimiser steps.
+    least
+        Those below which nothing of use is learnt.
+
+    Raises
+    ------
+    AnlageError
+        If a setting is not possible, or the model to start from cannot be read or contradicts it.
+    """
+    model = _fitting_starter(task, assignments, n_inputs, flat=flat) if start_from == USUAL else start_from
+    _, config = assign(task, assignments, base=None if model is None else read_card(Path(model)).config)
+    about, from_model = task_named(task), model is not None
+    usual = about.steps_for(config, from_model=from_model)
+    return usual, about.least_steps_for(config, from_model=from_model)
+
+
+def _fitting_starter(task: str, assignments: Sequence[str], n_inputs: int, *, flat: bool) -> Path | None:
     # imported here: with the package around it scipy is loaded, which takes a second
     from anlage.inference.starter import starter_path
 
     about = task_named(task)
-    if not about.material.has_starter:
-        return None
-    first = Store.open(Path(stores[0]).resolve())
-    path = starter_path(flat=first.shape_tzyx[1] == 1)
-    if not path.exists():
+    path = starter_path(flat=flat)
+    if not about.material.has_starter or not path.exists():
         return None
     card = read_card(path)
-    if card.task != task or card.n_inputs != first.shape[1]:
+    if card.task != task or card.n_inputs != n_inputs:
         return None
     _, wanted = assign(task, assignments)
     asked = wanted.model_dump(mode="json")

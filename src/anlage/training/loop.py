@@ -66,7 +66,7 @@ def learn(context: TrainingContext) -> Path | None:
 
 
 class Training:
-    """A training under way: the learner, the state that is saved with it, and the number of steps that the time allows.
+    """A training under way: the learner, the state that is saved with it, and the number of steps.
 
     Parameters
     ----------
@@ -195,7 +195,8 @@ class Training:
     def _is_validation_due(self) -> bool:
         step, every = self.state.step, self.state.validate_every
         if every is None:
-            return self.pace.is_known  # how long a validation takes decides how many steps there are
+            # the time alone decides: how long a validation takes says how many steps there are
+            return self.pace.is_known
         return step > 0 and self.state.validated_step != step and (step % every == 0 or step == self.state.steps)
 
     def _validate(self) -> None:
@@ -262,9 +263,9 @@ class Training:
     # --- the number of steps ----------------------------------------------------------------------------------------
 
     def _plan_by_number(self) -> None:
-        """Where the number of steps is given and no time, it is the plan."""
+        """A number of steps is the plan from the first of them on, whatever the machine; a time limit can only shorten it."""
         steps = self._budget.most
-        if steps is not None and not self._budget.is_timed:
+        if steps is not None:
             every = self._config.validate_every or validation_interval(steps, validations=self._task.validations)
             self._set(steps=steps, validate_every=every)
 
@@ -280,6 +281,7 @@ class Training:
             self._set(
                 steps=self._budget.replan(state.step, self._context.learning_s, state.steps, state.validate_every)
             )
+            self._warn_if_late()
 
     def _end_in_time(self) -> None:
         """End the training with this step if the time is up and the least number of steps is made."""
@@ -294,15 +296,16 @@ class Training:
     def _warn_if_late(self) -> None:
         """Say once that the time limit gives way to the least number of steps, and by how much."""
         state, budget = self.state, self._budget
-        if state.steps is None or state.validate_every is None:
+        if state.steps is None or state.validate_every is None or state.steps == state.step:
             return
         late_s = budget.late_s(state.step, self._context.learning_s, state.steps, state.validate_every)
         if late_s < 0.05 * budget.limit_s or state.steps > budget.least:
             return
+        least = "without which nothing of use is learnt" if state.steps == budget.least else "that were asked for"
         self._context.note_once(
             "late",
-            f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {state.steps} steps without "
-            f"which nothing of use is learnt; the training goes on until they are made, about {math.ceil(late_s / 60)} min longer. "
+            f"In the {budget.limit_s / 60:.3g} minutes that were given, this machine does not make the {state.steps} steps {least}; "
+            f"the training goes on until they are made, about {math.ceil(late_s / 60)} min longer. "
             "Other programs may keep it busy.",
         )
 

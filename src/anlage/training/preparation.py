@@ -1,4 +1,4 @@
-"""Before the first step: the training data, the plan, the network, and the steps that the time allows."""
+"""Before the first step: the training data, the plan, the network, and the number of steps."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ from anlage.training.run import Run
 from anlage.training.schedule import Budget, Pace
 
 __all__ = ["Decisions", "TrainingData", "make_budget", "make_learner", "prepare", "read_decisions"]
-
-_LEARNING_SHARE = 0.8
-"""Least share of a task's usual time that is left for learning, however long the preparation took."""
 
 
 class Decisions(Finite):
@@ -125,28 +122,21 @@ def make_learner(context: TrainingContext, examples: Examples, device: str, *, f
 
 
 def make_budget(context: TrainingContext, examples: Examples, pace: Pace) -> Budget:
-    """The steps and the time that a run may take: as the user set them, else as the task says.
+    """The steps and the time that a run may take: as the user set them, else as many steps as the task says, however long.
 
     Raises
     ------
     AnlageError
         If both steps and epochs are set, or the task counts no epochs.
     """
-    config, task = context.config, context.task
+    config = context.config
     most = config.steps
     if config.epochs is not None:
         most = _steps_of_epochs(context, examples, config.epochs)
-    elif config.steps is None and config.minutes is None:
-        most = task.most_steps
-    if config.minutes is not None:
-        limit_s = 60 * config.minutes
-    elif config.steps is not None or config.epochs is not None:
-        limit_s = math.inf
-    else:
-        usual_s = 60 * task.minutes_for(context.task_config)
-        # the usual time is a promise for the whole; on a busy machine, preparing takes no more than a fifth of it from learning
-        limit_s = max(_LEARNING_SHARE * usual_s, usual_s - context.seconds)
-    return Budget(limit_s, most, config.validate_every, pace, task.validations, context.least_steps)
+    elif most is None and config.minutes is None:
+        most = context.usual_steps
+    limit_s = math.inf if config.minutes is None else 60 * config.minutes
+    return Budget(limit_s, most, config.validate_every, pace, context.task.validations, context.least_steps)
 
 
 def _steps_of_epochs(context: TrainingContext, examples: Examples, epochs: float) -> int:

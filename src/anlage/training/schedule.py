@@ -97,14 +97,14 @@ class Pace:
 
 @dataclass(frozen=True)
 class Budget:
-    """How many steps fit into the time.
+    """How many steps are made: as many as are wanted, else as many as fit into the time.
 
     Parameters
     ----------
     limit_s
         Seconds that learning may take: steps, validations and the end, without the preparation; infinite without a limit.
     most
-        Steps wanted at most; None: as many as fit.
+        Steps wanted; with a limit fewer, where so many do not fit. None: as many as fit.
     every
         Steps wanted between two validations; None: chosen.
     pace

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, starter_path
+from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, starter_path, usual_steps
 from anlage.project.models import project_models
 from anlage.wording import short
 from napari_anlage import preferences
@@ -98,6 +98,9 @@ class TrainTab(Tab):
         session = self._session
         self.cards.chosen.connect(self._on_task)
         self.begin_with.opened.connect(self._on_opened)
+        self.begin_with.currentIndexChanged.connect(self._show_lengths)
+        for form in self.forms.values():
+            form.changed.connect(self._show_lengths)
         self.start.clicked.connect(self.train)
         self.unfold.toggled.connect(lambda _: self.refresh())
         self.view.failed.connect(self.report)
@@ -189,6 +192,7 @@ class TrainTab(Tab):
         models = [(short(path.stem), path) for path in project_models(self._session.folder)]
         starter = starter_path(flat=self._is_flat())
         self.begin_with.offer([*models, ("starter (comes with anlage)", starter)] if starter.is_file() else models)
+        self._show_lengths()
 
     def _is_flat(self) -> bool:
         try:
@@ -196,13 +200,29 @@ class TrainTab(Tab):
         except AnlageError:
             return False
 
+    def _show_lengths(self, *_: Any) -> None:
+        """The lengths are those of the chosen kind, with its settings and what it starts from."""
+        session = self._session
+        n_inputs = 1 if session.combine == "sum" else max(1, len(session.picked))
+        try:
+            usual, least = usual_steps(
+                self.cards.task,
+                self.special.assignments(),
+                self.begin_with.model,
+                n_inputs=n_inputs,
+                flat=self._is_flat(),
+            )
+        except AnlageError:
+            return  # something half typed; whoever starts it hears what is wrong
+        self.length.show_steps(usual, least)
+
     def _on_preferences(self, event: Any = None) -> None:
         self.device.choose(preferences.read().device)
 
     def _on_task(self, name: str) -> None:
         for task, form in self.forms.items():
             form.setVisible(task == name)
-        self.length.show_task(TASKS[name].minutes)
+        self._show_lengths()
         self.refresh()
 
     def _on_opened(self, path: Path) -> None:
@@ -213,10 +233,11 @@ class TrainTab(Tab):
 
     def settings(self) -> list[str]:
         """What the user set, each as ``name=value``."""
-        minutes = self.length.minutes
-        length = [] if minutes is None else [f"minutes={minutes:g}"]
+        steps, general = self.length.steps, self.general.assignments()
+        is_set = any(one.partition("=")[0] in ("steps", "epochs") for one in general)
+        length = [] if steps is None or is_set else [f"steps={steps}"]
         device = [] if self.device.value == AUTO else [f"device={self.device.value}"]
-        return [*length, *device, *self.general.assignments(), *self.special.assignments()]
+        return [*length, *device, *general, *self.special.assignments()]
 
     def train(self) -> None:
         """Write the store in a thread, then start the child."""

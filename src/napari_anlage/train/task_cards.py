@@ -29,8 +29,8 @@ from napari_anlage.widgets.silent import silent
 
 __all__ = ["Lengths", "StartChoice", "TaskCard", "TaskCards"]
 
-_LENGTHS = (("Quick look", 0.2), ("Standard", 1.0), ("Long", 6.0))
-"""Names of the lengths, in units of the task's own time limit."""
+_LENGTHS = (("Quick look", 0.2), ("Standard", 1.0), ("Long", 3.0))
+"""Names of the lengths, in units of the task's usual number of steps."""
 _STANDARD = 1
 
 _FRAME = "TaskCard{border:1px solid rgba(128,128,128,110);border-radius:5px}"
@@ -129,12 +129,12 @@ class TaskCards(QWidget):
 
 
 class Lengths(QWidget):
-    """How long to train: a quick look, the task's own length, or long."""
+    """How long to train, in steps: a quick look, the task's own length, or long."""
 
     def __init__(self) -> None:
         super().__init__()
         self.group = QButtonGroup(self)
-        self._minutes = 1.0
+        self._steps = [1 for _ in _LENGTHS]
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
@@ -147,24 +147,25 @@ class Lengths(QWidget):
             row.addWidget(button, 1)
         self.group.button(_STANDARD).setChecked(True)
         self.setToolTip(
-            "How long to train, everything included: reading, training, calibration. It may end earlier, when nothing improves."
+            "How many steps to train; how long these take on this computer is told while it trains.\n"
+            "It may end earlier, when nothing improves. Steps or epochs that are set under Advanced come first."
         )
 
-    def show_task(self, minutes: float) -> None:
-        """Lengths for a task whose own time limit is `minutes`."""
-        self._minutes = minutes
-        for i, (name, factor) in enumerate(_LENGTHS):
-            self.group.button(i).setText(f"{name}\n{factor * minutes:g} min")
+    def show_steps(self, usual: int, least: int) -> None:
+        """Lengths of a training that has so many steps as a rule, and learns nothing of use in fewer than `least`."""
+        self._steps = [max(least, round(factor * usual)) for _, factor in _LENGTHS]
+        for i, (name, _) in enumerate(_LENGTHS):
+            self.group.button(i).setText(f"{name}\n{self._steps[i]} steps")
 
     def choose(self, index: int) -> None:
         """Take the quick look (0), the standard (1) or the long one (2)."""
         self.group.button(index).setChecked(True)
 
     @property
-    def minutes(self) -> float | None:
-        """The chosen time limit in minutes; None for the task's own."""
+    def steps(self) -> int | None:
+        """The chosen number of steps; None for the task's own."""
         index = self.group.checkedId()
-        return None if index == _STANDARD else _LENGTHS[index][1] * self._minutes
+        return None if index == _STANDARD else self._steps[index]
 
 
 class StartChoice(QComboBox):

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -43,6 +44,28 @@ def make_run(toy: ModuleType, toy_store: Path, tmp_path: Path) -> Callable[..., 
         return Run.create(tmp_path / name, "toy", [toy_store], settings, tasks=toy.TASKS, **options)
 
     return make
+
+
+class Clock:
+    """A clock that only waiting moves: a slow machine costs a test no time, and a busy one changes nothing."""
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the trainings in this process."""
+    made = Clock()
+    monkeypatch.setattr(time, "monotonic", made.monotonic)
+    monkeypatch.setattr(time, "sleep", made.sleep)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ import pytest
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
+from anlage.errors import AnlageError
 from anlage.inference.starter import starter_path
 from anlage.timelapse import TimeLapse
-from anlage.training.initial_model import USUAL, usual_start
+from anlage.training.initial_model import USUAL, usual_start, usual_steps
 from anlage.training.run import Run
 
 
@@ -43,3 +44,14 @@ def test_another_network_starts_fresh(tmp_path: Path, setting: str) -> None:
 
 def test_two_channels_start_fresh(tmp_path: Path) -> None:
     assert usual_start("nuclei", [a_store(tmp_path / "s.zarr", 2)]) is None
+
+
+def test_how_many_steps_a_training_makes_is_known_before_its_data_are_written(tmp_path: Path) -> None:
+    assert usual_steps("nuclei") == (250, 60)  # from the starter
+    assert usual_steps("nuclei", n_inputs=2) == usual_steps("nuclei", start_from=None) == (400, 120)
+    assert usual_steps("nuclei", ["levels=2"], flat=True) == (400, 120)
+    assert usual_steps("nuclei", ["head=instances"]) == (700, 120)
+    assert usual_steps("nuclei", ["head=classes"], starter_path()) == (300, 120)
+    assert usual_steps("events") == (400, 60)
+    with pytest.raises(AnlageError, match="There is no setting 'headd'"):
+        usual_steps("nuclei", ["headd=classes"])

@@ -114,6 +114,41 @@ def test_reading_goes_on_after_what_was_read(tmp_path: Path) -> None:
     assert read_run_events(path, 28) == ([Note(text="b")], 56)
 
 
+def test_a_step_event_tells_the_means_since_the_last_one_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    reporter = StepReporter(Budget(limit_s=1e9, most=None, every=None, pace=Pace()), _reported_at=now)
+    for loss, parts in ((3.0, {"heat": 1.0, "offset": 2.0}), (6.0, {"heat": 5.0, "offset": 1.0})):
+        reporter.add(loss, parts)
+    now += 1
+    first = reporter.event(2, (10, 5), 0.1, 10)
+    assert first is not None
+    assert (first.loss, first.parts) == (4.5, {"heat": 3.0, "offset": 1.5})
+    reporter.add(0.5, {"heat": 0.25, "offset": 0.25})
+    now += 1
+    second = reporter.event(3, (10, 5), 0.1, 11)
+    assert second is not None
+    assert (second.loss, second.parts) == (0.5, {"heat": 0.25, "offset": 0.25})  # those before were told
+
+
+def test_no_pace_and_no_time_left_are_told_before_a_step_was_measured() -> None:
+    pace = Pace()
+    reporter = StepReporter(Budget(limit_s=1e9, most=10, every=None, pace=pace), _reported_at=0.0)
+
+    def told() -> Step:
+        reporter.add(1.0, {})
+        event = reporter.event(10, (10, 5), 0.1, 1.0)  # the last step is told at once
+        assert event is not None
+        return event
+
+    for _ in range(3):  # those that warm up
+        pace.add_step(0.25)
+    unknown = told()
+    assert (unknown.steps_per_s, unknown.eta_s) == (0, None)
+    pace.add_step(0.25)
+    assert told().steps_per_s == 4
+
+
 def test_the_longer_a_training_lasts_the_rarer_its_steps_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)

@@ -93,7 +93,7 @@ class ToyTask(Task):
     name: ClassVar[str] = "toy"
     title: ClassVar[str] = "Toy"
     use: ClassVar[str] = "toy {model}"
-    minutes: ClassVar[float] = 0.1
+    steps: ClassVar[int] = 20
     config: ClassVar[type[Frozen]] = ToyConfig
     plan: ClassVar[type[Frozen]] = ToyPlan
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anlage import AddNuclei, AddRegion, Box, Region, Run, Store, Use
+from anlage import TASKS, USUAL, AddNuclei, AddRegion, Box, Region, Run, Store, Use
 
 pytestmark = pytest.mark.viewer
 LEFT, RIGHT = Box((0, 3), (0, 12), (0, 48), (0, 32)), Box((0, 3), (0, 12), (0, 48), (32, 52))
@@ -92,7 +92,8 @@ def test_a_training_learns_from_the_documents_regions_as_they_are_meant(train, b
     run = train.watcher.run
     assert run.path.parent == tmp_path / "movie.anlage" / "runs"
     config = run.config
-    assert (config.training.minutes, config.training.device, config.start_from) == (1.0, "cpu", None)
+    training = config.training
+    assert (training.steps, training.minutes, training.device, config.start_from) == (120, None, "cpu", None)
     assert config.settings["diameter_um"] == 5.0
     stores = [Store.open(store.path).meta for store in config.stores]
     assert [(str(meta.use), meta.sparse, meta.n_nuclei) for meta in stores] == [
@@ -163,6 +164,34 @@ def test_a_failure_that_was_seen_is_told_once_and_an_old_one_quietly(train, blob
     train.watch(run)
     assert train.status.plain == told[0]
     assert len(told) == 1
+
+
+def test_the_lengths_follow_what_is_learnt_and_what_it_starts_from(train) -> None:
+    def shown() -> list[str]:
+        return [button.text().partition("\n")[2] for button in train.length.group.buttons()]
+
+    assert shown() == ["60 steps", "250 steps", "750 steps"]  # from the starter
+    train.begin_with.choose(None)
+    assert shown() == ["120 steps", "400 steps", "1200 steps"]
+    train.begin_with.choose(USUAL)
+    train.special.set_value("width", 16)  # which the starter has not
+    assert shown() == ["120 steps", "400 steps", "1200 steps"]
+    train.special.set_value("width", TASKS["nuclei"].config().width)
+    train.special.set_value("head", "instances")
+    assert shown() == ["140 steps", "700 steps", "2100 steps"]
+    train.special.set_value("head", "classes")
+    assert shown() == ["120 steps", "300 steps", "900 steps"]
+    train.cards.choose("events")
+    assert shown() == ["80 steps", "400 steps", "1200 steps"]
+
+
+def test_a_length_that_is_set_comes_before_the_buttons(train) -> None:
+    train.length.choose(1)
+    assert train.settings() == []  # the task's own
+    train.length.choose(2)
+    assert train.settings() == ["steps=750"]
+    train.general.set_value("epochs", 3.0)
+    assert train.settings() == ["epochs=3.0"]
 
 
 def test_the_models_of_the_project_are_offered_to_start_from(train, tmp_path) -> None:

@@ -58,17 +58,28 @@ def test_a_card_is_chosen_by_hand(cards, qtbot, by: str) -> None:
 def test_the_lengths_follow_from_the_tasks_own(qtbot) -> None:
     lengths = Lengths()
     qtbot.addWidget(lengths)
-    lengths.show_task(TASKS["nuclei"].minutes)
+    lengths.show_steps(250, 40)
     assert [button.text() for button in lengths.group.buttons()] == [
-        "Quick look\n1 min",
-        "Standard\n5 min",
-        "Long\n30 min",
+        "Quick look\n50 steps",
+        "Standard\n250 steps",
+        "Long\n750 steps",
     ]
-    assert lengths.minutes is None  # the task's own stands in one place only
+    assert lengths.steps is None  # the task's own stands in one place only
     lengths.choose(0)
-    assert lengths.minutes == 1
+    assert lengths.steps == 50
     lengths.choose(2)
-    assert lengths.minutes == 30
+    assert lengths.steps == 750
+    lengths.show_steps(400, 40)
+    assert lengths.steps == 1200
+
+
+def test_a_quick_look_is_not_so_short_that_it_teaches_nothing(qtbot) -> None:
+    """Else the verdict on every quick look is that it learnt for too few steps."""
+    lengths = Lengths()
+    qtbot.addWidget(lengths)
+    lengths.show_steps(250, 60)
+    lengths.choose(0)
+    assert lengths.steps == 60
 
 
 def test_a_model_to_start_from_stays_chosen_while_others_come(qtbot) -> None:

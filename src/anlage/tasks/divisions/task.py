@@ -47,7 +47,7 @@ class DivisionsTask(Task):
 
     name: ClassVar[str] = "divisions"
     title: ClassVar[str] = "Divisions"
-    minutes: ClassVar[float] = 8.0
+    steps: ClassVar[int] = 300
     least_steps: ClassVar[int] = 80
     use: ClassVar[str] = "anlage predict {model} IMAGE --nuclei NUCLEI -o scored.csv"
     config: ClassVar[type[Frozen]] = DivisionsConfig

@@ -31,9 +31,8 @@ class EventsTask(Task):
 
     name: ClassVar[str] = "events"
     title: ClassVar[str] = "Events"
-    minutes: ClassVar[float] = 1.0
+    steps: ClassVar[int] = 400
     least_steps: ClassVar[int] = 60
-    most_steps: ClassVar[int | None] = 600
     validations: ClassVar[int] = 8
     interpolates: ClassVar[bool] = True
     rate_from_model: ClassVar[float | None] = 5e-4

@@ -55,7 +55,7 @@ class LinksTask(Task):
 
     name: ClassVar[str] = "links"
     title: ClassVar[str] = "Links"
-    minutes: ClassVar[float] = 6.0
+    steps: ClassVar[int] = 300
     least_steps: ClassVar[int] = 60
     use: ClassVar[str] = "anlage track IMAGE -o tracks.geff --nuclei NUCLEI --links {model}"
     config: ClassVar[type[Frozen]] = LinksConfig

@@ -25,7 +25,8 @@ class CentresHead(Head):
     name: ClassVar[str] = "centres"
     targets: ClassVar[frozenset[str]] = frozenset({"heat", "offset", "known"})
     paints_labels: ClassVar[bool] = False
-    minutes: ClassVar[float] = 5.0
+    steps: ClassVar[int] = 400
+    steps_from_model: ClassVar[int] = 250
     least_steps_from_model: ClassVar[int] = 60
 
     def n_fine(self, plan: NucleiPlan) -> int:

@@ -28,6 +28,8 @@ class ClassesHead(Head):
     main_metric: ClassVar[str] = "dice"
     finds_nuclei: ClassVar[bool] = False
     n_coarse: ClassVar[int] = 0
+    steps: ClassVar[int] = 300
+    steps_from_model: ClassVar[int] = 300
 
     def n_fine(self, plan: NucleiPlan) -> int:
         return len(plan.classes)

@@ -49,8 +49,10 @@ class Head(ABC):
     """Edge of a training patch in nucleus diameters: a nucleus with its neighbours on all sides, several times over."""
     variation: ClassVar[float] = 1.0
     """How far training examples are varied in brightness and size."""
-    minutes: ClassVar[float] = 10.0
-    """Time limit of a training in minutes."""
+    steps: ClassVar[int]
+    """Steps of a training from fresh weights, where the user sets nothing."""
+    steps_from_model: ClassVar[int]
+    """The same, from a model's weights."""
     warmup_steps: ClassVar[int] = 0
     """The least number of steps over which the learning rate rises."""
     least_steps: ClassVar[int] = 120

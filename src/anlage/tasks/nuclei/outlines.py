@@ -40,6 +40,8 @@ class OutlinesHead(Head):
     cells: ClassVar[float] = 6.0
     patch_diameters: ClassVar[float] = 4.0
     variation: ClassVar[float] = 0.5
+    steps: ClassVar[int] = 700
+    steps_from_model: ClassVar[int] = 700
     warmup_steps: ClassVar[int] = 20
     """The last layer begins with fresh weights, which a few steps at a high rate spoil: a short training never recovers."""
 

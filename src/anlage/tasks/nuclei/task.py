@@ -30,7 +30,7 @@ class NucleiTask(Task):
 
     name: ClassVar[str] = "nuclei"
     title: ClassVar[str] = "Nuclei"
-    minutes: ClassVar[float] = CentresHead.minutes
+    steps: ClassVar[int] = CentresHead.steps_from_model
     least_steps: ClassVar[int] = CentresHead.least_steps_from_model
     use: ClassVar[str] = "anlage predict {model} IMAGE -o found.csv"
     config: ClassVar[type[Frozen]] = NucleiConfig
@@ -44,8 +44,9 @@ class NucleiTask(Task):
     def warmup_steps(self, config: NucleiConfig) -> int:
         return HEADS[config.head].warmup_steps
 
-    def minutes_for(self, config: NucleiConfig) -> float:
-        return HEADS[config.head].minutes
+    def steps_for(self, config: NucleiConfig, *, from_model: bool) -> int:
+        head = HEADS[config.head]
+        return head.steps_from_model if from_model else head.steps
 
     def least_steps_for(self, config: NucleiConfig, *, from_model: bool) -> int:
         head = HEADS[config.head]

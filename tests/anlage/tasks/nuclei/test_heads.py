@@ -68,8 +68,11 @@ def test_the_setting_offers_every_head():
 
 
 def test_points_are_learnt_sooner_than_labels():
-    minutes = {name: TASK.minutes_for(NucleiConfig(head=name)) for name in HEADS}
-    assert minutes == {"centres": 5, "instances": 10, "classes": 10}
+    usual = {
+        name: tuple(TASK.steps_for(NucleiConfig(head=name), from_model=from_model) for from_model in (False, True))
+        for name in HEADS
+    }
+    assert usual == {"centres": (400, 250), "instances": (700, 700), "classes": (300, 300)}
     steps = {name: TASK.least_steps_for(NucleiConfig(head=name), from_model=True) for name in HEADS}
     assert steps == {"centres": 60, "instances": 120, "classes": 120}
     assert {TASK.least_steps_for(NucleiConfig(head=name), from_model=False) for name in HEADS} == {120}
