@@ -23,6 +23,7 @@ from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.task import Evidence
 from anlage.tasks.tiled import network_output
 from anlage.timelapse import TimeLapse
+from anlage.training.learner import AdamW
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 DIAMETER_UM = 8.0
@@ -75,7 +76,7 @@ def model(tmp_path_factory, image):
 def _trained(network, plan, image, intensity):
     torch.manual_seed(0)
     network.to(memory_format=torch.channels_last_3d)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=5e-3)
+    optimiser = AdamW(network.parameters(), lr=5e-3)
     placement = plan.grid.place(SPACING, DIAMETER_UM, SHAPE)
     stem = np.array(plan.grid.stem)
     for step in range(100):

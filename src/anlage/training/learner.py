@@ -16,7 +16,7 @@ from anlage.errors import AnlageError
 from anlage.training.config import TrainingConfig
 from anlage.training.distributed import World
 
-__all__ = ["Learner", "StepResult"]
+__all__ = ["AdamW", "Learner", "StepResult"]
 
 _ENCODER = ("enter", "encoder", "down")
 """Parts of a network that `freeze_encoder` holds."""
@@ -193,7 +193,7 @@ class Learner:
             setattr(self, kept, {name: torch.empty_like(own[name]).copy_(tensor) for name, tensor in found.items()})
 
 
-class _AdamW(torch.optim.AdamW):
+class AdamW(torch.optim.AdamW):
     """torch's AdamW without what torch puts around its methods for its compiler, which nothing here uses.
 
     At the first call that would load the compiler, which takes about as long as torch itself.
@@ -204,12 +204,12 @@ class _AdamW(torch.optim.AdamW):
     step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
-def _optimiser(parameters: Sequence[nn.Parameter], config: TrainingConfig, device: str) -> torch.optim.AdamW:
+def _optimiser(parameters: Sequence[nn.Parameter], config: TrainingConfig, device: str) -> AdamW:
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimiser = _AdamW(
+    optimiser = AdamW(
         [group for group in groups if group["params"]],
         lr=0.0,
         fused=device != "mps",  # each step brings its rate

@@ -21,6 +21,7 @@ from anlage.tasks.divisions.matching import find_divisions, match_events
 from anlage.tasks.divisions.truth import Fate, around_divisions, beside_divisions, fates
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
+from anlage.training.learner import AdamW
 from anlage.training.process import train
 from anlage.training.run import Run
 
@@ -58,7 +59,7 @@ SETTING = {"seed": 0, "device": "cpu", "batch_size": 16, "augment": True}
 def trained(examples, config=SMALL, steps=60, seed=0):
     torch.manual_seed(seed)
     network = TASK.network(examples.plan, config)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    optimiser = AdamW(network.parameters(), lr=1e-3)
     for step in range(steps):
         torch.manual_seed(step)
         optimiser.zero_grad()

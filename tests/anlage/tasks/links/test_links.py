@@ -24,6 +24,7 @@ from anlage.tasks.links.truth import Lineage, judge
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
 from anlage.training.export import evidence_of
+from anlage.training.learner import AdamW
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 TASK = LinksTask()
@@ -174,7 +175,7 @@ def test_two_examples_are_learnt_by_heart(tmp_path):
     torch.manual_seed(0)
     network = TASK.network(examples.plan, config)
     batch = examples.batch(3, 2)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    optimiser = AdamW(network.parameters(), lr=3e-3)
     losses = []
     for _ in range(80):
         loss, _ = TASK.loss(network, batch)

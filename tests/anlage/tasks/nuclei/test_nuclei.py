@@ -15,6 +15,7 @@ from anlage.tasks.nuclei.config import NucleiConfig
 from anlage.tasks.nucleus_size import apparent_diameter_of_stores
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
+from anlage.training.learner import AdamW
 
 SPACING = Spacing(2.0, 0.5, 0.5)
 DIAMETER_UM = 8.0
@@ -164,7 +165,7 @@ def test_a_short_training_finds_the_balls(examples):
     torch.manual_seed(0)
     network = TASK.network(examples.plan, NucleiConfig())
     before = TASK.validate(network.eval(), examples)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
+    optimiser = AdamW(network.parameters(), lr=4e-3)
     for step in range(50):
         optimiser.zero_grad()
         loss, _ = TASK.loss(network, examples.batch(step, 2))

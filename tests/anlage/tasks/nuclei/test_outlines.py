@@ -25,6 +25,7 @@ from anlage.tasks.nuclei.votes import assign_to_seeds
 from anlage.tasks.nuclei.working_frames import UNSURE
 from anlage.tasks.task import Setting
 from anlage.timelapse import TimeLapse
+from anlage.training.learner import AdamW
 
 TASK = TASKS["nuclei"]
 SPACING = Spacing(1.0, 1.0, 1.0)
@@ -168,7 +169,7 @@ def test_a_short_training_separates_what_touches(examples):
         examples.plan, CONFIG.model_copy(update={"width": 8})
     )  # a quarter of the usual, and enough for balls
     before = TASK.validate(network.eval(), examples)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=4e-3)
+    optimiser = AdamW(network.parameters(), lr=4e-3)
     for step in range(80):
         optimiser.zero_grad()
         loss, parts = TASK.loss(network, examples.batch(step, 2))
