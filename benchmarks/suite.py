@@ -7,18 +7,19 @@ For each kind of image: with no annotated nucleus the blob detector and the star
 and 60 nuclei, and on the whole annotated movie, each by the commands that a user types (`build`, `train nuclei`, `predict`), without
 a diameter. Scored on other embryos, crops, fields or far later frames: F1 within radii that suit the kind and within 0.35 nucleus
 diameters, median distance, and seconds of CPU of building and training on one thread. Intervals (95 %) are bootstrapped over the
-images of the test; where these are fewer than five, over the nuclei in each as well. `--seed` decides which cuboid is annotated and is the training's own seed.
+images of the test; where these are fewer than five, over the nuclei in each as well. `--seed` decides which cuboid is annotated and
+is the training's own seed.
 
 Results go to WORK/suite.json one by one, and what is there is not run again: broken off, the same command goes on. At the end the
-table of all that is there is printed. Trainings take 200 steps, so that they do not hang on what else the machine does. Results of
-another version of the program belong in another WORK.
+table of all that is there is printed. Trainings take the program's own number of steps. Results of another version of the program
+belong in another WORK.
 
-To choose a recipe, look at the development images alone, which share nothing with the test, for example
+To choose a recipe, look at the development images alone, which are others than those of the test, for example
 
     python benchmarks/suite.py WORK --data ../shared/data --kind debris --nuclei 60 --part development --set steps=120 learning_rate=0.001
 
-A recipe is a set of results and runs of its own in the same WORK; `--set` without a value is the training as it comes, with its
-limit in minutes. `--starter MODEL` takes another starter, for the rows at 0 and as the start of each training.
+The settings are those of `anlage train --set`. A recipe is a set of results and runs of its own in the same WORK. `--starter MODEL`
+takes another starter, for the rows at 0 and as the start of each training.
 
 `--peer` adds MONAI's BasicUNet, trained the plain way (see peer.py) for as many seconds of CPU as build and train took. MONAI is no
 dependency: `pip install --no-deps --target FOLDER monai`, then `PYTHONPATH=FOLDER`.
@@ -46,7 +47,6 @@ from suite_scores import score
 from suite_table import print_table
 
 SIZES = ("0", "12", "60", "all")
-STEPS = "steps=200"
 PEER = Path(__file__).with_name("peer.py")
 
 
@@ -97,7 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--nuclei", nargs="+", choices=SIZES, default=["0", "12", "60"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", choices=PARTS, default="test")
-    parser.add_argument("--set", nargs="*", default=[STEPS], metavar="KEY=VALUE", help="settings of every training")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of every training")
     parser.add_argument("--starter", default="starter", help="another starter")
     parser.add_argument("--cuboid", choices=("auto", "given"), default="auto", help="given: say which box is annotated")
     parser.add_argument("--peer", action="store_true")
