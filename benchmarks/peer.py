@@ -109,7 +109,7 @@ def is_flat(path: Path, um: npt.NDArray[np.float64]) -> bool:
     """Films of single planes are written without an axis z, with 1 µm for it."""
     with tifffile.TiffFile(path) as file:
         shape = file.series[0].shape
-    return um[0] == 1.0 and (len(shape) == 3 or shape[1] <= 4)
+    return bool(um[0] == 1.0) and (len(shape) == 3 or shape[1] <= 4)
 
 
 def spots(shape: tuple[int, ...], points: npt.NDArray[np.float64], um: npt.NDArray[np.float64], sigma: float) -> Image:
