@@ -13,7 +13,7 @@ from anlage.card import Card
 from anlage.dataset.intensity import measure_intensity
 from anlage.dataset.noise import noise_level
 from anlage.errors import AnlageError
-from anlage.inference.region import apparent_diameter, chosen_frames, comparable_diameter
+from anlage.inference.region import apparent_diameter, chosen_frames, comparable_diameter, leading_channel
 from anlage.io.image_doubts import doubt_reading, doubt_values
 from anlage.timelapse import TimeLapse
 
@@ -84,7 +84,7 @@ def check_image(
         return tuple(said)
     given = diameter_um
     if given is None:
-        measured = apparent_diameter(image, intensity, image.spacing, few)
+        measured = apparent_diameter(image, intensity, image.spacing, few, leading_channel(card))
         given = None if measured is None else comparable_diameter(card, measured)
         if given is None:
             said.append(

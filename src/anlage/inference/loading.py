@@ -16,6 +16,7 @@ from anlage.inference.region import (
     chosen_frames,
     comparable_diameter,
     knows_many_sizes,
+    leading_channel,
     measured_voxels,
 )
 from anlage.io.image_doubts import doubt_spacing
@@ -113,7 +114,7 @@ def load_for(
     n_measured = 0
     if diameter_um is None:
         n_measured = measured_voxels(image)
-        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames))
+        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames), leading_channel(card))
         diameter_um, note = diameter_for(card, plan.diameter_um, measured)
         notes.append(note)
     doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)

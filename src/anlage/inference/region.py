@@ -27,6 +27,7 @@ __all__ = [
     "chosen_frames",
     "comparable_diameter",
     "knows_many_sizes",
+    "leading_channel",
     "measured_voxels",
 ]
 
@@ -93,11 +94,28 @@ def chosen_frames(image: TimeLapse, frames: Sequence[int] | None) -> list[int]:
     return wanted
 
 
-def apparent_diameter(image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int]) -> float | None:
-    """Median of the diameters measured in a few frames, µm; None if nothing could be measured."""
+def apparent_diameter(
+    image: TimeLapse, intensity: Intensity, spacing: Spacing, frames: Sequence[int], channel: int | None = None
+) -> float | None:
+    """Median of the diameters measured in a few frames, µm; None if nothing could be measured.
+
+    Parameters
+    ----------
+    image
+        The movie.
+    intensity
+        Of the channels that are looked at.
+    spacing
+        Voxel size in µm.
+    frames
+        Of which the first, the middle and the last are measured.
+    channel
+        Which of the channels of `intensity` shows the nuclei; None: their mean.
+    """
     few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
     box = _measured_box(image)
-    found = [estimate_diameter(intensity.frame(image, t, box).mean(axis=0), spacing) for t in few]
+    pixels = [intensity.frame(image, t, box) for t in few]
+    found = [estimate_diameter(p.mean(axis=0) if channel is None else p[channel], spacing) for p in pixels]
     sizes = [size for size in found if size is not None]
     return float(np.median(sizes)) if sizes else None
 
@@ -123,6 +141,12 @@ def comparable_diameter(card: Card, measured_um: float) -> float:
     """
     apparent, true = card.plan.get("apparent_um"), card.plan.get("diameter_um")
     return measured_um if knows_many_sizes(card) or not apparent or not true else measured_um * true / apparent
+
+
+def leading_channel(card: Card) -> int | None:
+    """The input in which a model's nuclei stand out most; None where it was made by a version that did not say."""
+    channel = card.plan.get("leading_channel")
+    return channel if isinstance(channel, int) else None
 
 
 def knows_many_sizes(card: Card) -> bool:

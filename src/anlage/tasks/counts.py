@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-__all__ = ["Counts"]
+__all__ = ["Counts", "largest_standard_error"]
+
+
+def largest_standard_error(n: int) -> float:
+    """Of a share of n examples, at most: a difference smaller than this may be luck. Infinite for none."""
+    return 0.5 / math.sqrt(n) if n else math.inf
 
 
 @dataclass(frozen=True, slots=True)

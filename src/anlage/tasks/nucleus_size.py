@@ -26,15 +26,16 @@ def neighbour_distance_of_stores(stores: Sequence[Store]) -> float | None:
     return min((um for um in found if um is not None), default=None)
 
 
-def apparent_diameter_of_stores(stores: Sequence[Store]) -> float | None:
-    """Diameter in µm as it is measured in the pixels alone, in the middle annotated frame of each store.
+def apparent_diameter_of_stores(stores: Sequence[Store], channel: int | None = None) -> float | None:
+    """Diameter in µm as it is measured in the pixels alone, of a channel or of their mean, in the middle annotated frame of each store.
 
     None where nothing could be measured, or where the annotation contradicts what was: the images of such stores do not show the
     size of their nuclei (dark ones, coarse chromatin).
     """
     ratios = []
     for store in stores:
-        size = estimate_diameter(store.frame(store.frames[len(store.frames) // 2]).mean(axis=0), store.spacing)
+        pixels = store.frame(store.frames[len(store.frames) // 2])
+        size = estimate_diameter(pixels.mean(axis=0) if channel is None else pixels[channel], store.spacing)
         if size is not None:
             ratios.append((size, size / store.meta.diameter_um))
     if not ratios:

@@ -12,7 +12,7 @@ from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.io.kinds import FileKind, check_kind
 
-__all__ = ["Material", "Source", "Stores", "check_alike", "check_some"]
+__all__ = ["Material", "Source", "Stores", "check_alike", "check_some", "fits_inputs"]
 
 
 class Source(Protocol):
@@ -38,6 +38,11 @@ class Material(Protocol):
     has_starter: ClassVar[bool]
     """Whether the network that comes with the program may have seen the like."""
 
+    @property
+    def widens(self) -> bool:
+        """Whether a training may start from a model that looks at a single channel, though its data have several."""
+        ...
+
     def files(self, path: Path) -> list[Path]:
         """The sources that something given stands for: itself, or the files of a folder."""
         ...
@@ -59,11 +64,17 @@ class Material(Protocol):
         ...
 
 
+def fits_inputs(model: int, data: int, *, widens: bool) -> bool:
+    """Whether a model of so many input channels can be started from with data of so many; `widens`: one may become several."""
+    return model == data or (widens and model == 1)
+
+
 class Stores:
     """Stores made by ``anlage build``."""
 
     noun: ClassVar[str] = "store"
     has_starter: ClassVar[bool] = True
+    widens: ClassVar[bool] = False
 
     def files(self, path: Path) -> list[Path]:
         check_kind(
@@ -86,7 +97,7 @@ class Stores:
             )
         check_alike(sources)
         first = sources[0]
-        if card is not None and card.n_inputs != first.shape[1]:
+        if card is not None and not fits_inputs(card.n_inputs, first.shape[1], widens=self.widens):
             raise AnlageError(
                 f"The model to start from sees {card.n_inputs} channels ({', '.join(card.channels)}), but the store "
                 f"'{first.path}' has {first.shape[1]}: choose the same channels, or train without --from."

@@ -191,7 +191,7 @@ class Task(ABC):
     rate_from_model: ClassVar[float | None] = None
     """Highest learning rate of a training from a model's weights, where the user sets none; None: half of the usual one."""
     interpolates: ClassVar[bool] = False
-    """Whether a training from a model ends with the mean of the model's weights and the learnt ones, where these predict held-out examples no worse."""
+    """Whether a training from a model may end part of the way back to the model's weights, where these predict held-out examples no worse."""
 
     def with_defaults(self, config: Any) -> Frozen:
         """The parameters, with defaults in place of what was left open and does not depend on the data."""
@@ -232,12 +232,24 @@ class Task(ABC):
     def validate(self, network: Any, examples: Any) -> Validation:
         """Score the network on held-out data."""
 
+    def robust_loss(self, network: Any, examples: Any) -> float:
+        """Loss on held-out data by which weights between those of a model and the learnt ones are chosen; lower is better."""
+        return self.validate(network, examples).loss
+
     @abstractmethod
     def finish(self, network: Any, examples: Any) -> Evidence:
         """Calibrate and choose the threshold on held-out data; never raises for few or one-sided data."""
 
-    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        """Weights of a model with another choice of what is `adapted`, as far as they fit this network's own."""
+    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any], plan: Any) -> dict[str, Any]:
+        """Weights of a model with other inputs, or another choice of what is `adapted`, as far as they fit this network's own.
+
+        Parameters
+        ----------
+        theirs, own
+            Arrays by name.
+        plan
+            Of this run.
+        """
         return {name: array for name, array in theirs.items() if name in own and array.shape == own[name].shape}
 
     def held_out_films(self, network: Any, examples: Any, evidence: Evidence) -> Sequence[HeldOutFilm]:

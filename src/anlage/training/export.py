@@ -29,6 +29,8 @@ from anlage.training.stopping import StopRequestedError
 
 __all__ = ["Exporter", "evidence_of"]
 
+_SHARES = (0.5, 0.75, 1.0)
+"""Parts of the way from the model that a training started from to what was learnt, among which the weights are chosen."""
 _STOP_CALIBRATION_S = 1.3
 """Seconds that a stop waits for a calibration."""
 
@@ -113,18 +115,20 @@ class Exporter:
         return context.report_stopped(state.step)
 
     def _choose_weights(self, learner: Learner) -> None:
-        """Take the best weights; after a start from a model halfway back to it, if those predict held-out examples no worse."""
+        """Take the best weights; after a start from a model part of the way back to it, if those predict held-out examples no worse."""
         learner.use_best()
-        halfway = learner.interpolated()
-        if halfway is None:
+        if not learner.start:
             return
         task, examples = self._context.task, self._data.examples
+        networks = {share: learner.interpolated(share) for share in _SHARES}
         with torch.no_grad(), self._numerics.autocast():
-            best_loss, halfway_loss = (task.validate(n, examples).loss for n in (learner.average, halfway))
-        if halfway_loss <= best_loss:
-            learner.average.load_state_dict(halfway.state_dict())
+            losses = {share: task.robust_loss(network, examples) for share, network in networks.items()}
+        share = min(losses, key=lambda one: losses[one])
+        if share < 1:
+            learner.average.load_state_dict(networks[share].state_dict())
             self._context.note(
-                "The weights lie halfway between the model that the training started from and what was learnt."
+                f"Weights: {share:.0%} of the way from the model that the training started from to what was learnt, where held-out "
+                "examples are predicted best."
             )
 
     def _calibrate(self, network: torch.nn.Module, *, tracks: bool = True) -> Evidence:

@@ -16,6 +16,7 @@ from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.model import load_model, read_card
 from anlage.tasks import task_named
+from anlage.tasks.sources import fits_inputs
 from anlage.training.config import assign
 
 __all__ = ["USUAL", "card_of", "usual_start", "usual_steps"]
@@ -47,7 +48,8 @@ def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
 def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[str] = ()) -> Path | None:
     """The model that a training starts from unless the user says otherwise: the starter, where it fits.
 
-    It fits where it is of the task, the data have its channels and dimensions, and no setting asks for another network.
+    It fits where it is of the task, the data have its dimensions, and no setting asks for another network; of several channels
+    or frames it takes the one in which nuclei stand out, and the others are learnt.
     It has learnt from synthetic embryos what nuclei look like, so that few annotations and steps suffice.
 
     Parameters
@@ -121,10 +123,12 @@ def _fitting_starter(task: str, assignments: Sequence[str], n_inputs: int, *, fl
     if not about.material.has_starter or not path.exists():
         return None
     card = read_card(path)
-    if card.task != task or card.n_inputs != n_inputs:
+    if card.task != task or not fits_inputs(card.n_inputs, n_inputs, widens=about.material.widens):
         return None
     _, wanted = assign(task, assignments)
     asked = wanted.model_dump(mode="json")
-    shaping = set(about.inherited) - set(about.adapted)
+    # what nobody set, and the kind of output does not decide, is as the model has it
+    named, usual = {text.partition("=")[0].strip() for text in assignments}, about.config().model_dump(mode="json")
+    shaping = {n for n in set(about.inherited) - set(about.adapted) if n in named or asked[n] != usual[n]}
     same = all(asked[name] == card.config.get(name, asked[name]) for name in shaping)
     return path if same else None

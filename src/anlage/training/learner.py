@@ -140,18 +140,19 @@ class Learner:
         if remember:
             self.start = {name: tensor.detach().clone() for name, tensor in self.average.state_dict().items()}
 
-    def interpolated(self) -> nn.Module | None:
-        """The mean of the weights that the training started from and the learnt ones; None where the former are not remembered.
+    def interpolated(self, share: float) -> nn.Module:
+        """A network part of the way from the weights that the training started from (0) to the learnt ones (1).
 
         From few examples a network learns much that holds for these alone; halfway, most of that is gone, and most of what it
         gained is there (Wortsman et al. 2022, arXiv:2109.01903).
         """
-        if not self.start:
-            return None
         mixed = copy.deepcopy(self.average)
         own = self.average.state_dict()
         mixed.load_state_dict(
-            {n: t if not t.is_floating_point() else (t + self.start[n].to(t.device)) / 2 for n, t in own.items()}
+            {
+                n: torch.lerp(self.start[n].to(t.device), t, share) if t.is_floating_point() else t
+                for n, t in own.items()
+            }
         )
         return mixed
 

@@ -32,7 +32,10 @@ __all__ = [
     "reseed",
 ]
 
-_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory|cannot allocate memory", re.IGNORECASE)
+_NO_MEMORY = re.compile(
+    r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|could not create a (primitive|memory)",
+    re.IGNORECASE,
+)
 
 _LOST = re.compile(
     r"CUDA (driver )?error|HIP error|cuDNN error|CUDNN_STATUS|CUBLAS_STATUS|MPS .*(lost|hang)", re.IGNORECASE

@@ -116,7 +116,9 @@ def make_learner(context: TrainingContext, examples: Examples, device: str, *, f
     learner = Learner(network, context.config, context.world, device)
     model = _start_model(context) if fresh else None
     if model is not None:
-        learner.start_from(_weights(context, model, network), str(model.path), remember=context.task.interpolates)
+        learner.start_from(
+            _weights(context, model, network, examples.plan), str(model.path), remember=context.task.interpolates
+        )
         context.note(f"Starting from the weights of {model.card.name}.")
     return learner
 
@@ -197,14 +199,29 @@ def _plan_of(model: Model, kind: type[Frozen]) -> Frozen:
         ) from error
 
 
-def _weights(context: TrainingContext, model: Model, network: torch.nn.Module) -> dict[str, Any]:
-    """The model's weights; where the run chose another kind of output, those that fit, and the others fresh."""
+def _weights(context: TrainingContext, model: Model, network: torch.nn.Module, plan: Any) -> dict[str, Any]:
+    """The model's weights; where the run has other inputs or another kind of output, those that fit, and the others fresh."""
     weights: dict[str, Any] = model.weights()
-    mine = context.run.config.settings
-    other = [n for n in context.task.adapted if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
-    if not other:
+    task, mine = context.task, context.run.config.settings
+    other = [n for n in task.adapted if n in mine and model.card.config.get(n, mine[n]) != mine[n]]
+    wider = task.material.widens and model.card.n_inputs != getattr(plan, "n_channels", model.card.n_inputs)
+    if not other and not wider:
         return weights
     own = network.state_dict()
-    taken = context.task.adopt({name: torch.as_tensor(array) for name, array in weights.items()}, own)
-    context.note(f"The model has {other[0]}={model.card.config[other[0]]}: its last layer is learnt anew.")
+    taken = task.adopt({name: torch.as_tensor(array) for name, array in weights.items()}, own, plan)
+    context.note(_adopted_in_words(model, other, plan, wider=wider))
     return {**own, **taken}
+
+
+def _adopted_in_words(model: Model, other: list[str], plan: Any, *, wider: bool) -> str:
+    """What of a model is taken over by a run that has other inputs or outputs."""
+    said = []
+    outputs = [name for name in other if name != "frames"]
+    if outputs:
+        said.append(f"The model has {outputs[0]}={model.card.config[outputs[0]]}: its last layer is learnt anew.")
+    if wider or "frames" in other:
+        said.append(
+            f"The model looks at one channel of one frame: that is input {plan.leading_channel + 1} of {plan.n_channels} here, where "
+            "nuclei stand out most; what the others add is learnt."
+        )
+    return " ".join(said)

@@ -11,7 +11,7 @@ import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.tasks.baselines import chance_baseline
-from anlage.tasks.counts import Counts
+from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.divisions.examples import CropFrames, DivisionExamples
 from anlage.tasks.divisions.matching import find_divisions, match_events
 from anlage.tasks.task import Evidence, Validation
@@ -57,6 +57,7 @@ def validate(network: torch.nn.Module, examples: DivisionExamples) -> Validation
         score=precision - 0.05 * min(loss, 1.0),
         metrics={"average_precision": precision, "best_f1": _best_f1(scored)},
         n=scored.n_truth,
+        tie=largest_standard_error(scored.n_truth),
     )
 
 

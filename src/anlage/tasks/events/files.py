@@ -57,6 +57,7 @@ class SignalFiles:
 
     noun: ClassVar[str] = "file"
     has_starter: ClassVar[bool] = False
+    widens: ClassVar[bool] = False
 
     def files(self, path: Path) -> list[Path]:
         """Each file of a folder is a set of its own."""

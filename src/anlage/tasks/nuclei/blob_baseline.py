@@ -42,7 +42,7 @@ def blob_baseline(measured: Sequence[tuple[WorkingFrames, int]], plan: NucleiPla
 
 def _by_blobs(frames: WorkingFrames, t: int, plan: NucleiPlan) -> Counts:
     stem = np.array(plan.grid.stem)
-    image = np.asarray(frames.image[t], dtype=np.float32).sum(axis=0)
+    image = np.asarray(frames.image[t][plan.leading_channel], dtype=np.float32)
     z, y, x = (np.array(frames.placement.step_zyx) * frames.store.spacing.um).tolist()
     # as the detector itself would measure them in the image, where that is known
     diameter_um = frames.unit_um * (plan.apparent_um or plan.diameter_um) / plan.diameter_um

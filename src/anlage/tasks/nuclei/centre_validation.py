@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
-from anlage.tasks.counts import Counts
+from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.nuclei.blob_baseline import blob_baseline
 from anlage.tasks.nuclei.detections import LOWEST
 from anlage.tasks.nuclei.examples import NucleiExamples
@@ -28,7 +28,7 @@ MANY = 20
 
 
 def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
-    """Average precision of the detections; ties are decided by the loss."""
+    """Average precision of the detections; of scores that differ by no more than luck would have it, the later weights are kept."""
     matched = _match_frames(network, examples, examples.validation, every=MOST_VOXELS)
     precision = average_precision(matched)
     error = float(np.median(matched.error_um[matched.right])) if matched.right.any() else float("nan")
@@ -38,6 +38,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         score=precision - 0.05 * min(matched.loss, 1.0),
         metrics={"average_precision": precision, "best_f1": f1, "centre_error_um": error},
         n=matched.n_truth,
+        tie=largest_standard_error(matched.n_truth),
     )
 
 

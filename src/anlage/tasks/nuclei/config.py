@@ -75,9 +75,13 @@ class NucleiPlan(Finite):
     """Label values of the classes, in the order of the network's outputs."""
     orientation: Orientation = "any"
     """Which ways up examples were shown."""
+    leading_channel: Annotated[int, Ge(0), Le(1023)] = 0
+    """The channel in which nuclei stand out most: that of a model of one channel, where the training starts from one."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.head == "classes") != bool(self.classes):
             raise ValueError(f"a network of {self.head} with {len(self.classes)} classes")
+        if self.leading_channel >= self.n_channels:
+            raise ValueError(f"nuclei stand out in channel {self.leading_channel} of {self.n_channels}")
         return self

@@ -59,6 +59,10 @@ class NucleiExamples:
         """Nuclei to learn from: so many examples are an epoch."""
         return len(self._nuclei)
 
+    def bleached(self, photons: float) -> NucleiExamples:
+        """The same with held-out frames of so few photons in each voxel of the image."""
+        return replace(self, validation=tuple(replace(frames, photons=photons) for frames in self.validation))
+
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([self.setting.seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from anlage.calibration import Calibration, fit_platt
 from anlage.overlaps import Overlaps
-from anlage.tasks.counts import Counts
+from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.nuclei.blob_baseline import blob_baseline
 from anlage.tasks.nuclei.centre_validation import FAINTEST, FEW, calibration_error
 from anlage.tasks.nuclei.detections import LOWEST
@@ -32,6 +31,8 @@ INSIDE = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 """Probabilities of being inside among which the threshold is chosen."""
 SEEDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Probabilities of being an object among which the threshold is chosen."""
+LUCK = 0.5
+"""Part of the largest standard error by which two thresholds may differ by luck: both are judged on the same objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class _PredictedFrame:
 def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
     """Mean F1 over overlaps of 0.5 to 0.9, with the seeds that are best for centres.
 
-    A few held-out objects, pieces among them, say too little to choose weights by: the later ones are kept then.
+    Of scores that differ by no more than luck would have it, the later weights are kept.
     """
     held_out = _predict(network, examples, examples.validation, MOST_VOXELS, LOWEST)
     matched = together([frame.match.counted for frame in held_out])
@@ -76,7 +77,7 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         score=mean - 0.05 * min(matched.loss, 1.0),
         metrics={"mean_f1": mean, "f1": _f1(found, 0.5), "average_precision": average_precision(matched)},
         n=matched.n_truth,
-        tie=math.inf if matched.n_truth < FEW else 0.0,
+        tie=largest_standard_error(matched.n_truth),
     )
 
 
@@ -95,15 +96,12 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     painted = seen
     if seen is held_out:
         painted = [*held_out, *_predict(network, examples, examples.train, _voxels(held_out), FAINTEST)]
-    inside = max(INSIDE, key=lambda p: _quality([frame.overlaps(seed, _logit(p)) for frame in painted]))
+    inside = _nearest_good(INSIDE, lambda p: [frame.overlaps(seed, _logit(p)) for frame in painted])
     right = [_right(frame, seed, _logit(inside)) for frame in seen]
     logits = np.concatenate([frame.match.found.logits[frame.match.counts] for frame in seen])
     calibration = fit_platt(logits, np.concatenate(right)) if len(logits) else Calibration()
-    # the one nearest to 0.5 comes first, and of equally good ones the first is taken
-    order = sorted(SEEDS, key=lambda p: abs(p - 0.5))
-    threshold = max(
-        order,
-        key=lambda p: _quality([frame.overlaps(_uncalibrated(calibration, p), _logit(inside)) for frame in seen]),
+    threshold = _nearest_good(
+        SEEDS, lambda p: [frame.overlaps(_uncalibrated(calibration, p), _logit(inside)) for frame in seen]
     )
     seed = _uncalibrated(calibration, threshold)
     found = [frame.overlaps(seed, _logit(inside)) for frame in held_out]
@@ -133,6 +131,16 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
             evenly_spaced(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(held_out, seed)
         ),
     )
+
+
+def _nearest_good(thresholds: Sequence[float], overlaps: Callable[[float], list[Overlaps]]) -> float:
+    """The threshold nearest to 0.5 of those that are as good as the best one, but for what may be luck with so many objects."""
+    order = sorted(thresholds, key=lambda p: abs(p - 0.5))
+    found = [overlaps(p) for p in order]
+    quality = [_quality(one) for one in found]
+    n_objects = sum(len(one.truth) for one in found[0])
+    least = max(quality) - LUCK * largest_standard_error(n_objects)
+    return next(p for p, value in zip(order, quality, strict=True) if value >= least)
 
 
 def _centres(frames: Sequence[_PredictedFrame], seed: float) -> Counts:

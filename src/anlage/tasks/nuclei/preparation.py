@@ -15,6 +15,7 @@ from anlage.axes import Box
 from anlage.dataset.augment import Augmentation
 from anlage.dataset.split import Split, SplitPart, split_stores
 from anlage.dataset.store import Store
+from anlage.dataset.weight import brightest_channel
 from anlage.errors import AnlageError
 from anlage.matching import match_radius_um
 from anlage.networks.device import free_gb
@@ -83,10 +84,11 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
     grid = earlier.grid if earlier else _grid(stores, units_um, config, setting)
     divided = _divide(stores, split, _Working(grid, reach, setting.cache, head, classes, units_um))
     n_nuclei = sum(len(part.nuclei) for part in split.train)
+    leading = _leading_channel(stores)
     plan = earlier or NucleiPlan(
         grid=grid,
         diameter_um=pooled,
-        apparent_um=apparent_diameter_of_stores(stores),
+        apparent_um=apparent_diameter_of_stores(stores, leading),
         n_channels=stores[0].shape[1],
         frames=config.frames,
         patch_zyx=_patch_shape(config, grid, pooled, divided.train),
@@ -95,6 +97,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         head=config.head,
         classes=classes,
         orientation=head.orientation_of(config, n_nuclei) if setting.augment else "fixed",
+        leading_channel=leading,
     )
     return NucleiExamples(
         plan=plan,
@@ -175,12 +178,24 @@ def _check_base(base: NucleiPlan, store: Store, config: NucleiConfig) -> None:
             "choose another model, or train from scratch."
         )
     inputs = {"channels": (base.n_channels, store.shape[1]), "frames": (base.frames, config.frames)}
+    sees_one = base.n_channels == 1 and base.frames == (0,) and 0 in config.frames
     for what, (theirs, ours) in inputs.items():
-        if theirs != ours:
+        if theirs != ours and not sees_one:
             raise AnlageError(
                 f"The model to start from sees {what} {theirs}, but this training has {ours}: choose the same {what}, "
                 "or train from scratch."
             )
+
+
+def _leading_channel(stores: Sequence[Store]) -> int:
+    """The channel in which nuclei stand out most, in the fullest frame of the store with the most nuclei."""
+    leading = max(stores, key=lambda store: len(store.positives))
+    if leading.shape[1] == 1:
+        return 0
+    nuclei = leading.positives
+    frames, counts = np.unique(nuclei.frames, return_counts=True)
+    t = int(frames[counts.argmax()])
+    return brightest_channel(leading.frame(t), nuclei.positions[nuclei.frames == t, 1:])
 
 
 def _check(stores: Sequence[Store]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,7 @@ from anlage.tasks.nuclei.head import N_CENTRE
 from anlage.tasks.nuclei.heads import HEADS, head_with_targets
 from anlage.tasks.nuclei.readiness import readiness
 from anlage.tasks.readiness import Readiness
+from anlage.tasks.sources import Material, Stores
 from anlage.tasks.task import Evidence, Setting, Task, Validation
 
 if TYPE_CHECKING:
@@ -23,6 +25,15 @@ if TYPE_CHECKING:
     from anlage.tasks.nuclei.examples import NucleiExamples
 
 __all__ = ["NucleiTask"]
+
+PHOTONS = 4.0
+"""Photons in each voxel of bright nuclei that a network has to do with: the last frames of a film are often that dim."""
+
+
+class NucleiStores(Stores):
+    """Stores with an image, of any number of channels."""
+
+    widens: ClassVar[bool] = True
 
 
 class NucleiTask(Task):
@@ -36,7 +47,9 @@ class NucleiTask(Task):
     config: ClassVar[type[Frozen]] = NucleiConfig
     plan: ClassVar[type[Frozen]] = NucleiPlan
     inherited: ClassVar[tuple[str, ...]] = ("head", "frames", "cells", "sigma", "width", "levels")
-    adapted: ClassVar[tuple[str, ...]] = ("head",)
+    adapted: ClassVar[tuple[str, ...]] = ("head", "frames")
+    material: ClassVar[Material] = NucleiStores()
+    interpolates: ClassVar[bool] = True
 
     def with_defaults(self, config: NucleiConfig) -> NucleiConfig:
         return HEADS[config.head].with_defaults(config)
@@ -86,9 +99,15 @@ class NucleiTask(Task):
         total = torch.stack(list(parts.values())).sum()
         return total, {name: part.detach() for name, part in parts.items()}
 
-    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-        """Weights of a model with another head: all but the last layer's, of which those that find centres."""
-        shared = super().adopt(theirs, own)
+    def adopt(self, theirs: Mapping[str, Any], own: Mapping[str, Any], plan: NucleiPlan) -> dict[str, Any]:
+        """Weights of a model of one input or with another head: all but those of other inputs, and of its last layer those that find centres."""
+        shared = super().adopt(theirs, own, plan)
+        if "enter.weight" not in shared and "enter.weight" in theirs:
+            # the other inputs begin with no weight, so that the network first answers as the model does
+            first = plan.frames.index(0) * plan.n_channels + plan.leading_channel
+            width = math.prod(plan.grid.stem)
+            shared["enter.weight"] = own["enter.weight"].clone().zero_()
+            shared["enter.weight"][:, first * width : (first + 1) * width] = theirs["enter.weight"]
         for name in ("leave.weight", "leave.bias"):
             if name not in shared and name in theirs and len(own[name]) > len(theirs[name]) == N_CENTRE:
                 shared[name] = own[name].clone()
@@ -97,6 +116,11 @@ class NucleiTask(Task):
 
     def validate(self, network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         return examples.head.validate(network, examples)
+
+    def robust_loss(self, network: torch.nn.Module, examples: NucleiExamples) -> float:
+        """Mean loss on the held-out frames as they are, and as if they were bleached."""
+        seen = (examples, examples.bleached(PHOTONS))
+        return sum(self.validate(network, one).loss for one in seen) / len(seen)
 
     def finish(self, network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         return examples.head.finish(network, examples)

@@ -21,6 +21,8 @@ __all__ = ["MOST_VOXELS", "UNSURE", "PaintedTargets", "Patches", "WorkingFrames"
 
 UNSURE = -1
 """Stands for an object whose centre is unknown."""
+GROUND = 0.15
+"""Brightness of the background, as a part of that of bright nuclei, in images of few photons."""
 MOST_VOXELS = 4_000_000
 """Working voxels of one validation; of more, evenly spaced frames are taken."""
 
@@ -77,6 +79,8 @@ class WorkingFrames:
     unit_um: float
     paint: PaintedTargets | None = None
     """What is painted; None where the network does not learn it."""
+    photons: float | None = None
+    """Show the frames as if the bright nuclei gave so many photons in each voxel of the image; None as they are."""
 
     @property
     def shape_zyx(self) -> Zyx:
@@ -97,7 +101,16 @@ class WorkingFrames:
     def stack(self, t: int, offsets: Sequence[int]) -> npt.NDArray[np.float16]:
         """The frame with its temporal context as channels: (len(offsets)·C, Z, Y, X); a missing frame is the last one there."""
         at = [min(max(t + offset, 0), len(self.image) - 1) for offset in offsets]
-        return np.concatenate([self.image[i] for i in at])
+        stacked = np.concatenate([self.image[i] for i in at])
+        return stacked if self.photons is None else self._bleached(stacked, t)
+
+    def _bleached(self, image: npt.NDArray[np.float16], t: int) -> npt.NDArray[np.float16]:
+        """The image with the noise of few photons, always the same for a frame."""
+        # a working voxel is the mean of several voxels of the image, whose noise averages out
+        averaged = float(np.prod(np.maximum(self.placement.step_zyx, 1)))
+        signal = np.maximum(image.astype(np.float32), 0) + GROUND
+        noise = np.random.default_rng(t).standard_normal(image.shape, dtype=np.float32)
+        return (image + noise * np.sqrt(signal / ((self.photons or 1) * averaged))).astype(np.float16)
 
 
 @dataclass(frozen=True, slots=True)

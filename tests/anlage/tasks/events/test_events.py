@@ -216,7 +216,10 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
 def test_from_a_model_it_ends_halfway_unless_that_is_worse(windows_model, tmp_path):
     write_signals(tmp_path / "w.h5", bumps(60, 3))
     theirs = windows_model.weights()
-    said = "The weights lie halfway between the model that the training started from and what was learnt."
+    said = (
+        "Weights: 50% of the way from the model that the training started from to what was learnt, where held-out examples are "
+        "predicted best."
+    )
 
     def trained(name: str, file: str, *settings: str):
         run = Run.create(tmp_path / name, "events", [tmp_path / file], list(settings), start_from=windows_model.path)

@@ -136,6 +136,55 @@ def test_a_resumed_run_uses_its_own_plan(examples, tmp_path):
     assert again.batch(0, 1)["image"].shape[2:] == (4, 16, 16)
 
 
+def two_channels(folder, *, swapped=False):
+    """A store whose nuclei shine in the second channel, or the first; the other is noise."""
+    image, truth = movie(n_frames=1)
+    pixels = image.read(Box.whole(image.shape_tzyx))
+    noise = np.random.default_rng(9).integers(0, 255, pixels.shape).astype(np.uint16)
+    both = np.concatenate([pixels, noise] if swapped else [noise, pixels], axis=1)
+    wide = TimeLapse.of(both, "tczyx", spacing=SPACING, source=f"two {swapped}")
+    return build_store(folder, wide, truth, cuboid=Box.whole(image.shape_tzyx))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_model_of_one_channel_begins_with_the_channel_that_shows_the_nuclei(tmp_path, swapped):
+    plan = TASK.prepare([two_channels(tmp_path / "two.zarr", swapped=swapped)], NucleiConfig(), setting(tmp_path)).plan
+    leading = 0 if swapped else 1
+    assert (plan.n_channels, plan.leading_channel) == (2, leading)
+    torch.manual_seed(0)
+    one = TASK.network(plan.model_copy(update={"n_channels": 1, "leading_channel": 0}), NucleiConfig()).eval()
+    both = TASK.network(plan, NucleiConfig()).eval()
+    both.load_state_dict(TASK.adopt(one.state_dict(), both.state_dict(), plan))
+    image = torch.rand(1, 2, *plan.patch_zyx)
+    with torch.no_grad():
+        assert torch.allclose(both(image), one(image[:, leading : leading + 1]), atol=1e-5)
+
+
+def test_a_model_of_one_frame_begins_with_the_frame_that_is_answered_for(examples):
+    plan = examples.plan.model_copy(update={"frames": (-1, 0, 1)})
+    torch.manual_seed(0)
+    one, three = TASK.network(examples.plan, NucleiConfig()).eval(), TASK.network(plan, NucleiConfig()).eval()
+    three.load_state_dict(TASK.adopt(one.state_dict(), three.state_dict(), plan))
+    image = torch.rand(1, 3, *plan.patch_zyx)
+    with torch.no_grad():
+        assert torch.allclose(three(image), one(image[:, 1:2]), atol=1e-5)
+
+
+def test_a_bleached_frame_is_noisier_the_fewer_photons_it_has_and_always_the_same(examples):
+    frames = examples.validation[0]
+    t = frames.frames[0]
+    plain = frames.stack(t, (0,)).astype(np.float32)
+    few, many = (examples.bleached(photons).validation[0].stack(t, (0,)).astype(np.float32) for photons in (2, 50))
+    assert np.std(few - plain) > 3 * np.std(many - plain) > 0
+    assert np.array_equal(few, examples.bleached(2).validation[0].stack(t, (0,)))
+    assert TASK.robust_loss(TASK.network(examples.plan, NucleiConfig()).eval(), examples) > 0
+
+
+def test_of_scores_that_differ_by_luck_the_later_weights_are_kept(examples):
+    validation = TASK.validate(TASK.network(examples.plan, NucleiConfig()).eval(), examples)
+    assert validation.tie == pytest.approx(0.5 / np.sqrt(validation.n))
+
+
 def test_frames_around_become_channels(tmp_path):
     config = NucleiConfig(frames=(-1, 0, 1))
     examples = TASK.prepare([store(tmp_path / "a.zarr", n_frames=8)], config, setting(tmp_path))
