@@ -84,8 +84,8 @@ def record(work: Path, name: str, measure: Callable[[], dict[str, Any]]) -> None
 class Film:
     """Frames, places in µm, and the row of each nucleus's mother (−1: none)."""
 
-    def __init__(self, frames: Any, points_um: Any, mothers: Any) -> None:
-        self.frames, self.points_um, self.mothers = frames, points_um, mothers
+    def __init__(self, frames: Any, points_um: Any, mothers: Any, spacing: Spacing = SPACING) -> None:
+        self.frames, self.points_um, self.mothers, self.spacing = frames, points_um, mothers, spacing
 
     @classmethod
     def read(cls, folder: Path) -> Film:
@@ -105,7 +105,7 @@ class Film:
         for _ in range(stride):
             ancestor = np.where(ancestor >= 0, self.mothers[ancestor], -1)
         links = np.column_stack([number[ancestor], np.arange(len(kept))])
-        positions = np.column_stack([self.frames[kept] // stride, self.points_um[kept] / SPACING.um])
+        positions = np.column_stack([self.frames[kept] // stride, self.points_um[kept] / self.spacing.um])
         return Annotations.of(positions, links=links[links[:, 0] >= 0] + 1)
 
 

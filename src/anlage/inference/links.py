@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Spacing
-from anlage.candidates import Candidates, find_candidates
+from anlage.candidates import Candidates, Motion, find_candidates
 from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
 from anlage.inference.loading import channels_of, check_depth, network_of
 from anlage.model import Model
 from anlage.tasks.links.crops import cut
+from anlage.tasks.links.following import follow
 from anlage.tasks.links.graph import Film, LinkGraph, describe
-from anlage.tasks.links.motion import plausible_links
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
@@ -137,9 +137,12 @@ def _renumbered(candidates: Candidates, rows: Rows, n: int) -> Candidates:
 
 def _untrained(nuclei: Annotations, spacing: Spacing, given: Candidates | None) -> LinkScores:
     frames, points_um = nuclei.frames, nuclei.positions[:, 1:] * spacing.um
-    candidates = find_candidates(frames, points_um) if given is None else given
-    plausible = plausible_links(frames, points_um, candidates)
-    return LinkScores(candidates, plausible.links, plausible.divides)
+
+    def find(ahead: Motion, over: Motion) -> Candidates:
+        return find_candidates(frames, points_um, motion=ahead, over=over) if given is None else given
+
+    found = follow(frames, points_um, find)
+    return LinkScores(found.candidates, found.plausible.links, found.plausible.divides)
 
 
 def _trained(
@@ -152,13 +155,16 @@ def _trained(
     chosen = choose_device(device)
     network, plan = network_of(model, chosen)
     film = Film.of(nuclei.frames, nuclei.positions[:, 1:] * spacing.um, nuclei.radius_um)
-    candidates = given
-    if candidates is None:
-        candidates = film.candidates(plan.radius, plan.spread, most=int(model.card.config["most"]))
+
+    def find(one: Film) -> Candidates:
+        return one.candidates(plan.radius, plan.spread, most=int(model.card.config["most"])) if given is None else given
+
+    film, followed = film.followed(find) if plan.history else (film, None)
+    candidates = find(film) if followed is None else followed.candidates
     look = None
     if plan.look is not None:
         look = _look_codes(model, network, plan.look, nuclei, spacing, image, chosen)
-    graph = describe(film, candidates)
+    graph = describe(film, candidates, followed)
     links, divides = np.zeros(len(candidates)), np.zeros(len(nuclei))
     with torch.inference_mode():
         for rows, kept_rows, edges, kept_edges in _stretches(film.frames, candidates.pairs):

@@ -23,7 +23,7 @@ class LinksConfig(Finite):
     """Candidates of one nucleus in the next frame."""
     radius: Annotated[float, Gt(0), Le(10)] | None = None
     """Search radius in nearest-neighbour distances; by default so that it holds nearly all links of the training data."""
-    strides: Annotated[tuple[Annotated[int, Ge(1), Le(20)], ...], MinLen(1), MaxLen(20)] = (1, 2, 3)
+    strides: Annotated[tuple[Annotated[int, Ge(1), Le(20)], ...], MinLen(1), MaxLen(20)] = (1, 3, 5)
     """Also learn from every so many frames, as if the film had been taken more slowly: 1 means every frame."""
     jitter: Annotated[float, Ge(0), Le(0.5)] = 0.1
     """Positions are varied by up to this standard deviation, in nearest-neighbour distances, as a detector's are."""
@@ -66,3 +66,5 @@ class LinksPlan(Finite):
     """Median distance between nearest neighbours in the training data, in µm."""
     look: CropPlan | None
     """The crops of the image that it sees; None: it works on points alone."""
+    history: bool = False
+    """Whether it is told what the film as a whole tells: common movement read off probable links, ages, and times of divisions."""

@@ -2,84 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.candidates import Candidates, neighbour_distances_um
 from anlage.tasks.links.config import LinksConfig, LinksPlan
-from anlage.tasks.links.crops import Crops, mirrored
-from anlage.tasks.links.graph import Film, LinkGraph, describe
-from anlage.tasks.links.truth import KnownLinks, Lineage, judge
+from anlage.tasks.links.shown import Sample, ShownFilm, TrainingFilm, Variation
+from anlage.tasks.links.truth import Lineage
 from anlage.tasks.task import Setting
 
-__all__ = ["LinkExamples", "Sample", "TrainingFilm", "Variation", "padded", "sample"]
+__all__ = ["LinkExamples", "padded"]
 
 MOST_PER_FRAME = 150
 """Nuclei of a frame that an example shows at most, those around one of them."""
+MOST_SHOWN = 12_000
+"""Nuclei of a film that are described at once; of a longer one, a stretch."""
+SHOWN = 4
+"""Films that are shown with every stride: the fewer there are, the more often each, every time varied otherwise."""
 DIVIDING_SHARE = 0.4
 """Share of examples drawn around a division."""
-NOISY_SHARE = 0.4
-"""Share of examples shown as a detector might have found them."""
-BASE_SHARE = 0.5
-"""Share of examples with every frame."""
+BASE_SHARE = 0.2
+"""Share of examples that show every frame in any case: these are nearly always right."""
 
 Rows = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TrainingFilm:
-    """The part of a store that is learnt from, or validated on.
-
-    Parameters
-    ----------
-    lineages
-        Its nuclei as each stride sees them.
-    rows
-        Which of the nuclei belong to the part.
-    sparse_um
-        Nucleus diameter in µm where only some nuclei were marked; None where all were.
-    crops
-        The image around each nucleus; None where the network sees points alone.
-    """
-
-    lineages: Mapping[int, Lineage]
-    rows: Rows
-    sparse_um: float | None
-    crops: Crops | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A few frames as the network sees them, with what is known of them."""
-
-    shown: Film
-    candidates: Candidates
-    share_real: float
-    """Share of the points shown that are nuclei."""
-    graph: LinkGraph
-    known: KnownLinks
-    crops: npt.NDArray[np.float32] | None
-    n_true: int
-    """Links that are among the nuclei, whether found as candidates or not."""
-    n_found: int
-    """Those that are candidates."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variation:
-    """How an example differs from the annotation."""
-
-    angle: float = 0.0
-    mirror: tuple[bool, bool, bool] = (False, False, False)
-    quarters: int = 0
-    jitter: float = 0.0
-    dropped: float = 0.0
-    false: float = 0.0
-    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -97,38 +45,60 @@ class LinkExamples:
     held: tuple[TrainingFilm, ...]
     """What is held out, where that is not learnt from."""
     setting: Setting
-    _linked: dict[int, Rows] = field(init=False, repr=False)
-    _dividing: dict[int, Rows] = field(init=False, repr=False)
+    _shown: dict[tuple[int, int], tuple[ShownFilm, ...]] = field(init=False, repr=False)
+    """By stride and time: the films that hold a link then."""
+    _targets: dict[tuple[int, int], tuple[Rows, Rows]] = field(init=False, repr=False)
+    """… and what examples are drawn around: nuclei with a known link onwards, and those that divide."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_linked", {s: _targets(self.train, s, dividing=False) for s in self.config.strides})
-        object.__setattr__(self, "_dividing", {s: _targets(self.train, s, dividing=True) for s in self.config.strides})
+        times = max(1, round(SHOWN / len(self.train))) if self.setting.augment else 1
+        strides = dict.fromkeys(self.config.strides)
+        shown = {(stride, time): self._show(stride, time) for stride in strides for time in range(times)}
+        shown = {key: films for key, films in shown.items() if films}
+        targets = {
+            key: tuple(_targets(films, dividing=is_so) for is_so in (False, True)) for key, films in shown.items()
+        }
+        object.__setattr__(self, "_shown", shown)
+        object.__setattr__(self, "_targets", targets)
 
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([self.setting.seed, step])
         batch = padded([self._sample(rng) for _ in range(batch_size)])
         return {name: tensor.to(self.setting.device) for name, tensor in batch.items()}
 
-    def _sample(self, rng: np.random.Generator) -> Sample:
-        strides = [s for s in self.config.strides if len(self._linked[s])]
-        stride = strides[0] if rng.random() < BASE_SHARE else strides[rng.integers(len(strides))]
-        targets = self._dividing[stride] if rng.random() < DIVIDING_SHARE else self._linked[stride]
-        targets = targets if len(targets) else self._linked[stride]
-        part, row = targets[rng.integers(len(targets))]
-        film = self.train[part]
-        lineage = film.lineages[stride]
-        # the nucleus and its mother or daughter both lie in the window
-        first = int(lineage.frames[row]) - stride * int(rng.integers(1, self.config.window))
-        frames = first + stride * np.arange(self.config.window)
-        rows = film.rows[np.isin(lineage.frames[film.rows], frames)]
-        rows = _nearest(rows, lineage, lineage.points_um[row])
-        return sample(film, lineage, rows, self.plan, self.config, self._variation(rng), rng)
+    def _show(self, stride: int, time: int) -> tuple[ShownFilm, ...]:
+        """Every film once, from another first frame and varied otherwise each time."""
+        films = []
+        for number, film in enumerate(self.train):
+            rng = np.random.default_rng([self.setting.seed, stride, time, number])
+            rows = _some(film.rows, film.lineages[stride], rng)
+            as_found = (time + number) % 2 > 0  # half of them as a detector might have found them
+            variation = self._variation(rng, noisy=as_found)
+            if len(rows):
+                films.append(
+                    ShownFilm.of(film, film.lineages[stride], rows, self.plan, self.config, variation, rng)
+                )  # fmt: skip
+        return tuple(film for film in films if film.known.is_link.any())
 
-    def _variation(self, rng: np.random.Generator) -> Variation:
+    def _sample(self, rng: np.random.Generator) -> Sample:
+        strides = sorted({stride for stride, _ in self._shown})
+        stride = strides[0] if rng.random() < BASE_SHARE else strides[rng.integers(len(strides))]
+        keys = [key for key in self._shown if key[0] == stride]
+        key = keys[int(rng.integers(len(keys)))]
+        linked, dividing = self._targets[key]
+        targets = dividing if len(dividing) and rng.random() < DIVIDING_SHARE else linked
+        part, node = targets[int(rng.integers(len(targets)))].tolist()
+        film: ShownFilm = self._shown[key][part]
+        # the nucleus and what it is linked to both lie in the window
+        first = int(film.shown.frames[node]) - int(rng.integers(0, self.config.window - 1))
+        inside = (film.shown.frames >= first) & (film.shown.frames < first + self.config.window)
+        nodes = _nearest(np.flatnonzero(inside), film, film.shown.points_um[node])
+        return film.sample(nodes, rng if self.setting.augment else None)
+
+    def _variation(self, rng: np.random.Generator, *, noisy: bool) -> Variation | None:
         if not self.setting.augment:
-            return Variation()
+            return None
         mirror = (bool(rng.random() < 0.5), bool(rng.random() < 0.5), False)  # the other way round is a turn more
-        noisy = rng.random() < NOISY_SHARE
         return Variation(
             # pixels are turned by right angles only, points by any
             angle=0.0 if self.plan.look is not None else float(rng.uniform(0, 2 * np.pi)),
@@ -139,48 +109,6 @@ class LinkExamples:
             false=float(rng.uniform(0, self.config.dropped)) if noisy else 0.0,
             scale=tuple(np.exp(rng.uniform(-0.1, 0.1, 3)).tolist()),
         )
-
-
-def sample(
-    film: TrainingFilm,
-    lineage: Lineage,
-    rows: Rows,
-    plan: LinksPlan,
-    config: LinksConfig,
-    variation: Variation | None = None,
-    rng: np.random.Generator | None = None,
-) -> Sample:
-    """Show some of a film's nuclei as the network sees them.
-
-    Parameters
-    ----------
-    film, lineage
-        The film, as one stride sees it.
-    rows
-        Nuclei of the frames to show.
-    plan, config
-        Of the run.
-    variation, rng
-        How to vary them; None: as they are annotated.
-    """
-    varied, rng = variation or Variation(), rng or np.random.default_rng(0)
-    rows, points_um = _varied_points(lineage, rows, varied, rng)
-    # a false point stands beside the nucleus that it was made from, which lends it frame and radius
-    real = np.where(rows >= 0, rows, -rows - 2)
-    frames = lineage.frames[real]
-    shown = Film.of((frames - frames.min()) // lineage.stride, points_um, lineage.radius_um[real], film.sparse_um)
-    candidates = shown.candidates(plan.radius, plan.spread, most=config.most)
-    known = judge(lineage, np.maximum(rows, -1), candidates)
-    ancestors = lineage.once[rows[rows >= 0]]
-    n_true = int(np.isin(ancestors[ancestors >= 0], rows).sum())
-    straight = known.is_link & (candidates.steps == 1)
-    crops = None
-    if film.crops is not None:
-        crops = film.crops.read(real, rng if variation else None)
-        crops = mirrored(crops, varied.mirror, varied.quarters)
-    share_real = float(((rows >= 0) & lineage.real[real]).mean()) if len(rows) else 1.0
-    graph = describe(shown, candidates)
-    return Sample(shown, candidates, share_real, graph, known, crops, n_true, int(straight.sum()))
 
 
 def padded(samples: Sequence[Sample]) -> dict[str, torch.Tensor]:
@@ -206,59 +134,34 @@ def _stacked(arrays: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generi
     return np.stack([np.pad(a, [(0, longest - len(a)), *[(0, 0)] * (a.ndim - 1)]) for a in arrays])
 
 
-def _targets(films: Sequence[TrainingFilm], stride: int, *, dividing: bool) -> Rows:
-    """(n, 2) film and row of each nucleus that examples are drawn around: with a known mother, or dividing."""
+def _some(rows: Rows, lineage: Lineage, rng: np.random.Generator) -> Rows:
+    """Nuclei of frames so far apart, from one of the first frames on; of many, those of a stretch."""
+    frames = lineage.frames[rows]
+    first = (int(frames.min()) if len(frames) else 0) + int(rng.integers(lineage.stride))
+    rows = rows[(frames - first) % lineage.stride == 0]
+    if len(rows) <= MOST_SHOWN:
+        return rows
+    rows = rows[np.argsort(lineage.frames[rows], kind="stable")]
+    start = int(rng.integers(len(rows) - MOST_SHOWN + 1))
+    frames = lineage.frames[rows]
+    chosen = (frames >= frames[start]) & (frames <= frames[start + MOST_SHOWN - 1])
+    return np.sort(rows[chosen])
+
+
+def _targets(films: Sequence[ShownFilm], *, dividing: bool) -> Rows:
+    """(n, 2) film and point of each nucleus that examples are drawn around: with a known link onwards, or dividing."""
     found = [np.zeros((0, 2), dtype=np.int64)]
     for number, film in enumerate(films):
-        lineage = film.lineages[stride]
-        inside = np.zeros(len(lineage.frames), dtype=bool)
-        inside[film.rows] = True
-        linked = lineage.once >= 0
-        linked[linked] &= inside[lineage.once[linked]]
-        linked &= inside
-        if dividing:  # its daughters are linked, so they are drawn
-            linked &= np.isin(lineage.once, lineage.dividing)
-        rows = np.flatnonzero(linked)
-        found.append(np.column_stack([np.full(len(rows), number), rows]))
+        linked = np.unique(film.candidates.pairs[film.known.is_link, 0])
+        nodes = np.flatnonzero(film.known.divides) if dividing else linked
+        found.append(np.column_stack([np.full(len(nodes), number), nodes]))
     return np.concatenate(found)
 
 
-def _nearest(rows: Rows, lineage: Lineage, centre_um: npt.NDArray[np.float64]) -> Rows:
+def _nearest(nodes: Rows, film: ShownFilm, centre_um: npt.NDArray[np.float64]) -> Rows:
     """Of each frame the nuclei nearest to a place, as many as an example shows."""
-    distance = np.linalg.norm(lineage.points_um[rows] - centre_um, axis=1)
-    order = np.lexsort((distance, lineage.frames[rows]))
-    frames = lineage.frames[rows][order]
-    place = np.arange(len(rows)) - np.searchsorted(frames, frames)
-    return np.sort(rows[order[place < MOST_PER_FRAME]])
-
-
-def _varied_points(
-    lineage: Lineage, rows: Rows, by: Variation, rng: np.random.Generator
-) -> tuple[Rows, npt.NDArray[np.float64]]:
-    """Rows and places of what a detector might have found; a false point near nucleus r has row −r − 2."""
-    kept = rows[rng.random(len(rows)) >= by.dropped]
-    rows = kept if len(kept) else rows
-    points = lineage.points_um[rows]
-    middle = points.mean(axis=0)
-    if by.jitter or by.false:
-        spacing = _typical_distance(lineage.frames[rows], points)
-        copied = np.flatnonzero(rng.random(len(rows)) < by.false)
-        away = rng.normal(size=(len(copied), 3)) * (np.ptp(points, axis=0) > 0)
-        away *= (
-            spacing
-            * rng.uniform(0.3, 1.2, (len(copied), 1))
-            / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-9)
-        )
-        moved = points + rng.normal(size=points.shape) * by.jitter * spacing * (np.ptp(points, axis=0) > 0)
-        rows = np.concatenate([rows, -rows[copied] - 2])
-        points = np.concatenate([moved, points[copied] + away])
-    sine, cosine = np.sin(by.angle + by.quarters * np.pi / 2), np.cos(by.angle + by.quarters * np.pi / 2)
-    sign = np.where(by.mirror, -1.0, 1.0)
-    turned = (points - middle) * sign * by.scale
-    plane = turned[:, 1:] @ np.array([[cosine, -sine], [sine, cosine]])
-    return rows, np.column_stack([turned[:, 0], plane])
-
-
-def _typical_distance(frames: Rows, points_um: npt.NDArray[np.float64]) -> float:
-    found = neighbour_distances_um(frames, points_um)
-    return float(np.median(found)) if np.isfinite(found).all() else 1.0
+    distance = np.linalg.norm(film.shown.points_um[nodes] - centre_um, axis=1)
+    order = np.lexsort((distance, film.shown.frames[nodes]))
+    frames = film.shown.frames[nodes][order]
+    place = np.arange(len(nodes)) - np.searchsorted(frames, frames)
+    return np.sort(nodes[order[place < MOST_PER_FRAME]])

@@ -7,7 +7,8 @@ lies, by what competes with it, and by what points alone say of it without train
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from anlage.candidates import Candidates, Motion, find_candidates, local_motion, neighbour_distances_um
+from anlage.tasks.links.following import Followed, follow
 from anlage.tasks.links.motion import missed_by, plausible_links
 
-__all__ = ["N_EDGE", "N_NEARBY", "N_NODE", "Film", "LinkGraph", "describe"]
+__all__ = ["N_EDGE", "N_NEARBY", "N_NODE", "Film", "LinkGraph", "describe", "n_edge", "n_node"]
 
 Numbers = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -31,10 +33,22 @@ N_NODE = 14
 """Numbers of each nucleus, the last five of the whole film."""
 N_EDGE = 18
 """Numbers of each candidate."""
+_N_NODE_HISTORY, _N_EDGE_HISTORY = 7, 2
+"""Further numbers of each, where what the whole film tells is known."""
 _FAR = 4.0
 """Nearest-neighbour distances at which everything is equally far away."""
 _USUAL_SPREAD = 0.2
 _MOST_WIDENED = 2.0
+
+
+def n_node(*, history: bool) -> int:
+    """Numbers of each nucleus, with or without those of its history."""
+    return N_NODE + _N_NODE_HISTORY * history
+
+
+def n_edge(*, history: bool) -> int:
+    """Numbers of each candidate, with or without those of the film's history."""
+    return N_EDGE + _N_EDGE_HISTORY * history
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,22 @@ class Film:
             self.frames, self.points_um, radius_um, most=most, gaps=gaps, motion=self.ahead, over=self.over
         )
 
+    def followed(self, find: Callable[[Film], Candidates]) -> tuple[Film, Followed]:
+        """The film with the movement that its probable links show, and all else that it tells; see `follow`."""
+        found = follow(
+            self.frames, self.points_um, lambda ahead, over: find(replace(self, ahead=ahead, over=over))
+        )  # fmt: skip
+        return replace(self, ahead=found.ahead, over=found.over), found
+
+    def part(self, rows: Rows) -> Film:
+        """Some of the nuclei."""
+        ahead, over, back = (
+            Motion(one.expected_um[rows], one.spread_um[rows]) for one in (self.ahead, self.over, self.back)
+        )
+        return Film(
+            self.frames[rows], self.points_um[rows], self.radius_um[rows], self.scale_um[rows], ahead, over, back
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class LinkGraph:
@@ -122,11 +152,11 @@ class LinkGraph:
     nearby
         (N, 3·6, 8) the points around each nucleus.
     node
-        (N, 14) numbers of each nucleus.
+        (N, F) numbers of each nucleus.
     pairs
         (E, 2) rows of the earlier and the later nucleus.
     edge
-        (E, 18) numbers of each candidate.
+        (E, F) numbers of each candidate.
     prior
         (E,) log-odds of each candidate without training.
     prior_divides
@@ -141,22 +171,63 @@ class LinkGraph:
     prior_divides: Floats
 
 
-def describe(film: Film, candidates: Candidates) -> LinkGraph:
-    """Numbers of all nuclei and candidates of a film."""
+def describe(film: Film, candidates: Candidates, followed: Followed | None = None) -> LinkGraph:
+    """Numbers of all nuclei and candidates of a film.
+
+    Parameters
+    ----------
+    film, candidates
+        The film and its candidates.
+    followed
+        What `Film.followed` found of both; None: what is plausible at first sight, for networks that know nothing else.
+    """
     t, p = film.frames, film.points_um
-    plausible = plausible_links(t, p, candidates, film.ahead, film.over)
+    plausible = plausible_links(t, p, candidates, film.ahead, film.over) if followed is None else followed.plausible
     prior, divides = _log_odds(plausible.links), _log_odds(plausible.divides)
     missed = missed_by(p, candidates, film.ahead, film.over, film.scale_um)
     came = np.bincount(candidates.pairs[:, 1], plausible.links, len(t)).astype(np.float64)
     whole = np.tile(np.array(plausible.film, dtype=np.float32), (len(t), 1))
+    node, edge = [_nodes(film, divides, came), whole], [_edges(film, candidates, missed, prior)]
+    if followed is not None:
+        node.append(_histories(film, followed))
+        edge.append(_partings(followed))
     return LinkGraph(
         nearby=_nearby(film),
-        node=np.column_stack([_nodes(film, divides, came), whole]),
+        node=np.column_stack(node),
         pairs=candidates.pairs,
-        edge=_edges(film, candidates, missed, prior),
+        edge=np.column_stack(edge),
         prior=prior.astype(np.float32),
         prior_divides=divides.astype(np.float32),
     )
+
+
+def _histories(film: Film, followed: Followed) -> Floats:
+    """(N, 7) ages and what they say, and by how much the number of nuclei grows to the next frame."""
+    t, history = film.frames, followed.history
+    frames, number = np.unique(t, return_inverse=True)
+    counts = np.bincount(number)
+    later = np.searchsorted(frames, t + 1)
+    follows = np.isin(t + 1, frames)
+    grows = np.where(follows, np.log(counts[np.minimum(later, len(frames) - 1)] / counts[number]), 0.0)
+    order = np.lexsort((history.age * history.known, number))
+    place = np.empty(len(t))
+    place[order] = np.arange(len(t)) - np.searchsorted(number[order], number[order])
+    columns = (
+        history.known,
+        history.known * np.minimum(history.age / history.usual, 3.0),
+        history.known * np.log1p(history.age) / 4,
+        np.log(history.odds) / 5,
+        np.clip(history.born, -5, 5) / 5,
+        history.known * (place + 0.5) / counts[number],
+        np.clip(grows, -1, 1),
+    )
+    return np.column_stack(columns).astype(np.float32)
+
+
+def _partings(followed: Followed) -> Floats:
+    """(E, 2) probability to lead from a mother to one of two daughters, and its log-odds."""
+    parted = np.clip(followed.parted, 1e-6, 1 - 1e-6)
+    return np.column_stack([parted, _log_odds(parted) / 5]).astype(np.float32)
 
 
 def _log_odds(probability: Numbers) -> Numbers:

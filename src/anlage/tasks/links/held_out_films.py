@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from anlage.calibration import Calibration
-from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, padded, sample
+from anlage.tasks.links.examples import LinkExamples, padded
 from anlage.tasks.links.loss import flattened
+from anlage.tasks.links.shown import Sample, ShownFilm, TrainingFilm, Variation
 from anlage.tasks.task import HeldOutFilm
 
-__all__ = ["held_out_films", "stretches"]
+__all__ = ["held_out_films"]
 
 MISSED, FALSE = 0.1, 0.1
 """Shares of nuclei that a detector misses and makes up: on a film without errors no link of a track is wrong, and nothing is learnt."""
 AROUND = 3000
 """A short film is found several times, until there are so many nuclei."""
 MOST_TIMES = 6
-MOST = 3000
-"""Most nuclei of a film; of more, evenly spaced stretches of it are taken."""
-STRETCH = 8
-"""Frames of a stretch."""
-
-Rows = npt.NDArray[np.int64]
 
 
 def held_out_films(network: torch.nn.Module, examples: LinkExamples, calibration: Calibration) -> list[HeldOutFilm]:
@@ -50,23 +44,10 @@ def held_out_films(network: torch.nn.Module, examples: LinkExamples, calibration
     ]
 
 
-def stretches(rows: Rows, frames: Rows) -> list[Rows]:
-    """The whole, or evenly spaced stretches of it where it is long."""
-    if len(rows) <= MOST or not len(rows):
-        return [rows]
-    n = len(np.unique(frames)) // STRETCH
-    wanted = max(1, min(n, int(MOST / len(rows) * n)))
-    starts = np.unique(np.linspace(frames.min(), frames.max() + 1 - STRETCH, wanted).astype(int))
-    return [rows[(frames >= start) & (frames < start + STRETCH)] for start in starts]
-
-
 def _found(film: TrainingFilm, examples: LinkExamples, rng: np.random.Generator) -> list[Sample]:
-    lineage = film.lineages[1]
     by = Variation(jitter=examples.config.jitter / 2, dropped=MISSED, false=FALSE)
-    return [
-        sample(film, lineage, rows, examples.plan, examples.config, by, rng)
-        for rows in stretches(film.rows, lineage.frames[film.rows])
-    ]
+    shown = ShownFilm.of(film, film.lineages[1], film.rows, examples.plan, examples.config, by, rng)
+    return shown.stretches()
 
 
 def _answered(network: torch.nn.Module, one: Sample, calibration: Calibration, device: str) -> HeldOutFilm:

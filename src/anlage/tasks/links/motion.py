@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.candidates import Candidates, Motion, local_motion, neighbour_distances_um
 
-__all__ = ["Plausible", "missed_by", "plausible_links"]
+__all__ = ["CandidateGraph", "Plausible", "Rates", "dimensions_of", "first_rates", "missed_by", "plausible_links"]
 
 Numbers = npt.NDArray[np.float64]
 
@@ -50,7 +51,7 @@ _FLOOR = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class _Rates:
+class Rates:
     """What holds for the film as a whole; lengths in nearest-neighbour distances."""
 
     spread: float
@@ -62,6 +63,11 @@ class _Rates:
     appears: float = 0.02
     ends: float = 0.02
     divides: float = 0.01
+
+    def as_tuple(self) -> tuple[float, ...]:
+        """Spread, half the distance between daughters, and log10 of how often nuclei appear, end and divide."""
+        often = (self.appears, self.ends, self.divides)
+        return (self.spread, self.apart, *(math.log10(rate) for rate in often))
 
 
 def missed_by(
@@ -103,7 +109,13 @@ class Plausible:
     links: Numbers
     divides: Numbers
     film: tuple[float, ...]
-    """Read off the film: spread, half the distance between daughters, log10 of how often nuclei appear, end and divide."""
+    """Read off the film, as `Rates.as_tuple`."""
+
+    @classmethod
+    def of(cls, chance: Numbers, pairs: Numbers, rates: Rates) -> Self:
+        """From the marginals of a graph."""
+        divides = pairs.sum(axis=(1, 2)) / 2
+        return cls(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), rates.as_tuple())
 
 
 def plausible_links(
@@ -128,31 +140,34 @@ def plausible_links(
     """
     t, p = np.asarray(frames, dtype=np.int64), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
     if not len(candidates):
-        return Plausible(np.zeros(0), np.full(len(t), _FLOOR), _as_tuple(_Rates(0.2, 0.3)))
+        return Plausible(np.zeros(0), np.full(len(t), _FLOOR), Rates(0.2, 0.3).as_tuple())
     ahead = motion or local_motion(t, p)
     if over is None and (candidates.steps == 2).any():
         over = local_motion(t, p, step=2, once=ahead)
     scale = np.nan_to_num(neighbour_distances_um(t, p), nan=1.0)
     missed = missed_by(p, candidates, ahead, over, scale)
-    flat = len(p) < 2 or float(np.ptp(p[:, 0])) == 0.0
-    graph = _Graph(t, candidates, missed, 2 if flat else 3)
-    typical = np.nanmedian(ahead.spread_um / scale) if np.isfinite(ahead.spread_um).any() else 0.2
-    spread = max(_SMALLEST_SPREAD, float(typical) / (1.18 if flat else 1.54))
-    rates = _Rates(spread=spread, middle=1.5 * spread)
+    graph = CandidateGraph(t, candidates, missed, dimensions_of(p))
+    rates = first_rates(ahead, scale, graph.dimensions)
     chance, pairs = graph.marginals(rates, _SWEEPS)
     for _ in range(_TURNS):
         rates = graph.rates(chance, pairs, rates)
         chance, pairs = graph.marginals(rates, _FURTHER_SWEEPS)
-    divides = pairs.sum(axis=(1, 2)) / 2
-    return Plausible(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), _as_tuple(rates))
+    return Plausible.of(chance, pairs, rates)
 
 
-def _as_tuple(rates: _Rates) -> tuple[float, ...]:
-    often = (rates.appears, rates.ends, rates.divides)
-    return (rates.spread, rates.apart, *(math.log10(rate) for rate in often))
+def dimensions_of(points_um: Numbers) -> int:
+    """2 where all points lie in one plane."""
+    return 2 if len(points_um) < 2 or float(np.ptp(points_um[:, 0])) == 0.0 else 3
 
 
-class _Graph:
+def first_rates(ahead: Motion, scale_um: Numbers, dimensions: int) -> Rates:
+    """Rates to begin with: the spread by which nuclei that are each other's nearest miss where they are expected."""
+    typical = np.nanmedian(ahead.spread_um / scale_um) if np.isfinite(ahead.spread_um).any() else 0.2
+    spread = max(_SMALLEST_SPREAD, float(typical) / (1.18 if dimensions == 2 else 1.54))
+    return Rates(spread=spread, middle=1.5 * spread)
+
+
+class CandidateGraph:
     """Candidates as a graph on which messages run.
 
     Each nucleus has a row of slots for the nearest of its candidates, so that pairs of them stand in a table (N, M, M).
@@ -161,7 +176,7 @@ class _Graph:
     def __init__(self, frames: npt.NDArray[np.int64], candidates: Candidates, missed: Numbers, dimensions: int) -> None:
         self.n, self.dimensions = len(frames), dimensions
         self.earlier, self.later = candidates.pairs.T
-        self.squared = np.sum(missed**2, axis=1)
+        squared = np.sum(missed**2, axis=1)
         over = candidates.steps == 2
         self.weight = np.where(over, _OVER_GAP, 1.0)
         self.widening = np.where(over, 2.0, 1.0)  # of the variance: two steps, each with its own chance
@@ -169,21 +184,29 @@ class _Graph:
         self.has_before = np.isin(frames - 1, present)
         self.has_after = np.isin(frames + 1, present)
         # daughters appear in the next frame: only candidates over one step stand in slots
-        order = np.lexsort((self.squared, over, self.earlier))
+        order = np.lexsort((squared, over, self.earlier))
         place = np.arange(len(order)) - np.searchsorted(self.earlier[order], self.earlier[order])
         slotted = order[(place < _MOST_IN_PAIRS) & ~over[order]]
         self.edges, self.slots = slotted, (self.earlier[slotted], place[(place < _MOST_IN_PAIRS) & ~over[order]])
+        self.odds_to_divide: Numbers | None = None
+        """(N,) of each nucleus; None: all alike, as often as in the film as a whole."""
+        self._said: Numbers | None = None
+        self.place(missed)
+
+    def place(self, missed: Numbers) -> None:
+        """The same candidates, which miss where they are expected by other distances (E, 3) now; messages go on."""
+        self.squared = np.sum(missed**2, axis=1)
         table = np.full((self.n, _MOST_IN_PAIRS, missed.shape[1]), np.nan)
-        table[self.slots] = missed[slotted]
+        table[self.slots] = missed[self.edges]
         self.middle = np.sum((table[:, :, None] + table[:, None]) ** 2, axis=3) / 4
         self.half = np.sqrt(np.sum((table[:, :, None] - table[:, None]) ** 2, axis=3)) / 2
         self.is_pair = np.isfinite(self.middle) & ~np.eye(_MOST_IN_PAIRS, dtype=bool)
-        self._said: Numbers | None = None
 
-    def marginals(self, rates: _Rates, sweeps: int) -> tuple[Numbers, Numbers]:
+    def marginals(self, rates: Rates, sweeps: int) -> tuple[Numbers, Numbers]:
         """(E,) probability of each candidate; (N, M, M) of each two to be a nucleus's daughters."""
         moves = self.weight * self._density(rates.spread**2)
-        parts = rates.divides * self._parting(rates)
+        divides = rates.divides if self.odds_to_divide is None else self.odds_to_divide[:, None, None]
+        parts = divides * self._parting(rates)
         appears = rates.appears * _DENSITY[self.dimensions]
         # what each side says of a candidate: its odds, were the other side silent
         from_later = np.full(len(moves), 1 / appears) if self._said is None else self._said
@@ -196,7 +219,7 @@ class _Graph:
         odds = from_earlier * from_later
         return odds / (1 + odds), pairs
 
-    def rates(self, chance: Numbers, pairs: Numbers, before: _Rates) -> _Rates:
+    def rates(self, chance: Numbers, pairs: Numbers, before: Rates) -> Rates:
         """What the probabilities say of spread and rates; few nuclei leave them as they were."""
         narrow = self._normal(before.spread**2) * (1 - _TAIL)
         fits = chance * narrow / np.maximum(self._density(before.spread**2), 1e-300)
@@ -214,7 +237,7 @@ class _Graph:
         both, middle, half = pairs[self.is_pair] / 2, self.middle[self.is_pair], self.half[self.is_pair]
         between = mean(middle / self.dimensions, both, before.middle**2, _PRIOR_PAIRS)
         apart = mean(half, both, before.apart, _PRIOR_PAIRS)
-        return _Rates(
+        return Rates(
             spread=max(_SMALLEST_SPREAD, float(np.sqrt(spread))),
             middle=max(_SMALLEST_SPREAD, float(np.sqrt(between))),
             apart=apart,
@@ -222,6 +245,12 @@ class _Graph:
             ends=rate(1 - went[self.has_after], 0.02),
             divides=rate(divides[self.has_after], 0.01),
         )
+
+    def parted(self, chance: Numbers, pairs: Numbers) -> Numbers:
+        """(E,) probability of each candidate to lead from a mother to one of two daughters."""
+        found = np.zeros(len(chance))
+        found[self.edges] = pairs.sum(axis=2)[self.slots]
+        return np.minimum(found, chance)
 
     def _outgoing(self, moves: Numbers, parts: Numbers, from_later: Numbers, ends: float) -> tuple[Numbers, Numbers]:
         """(E,) odds of each candidate as its earlier nucleus sees it; (N, M, M) chance of each two to be its daughters.
@@ -241,7 +270,7 @@ class _Graph:
         every = np.maximum(alone + dividing, 1e-300)
         return odds, parts * said[:, :, None] * said[:, None] / every[:, None, None]
 
-    def _parting(self, rates: _Rates) -> Numbers:
+    def _parting(self, rates: Rates) -> Numbers:
         """(N, M, M) density of two daughters in these places: their middle near the mother, their distance the usual."""
         half = np.where(self.is_pair, np.maximum(self.half, 1e-3), 1.0)
         middle = np.where(self.is_pair, self.middle, 0.0)

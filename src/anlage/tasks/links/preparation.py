@@ -16,9 +16,9 @@ from anlage.io.atomic import own, replacing
 from anlage.tasks.grid import CELLS, plan_grid
 from anlage.tasks.links.config import CropPlan, LinksConfig, LinksPlan
 from anlage.tasks.links.crops import MARGIN, Crops, cut
-from anlage.tasks.links.examples import LinkExamples, Sample, TrainingFilm, Variation, sample
+from anlage.tasks.links.examples import LinkExamples
 from anlage.tasks.links.graph import Film
-from anlage.tasks.links.held_out_films import stretches
+from anlage.tasks.links.shown import Sample, ShownFilm, TrainingFilm, Variation
 from anlage.tasks.links.truth import Lineage, parents_of
 from anlage.tasks.sources import check_some
 from anlage.tasks.task import NOTHING_HELD_OUT, Setting
@@ -44,7 +44,8 @@ def prepare(stores: Sequence[Store], config: LinksConfig, setting: Setting) -> L
     crops = {store.path: None if crop_plan is None else _crops(store, crop_plan, setting.cache) for store in stores}
     films = {id(part): _film(part, config, crops[part.store.path]) for part in (*split.train, *split.validation)}
     train = tuple(films[id(part)] for part in split.train)
-    plan = setting.plan if isinstance(setting.plan, LinksPlan) else _plan(stores, train, config, crop_plan)
+    history = setting.base.history if isinstance(setting.base, LinksPlan) else True
+    plan = setting.plan if isinstance(setting.plan, LinksPlan) else _plan(train, config, crop_plan, history=history)
     held, held_out, notes = [films[id(part)] for part in split.validation], split.held_out, [*split.notes]
     unseen = held if setting.augment else []
     if not any(_n_links(film) for film in held):
@@ -150,7 +151,7 @@ def _n_links(film: TrainingFilm) -> int:
 
 
 def _plan(
-    stores: Sequence[Store], train: Sequence[TrainingFilm], config: LinksConfig, crop_plan: CropPlan | None
+    train: Sequence[TrainingFilm], config: LinksConfig, crop_plan: CropPlan | None, *, history: bool
 ) -> LinksPlan:
     """Measure how far links reach, and how nuclei move, in the training films at every frame."""
     reaches, spreads, neighbours = [], [], []
@@ -170,6 +171,7 @@ def _plan(
         spread=float(np.median(np.concatenate(spreads))),
         neighbour_um=float(np.median(np.concatenate(neighbours))),
         look=crop_plan,
+        history=history,
     )
 
 
@@ -182,15 +184,15 @@ def _links_among(lineage: Lineage, rows: npt.NDArray[np.int64]) -> npt.NDArray[n
 
 
 def _held_out(film: TrainingFilm, plan: LinksPlan, config: LinksConfig, *, noisy: bool) -> list[Sample]:
-    """Stretches of a film as they are, and as a detector might have found them."""
-    lineage = film.lineages[1]
+    """Stretches of a film as they are, with every stride, and as a detector might have found them."""
     rng = np.random.default_rng(0)
     as_found = Variation(jitter=config.jitter / 2, dropped=config.dropped / 2, false=config.dropped / 2)
-    samples = []
-    for rows in stretches(film.rows, lineage.frames[film.rows]):
-        one = sample(film, lineage, rows, plan, config)
-        if one.known.link_known.any():
-            samples.append(one)
-            if noisy:
-                samples.append(sample(film, lineage, rows, plan, config, as_found, rng))
+    shows = [(stride, None) for stride in dict.fromkeys((1, *config.strides))] + [(1, as_found)] * noisy
+    samples: list[Sample] = []
+    for stride, variation in shows if len(film.rows) else ():
+        lineage = film.lineages[stride]
+        frames = lineage.frames[film.rows]
+        rows = film.rows[(frames - frames.min()) % stride == 0]
+        shown = ShownFilm.of(film, lineage, rows, plan, config, variation, rng)
+        samples += [one for one in shown.stretches() if one.known.link_known.any()]
     return samples

@@ -55,7 +55,7 @@ class LinksTask(Task):
 
     name: ClassVar[str] = "links"
     title: ClassVar[str] = "Links"
-    steps: ClassVar[int] = 300
+    steps: ClassVar[int] = 350
     least_steps: ClassVar[int] = 60
     use: ClassVar[str] = "anlage track IMAGE -o tracks.geff --nuclei NUCLEI --links {model}"
     config: ClassVar[type[Frozen]] = LinksConfig
@@ -73,13 +73,14 @@ class LinksTask(Task):
 
     def network(self, plan: LinksPlan, config: LinksConfig) -> torch.nn.Module:
         from anlage.networks.linker import Glance, Linker
-        from anlage.tasks.links.graph import N_EDGE, N_NEARBY, N_NODE
+        from anlage.tasks.links.graph import N_NEARBY, n_edge, n_node
 
         crops = plan.look
         glance = None if crops is None else Glance(
             crops.n_channels, crops.crop_zyx, stem=crops.grid.stem, strides=crops.grid.strides, kernels=crops.grid.kernels,
         )  # fmt: skip
-        return Linker(N_NEARBY, N_NODE, N_EDGE, glance=glance, width=config.width, rounds=config.rounds)
+        n_nodes, n_edges = n_node(history=plan.history), n_edge(history=plan.history)
+        return Linker(N_NEARBY, n_nodes, n_edges, glance=glance, width=config.width, rounds=config.rounds)
 
     def loss(
         self, network: torch.nn.Module, batch: dict[str, torch.Tensor]

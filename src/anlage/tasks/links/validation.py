@@ -15,9 +15,10 @@ from anlage.calibration import Calibration, choose_threshold, expected_calibrati
 from anlage.candidates import Candidates
 from anlage.tasks.baselines import share_baseline
 from anlage.tasks.counts import Counts
-from anlage.tasks.links.examples import LinkExamples, Sample, padded
+from anlage.tasks.links.examples import LinkExamples, padded
 from anlage.tasks.links.graph import Film
 from anlage.tasks.links.loss import flattened, link_loss
+from anlage.tasks.links.shown import Sample
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "validate"]
