@@ -21,6 +21,8 @@ __all__ = ["NucleiExamples"]
 
 NUCLEI_SHARE = 0.75
 """Share of patches drawn around a nucleus; the others lie anywhere in the known part."""
+REJECTED_SHARE = 0.2
+"""Share of patches drawn around a rejected proposal, where there are any: what a network took for a nucleus is hard to tell from one."""
 
 _PAINT: tuple[tuple[str, Literal["bilinear", "nearest"]], ...] = (
     ("values", "nearest"),
@@ -44,15 +46,13 @@ class NucleiExamples:
     setting: Setting
     augmentation: Augmentation
     _nuclei: npt.NDArray[np.int64] = field(init=False, repr=False)
+    """(N, 3) part, frame and number of each nucleus."""
+    _rejected: npt.NDArray[np.int64] = field(init=False, repr=False)
+    """The same of rejected proposals."""
 
     def __post_init__(self) -> None:
-        rows = [
-            (part, t, n)
-            for part, frames in enumerate(self.train)
-            for t in frames.frames
-            for n in range(len(frames.centres[t]))
-        ]
-        object.__setattr__(self, "_nuclei", np.array(rows, dtype=np.int64).reshape(-1, 3))
+        object.__setattr__(self, "_nuclei", _numbered(self.train, [frames.centres for frames in self.train]))
+        object.__setattr__(self, "_rejected", _numbered(self.train, [frames.rejected for frames in self.train]))
 
     @property
     def n_examples(self) -> int:
@@ -103,8 +103,11 @@ class NucleiExamples:
         return (z, int(np.ceil(y * factor / 2) * 2), int(np.ceil(x * factor / 2) * 2))
 
     def _patch(self, rng: np.random.Generator, shape: Zyx) -> _Patch:
-        at_nucleus = rng.random() < NUCLEI_SHARE and len(self._nuclei) > 0
-        if at_nucleus:
+        if len(self._rejected) and rng.random() < REJECTED_SHARE:
+            part, t, n = self._rejected[rng.integers(len(self._rejected))]
+            frames = self.train[part]
+            target = frames.rejected[t][n]
+        elif rng.random() < NUCLEI_SHARE and len(self._nuclei) > 0:
             part, t, n = self._nuclei[rng.integers(len(self._nuclei))]
             frames = self.train[part]
             target = frames.centres[t][n]
@@ -141,6 +144,19 @@ class _Patch:
     values: npt.NDArray[Any] | None = None
     inside: npt.NDArray[Any] | None = None
     painted: npt.NDArray[Any] | None = None
+
+
+def _numbered(
+    parts: Sequence[WorkingFrames], points: Sequence[Sequence[npt.NDArray[np.float64]]]
+) -> npt.NDArray[np.int64]:
+    """(N, 3) part, frame and number of all points in annotated frames, of the points of each frame of each part."""
+    rows = [
+        (part, t, n)
+        for part, (frames, of_part) in enumerate(zip(parts, points, strict=True))
+        for t in (frames.frames if of_part else ())
+        for n in range(len(of_part[t]))
+    ]
+    return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
 def _somewhere(known_zyx: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.float64]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from anlage.annotations import State
 from anlage.axes import Box
 from anlage.dataset.augment import Augmentation
 from anlage.dataset.split import Split, SplitPart, split_stores
@@ -19,7 +20,7 @@ from anlage.dataset.weight import brightest_channel
 from anlage.errors import AnlageError
 from anlage.matching import match_radius_um
 from anlage.networks.device import free_gb
-from anlage.tasks.grid import Grid, Zyx, plan_grid
+from anlage.tasks.grid import Grid, Placement, Zyx, plan_grid
 from anlage.tasks.grid_cache import decoded, lacks_context
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan, Orientation
 from anlage.tasks.nuclei.examples import NucleiExamples
@@ -243,10 +244,22 @@ def _work_box(part: SplitPart, box: Box, cuboid: Box, working: _Working, unit_um
             weight = np.asarray(store.weight[(t, *space)]) * mask(t)[space]
             known[i] = (placement.resample(torch.from_numpy(weight.astype(np.float32))) > 0.5).numpy()
     frames = tuple(i for i, frame in enumerate(known) if frame.any())
+    rejected = _rejected(part, box, placement)
     share = hashlib.sha256(repr((part.box, part.exclude, working.classes)).encode()).hexdigest()[:12]
     cache = working.cache / f"{store.hash[:16]} {str(box).replace(':', '-')} {share}"
     paint = working.head.painted(PaintedPart(store, box, cuboid, per_frame, placement, cache), working.classes)
-    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um, paint)
+    return WorkingFrames(store, box, image, known, tuple(centres), frames, placement, unit_um, paint, rejected)
+
+
+def _rejected(part: SplitPart, box: Box, placement: Placement) -> tuple[npt.NDArray[np.float64], ...]:
+    """For each frame of the box the rejected proposals of the part, (N, 3) in working voxels; nothing where there are none."""
+    nuclei = part.store.nuclei
+    nuclei = nuclei.select(nuclei.state == State.REJECTED)
+    nuclei = nuclei.select(part.contains(nuclei.positions) & box.contains(nuclei.positions))
+    if not len(nuclei):
+        return ()
+    at = [nuclei.positions[nuclei.frames == t, 1:] for t in range(*box.t)]
+    return tuple(placement.to_working(positions - box.start[1:]) for positions in at)
 
 
 def _patch_shape(config: NucleiConfig, grid: Grid, diameter_um: float, train: Sequence[WorkingFrames]) -> Zyx:

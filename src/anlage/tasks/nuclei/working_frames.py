@@ -79,6 +79,8 @@ class WorkingFrames:
     unit_um: float
     paint: PaintedTargets | None = None
     """What is painted; None where the network does not learn it."""
+    rejected: tuple[npt.NDArray[np.float64], ...] = ()
+    """For each frame (N, 3): proposals (z, y, x) in working voxels that somebody rejected; empty where there are none at all."""
     photons: float | None = None
     """Show the frames as if the bright nuclei gave so many photons in each voxel of the image; None as they are."""
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from anlage.annotations import Annotations
+from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
 from anlage.errors import AnlageError
@@ -178,6 +178,25 @@ def test_a_bleached_frame_is_noisier_the_fewer_photons_it_has_and_always_the_sam
     assert np.std(few - plain) > 3 * np.std(many - plain) > 0
     assert np.array_equal(few, examples.bleached(2).validation[0].stack(t, (0,)))
     assert TASK.robust_loss(TASK.network(examples.plan, NucleiConfig()).eval(), examples) > 0
+
+
+def test_what_was_rejected_is_shown_more_often_than_other_background(tmp_path):
+    image, truth = movie(n_frames=1)
+    whole = Box.whole(image.shape_tzyx)
+    corner = np.array([[0, 6, 4, 4]])
+    states = [State.ACCEPTED] * len(truth) + [State.REJECTED]
+    marked = Annotations.of(np.concatenate([truth.positions, corner]), state=states, radius_um=DIAMETER_UM / 2)
+    kept = {}
+    for name, nuclei in (("plain", truth), ("rejected", marked)):
+        stored = build_store(tmp_path / f"{name}.zarr", image, nuclei, cuboid=whole, use="train")
+        config = NucleiConfig(patch_voxels=(12, 24, 24))
+        examples = TASK.prepare([stored], config, setting(tmp_path / name, augment=False))
+        rng = np.random.default_rng(0)
+        drawn = [examples._patch(rng, examples.plan.patch_zyx) for _ in range(200)]
+        first = examples.train[0]
+        pixels = first.image[0, 0][:, :2, :2]
+        kept[name] = sum(np.array_equal(patch.image[0][: len(pixels), :2, :2], pixels) for patch in drawn)
+    assert kept["rejected"] > kept["plain"] + 15
 
 
 def test_of_scores_that_differ_by_luck_the_later_weights_are_kept(examples):
