@@ -160,18 +160,31 @@ CHANNELS = ("brightfield_channel", "dead_nuclei_channel", "live_nuclei_channel")
 def celldetective(data: Path, part: str, seed: int) -> Material:
     """Tumour cells among the smaller nuclei of lymphocytes, which were not labelled."""
     del seed
+    return Material(
+        lambda: together([field(data, name) for name in CELLS["learn"]]),
+        lambda: [field(data, name) for name in CELLS[part]],
+    )
 
-    def fields(which: str) -> Movie:
-        images, centres = [], []
-        for name in CELLS[which]:
-            stem = data / "celldetective" / "mcf7_nuclei_pairs" / name
-            order = json.loads(stem.with_suffix(".json").read_text())["channels"]
-            image = tifffile.imread(stem.with_suffix(".tif"))
-            images.append(image[[order.index(channel) for channel in CHANNELS]][:, None])
-            centres.append(centroids(tifffile.imread(f"{stem}_labelled.tif")[None]))
-        return Movie(f"celldetective-{which}", np.stack(images), Spacing(1.0, 0.3112, 0.3112), tuple(centres))
 
-    return Material(lambda: fields("learn"), lambda: [fields(part)])
+def field(data: Path, name: str) -> Movie:
+    """One field of view, the three channels that all have."""
+    stem = data / "celldetective" / "mcf7_nuclei_pairs" / name
+    order = json.loads(stem.with_suffix(".json").read_text())["channels"]
+    image = tifffile.imread(stem.with_suffix(".tif"))[[order.index(channel) for channel in CHANNELS]]
+    centres = centroids(tifffile.imread(f"{stem}_labelled.tif")[None])
+    return Movie(
+        f"celldetective-{name.split('_MM')[0]}", image[None, :, None], Spacing(1.0, 0.3112, 0.3112), (centres,)
+    )
+
+
+def together(fields: list[Movie]) -> Movie:
+    """Fields as frames of one movie, each channel of each brought to the same brightness: they were exposed differently."""
+    images = []
+    for one in fields:
+        low, high = np.percentile(one.image, [1, 99.8], axis=(-2, -1), keepdims=True)
+        images.append(np.clip(1e4 * (one.image - low) / (high - low), 0, 65535).astype(np.uint16))
+    centres = tuple(one.centres[0] for one in fields)
+    return Movie("celldetective-learn", np.concatenate(images), fields[0].spacing, centres)
 
 
 def centroids(labels: npt.NDArray[np.integer]) -> Points:
