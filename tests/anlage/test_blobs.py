@@ -15,6 +15,7 @@ from scipy.optimize import linear_sum_assignment
 
 from anlage.axes import Spacing
 from anlage.blobs import detect, doubt_diameter, estimate_diameter, find_peaks, match_diameter, suppress
+from anlage.blobs.voxel_grid import noise_where_bright
 from anlage.errors import AnlageError
 
 Image = npt.NDArray[np.float32]
@@ -112,6 +113,25 @@ def test_haze_around_the_nuclei_is_not_taken_for_a_nucleus(known: bool) -> None:
     hazy = image + 6 * ndimage.gaussian_filter(image, 11)
     measured = estimate_diameter(hazy, spacing, centres_zyx=centres if known else None)
     assert measured == pytest.approx(12, rel=0.3)
+
+
+def test_noise_is_compared_with_that_of_bright_places() -> None:
+    rng = np.random.default_rng(0)
+    step = np.repeat([0.0, 10.0], [190, 10])[None, :, None] + np.zeros((8, 200, 60))
+    alike = (step + rng.normal(0, 1, step.shape)).astype(np.float32)
+    noisier = (step + rng.normal(0, np.where(step > 0, 3, 1))).astype(np.float32)
+    assert noise_where_bright(alike) == pytest.approx(1, abs=0.15)
+    assert noise_where_bright(noisier) == pytest.approx(3, rel=0.15)
+
+
+def test_a_real_embryo_of_two_photons_is_measured(shared_data: Callable[[str], Path]) -> None:
+    """Its bright nuclei are so noisy that single voxels passed for nuclei."""
+    (path,) = (shared_data("bbbc050-mouse-embryo") / "images").glob("*07*t501*.tif")
+    image = tifffile.imread(path).astype(np.float32)
+    low, high = np.percentile(image, [1, 99.8])
+    rng = np.random.default_rng([1, sum(map(ord, "ph2"))])
+    few = rng.poisson((np.clip((image - low) / (high - low), 0, None) + 0.15) * 2) + rng.normal(0, 0.5, image.shape)
+    assert estimate_diameter(few.astype(np.float32), Spacing(1.75, 0.8, 0.8)) == pytest.approx(12, rel=0.2)
 
 
 def test_a_nucleus_reaches_no_further_than_to_its_neighbours() -> None:

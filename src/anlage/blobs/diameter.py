@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from anlage.axes import Spacing
 from anlage.blobs.peaks import find_peaks
-from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, steps, to_image
+from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, noise_where_bright, steps, to_image
 from anlage.neighbours import neighbour_distance_um
 
 __all__ = ["doubt_diameter", "estimate_diameter", "is_alike", "match_diameter"]
@@ -135,6 +135,9 @@ class _Scale:
     step: tuple[int, int, int]
     response_zyx: npt.NDArray[np.float32]
     noise: float
+    """Standard deviation that the pixel noise leaves in the response."""
+    bright_noise: float
+    """The same where the image is bright: few photons make that noisier than the background."""
 
     def to_image(self, cells_zyx: Floats) -> npt.NDArray[np.float64]:
         """Cells (N, 3) → voxels of the image: a cell's centre is the middle of the voxels it averages."""
@@ -156,17 +159,19 @@ def _scale_space(image_zyx: npt.NDArray[np.float32], spacing: Spacing) -> list[_
     scales: list[_Scale] = []
     diameter = SMALLEST * min(spacing.y, spacing.x)
     largest = min(np.array(image_zyx.shape)[1:] * spacing.um[1:])
-    step, cells, wide = (0, 0, 0), image_zyx, image_zyx
+    step, cells, wide, brighter = (0, 0, 0), image_zyx, image_zyx, 1.0
     while diameter <= largest:
         if steps(image_zyx.shape, spacing, diameter) != step:
             step = steps(image_zyx.shape, spacing, diameter)
             cells = averaged(image_zyx, step)
             narrow = _blurred(cells, spacing.um * step, diameter / math.sqrt(RATIO))
+            brighter = noise_where_bright(cells)
         else:
             narrow = wide  # one scale's wide blur is the next one's narrow blur
         wide = _blurred(cells, spacing.um * step, diameter * math.sqrt(RATIO))
         sigmas = (_sigma(cells, spacing.um * step, diameter * math.sqrt(RATIO) ** k) for k in (-1, 1))
-        scales.append(_Scale(diameter, step, narrow - wide, noise(cells, *sigmas)))
+        pixel_noise = noise(cells, *sigmas)
+        scales.append(_Scale(diameter, step, narrow - wide, pixel_noise, brighter * pixel_noise))
         diameter *= RATIO
     return scales
 
@@ -221,7 +226,9 @@ def _strong_blobs(scales: list[_Scale], width_um: float) -> npt.NDArray[np.float
     """
     small = [scale for scale in scales if FIT_ACROSS * scale.diameter_um <= width_um]
     for part in (small, scales):
-        energy = [float((np.maximum(s.response_zyx - NOISE * s.noise, 0).astype(np.float64) ** 4).mean()) for s in part]
+        energy = [
+            float((np.maximum(s.response_zyx - NOISE * s.bright_noise, 0).astype(np.float64) ** 4).mean()) for s in part
+        ]
         if not energy or max(energy) == 0:
             continue
         best = part[int(np.argmax(energy))]

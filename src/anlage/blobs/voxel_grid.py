@@ -11,12 +11,14 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["NOISE", "averaged", "compressed", "finite", "noise", "steps", "to_image"]
+__all__ = ["NOISE", "averaged", "compressed", "finite", "noise", "noise_where_bright", "steps", "to_image"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
 CELLS = 8.0
 """Finer than so many cells a diameter gains nothing: larger nuclei are averaged down first."""
+BRIGHT = 0.97
+"""Quantile of the brightness from which cells count as bright."""
 NOISE = 5.0
 """A blob stands above what pixel noise leaves in the map by so many standard deviations."""
 
@@ -92,3 +94,16 @@ def noise(cells: npt.NDArray[np.float32], narrow: Floats, wide: Floats) -> float
 
     power = overlap(narrow, narrow) + overlap(wide, wide) - 2 * overlap(narrow, wide)
     return pixel * math.sqrt(max(power, 0.0))
+
+
+def noise_where_bright(cells: npt.NDArray[np.float32]) -> float:
+    """How many times as noisy the brightest cells are as the others; at least 1. Edges of small nuclei count as noise, too."""
+    from scipy import ndimage
+
+    if cells.shape[2] < 2:
+        return 1.0
+    smooth = ndimage.uniform_filter(cells, [min(3, n) for n in cells.shape])
+    bright = smooth > np.quantile(smooth.ravel()[:: max(1, smooth.size // 1_000_000)], BRIGHT)
+    steps_x = np.abs(np.diff(cells, axis=2))
+    everywhere, there = float(np.median(steps_x)), steps_x[bright[:, :, 1:] & bright[:, :, :-1]]
+    return max(1.0, float(np.median(there)) / everywhere) if everywhere > 0 and there.size else 1.0
