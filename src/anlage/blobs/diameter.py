@@ -38,8 +38,10 @@ CREDIBLE_UM = (0.5, 100.0)
 """Diameters of nuclei, from those of the smallest algae to those of oocytes."""
 MOST_OF_GAP = 1.5
 """A nucleus is at most so many times as wide as the typical distance to the next one: flat ones lie nearer than they are wide."""
-FIT_ACROSS = 4.0
-"""So many nuclei at least fit side by side into an image of nuclei."""
+FEW_ACROSS = 2.0
+"""What does not even fit so many times side by side into an image is no nucleus but tissue, or haze ..."""
+MANY_ACROSS = 4.0
+"""... if there is anything else in it that fits so many times."""
 MATCH_FACTOR = 1.5
 """A foreign diameter within this factor of the model's own counts as equal."""
 
@@ -66,8 +68,9 @@ def estimate_diameter(image_zyx: Floats, spacing: Spacing, *, centres_zyx: npt.A
         return None
     scales = _scale_space(compressed(image, 0.01, knee=KNEE), spacing)
     if centres is None:
-        centres = _strong_blobs(scales, float(min(np.array(image.shape[1:]) * spacing.um[1:])))
-    measured = _sizes_at(scales, centres, spacing)
+        measured = _dominant_sizes(scales, float(min(np.array(image.shape[1:]) * spacing.um[1:])), spacing)
+    else:
+        measured = _sizes_at(scales, centres, spacing)
     if len(measured) == 0:
         return None
     return _seen_through_planes(CROWDING * float(np.median(measured)), image.shape[0], spacing)
@@ -218,25 +221,34 @@ def _first_top(curve: npt.NDArray[np.float64]) -> int:
     return int(np.flatnonzero(is_top)[0]) if is_top.any() else int(curve.argmax())
 
 
-def _strong_blobs(scales: list[_Scale], width_um: float) -> npt.NDArray[np.float64]:
-    """Centres (N, 3) in voxels of the strong bright blobs at the scale that carries most of the image's energy.
+def _dominant_sizes(scales: list[_Scale], width_um: float, spacing: Spacing) -> npt.NDArray[np.float64]:
+    """Diameters in µm of the strong bright blobs at the scale that carries most of the image's energy.
 
-    The fourth power lets a few round things count more than much texture (smaller) or the whole tissue (larger). Blobs of
-    which hardly four fit side by side into the image are tissue or haze, unless there are no others.
+    The fourth power lets a few round things count more than much texture (smaller) or the whole tissue (larger).
     """
-    small = [scale for scale in scales if FIT_ACROSS * scale.diameter_um <= width_um]
-    for part in (small, scales):
-        energy = [
-            float((np.maximum(s.response_zyx - NOISE * s.bright_noise, 0).astype(np.float64) ** 4).mean()) for s in part
-        ]
-        if not energy or max(energy) == 0:
-            continue
-        best = part[int(np.argmax(energy))]
-        floor = NOISE * best.noise
-        peaks, height = find_peaks(best.response_zyx, floor)
-        if height.max(initial=0.0) > CLEAR * floor:
-            return best.to_image(peaks[height > 0.5 * float((height**2).sum() / height.sum())])
-    return np.zeros((0, 3))
+    energy = [_energy(scale) for scale in scales]
+    if not energy or max(energy) == 0:
+        return np.zeros(0)
+    best = int(np.argmax(energy))
+    n_small = sum(MANY_ACROSS * scale.diameter_um <= width_um for scale in scales)
+    is_tissue = FEW_ACROSS * scales[best].diameter_um > width_um and n_small > 0 and max(energy[:n_small]) > 0
+    if is_tissue:  # or haze; what nuclei there are in it are sought at the scales at which many fit in
+        best = int(np.argmax(energy[:n_small]))
+    floor = NOISE * scales[best].noise
+    peaks, height = find_peaks(scales[best].response_zyx, floor)
+    if height.max(initial=0.0) <= CLEAR * floor:
+        return np.zeros(0)
+    centres = scales[best].to_image(peaks[height > 0.5 * float((height**2).sum() / height.sum())])
+    if is_tissue:
+        return _sizes_at(scales, centres, spacing)
+    near = scales[max(0, best - 2) : best + 3]
+    answers = np.stack([scale.at(centres) for scale in near])
+    return _best(near, answers, answers.argmax(axis=0))
+
+
+def _energy(scale: _Scale) -> float:
+    """Mean fourth power of what stands out of the noise."""
+    return float((np.maximum(scale.response_zyx - NOISE * scale.bright_noise, 0).astype(np.float64) ** 4).mean())
 
 
 def _seen_through_planes(diameter_um: float, n_planes: int, spacing: Spacing) -> float:
