@@ -193,6 +193,9 @@ class Task(ABC):
     interpolates: ClassVar[bool] = False
     """Whether a training from a model may end part of the way back to the model's weights, where these predict held-out examples no worse."""
 
+    robust_validations: ClassVar[int] = 1
+    """Validations that `robust_loss` takes."""
+
     def with_defaults(self, config: Any) -> Frozen:
         """The parameters, with defaults in place of what was left open and does not depend on the data."""
         filled: Frozen = config

@@ -63,6 +63,10 @@ class Exporter:
                 "preview", f"The newest weights could not be written for a preview; the training goes on. {error}"
             )
 
+    def choosing(self, learner: Learner) -> int:
+        """How many validations it takes at the end to choose the weights."""
+        return len(_SHARES) * self._context.task.robust_validations if learner.start else 0
+
     def finish(self, learner: Learner, state: TrainingState) -> Path | None:
         """After the last step: choose the weights, calibrate them and write the model; None in a process that follows the first.
 

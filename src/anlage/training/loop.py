@@ -93,6 +93,7 @@ class Training:
             self._begin()
         else:
             self.state = self._resume(*found)
+        self.pace.choosing = self.exporter.choosing(self.learner)
         context.learning_began = self._saved_at = time.monotonic()
 
     def run(self) -> None:

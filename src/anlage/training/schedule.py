@@ -76,6 +76,8 @@ class Pace:
     """The last validation; 0 until known."""
     n: int = 0
     """Steps that were measured."""
+    choosing: int = 0
+    """Validations at the end by which weights on the way back to a model are chosen; 0 without a model."""
 
     def add_step(self, seconds: float) -> None:
         """Add the duration of one step to the mean."""
@@ -91,8 +93,8 @@ class Pace:
 
     @property
     def finish_s(self) -> float:
-        """Estimate for the end: calibration predicts the held-out data once or twice more, then the model is written."""
-        return 1.0 + 2.5 * self.validation_s
+        """Estimate for the end: weights are chosen, calibration predicts the held-out data once or twice more, the model is written."""
+        return 1.0 + (self.choosing + 2.5) * self.validation_s
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,13 @@ def test_a_plan_never_has_fewer_steps_than_the_least() -> None:
     assert Budget(limit_s=10, most=20, every=None, pace=paced(5.0, 1.0), least=60).plan(step=6, seconds=30)[0] == 20
 
 
+def test_from_a_model_the_end_takes_longer_since_weights_on_the_way_back_are_looked_at() -> None:
+    pace = paced(1.0, 2.0)
+    without = pace.finish_s
+    pace.choosing = 6
+    assert pace.finish_s == without + 12
+
+
 def test_time_that_is_spent_ends_a_training_once_the_least_steps_are_made() -> None:
     budget = Budget(limit_s=100, most=None, every=None, pace=paced(1.0, 2.0), least=60)
     # a step, a validation and the end take 1 + 2 + 6 s

@@ -50,6 +50,7 @@ class NucleiTask(Task):
     adapted: ClassVar[tuple[str, ...]] = ("head", "frames")
     material: ClassVar[Material] = NucleiStores()
     interpolates: ClassVar[bool] = True
+    robust_validations: ClassVar[int] = 2
 
     def with_defaults(self, config: NucleiConfig) -> NucleiConfig:
         return HEADS[config.head].with_defaults(config)

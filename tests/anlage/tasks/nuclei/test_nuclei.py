@@ -231,10 +231,10 @@ def test_one_plane_trains_like_a_volume(tmp_path):
 @pytest.mark.long
 def test_a_short_training_finds_the_balls(examples):
     torch.manual_seed(0)
-    network = TASK.network(examples.plan, NucleiConfig())
+    network = TASK.network(examples.plan, NucleiConfig(width=16))
     before = TASK.validate(network.eval(), examples)
     optimiser = AdamW(network.parameters(), lr=4e-3)
-    for step in range(50):
+    for step in range(80):
         optimiser.zero_grad()
         loss, _ = TASK.loss(network, examples.batch(step, 2))
         loss.backward()
