@@ -97,7 +97,7 @@ def match_in_order(predicted_um: npt.ArrayLike, truth_um: npt.ArrayLike, radius_
 def _points(positions: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Positions as a table, also where there are none."""
     points = np.asarray(positions, dtype=np.float64)
-    return points if points.ndim == 2 else points.reshape(-1, 3)
+    return points if points.ndim == 2 else points.reshape(len(points) // 3, 3)
 
 
 def _find_partner(

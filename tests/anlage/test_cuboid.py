@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.cuboid import Cuboid, detect_cuboid, doubts, examine_cuboid
+from anlage.cuboid import cuboid as cuboid_module
 from anlage.cuboid.extent import Extents, measure_extents
 from anlage.errors import AnlageError
 from anlage.issues import Issue
@@ -677,3 +678,17 @@ def test_what_is_few_or_lost_is_said_once() -> None:
 def test_findings_cannot_be_changed_afterwards(record: type) -> None:
     assert record.__dataclass_params__.frozen
     assert "__slots__" in vars(record)
+
+
+def test_only_regions_that_overlap_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three, the last overlaps the second and lies apart from the first."""
+    where = {0: (0, 10), 1: (20, 30), 2: (25, 35)}
+
+    def core(_nuclei: Annotations, rows: npt.NDArray[np.int64], _extents: object) -> tuple[Box, tuple[str, ...]]:
+        low, high = min(where[int(r)][0] for r in rows), max(where[int(r)][1] for r in rows)
+        return Box((0, 1), (0, 1), (0, 1), (low, high)), ()
+
+    monkeypatch.setattr(cuboid_module, "_core", core)
+    regions = [np.array([row]) for row in where]
+    joined = cuboid_module._disjoint(regions, Annotations.of([]), None)  # type: ignore[arg-type]
+    assert sorted(rows.tolist() for rows in joined) == [[0], [1, 2]]

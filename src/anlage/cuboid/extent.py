@@ -66,7 +66,7 @@ class Extents:
         for axis, name in enumerate("zyx"):
             if self.shape is not None and self.shape[axis + 1] == 1:
                 continue
-            reach = np.where(self.painted[rows], 0, self.diameter_um / 2 / self.spacing.zyx[axis])
+            reach = self.diameter_um / 2 / self.spacing.zyx[axis]
             near = np.where(self.painted[rows], self.low[rows, axis], self.centres[rows, axis] + 0.5)
             # a painted nucleus is cut if it has voxels on the wall, a centre if the wall is nearer than one radius
             if (near <= np.where(self.painted[rows], 0, reach - 1e-9)).any():

@@ -15,6 +15,7 @@ from anlage.errors import AnlageError
 from anlage.inference import links
 from anlage.synthetic import SyntheticMovie, embryo
 from anlage.timelapse import TimeLapse
+from anlage.tracking import track as track_module
 from anlage.tracking.linear_program import StoppedError
 from anlage.tracking.problem import LinkingProblem, Solution
 from anlage.tracking.resolve import resolve_locally
@@ -419,3 +420,10 @@ def test_candidates_that_were_set_explicitly_hold_also_where_they_are_the_defaul
     monkeypatch.setattr(links, "link_scores", lambda *told: asked.append(told[-1]) or judge(*told))
     track(crossing(), UM, settings=settings)
     assert [one is None for one in asked] == [own]
+
+
+def test_the_borders_of_an_image_lie_half_a_voxel_outside_but_a_single_plane_has_none() -> None:
+    flat = TimeLapse.of(np.zeros((2, 1, 30, 40), np.uint8), "tzyx")
+    low, high = track_module._extent_um(flat, Spacing(2.0, 0.5, 0.5))
+    assert low.tolist() == [0, -0.25, -0.25]
+    assert high.tolist() == [0, 14.75, 19.75]
