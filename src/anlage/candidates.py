@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import KDTree
 
+from anlage.neighbours import gaps_by_frame, rows_by_frame
+
 __all__ = [
     "Candidates",
     "Motion",
@@ -91,11 +93,7 @@ def neighbour_distance_um(frames: npt.ArrayLike, points_um: npt.ArrayLike) -> di
         (N, 3) positions (z, y, x) in µm.
     """
     t, p = _table(frames, points_um)
-    medians = {}
-    for frame, rows in _by_frame(t).items():
-        if len(rows) > 1:
-            medians[frame] = float(np.median(_nearest(p[rows], p[rows], 2)[0][:, 1]))
-    return medians
+    return {frame: float(np.median(gaps)) for frame, gaps in gaps_by_frame(t, p).items()}
 
 
 def neighbour_distances_um(frames: npt.ArrayLike, points_um: npt.ArrayLike) -> Points:
@@ -133,7 +131,7 @@ def local_motion(
     """
     t, p = _table(frames, points_um)
     expected, spread = np.zeros_like(p), np.full(len(p), np.nan)
-    groups = _by_frame(t)
+    groups = rows_by_frame(t)
     first = (once or local_motion(t, p)).expected_um if step == 2 else expected
     for frame, rows in groups.items():
         others, between = groups.get(frame + step), groups.get(frame + 1)
@@ -236,13 +234,6 @@ def _table(frames: npt.ArrayLike, points_um: npt.ArrayLike) -> tuple[Whole, Poin
     return np.asarray(frames, dtype=np.int64).reshape(-1), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
 
 
-def _by_frame(frames: Whole) -> dict[int, npt.NDArray[np.intp]]:
-    """The rows of each frame, frames in order."""
-    order = np.argsort(frames, kind="stable")
-    values, first = np.unique(frames[order], return_index=True)
-    return dict(zip(values.tolist(), np.split(order, first[1:]), strict=True)) if len(frames) else {}
-
-
 def _nearest(of: Points, to: Points, k: int) -> tuple[Points, Whole]:
     """Distances (N, k) and rows (N, k) of the k points nearest to each of N."""
     distance, row = KDTree(of).query(to, k=k)
@@ -288,7 +279,7 @@ def _around(p: Points, mutual: Whole, moved: Points) -> Points:
 
 def _near(t: Whole, p: Points, expected: Points, radius: Points, step: int, most: int) -> Whole:
     """(E, 2) rows: for each nucleus the nearest ones `step` frames on around where it is expected."""
-    groups = _by_frame(t)
+    groups = rows_by_frame(t)
     parts = [np.zeros((0, 2), dtype=np.int64)]
     for frame, rows in groups.items():
         others = groups.get(frame + step)

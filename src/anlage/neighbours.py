@@ -1,15 +1,26 @@
-"""How far nuclei lie from each other: what a nucleus can measure at most, and how far a match may reach."""
+"""The nuclei of a frame, and how far they lie from each other: what one can measure at most, and how far a match may reach."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["neighbour_distance_um"]
+__all__ = ["gaps_by_frame", "rows_by_frame", "typical_gap_um"]
 
 
-def neighbour_distance_um(frames: npt.ArrayLike, points_um: npt.ArrayLike, *, neighbour: int = 1) -> float | None:
-    """Median distance to the n-th neighbour in the same frame, in µm.
+def rows_by_frame(frames: npt.NDArray[Any]) -> dict[int, npt.NDArray[np.intp]]:
+    """The rows of each frame, frames in order."""
+    order = np.argsort(frames, kind="stable")
+    values, first = np.unique(frames[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, first[1:]), strict=True)) if len(frames) else {}
+
+
+def gaps_by_frame(
+    frames: npt.ArrayLike, points_um: npt.ArrayLike, *, neighbour: int = 1
+) -> dict[int, npt.NDArray[np.float64]]:
+    """Distances (n,) in µm from each nucleus of a frame to its n-th neighbour there, of each frame that holds at least two.
 
     Parameters
     ----------
@@ -19,22 +30,19 @@ def neighbour_distance_um(frames: npt.ArrayLike, points_um: npt.ArrayLike, *, ne
         (N, 3) positions (z, y, x) in µm.
     neighbour
         1 for the nearest; the last one where a frame holds fewer.
-
-    Returns
-    -------
-    distance
-        None where no frame holds two nuclei, or they lie in one place.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    t, points = np.asarray(frames), np.asarray(points_um, dtype=np.float64).reshape(-1, 3)
-    distances = []
-    for frame in np.unique(t):
-        here = points[t == frame]
-        if len(here) > 1:
-            k = min(neighbour, len(here) - 1)
-            distances.append(np.asarray(cKDTree(here).query(here, k=[k + 1])[0])[:, 0])
-    if not distances:
-        return None
-    typical = float(np.median(np.concatenate(distances)))
+    points, gaps = np.asarray(points_um, dtype=np.float64).reshape(-1, 3), {}
+    for frame, rows in rows_by_frame(np.asarray(frames)).items():
+        if len(rows) > 1:
+            k = min(neighbour, len(rows) - 1)
+            gaps[frame] = np.asarray(KDTree(points[rows]).query(points[rows], k=[k + 1])[0])[:, 0]
+    return gaps
+
+
+def typical_gap_um(frames: npt.ArrayLike, points_um: npt.ArrayLike, *, neighbour: int = 1) -> float | None:
+    """Median over all nuclei of `gaps_by_frame`; None where no frame holds two nuclei, or they lie in one place."""
+    gaps = gaps_by_frame(frames, points_um, neighbour=neighbour)
+    typical = float(np.median(np.concatenate(list(gaps.values())))) if gaps else 0.0
     return typical if typical > 0 else None

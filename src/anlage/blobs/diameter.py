@@ -12,7 +12,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.blobs.peaks import find_peaks
 from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, noise_where_bright, steps, to_image
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 
 __all__ = ["doubt_diameter", "estimate_diameter", "is_alike", "match_diameter"]
 
@@ -201,7 +201,7 @@ def _sizes_at(scales: list[_Scale], centres_zyx: Floats, spacing: Spacing) -> np
     """
     if not scales or not len(centres_zyx):
         return np.zeros(0)
-    gap_um = neighbour_distance_um(np.zeros(len(centres_zyx)), centres_zyx * spacing.um)
+    gap_um = typical_gap_um(np.zeros(len(centres_zyx)), centres_zyx * spacing.um)
     most_um = math.inf if gap_um is None else MOST_OF_GAP * gap_um
     scales = [scale for scale in scales if scale.diameter_um <= most_um] or scales[:1]
     answers = np.stack([scale.at(centres_zyx) for scale in scales])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
 from anlage.blobs import estimate_diameter
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Extents", "measure_extents"]
@@ -157,7 +157,7 @@ def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeL
         if nuclei.labels is not None and nuclei.labels.is_flat:
             return 2 * math.sqrt(size * spacing.y * spacing.x / math.pi)
         return 2 * math.cbrt(size * math.prod(spacing.zyx) * 3 / (4 * math.pi))
-    gap = neighbour_distance_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
+    gap = typical_gap_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
     measured = _diameter_in_image(nuclei, image, spacing, gap) if image is not None else None
     if measured is not None:
         return measured

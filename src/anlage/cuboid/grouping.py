@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 
 __all__ = ["find_regions"]
 
@@ -47,10 +47,7 @@ def find_regions(positions_tzyx: Floats, spacing: Spacing, diameter_um: float) -
     """
     frames = np.rint(positions_tzyx[:, 0]).astype(np.int64)
     points = positions_tzyx[:, 1:] * spacing.um
-    typical = (
-        neighbour_distance_um(np.rint(positions_tzyx[:, 0]), positions_tzyx[:, 1:] * spacing.um, neighbour=2)
-        or diameter_um
-    )
+    typical = typical_gap_um(frames, points, neighbour=2) or diameter_um
     reach = REACH * max(diameter_um, min(typical, SPARSEST * diameter_um))
     todo, done = _runs(frames), []
     while todo:

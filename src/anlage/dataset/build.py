@@ -27,7 +27,7 @@ from anlage.io.atomic import replacing, root_attributes
 from anlage.io.image_doubts import doubt_spacing
 from anlage.io.nuclei_files.geff_graphs import write_graph
 from anlage.io.zarr_files.chunks import count_chunks
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
 
@@ -113,7 +113,7 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
         annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None
     )
     plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
-    gap_um = neighbour_distance_um(accepted.frames, accepted.positions[:, 1:] * spacing.um)
+    gap_um = typical_gap_um(accepted.frames, accepted.positions[:, 1:] * spacing.um)
     doubt = doubt_spacing(spacing, flat=image.is_flat) or doubt_diameter(diameter, gap_um)
     notes += [*image.notes, *([] if doubt is None else [doubt])]
     left_out = len(annotations) - len(plan.inside)

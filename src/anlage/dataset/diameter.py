@@ -14,7 +14,7 @@ from anlage.dataset.intensity import Intensity
 from anlage.dataset.weight import brightest_channel
 from anlage.foreign import check_diameter
 from anlage.labels import measure_labels, radius
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Origin", "find_diameter"]
@@ -115,5 +115,5 @@ def _largest_group(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64
 
 
 def _from_neighbours(nuclei: Annotations, spacing: Spacing) -> float:
-    gap_um = neighbour_distance_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
+    gap_um = typical_gap_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
     return ASSUMED_UM if gap_um is None else min(NEIGHBOURS * gap_um, ASSUMED_UM)

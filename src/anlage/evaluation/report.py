@@ -43,7 +43,7 @@ from anlage.io.label_images import ctc_folder
 from anlage.io.lazy import present_frames
 from anlage.io.nuclei_files.nuclei import own_scale
 from anlage.matching import MATCH_DIAMETERS, match_radius_um
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 from anlage.scores import Score
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
@@ -190,7 +190,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
     claimed = _own_spacing(result, proposed)
     known = known or claimed
     outlines = score_objects(proposed, marked, ignore_smaller_than)
-    gap_um = None if known is None else neighbour_distance_um(marked.frames, marked.positions[:, 1:] * known.um)
+    gap_um = None if known is None else typical_gap_um(marked.frames, marked.positions[:, 1:] * known.um)
     radius = _reach(DEFAULT_RADIUS_UM, gap_um) if radius_um is None else radius_um
     painted = () if marked.labels is None else present_frames(marked.labels)
     masks = can_pair_by_masks(proposed, marked)
@@ -211,7 +211,7 @@ def evaluate(  # noqa: PLR0913 - all that a user may say
         ignore = None if ignore_smaller_than is None else small_labels(marked, ignore_smaller_than)
         score = score_detection(proposed, marked, known, radius, ignore=ignore, frames=painted)
         if radius_um is None:
-            trained = _as_in_training(proposed, marked, known, ignore, painted)
+            trained = _as_in_training(proposed, marked, known, gap_um, ignore, painted)
         if linked:
             near = _reach(SPARSE_RADIUS_UM, gap_um) if radius_um is None else radius_um
             sparse = score_sparse(proposed, marked, known, near, n_nuclei=expected_nuclei)
@@ -259,6 +259,7 @@ def _as_in_training(
     proposed: Annotations,
     marked: Annotations,
     spacing: Spacing,
+    gap_um: float | None,
     ignore: npt.NDArray[np.bool_] | None,
     frames: Iterable[int],
 ) -> DetectionScore | None:
@@ -266,7 +267,6 @@ def _as_in_training(
     for table in (marked, proposed):
         known = table.radius_um[np.isfinite(table.radius_um) & (table.radius_um > 0)]
         if len(known):
-            gap_um = neighbour_distance_um(marked.frames, marked.positions[:, 1:] * spacing.um)
             radius_um = match_radius_um(2 * float(np.median(known)), gap_um)
             return score_detection(proposed, marked, spacing, radius_um, ignore=ignore, frames=frames)
     return None

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing, inside_any
+from anlage.neighbours import rows_by_frame
 
 __all__ = ["ProposalState", "ProposedNuclei", "joined", "proposal_states", "without_duplicates"]
 
@@ -120,7 +121,7 @@ def proposal_states(
 
     result = np.full(len(candidates), ProposalState.OPEN, dtype=np.int8)
     um = candidates.spacing.um
-    theirs, ours = _by_frame(annotated.frames), _by_frame(candidates.nuclei.frames)
+    theirs, ours = rows_by_frame(annotated.frames), rows_by_frame(candidates.nuclei.frames)
     for t in sorted((theirs.keys() & ours.keys()) if frames is None else (theirs.keys() & ours.keys() & set(frames))):
         rows, marked = ours[t], theirs[t]
         tree = cKDTree(annotated.positions[marked, 1:] * um)
@@ -129,15 +130,6 @@ def proposal_states(
         state = annotated.state[marked[np.asarray(nearest)[near]]]
         result[rows[near]] = np.where(state == State.REJECTED, ProposalState.REJECTED, ProposalState.ANNOTATED)
     return result
-
-
-def _by_frame(frames: npt.NDArray[np.int64]) -> dict[int, npt.NDArray[np.int64]]:
-    """Row numbers of each frame."""
-    if not len(frames):
-        return {}
-    order = np.argsort(frames, kind="stable")
-    values, first = np.unique(frames[order], return_index=True)
-    return {int(t): rows for t, rows in zip(values, np.split(order, first[1:]), strict=True)}
 
 
 def joined(tables: Sequence[Annotations]) -> Annotations:

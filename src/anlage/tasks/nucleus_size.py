@@ -8,7 +8,7 @@ import numpy as np
 
 from anlage.blobs import estimate_diameter, is_alike, match_diameter
 from anlage.dataset.store import Store
-from anlage.neighbours import neighbour_distance_um
+from anlage.neighbours import typical_gap_um
 
 __all__ = ["apparent_diameter_of_stores", "neighbour_distance_of_stores", "pooled_diameter", "scaling_diameter"]
 
@@ -22,7 +22,7 @@ def pooled_diameter(stores: Sequence[Store]) -> float:
 
 def neighbour_distance_of_stores(stores: Sequence[Store]) -> float | None:
     """Distance in µm from a nucleus to the next one, typical of the store where they lie nearest; None where none has another."""
-    found = [neighbour_distance_um(n.frames, n.positions[:, 1:] * s.spacing.um) for s in stores for n in [s.positives]]
+    found = [typical_gap_um(n.frames, n.positions[:, 1:] * s.spacing.um) for s in stores for n in [s.positives]]
     return min((um for um in found if um is not None), default=None)
 
 

@@ -37,11 +37,8 @@ class Material(Protocol):
     """What one of them is called: 'store'."""
     has_starter: ClassVar[bool]
     """Whether the network that comes with the program may have seen the like."""
-
-    @property
-    def widens(self) -> bool:
-        """Whether a training may start from a model that looks at a single channel, though its data have several."""
-        ...
+    widens: ClassVar[bool]
+    """Whether a training may start from a model that looks at a single channel, though its data have several."""
 
     def files(self, path: Path) -> list[Path]:
         """The sources that something given stands for: itself, or the files of a folder."""

@@ -193,9 +193,6 @@ class Task(ABC):
     interpolates: ClassVar[bool] = False
     """Whether a training from a model may end part of the way back to the model's weights, where these predict held-out examples no worse."""
 
-    robust_validations: ClassVar[int] = 1
-    """Validations that `robust_loss` takes."""
-
     def with_defaults(self, config: Any) -> Frozen:
         """The parameters, with defaults in place of what was left open and does not depend on the data."""
         filled: Frozen = config
@@ -235,9 +232,9 @@ class Task(ABC):
     def validate(self, network: Any, examples: Any) -> Validation:
         """Score the network on held-out data."""
 
-    def robust_loss(self, network: Any, examples: Any) -> float:
-        """Loss on held-out data by which weights between those of a model and the learnt ones are chosen; lower is better."""
-        return self.validate(network, examples).loss
+    def views(self, examples: Any) -> Sequence[Any]:
+        """The held-out data as a network may meet them: by the mean loss on these, weights on the way back to a model are chosen."""
+        return (examples,)
 
     @abstractmethod
     def finish(self, network: Any, examples: Any) -> Evidence:

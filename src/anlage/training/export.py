@@ -65,7 +65,7 @@ class Exporter:
 
     def choosing(self, learner: Learner) -> int:
         """How many validations it takes at the end to choose the weights."""
-        return len(_SHARES) * self._context.task.robust_validations if learner.start else 0
+        return len(_SHARES) * len(self._context.task.views(self._data.examples)) if learner.start else 0
 
     def finish(self, learner: Learner, state: TrainingState) -> Path | None:
         """After the last step: choose the weights, calibrate them and write the model; None in a process that follows the first.
@@ -123,10 +123,12 @@ class Exporter:
         learner.use_best()
         if not learner.start:
             return
-        task, examples = self._context.task, self._data.examples
+        task, views = self._context.task, self._context.task.views(self._data.examples)
         networks = {share: learner.interpolated(share) for share in _SHARES}
         with torch.no_grad(), self._numerics.autocast():
-            losses = {share: task.robust_loss(network, examples) for share, network in networks.items()}
+            losses = {
+                share: sum(task.validate(network, view).loss for view in views) for share, network in networks.items()
+            }
         share = min(losses, key=lambda one: losses[one])
         if share < 1:
             learner.average.load_state_dict(networks[share].state_dict())

@@ -16,6 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.sparse import csr_array
 
 from anlage.candidates import Candidates
+from anlage.neighbours import rows_by_frame
 
 __all__ = ["Ages", "LifeHistory"]
 
@@ -82,15 +83,13 @@ class Ages:
     """
 
     def __init__(self, frames: Rows, rate: float) -> None:
-        order = np.argsort(frames, kind="stable")
-        present, first = np.unique(frames[order], return_index=True)
-        self._rows = dict(zip(present.tolist(), np.split(order, first[1:]), strict=True))
+        self._rows = rows_by_frame(frames)
         self._place = np.empty(len(frames), dtype=np.int64)
         self._frames = frames
         self._number = {frame: number for number, frame in enumerate(self._rows)}
         for rows in self._rows.values():
             self._place[rows] = np.arange(len(rows))
-        self._rates = np.full((len(present), _OLDEST + 1), rate)
+        self._rates = np.full((len(self._rows), _OLDEST + 1), rate)
         self._odds = np.full(len(frames), rate / (1 - rate))
         self.usual = float(_OLDEST)
         self.n_dated = 0.0

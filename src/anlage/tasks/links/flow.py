@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 
 from anlage.candidates import Candidates, Motion
+from anlage.neighbours import rows_by_frame
 
 __all__ = ["common_motion"]
 
@@ -54,8 +55,7 @@ def common_motion(
     sure = np.zeros(n)
     np.maximum.at(sure, earlier, weight)
     expected, spread = np.zeros((n, 3)), np.full(n, np.nan)
-    order = np.argsort(frames, kind="stable")
-    for rows in np.split(order, np.unique(frames[order], return_index=True)[1][1:]):
+    for rows in rows_by_frame(frames).values():
         seen = rows[sure[rows] > _LEAST]
         if len(seen) >= _FEWEST:
             expected[rows] = _of_frame(points_um, rows, seen, moved, sure, float(scale_um[rows[0]]))

@@ -96,9 +96,8 @@ def follow(frames: npt.ArrayLike, points_um: npt.ArrayLike, find: Callable[[Moti
     ages = Ages(t, rates.divides)
     for _ in range(_AGE_TURNS):
         before = chance
-        history = ages.turn(
-            candidates, chance, graph.parted(chance, pairs), np.clip(pairs.sum(axis=(1, 2)) / 2, 1e-6, 1 - 1e-6)
-        )
+        divides = Plausible.of(chance, pairs, rates).divides
+        history = ages.turn(candidates, chance, graph.parted(chance, pairs), divides)
         if ages.n_dated < _FEWEST_DATED:
             break  # too little is known of ages, and turns without them only drift
         graph.odds_to_divide = history.odds

@@ -50,7 +50,6 @@ class NucleiTask(Task):
     adapted: ClassVar[tuple[str, ...]] = ("head", "frames")
     material: ClassVar[Material] = NucleiStores()
     interpolates: ClassVar[bool] = True
-    robust_validations: ClassVar[int] = 2
 
     def with_defaults(self, config: NucleiConfig) -> NucleiConfig:
         return HEADS[config.head].with_defaults(config)
@@ -118,10 +117,9 @@ class NucleiTask(Task):
     def validate(self, network: torch.nn.Module, examples: NucleiExamples) -> Validation:
         return examples.head.validate(network, examples)
 
-    def robust_loss(self, network: torch.nn.Module, examples: NucleiExamples) -> float:
-        """Mean loss on the held-out frames as they are, and as if they were bleached."""
-        seen = (examples, examples.bleached(PHOTONS))
-        return sum(self.validate(network, one).loss for one in seen) / len(seen)
+    def views(self, examples: NucleiExamples) -> Sequence[NucleiExamples]:
+        """The held-out frames as they are, and as if they were bleached."""
+        return (examples, examples.bleached(PHOTONS))
 
     def finish(self, network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         return examples.head.finish(network, examples)
