@@ -131,4 +131,5 @@ def _fitting_starter(task: str, assignments: Sequence[str], n_inputs: int, *, fl
     named, usual = {text.partition("=")[0].strip() for text in assignments}, about.config().model_dump(mode="json")
     shaping = {n for n in set(about.inherited) - set(about.adapted) if n in named or asked[n] != usual[n]}
     same = all(asked[name] == card.config.get(name, asked[name]) for name in shaping)
-    return path if same else None
+    # it looks at the frame that it answers for, which has to be among those of this training
+    return path if same and 0 in asked.get("frames", (0,)) else None

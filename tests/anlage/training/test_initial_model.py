@@ -37,7 +37,7 @@ def test_a_single_channel_starts_from_the_starter_and_learns_gently(tmp_path: Pa
     assert asked.config.learning_rate == 0.01
 
 
-@pytest.mark.parametrize("setting", ["width=16", "levels=2", "cells=6", "head=instances"])
+@pytest.mark.parametrize("setting", ["width=16", "levels=2", "cells=6", "head=instances", "frames=-1,1"])
 def test_another_network_starts_fresh(tmp_path: Path, setting: str) -> None:
     assert usual_start("nuclei", [a_store(tmp_path / "s.zarr")], [setting]) is None
 
