@@ -103,6 +103,7 @@ _LIBRARY_ERRORS: tuple[type[Exception], ...] = (
     OSError,
     RuntimeError,
     SyntaxError,
+    SystemError,  # an extension in C that passes on what a damaged file claims
     TypeError,
     ValueError,
     ElementTree.ParseError,

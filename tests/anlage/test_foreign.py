@@ -47,7 +47,7 @@ def test_the_bound_itself_is_taken() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("x"), KeyError("x"), OverflowError(), RecursionError(), tokenize.TokenError("x", (1, 1)), OSError("truncated")],
+    [ValueError("x"), KeyError("x"), OverflowError(), RecursionError(), SystemError("x"), tokenize.TokenError("x", (1, 1)), OSError("truncated")],
 )  # fmt: skip
 def test_errors_of_libraries_become_a_sentence(error: Exception) -> None:
     with (

@@ -115,6 +115,19 @@ def test_it_never_loads_it_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert document.painted[0, 0, 0, 0] == document.painted[11, 7, 127, 127] == 1
 
 
+def test_a_chunk_that_claims_a_negative_size_is_a_sentence(document: Document, tmp_path: Path) -> None:
+    """What the compressor then raises is no error of reading, but one of the interpreter."""
+    paint(document, 0, 4, slice(0, 8), slice(0, 128), slice(0, 128))
+    assert document.painted is not None
+    document.painted.flush()
+    path = tmp_path / "labels.zarr" / "c" / "0" / "0" / "0" / "0"
+    chunk = bytearray(path.read_bytes())
+    chunk[4:8] = b"\xff\xff\xff\xff"  # Blosc's header: the number of bytes, unpacked
+    path.write_bytes(chunk)
+    with pytest.raises(AnlageError, match=r"Frame 0 of the painted labels .* cannot be read .* it is damaged"):
+        PaintedLabels.open(tmp_path / "labels.zarr")[0]
+
+
 def test_damage_on_the_disk_is_a_sentence(document: Document, tmp_path: Path) -> None:
     paint(document, 0, 4, slice(0, 8), slice(0, 128), slice(0, 128))
     assert document.painted is not None
