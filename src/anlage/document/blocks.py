@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
@@ -16,12 +15,11 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 from anlage.errors import AnlageError
 from anlage.foreign import check_size
 from anlage.frozen import Finite, first_problem
+from anlage.io.blosc_header import claimed_bytes
 
 __all__ = ["Block", "Voxels"]
 
 Edge = Annotated[int, Field(ge=0, le=2**31)]
-_HEADER = struct.Struct("<4B3I")
-"""Of Blosc: four bytes of versions and flags, then the bytes unpacked, of a block, and of all of it packed."""
 MOST_BYTES = 2**31 - 1
 """The most that the compressor takes at once."""
 
@@ -71,7 +69,7 @@ class Block:
         from numcodecs.blosc import Blosc
 
         size = math.prod(self.shape) * np.dtype(np.uint32).itemsize
-        if _claimed(self.packed) != size:
+        if (claimed_bytes(self.packed) if self.packed else 0) != size:
             raise AnlageError(
                 f"Painted voxels of shape {self.shape} are damaged: {len(self.packed)} bytes hold other ones."
             )
@@ -87,16 +85,6 @@ class _Written(Finite):
 
     shape: tuple[Edge, Edge, Edge]
     zstd: str
-
-
-def _claimed(packed: bytes) -> int:
-    """Bytes that a compressed block says it holds, without unpacking it; -1 where it is none, or cut off."""
-    if not packed:
-        return 0
-    if len(packed) < _HEADER.size:
-        return -1
-    _, _, _, _, held, _, length = _HEADER.unpack_from(packed)
-    return int(held) if length == len(packed) else -1
 
 
 def _block(value: Any) -> Block:

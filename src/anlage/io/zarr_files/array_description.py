@@ -122,6 +122,8 @@ class ArrayLayout:
         Whether values are text.
     names
         Names of the axes, where it has some.
+    is_blosc
+        Whether each file is one buffer of Blosc.
     """
 
     zarr_format: Literal[2, 3]
@@ -132,6 +134,7 @@ class ArrayLayout:
     value_bytes: int
     is_text: bool
     names: tuple[str | None, ...] = ()
+    is_blosc: bool = False
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -203,7 +206,8 @@ def _of_v3(array: _ArrayV3, path: object) -> ArrayLayout:
             f"The chunks of '{path}' are separated by {separator!r:.50}, not by / or a dot; copy it again."
         )
     names = tuple(array.dimension_names or ())
-    return ArrayLayout(3, array.shape, chunks, separator, "c" if is_default else "", size, is_text, names)
+    prefix = "c" if is_default else ""
+    return ArrayLayout(3, array.shape, chunks, separator, prefix, size, is_text, names, _ends_with_blosc(array.codecs))
 
 
 def _of_v2(array: _ArrayV2, path: object) -> ArrayLayout:
@@ -221,7 +225,8 @@ def _of_v2(array: _ArrayV2, path: object) -> ArrayLayout:
         raise _type_refused(path, array.dtype)
     codecs = [*filters, *([] if array.compressor is None else [_codec_v2(array.compressor, path)])]
     _check_codecs(codecs, path, array.chunks, size)
-    return ArrayLayout(2, array.shape, array.chunks, array.dimension_separator, "", size, is_text)
+    separator, is_blosc = array.dimension_separator, _ends_with_blosc(codecs)
+    return ArrayLayout(2, array.shape, array.chunks, separator, "", size, is_text, is_blosc=is_blosc)
 
 
 def _codec_v2(found: Mapping[str, Any], path: object) -> _Named:
@@ -229,6 +234,14 @@ def _codec_v2(found: Mapping[str, Any], path: object) -> _Named:
     if not isinstance(name, str):
         raise AnlageError(f"A codec of the array '{path}' has no name; copy it again.")
     return _Named(name=name, configuration={key: value for key, value in found.items() if key != "id"})
+
+
+def _ends_with_blosc(codecs: Sequence[str | _Named]) -> bool:
+    return bool(codecs) and _plain_name(_named(codecs[-1])) == "blosc"
+
+
+def _plain_name(codec: _Named) -> str:
+    return codec.name.removeprefix(_OF_NUMCODECS).lower()
 
 
 def _named(found: str | _Named) -> _Named:
@@ -241,7 +254,7 @@ def _check_codecs(
     """Refuse what is not on the list, and pieces larger than are decoded at once."""
     is_sharded = False
     for codec in map(_named, codecs):
-        name = codec.name.removeprefix(_OF_NUMCODECS).lower()
+        name = _plain_name(codec)
         types = [value for key, value in codec.configuration.items() if key in _TYPES]
         if name not in _CODECS or any(not isinstance(t, str) or not _is_number(t) for t in types if t is not None):
             raise AnlageError(

@@ -19,7 +19,8 @@ from zarr.storage import LocalStore
 
 from anlage.errors import AnlageError
 from anlage.foreign import check_size, is_inside, open_regular, parsed_json
-from anlage.io.zarr_files.array_description import checked_layout
+from anlage.io.blosc_header import claimed_bytes
+from anlage.io.zarr_files.array_description import ArrayLayout, checked_layout
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
@@ -40,7 +41,7 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
 
     def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
         super().__init__(root, read_only=read_only)
-        self._most: dict[str, int] = {}
+        self._layouts: dict[str, ArrayLayout] = {}
         self._was_there: Callable[[str], bool] | None = None
 
     def expect(self, was_there: Callable[[str], bool]) -> None:
@@ -119,10 +120,16 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
                 raise AnlageError(f"'{path}' is a link to a file outside '{self.root}'; put the file itself there.")
             size = os.fstat(file.fileno()).st_size
             if name not in _DESCRIPTIONS:
-                check_size(size, self._bound(folder), f"The number of bytes of the chunk '{path}'")
+                layout = self._layout(folder)
+                most = _MOST_BYTES if layout is None else layout.most_stored
+                check_size(size, most, f"The number of bytes of the chunk '{path}'")
                 start, length = _span(byte_range, size)
                 file.seek(start)
-                return file.read(length)
+                content = file.read(length)
+                if layout is not None and layout.is_blosc and not 0 <= claimed_bytes(content) <= most:
+                    # whoever reads says what of: see `anlage.foreign.border`
+                    raise ValueError(f"the chunk '{key}' of {size} bytes is not what it says it is")
+                return content
             check_size(size, _MOST_BYTES, f"The number of bytes of '{path}'")
             content = file.read()
         return self._checked(folder, name, content) if name in _ARRAYS else content
@@ -135,19 +142,19 @@ class CheckedFolder(LocalStore):  # type: ignore[misc, unused-ignore]
             if "consolidated_metadata" not in found:
                 return content
             return json.dumps({key: value for key, value in found.items() if key != "consolidated_metadata"}).encode()
-        self._most[folder] = checked_layout(found, path).most_stored
+        self._layouts[folder] = checked_layout(found, path)
         return content
 
-    def _bound(self, folder: str) -> int:
-        """Most bytes of a chunk somewhere in or below the folder of its array."""
+    def _layout(self, folder: str) -> ArrayLayout | None:
+        """Of the array whose chunk lies in `folder`; None where no description of one was read."""
         array = self._array_of(folder)
-        return _MOST_BYTES if array is None else self._most[array]
+        return None if array is None else self._layouts[array]
 
     def _array_of(self, folder: str) -> str | None:
         """The folder of the array whose chunk lies in `folder`; None where no description of one was read."""
-        while folder and folder not in self._most:
+        while folder and folder not in self._layouts:
             folder = folder.rpartition("/")[0]
-        return folder if folder in self._most else None
+        return folder if folder in self._layouts else None
 
 
 def _span(byte_range: ByteRequest | None, size: int) -> tuple[int, int]:

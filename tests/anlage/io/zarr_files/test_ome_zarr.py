@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
+from numcodecs import Blosc
+from zarr.codecs import BloscCodec
 
 from anlage import AnlageError, Box, Spacing
 from anlage.io import open_annotations, open_image, reading
@@ -143,6 +145,35 @@ def test_a_damaged_chunk_is_a_sentence(tmp_path: Path) -> None:
     chunk.write_bytes(b"garbage, no zstd")
     with pytest.raises(AnlageError, match=r"A part of .*a\.zarr' cannot be read"):
         open_image(path).read()
+
+
+LYING_HEADERS = {
+    "a negative size": (4, b"\xff\xff\xff\xff"),
+    "more packed bytes than there are": (12, b"\x23\x52\xa6\x29"),
+    "fewer": (12, b"\x10\x00\x00\x00"),
+}
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("lie", LYING_HEADERS)
+def test_a_chunk_that_lies_about_its_size_is_a_sentence(tmp_path: Path, version: Any, lie: str) -> None:
+    """The decompressor believes it and reads beyond the end, which ended the program."""
+    path = tmp_path / "a.zarr"
+    compressor: Any = BloscCodec(cname="zstd") if version == 3 else Blosc(cname="zstd")
+    array = zarr.create_array(
+        path, shape=(2, 3, 16, 16), chunks=(1, 3, 16, 16), dtype="uint16", compressors=compressor, zarr_format=version
+    )
+    array[:] = 7
+    chunk = path / ("c/0/0/0/0" if version == 3 else "0.0.0.0")
+    at, lying = LYING_HEADERS[lie]
+    content = bytearray(chunk.read_bytes())
+    content[at : at + 4] = lying
+    image = open_image(path, axes="tzyx", spacing=Spacing(1, 1, 1))
+    for damaged in (bytes(content), b"short"):
+        chunk.write_bytes(damaged)
+        with pytest.raises(AnlageError, match=r"A part of .*a\.zarr' cannot be read .*the chunk .*; it is damaged"):
+            image.read(Box((0, 1), (0, 3), (0, 16), (0, 16)))
+    assert (image.read(Box((1, 2), (0, 3), (0, 16), (0, 16))) == 7).all()
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])
