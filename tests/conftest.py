@@ -16,10 +16,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Before torch or numpy are loaded, here and in child processes: two cores are what all workers together may take.
-_THREADS = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+# Before torch or numpy are loaded, here and in child processes: each worker of two keeps one of two cores. One thread whether
+# there are workers or not: they inherit what the process that starts them has set, and two threads each make the suite slower.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, str(_THREADS))
+    os.environ.setdefault(_variable, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 gc.disable()  # until all tests are collected: importing makes millions of objects and hardly any garbage
