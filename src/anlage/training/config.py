@@ -75,6 +75,8 @@ class TrainingConfig(Finite):
     """Show every example in random variations (turned, scaled, mirrored, brighter, noisier)."""
     freeze_encoder: bool = False
     """Keep the encoder's weights as they are in the model that the training starts from."""
+    fresh_weights: bool = False
+    """Take from the model that the training starts from its architecture alone, with fresh weights: what shapes the network, and for events the signals and their scales."""
     tensorboard: bool = False
     """Also write the curves for TensorBoard, into the run's folder `tensorboard` (needs the package tensorboard)."""
     device: str = "auto"
@@ -124,10 +126,14 @@ class RunConfig(Finite):
     """Path of the model whose weights the training starts from; None: fresh weights."""
 
     @property
+    def from_weights(self) -> bool:
+        """Whether the training starts from the weights of a model."""
+        return self.start_from is not None and not self.training.fresh_weights
+
+    @property
     def learning_rate(self) -> float:
         """Highest learning rate: as set, else gentler where a model's weights are to be kept in mind."""
-        fresh = self.start_from is None
-        return self.training.learning_rate or (_LEARNING_RATE if fresh else _LEARNING_RATE / 2)
+        return self.training.learning_rate or (_LEARNING_RATE / 2 if self.from_weights else _LEARNING_RATE)
 
 
 def read_config(folder: Path) -> RunConfig:

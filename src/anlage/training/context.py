@@ -70,18 +70,18 @@ class TrainingContext:
     @property
     def least_steps(self) -> int:
         """Optimiser steps below which this run would learn nothing of use, as the task says."""
-        return self.task.least_steps_for(self.task_config, from_model=self.run.config.start_from is not None)
+        return self.task.least_steps_for(self.task_config, from_model=self.run.config.from_weights)
 
     @property
     def usual_steps(self) -> int:
         """Optimiser steps of this run where the user sets nothing, as the task says."""
-        return self.task.steps_for(self.task_config, from_model=self.run.config.start_from is not None)
+        return self.task.steps_for(self.task_config, from_model=self.run.config.from_weights)
 
     @property
     def learning_rate(self) -> float:
         """Highest learning rate: as set; else, from a model's weights, as the task says; else as usual."""
         config, of_task = self.run.config, self.task.rate_from_model
-        if of_task is None or config.start_from is None or config.training.learning_rate is not None:
+        if of_task is None or not config.from_weights or config.training.learning_rate is not None:
             return config.learning_rate
         return of_task
 

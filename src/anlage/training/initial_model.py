@@ -108,8 +108,8 @@ def usual_steps(
         If a setting is not possible, or the model to start from cannot be read or contradicts it.
     """
     model = _fitting_starter(task, assignments, n_inputs, flat=flat) if start_from == USUAL else start_from
-    _, config = assign(task, assignments, base=None if model is None else read_card(Path(model)).config)
-    about, from_model = task_named(task), model is not None
+    training, config = assign(task, assignments, base=None if model is None else read_card(Path(model)).config)
+    about, from_model = task_named(task), model is not None and not training.fresh_weights
     usual = about.steps_for(config, from_model=from_model)
     return usual, about.least_steps_for(config, from_model=from_model)
 

@@ -114,7 +114,7 @@ def make_learner(context: TrainingContext, examples: Examples, device: str, *, f
         ) from error
     network = network.to(device)
     learner = Learner(network, context.config, context.world, device)
-    model = _start_model(context) if fresh else None
+    model = _start_model(context) if fresh and context.run.config.from_weights else None
     if model is not None:
         learner.start_from(
             _weights(context, model, network, examples.plan), str(model.path), remember=context.task.interpolates

@@ -121,6 +121,11 @@ class Run:
             raise AnlageError(
                 "freeze_encoder=true needs a model to start from, else the encoder would stay random; give one with --from MODEL."
             )
+        if training.fresh_weights and (start_from is None or training.freeze_encoder):
+            raise AnlageError(
+                "fresh_weights=true takes the architecture of a model to start from, and nothing of it can be frozen; give the model "
+                "with --from MODEL, without freeze_encoder."
+            )
         opened = [material.open(file, settings) for file in given]
         material.check(opened, card)
         earlier = _earlier(folder)

@@ -550,6 +550,22 @@ def test_starting_from_a_model_takes_its_weights(make_run: Make, trained: Any) -
     assert abs(before["leave.weight"] - after["leave.weight"]).max() < 1e-6
 
 
+def test_the_architecture_alone_is_taken_with_fresh_weights(make_run: Make, trained: Any) -> None:
+    first = make_run("first", "steps=3")
+    trained(first)
+    same = ("steps=1", "learning_rate=1e-9", "weight_decay=0")
+    run = make_run("second", *same, "fresh_weights=true", start_from=first.target_path)
+    assert not any("weights of first" in note.text for note in of(trained(run), "note"))
+    fresh = make_run("third", *same)
+    trained(fresh)
+    before, after, plain = (model_of(one).weights()["leave.weight"] for one in (first, run, fresh))
+    assert abs(before - after).max() > 1e-3
+    assert (after == plain).all()
+    assert run.config.learning_rate == fresh.config.learning_rate
+    with pytest.raises(AnlageError, match="fresh_weights=true takes the architecture of a model"):
+        make_run("fourth", "fresh_weights=true", "freeze_encoder=true", start_from=first.target_path)
+
+
 def test_a_frozen_encoder_does_not_move(make_run: Make, trained: Any) -> None:
     first = make_run("first", "steps=3")
     trained(first)

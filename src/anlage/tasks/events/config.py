@@ -22,8 +22,13 @@ _MOST_SIGNALS = 256
 _MOST_SAMPLES = 10_000_000
 
 
+_MOST_PARTS = 4
 _MOST_POSITIONS = 4096
 """Of the network's grid across a window."""
+
+
+Part = Annotated[float, Ge(0), Le(1000)]
+"""How often a kind of example is shown, beside the others."""
 
 
 def _odd(kernel: int) -> int:
@@ -57,8 +62,16 @@ class EventsConfig(Finite):
     """Convolutions of the network, one after the other; each sees twice as far as the one before, and then anew."""
     members: Annotated[int, Ge(1), Le(9)] = 5
     """Networks that learn beside each other and answer together, each from all but its own held-out part: more are surer and slower."""
+    held_out: Annotated[float, Ge(0.05), Le(0.45)] = 0.2
+    """Share of the examples that is held out, in whole movies or recordings where there are several, if `members` is 1; of several networks each has its own part held out."""
     kernel: Annotated[int, Ge(3), Le(15), AfterValidator(_odd)] = 5
     """Positions that each of them sees, an odd number."""
+    mix: Annotated[tuple[Part, ...], MinLen(3), MaxLen(_MOST_PARTS)] | None = None
+    """How often each kind is shown, as parts beside each other, 0 for never. Of windows four: clear events, less clear ones, false positives, noise, and from the share of events follows how readily one is reported: 2,2,1,1 is liberal, 1,1,2,2 restrictive. Of tracks three: event, no event, other. None: each as often as there are some, the rarer scores a little more often."""
+    even_recordings: bool = False
+    """Show every movie or recording as often as the others, however many examples it has."""
+    variation: Annotated[float, Ge(0), Le(3)] = 1.0
+    """Amount of variation: crop, shift, stretch, gain and noise are multiplied by it; 0 shows every example as it is (with augment)."""
     crop: Annotated[float, Ge(0), Le(1)] = 0.5
     """Share of the tracks that are shown cut to a random piece: one that ends before the event then shows none, one that begins after it shows that it has been (kind once, with augment)."""
     shift: Annotated[float, Ge(0), Le(0.45)] = 0.1

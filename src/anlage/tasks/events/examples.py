@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.tasks.events.config import EventsConfig, EventsPlan
+from anlage.tasks.events.mix import draw_weights
 from anlage.tasks.task import Setting
 
 __all__ = ["EventsExamples", "Provenance", "SignalTracks"]
@@ -19,6 +21,8 @@ _EVENT, _NO_EVENT, _OTHER = 0, 1, 2
 _MARGIN = 2.0
 """Frames between an event and the end of a piece that is cut out: nearer, nobody could say on which side it is."""
 _SHORTEST_PIECE = 8
+_MOST_SHIFT, _MOST_STRETCH = 0.45, 0.5
+"""Of a window; beyond that it is no longer the same example."""
 _DROPPED = 0.03
 """Share of the frames that are hidden, so that a gap is nothing new."""
 
@@ -89,6 +93,10 @@ class EventsExamples:
     tracks: SignalTracks
     folds: npt.NDArray[np.int64]
     """(N,) which of the networks has never seen each of them, and is judged by it; −1 where all learn from it."""
+    kinds: npt.NDArray[np.int64]
+    """(N,) kind of each, by its place in the mix."""
+    groups: npt.NDArray[np.str_]
+    """(N,) movie or recording of each, another one in every file that does not say otherwise."""
     held_out: str
     provenance: Provenance
     """Where the tracks come from."""
@@ -107,11 +115,30 @@ class EventsExamples:
 
     def _drawn(self, rng: np.random.Generator, n: int, member: int) -> npt.NDArray[np.int64]:
         """What one of the networks learns from in a step."""
-        own = np.flatnonzero(self.folds != member)
-        _, kind, counts = np.unique(self.tracks.scores[own], return_inverse=True, return_counts=True)
-        weight = 1 / np.sqrt(counts[kind])
-        drawn: npt.NDArray[np.int64] = rng.choice(own, n, p=weight / weight.sum())
+        own, weight = self._odds[member]
+        drawn: npt.NDArray[np.int64] = rng.choice(own, n, p=weight)
         return drawn
+
+    @cached_property
+    def _odds(self) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """What each network learns from, and how often each is drawn."""
+        found = []
+        for member in range(self.config.members):
+            own = np.flatnonzero(self.folds != member)
+            weight = draw_weights(
+                self.kinds[own],
+                self.tracks.scores[own],
+                self.groups[own],
+                self.config.mix,
+                even=self.config.even_recordings,
+            )
+            found.append((own, weight))
+        return found
+
+    @property
+    def n_examples(self) -> int:
+        """Examples that a network learns from, on average, by which epochs are counted."""
+        return round(float(np.mean([len(own) for own, _ in self._odds])))
 
     # --- windows ----------------------------------------------------------------------------------------------------
 
@@ -129,9 +156,9 @@ class EventsExamples:
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Shifted and stretched; what comes in from outside is the window's own end, mirrored."""
         n, c, length = values.shape
-        config = self.config
-        speed = 1 + config.stretch * rng.uniform(-1, 1, (n, 1))
-        shift = config.shift * length * rng.uniform(-1, 1, (n, 1))
+        config, amount = self.config, self.config.variation
+        speed = 1 + min(amount * config.stretch, _MOST_STRETCH) * rng.uniform(-1, 1, (n, 1))
+        shift = min(amount * config.shift, _MOST_SHIFT) * length * rng.uniform(-1, 1, (n, 1))
         at = (np.arange(length) - length / 2) * speed + length / 2 + shift
         at = np.abs(at)
         at = np.where(at > length - 1, 2 * (length - 1) - at, at).clip(0, length - 1)
@@ -148,10 +175,12 @@ class EventsExamples:
     ) -> npt.NDArray[np.float32]:
         """Larger or smaller, noisier, and turned upside down where events go both ways."""
         n, c, _ = values.shape
-        config = self.config
-        gain = np.exp(config.gain * rng.normal(size=(n, c, 1)))
+        config, amount = self.config, self.config.variation
+        gain = np.exp(amount * config.gain * rng.normal(size=(n, c, 1)))
         spread = values.std(axis=2, keepdims=True)
-        noise = config.noise * rng.random((n, c, 1)) * spread * rng.standard_normal(values.shape, dtype=np.float32)
+        noise = (
+            amount * config.noise * rng.random((n, c, 1)) * spread * rng.standard_normal(values.shape, dtype=np.float32)
+        )
         sign = np.where(config.flip_sign & (rng.random((n, 1, 1)) < 0.5), -1.0, 1.0)
         louder: npt.NDArray[np.float32] = ((sign * gain * values + noise) * known).astype(np.float32)
         return louder
@@ -176,7 +205,7 @@ class EventsExamples:
             # of an 'other' nobody knows when: it says nothing about states, unless it was made by cutting
             weight[i, :length] = score[i] != _OTHER or self.tracks.scores[row] == _EVENT
         if self.setting.augment:
-            known *= rng.random(known.shape) >= _DROPPED
+            known *= rng.random(known.shape) >= _DROPPED * self.config.variation
             values = self._louder(rng, values, known)
         return {"signals": values, "known": known, "class": score, "state": state, "weight": weight}
 
@@ -186,7 +215,7 @@ class EventsExamples:
     def _piece(self, rng: np.random.Generator, row: int) -> tuple[int, int, int]:
         """A random piece of a track, and what it honestly shows: an event outside it is none, or has been before."""
         low, high, score = self._whole(row)
-        if rng.random() >= self.config.crop or high - low <= _SHORTEST_PIECE:
+        if rng.random() >= self.config.crop * self.config.variation or high - low <= _SHORTEST_PIECE:
             return low, high, score
         length = int(rng.integers(_SHORTEST_PIECE, high + 1))
         start = int(rng.integers(0, high - length + 1))

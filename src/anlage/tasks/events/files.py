@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.io.kinds import SIGNALS, FileKind, check_kind
 from anlage.io.signal_files.signals import SUFFIXES, is_signals, open_signals, signal_files
 from anlage.signals.signals import Signals
+from anlage.tasks.events.mix import KINDS, kinds_of, recording_of
 
-__all__ = ["SignalFile", "SignalFiles"]
+__all__ = ["SignalFile", "SignalFiles", "joined"]
 
 _GIVE = (
     f"give files that end in {', '.join(SUFFIXES)}, or a folder of them; `anlage signals` measures them along tracks"
@@ -36,6 +38,27 @@ class SignalFile:
     @property
     def name(self) -> str:
         return self.path.stem
+
+    @property
+    def kinds(self) -> npt.NDArray[np.int64]:
+        """(N,) kind of each example, by its place in the mix; -1 where it is not scored."""
+        return kinds_of(self.signals, self.path)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Examples of each kind, by the name of the movie or recording."""
+        kinds, names, groups = self.kinds, KINDS[self.signals.kind], self.recordings
+        return {
+            str(group): {name: int(((kinds == k) & (groups == group)).sum()) for k, name in enumerate(names)}
+            for group in np.unique(groups)
+        }
+
+    @property
+    def recordings(self) -> npt.NDArray[np.str_]:
+        """(N,) movie or recording of each: that of one whose windows lie in several files, by their kinds, is the same in all."""
+        named, group = recording_of(self.path), self.signals.group
+        alone = len(group) > 0 and (group == self.path.stem).all()
+        return np.full(len(group), named) if named and alone else group
 
     @property
     def holds(self) -> str:
@@ -77,20 +100,20 @@ class SignalFiles:
         return SignalFile(path, hashlib.sha256(path.read_bytes()).hexdigest(), signals)
 
     def check(self, sources: Sequence[SignalFile], card: Any | None) -> None:
-        joined = Signals.joined([source.signals for source in sources])
-        if not joined.is_scored.any():
+        table = joined(sources)
+        if not table.is_scored.any():
             names = ", ".join(f"'{source.path.name}'" for source in sources)
-            what = "scores 0 and 1" if joined.kind == "repeated" else "a class (0 event, 1 no event, 2 other)"
-            raise AnlageError(f"Nothing in {names} is scored; give some of its {_noun(joined)} {what} first.")
+            what = "scores 0 and 1" if table.kind == "repeated" else "a class (0 event, 1 no event, 2 other)"
+            raise AnlageError(f"Nothing in {names} is scored; give some of its {_noun(table)} {what} first.")
         if card is not None:
             kind, wanted = card.plan.get("kind"), [scale["name"] for scale in card.plan.get("scales", ())]
-            if kind != joined.kind:
+            if kind != table.kind:
                 raise AnlageError(
-                    f"The model to start from is of the kind '{kind}', but the signals are scored as '{joined.kind}'; "
+                    f"The model to start from is of the kind '{kind}', but the signals are scored as '{table.kind}'; "
                     "train without --from."
                 )
-            if len(wanted) > 1 or len(joined.names) > 1:
-                joined.chosen(wanted)
+            if len(wanted) > 1 or len(table.names) > 1:
+                table.chosen(wanted)
 
     def card_fields(self, sources: Sequence[SignalFile], plan: Frozen) -> dict[str, Any]:
         return {
@@ -106,11 +129,22 @@ class SignalFiles:
         }  # fmt: skip
 
     def limits(self, sources: Sequence[SignalFile]) -> str:
-        joined = Signals.joined([source.signals for source in sources])
-        if len(np.unique(joined.group[joined.is_scored])) == 1:
-            what = "recording" if joined.kind == "repeated" else "movie"
+        table = joined(sources)
+        if len(np.unique(table.group[table.is_scored])) == 1:
+            what = "recording" if table.kind == "repeated" else "movie"
             return f"Another {what} without a look at the result: it has seen a single one."
         return ""
+
+
+def joined(sources: Sequence[SignalFile]) -> Signals:
+    """The signals of all files as one table; what is of one recording has one group, in whichever file it lies."""
+    table = Signals.joined([source.signals for source in sources])
+    shared: list[str] = []
+    for i, source in enumerate(sources):
+        own = recording_of(source.path)
+        for before, after in zip(source.signals.group.tolist(), source.recordings.tolist(), strict=True):
+            shared.append(after if own and after != before else f"{i}:{before}" if len(sources) > 1 else str(before))
+    return replace(table, group=np.array(shared, dtype=np.str_))
 
 
 def _noun(signals: Signals) -> str:

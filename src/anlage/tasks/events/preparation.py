@@ -12,14 +12,13 @@ from anlage.errors import AnlageError
 from anlage.signals.signals import Signals
 from anlage.tasks.events.config import MOST_DOUBLINGS, EventsConfig, EventsPlan
 from anlage.tasks.events.examples import EventsExamples, Provenance, SignalTracks
-from anlage.tasks.events.files import SignalFile
+from anlage.tasks.events.files import SignalFile, joined
+from anlage.tasks.events.mix import check_mix
 from anlage.tasks.events.scale import Normalise, SignalScale, lag_of, plan_scales
 from anlage.tasks.task import Setting
 
 __all__ = ["SHORTEST", "as_seen", "prepare"]
 
-_HELD_OUT = 0.2
-"""Share of the examples that is held out from a single network; of several each has its own part."""
 _LEAST_LEFT = 0.5
 """Share of them that a network learns from at least."""
 _BATCH = 32
@@ -35,21 +34,23 @@ Rows = npt.NDArray[np.int64]
 
 def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Setting) -> EventsExamples:
     """Plan and split; see `anlage.tasks.task.Task.prepare`."""
-    joined = Signals.joined([source.signals for source in sources])
-    _check_kind(joined, config)
+    table = joined(sources)
+    _check_kind(table, config)
     base = setting.base if isinstance(setting.base, EventsPlan) else None
-    if base is not None and len(base.scales) == len(joined.names) == 1:
-        names: Sequence[str] = joined.names  # a single trace may have been called otherwise
+    if base is not None and len(base.scales) == len(table.names) == 1:
+        names: Sequence[str] = table.names  # a single trace may have been called otherwise
     else:
-        names = base.signals if base is not None else config.signals or joined.names
-    signals = joined.chosen(names)
+        names = base.signals if base is not None else config.signals or table.names
+    signals = table.chosen(names)
     usable = signals.is_scored & (np.diff(signals.spans, axis=1)[:, 0] >= SHORTEST)
     provenance = _provenance(sources, signals).select(usable)
+    kinds = np.concatenate([source.kinds for source in sources])[usable]
     signals = signals.select(usable)
     _check_enough(signals)
+    check_mix(kinds, config.mix, signals.kind)
     notes = [note for source in sources for note in source.signals.notes]
     earlier = setting.plan if isinstance(setting.plan, EventsPlan) else None
-    folds, said = _folds(signals, config.members, setting.seed)
+    folds, said = _folds(signals, config, setting.seed)
     notes += said
     plan = earlier or _plan(signals, config, base)
     return EventsExamples(
@@ -58,6 +59,8 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
         notes=tuple(notes),
         tracks=as_seen(signals, plan),
         folds=folds,
+        kinds=kinds,
+        groups=signals.group,
         held_out=_in_words(signals, folds),
         provenance=provenance,
         config=config,
@@ -93,7 +96,7 @@ def _provenance(sources: Sequence[SignalFile], joined: Signals) -> Provenance:
     windows = joined.kind == "repeated"
     return Provenance(
         files=np.array([source.path.name for source in sources for _ in range(len(source.signals))], dtype=np.str_),
-        groups=np.concatenate([part.group for part in parts]),
+        groups=np.concatenate([source.recordings for source in sources]),
         numbers=np.concatenate([np.arange(len(part)) if windows else part.ids for part in parts]),
         starts=joined.spans[:, 0] + joined.first_frame,
     )
@@ -125,15 +128,18 @@ def _check_enough(signals: Signals) -> None:
         )
 
 
-def _folds(signals: Signals, members: int, seed: int) -> tuple[Rows, list[str]]:
+def _folds(signals: Signals, config: EventsConfig, seed: int) -> tuple[Rows, list[str]]:
     """Which network is judged by each example, −1: none; whole movies or recordings, never some windows of one that it learns from."""
     rng = np.random.default_rng([seed, 0x5EED])
-    folds = _whole_groups(signals, members, rng)
+    members, share = config.members, config.held_out
+    folds = _whole_groups(signals, members, share, rng)
     if (folds >= 0).any() and len(np.unique(signals.scores[folds >= 0])) > 1:
         return folds, []
     where = "recording" if signals.kind == "repeated" else "movie"
-    folds = _shares(signals, members, rng)
-    part = "a fifth of them is" if members == 1 else f"{members} parts of them are, one from each network,"
+    folds = _shares(signals, members, share, rng)
+    part = (
+        f"{100 * share:.0f} % of them are" if members == 1 else f"{members} parts of them are, one from each network,"
+    )
     return folds, [
         f"All examples come from one {where}, so {part} held out to validate: expect a little less on another {where}."
         if len(np.unique(signals.group)) == 1
@@ -141,7 +147,7 @@ def _folds(signals: Signals, members: int, seed: int) -> tuple[Rows, list[str]]:
     ]
 
 
-def _whole_groups(signals: Signals, members: int, rng: np.random.Generator) -> Rows:
+def _whole_groups(signals: Signals, members: int, share: float, rng: np.random.Generator) -> Rows:
     """Movies or recordings for each network, the largest first where fewest are; none whose lack would leave too little to learn from."""
     folds = np.full(len(signals), -1)
     groups, counts = np.unique(signals.group, return_counts=True)
@@ -149,7 +155,7 @@ def _whole_groups(signals: Signals, members: int, rng: np.random.Generator) -> R
     if members > 1:
         order = order[np.argsort(-counts[order], kind="stable")]
     for group in groups[order]:
-        if members == 1 and (folds == 0).mean() >= _HELD_OUT - 0.05:
+        if members == 1 and (folds == 0).mean() >= share - 0.05:
             break
         mine = signals.group == group
         fold = int(np.bincount(folds[folds >= 0], minlength=members).argmin())
@@ -159,15 +165,15 @@ def _whole_groups(signals: Signals, members: int, rng: np.random.Generator) -> R
     return folds
 
 
-def _shares(signals: Signals, members: int, rng: np.random.Generator) -> Rows:
-    """Of one recording stretches of time, a fifth at its end for a single network; of tracks, which overlap in time, some of each kind."""
+def _shares(signals: Signals, members: int, share: float, rng: np.random.Generator) -> Rows:
+    """Of one recording stretches of time, that share at its end for a single network; of tracks, which overlap in time, some of each kind."""
     folds = np.full(len(signals), -1)
     for score in np.unique(signals.scores):
         rows = np.flatnonzero(signals.scores == score)
         if signals.kind != "repeated":
             rows = rng.permutation(rows)
         if members == 1:
-            folds[rows[-max(1, round(_HELD_OUT * len(rows))) :]] = 0
+            folds[rows[-max(1, round(share * len(rows))) :]] = 0
         else:
             folds[rows] = np.arange(len(rows)) * members // len(rows)
     return folds

@@ -15,6 +15,7 @@ from anlage.networks.temporal import SignalLogits, TemporalEnsemble
 from anlage.tasks.baselines import share_baseline
 from anlage.tasks.events.examples import EventsExamples, SignalTracks
 from anlage.tasks.events.loss import event_times
+from anlage.tasks.events.mix import KINDS, event_share
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
@@ -25,6 +26,7 @@ _ENOUGH = 20
 """Examples from which a calibration error is given."""
 _THRESHOLD = 0.5
 """Of a calibrated probability: what is likelier than not."""
+_LEAST_THRESHOLD = 0.05
 _TIE = 0.02
 """Scores of a few dozen tracks or windows differ by so much by luck."""
 
@@ -118,12 +120,13 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
     Each was judged by one network; all of them together judge a little better, and are a little too modest then.
     """
     unseen = read_unseen(network, examples)
-    tracks, read = unseen.tracks, unseen.read
+    tracks, read, threshold = unseen.tracks, unseen.read, _THRESHOLD
     if examples.plan.kind == "repeated":
         truth = tracks.scores == 1
         calibration = fit_platt(read.logits[:, 0], truth)
         probability = calibration.apply(read.logits[:, 0])
-        metrics = {**_counts(probability >= _THRESHOLD, truth), "auc": area_under_roc(probability, truth)}
+        threshold = _threshold(truth, examples)
+        metrics = {**_counts(probability >= threshold, truth), "auc": area_under_roc(probability, truth)}
         wanted = probability, truth
         baseline = share_baseline("chance", "AUC", 0.5, metrics["auc"], _rarer(truth))
     else:
@@ -138,12 +141,22 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         held_out=examples.held_out,
         n_positive=int(truth.sum()),
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
-        threshold=_THRESHOLD,
+        threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(*wanted) if len(tracks) >= _ENOUGH else None,
         n_of={"accuracy": len(tracks), "auc": _rarer(truth)},
         baseline=baseline,
     )
+
+
+def _threshold(truth: npt.NDArray[np.bool_], examples: EventsExamples) -> float:
+    """Probability from which an event is likelier than not where events are as common as the mix says, not as in the held-out examples."""
+    counts = np.bincount(examples.kinds, minlength=len(KINDS["repeated"])).tolist()
+    share, common = float(truth.mean()) if len(truth) else 0.5, event_share(counts, examples.config.mix, "repeated")
+    if examples.config.mix is None or not (0 < share < 1 and 0 < common < 1):
+        return _THRESHOLD
+    odds = share / (1 - share) * (1 - common) / common
+    return float(np.clip(odds / (1 + odds), _LEAST_THRESHOLD, 1 - _LEAST_THRESHOLD))
 
 
 def _rarer(truth: npt.NDArray[np.bool_]) -> int:

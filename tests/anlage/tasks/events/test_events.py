@@ -100,7 +100,7 @@ def test_of_a_single_recording_stretches_are_held_out_and_that_is_said(tmp_path)
         assert (np.diff(examples.folds[signals.scores == score]) >= 0).all()
     assert np.bincount(examples.folds).min() >= 18
     single = prepared(tmp_path, one, members=1)
-    assert "so a fifth of them is held out to validate" in single.notes[0]
+    assert "so 20 % of them are held out to validate" in single.notes[0]
     assert 8 <= (single.folds == 0).sum() <= 16
 
 
@@ -137,6 +137,18 @@ def test_augmentation_acts_and_can_be_switched_off(tmp_path):
     still = examples.setting.__class__(cache=tmp_path, seed=0, device="cpu", batch_size=64, augment=False)
     plain = EVENTS.prepare([SignalFiles().open(tmp_path / "s.h5", EventsConfig())], EventsConfig(), still)
     assert all(v.tobytes() in known for v in plain.batch(0, 64)["signals"].numpy())
+
+
+def test_the_amount_of_variation_acts_and_0_shows_everything_as_it_is(tmp_path):
+    plain, much = (prepared(tmp_path, bumps(120, 0), variation=amount) for amount in (0.0, 2.0))
+    known = {v.tobytes() for v in plain.tracks.values}
+    assert all(v.tobytes() in known for v in plain.batch(0, 64)["signals"].numpy())
+    assert not any(v.tobytes() in known for v in much.batch(0, 64)["signals"].numpy())
+
+
+def test_epochs_count_what_a_network_learns_from(tmp_path):
+    assert prepared(tmp_path, bumps(120, 0), members=3).n_examples == 80
+    assert prepared(tmp_path, bumps(120, 0), members=1, held_out=0.4).n_examples == 80
 
 
 @pytest.fixture(scope="module")
