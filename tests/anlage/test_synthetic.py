@@ -7,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
-from anlage.synthetic import Optics, SyntheticMovie, embryo, pair
+from anlage.synthetic import Look, Optics, SyntheticMovie, embryo, pair
 
 SMALL = {"n_frames": 6, "shape_zyx": (16, 96, 96), "n_nuclei": 24}
 
@@ -177,3 +177,63 @@ def test_nuclei_die_where_and_when_it_is_said():
         assert light(2) > 1.3 * light(-1)
     assert seen >= 2
     assert not len(embryo(7, 3, (8, 48, 48), n_nuclei=4).deaths)
+
+
+def test_looks_differ_and_are_the_same_every_time_and_show_every_nucleus_that_counts():
+    from anlage.synthetic.looks import looks
+
+    movies = list(looks(3, seed=2, flat=True))
+    again = next(looks(1, seed=2, flat=True))
+    assert np.array_equal(again.image.data, movies[0].image.data)
+    assert len({movie.spacing for movie in movies}) == 3
+    (deep,) = looks(1, seed=3)
+    assert deep.image.shape_tzyx[1] > 1
+    for movie in (*movies, deep):
+        assert len(movie.truth) == len(movie.tracks) > 0
+        at = np.rint(movie.truth.positions).astype(int)
+        assert (at >= 0).all()
+        assert (at < movie.image.shape_tzyx).all()
+
+
+def test_the_truth_of_a_cut_nucleus_is_the_middle_of_what_is_seen_and_what_is_outside_does_not_count():
+    from anlage.synthetic.looks import looks
+
+    movie = next(movie for movie in looks(20, seed=1, flat=True) if _touching(movie).sum() > 3)
+    cut = _touching(movie)
+    for (t, *at), track in zip(movie.truth.positions[cut], movie.tracks[cut], strict=True):
+        labels = movie.labels.frame(int(t))[0]
+        np.testing.assert_allclose(at, center_of_mass(labels == track), atol=1e-6)
+
+
+def _touching(movie: SyntheticMovie) -> np.ndarray:
+    """Which nuclei the image's rim cuts clearly."""
+    radius = 0.9 * movie.truth.radius_um[:, None] / movie.spacing.um[1:]
+    at = movie.truth.positions[:, 2:]
+    return ((at - radius < -0.5) | (at + radius > np.array(movie.image.shape_tzyx[2:]) - 0.5)).any(axis=1)
+
+
+@pytest.mark.parametrize("look", [{"clumps": 1.0}, {"hollow": 0.8}, {"dents": 0.12}, {"size_spread": 0.2}])
+def test_a_look_changes_nuclei_and_nothing_else(look):
+    """The embryo is as bright between its nuclei as before."""
+    plain, other = (embryo(5, 1, (1, 96, 96), n_nuclei=12, look=Look(**about)) for about in ({}, look))
+    between = (plain.labels.data == 0) & (other.labels.data == 0)
+    pixels, changed = plain.image.data.astype(float), other.image.data.astype(float)
+    assert abs(pixels[between].mean() - changed[between].mean()) < 0.05 * pixels[between].mean()
+    assert np.abs(pixels - changed)[~between].mean() > 0.05 * pixels[~between].mean()
+
+
+def test_a_hollow_nucleus_is_dark_inside():
+    made = embryo(5, 1, (1, 96, 96), n_nuclei=6, look=Look(hollow=0.9), optics=Optics(brightness_spread=0.0))
+    middles = np.rint(made.truth.positions).astype(int)
+    inside = made.image.data[0, 0, 0][middles[:, 2], middles[:, 3]].mean()
+    assert inside < made.image.data[made.labels.data > 0].mean()
+
+
+def test_specks_uneven_light_and_a_smoothing_camera_are_seen():
+    def pixels(**optics):
+        return embryo(1, 1, (1, 96, 96), n_nuclei=6, optics=Optics(**optics)).image.data[0, 0, 0].astype(float)
+
+    plain = pixels()
+    assert (pixels(n_specks=60) > plain + 300).mean() > 0.02
+    assert np.abs(np.diff(pixels(smoothing=1.0))).mean() < 0.7 * np.abs(np.diff(plain)).mean()
+    assert np.abs(pixels(unevenness=0.6) - plain).mean() > np.abs(pixels(unevenness=0.05) - plain).mean()

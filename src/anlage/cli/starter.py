@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,29 +18,54 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-N_EMBRYOS = 48
-SETTINGS = ("width=32", "steps=1600", "patience=none", "patch_um=50", "average_decay=0.99", "validate_every=200")
+N_EMBRYOS = 64
+SETTINGS = (
+    "width=32", "steps=1600", "patience=none", "patch_um=50", "average_decay=0.99", "validate_every=400", "balance=stores",
+)  # fmt: skip
 """The default network, so that a training with default settings can start from it."""
-FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8")
+FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8", "balance=stores")
 """Planes are learnt soon, and so small that several fit into a step."""
 _STORE = "synthetic-embryo-"
 LIMITS = (
-    "Anything that counts: it was trained on synthetic embryos only and has never seen a real image. It is for first "
-    "proposals; correct some of them and train a network of your own, which can start from this one."
+    "Anything that counts: it was trained on {seen}. It is for first proposals; correct some of them and train a network of your own, "
+    "which can start from this one."
 )
+SYNTHETIC = "synthetic embryos only and has never seen a real image"
 
 
 def configure_starter(parser: Parser) -> None:
     parser.explain(
         "Renders embryos of many kinds, trains a network on them and writes it as one model file. The result comes with "
-        "the\nprogram: `anlage predict starter IMAGE -o found.csv` uses it. Broken off, it goes on where it was.",
+        "the\nprogram: `anlage predict starter IMAGE -o found.csv` uses it. Every store, synthetic or real, is drawn from "
+        "equally often.\nBroken off, it goes on where it was.",
         "anlage starter -o src/anlage/models/starter.anlage",
         "anlage starter --flat -o src/anlage/models/starter-2d.anlage",
+        "anlage starter -o mine.anlage --real embryo.zarr ovule.zarr --credit 'embryos of our own' --from starter",
     )
     parser.again = "The same command goes on with what is finished."
     parser.add_output("-o", "--output", metavar="OUT.anlage", required=True, kind="model", help="model file to write")
     parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
-    parser.add_argument("--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many (default: %(default)s)")
+    parser.add_argument(
+        "--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many are rendered (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--real",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="STORE.zarr",
+        help="stores of real images of one channel to learn from as well; their nuclei should measure about 10 µm, as the synthetic ones "
+        "do: a starter knows no size",
+    )
+    parser.add_argument(
+        "--credit",
+        metavar="TEXT",
+        default="",
+        help="for the card, with --real: whose images they are, and under which licence",
+    )
+    parser.add_argument(
+        "--from", dest="start_from", metavar="MODEL", help="go on from the weights of this model (a file, or `starter`)"
+    )
     parser.add_argument(
         "--limits", metavar="TEXT", default="", help="a sentence for the card: where it was found to do badly"
     )
@@ -58,20 +84,33 @@ def run_starter(options: argparse.Namespace) -> int:
         raise AnlageError(f"'{output}' cannot hold a model; choose a name that ends in .anlage.")
     if options.embryos < 2:
         raise AnlageError(f"{options.embryos} embryos are too few: at least one is trained on and one is held out.")
+    if options.real and not options.credit:
+        raise AnlageError(
+            "Real images were given without --credit: say whose they are, and under which licence, for the card."
+        )
     work = output.with_name(f"{output.stem}.making")
     _check_work(work)
-    stores = _stores(work, options.embryos, flat=options.flat)
+    stores = [*_stores(work, options.embryos, flat=options.flat), *(Path(store) for store in options.real)]
     if (work / "run" / "run.json").exists():
         run = Run.open(work / "run")
     else:
         settings = FLAT_SETTINGS if options.flat else SETTINGS
-        run = Run.create(work / "run", "nuclei", stores, [*settings, *options.settings])
+        run = Run.create(work / "run", "nuclei", stores, [*settings, *options.settings], start_from=_start(options))
     if run.state != "finished" and (code := train_here(run)):
         return code
     _publish(run, output, options)
     shutil.rmtree(work)
     print(f"The starter is {output}.")
     return 0
+
+
+def _start(options: argparse.Namespace) -> Path | None:
+    """The model to go on from, if one was asked for."""
+    from anlage.inference.starter import STARTER, starter_path
+
+    if options.start_from is None:
+        return None
+    return starter_path(flat=options.flat) if options.start_from == STARTER else Path(options.start_from)
 
 
 def _check_work(work: Path) -> None:
@@ -85,16 +124,22 @@ def _check_work(work: Path) -> None:
 
 
 def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
-    """A store for each embryo, annotated as a whole; those that are there already are kept."""
+    """A store for each embryo, annotated as a whole; those that are there already are kept.
+
+    The first third shows embryos as a good microscope does, the others the looks that are hard.
+    """
     from anlage.axes import Box
     from anlage.dataset.build import build_store
+    from anlage.synthetic.looks import looks
     from anlage.synthetic.variety import variety
 
+    n_clear = n_embryos // 3
+    movies = chain(variety(n_clear, flat=flat), looks(n_embryos - n_clear, flat=flat))
     stores = [work / f"{_STORE}{number:02d}.zarr" for number in range(1, n_embryos + 1)]
     if all(store.exists() for store in stores):
         return stores
     with bar(n_embryos, "rendering", unit="embryo") as shown:
-        for store, movie in zip(stores, variety(n_embryos, flat=flat), strict=True):
+        for store, movie in zip(stores, movies, strict=True):
             box = Box.whole(movie.image.shape_tzyx)
             build_store(store, movie.image, movie.truth, cuboid=box, annotations_source="known", overwrite=True)
             shown.update()
@@ -107,5 +152,7 @@ def _publish(run: Run, output: Path, options: argparse.Namespace) -> None:
 
     assert run.model_path is not None  # noqa: S101 - the run is finished
     model = load_model(run.model_path)
-    card = model.card.model_copy(update={"name": output.stem, "limits": f"{LIMITS} {options.limits}".strip()})
+    seen = f"synthetic embryos and some real images: {options.credit.rstrip('.')}" if options.real else SYNTHETIC
+    limits = f"{LIMITS.format(seen=seen)} {options.limits}".strip()
+    card = model.card.model_copy(update={"name": output.stem, "limits": limits})
     save_model(output, card, model.weights(), model.preview(), by=writer(options))

@@ -17,15 +17,16 @@ from anlage.annotations import Annotations
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.synthetic.camera import paint, render
-from anlage.synthetic.nuclei import Nucleus, new_nucleus, next_frame, relax
-from anlage.synthetic.stage import Optics, Stage
+from anlage.synthetic.nuclei import Nucleus, begin_divisions, new_nucleus, next_frame, relax
+from anlage.synthetic.stage import Look, Optics, Stage
 from anlage.timelapse import TimeLapse
 
-__all__ = ["Optics", "SyntheticMovie", "embryo", "pair"]
+__all__ = ["Look", "Optics", "SyntheticMovie", "embryo", "pair"]
 
 _INTERVAL_S = 300.0
 _SPACING = Spacing(2.0, 0.5, 0.5)
 _OPTICS = Optics()
+_LOOK = Look()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def embryo(  # noqa: PLR0913 - what an embryo is
     division_rate: float = 0.03,
     death_rate: float = 0.0,
     vivid: bool = False,
+    look: Look = _LOOK,
 ) -> SyntheticMovie:
     """Render a crowded embryo that moves and divides.
 
@@ -111,6 +113,9 @@ def embryo(  # noqa: PLR0913 - what an embryo is
     vivid
         Divisions as a good microscope shows them: chromosomes condense over two frames into a bright plate a third as thick
         as the nucleus, and two daughters of half its size, condensed too, move apart and swell over three frames.
+    look
+        Chromatin, surface and spread of sizes; and how far the tissue reaches beyond the image: the truth then holds
+        nuclei whose centre lies outside.
 
     Raises
     ------
@@ -127,12 +132,15 @@ def embryo(  # noqa: PLR0913 - what an embryo is
         division_rate,
         death_rate,
         vivid,
+        look,
     )
     stage.check_room(n_nuclei)
     nuclei = [new_nucleus(stage, track) for track in range(1, n_nuclei + 1)]
     relax(nuclei, stage, rounds=120)
     if nuclei and n_frames >= 3:
         nuclei[0].countdown = n_frames // 2 - 1
+    if look.dividing > 0:
+        begin_divisions(nuclei, stage)
     frames = [nuclei]
     for _ in range(n_frames - 1):
         frames.append(next_frame(frames[-1], stage))

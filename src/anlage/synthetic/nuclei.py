@@ -10,7 +10,7 @@ import numpy as np
 
 from anlage.synthetic.stage import Stage, Vector
 
-__all__ = ["N_WAVES", "Nucleus", "new_fragment", "new_nucleus", "next_frame", "relax"]
+__all__ = ["N_WAVES", "Nucleus", "begin_divisions", "new_fragment", "new_nucleus", "new_speck", "next_frame", "relax"]
 
 _BEFORE, _AFTER = {1: 0.75, 0: 0.45}, {0: 0.5, 1: 0.75}
 """How flat the chromosomes lie so many frames before the mother's last, and after the daughters' first."""
@@ -100,7 +100,7 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
     return Nucleus(
         track=track,
         centre=stage.middle + point * stage.half_axes,
-        radius=stage.diameter_um / 2 * float(np.clip(rng.normal(1.0, 0.06), 0.85, 1.15)),
+        radius=stage.diameter_um / 2 * _size(stage),
         ratios=ratios / np.prod(ratios) ** (1 / 2 if stage.flat else 1 / 3),
         rotation=_turn(stage, rng.uniform(0, np.pi)),
         velocity=stage.direction() * _STEP * stage.diameter_um,
@@ -112,11 +112,32 @@ def new_nucleus(stage: Stage, track: int) -> Nucleus:
     )
 
 
+def _size(stage: Stage) -> float:
+    """Radius over the typical one."""
+    spread = stage.look.size_spread
+    return float(np.clip(stage.rng.normal(1.0, spread), 1 - 2.5 * spread, 1 + 2.5 * spread))
+
+
 def new_fragment(stage: Stage) -> Nucleus:
     """Something bright and small that is no nucleus."""
     size, glow = stage.rng.uniform(0.4, 0.6), stage.rng.uniform(1.5, 3.0)
     shape = new_nucleus(stage, 0)
     return replace(shape, radius=size * shape.radius, light=glow * shape.light)
+
+
+def new_speck(stage: Stage) -> Nucleus:
+    """Something small that is no nucleus, of any size and brightness."""
+    size, glow = math.exp(stage.rng.uniform(math.log(0.15), math.log(0.65))), math.exp(stage.rng.normal(0.2, 0.5))
+    shape = new_nucleus(stage, 0)
+    return replace(shape, radius=size * stage.diameter_um / 2, light=glow * shape.light)
+
+
+def begin_divisions(nuclei: Sequence[Nucleus], stage: Stage) -> None:
+    """Have some of the first frame's nuclei divide in one of the next frames, as many as the tissue's look says."""
+    first = _PROPHASE if stage.vivid else 1
+    for nucleus in nuclei:
+        if stage.rng.random() < stage.look.dividing:
+            nucleus.countdown = int(stage.rng.integers(first + 1))
 
 
 def _turn(stage: Stage, angle: float) -> Vector:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 
-__all__ = ["Optics", "Stage", "Vector"]
+__all__ = ["Look", "Optics", "Stage", "Vector"]
 
 Vector = npt.NDArray[np.float64]
 
@@ -41,6 +41,32 @@ class Optics:
     """Standard deviation of the nuclei's brightness, as a logarithm: 0.2 means that most lie within 20 % of the typical."""
     haze: float = 0.0
     """Share of the light that arrives out of focus, spread five times as wide as the rest."""
+    n_specks: int = 0
+    """Specks in every frame that are no nuclei, a seventh to two thirds as wide as one, fainter or brighter."""
+    unevenness: float = 0.0
+    """Standard deviation of the illumination over the image, as a logarithm."""
+    smoothing: float = 0.0
+    """Standard deviation (voxels, in the plane) of a smoothing of what the camera read, noise and all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the nuclei of a tissue look, beside their size and shape."""
+
+    clumps: float = 0.0
+    """Standard deviation of the chromatin's brightness, as a logarithm; 0: the smooth texture of most nuclei."""
+    fineness: float = 1.0
+    """How fine the chromatin's pattern is: 1 means lumps about half as wide as the nucleus."""
+    hollow: float = 0.0
+    """Part of the light that is missing inside: near 1 only the rim glows, as of a lamina."""
+    dents: float = 0.0
+    """Standard deviation of the surface's bumps, in radii; up to 0.15."""
+    size_spread: float = 0.06
+    """Standard deviation of the radii, as a part of the typical one."""
+    dividing: float = 0.0
+    """Share of the first frame's nuclei that are about to divide."""
+    beyond: float = 0.0
+    """How far the tissue reaches beyond the image on either side, as a part of half its extent; 0: all of it is inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +86,7 @@ class Stage:
     """Chance per frame that a nucleus begins to die."""
     vivid: bool = False
     """Whether divisions look as in a good microscope; see `anlage.synthetic.embryo`."""
+    look: Look = field(default_factory=Look)
 
     @property
     def flat(self) -> bool:
@@ -73,7 +100,7 @@ class Stage:
     @property
     def half_axes(self) -> Vector:
         """Of the ellipsoid in which centres stay, µm."""
-        room = np.array(self.shape_zyx) * self.spacing.um / 2 - 0.6 * self.diameter_um
+        room = (1 + self.look.beyond) * np.array(self.shape_zyx) * self.spacing.um / 2 - 0.6 * self.diameter_um
         half: Vector = np.maximum(room, 0.25 * np.array(self.shape_zyx) * self.spacing.um)
         if self.flat:
             half[0] = 1.0

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
+from anlage.axes import Box
+from anlage.dataset.build import build_store
 from anlage.inference import starter_path
 from anlage.model import load_model
+from anlage.synthetic import embryo
 from anlage.training.run import Run
 
 TINY = ("--set", "width=8", "levels=1", "steps=3", "patch_um=20", "batch_size=1", "threads=1", "device=cpu")
@@ -58,3 +61,27 @@ def test_what_cannot_be_is_a_sentence(tmp_path, command):
     code, _, err = command("starter", "-o", tmp_path / "x.anlage", "--embryos", 1)
     assert code == 2
     assert "1 embryos are too few" in err
+
+
+def test_real_images_can_be_learnt_from_and_the_card_says_whose_they_are(tmp_path, command):
+    """Stores of real images are drawn from beside the synthetic ones, and a starter can go on from another."""
+    movie = embryo(4, 1, (1, 64, 64), n_nuclei=6)
+    box = Box.whole(movie.image.shape_tzyx)
+    real = build_store(tmp_path / "real.zarr", movie.image, movie.truth, cuboid=box).path
+    out = tmp_path / "models" / "mine.anlage"
+    words = ("starter", "-o", out, "--embryos", 2, *TINY, "--flat", "--real", real)
+    code, _, err = command(*words)
+    assert code == 2
+    assert "Real images were given without --credit" in err
+    assert not out.parent.exists()
+    code, _, err = command(*words, "--credit", "films of A. Nyone, CC BY 4.0")
+    assert code == 0, err
+    card = load_model(out).card
+    assert "synthetic embryos and some real images: films of A. Nyone, CC BY 4.0." in card.limits
+    assert "never seen a real image" not in card.limits
+    assert "real" in [store.name for store in card.trained_on]
+    assert real.exists()
+    further = tmp_path / "models" / "further.anlage"
+    code, _, err = command("starter", "-o", further, "--embryos", 2, *TINY, "--flat", "--from", out)
+    assert code == 0, err
+    assert load_model(further).card.steps_done == 3

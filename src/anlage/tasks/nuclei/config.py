@@ -46,6 +46,8 @@ class NucleiConfig(Finite):
     """Levels of the network."""
     variation: Annotated[float, Ge(0), Le(2)] | None = None
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
+    balance: Literal["nuclei", "stores"] = "nuclei"
+    """What examples are drawn from equally often: 'nuclei', every nucleus; 'stores', every store, however many nuclei it holds: where a long movie would outweigh short ones."""
     orientation: Orientation | None = None
     """Which ways up examples are shown: 'any', turned and mirrored in the plane and mirrored along z; 'upright', turned and mirrored in the plane alone; 'fixed', as they lie. By default 'any'; where outlines are learnt 'upright', and 'fixed' from 200 painted nuclei on: how a microscope blurs, and lies in a film, is the same everywhere, and can be learnt where there is enough to learn from. 'any' is right for outlines in serial sections."""
 

@@ -45,14 +45,19 @@ class NucleiExamples:
     held_out: str
     setting: Setting
     augmentation: Augmentation
+    balance: Literal["nuclei", "stores"] = "nuclei"
     _nuclei: npt.NDArray[np.int64] = field(init=False, repr=False)
     """(N, 3) part, frame and number of each nucleus."""
     _rejected: npt.NDArray[np.int64] = field(init=False, repr=False)
     """The same of rejected proposals."""
+    _by_store: tuple[npt.NDArray[np.int64], ...] = field(init=False, repr=False)
+    """Rows of `_nuclei`, for each store that has some."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_nuclei", _numbered(self.train, [frames.centres for frames in self.train]))
         object.__setattr__(self, "_rejected", _numbered(self.train, [frames.rejected for frames in self.train]))
+        stores = np.array([str(frames.store.path) for frames in self.train])[self._nuclei[:, 0]]
+        object.__setattr__(self, "_by_store", tuple(np.flatnonzero(stores == one) for one in np.unique(stores)))
 
     @property
     def n_examples(self) -> int:
@@ -108,7 +113,7 @@ class NucleiExamples:
             frames = self.train[part]
             target = frames.rejected[t][n]
         elif rng.random() < NUCLEI_SHARE and len(self._nuclei) > 0:
-            part, t, n = self._nuclei[rng.integers(len(self._nuclei))]
+            part, t, n = self._nuclei[self._row(rng)]
             frames = self.train[part]
             target = frames.centres[t][n]
         else:
@@ -132,6 +137,12 @@ class NucleiExamples:
         painted = _crop(paint.known[t][None], start, shape, fill="constant")[0]
         inside = _crop(paint.inside[t][None], start, shape, fill="constant")[0] if len(paint.inside) else painted
         return replace(patch, values=values, inside=inside, painted=painted)
+
+    def _row(self, rng: np.random.Generator) -> int:
+        """A random nucleus."""
+        if self.balance == "nuclei":
+            return int(rng.integers(len(self._nuclei)))
+        return int(rng.choice(self._by_store[rng.integers(len(self._by_store))]))
 
 
 @dataclass(frozen=True, slots=True)

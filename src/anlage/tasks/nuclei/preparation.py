@@ -116,6 +116,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         held_out=divided.held_out,
         setting=setting,
         augmentation=_augmentation(plan.orientation, head.variation_of(config), augment=setting.augment),
+        balance=config.balance,
     )
 
 

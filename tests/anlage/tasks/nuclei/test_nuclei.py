@@ -182,6 +182,21 @@ def test_a_bleached_frame_is_noisier_the_fewer_photons_it_has_and_always_the_sam
     assert 0 < plain != bleached
 
 
+def test_every_store_can_count_as_much_as_another_however_many_nuclei_it_has(tmp_path):
+    stores = []
+    for name, n_frames, use in (("long", 5, "train"), ("short", 1, "train"), ("held", 1, "validation")):
+        image, truth = movie(len(stores), n_frames, (8, 48, 48))
+        whole = Box.whole(image.shape_tzyx)
+        stores.append(build_store(tmp_path / f"{name}.zarr", image, truth, cuboid=whole, use=use))
+    n_short = {}
+    for balance in ("nuclei", "stores"):
+        made = TASK.prepare(stores, NucleiConfig(balance=balance), setting(tmp_path))
+        parts = [made._nuclei[made._row(np.random.default_rng(i))][0] for i in range(300)]
+        n_short[balance] = sum(made.train[part].store.name == "short" for part in parts)
+    assert n_short["nuclei"] < 80
+    assert abs(n_short["stores"] - 150) < 40
+
+
 def test_what_was_rejected_is_shown_more_often_than_other_background(tmp_path):
     image, truth = movie(n_frames=1)
     whole = Box.whole(image.shape_tzyx)
