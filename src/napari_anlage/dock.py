@@ -101,12 +101,17 @@ class Dock(Host):
         from napari_anlage.signals.tab import SignalsTab
 
         tab = self._placed("signals", SignalsTab(self.session))
-        tab.trained.connect(self.show_run)
+        tab.train_wanted.connect(self.learn_from)
         return tab
 
     def go_to(self, step: str) -> None:
         """Show a step: data, annotate, train, predict, track, review or signals."""
         self.tabs.setCurrentIndex(_STEPS.index(step))
+
+    def learn_from(self, signals: Path, event: str) -> None:
+        """Go to the Train tab, to learn an event from a file of scored signals."""
+        self.train.learn_from(signals, event)
+        self.go_to("train")
 
     def show_run(self, run: Run) -> None:
         """Watch a run, wherever it lies."""

@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from napari_anlage.shell.host import Host, scrolling
@@ -114,4 +115,11 @@ class SignalsAndEvents(Panel):
     def make(self) -> Tab:
         from napari_anlage.signals.tab import SignalsTab
 
-        return SignalsTab(self.session)
+        tab = SignalsTab(self.session)
+        tab.train_wanted.connect(self._train)
+        return tab
+
+    def _train(self, signals: Path, event: str) -> None:
+        """Learn from what was scored in the widget for trainings, which is opened where it is not yet."""
+        _, panel = self._viewer.window.add_plugin_dock_widget("anlage", "Train networks")
+        panel.tab.learn_from(signals, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,13 +28,9 @@ _MOST_NAMES = 40
 
 def print_signals(path: Path, interval_s: float | None) -> None:
     """Rows, tracks, frames, interval, what is missing, classes, events."""
-    from anlage.io.signal_files.signals import open_signals
+    from anlage.io.signal_files.signals import event_names, open_signals
 
-    named = (
-        [n.removeprefix("class_") for n in _columns(path) if n.startswith("class_")]
-        if path.suffix.lower() in (".csv", ".tsv")
-        else []
-    )
+    named = event_names(path)
     signals = open_signals(path, interval_s=interval_s, event=named[0] if named else "")
     windows = signals.kind == "repeated"
     single = windows and len(signals) == 1
@@ -64,19 +61,23 @@ def print_signals(path: Path, interval_s: float | None) -> None:
 def print_signal_sets(folder: Path) -> None:
     """How many files a folder of signals has, and a line for each."""
     lines = signal_set_lines(folder)
+    n = sum(not line.startswith("    ") for line in lines)
     learning = command("train", "events", folder)
-    print(f"A folder of {plural(len(lines), 'file')} of signals; `{learning}` learns from all of them:")
+    print(f"A folder of {plural(n, 'file')} of signals; `{learning}` learns from all of them:")
     for line in lines:
         print(line)
 
 
 def signal_set_lines(folder: Path, event: str = "") -> list[str]:
     """A line for each file of a folder of signals: what is in it, and how much of it is scored."""
-    from anlage.io.signal_files.signals import open_signals, signal_files
+    from anlage.io.signal_files.signals import signal_files
+    from anlage.tasks.events.config import EventsConfig
+    from anlage.tasks.events.files import SignalFiles
 
-    lines = []
+    lines, settings = [], EventsConfig(event=event)
     for file in signal_files(folder):
-        signals = open_signals(file, event=event)
+        source = SignalFiles().open(file, settings)
+        signals = source.signals
         windows = signals.kind == "repeated"
         noun = "window" if windows else "track"
         events = int((signals.scores == (1 if windows else 0)).sum())
@@ -84,7 +85,14 @@ def signal_set_lines(folder: Path, event: str = "") -> list[str]:
             f"  {file.name}: {plural(len(signals), noun)} of up to {signals.n_frames} samples, "
             f"{int(signals.is_scored.sum())} scored, of which {events} with an event"
         )
+        lines += [
+            f"    {group or 'all'}: {_kinds(counts)}" for group, counts in source.counts.items() if any(counts.values())
+        ]
     return lines
+
+
+def _kinds(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
 
 
 def print_events(path: Path) -> None:
@@ -174,10 +182,3 @@ def _counts(classes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
     words = ("event (0)", "no event (1)", "other (2)", "removed (above 2)", "not scored")
     pairs = list(zip(n, words, strict=True))
     return ", ".join(f"{count} {word}" for i, (count, word) in enumerate(pairs) if count or i < 2)
-
-
-def _columns(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
-    separator = max(",;\t", key=header.count)
-    return [name.strip().strip('"').lower() for name in header.strip().split(separator)]

@@ -28,8 +28,8 @@ _FEWEST = 3
 class EventFinder(ChildPanel):
     """Train on the scored tracks, then find the event on all of them."""
 
-    started = Signal(object)
-    """A training: its `Run`."""
+    wanted = Signal(object, str)
+    """A training from this file of scored signals, of this event."""
     found = Signal(object)
     """`Events` of a network."""
 
@@ -40,11 +40,13 @@ class EventFinder(ChildPanel):
         self._event = "event"
         self._thread = Thread(self)
         self._run: Run | None = None
+        self._given: Path | None = None
+        """What was handed over to be learnt from last."""
         self.applied: Path | None = None
         """The network whose events were found last."""
         self.train = ActionButton(
-            "Train on the scored tracks", primary=True,
-            tooltip="Trains a small network on your answers, in about a minute; watch it on the Train tab.",
+            "Train on the scored tracks …", primary=True,
+            tooltip="Opens the training of events with your answers: alone, or with other files, and from a model.",
         )  # fmt: skip
         self.model = ModelCombo(
             session, _TASK, "", "Networks for events: those that were trained in this project, and files."
@@ -81,7 +83,7 @@ class EventFinder(ChildPanel):
         self._thread.forget()
         self._child.stop()
         self._job.end()
-        self._run = self._target = self.applied = None
+        self._run = self._target = self._given = self.applied = None
         self.status.say("")
         self.status.hide()
 
@@ -122,27 +124,29 @@ class EventFinder(ChildPanel):
         scoring = self._scoring
         if scoring is None:
             raise AnlageError("Open signals first.")
-        store, run = self._session.new_paths(_TASK)
+        store, _ = self._session.new_paths(_TASK)
         signals, path, event = scoring.scored, store.with_suffix(".csv"), self._event
 
-        def make() -> Run:
+        def make() -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_signals(path, signals, event=event)
-            return Run.create(run, _TASK, [path], [f"event={event}"])
+            return path
 
         self._thread.run(make)
         self.refresh()
 
-    def _on_made(self, run: Run) -> None:
-        run.start()
-        self._run = run
-        self.started.emit(run)
-        self.status.say(f"{short(run.name)} is being trained; watch it on the Train tab.", "info")
+    def _on_made(self, path: Path) -> None:
+        self._given = path
+        self.wanted.emit(path, self._event)
+        self.status.hide()
         self.refresh()
 
     def _on_run(self) -> None:
-        """A training that was started here has ended: its network is tried on every track at once."""
+        """A training from these answers has ended: its network is tried on every track at once."""
         self.refresh_models()
+        watched = self._session.run
+        if watched is not None and watched.state in ("new", "running") and self._learns(watched):
+            self._run = watched
         run = self._run
         model = None if run is None or run.state in ("new", "running") else run.model_path
         if run is not None and run.state not in ("new", "running"):
@@ -152,6 +156,12 @@ class EventFinder(ChildPanel):
             self.status.say(f"{short(model.stem)} is trained.", "good")
             if self.find.button.isEnabled():
                 self.attempt(self._find)
+
+    def _learns(self, run: Run) -> bool:
+        """Whether a training learns from what was handed over here."""
+        return self._given is not None and any(
+            store.place(run.path).resolve() == self._given.resolve() for store in run.config.stores
+        )
 
     def _find(self) -> None:
         if self._source is None:

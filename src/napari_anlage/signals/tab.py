@@ -41,8 +41,8 @@ class SignalsTab(Tab):
     """Measure or open signals, score tracks by hand, train, find."""
 
     title = "Signals"
-    trained = Signal(object)
-    """A training was started: its `Run`."""
+    train_wanted = Signal(object, str)
+    """The training of events is to open with this file of scored signals, and this event."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -102,8 +102,8 @@ class SignalsTab(Tab):
         self.panel.frame_wanted.connect(self._show_frame)
         self.panel.went.connect(lambda _: self.attempt(self._show_track))
         self.results.answers = self._all_answers
-        self.finder.started.connect(self._on_training)
-        self.windows.started.connect(self._on_training)
+        self.finder.wanted.connect(self.train_wanted)
+        self.windows.wanted.connect(lambda path: self.train_wanted.emit(path, ""))
         self.traces.cut.connect(self._offer_windows)
         self.finder.found.connect(lambda events: self.attempt(lambda: self._on_found(events)))
         for part in (self.judging, self.results):
@@ -244,10 +244,6 @@ class SignalsTab(Tab):
             scoring.go_to(row)
 
     # ---- networks ----
-
-    def _on_training(self, run: Any) -> None:
-        self._session.set_run(run)
-        self.trained.emit(run)
 
     def _on_found(self, events: Events) -> None:
         scoring = self.scoring

@@ -15,8 +15,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QShortcut, QWidget
 
-from anlage import AnlageError, Run, Signals, write_signals
-from anlage.wording import short
+from anlage import AnlageError, Signals, write_signals
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
 from napari_anlage.signals.plot import title_of_signal
@@ -55,8 +54,8 @@ _ANSWERS = (
 class WindowPanel(Tab):
     """Shown while the signals that are open are windows."""
 
-    started = Signal(object)
-    """A training: its `Run`."""
+    wanted = Signal(object)
+    """A training from this file of scored windows."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -68,8 +67,8 @@ class WindowPanel(Tab):
         self.order = QComboBox()
         self.undo = small_button("Undo", "Takes the last answer back (Ctrl+Z while this tab has the keyboard).")
         self.train = ActionButton(
-            "Train on the scored windows", primary=True,
-            tooltip="Trains a small network on your scores, in about a minute; watch it on the Train tab.",
+            "Train on the scored windows …", primary=True,
+            tooltip="Opens the training of events with your scores: alone, or with other files, and from a model.",
         )  # fmt: skip
         self._build()
         self._connect()
@@ -204,21 +203,19 @@ class WindowPanel(Tab):
         scores = self.scores
         if scores is None:
             raise AnlageError("Open windows first.")
-        store, run = self._session.new_paths("events")
+        store, _ = self._session.new_paths("events")
         signals, path = scores.scored, store.with_suffix(".h5")
 
-        def make() -> Run:
+        def make() -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_signals(path, signals)
-            return Run.create(run, "events", [path], [])
+            return path
 
         self._thread.run(make)
         self.refresh()
 
-    def _on_made(self, run: Run) -> None:
-        run.start()
-        self.started.emit(run)
-        self.status.say(f"{short(run.name)} is being trained; watch it on the Train tab.", "info")
+    def _on_made(self, path: Path) -> None:
+        self.wanted.emit(path)
         self.refresh()
 
 

@@ -10,7 +10,17 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from anlage import TASKS, USUAL, AnlageError, Run, TrainingConfig, load_model, starter_path, usual_steps
+from anlage import (
+    TASKS,
+    USUAL,
+    AnlageError,
+    Run,
+    TrainingConfig,
+    load_model,
+    read_card,
+    starter_path,
+    usual_steps,
+)
 from anlage.project.models import project_models
 from anlage.wording import short
 from napari_anlage import preferences
@@ -18,6 +28,7 @@ from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.train.data import TrainingRequest, carry_out, readiness
 from napari_anlage.train.device_choice import AUTO, DeviceChoice
+from napari_anlage.train.event_screen import EVENTS, EventScreen, begin
 from napari_anlage.train.run_view import RunView
 from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
@@ -48,8 +59,11 @@ class TrainTab(Tab):
         self.length = Lengths()
         self.device = DeviceChoice()
         self.begin_with = StartChoice()
+        self.events = EventScreen(session)
         self.general: Form = form_for(TrainingConfig(), skip=("minutes", "device"))
-        self.forms: dict[str, Form] = {name: form_for(task.config()) for name, task in TASKS.items()}
+        self.forms: dict[str, Form] = {
+            name: self.events.special if name == EVENTS else form_for(task.config()) for name, task in TASKS.items()
+        }
         self.start = ActionButton("Train", primary=True, tooltip="Writes the training data and starts the training.")
         self.setup, self.unfold = QWidget(), QPushButton("Settings of the next training")
         self.view = RunView(session, self.status)
@@ -67,9 +81,10 @@ class TrainTab(Tab):
     def _build(self) -> None:
         column = QVBoxLayout(self.setup)
         column.setContentsMargins(0, 0, 0, 0)
-        choices = QFormLayout()
+        choices = self._choices = QFormLayout()
         choices.setContentsMargins(0, 0, 0, 0)
         choices.addRow("Start from", self.begin_with)
+        choices.addRow("Take over", self.events.take)
         choices.addRow("Device", self.device)
         self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
         self.advanced.setDuration(0)
@@ -80,10 +95,10 @@ class TrainTab(Tab):
         layout.setContentsMargins(0, 0, 0, 0)
         for form in self.forms.values():
             layout.addWidget(form)
-        for title, part in (("Network", network), ("Training", self.general)):
-            self.advanced.addWidget(heading(title))
+        for part in (heading("Network"), network, heading("Training"), self.general, self.events.general):
             self.advanced.addWidget(part)
         column.addWidget(self.cards)
+        column.addWidget(self.events)
         column.addWidget(self.length)
         column.addLayout(choices)
         column.addWidget(self.advanced)
@@ -98,7 +113,9 @@ class TrainTab(Tab):
         session = self._session
         self.cards.chosen.connect(self._on_task)
         self.begin_with.opened.connect(self._on_opened)
-        self.begin_with.currentIndexChanged.connect(self._show_lengths)
+        self.begin_with.currentIndexChanged.connect(self._on_start)
+        self.events.changed.connect(self._on_events)
+        self.events.failed.connect(self.report)
         for form in self.forms.values():
             form.changed.connect(self._show_lengths)
         self.start.clicked.connect(self.train)
@@ -156,7 +173,7 @@ class TrainTab(Tab):
 
     def _on_counted(self, ready: Any) -> None:
         if ready is not None:
-            self.cards.show_readiness(ready)
+            self.cards.show_readiness({**ready, EVENTS: self.events.readiness})
         self.refresh()
         if self._stale:
             self._timer.start()
@@ -176,7 +193,9 @@ class TrainTab(Tab):
 
     def _missing(self) -> str | None:
         if self._thread.busy:
-            return "The training data are being written …"
+            return (
+                "The training data are being read …" if self.learns_events else "The training data are being written …"
+            )
         running = self.view.running()
         if running:
             return f"{short(running[0].name)} is being trained; stop it to start another."
@@ -189,9 +208,37 @@ class TrainTab(Tab):
         self.refresh()
 
     def _offer_models(self) -> None:
-        models = [(short(path.stem), path) for path in project_models(self._session.folder)]
+        paths = project_models(self._session.folder)
         starter = starter_path(flat=self._is_flat())
-        self.begin_with.offer([*models, ("starter (comes with anlage)", starter)] if starter.is_file() else models)
+        if self.learns_events:  # from others it cannot start, and the screen shows what the chosen one knows
+            paths = [path for path in paths if _is_of(path, EVENTS)]
+        models = [(short(path.stem), path) for path in paths]
+        more = [] if self.learns_events or not starter.is_file() else [("starter (comes with anlage)", starter)]
+        self.begin_with.offer([*models, *more], usual=not self.learns_events)
+        self._on_start()
+
+    @property
+    def learns_events(self) -> bool:
+        """Whether events are what is to be learnt."""
+        return bool(self.cards.task == EVENTS)
+
+    def learn_from(self, signals: Path, event: str) -> None:
+        """Get ready to learn this event from a file of scored signals."""
+        self.cards.choose(EVENTS)
+        self.events.learn_from(signals, event)
+        self.unfold.setChecked(True)
+
+    def _on_events(self) -> None:
+        self.cards.show_one(EVENTS, self.events.readiness)
+        self.length.setEnabled(not (self.learns_events and self.events.budget.is_set))
+        if self.learns_events:
+            self._show_lengths()
+        self.refresh()
+
+    def _on_start(self, *_: Any) -> None:
+        if self.learns_events:
+            model = self.begin_with.model
+            self.attempt(lambda: self.events.start_from(model if isinstance(model, Path) else None))
         self._show_lengths()
 
     def _is_flat(self) -> bool:
@@ -207,7 +254,7 @@ class TrainTab(Tab):
         try:
             usual, least = usual_steps(
                 self.cards.task,
-                self.special.assignments(),
+                self.events.settings() if self.learns_events else self.special.assignments(),
                 self.begin_with.model,
                 n_inputs=n_inputs,
                 flat=self._is_flat(),
@@ -222,8 +269,12 @@ class TrainTab(Tab):
     def _on_task(self, name: str) -> None:
         for task, form in self.forms.items():
             form.setVisible(task == name)
-        self._show_lengths()
-        self.refresh()
+        for part in (self.events, self.events.general):
+            part.setVisible(name == EVENTS)
+        self.general.setVisible(name != EVENTS)
+        self._choices.setRowVisible(self.events.take, name == EVENTS)
+        self._offer_models()
+        self._on_events()
 
     def _on_opened(self, path: Path) -> None:
         if self.attempt(lambda: load_model(path, task=self.cards.task)) is not None:
@@ -233,11 +284,12 @@ class TrainTab(Tab):
 
     def settings(self) -> list[str]:
         """What the user set, each as ``name=value``."""
-        steps, general = self.length.steps, self.general.assignments()
-        is_set = any(one.partition("=")[0] in ("steps", "epochs") for one in general)
+        steps = self.length.steps
+        general = self.events.settings() if self.learns_events else self.general.assignments()
+        is_set = any(one.partition("=")[0] in ("steps", "epochs", "minutes") for one in general)
         length = [] if steps is None or is_set else [f"steps={steps}"]
         device = [] if self.device.value == AUTO else [f"device={self.device.value}"]
-        return [*length, *device, *general, *self.special.assignments()]
+        return [*length, *device, *general, *([] if self.learns_events else self.special.assignments())]
 
     def train(self) -> None:
         """Write the store in a thread, then start the child."""
@@ -248,6 +300,10 @@ class TrainTab(Tab):
         lack = self.cards.lack
         if lack is not None:
             raise AnlageError(lack)
+        if self.learns_events:
+            self.status.say("Reading the signals …", "info")
+            self._thread.run(begin, self.events.request(self.settings(), self.begin_with.model))
+            return
         context = max(abs(offset) for offset in getattr(self.special.read(), "frames", (0,)))
         session = self._session
         order = TrainingRequest.of(session, self.cards.task, self.settings(), self.begin_with.model, context)
@@ -285,3 +341,10 @@ class TrainTab(Tab):
     def retire(self) -> None:
         """Watch no more; a training goes on."""
         self.view.leave()
+
+
+def _is_of(path: Path, task: str) -> bool:
+    try:
+        return bool(read_card(path).task == task)
+    except AnlageError:
+        return False

@@ -116,6 +116,11 @@ class TaskCards(QWidget):
         for name, card in self.cards.items():
             card.show_readiness(ready[name], chosen=name == self.task)
 
+    def show_one(self, name: str, ready: Readiness) -> None:
+        """What one kind has to learn from, once something is known of all."""
+        if self._ready:
+            self.show_readiness({**self._ready, name: ready})
+
     @property
     def known(self) -> bool:
         """Whether it was looked at what there is."""
@@ -183,17 +188,19 @@ class StartChoice(QComboBox):
             "Automatic: from the starter that comes with anlage, where it fits the channels and the settings; else afresh."
         )
         self._more: list[Path] = []
-        self._last = 0
+        self._last, self._usual = 0, True
         self.offer([])
         self.activated.connect(self._on_activated)
 
-    def offer(self, models: Sequence[tuple[str, Path]]) -> None:
-        """Offer these models (name, file) after the usual start and fresh weights; the choice stays where it can."""
+    def offer(self, models: Sequence[tuple[str, Path]], *, usual: bool = True) -> None:
+        """Offer these models (name, file) after the usual start, where there is one, and fresh weights; the choice stays where it can."""
+        self._usual = usual
         chosen = self.model if self.count() else USUAL
         listed = [path for _, path in models]
         with silent(self):
             self.clear()
-            self.addItem("automatic", USUAL)
+            if usual:
+                self.addItem("automatic", USUAL)
             self.addItem("fresh weights", None)
             for name, path in [*models, *((short(path.stem), path) for path in self._more if path not in listed)]:
                 self.addItem(name, path)
@@ -217,8 +224,8 @@ class StartChoice(QComboBox):
         """Offer one more model, and choose it."""
         if path not in self._more:
             self._more.append(path)
-        listed = [(self.itemText(i), self.itemData(i)) for i in range(2, self.count() - 1)]
-        self.offer(listed)
+        listed = [(self.itemText(i), self.itemData(i)) for i in range(1 + self._usual, self.count() - 1)]
+        self.offer(listed, usual=self._usual)
         self.choose(path)
 
     def _on_activated(self, index: int) -> None:

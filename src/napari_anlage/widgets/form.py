@@ -61,6 +61,8 @@ class Form(QWidget):
         super().__init__()
         self._config = config
         self._rows: dict[str, _Row] = {}
+        self._labels: dict[str, Label] = {}
+        self._shown = frozenset(type(config).model_fields)
         layout = QFormLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -72,7 +74,7 @@ class Form(QWidget):
             row.changed.connect(self.changed)
             label = Label(in_words(name))
             label.setToolTip(row.toolTip())
-            self._rows[name] = row
+            self._rows[name], self._labels[name] = row, label
             layout.addRow(label, row)
 
     def read(self) -> BaseModel:
@@ -94,8 +96,19 @@ class Form(QWidget):
         return [
             f"{name}={_as_text(dumped[name])}"
             for name in type(config).model_fields
-            if getattr(config, name) != getattr(default, name)
+            if name in self._shown and getattr(config, name) != getattr(default, name)
         ]
+
+    def show_only(self, names: Iterable[str]) -> None:
+        """Show the rows of these fields; the others stand as they are by default, whatever was set."""
+        self._shown = frozenset(names)
+        for name, row in self._rows.items():
+            row.setVisible(name in self._shown)
+            self._labels[name].setVisible(name in self._shown)
+
+    def set_step(self, name: str, step: float) -> None:
+        """Let the arrows of a number go in these steps."""
+        self._rows[name].set_step(step)
 
     def set_value(self, name: str, value: Any) -> None:
         """Show another value in a row."""
@@ -148,6 +161,9 @@ class _Row(QWidget):
             return seen
         parsed = _parsed(seen)
         return (parsed,) if get_origin(self._kind) is tuple and not isinstance(parsed, tuple | list) else parsed
+
+    def set_step(self, step: float) -> None:
+        self._native.setSingleStep(step)
 
     def set_value(self, value: Any) -> None:
         self._shown = value

@@ -9,11 +9,12 @@ import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
-from anlage import AddNuclei, Annotations, Events, Signals, read_events, write_signals
+from anlage import AddNuclei, Annotations, Events, Run, Signals, read_events, write_signals
 from anlage.project.models import Choice
 from napari_anlage.session.session import Session
 from napari_anlage.signals.scoring import EVENT, NO_EVENT
 from napari_anlage.signals.tab import SignalsTab
+from napari_anlage.train.tab import TrainTab
 from napari_anlage.viewer import camera
 
 
@@ -118,6 +119,25 @@ def test_what_cannot_be_trained_on_says_why(tab) -> None:
     assert "Score at least 3 tracks with an event; there are none." in made.finder.train.reason.text()
     made.scoring.propose(range(6), [0, 0, 0, 1, 1, 1], [1, 1, 1, np.nan, np.nan, np.nan], "six")
     assert made.finder.train.button.isEnabled()
+
+
+def test_the_button_opens_the_training_of_events_with_what_was_scored(tab, qtbot, monkeypatch) -> None:
+    made, session, _ = tab
+    train = TrainTab(session)
+    qtbot.addWidget(train)
+    made.train_wanted.connect(train.learn_from)
+    made.scoring.propose(range(8), [0] * 4 + [1] * 4, [1] * 4 + [np.nan] * 4, "eight")
+    made.finder.train.button.click()
+    qtbot.waitUntil(lambda: train.events.sets.sets != [] and train.cards.known, timeout=20000)
+    assert train.cards.task == "events"
+    assert train.events.event.currentText() == "event"
+    assert train.events.sets.sets[0].n == (4, 4, 0)
+    monkeypatch.setattr(Run, "start", lambda self: None)
+    monkeypatch.setattr(Run, "state", "running")
+    train.start.button.click()
+    qtbot.waitUntil(lambda: made.finder._run is not None, timeout=20000)
+    assert made.finder._run.path == session.run.path
+    train.retire()
 
 
 def test_found_events_are_drawn_where_and_when_they_happen(tab, blobs) -> None:

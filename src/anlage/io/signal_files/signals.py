@@ -21,7 +21,7 @@ from anlage.io.signal_files.npy import read_npy
 from anlage.io.signal_files.tables import read_signal_table, write_signal_table
 from anlage.signals.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
-__all__ = ["NEEDED", "SUFFIXES", "is_signals", "open_signals", "signal_files", "write_signals"]
+__all__ = ["NEEDED", "SUFFIXES", "event_names", "is_signals", "open_signals", "signal_files", "write_signals"]
 
 SUFFIXES = (".csv", ".tsv", ".npy", ".h5", ".hdf5")
 NEEDED = (
@@ -48,6 +48,27 @@ def signal_files(folder: str | Path) -> list[Path]:
     """The files of signals that lie in a folder, by their names; other files are left out."""
     files = (f for f in Path(folder).iterdir() if f.is_file() and not f.name.startswith("."))
     return sorted(f for f in files if is_signals(f) and kind_of(f) in SIGNALS)
+
+
+def event_names(path: str | Path) -> list[str]:
+    """Names of the events that a file of signals holds classes for; none where the classes have no name, or there are none.
+
+    Raises
+    ------
+    AnlageError
+        If it is a list of tracks that cannot be read.
+    """
+    path, names = Path(path), []
+    if path.suffix.lower() in (".csv", ".tsv"):
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = file.readline()
+        separator = max(",;\t", key=header.count)
+        names = [name.strip().strip('"').lower() for name in header.strip().split(separator)]
+    elif path.suffix.lower() == ".npy":
+        content = read_npy(path)
+        first = content[0] if isinstance(content, list) and content else None
+        names = [str(name) for name in first] if isinstance(first, dict) else []
+    return [name.removeprefix("class_") for name in names if name.startswith("class_")]
 
 
 def open_signals(path: str | Path, *, interval_s: float | None = None, event: str = "") -> Signals:

@@ -77,7 +77,7 @@ class EventsConfig(Finite):
     shift: Annotated[float, Ge(0), Le(0.45)] = 0.1
     """Largest shift of a window, in parts of it (kind repeated, with augment)."""
     stretch: Annotated[float, Ge(0), Le(0.5)] = 0.1
-    """Largest change of the speed, as a part of it (with augment)."""
+    """Largest change of the speed, as a part of it (kind repeated, with augment)."""
     gain: Annotated[float, Ge(0), Le(2)] = 0.2
     """Typical change of the size of a signal, as a part of it (with augment)."""
     noise: Annotated[float, Ge(0), Le(2)] = 0.1

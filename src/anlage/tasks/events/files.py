@@ -57,7 +57,7 @@ class SignalFile:
     def recordings(self) -> npt.NDArray[np.str_]:
         """(N,) movie or recording of each: that of one whose windows lie in several files, by their kinds, is the same in all."""
         named, group = recording_of(self.path), self.signals.group
-        alone = len(group) > 0 and (group == self.path.stem).all()
+        alone = len(set(group.tolist())) == 1
         return np.full(len(group), named) if named and alone else group
 
     @property
