@@ -7,6 +7,7 @@ voxels need no special case, and 2D is Z = 1.
 
 from anlage.blobs.detector import FRACTION, blob_response, detect
 from anlage.blobs.diameter import doubt_diameter, estimate_diameter, is_alike, match_diameter
+from anlage.blobs.liveliest import liveliest
 from anlage.blobs.peaks import find_peaks, suppress
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "estimate_diameter",
     "find_peaks",
     "is_alike",
+    "liveliest",
     "match_diameter",
     "suppress",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
+from anlage.blobs.liveliest import liveliest
 from anlage.blobs.peaks import find_peaks
 from anlage.blobs.voxel_grid import NOISE, averaged, compressed, finite, noise, noise_where_bright, steps, to_image
 from anlage.neighbours import typical_gap_um
@@ -29,8 +30,6 @@ CLEAR = 1.5
 """The best blob exceeds the threshold for noise by this factor, or there is nothing to measure."""
 MOST_VOXELS = 3_000_000
 """Of a larger image only a part is measured."""
-SAMPLE = 100_000
-"""About how many voxels the contrast of a part is measured from."""
 CROWDING = 1.05
 """Touching neighbours and a blurred rim make a nucleus look up to 20 % smaller, alone and sharp it looks up to 7 %
 larger: the middle of both."""
@@ -62,7 +61,7 @@ def estimate_diameter(image_zyx: Floats, spacing: Spacing, *, centres_zyx: npt.A
     given: Floats | None = None if centres_zyx is None else np.asarray(centres_zyx, dtype=np.float64).reshape(-1, 3)
     if given is not None and len(given) == 0:
         return None
-    part, centres = _liveliest(np.asarray(image_zyx), given)
+    part, centres = _sampled(np.asarray(image_zyx), given)
     image = finite(part)
     if min(image.shape[1:]) < 4 or float(np.ptp(image)) == 0:
         return None
@@ -107,27 +106,14 @@ def match_diameter(estimated: float | None, known: float) -> tuple[float, str]:
     )
 
 
-def _liveliest(image_zyx: Floats, centres_zyx: Floats | None) -> tuple[Floats, Floats | None]:
-    """The half, quarter, … of a large image that holds most centres or contrast: a sample is enough to measure."""
-    while image_zyx.size > MOST_VOXELS:
-        axis = int(np.argmax(image_zyx.shape))
-        middle = image_zyx.shape[axis] // 2
-        halves = np.split(image_zyx, [middle], axis=axis)
-        if centres_zyx is not None:
-            beyond = centres_zyx[:, axis] >= middle
-            second = bool(beyond.mean() > 0.5)
-            centres_zyx = centres_zyx[beyond == second] - (np.arange(3) == axis) * middle * second
-        else:
-            second = _contrast(halves[1]) > _contrast(halves[0])
-        image_zyx = halves[second]
-    return image_zyx, centres_zyx
-
-
-def _contrast(image_zyx: Floats) -> float:
-    step = math.ceil((image_zyx.size / SAMPLE) ** (1 / 3))
-    sample = image_zyx[::step, ::step, ::step].astype(np.float32)
-    sample = sample[np.isfinite(sample)]
-    return float(sample.std()) if len(sample) else 0.0
+def _sampled(image_zyx: Floats, centres_zyx: Floats | None) -> tuple[Floats, Floats | None]:
+    """The part of a large image that is measured, and the centres in it, counted from its first voxel."""
+    part = liveliest(image_zyx, MOST_VOXELS, centres_zyx)
+    if centres_zyx is None:
+        return image_zyx[part], None
+    low, high = (np.array([getattr(piece, end) for piece in part]) for end in ("start", "stop"))
+    inside = ((centres_zyx >= low - 0.5) & (centres_zyx < high - 0.5)).all(axis=1)
+    return image_zyx[part], centres_zyx[inside] - low
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.errors import AnlageError
-from anlage.inference.loading import Loaded, load_for
+from anlage.inference.loaded import Loaded
+from anlage.inference.loading import load_for
 from anlage.inference.region import Progress
 from anlage.model import Model
 from anlage.tasks.crops import crops_around, neighbours

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.errors import AnlageError
-from anlage.inference.loading import Loaded, load_for
+from anlage.inference.loaded import Loaded
+from anlage.inference.loading import load_for
 from anlage.inference.network import lowest_probability
 from anlage.inference.pieces import Piece, TileMaps, class_piece, object_piece
 from anlage.inference.region import CONTEXT_DIAMETERS, FAINTEST, Part

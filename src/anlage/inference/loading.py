@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anlage.axes import Spacing
 from anlage.blobs import doubt_diameter, match_diameter
 from anlage.card import Card
-from anlage.dataset.intensity import Intensity, measure_intensity
+from anlage.dataset.intensity import measure_intensity
 from anlage.errors import AnlageError
+from anlage.inference.diameter_search import sureness, surest
+from anlage.inference.loaded import Loaded
 from anlage.inference.region import (
     apparent_diameter,
     chosen_frames,
@@ -23,6 +25,7 @@ from anlage.io.image_doubts import doubt_spacing
 from anlage.model import Model
 from anlage.tasks import task_named
 from anlage.tasks.nuclei.heads import finds_classes
+from anlage.tasks.nuclei.task import NucleiTask
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
@@ -30,39 +33,7 @@ if TYPE_CHECKING:
 
     from anlage.tasks.grid import Grid
 
-__all__ = ["Loaded", "channels_of", "check_depth", "diameter_for", "load_for", "network_of"]
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A network, and how it sees one image.
-
-    Parameters
-    ----------
-    network, plan
-        As from `network_of`.
-    device
-        Where the network lies.
-    intensity
-        Of the image's channels that it looks at.
-    spacing
-        Voxel size in µm, the model's where the image has none.
-    diameter_um
-        Nucleus diameter by which the image is scaled.
-    notes
-        What was assumed, as sentences.
-    measured_voxels
-        Voxels of a frame in which the nuclei were measured; 0 where nothing was.
-    """
-
-    network: torch.nn.Module
-    plan: Any
-    device: str
-    intensity: Intensity
-    spacing: Spacing
-    diameter_um: float
-    notes: tuple[str, ...]
-    measured_voxels: int = 0
+__all__ = ["channels_of", "check_depth", "diameter_for", "load_for", "network_of"]
 
 
 def load_for(
@@ -111,15 +82,34 @@ def load_for(
     intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
     if diameter_um is None and finds_classes(card.head):
         diameter_um = plan.diameter_um
-    n_measured = 0
+    is_given, n_measured = diameter_um is not None, 0
     if diameter_um is None:
         n_measured = measured_voxels(image)
-        measured = apparent_diameter(image, intensity, spacing, chosen_frames(image, frames), leading_channel(card))
+        todo = chosen_frames(image, frames)
+        measured = apparent_diameter(image, intensity, spacing, todo, leading_channel(card))
         diameter_um, note = diameter_for(card, plan.diameter_um, measured)
+    loaded = Loaded(network, plan, chosen, intensity, spacing, diameter_um, (), n_measured)
+    if not is_given:
+        if card.task == NucleiTask.name:
+            diameter_um, note = _surest(loaded, card, image, todo[len(todo) // 2], measured) or (diameter_um, note)
         notes.append(note)
     doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)
     notes += [] if doubt is None else [doubt]
-    return Loaded(network, plan, chosen, intensity, spacing, diameter_um, tuple(notes), n_measured)
+    return replace(loaded, diameter_um=diameter_um, notes=tuple(notes))
+
+
+def _surest(loaded: Loaded, card: Card, image: TimeLapse, t: int, measured: float | None) -> tuple[float, str] | None:
+    """The diameter in µm with which the network is surest of what it finds in a frame, and a sentence; None where the usual one is."""
+    usual, own = loaded.diameter_um, loaded.plan.diameter_um
+    here = None if measured is None else comparable_diameter(card, measured)
+    um = surest(sureness(loaded, card, image, t), usual if knows_many_sizes(card) else own, here)
+    if um is None or um == usual:
+        return None
+    seen = "nothing could be measured in the image" if measured is None else f"measured in the image: {measured:.1f} µm"
+    return um, (
+        f"The nuclei were taken to be {um:.1f} µm across, with which the network is surest of what it finds ({seen}; those that "
+        f"it was trained on: {own:.1f} µm; --diameter-um sets another diameter)."
+    )
 
 
 def network_of(model: Model, device: str) -> tuple[torch.nn.Module, Any]:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from anlage.axes import Box
 from anlage.calibration import Calibration
-from anlage.inference.loading import Loaded, load_for
+from anlage.inference.loaded import Loaded
+from anlage.inference.loading import load_for
 from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, chosen_frames
 from anlage.inference.tiles import Tiles
 from anlage.model import Model

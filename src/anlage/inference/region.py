@@ -28,6 +28,7 @@ __all__ = [
     "comparable_diameter",
     "knows_many_sizes",
     "leading_channel",
+    "measured_box",
     "measured_voxels",
 ]
 
@@ -113,7 +114,7 @@ def apparent_diameter(
         Which of the channels of `intensity` shows the nuclei; None: their mean.
     """
     few = sorted({frames[0], frames[len(frames) // 2], frames[-1]})
-    box = _measured_box(image)
+    box = measured_box(image)
     pixels = [intensity.frame(image, t, box) for t in few]
     found = [estimate_diameter(p.mean(axis=0) if channel is None else p[channel], spacing) for p in pixels]
     sizes = [size for size in found if size is not None]
@@ -122,10 +123,11 @@ def apparent_diameter(
 
 def measured_voxels(image: TimeLapse) -> int:
     """Voxels of a frame in which the nuclei's size is measured."""
-    return math.prod(_measured_box(image).shape)
+    return math.prod(measured_box(image).shape)
 
 
-def _measured_box(image: TimeLapse) -> Box:
+def measured_box(image: TimeLapse) -> Box:
+    """The part of each frame in which the nuclei's size is measured: all of it, or its middle where it is large."""
     _, *shape = image.shape_tzyx
     if math.prod(shape) <= _WHOLE_FRAME:
         return Box.of((0, 0, 0, 0), (1, *shape))

@@ -32,6 +32,8 @@ class OracleNetwork(torch.nn.Module):
         self.unused = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
+        # as networks do: what is no whole cell is filled up
+        image = torch.nn.functional.pad(image, [0, image.shape[4] % 2, 0, image.shape[3] % 2, 0, 0], mode="replicate")
         b, _, z, y, x = image.shape
         inside = image[:, :1] > 0.5
         step = image[:, 1:4] * 100 - SCALE
