@@ -17,6 +17,7 @@ from anlage.errors import AnlageError
 from anlage.frozen import Finite, Probability
 
 __all__ = [
+    "Answers",
     "Calibration",
     "ReliabilityBin",
     "TemperatureScaling",
@@ -42,6 +43,9 @@ _SLOPE_RANGE = (0.02, 50.0)
 _LOG_SLOPE_SD = 1.0
 _INTERCEPT_SD = 2.0
 """Widths of the normal priors around the identity: a slope within a factor e, an intercept within 2 logits."""
+
+_INTERVALS = 50
+"""Of probability, in which answers are counted."""
 
 _MANY = 30
 """Nuclei in truth from which a chosen threshold is trusted as it is (below, it is drawn towards 0.5)."""
@@ -87,6 +91,39 @@ class TemperatureScaling(Finite):
     """Expected calibration error of the links of tracks through films that it was not fitted to; None where there were too few."""
     bins: Annotated[tuple[ReliabilityBin, ...], Field(max_length=1000)] = ()
     """Their reliability diagram."""
+
+
+class Answers(Finite):
+    """How sure a network was of held-out examples, and what was true: counts in intervals of equal width from 0 to 1.
+
+    Enough to draw how precision, recall and false alarms go with the threshold, and how far a probability can be believed.
+    """
+
+    true: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=1000)]
+    """Examples of the wanted kind with a probability in each interval."""
+    false: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1, max_length=1000)]
+    """The others."""
+    missed: Annotated[int, Field(ge=0)] = 0
+    """Of the wanted kind, of which the network said nothing at all."""
+
+    @classmethod
+    def of(cls, probability: npt.ArrayLike, truth: npt.ArrayLike, n_truth: int | None = None) -> Answers:
+        """Count them.
+
+        Parameters
+        ----------
+        probability
+            (N,) of each.
+        truth
+            (N,) whether it is of the wanted kind.
+        n_truth
+            How many there are of that kind in all, where some were not among those asked for.
+        """
+        p = _probabilities(probability)
+        wanted = _matching(truth, p)
+        at = np.minimum((p * _INTERVALS).astype(int), _INTERVALS - 1)
+        true, false = (tuple(np.bincount(at[rows], minlength=_INTERVALS).tolist()) for rows in (wanted, ~wanted))
+        return cls(true=true, false=false, missed=max(0, (n_truth or 0) - int(wanted.sum())))
 
 
 def fit_platt(logits: npt.ArrayLike, truth: npt.ArrayLike) -> Calibration:

@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": ("anlage.cli.train", "go on with a training that was stopped or broke off"),
     "stop": ("anlage.cli.train", "ask a running training to stop; the best weights are kept"),
     "watch": ("anlage.cli.train", "follow a training from another terminal"),
+    "report": ("anlage.cli.report", "draw how a training went and how good its network is on held-out data"),
     "predict": ("anlage.cli.predict", "find nuclei in an image with a trained model, or at once without one"),
     "track": ("anlage.cli.track", "link nuclei to tracks and lineages, each link with its probability"),
     "signals": ("anlage.cli.signals", "measure brightness, shape and movement along tracks"),

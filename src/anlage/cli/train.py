@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, device_option
 from anlage.cli.describe import verdict_lines
+from anlage.cli.report import FOLDER, write_report
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
 from anlage.wording import plural
@@ -263,6 +264,7 @@ def train_here(run: Run) -> int:
     if run.state == "finished" and model is not None:
         use = task_named(run.config.task).use.format(model=shell_line([model]))
         print(f"Finished. The model is {model}\n{verdict_lines(model)}\nUse it: {use}")
+        _draw(run)
         return 0
     print(
         f"Stopped; go on with `{command('resume', run.path)}`."
@@ -271,6 +273,17 @@ def train_here(run: Run) -> int:
     if caught:
         return 128 + caught[0]
     return 0 if model is not None else _STOPPED
+
+
+def _draw(run: Run) -> None:
+    """Put pictures of how good it is beside the model; without them the training is complete all the same."""
+    try:
+        drawn = write_report(run)
+    except (OSError, AnlageError) as error:
+        print(f"Its pictures were not drawn ({error}); `{command('report', run.path)}` does it.", file=sys.stderr)
+        return
+    if drawn:
+        print(f"Pictures of how good it is: {run.path / FOLDER}")
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
-from anlage.calibration import Calibration, TemperatureScaling
+from anlage.calibration import Answers, Calibration, TemperatureScaling
 from anlage.frozen import Finite, Frozen, Probability
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores
@@ -96,6 +96,8 @@ class Evidence(Frozen):
     calibration: Calibration
     ece: float | None
     """Expected calibration error on held-out data; None where they were too few."""
+    answers: Answers | None = None
+    """How sure the network was of held-out examples, and what was true; None where nobody counted."""
     n_of: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     """Examples behind a metric, by its name, where these are not `n_positive`."""
     baseline: Baseline | None = None

@@ -8,6 +8,7 @@
         plan.json        what the data decided, so that a resumed run decides nothing anew
         checkpoint.safetensors, checkpoint-previous.safetensors
         preview/model.anlage   the newest weights while it trains, to see how it goes
+        report/          pictures of how good the model is
         tensorboard/     curves for TensorBoard, where they were asked for
         cache/           decoded training data; may be deleted while nothing trains
         lock, pid        held by the one trainer

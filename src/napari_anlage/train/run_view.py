@@ -30,6 +30,7 @@ from napari_anlage.train.close_guard import CloseGuard
 from napari_anlage.train.compare import CompareDialog
 from napari_anlage.train.live_preview import LearningPreview
 from napari_anlage.train.plots import LearningPlot
+from napari_anlage.train.report import ReportDialog, report_pictures
 from napari_anlage.widgets.basic import ActionButton, StatusLine, heading
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.details import Details
@@ -62,6 +63,7 @@ class RunView(QWidget):
         self.details = Details()
         self.choice = QComboBox()
         self.compare = QPushButton("Compare …")
+        self.report = QPushButton("Report …")
         self.plot = LearningPlot()
         self.legend = Rich(self.plot.legend())
         self.log = QCheckBox("log")
@@ -69,6 +71,7 @@ class RunView(QWidget):
         self.preview_line = StatusLine()
         self.notes = StatusLine()
         self._dialog: CompareDialog | None = None
+        self._report: ReportDialog | None = None
         self._runs: dict[Path, Run] = {}
         self._stopping = self._switching = False
         self._seen_running: Path | None = None
@@ -88,8 +91,11 @@ class RunView(QWidget):
         self.choice.setToolTip("The trainings of this project; choose one to see its curves.")
         self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.choice.setMinimumContentsLength(12)
+        self.report.setToolTip(
+            "Pictures of how good the network is on held-out data: confusion matrix, ROC, precision and recall, calibration, and the curves."
+        )
         self.compare.setToolTip("Runs side by side: scores, curves, and the settings in which they differ.")
-        choice.addWidget(self.choice, 1)
+        choice.addWidget(self.report)
         choice.addWidget(self.compare)
         self.legend.setStyleSheet("font-size:11px")
         self.legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -110,6 +116,7 @@ class RunView(QWidget):
         column.addWidget(self.panel)
         inner.addLayout(buttons)
         inner.addWidget(heading("Run"))
+        inner.addWidget(self.choice)
         inner.addLayout(choice)
         inner.addLayout(legend)
         inner.addWidget(self.plot)
@@ -121,6 +128,7 @@ class RunView(QWidget):
         self.log.toggled.connect(lambda on: self.plot.set_log(on=on))
         self.choice.activated.connect(self._on_chosen)
         self.compare.clicked.connect(self.open_comparison)
+        self.report.clicked.connect(self.open_report)
         self.plot.recoloured.connect(lambda: self.legend.setText(self.plot.legend()))
         self.preview.toggled.connect(self._on_preview)
         self.live.said.connect(self.preview_line.say)
@@ -195,6 +203,16 @@ class RunView(QWidget):
         self._dialog.chosen.connect(self._on_compared)
         self._dialog.show()
 
+    def open_report(self) -> None:
+        """Show the pictures of the run that is watched, in a window of their own."""
+        run = self.watcher.run
+        if run is None:
+            return
+        if self._report is not None:
+            self._report.close()
+        self._report = ReportDialog(short(run.name), run.path, self)
+        self._report.show()
+
     def _on_compared(self, path: Path) -> None:
         if path in self._runs:
             self.watch(self._runs[path])
@@ -235,8 +253,9 @@ class RunView(QWidget):
         """The window goes: watch no more, and end what belongs to it. A training goes on."""
         self.watcher.stop()
         self.live.stop()
-        if self._dialog is not None:
-            self._dialog.close()
+        for dialog in (self._dialog, self._report):
+            if dialog is not None:
+                dialog.close()
 
     def request_stop(self) -> None:
         """Ask the run to stop."""
@@ -271,6 +290,7 @@ class RunView(QWidget):
         if reason is None and others:
             reason = f"{short(others[0].name)} is being trained; stop it first."
         self.resume.allow(reason, show=False)
+        self.report.setEnabled(self.watcher.run is not None and bool(report_pictures(self.watcher.run.path)))
 
     def _attempt(self, action: Any) -> None:
         try:

@@ -93,6 +93,20 @@ def test_from_store_to_scores(run, folder, command):
     assert json.loads(out)["detection"]["radius_um"] == 5.0
 
 
+def test_a_training_leaves_pictures_and_they_can_be_drawn_again(run, store, command, folder):
+    pictures = sorted(path.name for path in (run / "report").iterdir())
+    assert {"calibration.png", "confusion.png", "curves.png"} <= set(pictures)
+    (run / "report" / "curves.png").unlink()
+    code, out, err = command("report", run)
+    assert code == 0, err
+    assert f"{len(pictures)} pictures in {run / 'report'}: curves.png, calibration.png" in out
+    assert sorted(path.name for path in (run / "report").iterdir()) == pictures
+    Run.create(folder / "runs" / "new", "nuclei", [store])
+    code, _, err = command("report", folder / "runs" / "new")
+    assert code == 2
+    assert "has nothing to draw yet (it is new)" in err
+
+
 def test_a_region_is_all_that_is_predicted(run, folder, command):
     words = ("predict", run / "first.anlage", "image.ome.zarr", "-o", "found.geff", "--threshold", "0")
     code, _, err = command(*words, "--frames", "0", "--region", "0:12,0:36,0:72", "--diameter-um", "8")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.calibration import Answers, Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.tasks.baselines import chance_baseline
 from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.divisions.examples import CropFrames, DivisionExamples
@@ -83,6 +83,7 @@ def finish(network: torch.nn.Module, examples: DivisionExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(probability[plausible], held.divides[plausible]) if enough else None,
+        answers=Answers.of(probability, held.divides),
         baseline=chance_baseline(
             "average precision of divisions", _average_precision(held), held.n_truth, len(held.divides) - held.n_truth
         ),

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 
-from anlage.calibration import Calibration, expected_calibration_error, fit_platt
+from anlage.calibration import Answers, Calibration, expected_calibration_error, fit_platt
 from anlage.io.signal_files.held_out import HeldOut
 from anlage.networks.temporal import SignalLogits, TemporalEnsemble
 from anlage.tasks.baselines import share_baseline
@@ -127,7 +127,7 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         probability = calibration.apply(read.logits[:, 0])
         threshold = _threshold(truth, examples)
         metrics = {**_counts(probability >= threshold, truth), "auc": area_under_roc(probability, truth)}
-        wanted = probability, truth
+        wanted, answers = (probability, truth), Answers.of(probability, truth)
         baseline = share_baseline("chance", "AUC", 0.5, metrics["auc"], _rarer(truth))
     else:
         calibration = _temperature(read.logits, tracks.scores)
@@ -135,6 +135,7 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         truth = tracks.scores == _EVENT
         metrics = {**_counts(chances.argmax(axis=1) == _EVENT, truth), **_track_metrics(chances, read.times, tracks)}
         wanted = chances.max(axis=1), chances.argmax(axis=1) == tracks.scores
+        answers = Answers.of(chances[:, _EVENT], truth)
         commonest = float(np.bincount(tracks.scores).max(initial=0) / max(1, len(tracks)))
         baseline = share_baseline("always the commonest class", "accuracy", commonest, metrics["accuracy"], len(tracks))
     return Evidence(
@@ -144,6 +145,7 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(*wanted) if len(tracks) >= _ENOUGH else None,
+        answers=answers,
         n_of={"accuracy": len(tracks), "auc": _rarer(truth)},
         baseline=baseline,
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from scipy.stats import rankdata
 
-from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.calibration import Answers, Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.candidates import Candidates
 from anlage.tasks.baselines import share_baseline
 from anlage.tasks.counts import Counts
@@ -87,6 +87,7 @@ def finish(network: torch.nn.Module, examples: LinkExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=expected_calibration_error(probability, scored.is_link) if len(probability) >= MANY else None,
+        answers=Answers.of(probability, scored.is_link),
         n_of={
             "auc": min(n, len(scored.is_link) - n),
             "link_accuracy": len(scored.is_link),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.calibration import Calibration, choose_threshold, expected_calibration_error, fit_platt
+from anlage.calibration import Answers, Calibration, choose_threshold, expected_calibration_error, fit_platt
 from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.nuclei.blob_baseline import blob_baseline
 from anlage.tasks.nuclei.detections import LOWEST
@@ -75,6 +75,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         threshold=threshold,
         calibration=calibration,
         ece=calibration_error(probability[plausible], matched.right[plausible]),
+        answers=Answers.of(probability, matched.right, matched.n_truth),
         baseline=blob_baseline(evenly_spaced(examples.validation, 4 * MOST_VOXELS), examples.plan, counts),
     )
 

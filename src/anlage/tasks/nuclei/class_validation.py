@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from anlage.calibration import Calibration, expected_calibration_error, fit_platt
+from anlage.calibration import Answers, Calibration, expected_calibration_error, fit_platt
 from anlage.tasks.baselines import share_baseline
 from anlage.tasks.nuclei.examples import NucleiExamples
 from anlage.tasks.nuclei.working_frames import MOST_VOXELS, WorkingFrames, evenly_spaced
@@ -71,6 +71,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         threshold=0.5,
         calibration=calibration,
         ece=expected_calibration_error(calibration.apply(margin[finite]), hit[finite]) if finite.sum() > 1 else None,
+        answers=Answers.of(calibration.apply(margin[finite]), hit[finite]),
         n_of=dict.fromkeys(metrics, n),
         baseline=share_baseline("always the same class", "mean Dice of the classes", counts.constant_dice, mean, n),
     )

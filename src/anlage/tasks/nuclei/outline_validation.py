@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from anlage.calibration import Calibration, fit_platt
+from anlage.calibration import Answers, Calibration, fit_platt
 from anlage.overlaps import Overlaps
 from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.nuclei.blob_baseline import blob_baseline
@@ -127,6 +127,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         thresholds={"inside": inside},
         calibration=calibration,
         ece=calibration_error(probability[plausible], np.concatenate(held)[plausible]),
+        answers=Answers.of(probability, np.concatenate(held), counts.tp + counts.fn),
         baseline=blob_baseline(
             evenly_spaced(examples.validation, 4 * MOST_VOXELS), examples.plan, _centres(held_out, seed)
         ),

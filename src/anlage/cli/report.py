@@ -1,0 +1,67 @@
+"""``anlage report``: pictures of how a training went and how good its network is."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anlage.cli.arguments import Parser
+from anlage.errors import AnlageError
+from anlage.wording import plural
+
+if TYPE_CHECKING:
+    from anlage.card import Card
+    from anlage.training.run import Run
+
+__all__ = ["FOLDER", "write_report"]
+
+FOLDER = "report"
+"""Folder of a run with its pictures."""
+_NOUNS = {"events": "events", "nuclei": "nuclei", "divisions": "divisions", "links": "links"}
+
+
+def configure_report(parser: Parser) -> None:
+    parser.explain(
+        "Every training writes these pictures at its end: its curves and, on held-out data, the confusion matrix, the times of events,\n"
+        "ROC, precision and recall, and the calibration. This draws them again, or for a run from before.",
+        "anlage report run",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+
+
+def run_report(options: argparse.Namespace) -> int:
+    from anlage.training.run import Run
+
+    run = Run.open(options.run)
+    drawn = write_report(run)
+    if not drawn:
+        raise AnlageError(f"The run {options.run} has nothing to draw yet (it is {run.state}); train it first.")
+    print(f"{plural(len(drawn), 'picture')} in {run.path / FOLDER}: {', '.join(path.name for path in drawn)}.")
+    return 0
+
+
+def write_report(run: Run) -> list[Path]:
+    """Draw whatever the run has the data of, into its folder ``report``."""
+    from anlage.cli.pictures import draw_training
+    from anlage.model import read_card
+    from anlage.training.progress import Step, Validated
+
+    folder, events = run.path / FOLDER, run.events()[0]
+    drawn = []
+    if any(isinstance(event, Step | Validated) for event in events):
+        draw_training(folder / "curves.png", events)
+        drawn.append(folder / "curves.png")
+    return drawn if run.model_path is None else [*drawn, *_held_out(run, folder, read_card(run.model_path))]
+
+
+def _held_out(run: Run, folder: Path, card: Card) -> list[Path]:
+    from anlage.evaluation.report_pictures import Subject, draw_answers, draw_events
+    from anlage.io.signal_files.held_out import HELD_OUT, read_held_out
+
+    evidence = card.evidence
+    finds = getattr(card, "head", "") != "classes"
+    subject = Subject(_NOUNS.get(card.task, "objects"), evidence.threshold, evidence.held_out, finds=finds)
+    if card.task == "events" and (run.path / HELD_OUT).is_file():
+        return draw_events(folder, read_held_out(run.path / HELD_OUT), subject)
+    return [] if evidence.answers is None else draw_answers(folder, evidence.answers, subject)
