@@ -190,6 +190,8 @@ class Task(ABC):
     """Optimiser steps below which nothing of use is learnt: a time limit never ends a training sooner."""
     validations: ClassVar[int] = 20
     """How often a training is validated on held-out data, about."""
+    rate: ClassVar[float | None] = None
+    """Highest learning rate of a training from fresh weights, where the user sets none; None: the usual one."""
     rate_from_model: ClassVar[float | None] = None
     """Highest learning rate of a training from a model's weights, where the user sets none; None: half of the usual one."""
     interpolates: ClassVar[bool] = False

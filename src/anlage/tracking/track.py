@@ -19,6 +19,7 @@ from anlage.problems import check
 from anlage.timelapse import TimeLapse
 from anlage.tracking.confidence import confidence, track_errors, track_numbers
 from anlage.tracking.costs import problem_of
+from anlage.tracking.division_opinions import joined, note_of, trust_in
 from anlage.tracking.greedy import greedy
 from anlage.tracking.linear_program import ShouldStop, StoppedError
 from anlage.tracking.marginals import Marginals
@@ -119,11 +120,13 @@ def track(  # noqa: PLR0913 - the one call for users
     clamps = clamped_rows(nuclei, accepted, forbidden)
     candidates, probability, by_links = _scored(nuclei, spacing, image, links, settings, clamps[0])
     _raise_if_stopped(should_stop)
-    dividing = by_links if divisions is None else _dividing(nuclei, image, divisions, by_links, should_stop)
+    if divisions is not None:
+        otherwise = np.where(np.isfinite(by_links), by_links, settings.division_probability)
+        by_links = _dividing(nuclei, image, divisions, otherwise, should_stop)
     _raise_if_stopped(should_stop)
     problem = problem_of(
         nuclei.frames, nuclei.positions[:, 1:] * spacing.um, candidates, probability,
-        node_probability=nuclei.probability, division_probability=dividing, extent_um=_extent_um(image, spacing),
+        node_probability=nuclei.probability, division_probability=by_links, extent_um=_extent_um(image, spacing),
         settings=settings,
     )  # fmt: skip
     problem = _clamped(problem, *clamps)
@@ -136,6 +139,7 @@ def track(  # noqa: PLR0913 - the one call for users
     return as_tracking(
         nuclei, spacing, problem, solution, settings, seconds=time.monotonic() - began,
         n_out_of_time=effort.n_out_of_time, proposal_recall=recall,
+        notes=() if divisions is None else note_of(divisions.card.evidence),
     )  # fmt: skip
 
 
@@ -150,6 +154,7 @@ def as_tracking(  # noqa: PLR0913
     found: Marginals | None = None,
     n_out_of_time: int = 0,
     proposal_recall: float | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Tracking:
     """A solution as tracks with their probabilities and the report."""
     found = found or confidence(problem, settings)
@@ -176,7 +181,7 @@ def as_tracking(  # noqa: PLR0913
         n_out_of_time=n_out_of_time,
         proposal_recall=proposal_recall,
         seconds=seconds,
-        notes=_notes(nuclei.frames),
+        notes=notes + _notes(nuclei.frames),
     )
     return Tracking(tracks, report, nuclei, spacing, problem, solution, found, settings)
 
@@ -253,9 +258,9 @@ def _scaling_of(links: Model | None) -> TemperatureScaling:
 
 
 def _dividing(
-    nuclei: Annotations, image: TimeLapse | None, divisions: Model, by_links: Floats, should_stop: ShouldStop
+    nuclei: Annotations, image: TimeLapse | None, divisions: Model, otherwise: Floats, should_stop: ShouldStop
 ) -> Floats:
-    """What the model of divisions says; what the links say where it says nothing."""
+    """What the model of divisions says, as far as it is to be relied upon, together with what is thought otherwise."""
     if image is None:
         raise AnlageError(
             "A model of divisions looks at the image, and there is none; give the image, or leave the model away."
@@ -263,7 +268,7 @@ def _dividing(
     from anlage.inference.divisions import score_divisions
 
     scores = score_divisions(divisions, nuclei, image, should_stop=should_stop)
-    return np.where(np.isfinite(scores), scores, by_links)
+    return joined(scores, otherwise, trust_in(divisions.card.evidence))
 
 
 def clamped_rows(

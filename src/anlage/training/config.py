@@ -50,11 +50,11 @@ class TrainingConfig(Finite):
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Random seed: on the CPU the same seed and the same number of steps give the same weights, bit for bit."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights; from a model's half of it, of events an eighth."""
+    """Highest learning rate of AdamW, reached after the warm-up; it then falls along a cosine. None: 0.004 from fresh weights, of divisions 0.001; from a model's half of it, of events an eighth."""
     weight_decay: Annotated[float, Field(ge=0, le=1e3)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, or a quarter of fewer than 80."""
+    """Share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, and divisions over 45, but no more than a quarter of all."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Highest norm of the gradient; a longer one is shortened to it."""
     batch_size: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None

@@ -79,9 +79,10 @@ class TrainingContext:
 
     @property
     def learning_rate(self) -> float:
-        """Highest learning rate: as set; else, from a model's weights, as the task says; else as usual."""
-        config, of_task = self.run.config, self.task.rate_from_model
-        if of_task is None or not config.from_weights or config.training.learning_rate is not None:
+        """Highest learning rate: as set; else as the task says for such weights; else as usual."""
+        config = self.run.config
+        of_task = self.task.rate_from_model if config.from_weights else self.task.rate
+        if of_task is None or config.training.learning_rate is not None:
             return config.learning_rate
         return of_task
 

@@ -49,11 +49,18 @@ class DivisionsTask(Task):
     title: ClassVar[str] = "Divisions"
     steps: ClassVar[int] = 300
     least_steps: ClassVar[int] = 80
+    rate: ClassVar[float | None] = 1e-3
+    rate_from_model: ClassVar[float | None] = 5e-4
     use: ClassVar[str] = "anlage predict {model} IMAGE --nuclei NUCLEI -o scored.csv"
     config: ClassVar[type[Frozen]] = DivisionsConfig
     plan: ClassVar[type[Frozen]] = DivisionsPlan
     inherited: ClassVar[tuple[str, ...]] = ("crop_um", "cells", "width", "levels")
     material: ClassVar[Material] = DivisionStores()
+
+    def warmup_steps(self, config: DivisionsConfig) -> int:
+        # the read-out sees a whole crop at once: at the full rate from the first steps on it may end where every crop
+        # is answered alike, and never come out again
+        return 45
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return readiness(nuclei, boxes)
