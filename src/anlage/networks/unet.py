@@ -54,6 +54,13 @@ class ChannelNorm(nn.Module):
         return normal.permute(0, 4, 1, 2, 3)
 
 
+class Silu(nn.Module):
+    """The SiLU function; without a gradient in place, since nothing else needs what the norm before it made."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.silu(x, inplace=not torch.is_grad_enabled())
+
+
 class ResidualBlock(nn.Module):
     """Two convolutions, each after norm and activation, beside an identity."""
 
@@ -61,10 +68,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.branch = nn.Sequential(
             norm(width),
-            nn.SiLU(),
+            Silu(),
             Conv3d(width, width, kernel, padding=_same(kernel), bias=False),
             norm(width),
-            nn.SiLU(),
+            Silu(),
             Conv3d(width, width, kernel, padding=_same(kernel)),
         )
 
