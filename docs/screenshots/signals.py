@@ -118,8 +118,10 @@ class Watcher(MovieUser):
 
     def train(self) -> None:
         """Train on the answers; the network is tried on every track when it is done."""
-        finder = self.tab.finder
+        finder, train = self.tab.finder, self.dock.train
         finder.train.button.click()
+        wait(lambda: train.learns_events and train.start.button.isEnabled())
+        train.start.button.click()
         wait(lambda: finder.status.kind == "error" or self.tab.scoring.predicted is not None)
         print(self.dock.train.status.plain, finder.status.plain)
 

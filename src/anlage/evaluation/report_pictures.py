@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ _WINDOW_CLASSES = ("no event", "event")
 _GREEN, _ORANGE, _BLUE, _GREY = "#2f9d6b", "#d98200", "#3477b5", "#8a8f98"
 _BINS = 10
 _FEWEST = 2
+_LETTERS = 64
 Floats = npt.NDArray[np.float64]
 
 
@@ -201,7 +203,7 @@ def _figure(subject: Subject) -> tuple[Any, Any]:
     from matplotlib.figure import Figure  # not before something is drawn: it takes half a second
 
     figure = Figure(figsize=(5, 4.6), layout="constrained")
-    figure.suptitle(f"held out: {subject.held_out}", fontsize=8, color=_GREY, wrap=True)
+    figure.suptitle(textwrap.fill(f"held out: {subject.held_out}", _LETTERS), fontsize=8, color=_GREY)
     return figure, figure.subplots()
 
 

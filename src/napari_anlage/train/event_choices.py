@@ -58,11 +58,11 @@ class HeldOutChoice(_Choice):
     def __init__(self) -> None:
         super().__init__()
         self.way, self.number = _narrow(QComboBox()), NumberField()
-        self.way.addItem("parts in turn", "turn")
-        self.way.addItem("of the examples", "share")
+        self.way.addItem("in turn", "turn")
+        self.way.addItem("once", "share")
         self.way.setToolTip(
-            "Parts in turn: so many networks learn beside each other, each from all but its own part, so that every example is "
-            "judged by one that never saw it, and all answer together.\nOf the examples: a single network and one part, which is "
+            "In turn: so many parts and networks, which learn beside each other, each from all but its own part, so that every example is "
+            "judged by one that never saw it, and all answer together.\nOnce: a single network and one part of so many per cent, which is "
             "quicker and less sure. Either way whole movies or recordings are held out, where there are several."
         )
         self.way.setAccessibleName("What is held out to judge the network")
@@ -95,12 +95,12 @@ class HeldOutChoice(_Choice):
 
 
 class BudgetChoice(_Choice):
-    """A number of steps, epochs or minutes in place of the lengths above."""
+    """A number of steps, epochs or minutes in place of the lengths below."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unit, self.number = _narrow(QComboBox()), NumberField()
-        for text, key in (("as chosen above", ""), ("steps", "steps"), ("epochs", "epochs"), ("minutes", "minutes")):
+        for text, key in (("as chosen below", ""), ("steps", "steps"), ("epochs", "epochs"), ("minutes", "minutes")):
             self.unit.addItem(text, key)
         self.unit.setToolTip(
             "Steps: how often the weights are changed. Epochs: how often each example is seen. Minutes: as many steps as fit in."

@@ -3,6 +3,7 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _GENERAL = ("steps", "epochs", "minutes", "learning_rate", "batch_size", "freeze
 _OF_MODEL = ("resolution", "width", "depth", "kernel")
 _OF_KIND = {"once": ("crop",), "repeated": ("resolution", "shift", "stretch")}
 _ONE_WORD = re.compile(r"\w{0,50}")
+_FILE_NAME = re.compile(r"\w[\w .-]{0,80}(?<![ .])")
 _MOST_VARIATION = 3.0
 
 
@@ -94,7 +96,9 @@ class EventScreen(QWidget):
 
     def _build(self) -> None:
         self.name.setPlaceholderText("by the day")
-        self.name.setToolTip("Name of the model; it is made in the project's folder 'runs'.")
+        self.name.setToolTip(
+            "Name of the model; it is made in the project's folder 'runs'. A name that is taken gets a number."
+        )
         self.name.setAccessibleName("Name of the model")
         self.event.setEditable(True)
         self.event.lineEdit().setPlaceholderText("one word")
@@ -116,14 +120,10 @@ class EventScreen(QWidget):
         column.addLayout(_rows(("Length", self.window)))
         column.addWidget(heading("Learning"))
         column.addWidget(self.variation)
-        column.addLayout(
-            _rows(
-                ("Held out", self.held_out),
-                ("Rate", self.rate),
-                ("Batch", self.batch),
-                ("Train for", self.budget),
-            )
+        self._learning = _rows(
+            ("Held out", self.held_out), ("Rate", self.rate), ("Batch", self.batch), ("Train for", self.budget)
         )
+        column.addLayout(self._learning)
 
     def _connect(self) -> None:
         self.sets.changed.connect(self.refresh)
@@ -177,11 +177,13 @@ class EventScreen(QWidget):
         self._of_model = model is not None
         card = None if model is None else read_card(model)
         names = "" if card is None else ", ".join(card.channels)
-        self.model_says.setText(f"As the model has them, with their scales: {names}." if names else "")
+        self.model_says.setText(
+            f"As the model has them, with their scales: {names}. Its number of networks stays, each with its own part held out."
+        )
         self.model_says.setVisible(self._of_model)
         self.take.setEnabled(self._of_model)
-        for part in (self.signals, self.held_out):
-            part.setEnabled(not self._of_model)
+        self.signals.setVisible(not self._of_model)
+        self._learning.setRowVisible(self.held_out, not self._of_model)
         self.refresh()
 
     def refresh(self) -> None:
@@ -214,18 +216,23 @@ class EventScreen(QWidget):
         event = self.event.currentText().strip()
         if not _ONE_WORD.fullmatch(event):
             return f"An event is one word of letters, digits and underscores, which '{event[:60]}' is not."
+        name = self.name.text().strip()
+        if name and not _FILE_NAME.fullmatch(name):
+            return f"The model's name becomes that of a folder: letters, digits, blanks, _, - and . inside, which '{name[:60]}' is not."
         names = [self.event.itemText(i) for i in range(self.event.count())]
         if names and not event:
             return f"The files hold several events ({', '.join(names)}); choose one of them behind Event."
         if not self._of_model and not self.signals.ticked:
             return "Tick at least one signal to learn from."
-        if self.name.text().strip() and self._folder().exists():
-            return f"There is a training called {self.name.text().strip()} already; choose another name."
         return ""
 
     def _folder(self) -> Path:
-        name = self.name.text().strip()
-        return self._session.folder / "runs" / name if name else self._session.new_paths(EVENTS)[1]
+        """Where the run goes; a name that is taken gets a number."""
+        name, runs = str(self.name.text()).strip(), Path(self._session.folder) / "runs"
+        if not name:
+            return self._session.new_paths(EVENTS)[1]
+        places = itertools.chain([runs / name], (runs / f"{name}-{i}" for i in itertools.count(2)))
+        return next(place for place in places if not place.exists())
 
 
 def _rows(*pairs: tuple[str, QWidget]) -> QFormLayout:

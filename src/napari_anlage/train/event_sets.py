@@ -86,6 +86,8 @@ class EventSets(QWidget):
         self.remove.clicked.connect(self._on_remove)
         self.tree.itemChanged.connect(lambda *_: self.changed.emit())
         self.tree.itemSelectionChanged.connect(lambda: self.remove.setEnabled(bool(self.tree.selectedItems())))
+        for opened in (self.tree.itemExpanded, self.tree.itemCollapsed):
+            opened.connect(self._fit)
         self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
 
@@ -173,10 +175,15 @@ class EventSets(QWidget):
         for i in range(1, 1 + len(heads)):
             header.setSectionResizeMode(i, QHeaderView.ResizeMode.Fixed)
             header.resizeSection(i, _COLUMN)
-        rows = min(max(len(self._sets), 1), _ROWS) + 1
-        tree.setFixedHeight(rows * _ROW_HEIGHT + 8)
+        self._fit()
         tree.setVisible(bool(self._sets))
         self.remove.setEnabled(False)
+
+    def _fit(self, *_: object) -> None:
+        """As tall as what is open, up to a few rows."""
+        items = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
+        rows = sum(1 + item.childCount() * item.isExpanded() for item in items)
+        self.tree.setFixedHeight((min(max(rows, 1), _ROWS) + 1) * _ROW_HEIGHT + 8)
 
     def _unticked(self) -> set[Path]:
         items = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]

@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QHBoxLayout,
     QHeaderView,
     QSizePolicy,
     QTableWidget,
@@ -28,7 +29,7 @@ __all__ = ["SignalTable"]
 
 _WAYS = (
     ("auto", "usual", "Percentiles for tracks, the noise for windows."),
-    ("percentile", "percentiles", "These percentiles of all training data become 0 and 1."),
+    ("percentile", "percentile", "These percentiles of all training data become 0 and 1."),
     ("absolute", "values", "These values, in the signal's unit, become 0 and 1."),
     ("window", "own range", "The smallest and largest value of each track or window become 0 and 1."),
     ("noise", "by noise", "Each one's median becomes 0 and three times its noise becomes 1."),
@@ -37,7 +38,7 @@ _WAYS = (
 _LIMITS = {"percentile": (0.1, 99.9), "absolute": (0.0, 1000.0)}
 _FAR = 1e12
 _ROWS, _ROW_HEIGHT = 5, 26
-_WIDTHS = {1: 106, 2: 50, 3: 50}
+_WIDTHS = {1: 112, 2: 47, 3: 47}
 
 
 @dataclass(slots=True)
@@ -143,7 +144,11 @@ class SignalTable(QWidget):
         row = _Row(name, item, how, _field(f"What becomes 0 of {name}"), _field(f"What becomes 1 of {name}"))
         self.table.setItem(i, 0, item)
         for column, widget in enumerate((how, row.low, row.high), 1):
-            self.table.setCellWidget(i, column, widget)
+            cell = QWidget()  # the table shows its cells again and again, also what was hidden
+            inside = QHBoxLayout(cell)
+            inside.setContentsMargins(0, 0, 0, 0)
+            inside.addWidget(widget)
+            self.table.setCellWidget(i, column, cell)
         how.currentIndexChanged.connect(lambda _: self._on_way(row))
         for number in (row.low, row.high):
             number.valueChanged.connect(lambda _: self.changed.emit())
@@ -154,7 +159,7 @@ class SignalTable(QWidget):
         way = row.how.currentData()
         row.how.setToolTip(str(row.how.currentData(Qt.ItemDataRole.ToolTipRole)))
         for number in (row.low, row.high):
-            number.setEnabled(way in _LIMITS)
+            number.setVisible(way in _LIMITS)
         if way in _LIMITS:
             with silent(row.low, row.high):
                 row.low.setValue(_LIMITS[way][0])

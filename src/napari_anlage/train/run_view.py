@@ -71,7 +71,8 @@ class RunView(QWidget):
         self.preview_line = StatusLine()
         self.notes = StatusLine()
         self._dialog: CompareDialog | None = None
-        self._report: ReportDialog | None = None
+        self.report_window: ReportDialog | None = None
+        """The report that is open."""
         self._runs: dict[Path, Run] = {}
         self._stopping = self._switching = False
         self._seen_running: Path | None = None
@@ -208,10 +209,10 @@ class RunView(QWidget):
         run = self.watcher.run
         if run is None:
             return
-        if self._report is not None:
-            self._report.close()
-        self._report = ReportDialog(short(run.name), run.path, self)
-        self._report.show()
+        if self.report_window is not None:
+            self.report_window.close()
+        self.report_window = ReportDialog(short(run.name), run.path, self)
+        self.report_window.show()
 
     def _on_compared(self, path: Path) -> None:
         if path in self._runs:
@@ -253,7 +254,7 @@ class RunView(QWidget):
         """The window goes: watch no more, and end what belongs to it. A training goes on."""
         self.watcher.stop()
         self.live.stop()
-        for dialog in (self._dialog, self._report):
+        for dialog in (self._dialog, self.report_window):
             if dialog is not None:
                 dialog.close()
 

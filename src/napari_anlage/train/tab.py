@@ -273,6 +273,7 @@ class TrainTab(Tab):
             part.setVisible(name == EVENTS)
         self.general.setVisible(name != EVENTS)
         self._choices.setRowVisible(self.events.take, name == EVENTS)
+        self.view.preview.setVisible(name != EVENTS)  # of signals nothing is seen in the image
         self._offer_models()
         self._on_events()
 

@@ -80,7 +80,10 @@ def test_files_and_folders_are_counted_and_learnt_from_together(train, qtbot, tm
     qtbot.waitUntil(lambda: bool(started), timeout=20000)
     assert started[0].path == (tmp_path / "p.anlage" / "runs" / "my-net").resolve()
     assert [store.stem for store in started[0].config.stores] == ["a", "c"]
-    assert "There is a training called my-net already" in train.start.reason.text()
+    assert train.events.request([], None).folder.name == "my-net-2"
+    for name in ("../my-net", "a/b", "x."):
+        train.events.name.setText(name)
+        assert "becomes that of a folder" in train.events.readiness.lack
 
 
 def test_the_mix_is_set_and_said(train, qtbot, tmp_path) -> None:
@@ -196,6 +199,22 @@ def test_every_control_reaches_the_run(train, qtbot, tmp_path, kind) -> None:
         before = now
     assert len(seen) > 35
     assert id(train.events.take.what) in seen
-    assert not train.events.signals.isEnabled()
+    assert not train.events.signals.isVisibleTo(train)
     # these open a field that holds the usual value, and the field is walked next
     assert [one for one in silent if "usual" not in one] == []
+
+
+def test_the_widget_for_signals_opens_the_one_for_trainings(make_napari_viewer_proxy, qtbot, tmp_path) -> None:
+    viewer = make_napari_viewer_proxy()
+    _, signals = viewer.window.add_plugin_dock_widget("anlage", "Signals and events")
+    signals.session.set_folder(tmp_path / "p.anlage")
+    write_signals(tmp_path / "a.h5", windows(20, "r1"))
+    for _ in range(2):  # the second time it is there already
+        signals.tab.train_wanted.emit(tmp_path / "a.h5", "")
+    panels = [dock for name, dock in viewer.window.dock_widgets.items() if name.startswith("Train networks")]
+    assert len(panels) == 1
+    train = panels[0].tab
+    qtbot.waitUntil(lambda: len(train.events.sets.sets) == 1, timeout=20000)
+    assert train.learns_events
+    train.retire()
+    signals.tab.retire()

@@ -39,7 +39,7 @@ def test_the_pictures_of_a_run_are_shown_one_at_a_time(view, run: Run) -> None:
     view.refresh()
     assert view.report.isEnabled()
     view.report.click()
-    dialog = view._report
+    dialog = view.report_window
     titles = [dialog.kind.itemText(i) for i in range(dialog.kind.count())]
     assert titles == ["Confusion matrix", "ROC", "Curves"] == [title for title, _ in report_pictures(run.path)]
     dialog.kind.setCurrentIndex(1)
