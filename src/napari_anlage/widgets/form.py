@@ -136,7 +136,7 @@ class _Row(QWidget):
         self._tick.setVisible(self._optional)
         self._tick.setToolTip(self.toolTip())
         self._nested = isinstance(kind, type) and issubclass(kind, BaseModel)
-        self._editor: Any = Form(value) if self._nested else _editor(kind, value, bounds)
+        self._editor: Any = Form(value) if self._nested else _editor(kind, value, bounds, _multiple(field))
         native = self._editor if self._nested else self._editor.native
         native.setToolTip(self.toolTip())
         native.setMinimumWidth(60)
@@ -254,18 +254,25 @@ def _tooltip(field: FieldInfo, bounds: tuple[float | None, float | None, bool, b
     return f"{text} ({', '.join(limits)})" if limits else text
 
 
-def _editor(kind: Any, value: Any, bounds: tuple[float | None, float | None, bool, bool]) -> Any:
+def _multiple(field: FieldInfo) -> int:
+    """What a whole number has to be a multiple of."""
+    found = [item.multiple_of for item in _constraints(field) if getattr(item, "multiple_of", None)]
+    return int(found[0]) if found else 1
+
+
+def _editor(kind: Any, value: Any, bounds: tuple[float | None, float | None, bool, bool], multiple: int) -> Any:
     low, high, open_low, open_high = bounds
     if kind is bool:
         return create_widget(annotation=bool, widget_type="CheckBox")
     if kind is int:
         least = -_INT_MAX if low is None else int(low) + open_low
         most = _INT_MAX if high is None else int(high) - open_high
-        return _Number(CountField(), (least, min(most, _INT_MAX)), 1, value)
+        return _Number(CountField(), (least, min(most, _INT_MAX)), multiple, value)
     if kind is float:
         step = _step(value, open_low)
         smallest = -1e12 if low is None else low + _TINY * open_low
-        return _Number(NumberField(), (smallest, 1e12 if high is None else high), step, value)
+        largest = 1e12 if high is None else high - _TINY * open_high
+        return _Number(NumberField(), (smallest, largest), step, value)
     choices = _choices(kind)
     if choices:
         return create_widget(

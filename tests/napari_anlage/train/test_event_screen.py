@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
 
 from anlage import Card, Run, Signals, write_signals
 from anlage.calibration import Calibration
@@ -101,23 +101,6 @@ def test_the_mix_is_set_and_said(train, qtbot, tmp_path) -> None:
 # ---- every control ----
 
 
-def controls(train) -> list[QWidget]:
-    """What can be set now, from top to bottom."""
-    found: list[QWidget] = []
-    for widget in train.setup.findChildren(QWidget):
-        own = isinstance(widget, QAbstractSpinBox | QComboBox | QCheckBox)
-        line = isinstance(widget, QLineEdit) and not isinstance(widget.parent(), QAbstractSpinBox | QComboBox)
-        length = isinstance(widget, QAbstractButton) and widget.parent() is train.length
-        if (
-            (own or line or length)
-            and widget.isVisibleTo(train.setup)
-            and widget.isEnabled()
-            and widget is not train.device.combo
-        ):
-            found.append(widget)
-    return found
-
-
 def change(widget: QWidget) -> None:
     """Set it otherwise, as a user might."""
     if isinstance(widget, QAbstractSpinBox):
@@ -174,7 +157,7 @@ def name_of(widget: QWidget) -> str:
 
 
 @pytest.mark.parametrize("kind", ["windows", "tracks"])
-def test_every_control_reaches_the_run(train, qtbot, tmp_path, kind) -> None:
+def test_every_control_reaches_the_run(train, controls, qtbot, tmp_path, kind) -> None:
     if kind == "windows":
         write_signals(tmp_path / "a.h5", windows(24, "r1"))
         add(train, qtbot, tmp_path / "a.h5")
