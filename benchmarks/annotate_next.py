@@ -5,9 +5,10 @@
 
 One cuboid of 4 × 6 × 6 nucleus diameters is annotated by chance, and a network trained (by the commands' own functions, the program's
 own steps). Then, round by round, one cuboid more: the one in which the network that is there is least sure (`least_sure`, as the
-dock's *Find the least sure places*), or one around a nucleus drawn by chance; every nucleus in it is marked, and the network trained
+dock's *Find the least sure places*), the one in which network and blob detector contradict each other most, or one around a nucleus
+drawn by chance; every nucleus in it is marked, and the network trained
 anew. Scored after each round on the kind's other images (see suite.py), with the network of all annotated nuclei as the mark: how many
-nuclei until 95 % of its F1? Both ways begin with the same cuboid. Results go to WORK/annotate_next.json one by one, and what is there
+nuclei until 95 % of its F1? All ways begin with the same cuboid. Results go to WORK/annotate_next.json one by one, and what is there
 is not run again.
 """
 
@@ -31,15 +32,17 @@ from anlage import Annotations, Box, least_sure, open_image
 from anlage.annotations import State
 from anlage.cuboid import Cuboid
 from anlage.dataset.build import build_store
-from anlage.inference import FAINTEST, predict
+from anlage.inference import FAINTEST, predict, predict_classical
 from anlage.io import write_annotations
+from anlage.matching import MATCH_DIAMETERS, match
 from anlage.model import load_model
 from anlage.prediction import Prediction
+from anlage.timelapse import TimeLapse
 
 EDGES = (4.0, 6.0, 6.0)
 """Of a cuboid (z, y, x), in nucleus diameters, as the dock proposes them."""
 ENOUGH = 0.95
-WAYS = ("suggested", "chance")
+WAYS = ("suggested", "disagreement", "chance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +111,33 @@ class Pool:
         result = score(self.kind, self.tests, tables)
         return float(result["f1"][f"{self.kind.radii_um[0]:g}"][0])
 
-    def suggestion(self, run: Path, annotated: list[Box]) -> Box | None:
-        """Where the network is least sure, outside what is annotated."""
+    def suggestion(self, run: Path, annotated: list[Box], *, against_blobs: bool) -> Box | None:
+        """Where the network is least sure, or contradicts the blob detector most, outside what is annotated."""
         model = load_model(model_of(run))
         image = open_image(self.path(self.movie), axes=self.movie.axes, spacing=self.movie.spacing)
         found = predict(model, image, threshold=FAINTEST, device="cpu")
         nuclei = together(found)
+        if against_blobs:
+            nuclei = self.disagreement(nuclei, image, model.card.evidence.threshold)
         size = [edge * self.kind.diameter_um for edge in EDGES]
         places = least_sure(
             nuclei, self.shape, self.movie.spacing, model.card.evidence.threshold, n=1, size_um=size, exclude=annotated
         )
         return places[0].box if places else None
+
+    def disagreement(self, nuclei: Annotations, image: TimeLapse, threshold: float) -> Annotations:
+        """What only one of network and blob detector reports, as candidates of which nobody can be sure."""
+        channels = None if self.kind.marker is None else [int(self.kind.marker)]
+        reported = nuclei.select(nuclei.probability >= threshold)
+        blobs = together(predict_classical(image, channels=channels))
+        alone = []
+        for t in range(self.shape[0]):
+            ours, theirs = (found.positions[found.frames == t] for found in (reported, blobs))
+            um, reach = self.movie.spacing.um, MATCH_DIAMETERS * self.kind.diameter_um
+            pairs, _ = match(ours[:, 1:] * um, theirs[:, 1:] * um, reach)
+            alone += [np.delete(ours, pairs[:, 0], axis=0), np.delete(theirs, pairs[:, 1], axis=0)]
+        radius = self.kind.diameter_um / 2
+        return Annotations.of(np.concatenate(alone), state=State.PROPOSED, probability=threshold, radius_um=radius)
 
     def by_chance(self, rng: np.random.Generator, annotated: list[Box]) -> Box:
         """Around a nucleus that is not annotated yet."""
@@ -158,7 +177,7 @@ def measure(pool: Pool, seed: int, rounds: int, known: dict[str, list[float]], s
                 known[key] = [len(pool.inside(boxes)), pool.f1(run)]
                 save()
                 print(key, known[key], flush=True)
-            place = pool.suggestion(run, boxes) if way == "suggested" else None
+            place = None if way == "chance" else pool.suggestion(run, boxes, against_blobs=way == "disagreement")
             boxes.append(place or pool.by_chance(rng, boxes))
 
 

@@ -50,7 +50,7 @@ class LeastSurePanel(Tab):
         self._waiting = False
         self.find = ActionButton(
             "Find the least sure places",
-            tooltip="Among what was predicted: cuboids with most candidates near the threshold. Correcting these teaches most.",
+            tooltip="Among what was predicted: cuboids with most candidates near the threshold.",
         )  # fmt: skip
         self.more = ActionButton("Look at more frames")
         self.list = QListWidget()
