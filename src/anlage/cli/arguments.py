@@ -86,7 +86,7 @@ class Parser(argparse.ArgumentParser):
                     yield name, Path(given).expanduser()
 
         sources = places(set(vars(options)) - {"command", *self._outputs})
-        read = [place for _, place in sources if place.exists()]
+        read = [place for _, place in sources if _is_there(place)]
         written: set[Path] = set()
         for name, place in places(self._outputs):
             for source in read:
@@ -324,3 +324,11 @@ def print_painted_labels(annotations: Annotations) -> None:
     """Print what is doubtful about the label images that nuclei were read from."""
     for note in () if annotations.labels is None else annotations.labels.notes:
         print(f"Doubtful: {note}")
+
+
+def _is_there(place: Path) -> bool:
+    """Whether a text that may be a path is one; a long sentence, such as a card's, is none and no error either."""
+    try:
+        return place.exists()
+    except OSError:
+        return False

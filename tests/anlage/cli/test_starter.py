@@ -74,10 +74,11 @@ def test_real_images_can_be_learnt_from_and_the_card_says_whose_they_are(tmp_pat
     assert code == 2
     assert "Real images were given without --credit" in err
     assert not out.parent.exists()
-    code, _, err = command(*words, "--credit", "films of A. Nyone, CC BY 4.0")
+    whose = ", ".join(["films of A. Nyone, CC BY 4.0", *(f"film {n}" for n in range(40))])
+    code, _, err = command(*words, "--credit", whose)
     assert code == 0, err
     card = load_model(out).card
-    assert "synthetic embryos and some real images: films of A. Nyone, CC BY 4.0." in card.limits
+    assert f"synthetic embryos and some real images: {whose}." in card.limits
     assert "never seen a real image" not in card.limits
     assert "real" in [store.name for store in card.trained_on]
     assert real.exists()
