@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSizePolicy, QWidg
 
 from anlage.project.event_sets import EventSet
 from anlage.wording import plural
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.plain_text import Label
 from napari_anlage.widgets.silent import silent
@@ -155,7 +156,7 @@ class OptionalNumber(_Choice):
         self.tick.setChecked(True)
         _slim(self.number)
         for widget in (self, self.tick, self.number):
-            widget.setToolTip(tooltip)
+            widget.setToolTip(plain(tooltip))
         self.number.setAccessibleName(name.replace("_", " "))
         self.row.addWidget(self.number)
         self.row.addWidget(self.tick, 1)

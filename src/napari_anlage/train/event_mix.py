@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QVBoxLayout, QWi
 from anlage.project.event_sets import KINDS, EventSet, counts_of, mix_in_words
 from napari_anlage.widgets.basic import note
 from napari_anlage.widgets.count_bar import CountBar
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import NumberField
 from napari_anlage.widgets.plain_text import Label
 
@@ -102,7 +103,7 @@ class MixChoice(QWidget):
             part.setValue(1)
             part.setFixedWidth(76)
             part.setAccessibleName(f"Parts of {name}")
-            part.setToolTip(f"How often {name} is shown beside the others; 0 leaves it out.")
+            part.setToolTip(plain(f"How often {name} is shown beside the others; 0 leaves it out."))
             swatch.setFixedWidth(14)
             label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             part.valueChanged.connect(self._on_changed)

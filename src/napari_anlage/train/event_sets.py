@@ -163,7 +163,7 @@ class EventSets(QWidget):
             tree.setColumnCount(1 + len(heads))
             tree.setHeaderLabels(["file and recording", *heads])
             for i, name in enumerate(KINDS[kind], 1):
-                tree.headerItem().setToolTip(i, f"Scored examples: {name}.")
+                tree.headerItem().setToolTip(i, plain(f"Scored examples: {name}."))
                 tree.headerItem().setTextAlignment(i, Qt.AlignmentFlag.AlignRight)
             tree.headerItem().setToolTip(0, "Tick what is learnt from. Open a file to see its recordings or movies.")
             for one in self._sets.values():

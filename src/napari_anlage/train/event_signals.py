@@ -139,7 +139,7 @@ class SignalTable(QWidget):
         how = QComboBox()
         for key, text, tip in _WAYS:
             how.addItem(text, key)
-            how.setItemData(how.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
+            how.setItemData(how.count() - 1, plain(tip), Qt.ItemDataRole.ToolTipRole)
         how.setAccessibleName(f"Scale of {name}")
         row = _Row(name, item, how, _field(f"What becomes 0 of {name}"), _field(f"What becomes 1 of {name}"))
         self.table.setItem(i, 0, item)
@@ -157,7 +157,7 @@ class SignalTable(QWidget):
 
     def _on_way(self, row: _Row) -> None:
         way = row.how.currentData()
-        row.how.setToolTip(str(row.how.currentData(Qt.ItemDataRole.ToolTipRole)))
+        row.how.setToolTip(plain(str(row.how.currentData(Qt.ItemDataRole.ToolTipRole))))
         for number in (row.low, row.high):
             number.setVisible(way in _LIMITS)
         if way in _LIMITS:

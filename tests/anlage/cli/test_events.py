@@ -41,7 +41,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(windows: Path) -> Path:
     folder = windows.parent / "run"
-    assert anlage("train", "events", windows, "-o", folder, "--set", "steps=60", "members=2") == 0
+    assert anlage("train", "events", windows, "-o", folder, "--set", "steps=60", "members=2", "width=16") == 0
     assert len(list(folder.glob("*.anlage"))) == 1
     return folder
 

@@ -35,7 +35,7 @@ def model(tmp_path_factory):
         cut, _ = windows_around(made.signals, 0, at, 600, np.repeat([1, 0], [len(made.onsets), len(free)]))
         write_signals(folder / f"{seed}.h5", cut)
         files.append(folder / f"{seed}.h5")
-    run = Run.create(folder / "run", "events", files, ["steps=120", "members=1"])
+    run = Run.create(folder / "run", "events", files, ["steps=120", "members=1", "width=16"])
     train(run)
     return load_model(run.target_path)
 

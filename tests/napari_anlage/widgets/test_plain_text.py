@@ -107,7 +107,7 @@ def test_labels_tooltips_and_number_fields_are_made_in_one_place(path) -> None:
             "QLargeIntSpinBox",
         ):
             wrong.append(f"{name}, line {node.lineno}: numbers are typed into number_fields.py's")
-        tip = node.args[0] if name in ("setToolTip", "setStatusTip", "setWhatsThis") and node.args else None
+        tip = node.args[-1] if name in ("setToolTip", "setStatusTip", "setWhatsThis") and node.args else None
         if name == "setItemData" and len(node.args) == 3:
             tip = node.args[1]
         said = "" if tip is None else ast.get_source_segment(source, tip) or ""

@@ -155,7 +155,9 @@ def test_epochs_count_what_a_network_learns_from(tmp_path):
 def windows_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("windows")
     write_signals(folder / "w.h5", bumps(240, 1))
-    run = Run.create(folder / "run", "events", [folder / "w.h5"], ["steps=40", "members=2", "batch_size=32"])
+    run = Run.create(
+        folder / "run", "events", [folder / "w.h5"], ["steps=40", "members=2", "batch_size=32", "width=16"]
+    )
     train(run)
     return load_model(run.target_path)
 
@@ -211,7 +213,7 @@ def test_a_training_from_a_model_uses_its_weights_and_a_frozen_encoder_stays(win
     moved = {name for name in theirs if not np.array_equal(frozen[name], theirs[name])}
     assert moved
     assert not any(name.split(".")[2] in ("enter", "encoder") for name in moved)
-    fresh, first = weights("fresh", "steps=1", "learning_rate=1e-12"), "members.0.enter.weight"
+    fresh, first = weights("fresh", "steps=1", "learning_rate=1e-12", "width=16"), "members.0.enter.weight"
     assert np.abs(fresh[first] - theirs[first]).max() > 0.01
 
     def first_loss(name: str) -> float:
@@ -254,7 +256,7 @@ def test_from_a_model_it_ends_halfway_unless_that_is_worse(windows_model, tmp_pa
 def test_what_was_held_out_is_kept_with_what_the_network_says_that_never_saw_it(tmp_path):
     signals = bumps(120, 4)
     write_signals(tmp_path / "w.h5", signals)
-    run = Run.create(tmp_path / "run", "events", [tmp_path / "w.h5"], ["steps=20", "members=3"])
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "w.h5"], ["steps=20", "members=3", "width=16"])
     train(run)
     model = load_model(run.target_path)
     held = read_held_out(run.path / HELD_OUT)
@@ -298,7 +300,7 @@ def test_held_out_tracks_are_kept_with_their_numbers_and_times(tmp_path):
 
 def test_a_stopped_training_goes_on_exactly(tmp_path):
     write_signals(tmp_path / "w.h5", bumps(60, 3))
-    settings = ["steps=12", "members=2", "validate_every=4", "checkpoint_seconds=0"]
+    settings = ["steps=12", "members=2", "width=16", "validate_every=4", "checkpoint_seconds=0"]
     whole = Run.create(tmp_path / "whole", "events", [tmp_path / "w.h5"], settings)
     train(whole)
     broken = Run.create(tmp_path / "broken", "events", [tmp_path / "w.h5"], settings)
