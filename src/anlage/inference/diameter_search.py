@@ -7,7 +7,7 @@ large or too small doubts what it finds, so its own probabilities tell which sca
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +33,7 @@ FEWEST = 5
 """Nuclei below which sureness says nothing."""
 STEP = 1.22
 """Ratio of neighbouring diameters that are tried."""
-MOST_TRIED = 12
+MOST_TRIED = 16
 APART = 0.05
 """Diameters nearer to each other than this, as a difference of logarithms, are not worth two looks."""
 PULL = 0.15
@@ -46,8 +46,8 @@ GAIN = 0.01
 def surest(merit: Callable[[float], float | None], expected_um: float, other_um: float | None = None) -> float | None:
     """The diameter at which a network is surest, in µm; None where nothing can be said.
 
-    From the surer one of two diameters it goes up and down as long as that helps, and stays with the expected one unless another
-    is clearly better.
+    From each of two diameters it goes up or down as long as that helps, and stays with the expected one unless another is clearly
+    better. From one alone it might stop at a small top: a network that sees nuclei far too large finds many, and is rather sure.
 
     Parameters
     ----------
@@ -66,15 +66,23 @@ def surest(merit: Callable[[float], float | None], expected_um: float, other_um:
             tried[um] = -math.inf if sure is None else sure - PULL * abs(math.log(um / expected_um))
         return tried[um]
 
-    best = max((expected_um, expected_um if other_um is None else other_um), key=value)
+    best = expected_um
+    for start in (expected_um,) if other_um is None else (expected_um, other_um):
+        best = max(best, _climbed(start, value, tried), key=value)
+    if not math.isfinite(value(best)):
+        return None
+    return best if value(best) >= value(expected_um) + GAIN else expected_um
+
+
+def _climbed(start_um: float, value: Callable[[float], float], tried: Mapping[float, float]) -> float:
+    """From a diameter up or down to the best that can be reached without a look at a worse one."""
+    best = start_um
     while math.isfinite(value(best)) and len(tried) < MOST_TRIED:
         near = [um for um in (best * STEP, best / STEP) if all(abs(math.log(um / other)) > APART for other in tried)]
         if not near or value(max(near, key=value)) <= value(best):
             break
         best = max(near, key=value)
-    if not math.isfinite(value(best)):
-        return None
-    return best if value(best) >= value(expected_um) + GAIN else expected_um
+    return best
 
 
 def sureness(loaded: Loaded, card: Card, image: TimeLapse, t: int) -> Callable[[float], float | None]:
