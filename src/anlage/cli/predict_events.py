@@ -89,7 +89,7 @@ def predict_events(options: argparse.Namespace) -> int:
         return _traces(model, signals, options)
     from anlage.inference.signal_events import score_windows
 
-    return _windows(score_windows(model, signals, options.device), signals, options)
+    return _windows(score_windows(model, signals, options.device), signals, options, model.card.evidence.threshold)
 
 
 def _describe(signals: Signals) -> None:
@@ -118,7 +118,8 @@ def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Name
 def _traces(model: Model, signals: Signals, options: argparse.Namespace) -> int:
     from anlage.inference.trace_events import TraceSettings, trace_events
 
-    settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
+    own = model.card.evidence.threshold
+    settings = TraceSettings(threshold=own if options.threshold is None else options.threshold)
     events = trace_events(model, signals, settings, device=options.device)
     return _write_occurrences(events, signals, int(model.card.plan["window"]), options, model.id)
 
@@ -170,10 +171,13 @@ def _average(signals: Signals, events: Events, window: int, options: argparse.Na
         print(f"Written to {output}.")
 
 
-def _windows(probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace) -> int:
+def _windows(
+    probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace, own: float = 0.5
+) -> int:
+    """The table of windows: an event from the probability on that was asked for, else from the network's own."""
     from anlage.io.csv_files import write_csv
 
-    predicted = probability >= (0.5 if options.threshold is None else options.threshold)
+    predicted = probability >= (own if options.threshold is None else options.threshold)
     table: dict[str, Any] = {"window": np.arange(len(signals))}
     if (signals.group != "").any():
         table["recording"] = signals.group

@@ -16,6 +16,7 @@ from anlage import Annotations, Spacing, embryo, read_card, write_annotations, w
 from anlage.cli import main
 from anlage.io.signal_files.event_tables import read_events, traced, write_events
 from anlage.io.signal_files.signals import open_signals, write_signals
+from anlage.model import load_model, save_model
 from anlage.signals.events import Events
 from anlage.synthetic.signals import stepped_tracks
 
@@ -61,6 +62,22 @@ def test_windows_give_a_row_each_in_their_order(
     report = json.loads(capsys.readouterr().out)
     assert (report["kind"], report["n"]) == ("windows", 160)
     assert report["auc"] > 0.98
+
+
+def test_an_event_is_reported_from_the_networks_own_threshold_on(windows: Path, run: Path, tmp_path: Path) -> None:
+    """A mix moves it."""
+    assert anlage("predict", run / "run.anlage", windows, "-o", tmp_path / "usual.csv") == 0
+    likely = pd.read_csv(tmp_path / "usual.csv")["probability"]
+    strict = float(likely[likely > 0.5].median())
+    model = load_model(run / "run.anlage")
+    evidence = model.card.evidence.model_copy(update={"threshold": strict})
+    save_model(tmp_path / "strict.anlage", model.card.model_copy(update={"evidence": evidence}), model.weights())
+    for place, asked, threshold in (("own.csv", [], strict), ("asked.csv", ["--threshold", "0.5"], 0.5)):
+        assert anlage("predict", tmp_path / "strict.anlage", windows, "-o", tmp_path / place, *asked) == 0
+        told = pd.read_csv(tmp_path / place)
+        assert int(told["score"].sum()) == pytest.approx(
+            int((likely >= threshold).sum()), abs=2
+        )  # rounded in the table
 
 
 def test_info_says_how_the_held_out_windows_were_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
