@@ -242,7 +242,7 @@ def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
 
 
 def _draw(folder: Path, movie: SyntheticMovie) -> None:
-    from anlage.cli.pictures import Scene, draw_result, draw_slices, draw_training
+    from anlage.pictures.results import Scene, draw_result, draw_slices, draw_training
     from anlage.training.run import Run
 
     frame = UNSEEN[-1]

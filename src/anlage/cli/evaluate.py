@@ -101,9 +101,9 @@ def _print_label_notes(options: argparse.Namespace) -> None:
 
 def _draw_worst(options: argparse.Namespace, report: Report) -> None:
     from anlage.axes import Spacing
-    from anlage.cli.pictures import draw_worst
     from anlage.evaluation import worst_picture
     from anlage.io import open_annotations, open_image
+    from anlage.pictures.results import draw_worst
 
     if not report.worst:
         raise AnlageError(

@@ -43,8 +43,8 @@ def run_report(options: argparse.Namespace) -> int:
 
 def write_report(run: Run) -> list[Path]:
     """Draw whatever the run has the data of, into its folder ``report``."""
-    from anlage.cli.pictures import draw_training
     from anlage.model import read_card
+    from anlage.pictures.results import draw_training
     from anlage.training.progress import Step, Validated
 
     folder, events = run.path / FOLDER, run.events()[0]
@@ -56,8 +56,8 @@ def write_report(run: Run) -> list[Path]:
 
 
 def _held_out(run: Run, folder: Path, card: Card) -> list[Path]:
-    from anlage.evaluation.report_pictures import Subject, draw_answers, draw_events
     from anlage.io.signal_files.held_out import HELD_OUT, read_held_out
+    from anlage.pictures.held_out import Subject, draw_answers, draw_events
 
     evidence = card.evidence
     finds = getattr(card, "head", "") != "classes"

@@ -106,7 +106,7 @@ def test_without_a_screen_no_viewer_is_opened(tmp_path, monkeypatch, capsys):
 
 def test_pictures_of_a_single_plane_and_of_nothing(tmp_path):
     from anlage.axes import Spacing
-    from anlage.cli.pictures import Scene, draw_result, draw_slices, draw_training
+    from anlage.pictures.results import Scene, draw_result, draw_slices, draw_training
 
     nothing = np.zeros((0, 3))
     scene = Scene(np.zeros((1, 20, 30)), np.zeros((1, 20, 30)), nothing, nothing, Spacing(1, 1, 1))

@@ -7,9 +7,9 @@ import pytest
 from matplotlib.image import imread
 
 from anlage.calibration import Answers
-from anlage.evaluation import report_pictures
-from anlage.evaluation.report_pictures import Subject, draw_answers, draw_events
 from anlage.io.signal_files.held_out import HeldOut
+from anlage.pictures import held_out
+from anlage.pictures.held_out import Subject, draw_answers, draw_events
 
 ALL = ["calibration.png", "confusion.png", "precision-recall.png", "roc.png"]
 
@@ -18,14 +18,14 @@ ALL = ["calibration.png", "confusion.png", "precision-recall.png", "roc.png"]
 def texts(monkeypatch):
     """What is written in the pictures, by their names."""
     found: dict[str, list[str]] = {}
-    save = report_pictures._save
+    save = held_out._save
 
     def listen(figure, path):
         plot = figure.axes[0]
         found[path.name] = [plot.get_title(), plot.get_xlabel(), *(text.get_text() for text in plot.texts)]
         return save(figure, path)
 
-    monkeypatch.setattr(report_pictures, "_save", listen)
+    monkeypatch.setattr(held_out, "_save", listen)
     return found
 
 
