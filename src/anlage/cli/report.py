@@ -14,11 +14,7 @@ if TYPE_CHECKING:
     from anlage.card import Card
     from anlage.training.run import Run
 
-__all__ = ["FOLDER", "write_report"]
-
-FOLDER = "report"
-"""Folder of a run with its pictures."""
-_NOUNS = {"events": "events", "nuclei": "nuclei", "divisions": "divisions", "links": "links"}
+__all__ = ["write_report"]
 
 
 def configure_report(parser: Parser) -> None:
@@ -37,7 +33,7 @@ def run_report(options: argparse.Namespace) -> int:
     drawn = write_report(run)
     if not drawn:
         raise AnlageError(f"The run {options.run} has nothing to draw yet (it is {run.state}); train it first.")
-    print(f"{plural(len(drawn), 'picture')} in {run.path / FOLDER}: {', '.join(path.name for path in drawn)}.")
+    print(f"{plural(len(drawn), 'picture')} in {run.report_path}: {', '.join(path.name for path in drawn)}.")
     return 0
 
 
@@ -47,7 +43,7 @@ def write_report(run: Run) -> list[Path]:
     from anlage.pictures.results import draw_training
     from anlage.training.progress import Step, Validated
 
-    folder, events = run.path / FOLDER, run.events()[0]
+    folder, events = run.report_path, run.events()[0]
     drawn = []
     if any(isinstance(event, Step | Validated) for event in events):
         draw_training(folder / "curves.png", events)
@@ -58,10 +54,14 @@ def write_report(run: Run) -> list[Path]:
 def _held_out(run: Run, folder: Path, card: Card) -> list[Path]:
     from anlage.io.signal_files.held_out import HELD_OUT, read_held_out
     from anlage.pictures.held_out import Subject, draw_answers, draw_events
+    from anlage.tasks import TASKS
+    from anlage.tasks.nuclei.heads import finds_classes
 
     evidence = card.evidence
-    finds = getattr(card, "head", "") != "classes"
-    subject = Subject(_NOUNS.get(card.task, "objects"), evidence.threshold, evidence.held_out, finds=finds)
+    noun = (
+        card.task if card.task in TASKS else "objects"
+    )  # the kinds that come with the program are called by what they find
+    subject = Subject(noun, evidence.threshold, evidence.held_out, finds=not finds_classes(card.head))
     if card.task == "events" and (run.path / HELD_OUT).is_file():
         return draw_events(folder, read_held_out(run.path / HELD_OUT), subject)
     return [] if evidence.answers is None else draw_answers(folder, evidence.answers, subject)

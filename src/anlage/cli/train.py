@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, device_option
 from anlage.cli.describe import verdict_lines
-from anlage.cli.report import FOLDER, write_report
+from anlage.cli.report import write_report
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
 from anlage.wording import plural
@@ -283,7 +283,7 @@ def _draw(run: Run) -> None:
         print(f"Its pictures were not drawn ({error}); `{command('report', run.path)}` does it.", file=sys.stderr)
         return
     if drawn:
-        print(f"Pictures of how good it is: {run.path / FOLDER}")
+        print(f"Pictures of how good it is: {run.report_path}")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.calibration import Answers
+from anlage.calibration import Answers, reliability
+from anlage.evaluation.events import precision_recall, roc
 from anlage.io.atomic import own, replacing
 from anlage.io.signal_files.held_out import HeldOut
 from anlage.wording import plural
@@ -108,16 +109,16 @@ def draw_events(folder: Path, held: HeldOut, subject: Subject) -> list[Path]:
     if not held.is_windows and (truth & (told == 0)).sum() >= _FEWEST:
         drawn.append(_times(folder, held, truth & (told == 0), subject))
     if truth.any() and not truth.all():
-        order = np.argsort(-chance, kind="stable")
-        last = np.flatnonzero(np.append(np.diff(-chance[order]) != 0, True))  # equal probabilities go together
-        hits, alarms = np.cumsum(truth[order])[last], np.cumsum(~truth[order])[last]
-        drawn.append(_roc(folder, np.append(0, alarms / (~truth).sum()), np.append(0, hits / truth.sum()), subject))
-        drawn.append(_trade(folder, hits / truth.sum(), hits / (hits + alarms), subject))
-    at = np.minimum((chance * _BINS).astype(int), _BINS - 1)
-    n, said, right = (np.bincount(at, w, minlength=_BINS) for w in (np.ones(len(chance)), chance, truth.astype(float)))
-    used = n > 0
+        alarms, hits, _ = roc(chance, truth)
+        precision, recall, _ = precision_recall(chance, truth)
+        drawn += [_roc(folder, alarms, hits, subject), _trade(folder, recall, precision, subject)]
+    bins = reliability(chance, truth, n_bins=_BINS)
+    said, right, n = (
+        np.array([getattr(one, name) for one in bins], dtype=np.float64)
+        for name in ("mean_probability", "fraction_true", "n")
+    )
     by = subject if held.is_windows else replace(subject, threshold=np.nan)  # of tracks the likeliest class is said
-    drawn.append(_calibration(folder, (said[used] / n[used], right[used] / n[used], n[used].astype(float)), by))
+    drawn.append(_calibration(folder, (said, right, n), by))
     return drawn
 
 

@@ -210,6 +210,11 @@ class Run:
         return self.path / "preview" / "model.anlage"
 
     @property
+    def report_path(self) -> Path:
+        """Folder of the pictures of how good the model is."""
+        return self.path / "report"
+
+    @property
     def newest_model_path(self) -> Path | None:
         """The finished run's model, else the newest weights there are; None while there are none."""
         if self.is_finished:

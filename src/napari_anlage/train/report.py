@@ -10,6 +10,7 @@ from qtpy.QtCore import QSize, Qt, QUrl
 from qtpy.QtGui import QDesktopServices, QPixmap
 from qtpy.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from anlage import Run
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import Label
 
@@ -19,24 +20,23 @@ _TITLES = {
     "confusion": "Confusion matrix", "times": "Times of events", "roc": "ROC", "precision-recall": "Precision and recall",
     "calibration": "Calibration", "curves": "Curves",
 }  # fmt: skip
-_FOLDER = "report"
 _LEAST = 240
 
 
-def report_pictures(run: Path) -> list[tuple[str, Path]]:
+def report_pictures(run: Run) -> list[tuple[str, Path]]:
     """Title and file of every picture that a run's report has."""
-    found = {path.stem: path for path in (run / _FOLDER).glob("*.png")}
+    found = {path.stem: path for path in run.report_path.glob("*.png")}
     return [(title, found[stem]) for stem, title in _TITLES.items() if stem in found]
 
 
 class ReportDialog(QDialog):
     """Pictures of one run, as large as the window."""
 
-    def __init__(self, name: str, run: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, name: str, run: Run, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(plain(f"Report of {name}"))
         self.resize(620, 660)
-        self._folder = run / _FOLDER
+        self._folder = run.report_path
         self.kind, self.picture = QComboBox(), _Shown()
         self.kind.setAccessibleName("Picture")
         for title, path in report_pictures(run):

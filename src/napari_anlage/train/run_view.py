@@ -211,7 +211,7 @@ class RunView(QWidget):
             return
         if self.report_window is not None:
             self.report_window.close()
-        self.report_window = ReportDialog(short(run.name), run.path, self)
+        self.report_window = ReportDialog(short(run.name), run, self)
         self.report_window.show()
 
     def _on_compared(self, path: Path) -> None:
@@ -291,7 +291,7 @@ class RunView(QWidget):
         if reason is None and others:
             reason = f"{short(others[0].name)} is being trained; stop it first."
         self.resume.allow(reason, show=False)
-        self.report.setEnabled(self.watcher.run is not None and bool(report_pictures(self.watcher.run.path)))
+        self.report.setEnabled(self.watcher.run is not None and bool(report_pictures(self.watcher.run)))
 
     def _attempt(self, action: Any) -> None:
         try:

@@ -41,7 +41,7 @@ def test_the_pictures_of_a_run_are_shown_one_at_a_time(view, run: Run) -> None:
     view.report.click()
     dialog = view.report_window
     titles = [dialog.kind.itemText(i) for i in range(dialog.kind.count())]
-    assert titles == ["Confusion matrix", "ROC", "Curves"] == [title for title, _ in report_pictures(run.path)]
+    assert titles == ["Confusion matrix", "ROC", "Curves"] == [title for title, _ in report_pictures(run)]
     dialog.kind.setCurrentIndex(1)
     shown = dialog.picture.pixmap()
     assert shown.width() / shown.height() == pytest.approx(50 / 40, abs=0.02)
