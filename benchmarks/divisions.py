@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from anlage.io import open_image
 from anlage.model import Model, load_model
 from anlage.tasks.counts import Counts
 from anlage.tasks.divisions.matching import find_divisions, match_events
+from anlage.tasks.ranking import average_precision
 from anlage.timelapse import TimeLapse
 from anlage.training.process import train
 from anlage.training.run import Run
@@ -141,13 +141,6 @@ def events_of(film: Film, model: Model, box: Box) -> tuple[np.ndarray, np.ndarra
 def counts(hits: np.ndarray, likely: np.ndarray, n: int) -> Counts:
     tp = int((hits & likely).sum())
     return Counts(tp, int((~hits & likely).sum()), n - tp)
-
-
-def average_precision(hits: Sequence[bool] | np.ndarray, n: int) -> float:
-    """Area under the curve of precision over recall, precision being the best at that recall or a higher one."""
-    found = np.cumsum(hits)
-    precision = np.maximum.accumulate((found / np.arange(1, len(found) + 1))[::-1])[::-1]
-    return float((np.diff(found / n, prepend=0.0) * precision).sum())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from anlage.tasks.baselines import chance_baseline
 from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.divisions.examples import CropFrames, DivisionExamples
 from anlage.tasks.divisions.matching import find_divisions, match_events
+from anlage.tasks.ranking import average_precision, best_f1
 from anlage.tasks.task import Evidence, Validation
 
 __all__ = ["finish", "logits_of", "validate"]
@@ -46,16 +47,22 @@ class _Scored:
     def n_truth(self) -> int:
         return int(self.divides.sum())
 
+    @property
+    def ranked(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each division that is spoken for is true, the most likely first."""
+        rows = np.flatnonzero(self.event)
+        return self.right[rows[np.argsort(-self.logits[rows], kind="stable")]]
+
 
 def validate(network: torch.nn.Module, examples: DivisionExamples) -> Validation:
     """Average precision of divisions to within a frame; ties are decided by the loss."""
     scored = _score(network, examples, examples.validation, most=MOST)
-    precision = _average_precision(scored)
+    precision = average_precision(scored.ranked, scored.n_truth)
     loss = _balanced_loss(scored)
     return Validation(
         loss=loss,
         score=precision - 0.05 * min(loss, 1.0),
-        metrics={"average_precision": precision, "best_f1": _best_f1(scored)},
+        metrics={"average_precision": precision, "best_f1": best_f1(scored.ranked, scored.n_truth)},
         n=scored.n_truth,
         tie=largest_standard_error(scored.n_truth),
     )
@@ -85,7 +92,10 @@ def finish(network: torch.nn.Module, examples: DivisionExamples) -> Evidence:
         ece=expected_calibration_error(probability[plausible], held.divides[plausible]) if enough else None,
         answers=Answers.of(probability, held.divides),
         baseline=chance_baseline(
-            "average precision of divisions", _average_precision(held), held.n_truth, len(held.divides) - held.n_truth
+            "average precision of divisions",
+            average_precision(held.ranked, held.n_truth),
+            held.n_truth,
+            len(held.divides) - held.n_truth,
         ),
     )
 
@@ -108,7 +118,7 @@ def _metrics(held: _Scored, likely: npt.NDArray[np.bool_], radius_um: float) -> 
     return {
         **counts.metrics,
         "in_frame": int((reported & held.in_frame).sum()) / max(tp, 1),
-        "average_precision": _average_precision(held),
+        "average_precision": average_precision(held.ranked, held.n_truth),
         "n_others": float(len(held.divides) - held.n_truth),
         "match_radius_um": radius_um,
     }
@@ -154,25 +164,3 @@ def _balanced_loss(scored: _Scored) -> float:
     """Cross-entropy, divisions and others counting alike however many there are."""
     sides = [np.logaddexp(0, -scored.logits[scored.divides]), np.logaddexp(0, scored.logits[~scored.divides])]
     return float(np.mean([side.mean() for side in sides if len(side)])) if any(map(len, sides)) else 0.0
-
-
-def _curve(scored: _Scored) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Precision and recall as more and more divisions are reported, the most likely first."""
-    rows = np.flatnonzero(scored.event)
-    order = rows[np.argsort(-scored.logits[rows], kind="stable")]
-    hits = np.cumsum(scored.right[order])
-    return hits / np.arange(1, len(hits) + 1), hits / max(scored.n_truth, 1)
-
-
-def _average_precision(scored: _Scored) -> float:
-    precision, recall = _curve(scored)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((np.diff(recall, prepend=0.0) * envelope).sum())
-
-
-def _best_f1(scored: _Scored) -> float:
-    """Best F1 over all thresholds."""
-    precision, recall = _curve(scored)
-    if len(precision) == 0 or not scored.right.any():
-        return 0.0
-    return float((2 * precision * recall / np.maximum(precision + recall, 1e-12)).max())

@@ -11,8 +11,9 @@ from anlage.tasks.counts import Counts, largest_standard_error
 from anlage.tasks.nuclei.blob_baseline import blob_baseline
 from anlage.tasks.nuclei.detections import LOWEST
 from anlage.tasks.nuclei.examples import NucleiExamples
-from anlage.tasks.nuclei.matching import Matched, average_precision, best_f1, match_output, together
+from anlage.tasks.nuclei.matching import Matched, match_output, together
 from anlage.tasks.nuclei.working_frames import MOST_VOXELS, WorkingFrames, evenly_spaced
+from anlage.tasks.ranking import average_precision, best_f1
 from anlage.tasks.task import Evidence, Validation
 from anlage.tasks.tiled import network_output
 
@@ -30,9 +31,9 @@ MANY = 20
 def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
     """Average precision of the detections; of scores that differ by no more than luck would have it, the later weights are kept."""
     matched = _match_frames(network, examples, examples.validation, every=MOST_VOXELS)
-    precision = average_precision(matched)
+    precision = average_precision(matched.ranked, matched.n_truth)
     error = float(np.median(matched.error_um[matched.right])) if matched.right.any() else float("nan")
-    f1 = best_f1(matched)
+    f1 = best_f1(matched.ranked, matched.n_truth)
     return Validation(
         loss=matched.loss,
         score=precision - 0.05 * min(matched.loss, 1.0),
@@ -62,7 +63,7 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     errors = matched.error_um[reported & matched.right]
     metrics = {
         **counts.metrics,
-        "average_precision": average_precision(matched),
+        "average_precision": average_precision(matched.ranked, matched.n_truth),
         "match_radius_um": examples.plan.match_radius_um,
     }
     if len(errors):

@@ -17,7 +17,7 @@ from anlage.tasks.nuclei.head import N_CENTRE
 from anlage.tasks.nuclei.working_frames import WorkingFrames
 
 __all__ = [
-    "FrameMatch", "Matched", "average_precision", "best_f1", "known_cells", "match_output", "right_cells", "together",
+    "FrameMatch", "Matched", "known_cells", "match_output", "right_cells", "together",
     "values_at",
 ]  # fmt: skip
 
@@ -32,6 +32,11 @@ class Matched:
     """Distance to the true centre in µm; NaN for wrong ones."""
     n_truth: int
     loss: float
+
+    @property
+    def ranked(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether each is right, the most likely first."""
+        return self.right[np.argsort(-self.logits, kind="stable")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +116,6 @@ def known_cells(
     return result
 
 
-def average_precision(matched: Matched) -> float:
-    """Average precision over all thresholds."""
-    precision, recall = _curve(matched)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((np.diff(recall, prepend=0.0) * envelope).sum())
-
-
-def best_f1(matched: Matched) -> float:
-    """Best F1 over all thresholds."""
-    precision, recall = _curve(matched)
-    if len(precision) == 0 or not matched.right.any():
-        return 0.0
-    f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
-    return float(f1.max())
-
-
 def _loss(
     output: npt.NDArray[np.float32], truth: npt.NDArray[np.float64], known: npt.NDArray[np.bool_], plan: NucleiPlan
 ) -> float:
@@ -135,10 +124,3 @@ def _loss(
     weight = torch.from_numpy(known[None, None].astype(np.float32))
     parts = centre_loss(torch.from_numpy(output[None]), heat, offset, weight)
     return float(parts["heat"] + parts["offset"])
-
-
-def _curve(matched: Matched) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Precision and recall as more and more detections are reported, the most likely first."""
-    order = np.argsort(-matched.logits, kind="stable")
-    hits = np.cumsum(matched.right[order])
-    return hits / np.arange(1, len(hits) + 1), hits / max(matched.n_truth, 1)

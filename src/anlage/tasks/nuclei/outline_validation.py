@@ -17,9 +17,10 @@ from anlage.tasks.nuclei.centre_validation import FAINTEST, FEW, calibration_err
 from anlage.tasks.nuclei.detections import LOWEST
 from anlage.tasks.nuclei.examples import NucleiExamples
 from anlage.tasks.nuclei.head import N_CENTRE
-from anlage.tasks.nuclei.matching import FrameMatch, average_precision, match_output, together
+from anlage.tasks.nuclei.matching import FrameMatch, match_output, together
 from anlage.tasks.nuclei.votes import assign_to_seeds
 from anlage.tasks.nuclei.working_frames import MOST_VOXELS, WorkingFrames, evenly_spaced
+from anlage.tasks.ranking import average_precision
 from anlage.tasks.task import Evidence, Validation
 from anlage.tasks.tiled import network_output, voxel_outputs
 
@@ -75,7 +76,11 @@ def validate(network: torch.nn.Module, examples: NucleiExamples) -> Validation:
     return Validation(
         loss=matched.loss,
         score=mean - 0.05 * min(matched.loss, 1.0),
-        metrics={"mean_f1": mean, "f1": _f1(found, 0.5), "average_precision": average_precision(matched)},
+        metrics={
+            "mean_f1": mean,
+            "f1": _f1(found, 0.5),
+            "average_precision": average_precision(matched.ranked, matched.n_truth),
+        },
         n=matched.n_truth,
         tie=largest_standard_error(matched.n_truth),
     )
@@ -108,16 +113,15 @@ def finish(network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
     tp = sum(len(one.matched(0.5)) for one in found)
     counts = Counts(tp, sum(len(one.predicted) for one in found) - tp, sum(len(one.truth) for one in found) - tp)
     held = [_right(frame, seed, _logit(inside)) for frame in held_out]
-    probability = calibration.apply(
-        np.concatenate([frame.match.found.logits[frame.match.counts] for frame in held_out])
-    )
+    matched = together([frame.match.counted for frame in held_out])
+    probability = calibration.apply(matched.logits)
     plausible = probability >= LOWEST
     metrics = {
         **counts.metrics,
         "mean_f1": _mean_f1(found),
         "ap50": _ap(found, 0.5), "ap75": _ap(found, 0.75),
         "seg": _seg(found),
-        "average_precision": average_precision(together([frame.match.counted for frame in held_out])),
+        "average_precision": average_precision(matched.ranked, matched.n_truth),
     }  # fmt: skip
     return Evidence(
         held_out=examples.held_out,
