@@ -15,7 +15,16 @@ from anlage.tasks.events.mix import KINDS, event_share, mix_sentence
 from anlage.tasks.readiness import Readiness
 from anlage.wording import plural
 
-__all__ = ["KINDS", "EventSet", "common_signals", "counts_of", "mix_in_words", "read_event_sets", "sets_readiness"]
+__all__ = [
+    "KINDS",
+    "EventSet",
+    "common_signals",
+    "counts_of",
+    "mix_in_words",
+    "read_event_sets",
+    "sets_readiness",
+    "usable",
+]
 
 Kind = Literal["once", "repeated"]
 _FEWEST = 4
@@ -92,23 +101,28 @@ def read_event_sets(paths: Sequence[Path], event: str = "") -> list[EventSet]:
     return found
 
 
+def usable(sets: Sequence[EventSet]) -> list[EventSet]:
+    """Those that something can be learnt from."""
+    return [one for one in sets if not one.problem]
+
+
 def common_signals(sets: Sequence[EventSet]) -> tuple[str, ...]:
     """Names of the signals that all of them have, in the order of the first."""
-    usable = [one for one in sets if not one.problem]
-    return tuple(name for name in (usable[0].signals if usable else ()) if all(name in one.signals for one in usable))
+    right = usable(sets)
+    return tuple(name for name in (right[0].signals if right else ()) if all(name in one.signals for one in right))
 
 
 def counts_of(sets: Sequence[EventSet]) -> tuple[int, ...]:
     """Examples of each kind in all of them; of tracks and windows together, those of what comes first."""
-    right = [one for one in sets if not one.problem]
-    usable = [one.n for one in right if one.kind == right[0].kind and one.counts]
-    return tuple(map(sum, zip(*usable, strict=True))) if usable else ()
+    right = usable(sets)
+    counted = [one.n for one in right if one.kind == right[0].kind and one.counts]
+    return tuple(map(sum, zip(*counted, strict=True)))
 
 
 def mix_in_words(sets: Sequence[EventSet], mix: Sequence[float] | None) -> str:
     """What a mix of these examples does; see `anlage.tasks.events.mix.mix_sentence`."""
-    usable = [one for one in sets if not one.problem]
-    return mix_sentence(counts_of(sets), mix, usable[0].kind) if usable else ""
+    right = usable(sets)
+    return mix_sentence(counts_of(sets), mix, right[0].kind) if right else ""
 
 
 def sets_readiness(sets: Sequence[EventSet], mix: Sequence[float] | None = None) -> Readiness:

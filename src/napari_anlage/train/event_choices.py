@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QSizePolicy, QWidget
 
-from anlage.project.event_sets import EventSet
+from anlage.project.event_sets import EventSet, usable
 from anlage.wording import plural
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
@@ -216,12 +216,12 @@ class WindowLength(_Choice):
 
     def offer(self, sets: Sequence[EventSet]) -> None:
         """Say how long the windows of these files are."""
-        usable = [one for one in sets if not one.problem]
-        self._windows = bool(usable) and usable[0].kind == "repeated"
+        right = usable(sets)
+        self._windows = bool(right) and right[0].kind == "repeated"
         self._own.setVisible(self._windows)
         self._any.setVisible(not self._windows)
         if self._windows:
-            shortest, longest = min(one.lengths[0] for one in usable), max(one.lengths[1] for one in usable)
+            shortest, longest = min(one.lengths[0] for one in right), max(one.lengths[1] for one in right)
             same = shortest == longest
             self.tick.setText(f"{plural(shortest, 'sample')}" + ("" if same else f" (longest {longest})"))
             if self.tick.isChecked():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from anlage.project.event_sets import KINDS, EventSet, counts_of, mix_in_words
+from anlage.project.event_sets import KINDS, EventSet, counts_of, mix_in_words, usable
 from napari_anlage.widgets.basic import note
 from napari_anlage.widgets.count_bar import CountBar
 from napari_anlage.widgets.escaping import plain
@@ -62,7 +62,7 @@ class MixChoice(QWidget):
 
     def offer(self, sets: Sequence[EventSet]) -> None:
         """Show what these files hold."""
-        self._sets = [one for one in sets if not one.problem]
+        self._sets = usable(sets)
         kind = self._sets[0].kind if self._sets else ""
         if kind != self._kind:
             self._kind = kind

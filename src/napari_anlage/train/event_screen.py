@@ -13,7 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
 from anlage import TASKS, Readiness, Run, TrainingConfig, read_card
-from anlage.project.event_sets import common_signals, sets_readiness
+from anlage.project.event_sets import common_signals, sets_readiness, usable
 from napari_anlage.session.session import Session
 from napari_anlage.train.event_choices import BudgetChoice, HeldOutChoice, OptionalNumber, TakeFrom, WindowLength
 from napari_anlage.train.event_mix import MixChoice
@@ -189,9 +189,9 @@ class EventScreen(QWidget):
     def refresh(self) -> None:
         """Show what the ticked files hold."""
         sets = self.sets.sets
-        usable = [one for one in sets if not one.problem]
-        kind = usable[0].kind if usable else "once"
-        self._offer_events(sorted({name for one in usable for name in one.events}))
+        right = usable(sets)
+        kind = right[0].kind if right else "once"
+        self._offer_events(sorted({name for one in right for name in one.events}))
         self.mix.offer(sets)
         self.signals.offer(common_signals(sets))
         self.window.offer(sets)

@@ -101,9 +101,7 @@ class EventSets(QWidget):
     @property
     def sets(self) -> list[EventSet]:
         """What is ticked."""
-        items = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
-        ticked = [item for item in items if item.checkState(0) == Qt.CheckState.Checked]
-        return [self._sets[item.data(0, Qt.ItemDataRole.UserRole)] for item in ticked]
+        return [self._sets[_path_of(item)] for item in self._files() if item.checkState(0) == Qt.CheckState.Checked]
 
     def add(self, paths: Sequence[Path]) -> None:
         """Read these files, or the files of these folders, and list them ticked."""
@@ -129,9 +127,8 @@ class EventSets(QWidget):
 
     def tick(self, path: Path, *, on: bool) -> None:
         """Learn from this file, or not."""
-        for i in range(self.tree.topLevelItemCount()):
-            item = self.tree.topLevelItem(i)
-            if item.data(0, Qt.ItemDataRole.UserRole) == path:
+        for item in self._files():
+            if _path_of(item) == path:
                 item.setCheckState(0, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
 
     def _on_read(self, sets: list[EventSet]) -> None:
@@ -152,6 +149,10 @@ class EventSets(QWidget):
         self._sets = {path: one for path, one in self._sets.items() if path not in paths}
 
     # ---- the list ----
+
+    def _files(self) -> list[QTreeWidgetItem]:
+        """The rows of files; those of recordings lie below them."""
+        return [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
 
     def _fill(self) -> None:
         tree, before = self.tree, self._unticked()
@@ -181,13 +182,11 @@ class EventSets(QWidget):
 
     def _fit(self, *_: object) -> None:
         """As tall as what is open, up to a few rows."""
-        items = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
-        rows = sum(1 + item.childCount() * item.isExpanded() for item in items)
+        rows = sum(1 + item.childCount() * item.isExpanded() for item in self._files())
         self.tree.setFixedHeight((min(max(rows, 1), _ROWS) + 1) * _ROW_HEIGHT + 8)
 
     def _unticked(self) -> set[Path]:
-        items = [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
-        return {item.data(0, Qt.ItemDataRole.UserRole) for item in items if item.checkState(0) != Qt.CheckState.Checked}
+        return {_path_of(item) for item in self._files() if item.checkState(0) != Qt.CheckState.Checked}
 
     def _row(self, one: EventSet, *, ticked: bool) -> QTreeWidgetItem:
         item = QTreeWidgetItem([one.path.name, *map(str, one.n)])
@@ -224,6 +223,11 @@ class EventSets(QWidget):
 
     def _on_remove(self) -> None:
         chosen = [item for item in self.tree.selectedItems() if item.parent() is None]
-        self._forget([item.data(0, Qt.ItemDataRole.UserRole) for item in chosen])
+        self._forget([_path_of(item) for item in chosen])
         self._fill()
         self.changed.emit()
+
+
+def _path_of(item: QTreeWidgetItem) -> Path:
+    path: Path = item.data(0, Qt.ItemDataRole.UserRole)
+    return path

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
+
+
+@pytest.fixture
+def train(make_napari_viewer_proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """The tab of the widget *Train networks* in an empty viewer."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    viewer = make_napari_viewer_proxy()
+    _, panel = viewer.window.add_plugin_dock_widget("anlage", "Train networks")
+    panel.session.set_folder(tmp_path / "p.anlage")
+    yield panel.tab
+    panel.tab.retire()
 
 
 @pytest.fixture

@@ -30,15 +30,10 @@ def windows(n: int, recording: str, length: int = 60) -> Signals:
 
 
 @pytest.fixture
-def train(make_napari_viewer_proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """The widget *Train networks* in an empty viewer, set to events."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    viewer = make_napari_viewer_proxy()
-    _, panel = viewer.window.add_plugin_dock_widget("anlage", "Train networks")
-    panel.session.set_folder(tmp_path / "p.anlage")
-    panel.tab.cards.choose("events")
-    yield panel.tab
-    panel.tab.retire()
+def train(train):
+    """Set to events."""
+    train.cards.choose("events")
+    return train
 
 
 def add(train, qtbot, *paths: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from pathlib import Path
 
 import pytest
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
@@ -17,16 +16,6 @@ OF_A_MODEL = ("freeze_encoder=true", "fresh_weights=true")
 """Refused without a model to start from; what they do with one is tested beside the training loop."""
 TYPED = ("{0}1", "1", "8,32,32")
 """What may be typed into a field of text, one of which it takes."""
-
-
-@pytest.fixture
-def train(make_napari_viewer_proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    viewer = make_napari_viewer_proxy()
-    _, panel = viewer.window.add_plugin_dock_widget("anlage", "Train networks")
-    panel.session.set_folder(tmp_path / "p.anlage")
-    yield panel.tab
-    panel.tab.retire()
 
 
 def changes(widget: QWidget):
