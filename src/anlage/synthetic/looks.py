@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
 from anlage.synthetic import Look, Optics, SyntheticMovie, embryo
+from anlage.synthetic.field import Field, log_uniform
 
 __all__ = ["looks"]
 
@@ -48,35 +49,11 @@ def looks(n: int, seed: int = 0, *, flat: bool = False) -> Iterator[SyntheticMov
         yield _one(np.random.default_rng([1, seed, number]), flat=flat)
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """Size and voxels of an image."""
-
-    diameter_um: float
-    spacing: Spacing
-    shape_zyx: tuple[int, int, int]
-
-    @classmethod
-    def drawn(cls, rng: np.random.Generator, *, flat: bool) -> _Field:
-        diameter_um = _between(rng, *_DIAMETERS_UM)
-        pixel_um = diameter_um / _between(rng, 8, 20)
-        plane_um = 1.0 if flat else max(diameter_um * _between(rng, 0.08, 0.6), pixel_um)
-        depth, height, width = (
-            max(1, round(rng.uniform(*diameters) * diameter_um / um))
-            for diameters, um in ((_DEPTH_DIAMETERS, plane_um), (_FIELD_DIAMETERS, pixel_um), (_FIELD_DIAMETERS, pixel_um))
-        )  # fmt: skip
-        return cls(diameter_um, Spacing(plane_um, pixel_um, pixel_um), (1 if flat else depth, height, width))
-
-    def room_for(self, filled: float, beyond: float) -> int:
-        """Nuclei that fill a part of the tissue."""
-        half = (1 + beyond) * np.array(self.shape_zyx) * self.spacing.um / 2 - 0.1 * self.diameter_um
-        return max(
-            4, int(filled * float(np.prod((half / (self.diameter_um / 2))[1 if self.shape_zyx[0] == 1 else 0 :])))
-        )
-
-
 def _one(rng: np.random.Generator, *, flat: bool) -> SyntheticMovie:
-    field = _Field.drawn(rng, flat=flat)
+    field = Field.drawn(
+        rng, diameter_um=_DIAMETERS_UM, diameter_voxels=(8, 20), plane_diameters=(0.08, 0.6),
+        depth_diameters=_DEPTH_DIAMETERS, width_diameters=_FIELD_DIAMETERS, flat=flat,
+    )  # fmt: skip
     look, optics = _look(rng), _optics(rng, field)
     movie = embryo(
         int(rng.integers(2**31)), _N_FRAMES, field.shape_zyx, spacing=field.spacing,
@@ -98,16 +75,16 @@ def _look(rng: np.random.Generator) -> Look:
     )
 
 
-def _optics(rng: np.random.Generator, field: _Field) -> Optics:
+def _optics(rng: np.random.Generator, field: Field) -> Optics:
     diameter_um = field.diameter_um
-    photons = _between(rng, 2, 150)
+    photons = log_uniform(rng, 2, 150)
     blur_um = diameter_um * rng.uniform(0.03, 0.1)
     return Optics(
         psf_um_zyx=(blur_um * rng.uniform(2, 5), blur_um, blur_um),
         photons=photons,
-        background=photons * _between(rng, 0.02, 0.35),
-        read_noise=_between(rng, 0.3, 1.5),
-        dimming_um=diameter_um * _between(rng, 4, 30),
+        background=photons * log_uniform(rng, 0.02, 0.35),
+        read_noise=log_uniform(rng, 0.3, 1.5),
+        dimming_um=diameter_um * log_uniform(rng, 4, 30),
         n_fragments=int(_sometimes(rng, 0.4, 1, 12)),
         brightness_spread=rng.uniform(0.1, 0.6),
         haze=0.7 * rng.random() ** 2,
@@ -121,11 +98,6 @@ def _sometimes(rng: np.random.Generator, share: float, low: float, high: float) 
     """Zero, or in a share of all movies a number between two."""
     value = rng.uniform(low, high)
     return value if rng.random() < share else 0.0
-
-
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    """A random number, as likely to lie in the lower as in the upper half of the ratio high / low."""
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def _seen(movie: SyntheticMovie) -> SyntheticMovie:

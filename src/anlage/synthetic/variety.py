@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from anlage.axes import Spacing
 from anlage.synthetic import Optics, SyntheticMovie, embryo
+from anlage.synthetic.field import Field, log_uniform
 
 __all__ = ["variety"]
 
@@ -45,41 +44,24 @@ def variety(n: int, seed: int = 0, *, flat: bool = False) -> Iterator[SyntheticM
 
 
 def _one(rng: np.random.Generator, *, flat: bool) -> SyntheticMovie:
-    diameter_um = _between(rng, *_DIAMETERS_UM)
-    pixel_um = diameter_um / _between(rng, 8, 22)
-    plane_um = 1.0 if flat else max(diameter_um * _between(rng, 0.08, 0.45), pixel_um)
-    depth, height, width = (
-        max(1, round(rng.uniform(*diameters) * diameter_um / um))
-        for diameters, um in ((_DEPTH_DIAMETERS, plane_um), (_FIELD_DIAMETERS, pixel_um), (_FIELD_DIAMETERS, pixel_um))
-    )
-    shape = (1 if flat else depth, height, width)
-    spacing = Spacing(plane_um, pixel_um, pixel_um)
-    photons = _between(rng, 6, 200)
+    field = Field.drawn(
+        rng, diameter_um=_DIAMETERS_UM, diameter_voxels=(8, 22), plane_diameters=(0.08, 0.45),
+        depth_diameters=_DEPTH_DIAMETERS, width_diameters=_FIELD_DIAMETERS, flat=flat,
+    )  # fmt: skip
+    diameter_um = field.diameter_um
+    photons = log_uniform(rng, 6, 200)
     blur_um = diameter_um * rng.uniform(0.03, 0.09)
     optics = Optics(
         psf_um_zyx=(blur_um * rng.uniform(2, 5), blur_um, blur_um),
         photons=photons,
-        background=photons * _between(rng, 0.02, 0.3),
-        read_noise=_between(rng, 0.3, 3),
-        dimming_um=diameter_um * _between(rng, 4, 30),
+        background=photons * log_uniform(rng, 0.02, 0.3),
+        read_noise=log_uniform(rng, 0.3, 3),
+        dimming_um=diameter_um * log_uniform(rng, 4, 30),
         n_fragments=int(rng.integers(0, 12)),
         brightness_spread=rng.uniform(0.1, 0.6),
         haze=0.35 * rng.random() ** 2,
     )
     return embryo(
-        int(rng.integers(2**31)), _N_FRAMES, shape, spacing=spacing, n_nuclei=_room_for(shape, spacing, diameter_um, rng),
-        diameter_um=diameter_um, elongation=rng.uniform(0.08, 0.3), optics=optics,
+        int(rng.integers(2**31)), _N_FRAMES, field.shape_zyx, spacing=field.spacing,
+        n_nuclei=field.room_for(rng.uniform(0.08, 0.4)), diameter_um=diameter_um, elongation=rng.uniform(0.08, 0.3), optics=optics,
     )  # fmt: skip
-
-
-def _room_for(shape: tuple[int, int, int], spacing: Spacing, diameter_um: float, rng: np.random.Generator) -> int:
-    """Nuclei that fill a random part of the embryo; much more than half of it cannot be packed."""
-    flat = shape[0] == 1
-    room = np.array(shape) * spacing.um / 2 - 0.1 * diameter_um
-    filled = rng.uniform(0.08, 0.4)
-    return max(4, int(filled * float(np.prod((room / (diameter_um / 2))[1 if flat else 0 :]))))
-
-
-def _between(rng: np.random.Generator, low: float, high: float) -> float:
-    """A random number, as likely to lie in the lower as in the upper half of the ratio high / low."""
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
