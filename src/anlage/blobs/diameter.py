@@ -109,11 +109,11 @@ def match_diameter(estimated: float | None, known: float) -> tuple[float, str]:
 def _sampled(image_zyx: Floats, centres_zyx: Floats | None) -> tuple[Floats, Floats | None]:
     """The part of a large image that is measured, and the centres in it, counted from its first voxel."""
     part = liveliest(image_zyx, MOST_VOXELS, centres_zyx)
+    pixels = image_zyx[part.slices[1:]]
     if centres_zyx is None:
-        return image_zyx[part], None
-    low, high = (np.array([getattr(piece, end) for piece in part]) for end in ("start", "stop"))
-    inside = ((centres_zyx >= low - 0.5) & (centres_zyx < high - 0.5)).all(axis=1)
-    return image_zyx[part], centres_zyx[inside] - low
+        return pixels, None
+    inside = part.contains(np.insert(centres_zyx, 0, 0, axis=1))
+    return pixels, centres_zyx[inside] - part.start[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anlage.axes import Box
+
 __all__ = ["liveliest"]
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -16,7 +18,7 @@ SAMPLE = 100_000
 """About how many voxels the contrast of a part is measured from."""
 
 
-def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -> tuple[slice, slice, slice]:
+def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -> Box:
     """The half, quarter, … of an image (Z, Y, X) that holds most contrast, or most centres where these are given.
 
     Parameters
@@ -31,28 +33,28 @@ def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -
     Returns
     -------
     part
-        Slices along z, y and x.
+        As of a movie of this one frame.
     """
-    low, high = [0, 0, 0], list(image_zyx.shape)
-    centres = centres_zyx
-    while math.prod(shape := [b - a for a, b in zip(low, high, strict=True)]) > most:
-        axis = int(np.argmax(shape))
-        middle = low[axis] + shape[axis] // 2
-        halves = [_slices(low, [*high[:axis], middle, *high[axis + 1 :]])]
-        halves.append(_slices([*low[:axis], middle, *low[axis + 1 :]], high))
+    part, centres = Box.whole((1, *image_zyx.shape)), centres_zyx
+    while math.prod(part.shape) > most:
+        axis = int(np.argmax(part.shape[1:]))
+        middle = part.start[1 + axis] + part.shape[1 + axis] // 2
+        halves = _halves(part, 1 + axis, middle)
         if centres is None:
-            second = _contrast(image_zyx[halves[1]]) > _contrast(image_zyx[halves[0]])
+            first, second = (_contrast(image_zyx[half.slices[1:]]) for half in halves)
+            part = halves[second > first]
         else:
             beyond = centres[:, axis] >= middle
-            second = bool(beyond.mean() > 0.5)
-            centres = centres[beyond == second]
-        (low if second else high)[axis] = middle
-    return _slices(low, high)
+            is_second = bool(beyond.mean() > 0.5)
+            part, centres = halves[is_second], centres[beyond == is_second]
+    return part
 
 
-def _slices(low: list[int], high: list[int]) -> tuple[slice, slice, slice]:
-    z, y, x = (slice(a, b) for a, b in zip(low, high, strict=True))
-    return z, y, x
+def _halves(box: Box, axis: int, middle: int) -> tuple[Box, Box]:
+    """The parts of a box before and from a voxel of an axis on."""
+    stop, start = list(box.stop), list(box.start)
+    stop[axis] = start[axis] = middle
+    return Box.of(box.start, stop), Box.of(start, box.stop)
 
 
 def _contrast(image_zyx: Floats) -> float:

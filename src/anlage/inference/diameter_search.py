@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anlage.axes import Box
 from anlage.blobs import liveliest
 from anlage.card import Card
+from anlage.inference.loaded import Loaded
 from anlage.inference.region import leading_channel, measured_box
 from anlage.inference.tiles import Tiles
 from anlage.tasks.nuclei.detections import LOWEST, decode_centres
 from anlage.timelapse import TimeLapse
 
 if TYPE_CHECKING:
-    from anlage.inference.loaded import Loaded
+    import torch
 
 __all__ = ["sureness", "surest"]
 
@@ -102,20 +102,15 @@ def sureness(loaded: Loaded, card: Card, image: TimeLapse, t: int) -> Callable[[
     t
         The frame.
     """
-    import torch
-
     plan, calibration, threshold = loaded.plan, card.evidence.calibration, card.evidence.threshold
-    box = _part(loaded, card, image, t)
-    last = image.n_frames - 1
-    pixels = torch.cat(
-        [torch.from_numpy(loaded.intensity.frame(image, min(max(t + offset, 0), last), box)) for offset in plan.frames]
-    )
-    tiles, extent_um = Tiles(), np.array(box.shape[1:]) * loaded.spacing.um
+    pixels, tiles = _liveliest_part(loaded, card, image, t), Tiles()
+    shape_zyx = tuple(pixels.shape[1:])
+    extent_um = np.array(shape_zyx) * loaded.spacing.um
 
     def at(diameter_um: float) -> float | None:
         if np.prod(extent_um / diameter_um / plan.grid.voxel_diameters_zyx) > MOST_FOLD * MOST_VOXELS:
             return None
-        placement = plan.grid.place(loaded.spacing, diameter_um, box.shape[1:])
+        placement = plan.grid.place(loaded.spacing, diameter_um, shape_zyx)
         output = tiles.output(loaded.network, placement.resample(pixels), plan.grid, loaded.device)
         found = decode_centres(output[0], output[1:4], plan.grid.cell_diameters, lowest=LOWEST)
         probability = calibration.apply(found.logits)
@@ -127,17 +122,21 @@ def sureness(loaded: Loaded, card: Card, image: TimeLapse, t: int) -> Callable[[
     return at
 
 
-def _part(loaded: Loaded, card: Card, image: TimeLapse, t: int) -> Box:
-    """The liveliest part of a frame that has no more working voxels than a look may cost."""
-    box = measured_box(image)
-    pixels = loaded.intensity.frame(image, t, box)
+def _liveliest_part(loaded: Loaded, card: Card, image: TimeLapse, t: int) -> torch.Tensor:
+    """The part of a frame in which most is to be seen, no larger than a look may cost, with its temporal context: (C, Z, Y, X)."""
+    import torch
+
+    box, last = measured_box(image), image.n_frames - 1
+    frame = loaded.intensity.frame(image, t, box)
     channel = leading_channel(card)
-    seen = pixels.mean(axis=0) if channel is None else pixels[channel]
+    seen = frame.mean(axis=0) if channel is None else frame[channel]
     working = np.array(loaded.plan.grid.voxel_diameters_zyx) * loaded.diameter_um / loaded.spacing.um
     most = int(MOST_VOXELS * np.prod(np.where(np.array(seen.shape) > 1, working, 1.0)))
     part = liveliest(seen, max(most, 1))
-    first = box.start[1:]
-    start, stop = (
-        [at + getattr(piece, end) for at, piece in zip(first, part, strict=True)] for end in ("start", "stop")
-    )
-    return Box.of((0, *start), (1, *stop))
+    around = part.shifted(box.start)
+    stack = []
+    for offset in loaded.plan.frames:
+        i = min(max(t + offset, 0), last)
+        pixels = frame[(slice(None), *part.slices[1:])] if i == t else loaded.intensity.frame(image, i, around)
+        stack.append(torch.from_numpy(pixels))
+    return torch.cat(stack)

@@ -80,22 +80,22 @@ def load_for(
         spacing = Spacing(*card.voxel_um_zyx)
         notes.append(f"The voxel size of the image is unknown; the model's was assumed: {spacing}.")
     intensity = measure_intensity(image, inputs, card.brightness.combine, card.brightness.percentiles)
-    if diameter_um is None and finds_classes(card.head):
-        diameter_um = plan.diameter_um
-    is_given, n_measured = diameter_um is not None, 0
-    if diameter_um is None:
-        n_measured = measured_voxels(image)
-        todo = chosen_frames(image, frames)
-        measured = apparent_diameter(image, intensity, spacing, todo, leading_channel(card))
-        diameter_um, note = diameter_for(card, plan.diameter_um, measured)
-    loaded = Loaded(network, plan, chosen, intensity, spacing, diameter_um, (), n_measured)
-    if not is_given:
-        if card.task == NucleiTask.name:
-            diameter_um, note = _surest(loaded, card, image, todo[len(todo) // 2], measured) or (diameter_um, note)
-        notes.append(note)
-    doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)
-    notes += [] if doubt is None else [doubt]
-    return replace(loaded, diameter_um=diameter_um, notes=tuple(notes))
+    um = plan.diameter_um if diameter_um is None else diameter_um
+    loaded = Loaded(network, plan, chosen, intensity, spacing, um, tuple(notes))
+    if diameter_um is None and not finds_classes(card.head):
+        loaded = _measured(loaded, card, image, chosen_frames(image, frames))
+    doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(loaded.diameter_um)
+    return loaded if doubt is None else replace(loaded, notes=(*loaded.notes, doubt))
+
+
+def _measured(loaded: Loaded, card: Card, image: TimeLapse, frames: Sequence[int]) -> Loaded:
+    """With the nucleus diameter that these frames of the image show."""
+    measured = apparent_diameter(image, loaded.intensity, loaded.spacing, frames, leading_channel(card))
+    um, note = diameter_for(card, loaded.plan.diameter_um, measured)
+    loaded = replace(loaded, diameter_um=um, measured_voxels=measured_voxels(image))
+    if card.task == NucleiTask.name:
+        um, note = _surest(loaded, card, image, frames[len(frames) // 2], measured) or (um, note)
+    return replace(loaded, diameter_um=um, notes=(*loaded.notes, note))
 
 
 def _surest(loaded: Loaded, card: Card, image: TimeLapse, t: int, measured: float | None) -> tuple[float, str] | None:
