@@ -4,10 +4,9 @@
         [--part test | development]
 
 One cuboid of 4 × 6 × 6 nucleus diameters is annotated by chance, and a network trained (by the commands' own functions, the program's
-own steps). Then, round by round, one cuboid more: the one in which the network that is there is least sure (`least_sure`, as the
-dock's *Find the least sure places*), the one in which network and blob detector contradict each other most, or one around a nucleus
-drawn by chance; every nucleus in it is marked, and the network trained
-anew. Scored after each round on the kind's other images (see suite.py), with the network of all annotated nuclei as the mark: how many
+own steps). Then, round by round, one cuboid more: the one in which the network that is there is least sure (`least_sure`), the one in
+which network and blob detector contradict each other most (`find_places`, as the dock's *Find places worth annotating*), or one around
+a nucleus drawn by chance; every nucleus in it is marked, and the network trained anew. Scored after each round on the kind's other images (see suite.py), with the network of all annotated nuclei as the mark: how many
 nuclei until 95 % of its F1? All ways begin with the same cuboid. Results go to WORK/annotate_next.json one by one, and what is there
 is not run again.
 """
@@ -18,12 +17,11 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
 from command import timed
 from suite_kinds import KINDS, PARTS, Kind, Movie
 from suite_scores import score
@@ -32,11 +30,12 @@ from anlage import Annotations, Box, least_sure, open_image
 from anlage.annotations import State
 from anlage.cuboid import Cuboid
 from anlage.dataset.build import build_store
-from anlage.inference import FAINTEST, predict, predict_classical
+from anlage.inference import FAINTEST, predict
 from anlage.io import write_annotations
-from anlage.matching import MATCH_DIAMETERS, match
 from anlage.model import load_model
 from anlage.prediction import Prediction
+from anlage.project.next_places import PlaceRequest, find_places
+from anlage.project.proposals import ProposedNuclei
 from anlage.timelapse import TimeLapse
 
 EDGES = (4.0, 6.0, 6.0)
@@ -53,13 +52,6 @@ class Pool:
     movie: Movie
     tests: list[Movie]
     work: Path
-
-    def path(self, movie: Movie) -> Path:
-        path = self.work / "movies" / f"{movie.name}.tif"
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tifffile.imwrite(path, movie.image.squeeze(-3) if movie.flat else movie.image, photometric="minisblack")
-        return path
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -89,7 +81,7 @@ class Pool:
         if not (run / "done").exists():
             for old in (run, store):
                 shutil.rmtree(old, ignore_errors=True)
-            image = open_image(self.path(self.movie), axes=self.movie.axes, spacing=self.movie.spacing)
+            image = open_image(self.movie.written(self.work), axes=self.movie.axes, spacing=self.movie.spacing)
             build_store(store, image, Annotations.of(self.inside(boxes)), cuboid=[self.complete(box) for box in boxes])
             timed("-m", "anlage", "train", "nuclei", store, "-o", run, "--device", "cpu", "--set", f"seed={seed}")
             (run / "done").touch()
@@ -104,7 +96,7 @@ class Pool:
         """F1 on the images that nothing was learnt from."""
         tables = []
         for movie in self.tests:
-            image = open_image(self.path(movie), axes=movie.axes, spacing=movie.spacing)
+            image = open_image(movie.written(self.work), axes=movie.axes, spacing=movie.spacing)
             found = predict(load_model(model_of(run)), image, device="cpu")
             tables.append(self.work / f"{run.name}-{movie.name}.csv")
             write_annotations(tables[-1], together(found), spacing=movie.spacing)
@@ -112,32 +104,37 @@ class Pool:
         return float(result["f1"][f"{self.kind.radii_um[0]:g}"][0])
 
     def suggestion(self, run: Path, annotated: list[Box], *, against_blobs: bool) -> Box | None:
-        """Where the network is least sure, or contradicts the blob detector most, outside what is annotated."""
+        """Where the network is least sure, or contradicts the blob detector most (as the dock's button), outside what is annotated."""
         model = load_model(model_of(run))
-        image = open_image(self.path(self.movie), axes=self.movie.axes, spacing=self.movie.spacing)
-        found = predict(model, image, threshold=FAINTEST, device="cpu")
-        nuclei = together(found)
-        if against_blobs:
-            nuclei = self.disagreement(nuclei, image, model.card.evidence.threshold)
-        size = [edge * self.kind.diameter_um for edge in EDGES]
-        places = least_sure(
-            nuclei, self.shape, self.movie.spacing, model.card.evidence.threshold, n=1, size_um=size, exclude=annotated
+        image = open_image(self.movie.written(self.work), axes=self.movie.axes, spacing=self.movie.spacing)
+        predictions = list(predict(model, image, threshold=FAINTEST, device="cpu"))
+        card, nuclei = model.card, together(predictions)
+        if not against_blobs:
+            size = [edge * self.kind.diameter_um for edge in EDGES]
+            places = least_sure(
+                nuclei, self.shape, self.movie.spacing, card.evidence.threshold, n=1, size_um=size, exclude=annotated
+            )
+            return places[0].box if places else None
+        diameter_um = float(predictions[0].diameter_um or self.kind.diameter_um)
+        found = ProposedNuclei(
+            "network",
+            run.name,
+            nuclei,
+            (Box.whole(self.shape),),
+            self.movie.spacing,
+            card.evidence.threshold,
+            diameter_um,
         )
-        return places[0].box if places else None
+        request = PlaceRequest(self.marked(image), found, diameter_um, Annotations.of([]), tuple(annotated), 1)
+        seen = find_places(request, lambda done, of: True)
+        return seen.places[0].box if seen is not None and seen.places else None
 
-    def disagreement(self, nuclei: Annotations, image: TimeLapse, threshold: float) -> Annotations:
-        """What only one of network and blob detector reports, as candidates of which nobody can be sure."""
-        channels = None if self.kind.marker is None else [int(self.kind.marker)]
-        reported = nuclei.select(nuclei.probability >= threshold)
-        blobs = together(predict_classical(image, channels=channels))
-        alone = []
-        for t in range(self.shape[0]):
-            ours, theirs = (found.positions[found.frames == t] for found in (reported, blobs))
-            um, reach = self.movie.spacing.um, MATCH_DIAMETERS * self.kind.diameter_um
-            pairs, _ = match(ours[:, 1:] * um, theirs[:, 1:] * um, reach)
-            alone += [np.delete(ours, pairs[:, 0], axis=0), np.delete(theirs, pairs[:, 1], axis=0)]
-        radius = self.kind.diameter_um / 2
-        return Annotations.of(np.concatenate(alone), state=State.PROPOSED, probability=threshold, radius_um=radius)
+    def marked(self, image: TimeLapse) -> TimeLapse:
+        """The image with its channel of nuclei alone."""
+        if self.kind.marker is None:
+            return image
+        data, c = np.asarray(image.data), int(self.kind.marker)
+        return replace(image, data=np.take(data, [c], axis=image.axes.index("c")), channels=(image.channels[c],))
 
     def by_chance(self, rng: np.random.Generator, annotated: list[Box]) -> Box:
         """Around a nucleus that is not annotated yet."""

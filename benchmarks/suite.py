@@ -39,7 +39,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tifffile
 from command import RefusedError, timed
 from suite_cuboid import Piece, piece
 from suite_kinds import KINDS, PARTS, Kind, Material, Movie
@@ -187,11 +186,13 @@ class Bench:
         box = (*made.frames, *made.low, *made.high)
         about = ("--diameter-um", self.kind.diameter_um, "--spacing", *self.learn.spacing.um)
         used = timed(
-            PEER, "train", self.written(self.learn), self.csv(nuclei), weights,
+            PEER, "train", self.learn.written(self.options.work), self.csv(nuclei), weights,
             "--box", *box, *about, "--seconds", seconds, "--seed", self.options.seed,
         )  # fmt: skip
         result = self.found(
-            lambda movie, out: timed(PEER, "predict", weights, self.written(movie), out, "--spacing", *movie.spacing.um)
+            lambda movie, out: timed(
+                PEER, "predict", weights, movie.written(self.options.work), out, "--spacing", *movie.spacing.um
+            )
         )
         return {**result, "n_annotated": n_annotated, "cpu_s": used}
 
@@ -210,19 +211,9 @@ class Bench:
         return {**score(self.kind, self.tests, tables), "predict_cpu_s": round(seconds, 1), "commit": commit()}
 
     def asked(self, movie: Movie, out: Path) -> tuple[object, ...]:
-        return (self.written(movie), "-o", out, *movie.reading)
+        return (movie.written(self.options.work), "-o", out, *movie.reading)
 
     # --- files
-
-    def written(self, movie: Movie) -> Path:
-        """The movie as a TIFF."""
-        path = self.options.work / "movies" / f"{movie.name}.tif"
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True)
-            part = path.with_suffix(f".{threading.get_ident()}")
-            tifffile.imwrite(part, movie.image.squeeze(-3) if movie.flat else movie.image, photometric="minisblack")
-            part.replace(path)
-        return path
 
     def annotate(self, nuclei: str) -> Piece:
         return piece(self.learn, None if nuclei == "all" else int(nuclei), self.options.seed)
@@ -249,7 +240,7 @@ class Bench:
             made = self.annotate(nuclei)
             ends = zip((made.frames[0], *made.low), (made.frames[1], *made.high), strict=True)
             box = () if self.options.cuboid == "auto" else ("--cuboid", ",".join(f"{a}:{b}" for a, b in ends))
-            source = (self.written(self.learn), self.csv(nuclei))
+            source = (self.learn.written(self.options.work), self.csv(nuclei))
             seconds = timed("-m", "anlage", "build", *source, "-o", store, *self.learn.reading, *box)
             settings = [f"seed={self.options.seed}", *self.options.set]
             start = () if self.options.starter == "starter" else ("--from", self.options.starter)

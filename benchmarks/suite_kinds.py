@@ -7,6 +7,8 @@ frames are others. The annotated movie is neither.
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,16 @@ class Movie:
     @property
     def axes(self) -> str:
         return "t" + ("c" if self.image.ndim == 5 else "") + ("" if self.flat else "z") + "yx"
+
+    def written(self, work: Path) -> Path:
+        """The movie as a TIFF in this folder; written once, whoever else asks for it meanwhile."""
+        path = work / "movies" / f"{self.name}.tif"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+            tifffile.imwrite(part, self.image.squeeze(-3) if self.flat else self.image, photometric="minisblack")
+            part.replace(path)
+        return path
 
     @property
     def reading(self) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ _HOME = {
     "project_of_image": "project",
     "project_settings": "project",
     "recent_projects": "project",
-    "Proposal": "inference.least_sure",
+    "Proposal": "inference.annotate_next",
     "Readiness": "tasks.readiness",
     "Region": "document",
     "RegionInputs": "document",
@@ -107,7 +107,7 @@ _HOME = {
     "find_devices": "devices",
     "find_warnings": "tracking.warnings",
     "labels_of": "inference.maps",
-    "least_sure": "inference.least_sure",
+    "least_sure": "inference.annotate_next",
     "load_model": "model",
     "mesh_objects": "objects.meshes",
     "object_points": "objects.meshes",
@@ -220,13 +220,13 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.evaluation.worst import worst_objects as worst_objects
     from anlage.evaluation.worst_pictures import worst_picture as worst_picture
     from anlage.foreign import printable as printable
+    from anlage.inference.annotate_next import Proposal as Proposal
+    from anlage.inference.annotate_next import least_sure as least_sure
     from anlage.inference.classical import CLASSICAL as CLASSICAL
     from anlage.inference.divisions import score_divisions as score_divisions
     from anlage.inference.events import PredictEvent as PredictEvent
     from anlage.inference.frame_store import PredictionParts as PredictionParts
     from anlage.inference.image_check import check_image as check_image
-    from anlage.inference.least_sure import Proposal as Proposal
-    from anlage.inference.least_sure import least_sure as least_sure
     from anlage.inference.maps import LabelledPart as LabelledPart
     from anlage.inference.maps import LabelMaps as LabelMaps
     from anlage.inference.maps import labels_of as labels_of

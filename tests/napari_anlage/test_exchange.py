@@ -52,7 +52,8 @@ def test_proposals_suggestions_and_sliders_go_with_the_image(pair, qtbot) -> Non
     qtbot.addWidget(tab)
     tab.acceptance.take(candidates())
     tab.acceptance.set_size(9.0)
-    tab.next.list_places()
+    tab.next.find_places()
+    qtbot.waitUntil(lambda: tab.next.status.plain.startswith("Looked at"), timeout=30000)
     tab.next.list.addItem("frame 0: two candidates near the threshold")
     tab.status.say("2 proposals in frame 0.")
     assert tab.next.list.count() > 0

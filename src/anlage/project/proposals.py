@@ -17,11 +17,15 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing, inside_any
+from anlage.errors import AnlageError
 from anlage.neighbours import rows_by_frame
 
-__all__ = ["ProposalState", "ProposedNuclei", "joined", "proposal_states", "without_duplicates"]
+__all__ = ["SAME_DIAMETERS", "ProposalState", "ProposedNuclei", "joined", "proposal_states", "without_duplicates"]
 
 Mask = npt.NDArray[np.bool_]
+
+SAME_DIAMETERS = 0.5
+"""Two centres nearer than this part of a nucleus diameter are proposals of the same nucleus."""
 
 
 class ProposalState(IntEnum):
@@ -76,6 +80,22 @@ class ProposedNuclei:
     def inside(self, boxes: Iterable[Box]) -> Mask:
         """(N,) which candidates lie in one of the boxes."""
         return inside_any(boxes, self.nuclei.positions)
+
+    def predicted_box(self, frame: int) -> Box:
+        """The part of a frame that was predicted.
+
+        Raises
+        ------
+        AnlageError
+            If none of it was.
+        """
+        found = [box for box in self.boxes if box.t[0] <= frame < box.t[1]]
+        if not found:
+            raise AnlageError(f"Frame {frame} was not predicted; preview it first.")
+        whole = found[0]
+        for box in found[1:]:
+            whole = whole.union(box)
+        return Box((frame, frame + 1), *whole.ranges[1:])
 
     def updated(self, newer: ProposedNuclei) -> ProposedNuclei:
         """These and newer ones of the same model: where it predicted again, only the newer ones."""

@@ -16,7 +16,14 @@ from napari.utils import Colormap
 from psygnal import Signal
 
 from anlage import HUMAN, AddNuclei, AnlageError, Annotations, Box, Several, State
-from anlage.project.proposals import Mask, ProposalState, ProposedNuclei, proposal_states, without_duplicates
+from anlage.project.proposals import (
+    SAME_DIAMETERS,
+    Mask,
+    ProposalState,
+    ProposedNuclei,
+    proposal_states,
+    without_duplicates,
+)
 from anlage.wording import plural
 from napari_anlage.session.member import SessionMember
 from napari_anlage.session.session import Session
@@ -34,8 +41,6 @@ Rows = npt.NDArray[np.int64]
 
 _ACCEPTANCES: weakref.WeakKeyDictionary[Session, Acceptance] = weakref.WeakKeyDictionary()
 _SAME_UM = 0.05
-_SAME = 0.5
-"""Two centres nearer than this part of a nucleus diameter are the same nucleus."""
 
 
 class Acceptance(SessionMember):
@@ -121,12 +126,17 @@ class Acceptance(SessionMember):
         if candidates is None:
             self._is_unique, self._proposal_states = np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int8)
         else:
-            self._is_unique = without_duplicates(candidates, _SAME * self.size_um)
-            self._proposal_states = proposal_states(candidates, self._annotated, _SAME * self.size_um)
+            self._is_unique = without_duplicates(candidates, SAME_DIAMETERS * self.size_um)
+            self._proposal_states = proposal_states(candidates, self._annotated, SAME_DIAMETERS * self.size_um)
         self._draw()
         self.changed.emit()
 
     # ---- what is there ----
+
+    @property
+    def annotated(self) -> Annotations:
+        """The annotation that candidates are held against, rejected nuclei included."""
+        return self._annotated
 
     @property
     def shown(self) -> Mask:
@@ -134,13 +144,8 @@ class Acceptance(SessionMember):
         if self.candidates is None:
             return np.zeros(0, dtype=bool)
         likely: Mask = self.candidates.nuclei.probability >= self.threshold
-        return likely & self.unjudged
-
-    @property
-    def unjudged(self) -> Mask:
-        """(N,) which candidates, faint ones too, nobody has judged and no likelier one covers."""
-        free: Mask = self._is_unique & (self._proposal_states == ProposalState.OPEN)
-        return free
+        is_open: Mask = self._proposal_states == ProposalState.OPEN
+        return likely & self._is_unique & is_open
 
     def inside(self, boxes: Iterable[Box] | None = None) -> Rows:
         """Rows of the proposals in these boxes; of all of them by default."""
@@ -188,13 +193,9 @@ class Acceptance(SessionMember):
         AnlageError
             If none of it was.
         """
-        found = [box for box in self.candidates.boxes if box.t[0] <= frame < box.t[1]] if self.candidates else []
-        if not found:
-            raise AnlageError(f"Frame {frame} was not predicted; preview it first.")
-        whole = found[0]
-        for box in found[1:]:
-            whole = whole.union(box)
-        return Box((frame, frame + 1), *whole.ranges[1:])
+        if self.candidates is None:
+            raise AnlageError("Nothing was predicted yet; preview something, or run all frames.")
+        return self.candidates.predicted_box(frame)
 
     def next_open(self, frame: int) -> tuple[float, float, float, float]:
         """Where the next proposal to judge is: the least likely of this frame, else of the frames after it, and around.
@@ -305,7 +306,7 @@ class Acceptance(SessionMember):
         self._annotated = now
         rows = np.isin(self.candidates.nuclei.frames, list(touched))
         self._proposal_states = np.where(
-            rows, proposal_states(self.candidates, now, _SAME * self.size_um, touched), self._proposal_states
+            rows, proposal_states(self.candidates, now, SAME_DIAMETERS * self.size_um, touched), self._proposal_states
         ).astype(np.int8)
         self._draw()
         self.changed.emit()

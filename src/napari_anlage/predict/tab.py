@@ -25,7 +25,7 @@ from napari_anlage.models.panel import ModelPanel
 from napari_anlage.objects.panel import ObjectsPanel
 from napari_anlage.predict.acceptance import Acceptance
 from napari_anlage.predict.acceptance_panel import AcceptancePanel
-from napari_anlage.predict.least_sure import LeastSurePanel
+from napari_anlage.predict.annotate_next import NextPlacesPanel
 from napari_anlage.predict.preview_worker import Previewer
 from napari_anlage.predict.threshold_tuner import LabelTuner
 from napari_anlage.predict.whole_movie import RunAll
@@ -86,7 +86,7 @@ class PredictTab(Tab):
         self.labels = LabelTuner(session)
         self.worst = WorstObjectsPanel(session)
         self.judging = AcceptancePanel(session, self.acceptance)
-        self.next = LeastSurePanel(session, self.acceptance, self._why_not)
+        self.next = NextPlacesPanel(session, self.acceptance, self._why_not)
         self.whole = RunAll(session, self._order)
         self.objects = ObjectsPanel(session)
         self._build()
@@ -350,6 +350,7 @@ class PredictTab(Tab):
     def retire(self) -> None:
         """The dock is closed: what is under way ends with it."""
         self.previewer.stop()
+        self.next.stop()
         self.labels.retire()
         self.judging.retire()
         self.whole.retire()

@@ -122,7 +122,7 @@ def test_only_what_is_in_view_is_predicted_and_places_are_proposed(docked, odd, 
 
     tab.threshold.spin.setValue(0.2)
     tab.next.find.button.click()
-    assert "Looked at frame 1 only: " in tab.next.status.plain
+    qtbot.waitUntil(lambda: "Looked at frame 1 only: " in tab.next.status.plain, timeout=60000)
     assert tab.next.more.button.text() == "Look at 2 more frames"
     tab.next.more.button.click()
     qtbot.waitUntil(lambda: tab.acceptance.candidates.frames == (0, 1, 2) and not tab.previewer.busy, timeout=60000)
@@ -137,7 +137,8 @@ def test_a_proposed_place_is_shown_and_becomes_a_sparse_region(docked, odd, qtbo
     candidates.nuclei.probability[1] = 0.45  # near the threshold
     go_to_frame(viewer, odd, 2)
     tab.next.find.button.click()
-    assert tab.next.status.plain == "Looked at frame 0 only: 1 place, least sure first."
+    qtbot.waitUntil(lambda: tab.next.status.plain.startswith("Looked at"), timeout=60000)
+    assert tab.next.status.plain == "Looked at frame 0 only: 1 place, where the model is least sure, first."
     assert camera.current_frame(viewer, session.grid(), 3) == 0
     tab.next.here.button.click()
     (region,) = session.regions

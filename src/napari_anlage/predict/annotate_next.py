@@ -1,33 +1,35 @@
-"""The panel "where to annotate next": the places where the network is least sure."""
+"""The panel "Annotate here next": the places that teach the network most."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QSizePolicy
 
-from anlage import AddRegion, AnlageError, Box, Region, least_sure
+from anlage import AddRegion, AnlageError, Box, Region
+from anlage.project.next_places import FRAMES, NextPlaces, PlaceRequest, find_places, spread
 from anlage.project.proposals import ProposedNuclei
 from anlage.wording import plural
+from napari_anlage.jobs.registry import Slot
+from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.predict.acceptance import Acceptance
+from napari_anlage.session.channels import nuclei_image
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 
-__all__ = ["LeastSurePanel", "spread_frames"]
+__all__ = ["NextPlacesPanel", "frames_to_see"]
 
-_FRAMES = 5
-"""So many frames, all over the movie, are looked at when more than what was predicted is asked for."""
 _PROPOSALS = 4
 _LIST_HEIGHT = 104
 
 
-class LeastSurePanel(Tab):
+class NextPlacesPanel(Tab):
     """Cuboids worth annotating, with a jump and a region drawn.
 
     Parameters
@@ -48,9 +50,12 @@ class LeastSurePanel(Tab):
         self._session, self._acceptance, self._busy = session, acceptance, busy
         self._of: ProposedNuclei | None = None
         self._waiting = False
+        self._thread, self._job = Thread(self), Slot(session.jobs)
+        self._given_up = threading.Event()
         self.find = ActionButton(
-            "Find the least sure places",
-            tooltip="Among what was predicted: cuboids with most candidates near the threshold.",
+            "Find places worth annotating",
+            tooltip="Among what was predicted: cuboids in which the network and the blob detector contradict each other most, for one "
+            "of them is wrong there.",
         )  # fmt: skip
         self.more = ActionButton("Look at more frames")
         self.list = QListWidget()
@@ -74,7 +79,10 @@ class LeastSurePanel(Tab):
             widget.hide()
 
     def _connect(self) -> None:
-        self.find.clicked.connect(lambda: self.attempt(self.list_places))
+        self.find.clicked.connect(lambda: self.attempt(self.find_places))
+        self._thread.done.connect(self._on_found)
+        self._thread.failed.connect(self._on_failed)
+        self._thread.progressed.connect(self._job.update)
         self.more.clicked.connect(lambda: self.attempt(self._want_more))
         self.list.itemClicked.connect(lambda item: self.attempt(lambda: self._go(item)))
         self.list.currentRowChanged.connect(lambda _: self.refresh())
@@ -87,6 +95,8 @@ class LeastSurePanel(Tab):
         found = self._acceptance.candidates
         busy = self._busy()
         missing = None if found is not None else "Preview something, or run all frames, first."
+        if self._thread.busy:
+            missing = "Looking for places …"
         self.find.allow(missing, show=False)
         self.here.allow(None if self.list.currentItem() else "Choose one of the places.", show=False)
         self.more.allow(busy, show=False)
@@ -100,6 +110,7 @@ class LeastSurePanel(Tab):
 
     def forget(self) -> None:
         """The places are of no account any more."""
+        self.stop()
         self._of = self._acceptance.candidates
         self.list.clear()
         self.status.say("")
@@ -108,35 +119,60 @@ class LeastSurePanel(Tab):
 
     # ---- finding ----
 
-    def list_places(self) -> None:
-        """List the places where the candidates that are there are least sure."""
+    def find_places(self) -> None:
+        """Look for places in what was predicted; they are listed when they are there."""
         session, acceptance, found = self._session, self._acceptance, self._acceptance.candidates
         if found is None:
             raise AnlageError("Nothing was predicted yet; preview something, or run all frames.")
-        self._of = found
-        shape = session.image().shape_tzyx
-        places = least_sure(
-            found.nuclei.select(np.flatnonzero(acceptance.unjudged)), shape, found.spacing, found.threshold, n=_PROPOSALS,
-            size_um=tuple(acceptance.size_um * part for part in (4.0, 6.0, 6.0)), exclude=[r.box for r in session.regions],
+        request = PlaceRequest(
+            nuclei_image(session), found, acceptance.size_um, acceptance.annotated,
+            tuple(region.box for region in session.regions), _PROPOSALS,
         )  # fmt: skip
+        self.forget()
+        self._given_up = given_up = threading.Event()
+
+        def progress(done: int, of: int) -> bool:
+            self._thread.report(done / of, f"frame {done + 1} of {of}")
+            return not given_up.is_set()
+
+        self._job.begin("Looking for places to annotate", self.stop)
+        self.status.say("Holding the proposals against the blob detector …", "info")
+        self._thread.run(find_places, request, progress)
+        self.refresh()
+
+    def stop(self) -> None:
+        """Give up looking."""
+        if self._thread.busy:
+            self._given_up.set()
+            self._thread.forget()
+            self._job.end()
+            self.status.say("Cancelled.", "idle")
+
+    def _on_failed(self, problem: ErrorReport) -> None:
+        self._job.end()
+        self.report(problem)
+        self.refresh()
+
+    def _on_found(self, found: NextPlaces) -> None:
+        self._job.end()
         self.list.clear()
-        for one in places:
+        for one in found.places:
             item = QListWidgetItem(one.sentence)
             item.setToolTip(plain(one.sentence))
             item.setData(Qt.ItemDataRole.UserRole, one.box)
             self.list.addItem(item)
-        n = len(found.frames)
-        examined = f"frame {found.frames[0]} only" if n == 1 < shape[0] else f"{n} of {plural(shape[0], 'frame')}"
-        outcome = "the network is sure of everything outside your regions"
-        if places:
-            outcome = f"{plural(len(places), 'place')}, least sure first"
+        n_frames, n = self._session.image().n_frames, len(found.frames)
+        examined = f"frame {found.frames[0]} only" if n == 1 < n_frames else f"{n} of {plural(n_frames, 'frame')}"
+        outcome = "nothing outside your regions is in doubt"
+        if found.places:
+            outcome = f"{plural(len(found.places), 'place')}, {found.rule}"
         self.status.say(f"Looked at {examined}: {outcome}.", "good")
         for widget in (self.list, self.here):
-            widget.setVisible(bool(places))
+            widget.setVisible(bool(found.places))
         missing = self.frames_to_see()
         self.more.setVisible(bool(missing))
         self.more.button.setText(f"Look at {plural(len(missing), 'more frame')}")
-        if places:
+        if found.places:
             self.list.setCurrentRow(0)
             self._go(self.list.item(0))
         self.refresh()
@@ -145,7 +181,7 @@ class LeastSurePanel(Tab):
         """The frames that were asked for are there, or as many of them as there will be."""
         waited, self._waiting = self._waiting, False
         if waited and self._acceptance.candidates is not None:
-            self.attempt(self.list_places)
+            self.attempt(self.find_places)
 
     def _want_more(self) -> None:
         self._waiting = True
@@ -155,7 +191,7 @@ class LeastSurePanel(Tab):
         """Frames all over the movie that were not predicted yet."""
         found = self._acceptance.candidates
         seen = () if found is None else found.frames
-        return spread_frames(int(self._session.image().n_frames), seen)
+        return frames_to_see(int(self._session.image().n_frames), seen)
 
     def _go(self, item: QListWidgetItem) -> None:
         box = item.data(Qt.ItemDataRole.UserRole)
@@ -183,8 +219,7 @@ class LeastSurePanel(Tab):
         self.region_added.emit()
 
 
-def spread_frames(n_frames: int, seen: Sequence[int]) -> list[int]:
+def frames_to_see(n_frames: int, seen: Sequence[int]) -> list[int]:
     """A few frames all over a movie, without those that were seen and their neighbours."""
-    few = np.unique(np.rint(np.linspace(0, n_frames - 1, min(_FRAMES, n_frames))).astype(int))
-    near = 0 if n_frames <= 2 * _FRAMES else 1
-    return [int(t) for t in few if not any(abs(t - other) <= near for other in seen)]
+    near = 0 if n_frames <= 2 * FRAMES else 1
+    return [t for t in spread(range(n_frames), FRAMES) if not any(abs(t - other) <= near for other in seen)]
