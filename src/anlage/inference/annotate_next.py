@@ -198,8 +198,8 @@ def contradicted(
 
     def proposal(box: Box) -> Proposal:
         counts = [int(box.contains(part).sum()) for part in (both, network, blobs)]
-        what = f"{counts[1]} only of the network, {counts[2]} only of the blob detector, {counts[0]} of both"
-        return Proposal(box, counts[1] + counts[2], sum(counts), f"{_place(box, spacing)}: nuclei {what}.")
+        what = f"the model alone reports {counts[1]}, the blob detector alone {counts[2]}, both {counts[0]}"
+        return Proposal(box, counts[1] + counts[2], sum(counts), f"{_place(box, spacing)}: of the nuclei, {what}.")
 
     edges = _size(size_um, shape_tzyx, spacing)
     return tuple(map(proposal, _best_boxes(alone, np.ones(len(alone)), edges, shape_tzyx, n)))

@@ -68,7 +68,7 @@ class NextPlaces:
     frames
         Frames that were looked at.
     rule
-        By which they are ordered, in words: "where network and blob detector contradict each other most first".
+        By which they are ordered, in words: "most contradictions between model and blob detector first".
     """
 
     places: tuple[Proposal, ...]
@@ -79,7 +79,7 @@ class NextPlaces:
 def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> NextPlaces | None:
     """The places that teach a network most, as far as can be told without annotating them.
 
-    These are the places where network and blob detector contradict each other, which led to as good a network with fewer nuclei
+    These are the places where model and blob detector contradict each other, which led to as good a network with fewer nuclei
     than places by chance or where the network is least sure (docs/benchmarks.md, "Where to annotate next"). Where the blob
     detector mostly sees something else, or is itself the model, they are those where the model is least sure.
 
@@ -99,7 +99,7 @@ def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> 
     apart_um = SAME_DIAMETERS * request.diameter_um
     unique = without_duplicates(found, apart_um)
     image, spacing = request.image, found.spacing
-    rule = "where the model is least sure, first"
+    rule = "least sure first"
     if found.id != CLASSICAL:
         frames = spread(found.frames, FRAMES)
         seen = _held_against_blobs(request, found.nuclei.select(unique), frames, progress)
@@ -109,8 +109,8 @@ def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> 
             places = contradicted(
                 seen, image.shape_tzyx, spacing, size_um=size_um, n=request.n, exclude=request.exclude
             )
-            return NextPlaces(places, frames, "where network and blob detector contradict each other most, first")
-        rule += f", because the blob detector sees something else here (agreement {seen.agreement:.2f} of 1)"
+            return NextPlaces(places, frames, "most contradictions between model and blob detector first")
+        rule += f" (the blob detector sees something else here: it agrees with the model to {seen.agreement:.0%})"
     is_open = proposal_states(found, request.known, apart_um) == ProposalState.OPEN
     places = least_sure(
         found.nuclei.select(unique & is_open), image.shape_tzyx, spacing, found.threshold, n=request.n, size_um=size_um,

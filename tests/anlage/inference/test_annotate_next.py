@@ -116,7 +116,9 @@ EDGES_UM = (20.0, 20.0, 20.0)
 
 
 def held_against(network, blobs, **more):
-    return contradictions(nuclei(*BOTH, *network), nuclei(*(np.array(BOTH) + (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more)
+    return contradictions(
+        nuclei(*BOTH, *network), nuclei(*(np.array(BOTH) + (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more
+    )
 
 
 def test_what_only_one_of_network_and_blobs_reports_is_told_apart_frame_by_frame():
@@ -145,7 +147,7 @@ def test_the_place_with_most_contradictions_comes_first_and_says_whose_they_are(
     first, second, third = contradicted(seen, SHAPE, SPACING, size_um=EDGES_UM)
     assert (first.frame, first.n_doubtful, first.n_candidates) == (0, 3, 4)
     assert first.sentence.endswith(
-        "(20 × 20 × 20 µm): nuclei 1 only of the network, 2 only of the blob detector, 1 of both."
+        "(20 × 20 × 20 µm): of the nuclei, the model alone reports 1, the blob detector alone 2, both 1."
     )
     assert (second.frame, second.n_doubtful, third.frame) == (3, 2, 5)
     done = Box((0, 1), (0, 20), (0, 100), (0, 100))

@@ -48,7 +48,7 @@ def test_places_are_where_model_and_blobs_contradict_each_other(image):
     boxes = tuple(Box((t, t + 1), (0, 12), (0, 90), (0, 90)) for t in (3, 6))
     object.__setattr__(narrow.found, "boxes", boxes)
     found = find_places(narrow, go_on)
-    assert found.rule == "where network and blob detector contradict each other most, first"
+    assert found.rule == "most contradictions between model and blob detector first"
     assert {p.frame for p in found.places} == {3, 6}
     assert all(p.box.contains(np.array([(p.frame, *{3: MISSED, 6: DARK}[p.frame])])).all() for p in found.places)
 
@@ -63,7 +63,9 @@ def test_judged_nuclei_and_annotated_regions_are_in_doubt_no_more(image):
 def test_where_blobs_see_something_else_the_models_own_doubt_decides_and_that_is_said(image):
     elsewhere = [(5, 30, 30), (5, 30, 60), (5, 60, 30), (5, 60, 60)]
     found = find_places(request(image, at=elsewhere), go_on)
-    assert found.rule.startswith("where the model is least sure, first, because the blob detector sees something else")
+    assert found.rule.startswith(
+        "least sure first (the blob detector sees something else here: it agrees with the model to "
+    )
     assert [p.frame for p in found.places] == [6]
     assert "probability 0.70" in found.places[0].sentence
 
@@ -71,7 +73,7 @@ def test_where_blobs_see_something_else_the_models_own_doubt_decides_and_that_is
 def test_the_blob_detectors_own_proposals_are_not_held_against_itself(image):
     calls = []
     found = find_places(request(image, model=CLASSICAL), lambda *n: bool(calls.append(n)) or True)
-    assert found.rule == "where the model is least sure, first"
+    assert found.rule == "least sure first"
     assert calls == []
 
 

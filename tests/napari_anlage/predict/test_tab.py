@@ -138,7 +138,7 @@ def test_a_proposed_place_is_shown_and_becomes_a_sparse_region(docked, odd, qtbo
     go_to_frame(viewer, odd, 2)
     tab.next.find.button.click()
     qtbot.waitUntil(lambda: tab.next.status.plain.startswith("Looked at"), timeout=60000)
-    assert tab.next.status.plain == "Looked at frame 0 only: 1 place, where the model is least sure, first."
+    assert tab.next.status.plain == "Looked at frame 0 only: 1 place, least sure first."
     assert camera.current_frame(viewer, session.grid(), 3) == 0
     tab.next.here.button.click()
     (region,) = session.regions
