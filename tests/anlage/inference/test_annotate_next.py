@@ -117,7 +117,7 @@ EDGES_UM = (20.0, 20.0, 20.0)
 
 def held_against(network, blobs, **more):
     return contradictions(
-        nuclei(*BOTH, *network), nuclei(*(np.array(BOTH) + (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more
+        nuclei(*BOTH, *network), nuclei(*np.add(BOTH, (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more
     )
 
 
