@@ -116,9 +116,7 @@ EDGES_UM = (20.0, 20.0, 20.0)
 
 
 def held_against(network, blobs, **more):
-    return contradictions(
-        nuclei(*BOTH, *network), nuclei(*np.add(BOTH, (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more
-    )
+    return contradictions(nuclei(*BOTH, *network), nuclei(*np.add(BOTH, (0, 0.4, 1, 1)), *blobs), SPACING, 8.0, **more)
 
 
 def test_what_only_one_of_network_and_blobs_reports_is_told_apart_frame_by_frame():
