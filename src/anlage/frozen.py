@@ -32,9 +32,12 @@ __all__ = [
 
 
 class Frozen(BaseModel):
-    """An immutable record: unknown keys are refused, the text under a field is its description."""
+    """An immutable record: unknown keys are refused, the text under a field is its description.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    A record's validator is built when it is first used: a command uses few of the records that it imports.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
 class Finite(Frozen):
