@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from anlage.axes import Spacing
 from anlage.tasks.grid import plan_grid
-from anlage.tasks.nuclei.centre_loss import centre_loss, centre_target
+from anlage.tasks.nuclei.centre_loss import AT_ONCE, centre_loss, centre_target, centres_of
 from anlage.tasks.nuclei.centres import CentresHead
-from anlage.tasks.nuclei.config import NucleiConfig
+from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei.detections import decode_centres
+from anlage.tasks.nuclei.working_frames import Patches
 
 # nuclei of 25 × 25 × 4 voxels, the ones that the ancestor's networks were tuned to
 SPACING = Spacing(2.0, 0.32, 0.32)
@@ -61,6 +64,39 @@ def test_nothing_drawn_nothing_found():
     heat, offset = centre_target([torch.zeros(0, 3)], (4, 8, 8), (0.25, 0.25, 0.25), 0.16)
     assert heat.sum() == 0
     assert len(decode_centres(np.full((4, 8, 8), -9, np.float32), offset[0].numpy(), (0.25,) * 3).cells) == 0
+
+
+@pytest.mark.parametrize("shape", [(8, 30, 40), (1, 50, 60), (2, 3, 90)])
+def test_each_cell_gets_the_warmth_and_the_way_of_its_nearest_centre(shape):
+    rng, cell, sigma = np.random.default_rng(0), np.array([0.25, 0.2, 0.22]), 0.16
+    # in the image and around it, more than are drawn at once, and none
+    centres = [rng.uniform(-0.2, 1.2, (n, 3)) * shape for n in (40, AT_ONCE + 44, 0)]
+    heat, offset = centre_target([torch.from_numpy(c).float() for c in centres], shape, cell.tolist(), sigma)
+    cells = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1).reshape(-1, 3)
+    for b, points in enumerate(centres[:2]):
+        away = np.linalg.norm((cells[:, None] - points) * cell, axis=2)
+        expected = np.exp(-(away.min(axis=1) ** 2) / (2 * sigma**2)).reshape(shape)
+        assert np.abs(heat[b, 0].numpy() - expected).max() < 1e-5
+        warm = expected > 1e-4
+        way = (points[away.argmin(axis=1)] - cells).T.reshape(3, *shape)
+        assert np.abs(offset[b].numpy() - way)[:, warm].max() < 1e-4
+    assert heat[2].max() == 0
+
+
+def test_centres_far_outside_a_patch_cost_nothing():
+    """A crop of 16 × 48 × 48 cells in a frame of a hundred thousand nuclei: without leaving them out it takes gigabytes, and seconds."""
+    plan = NucleiPlan.model_construct(
+        grid=plan_grid(SPACING, DIAMETER_UM, flat=False, cells=CentresHead.cells), patch_zyx=(16, 96, 96), sigma=0.16
+    )
+    rng = np.random.default_rng(0)
+    few = torch.from_numpy(rng.uniform(0, 1, (30, 3)) * plan.patch_zyx).float()
+    far = torch.from_numpy(rng.uniform(0, 1, (100_000, 3)) * (16, 9000, 9000) + (0, 130, 0)).float()
+    known = torch.ones(1, 1, *plan.patch_zyx)
+    alone = centres_of(Patches(plan, [few], known))
+    began = time.process_time()
+    crowded = centres_of(Patches(plan, [torch.cat([few, far])], known))
+    assert time.process_time() - began < 1
+    assert all(torch.equal(alone[key], crowded[key]) for key in alone)
 
 
 def test_no_centre_is_put_outside_the_image():
