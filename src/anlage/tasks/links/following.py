@@ -96,7 +96,7 @@ def follow(frames: npt.ArrayLike, points_um: npt.ArrayLike, find: Callable[[Moti
     ages = Ages(t, rates.divides)
     for _ in range(_AGE_TURNS):
         before = chance
-        divides = Plausible.of(chance, pairs, rates).divides
+        divides = Plausible.of(chance, graph.divides(pairs), rates).divides
         history = ages.turn(candidates, chance, graph.parted(chance, pairs), divides)
         if ages.n_dated < _FEWEST_DATED:
             break  # too little is known of ages, and turns without them only drift
@@ -108,4 +108,6 @@ def follow(frames: npt.ArrayLike, points_um: npt.ArrayLike, find: Callable[[Moti
         chance, pairs = graph.marginals(rates, _SWEEPS)
         if float(np.abs(chance - before).sum()) < _SETTLED * float((chance * (1 - chance)).sum()):
             break
-    return Followed(candidates, ahead, over, Plausible.of(chance, pairs, rates), history, graph.parted(chance, pairs))
+    return Followed(
+        candidates, ahead, over, Plausible.of(chance, graph.divides(pairs), rates), history, graph.parted(chance, pairs)
+    )

@@ -112,9 +112,8 @@ class Plausible:
     """Read off the film, as `Rates.as_tuple`."""
 
     @classmethod
-    def of(cls, chance: Numbers, pairs: Numbers, rates: Rates) -> Self:
-        """From the marginals of a graph."""
-        divides = pairs.sum(axis=(1, 2)) / 2
+    def of(cls, chance: Numbers, divides: Numbers, rates: Rates) -> Self:
+        """From the marginals of a graph, kept away from 0 and 1."""
         return cls(np.clip(chance, _FLOOR, 1 - _FLOOR), np.clip(divides, _FLOOR, 1 - _FLOOR), rates.as_tuple())
 
 
@@ -152,7 +151,7 @@ def plausible_links(
     for _ in range(_TURNS):
         rates = graph.rates(chance, pairs, rates)
         chance, pairs = graph.marginals(rates, _FURTHER_SWEEPS)
-    return Plausible.of(chance, pairs, rates)
+    return Plausible.of(chance, graph.divides(pairs), rates)
 
 
 def dimensions_of(points_um: Numbers) -> int:
@@ -170,10 +169,13 @@ def first_rates(ahead: Motion, scale_um: Numbers, dimensions: int) -> Rates:
 class CandidateGraph:
     """Candidates as a graph on which messages run.
 
-    Each nucleus has a row of slots for the nearest of its candidates, so that pairs of them stand in a table (N, M, M).
+    Each two of the nearest candidates of a nucleus may be its daughters: these pairs are listed, K of them, and stand as a sparse
+    matrix (E, E) as well, by which a candidate hears of its sisters.
     """
 
     def __init__(self, frames: npt.NDArray[np.int64], candidates: Candidates, missed: Numbers, dimensions: int) -> None:
+        from scipy.sparse import coo_array
+
         self.n, self.dimensions = len(frames), dimensions
         self.earlier, self.later = candidates.pairs.T
         squared = np.sum(missed**2, axis=1)
@@ -183,11 +185,20 @@ class CandidateGraph:
         present = np.unique(frames)
         self.has_before = np.isin(frames - 1, present)
         self.has_after = np.isin(frames + 1, present)
-        # daughters appear in the next frame: only candidates over one step stand in slots
+        # daughters appear in the next frame: only candidates over one step are paired
         order = np.lexsort((squared, over, self.earlier))
         place = np.arange(len(order)) - np.searchsorted(self.earlier[order], self.earlier[order])
-        slotted = order[(place < _MOST_IN_PAIRS) & ~over[order]]
-        self.edges, self.slots = slotted, (self.earlier[slotted], place[(place < _MOST_IN_PAIRS) & ~over[order]])
+        near = order[(place < _MOST_IN_PAIRS) & ~over[order]]
+        couples = [np.stack([near[:-k], near[k:]]) for k in range(1, min(_MOST_IN_PAIRS, len(near)))]
+        first, second = np.concatenate([np.zeros((2, 0), dtype=np.int64), *couples], axis=1)
+        same = self.earlier[first] == self.earlier[second]
+        self.first, self.second = first[same], second[same]
+        self.mother = self.earlier[self.first]
+        both, ways = np.arange(len(self.mother)), (len(missed), len(missed))
+        one, other = np.concatenate([self.first, self.second]), np.concatenate([self.second, self.first])
+        self._sisters = coo_array((np.concatenate([both, both]) + 1.0, (one, other)), shape=ways).tocsr()
+        self._pair_of = self._sisters.data.astype(np.int64) - 1
+        """Which pair each entry of the matrix belongs to."""
         self.odds_to_divide: Numbers | None = None
         """(N,) of each nucleus; None: all alike, as often as in the film as a whole."""
         self._said: Numbers | None = None
@@ -196,35 +207,35 @@ class CandidateGraph:
     def place(self, missed: Numbers) -> None:
         """The same candidates, which miss where they are expected by other distances (E, 3) now; messages go on."""
         self.squared = np.sum(missed**2, axis=1)
-        table = np.full((self.n, _MOST_IN_PAIRS, missed.shape[1]), np.nan)
-        table[self.slots] = missed[self.edges]
-        self.middle = np.sum((table[:, :, None] + table[:, None]) ** 2, axis=3) / 4
-        self.half = np.sqrt(np.sum((table[:, :, None] - table[:, None]) ** 2, axis=3)) / 2
-        self.is_pair = np.isfinite(self.middle) & ~np.eye(_MOST_IN_PAIRS, dtype=bool)
+        one, other = missed[self.first], missed[self.second]
+        self.middle = np.sum((one + other) ** 2, axis=1) / 4
+        self.half = np.sqrt(np.sum((one - other) ** 2, axis=1)) / 2
 
     def marginals(self, rates: Rates, sweeps: int) -> tuple[Numbers, Numbers]:
-        """(E,) probability of each candidate; (N, M, M) of each two to be a nucleus's daughters."""
+        """(E,) probability of each candidate; (K,) of each pair to be a nucleus's daughters."""
         moves = self.weight * self._density(rates.spread**2)
-        divides = rates.divides if self.odds_to_divide is None else self.odds_to_divide[:, None, None]
+        divides = rates.divides if self.odds_to_divide is None else self.odds_to_divide[self.mother]
         parts = divides * self._parting(rates)
+        self._sisters.data = parts[self._pair_of]
         appears = rates.appears * _DENSITY[self.dimensions]
         # what each side says of a candidate: its odds, were the other side silent
         from_later = np.full(len(moves), 1 / appears) if self._said is None else self._said
         for _ in range(sweeps):
-            from_earlier, pairs = self._outgoing(moves, parts, from_later, rates.ends)
+            heard = from_later
+            from_earlier, every = self._outgoing(moves, heard, rates.ends)
             with_all = self._sum(self.later, from_earlier)[self.later]
             new = 1 / (appears + np.maximum(with_all - from_earlier, 0.0))
-            from_later = np.sqrt(from_later * new)  # damped, so that they do not swing
+            from_later = np.sqrt(heard * new)  # damped, so that they do not swing
         self._said = from_later
         odds = from_earlier * from_later
-        return odds / (1 + odds), pairs
+        return odds / (1 + odds), parts * heard[self.first] * heard[self.second] / every[self.mother]
 
     def rates(self, chance: Numbers, pairs: Numbers, before: Rates) -> Rates:
         """What the probabilities say of spread and rates; few nuclei leave them as they were."""
         narrow = self._normal(before.spread**2) * (1 - _TAIL)
         fits = chance * narrow / np.maximum(self._density(before.spread**2), 1e-300)
         came, went = self._sum(self.later, chance), self._sum(self.earlier, chance)
-        divides = pairs.sum(axis=(1, 2)) / 2
+        divides = self.divides(pairs)
 
         def rate(values: Numbers, prior: float) -> float:
             found = (float(np.clip(values, 0, 1).sum()) + _PRIOR_COUNT * prior) / (len(values) + _PRIOR_COUNT)
@@ -234,9 +245,8 @@ class CandidateGraph:
             return (float((weights * values).sum()) + count * prior) / (float(weights.sum()) + count)
 
         spread = mean(self.squared / self.widening / self.dimensions, fits, before.spread**2, _PRIOR_COUNT)
-        both, middle, half = pairs[self.is_pair] / 2, self.middle[self.is_pair], self.half[self.is_pair]
-        between = mean(middle / self.dimensions, both, before.middle**2, _PRIOR_PAIRS)
-        apart = mean(half, both, before.apart, _PRIOR_PAIRS)
+        between = mean(self.middle / self.dimensions, pairs, before.middle**2, _PRIOR_PAIRS)
+        apart = mean(self.half, pairs, before.apart, _PRIOR_PAIRS)
         return Rates(
             spread=max(_SMALLEST_SPREAD, float(np.sqrt(spread))),
             middle=max(_SMALLEST_SPREAD, float(np.sqrt(between))),
@@ -246,42 +256,40 @@ class CandidateGraph:
             divides=rate(divides[self.has_after], 0.01),
         )
 
+    def divides(self, pairs: Numbers) -> Numbers:
+        """(N,) probability of each nucleus to divide."""
+        return self._sum(self.mother, pairs)
+
     def parted(self, chance: Numbers, pairs: Numbers) -> Numbers:
         """(E,) probability of each candidate to lead from a mother to one of two daughters."""
-        found = np.zeros(len(chance))
-        found[self.edges] = pairs.sum(axis=2)[self.slots]
+        found = sum(np.bincount(edges, pairs, len(chance)) for edges in (self.first, self.second))
         return np.minimum(found, chance)
 
-    def _outgoing(self, moves: Numbers, parts: Numbers, from_later: Numbers, ends: float) -> tuple[Numbers, Numbers]:
-        """(E,) odds of each candidate as its earlier nucleus sees it; (N, M, M) chance of each two to be its daughters.
+    def _outgoing(self, moves: Numbers, from_later: Numbers, ends: float) -> tuple[Numbers, Numbers]:
+        """(E,) odds of each candidate as its earlier nucleus sees it; (N,) the weight of all that a nucleus may do.
 
         A nucleus ends, goes on as one of its candidates, or divides into two of them.
         """
         one = moves * from_later
         alone = ends + self._sum(self.earlier, one)
-        said = np.zeros((self.n, _MOST_IN_PAIRS))
-        said[self.slots] = from_later[self.edges]
-        with_sister = np.einsum("nij,nj->ni", parts, said)
-        dividing = np.sum(said * with_sister, axis=1) / 2
-        sister = np.zeros(len(moves))
-        sister[self.edges] = with_sister[self.slots]
-        without = alone[self.earlier] - one + dividing[self.earlier] - from_later * sister
-        odds = (moves + sister) / np.maximum(without, ends)
-        every = np.maximum(alone + dividing, 1e-300)
-        return odds, parts * said[:, :, None] * said[:, None] / every[:, None, None]
+        sister = self._sisters @ from_later
+        with_sister = from_later * sister
+        dividing = self._sum(self.earlier, with_sister) / 2
+        every = alone + dividing
+        odds = (moves + sister) / np.maximum(every[self.earlier] - one - with_sister, ends)
+        return odds, np.maximum(every, 1e-300)
 
     def _parting(self, rates: Rates) -> Numbers:
-        """(N, M, M) density of two daughters in these places: their middle near the mother, their distance the usual."""
-        half = np.where(self.is_pair, np.maximum(self.half, 1e-3), 1.0)
-        middle = np.where(self.is_pair, self.middle, 0.0)
+        """(K,) density of two daughters in these places: their middle near the mother, their distance the usual."""
+        half = np.maximum(self.half, 1e-3)
         variance, d = (_WIDER * rates.middle) ** 2, self.dimensions
-        of_middle = np.exp(-middle / (2 * variance)) / (2 * np.pi * variance) ** (d / 2)
+        of_middle = np.exp(-self.middle / (2 * variance)) / (2 * np.pi * variance) ** (d / 2)
         varies = _APART_VARIES * rates.apart
         off = (half - rates.apart) / varies
         of_half = np.exp(-(off**2) / 2) / (np.sqrt(2 * np.pi) * varies)
         around = 2 * np.pi * half if d == 2 else 4 * np.pi * half**2
         # from middle and half distance to two places, either of which may be the first
-        found: Numbers = np.where(self.is_pair, 2 * of_middle * of_half / around / 2**d, 0.0)
+        found: Numbers = 2 * of_middle * of_half / around / 2**d
         return found
 
     def _density(self, variance: float) -> Numbers:
