@@ -44,6 +44,8 @@ _HOME = {
     "ObjectMesh": "objects.meshes",
     "ObjectTable": "objects.measure",
     "Optics": "synthetic",
+    "KINDS": "tasks",
+    "Kind": "tasks.task",
     "LabelMaps": "inference.maps",
     "LabelledPart": "inference.maps",
     "Paint": "document",
@@ -94,6 +96,9 @@ _HOME = {
     "Verdict": "verdict",
     "Use": "document",
     "build_store": "dataset.build",
+    "class_sites": "dataset.classes",
+    "class_values": "dataset.classes",
+    "show_classes": "dataset.classes",
     "check_image": "inference.image_check",
     "doubt_image": "io.image_doubts",
     "doubt_reading": "io.image_doubts",
@@ -178,6 +183,9 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.cuboid import detect_cuboid as detect_cuboid
     from anlage.cuboid import examine_cuboid as examine_cuboid
     from anlage.dataset.build import build_store as build_store
+    from anlage.dataset.classes import class_sites as class_sites
+    from anlage.dataset.classes import class_values as class_values
+    from anlage.dataset.classes import show_classes as show_classes
     from anlage.dataset.intensity import Combine as Combine
     from anlage.dataset.store import Store as Store
     from anlage.devices import Device as Device
@@ -292,8 +300,10 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.synthetic import Optics as Optics
     from anlage.synthetic import SyntheticMovie as SyntheticMovie
     from anlage.synthetic import embryo as embryo
+    from anlage.tasks import KINDS as KINDS
     from anlage.tasks import TASKS as TASKS
     from anlage.tasks.readiness import Readiness as Readiness
+    from anlage.tasks.task import Kind as Kind
     from anlage.timelapse import TimeLapse as TimeLapse
     from anlage.tracking.linear_program import StoppedError as StoppedError
     from anlage.tracking.redecide import decide_around as decide_around

@@ -121,7 +121,7 @@ class Dock(Host):
     def train_from(self, model: Path | None) -> None:
         """Go to the Train tab, to start from this model's weights; None leaves the choice as it is."""
         if model is not None:
-            self.train.begin_with.add(model)
+            self.train.start_from(model)
         self.go_to("train")
 
     def wake(self) -> None:

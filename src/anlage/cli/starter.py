@@ -25,6 +25,17 @@ SETTINGS = (
 """The default network, so that a training with default settings can start from it."""
 FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8", "balance=stores")
 """Planes are learnt soon, and so small that several fit into a step."""
+OUTLINES = (
+    "head=instances",
+    "width=16",
+    "steps=1500",
+    "variation=1",
+    "orientation=any",
+    "patience=none",
+    "validate_every=400",
+    "balance=stores",
+)
+"""Of outlines, in planes and volumes. Images of many kinds are to be outlined, so that examples vary as much as those of centres do."""
 _STORE = "synthetic-embryo-"
 LIMITS = (
     "Anything that counts: it was trained on {seen}. It is for first proposals; correct some of them and train a network of your own, "
@@ -40,11 +51,15 @@ def configure_starter(parser: Parser) -> None:
         "equally often.\nBroken off, it goes on where it was.",
         "anlage starter -o src/anlage/models/starter.anlage",
         "anlage starter --flat -o src/anlage/models/starter-2d.anlage",
+        "anlage starter --outlines -o src/anlage/models/starter-outlines.anlage",
         "anlage starter -o mine.anlage --real embryo.zarr ovule.zarr --credit 'embryos of our own' --from starter",
     )
     parser.again = "The same command goes on with what is finished."
     parser.add_output("-o", "--output", metavar="OUT.anlage", required=True, kind="model", help="model file to write")
     parser.add_argument("--flat", action="store_true", help="for single planes instead of volumes")
+    parser.add_argument(
+        "--outlines", action="store_true", help="one that outlines nuclei, instead of finding their centres"
+    )
     parser.add_argument(
         "--embryos", type=int, metavar="N", default=N_EMBRYOS, help="how many are rendered (default: %(default)s)"
     )
@@ -90,11 +105,12 @@ def run_starter(options: argparse.Namespace) -> int:
         )
     work = output.with_name(f"{output.stem}.making")
     _check_work(work)
-    stores = [*_stores(work, options.embryos, flat=options.flat), *(Path(store) for store in options.real)]
+    made = _stores(work, options.embryos, flat=options.flat, outlines=options.outlines)
+    stores = [*made, *(Path(store) for store in options.real)]
     if (work / "run" / "run.json").exists():
         run = Run.open(work / "run")
     else:
-        settings = FLAT_SETTINGS if options.flat else SETTINGS
+        settings = OUTLINES if options.outlines else FLAT_SETTINGS if options.flat else SETTINGS
         run = Run.create(work / "run", "nuclei", stores, [*settings, *options.settings], start_from=_start(options))
     if run.state != "finished" and (code := train_here(run)):
         return code
@@ -123,7 +139,7 @@ def _check_work(work: Path) -> None:
         )
 
 
-def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
+def _stores(work: Path, n_embryos: int, *, flat: bool, outlines: bool) -> list[Path]:
     """A store for each embryo, annotated as a whole; those that are there already are kept.
 
     The first third shows embryos as a good microscope does, the others the looks that are hard.
@@ -141,7 +157,8 @@ def _stores(work: Path, n_embryos: int, *, flat: bool) -> list[Path]:
     with bar(n_embryos, "rendering", unit="embryo") as shown:
         for store, movie in zip(stores, movies, strict=True):
             box = Box.whole(movie.image.shape_tzyx)
-            build_store(store, movie.image, movie.truth, cuboid=box, annotations_source="known", overwrite=True)
+            truth = movie.labelled_truth if outlines else movie.truth
+            build_store(store, movie.image, truth, cuboid=box, annotations_source="known", overwrite=True)
             shown.update()
     return stores
 

@@ -1,4 +1,4 @@
-"""The kinds of network. Adding one is a file beside these and a line in `TASKS`."""
+"""The kinds of network. Adding one is a folder beside these and a line in `TASKS`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from anlage.tasks.divisions.task import DivisionsTask
 from anlage.tasks.events.task import EventsTask
 from anlage.tasks.links.task import LinksTask
 from anlage.tasks.nuclei.task import NucleiTask
-from anlage.tasks.task import Task
+from anlage.tasks.task import Kind, Task
 
-__all__ = ["TASKS", "task_named"]
+__all__ = ["KINDS", "TASKS", "task_named"]
 
 TASKS: dict[str, Task] = {task.name: task for task in (NucleiTask(), DivisionsTask(), LinksTask(), EventsTask())}
 """By name. Loads no torch."""
+
+KINDS: dict[str, Kind] = {kind.name: kind for task in TASKS.values() for kind in task.kinds}
+"""All that can be trained, by name, in the order of `TASKS`."""
 
 
 def task_named(name: str, tasks: Mapping[str, Task] | None = None) -> Task:

@@ -24,10 +24,43 @@ if TYPE_CHECKING:
 
     from anlage.candidates import Candidates
 
-__all__ = ["NOTHING_HELD_OUT", "Baseline", "Evidence", "Examples", "HeldOutFilm", "Setting", "Task", "Validation"]
+__all__ = [
+    "NOTHING_HELD_OUT",
+    "Baseline",
+    "Evidence",
+    "Examples",
+    "HeldOutFilm",
+    "Kind",
+    "Setting",
+    "Task",
+    "Validation",
+]
 
 NOTHING_HELD_OUT = "nothing: the training data themselves"
 """What was held out, where too little was annotated to hold anything out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One thing that a task can be trained for: a card of the Train tab.
+
+    Parameters
+    ----------
+    name, title
+        What it is called in a program, and what people call it.
+    task
+        Name of the task.
+    settings
+        The parameters that make it this one, each as ``name=value``.
+    unused
+        Parameters of the task that these decide, or that mean nothing to it: a form need not show them.
+    """
+
+    name: str
+    title: str
+    task: str
+    settings: tuple[str, ...] = ()
+    unused: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +230,11 @@ class Task(ABC):
     interpolates: ClassVar[bool] = False
     """Whether a training from a model may end part of the way back to the model's weights, where these predict held-out examples no worse."""
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What it can be trained for: one thing, unless parameters decide between several."""
+        return (Kind(self.name, self.title, self.name),)
+
     def with_defaults(self, config: Any) -> Frozen:
         """The parameters, with defaults in place of what was left open and does not depend on the data."""
         filled: Frozen = config
@@ -217,6 +255,10 @@ class Task(ABC):
     @abstractmethod
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         """What there is to learn from in these regions of an image, and what is missing, before any store is built."""
+
+    def readiness_of(self, kind: str, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        """The same for one of its `kinds`."""
+        return self.readiness(nuclei, boxes)
 
     @abstractmethod
     def prepare(self, stores: Sequence[Any], config: Any, setting: Setting) -> Examples:

@@ -2,32 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from anlage import (
+    KINDS,
     TASKS,
     AnlageError,
     Annotations,
     Box,
-    Combine,
+    Project,
     Readiness,
     Region,
     Run,
     State,
     TimeLapse,
     Use,
-    build_store,
-    region_inputs,
+    class_sites,
+    class_values,
+    show_classes,
 )
+from anlage.project.training_data import AnnotatedMovie, OtherProject, movie_of, write_stores
 from anlage.wording import plural
 from napari_anlage.session.session import Session
+from napari_anlage.viewer.read import layer_kind, painted_on
 
-__all__ = ["TrainingRequest", "carry_out", "readiness"]
+__all__ = ["OWN", "ReadyMovies", "TrainingRequest", "carry_out", "chosen_movie", "look"]
+
+CENTRES, OUTLINES, CLASSES = "centres", "outlines", "classes"
+OWN = Path()
+"""Stands for the movie that is chosen, among folders of projects."""
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyMovies:
+    """What there is to learn from.
+
+    Parameters
+    ----------
+    movies
+        What each movie has for each of `KINDS`, by the folder of its project, `OWN` for the chosen one; what is in the way of all
+        kinds is what each lacks.
+    suggested
+        The kind that the annotation is for.
+    counts
+        Nuclei, those of them that are painted, and regions of the chosen movie.
+    """
+
+    movies: Mapping[Path, Mapping[str, Readiness]]
+    suggested: str = CENTRES
+    counts: tuple[int, int, int] = (0, 0, 0)
+
+    def taken(self, kind: str) -> tuple[Path, ...]:
+        """The movies that a training of this kind learns from: those that lack nothing."""
+        return tuple(folder for folder, ready in self.movies.items() if ready[kind].can_train)
+
+    @property
+    def ready(self) -> dict[str, Readiness]:
+        """What all movies have together, by the name of the kind."""
+        return {kind: self._together(kind) for kind in KINDS}
+
+    def _together(self, kind: str) -> Readiness:
+        taken = self.taken(kind)
+        of = {folder: ready[kind] for folder, ready in self.movies.items()}
+        if len(of) == 1 or not taken:
+            return next(
+                iter(of.values()), Readiness("no movie is ticked", lack="Tick at least one movie to learn from.")
+            )
+        has = f"{plural(len(taken), 'movie')}: {' + '.join(of[folder].has for folder in taken[:_FEW])}"
+        has += " + …" if len(taken) > _FEW else ""
+        n = len(of) - len(taken)
+        return Readiness(has, f"{plural(n, 'movie')} left out: orange in the list" if n else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,67 +85,59 @@ class TrainingRequest:
 
     Parameters
     ----------
-    task
-        Kind of network.
+    kind
+        Name of one of `KINDS`.
     settings
         What was set, each as ``name=value``.
-    regions
-        Where to learn and to validate.
-    image, channels, combine, diameter_um
-        The image that was chosen at that moment, which of its channels are used and how, and the nucleus diameter in µm.
-    annotations
-        Gives the annotation of that moment; where it is read from a layer that may take long, and is done in a thread.
-    source
-        Where the annotation comes from, for the record.
+    movie
+        The chosen movie with its regions, at that moment; None: it is not learnt from.
+    others
+        Folders of other projects to learn from.
     start_from
         Model whose weights to begin with, or ``"usual"``; None for fresh ones. See `Run.create`.
     context
         Frames to keep before and after the annotated ones, for networks that look at neighbouring frames.
     """
 
-    task: str
+    kind: str
     settings: tuple[str, ...]
-    regions: tuple[Region, ...]
-    image: TimeLapse
-    annotations: Callable[[], Annotations]
-    channels: tuple[int, ...] | None = None
-    combine: Combine = "separate"
-    diameter_um: float | None = None
-    source: str = ""
+    movie: AnnotatedMovie | None
+    others: tuple[Path, ...] = ()
     start_from: str | Path | None = None
     context: int = 0
 
-    @classmethod
-    def of(
-        cls, session: Session, task: str, settings: Sequence[str], start_from: str | Path | None, context: int
-    ) -> Self:
-        """To learn from what the session holds now; called on the GUI thread."""
-        return cls(
-            task, tuple(settings), session.regions, session.scaled_image(), session.reading(), session.channels,
-            session.combine, session.diameter_um, _source(session), start_from, context,
-        )  # fmt: skip
+
+def chosen_movie(session: Session, kind: str) -> AnnotatedMovie:
+    """The chosen movie as the session holds it now, to learn this kind from; called on the GUI thread."""
+    reading = _painting(session) if kind == CLASSES else session.reading()
+    return AnnotatedMovie(
+        _name(session), session.scaled_image(), reading, session.regions, session.channels, session.combine,
+        session.diameter_um,
+    )  # fmt: skip
 
 
-def readiness(session: Session) -> dict[str, Readiness]:
-    """What each kind of network has to learn from; what is in the way of all of them is what each lacks."""
+def look(session: Session, others: Sequence[OtherProject] = (), *, own: bool = True) -> ReadyMovies:
+    """What each kind of network has to learn from, in the chosen movie where `own` says so, and in other projects."""
+    movies = {one.folder: _of_other(one) for one in others}
+    if not own and movies:
+        return ReadyMovies(movies)
     try:
-        session.scaled_image()
-        nuclei = session.annotations()
+        image = session.scaled_image()
+        classes = _class_layer(session, image)
+        nuclei = session.annotations() if classes is None else Annotations.of([])
     except AnlageError as error:
-        return dict.fromkeys(TASKS, Readiness("nothing to learn from yet", lack=str(error)))
+        return ReadyMovies({OWN: _nothing(str(error)), **movies})
     regions = session.regions
-    learnt = [region.core for region in regions if region.use != Use.VALIDATION]
-    if regions and not learnt:
-        lack = "Every region is for validation, so there is nothing to learn from; mark one for training on the Annotate tab."
-        return dict.fromkeys(TASKS, Readiness(plural(len(regions), "region"), lack=lack))
-    held = [region.core for region in regions if region.use == Use.VALIDATION]
-    return {name: _with_held_out(task.readiness(nuclei, learnt), nuclei, held) for name, task in TASKS.items()}
+    ready = _of_movie(nuclei, nuclei if classes is None else classes, regions)
+    if classes is None and ready[CLASSES].can_train:
+        ready[CLASSES] = replace(ready[CLASSES], wish="they look like nuclei, each with a number of its own")
+    painted = _true(nuclei).label > 0
+    suggested = CLASSES if classes is not None else OUTLINES if 2 * painted.sum() > len(painted) else CENTRES
+    return ReadyMovies({OWN: ready, **movies}, suggested, (len(painted), int(painted.sum()), len(regions)))
 
 
 def carry_out(order: TrainingRequest, paths: tuple[Path, Path], report: Callable[[float, str], None]) -> Run:
     """Write the stores and make the run; takes a while, so it is called in a thread.
-
-    There is one store for each use that regions have, and one more where some are sparse: sparse regions train sparse.
 
     Parameters
     ----------
@@ -108,23 +149,73 @@ def carry_out(order: TrainingRequest, paths: tuple[Path, Path], report: Callable
         Told how much of the stores is written, 0 to 1.
     """
     store, run = paths
-    groups = region_inputs(order.annotations(), order.regions)
-    if not groups:
-        raise AnlageError("The regions hold no nucleus; move their walls on the Annotate tab.")
-    store.parent.mkdir(parents=True, exist_ok=True)
-    built = []
-    for i, group in enumerate(groups):
-        path = store if len(groups) == 1 else store.with_name(f"{store.stem}-{group.name}{store.suffix}")
-        one = build_store(
-            path, order.image, group.annotations, channels=order.channels, combine=order.combine, cuboid=group.cuboids,
-            sparse=group.sparse, use=group.use.value, context_frames=order.context, diameter_um=order.diameter_um,
-            annotations_source=order.source, progress=_Rarely(report, i, len(groups)),
-        )  # fmt: skip
-        built.append(one.path)
-    return Run.create(run, order.task, built, order.settings, start_from=order.start_from)
+    parts = (order.movie is not None) + len(order.others)
+    kind = KINDS[order.kind]
+    stores: list[Path] = []
+
+    def write(path: Path, movie: AnnotatedMovie, part: int) -> None:
+        progress = _Rarely(report, part, parts)
+        stores.extend(
+            write_stores(path, movie, context=order.context, classes=order.kind == CLASSES, progress=progress)
+        )
+
+    if order.movie is not None:
+        write(store, order.movie, 0)
+    for i, folder in enumerate(order.others, 1):
+        with Project.open(folder) as project:
+            name = f"{store.stem}-{i}-{project.name}{store.suffix}"
+            write(store.with_name(name), movie_of(project), parts - len(order.others) + i - 1)
+    return Run.create(run, kind.task, stores, order.settings, start_from=order.start_from)
 
 
-def _source(session: Session) -> str:
+def _of_other(other: OtherProject) -> dict[str, Readiness]:
+    if other.problem:
+        return _nothing(other.problem)
+    return _of_movie(other.nuclei, other.nuclei, other.regions)
+
+
+def _of_movie(nuclei: Annotations, classes: Annotations, regions: Sequence[Region]) -> dict[str, Readiness]:
+    """What each kind has, of these nuclei and of these painted classes."""
+    learnt = [region.core for region in regions if region.use != Use.VALIDATION]
+    if regions and not learnt:
+        lack = "Every region is for validation, so there is nothing to learn from; mark one for training on the Annotate tab."
+        return dict.fromkeys(KINDS, Readiness(plural(len(regions), "region"), lack=lack))
+    held = [region.core for region in regions if region.use == Use.VALIDATION]
+    return {
+        name: _with_held_out(
+            TASKS[kind.task].readiness_of(name, classes if name == CLASSES else nuclei, learnt), nuclei, held
+        )
+        for name, kind in KINDS.items()
+    }
+
+
+def _nothing(lack: str) -> dict[str, Readiness]:
+    return dict.fromkeys(KINDS, Readiness("nothing to learn from yet", lack=lack))
+
+
+def _true(nuclei: Annotations) -> Annotations:
+    return nuclei.select(nuclei.state != State.REJECTED) if len(nuclei) else nuclei
+
+
+def _class_layer(session: Session, image: TimeLapse) -> Annotations | None:
+    """Sites of the classes that are painted in the chosen layer; None where it holds nuclei."""
+    layer = session.nuclei_layer
+    if session.uses_document or layer is None or layer_kind(layer) != "labels":
+        return None
+    labels = painted_on(layer, session.grid(), image)
+    return class_sites(labels, class_values(labels)) if show_classes(labels) else None
+
+
+def _painting(session: Session) -> Callable[[], Annotations]:
+    """What gives the painted voxels as they are chosen now, whatever values they have."""
+    layer = session.nuclei_layer
+    if session.uses_document or layer is None or layer_kind(layer) != "labels":
+        return session.reading()
+    grid, image = session.grid(), session.image()
+    return lambda: Annotations.of([], labels=painted_on(layer, grid, image))
+
+
+def _name(session: Session) -> str:
     """Where the annotation comes from, for the record."""
     project = session.project
     if session.uses_document and project is not None:

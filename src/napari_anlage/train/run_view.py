@@ -67,7 +67,7 @@ class RunView(QWidget):
         self.plot = LearningPlot()
         self.legend = Rich(self.plot.legend())
         self.log = QCheckBox("log")
-        self.preview = QCheckBox("Preview of what is in view while it trains")
+        self.preview = QCheckBox("Preview what is in view as it learns")
         self.preview_line = StatusLine()
         self.notes = StatusLine()
         self._dialog: CompareDialog | None = None

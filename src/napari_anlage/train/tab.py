@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QFormLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from anlage import (
+    KINDS,
     TASKS,
     USUAL,
     AnlageError,
+    Card,
     Run,
     TrainingConfig,
     load_model,
@@ -22,13 +24,15 @@ from anlage import (
     usual_steps,
 )
 from anlage.project.models import project_models
+from anlage.project.training_data import OtherProject
 from anlage.wording import short
 from napari_anlage import preferences
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
-from napari_anlage.train.data import TrainingRequest, carry_out, readiness
+from napari_anlage.train.data import OWN, ReadyMovies, TrainingRequest, carry_out, chosen_movie, look
 from napari_anlage.train.device_choice import AUTO, DeviceChoice
 from napari_anlage.train.event_screen import EVENTS, EventScreen, begin
+from napari_anlage.train.movies import MovieList
 from napari_anlage.train.run_view import RunView
 from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
 from napari_anlage.widgets.basic import ActionButton, Tab, heading
@@ -39,6 +43,8 @@ __all__ = ["TrainTab"]
 
 _WAIT_MS = 200
 """Edits that come this fast are counted together."""
+_OF_A_MODEL = frozenset({"freeze_encoder", "fresh_weights"})
+"""What means nothing to a training that starts from no model."""
 
 
 class TrainTab(Tab):
@@ -55,14 +61,18 @@ class TrainTab(Tab):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_WAIT_MS)
-        self.cards = TaskCards(TASKS)
+        self.cards = TaskCards(KINDS)
+        self.movies = MovieList(session)
+        self.material: ReadyMovies | None = None
+        """What was counted last."""
         self.length = Lengths()
         self.device = DeviceChoice()
         self.begin_with = StartChoice()
         self.events = EventScreen(session)
         self.general: Form = form_for(TrainingConfig(), skip=("minutes", "device"))
         self.forms: dict[str, Form] = {
-            name: self.events.special if name == EVENTS else form_for(task.config()) for name, task in TASKS.items()
+            name: self.events.special if name == EVENTS else form_for(TASKS[kind.task].config(), skip=kind.unused)
+            for name, kind in KINDS.items()
         }
         self.start = ActionButton("Train", primary=True, tooltip="Writes the training data and starts the training.")
         self.setup, self.unfold = QWidget(), QPushButton("Settings of the next training")
@@ -72,7 +82,7 @@ class TrainTab(Tab):
         self._build()
         self._connect()
         self._on_preferences()
-        self._on_task(self.cards.task)
+        self._on_kind(self.cards.kind)
         if session.run is not None:  # the dock was closed and opened again
             self.watch(session.run)
         self.refresh_runs()
@@ -98,6 +108,7 @@ class TrainTab(Tab):
         for part in (heading("Network"), network, heading("Training"), self.general, self.events.general):
             self.advanced.addWidget(part)
         column.addWidget(self.cards)
+        column.addWidget(self.movies)
         column.addWidget(self.events)
         column.addWidget(self.length)
         column.addLayout(choices)
@@ -111,9 +122,11 @@ class TrainTab(Tab):
 
     def _connect(self) -> None:
         session = self._session
-        self.cards.chosen.connect(self._on_task)
+        self.cards.chosen.connect(self._on_kind)
         self.begin_with.opened.connect(self._on_opened)
         self.begin_with.currentIndexChanged.connect(self._on_start)
+        self.movies.changed.connect(self.count)
+        self.movies.failed.connect(self.report)
         self.events.changed.connect(self._on_events)
         self.events.failed.connect(self.report)
         for form in self.forms.values():
@@ -141,12 +154,13 @@ class TrainTab(Tab):
     @property
     def special(self) -> Form:
         """The form of the chosen kind of network."""
-        return self.forms[self.cards.task]
+        return self.forms[self.cards.kind]
 
     def showEvent(self, event: Any) -> None:
         """Look again at what changes while nobody looks: free memory, and what was annotated."""
         super().showEvent(event)
         self.device.refresh()
+        self.movies.read_again()
         if self._stale:
             self.count()
 
@@ -154,11 +168,11 @@ class TrainTab(Tab):
         """Say what there is to learn from; in a thread where a layer has to be read for it."""
         if self._session.uses_document or self._session.nuclei_layer is None:
             self._stale = False
-            self._on_counted(self.attempt(lambda: readiness(self._session)))
+            self._on_counted(self.attempt(lambda: look(self._session, self.movies.others, own=self.movies.own)))
             return
         self._stale = self._counting.busy
         if not self._stale:
-            self._counting.run(readiness, self._session)
+            self._counting.run(_look, self._session, self.movies.others, self.movies.own)
 
     def _on_material(self) -> None:
         self._stale = True
@@ -169,11 +183,16 @@ class TrainTab(Tab):
     def _on_exchanged(self) -> None:
         """What was counted, and the model to start from, were those of the image before."""
         self._counting.forget()
+        self.cards.start_over()
+        self.movies.start_over()
         self.begin_with.choose(USUAL)
 
-    def _on_counted(self, ready: Any) -> None:
-        if ready is not None:
-            self.cards.show_readiness({**ready, EVENTS: self.events.readiness})
+    def _on_counted(self, material: ReadyMovies | None) -> None:
+        if material is not None:
+            self.material = material
+            self.cards.show_readiness({**material.ready, EVENTS: self.events.readiness})
+            self.cards.suggest(material.suggested)
+            self._show_movies()
         self.refresh()
         if self._stale:
             self._timer.start()
@@ -210,9 +229,7 @@ class TrainTab(Tab):
     def _offer_models(self) -> None:
         paths = project_models(self._session.folder)
         starter = starter_path(flat=self._is_flat())
-        if self.learns_events:  # from others it cannot start, and the screen shows what the chosen one knows
-            paths = [path for path in paths if _is_of(path, EVENTS)]
-        models = [(short(path.stem), path) for path in paths]
+        models = [(short(path.stem), path) for path in paths if _is_of(path, KINDS[self.cards.kind].task)]
         more = [] if self.learns_events or not starter.is_file() else [("starter (comes with anlage)", starter)]
         self.begin_with.offer([*models, *more], usual=not self.learns_events)
         self._on_start()
@@ -220,13 +237,20 @@ class TrainTab(Tab):
     @property
     def learns_events(self) -> bool:
         """Whether events are what is to be learnt."""
-        return bool(self.cards.task == EVENTS)
+        return bool(self.cards.kind == EVENTS)
 
     def learn_from(self, signals: Path, event: str) -> None:
         """Get ready to learn this event from a file of scored signals."""
         self.cards.choose(EVENTS)
         self.events.learn_from(signals, event)
         self.unfold.setChecked(True)
+
+    def start_from(self, model: Path) -> None:
+        """Get ready to train what this model is, from its weights."""
+        kind = self.attempt(lambda: _kind_of(read_card(model)))
+        if kind is not None:
+            self.cards.choose(kind)
+            self.begin_with.add(model)
 
     def _on_events(self) -> None:
         self.cards.show_one(EVENTS, self.events.readiness)
@@ -239,6 +263,10 @@ class TrainTab(Tab):
         if self.learns_events:
             model = self.begin_with.model
             self.attempt(lambda: self.events.start_from(model if isinstance(model, Path) else None))
+        has_start = isinstance(self.begin_with.model, Path) or (
+            self.begin_with.model == USUAL and TASKS[KINDS[self.cards.kind].task].material.has_starter
+        )
+        self.general.show_only([name for name in self.general.names() if has_start or name not in _OF_A_MODEL])
         self._show_lengths()
 
     def _is_flat(self) -> bool:
@@ -253,8 +281,8 @@ class TrainTab(Tab):
         n_inputs = 1 if session.combine == "sum" else max(1, len(session.picked))
         try:
             usual, least = usual_steps(
-                self.cards.task,
-                self.events.settings() if self.learns_events else self.special.assignments(),
+                KINDS[self.cards.kind].task,
+                self.events.settings() if self.learns_events else self._special(),
                 self.begin_with.model,
                 n_inputs=n_inputs,
                 flat=self._is_flat(),
@@ -266,9 +294,21 @@ class TrainTab(Tab):
     def _on_preferences(self, event: Any = None) -> None:
         self.device.choose(preferences.read().device)
 
-    def _on_task(self, name: str) -> None:
-        for task, form in self.forms.items():
-            form.setVisible(task == name)
+    def _show_movies(self) -> None:
+        """What each movie brings to the chosen kind."""
+        if self.material is not None:
+            ready = {folder: of[self.cards.kind] for folder, of in self.material.movies.items()}
+            self.movies.show_counts(self.material.counts, ready)
+
+    def _special(self) -> list[str]:
+        """What the user set of the chosen kind, with what makes it that kind."""
+        return [*KINDS[self.cards.kind].settings, *self.special.assignments()]
+
+    def _on_kind(self, name: str) -> None:
+        for kind, form in self.forms.items():
+            form.setVisible(kind == name)
+        self.movies.setVisible(name != EVENTS)
+        self._show_movies()
         for part in (self.events, self.events.general):
             part.setVisible(name == EVENTS)
         self.general.setVisible(name != EVENTS)
@@ -278,7 +318,7 @@ class TrainTab(Tab):
         self._on_events()
 
     def _on_opened(self, path: Path) -> None:
-        if self.attempt(lambda: load_model(path, task=self.cards.task)) is not None:
+        if self.attempt(lambda: load_model(path, task=KINDS[self.cards.kind].task)) is not None:
             self.begin_with.add(path)
 
     # ---- starting ----
@@ -290,7 +330,7 @@ class TrainTab(Tab):
         is_set = any(one.partition("=")[0] in ("steps", "epochs", "minutes") for one in general)
         length = [] if steps is None or is_set else [f"steps={steps}"]
         device = [] if self.device.value == AUTO else [f"device={self.device.value}"]
-        return [*length, *device, *general, *([] if self.learns_events else self.special.assignments())]
+        return [*length, *device, *general, *([] if self.learns_events else self._special())]
 
     def train(self) -> None:
         """Write the store in a thread, then start the child."""
@@ -307,13 +347,17 @@ class TrainTab(Tab):
             return
         context = max(abs(offset) for offset in getattr(self.special.read(), "frames", (0,)))
         session = self._session
-        order = TrainingRequest.of(session, self.cards.task, self.settings(), self.begin_with.model, context)
+        kind, taken = self.cards.kind, () if self.material is None else self.material.taken(self.cards.kind)
+        order = TrainingRequest(
+            kind, tuple(self.settings()), chosen_movie(session, kind) if OWN in taken else None,
+            tuple(folder for folder in taken if folder != OWN), self.begin_with.model, context,
+        )  # fmt: skip
         self.status.say("Writing the training data …", "info")
         self.view.details.show_text("")
         self.progress.show()
         self.progress.setRange(0, 100)
         self.progress.setFormat("writing the training data")
-        self._thread.run(carry_out, order, session.new_paths(), self._thread.report)
+        self._thread.run(carry_out, order, session.new_paths(kind), self._thread.report)
 
     def _on_made(self, run: Run) -> None:
         def start() -> None:
@@ -342,6 +386,16 @@ class TrainTab(Tab):
     def retire(self) -> None:
         """Watch no more; a training goes on."""
         self.view.leave()
+
+
+def _look(session: Session, others: tuple[OtherProject, ...], own: bool) -> ReadyMovies:  # noqa: FBT001 - a thread passes no names
+    return look(session, others, own=own)
+
+
+def _kind_of(card: Card) -> str:
+    """The name of the kind that a model is of."""
+    kinds = [kind for kind in KINDS.values() if kind.task == card.task]
+    return next((kind.name for kind in kinds if f"head={card.head}" in kind.settings), kinds[0].name)
 
 
 def _is_of(path: Path, task: str) -> bool:

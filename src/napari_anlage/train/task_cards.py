@@ -82,39 +82,53 @@ class TaskCard(QFrame):
 
 
 class TaskCards(QWidget):
-    """The cards of all kinds of network, one of them chosen."""
+    """The cards of all that can be trained, one of them chosen: by what was annotated, until somebody chooses another one."""
 
     chosen = Signal(str)
 
-    def __init__(self, tasks: Mapping[str, Any]) -> None:
+    def __init__(self, kinds: Mapping[str, Any]) -> None:
         super().__init__()
-        self.cards = {name: TaskCard(task.title) for name, task in tasks.items()}
+        self.cards = {name: TaskCard(kind.title) for name, kind in kinds.items()}
         self._ready: dict[str, Readiness] = {}
-        self.task = next(iter(tasks))
+        self._settled = False
+        self.kind = next(iter(kinds))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
         for name, card in self.cards.items():
             layout.addWidget(card)
             card.clicked.connect(lambda name=name: self.choose(name))
-        self.cards[self.task].choose(chosen=True)
+        self.cards[self.kind].choose(chosen=True)
 
-    def choose(self, task: str) -> None:
-        """Train this kind."""
-        if task == self.task:
+    def choose(self, kind: str) -> None:
+        """Train this kind, whatever is annotated."""
+        self._settled = True
+        self._choose(kind)
+
+    def suggest(self, kind: str) -> None:
+        """What was annotated is for this kind; nothing changes where somebody chose one."""
+        if not self._settled:
+            self._choose(kind)
+
+    def start_over(self) -> None:
+        """What was chosen was meant for another image."""
+        self._settled = False
+
+    def _choose(self, kind: str) -> None:
+        if kind == self.kind:
             return
-        self.task = task
+        self.kind = kind
         for name, card in self.cards.items():
-            card.choose(chosen=name == task)
+            card.choose(chosen=name == kind)
         if self._ready:
             self.show_readiness(self._ready)
-        self.chosen.emit(task)
+        self.chosen.emit(kind)
 
     def show_readiness(self, ready: Mapping[str, Readiness]) -> None:
         """What each kind has to learn from."""
         self._ready = dict(ready)
         for name, card in self.cards.items():
-            card.show_readiness(ready[name], chosen=name == self.task)
+            card.show_readiness(ready[name], chosen=name == self.kind)
 
     def show_one(self, name: str, ready: Readiness) -> None:
         """What one kind has to learn from, once something is known of all."""
@@ -129,7 +143,7 @@ class TaskCards(QWidget):
     @property
     def lack(self) -> str | None:
         """Why the chosen kind cannot be trained; None if it can, or nobody knows yet."""
-        ready = self._ready.get(self.task)
+        ready = self._ready.get(self.kind)
         return (ready.lack or None) if ready is not None else None
 
 

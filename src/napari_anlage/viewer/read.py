@@ -14,7 +14,7 @@ from napari_anlage.viewer.channel_names import given_names
 from napari_anlage.viewer.grid import LayerGrid, axes_named, default_axes
 from napari_anlage.viewer.layer_features import columns_of
 
-__all__ = ["annotations_of", "axes_of", "image_of", "layer_kind", "may_join"]
+__all__ = ["annotations_of", "axes_of", "image_of", "layer_kind", "may_join", "painted_on"]
 
 _KINDS = ("image", "labels", "points", "tracks", "vectors", "shapes", "surface")
 
@@ -136,20 +136,35 @@ def _from_points(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) 
     return Annotations.of(_whole_frames(positions), properties=properties, **columns)
 
 
+def painted_on(layer: Any, grid: LayerGrid, image: TimeLapse) -> TimeLapse:
+    """What is painted in a Labels layer, lazily, as an image (t, 1, z, y, x) on the image's voxels; arguments as of `annotations_of`."""
+    own = LayerGrid.of(layer, _annotation_axes(layer, grid, image))
+    return _over(_painted(layer, own, grid, image), own, grid, image)
+
+
 def _from_labels(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> Annotations:
+    painted = _painted(layer, own, grid, image)
+    found = Annotations.from_labels(painted, painted.spacing)
+    positions = _whole_frames(own.to(grid, found.positions))
+    return replace(found, positions=positions, labels=_over(painted, own, grid, image))
+
+
+def _painted(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> TimeLapse:
+    """On the layer's own voxels."""
     spacing = image.spacing and _own_spacing(own, grid, image.spacing)
     painted = TimeLapse(_pixels(layer), own.axes, spacing=spacing, interval_s=image.interval_s, source=str(layer.name))
     if painted.n_channels != 1:  # made over an image with channels: painted on whichever was shown
         painted = replace(painted, data=_AnyChannel(painted), axes="tczyx", channels=())
-    found = Annotations.from_labels(painted, spacing)
-    positions = _whole_frames(own.to(grid, found.positions))
+    return painted
+
+
+def _over(painted: TimeLapse, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> TimeLapse:
     if own.same_as(grid) and painted.shape_tzyx == image.shape_tzyx:
-        return replace(found, positions=positions, labels=painted)
-    resampled = TimeLapse(
+        return painted
+    return TimeLapse(
         _Resampled(painted, _nearest(own, grid, painted.shape_tzyx, image.shape_tzyx)), "tczyx",
-        spacing=image.spacing, interval_s=image.interval_s, source=str(layer.name),
+        spacing=image.spacing, interval_s=image.interval_s, source=painted.source,
     )  # fmt: skip
-    return replace(found, positions=positions, labels=resampled)
 
 
 def _from_tracks(layer: Any, own: LayerGrid, grid: LayerGrid, image: TimeLapse) -> Annotations:

@@ -129,7 +129,7 @@ def test_the_button_opens_the_training_of_events_with_what_was_scored(tab, qtbot
     made.scoring.propose(range(8), [0] * 4 + [1] * 4, [1] * 4 + [np.nan] * 4, "eight")
     made.finder.train.button.click()
     qtbot.waitUntil(lambda: train.events.sets.sets != [] and train.cards.known, timeout=20000)
-    assert train.cards.task == "events"
+    assert train.cards.kind == "events"
     assert train.events.event.currentText() == "event"
     assert train.events.sets.sets[0].n == (4, 4, 0)
     monkeypatch.setattr(Run, "start", lambda self: None)

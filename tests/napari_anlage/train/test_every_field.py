@@ -9,7 +9,7 @@ import pytest
 from qtpy.QtWidgets import QAbstractSpinBox, QCheckBox, QComboBox, QLineEdit, QWidget
 
 from anlage import AnlageError, Run
-from anlage.tasks import TASKS
+from anlage.tasks import KINDS
 
 pytestmark = pytest.mark.viewer
 OF_A_MODEL = ("freeze_encoder=true", "fresh_weights=true")
@@ -41,15 +41,15 @@ def changes(widget: QWidget):
         yield
 
 
-@pytest.mark.parametrize("task", [name for name in TASKS if name != "events"])
-def test_every_field_of_a_card_reaches_the_run(train, controls, run, tmp_path, task) -> None:
-    train.cards.choose(task)
+@pytest.mark.parametrize("kind", [name for name in KINDS if name != "events"])
+def test_every_field_of_a_card_reaches_the_run(train, controls, run, tmp_path, kind) -> None:
+    train.cards.choose(kind)
     train.advanced.expand(animate=False)
     store = run.config.stores[0].place(run.path)
     number = itertools.count()
 
     def now() -> dict:
-        made = Run.create(tmp_path / f"run{next(number)}", task, [store], train.settings())
+        made = Run.create(tmp_path / f"run{next(number)}", KINDS[kind].task, [store], train.settings())
         said = json.loads((made.path / "run.json").read_text())
         return {key: said[key] for key in ("training", "settings")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anlage import TASKS, USUAL, AddNuclei, AddRegion, Box, Region, Run, Store, Use
+from anlage import TASKS, USUAL, AddNuclei, AddRegion, Box, Region, Run, Store, Use, starter_path
 
 pytestmark = pytest.mark.viewer
 LEFT, RIGHT = Box((0, 3), (0, 12), (0, 48), (0, 32)), Box((0, 3), (0, 12), (0, 48), (32, 52))
@@ -43,7 +44,7 @@ def annotate(session, blobs, *regions: tuple[Box, Use, bool]) -> None:
 
 
 def card(train) -> str:
-    return train.cards.cards["nuclei"].line.plain
+    return train.cards.cards["centres"].line.plain
 
 
 def begin(train, blobs, qtbot) -> Run:
@@ -177,9 +178,9 @@ def test_the_lengths_follow_what_is_learnt_and_what_it_starts_from(train) -> Non
     train.special.set_value("width", 16)  # which the starter has not
     assert shown() == ["120 steps", "400 steps", "1200 steps"]
     train.special.set_value("width", TASKS["nuclei"].config().width)
-    train.special.set_value("head", "instances")
+    train.cards.choose("outlines")
     assert shown() == ["140 steps", "700 steps", "2100 steps"]
-    train.special.set_value("head", "classes")
+    train.cards.choose("classes")
     assert shown() == ["120 steps", "300 steps", "900 steps"]
     train.cards.choose("events")
     assert shown() == ["80 steps", "400 steps", "1200 steps"]
@@ -197,6 +198,12 @@ def test_a_length_that_is_set_comes_before_the_buttons(train) -> None:
 def test_the_models_of_the_project_are_offered_to_start_from(train, tmp_path) -> None:
     models = tmp_path / "movie.anlage" / "models"
     models.mkdir(parents=True)
-    (models / "2026-11-01-mine.anlage").write_bytes(b"")
+    (models / "2026-11-01-broken.anlage").write_bytes(b"")
+    shutil.copy(starter_path(), models / "2026-11-01-mine.anlage")
     train.refresh_runs()
     assert train.begin_with.findText("mine") > 0
+    assert train.begin_with.findText("broken") < 0
+    train.cards.choose("outlines")
+    assert train.begin_with.findText("mine") > 0, "what finds centres can learn outlines"
+    train.cards.choose("divisions")
+    assert train.begin_with.findText("mine") < 0, "it cannot start from a network of another kind"

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from qtpy.QtCore import Qt
 
-from anlage import TASKS, USUAL, Device, Readiness
+from anlage import KINDS, USUAL, Device, Readiness
 from napari_anlage.train.device_choice import DeviceChoice
 from napari_anlage.train.task_cards import Lengths, StartChoice, TaskCards
 from napari_anlage.widgets.details import Details
@@ -16,24 +16,24 @@ from napari_anlage.widgets.details import Details
 
 @pytest.fixture
 def cards(qtbot):
-    """Those of two kinds of network, one of which does not exist yet."""
-    made = TaskCards({"nuclei": TASKS["nuclei"], "divisions": SimpleNamespace(title="Divisions")})
+    """Two, one of which does not exist yet."""
+    made = TaskCards({"centres": KINDS["centres"], "divisions": SimpleNamespace(title="Divisions")})
     qtbot.addWidget(made)
     return made
 
 
 def test_a_new_kind_of_network_has_a_card_without_another_line_of_code(cards) -> None:
-    assert [card.title.text() for card in cards.cards.values()] == ["Nuclei", "Divisions"]
+    assert [card.title.text() for card in cards.cards.values()] == ["Centres", "Divisions"]
 
 
 def test_each_card_says_what_there_is_and_what_is_missing(cards) -> None:
     ready = {
-        "nuclei": Readiness("12 nuclei in 1 region", "50 are better"),
+        "centres": Readiness("12 nuclei in 1 region", "50 are better"),
         "divisions": Readiness("no division", lack="No division is annotated; mark one."),
     }
     assert not cards.known
     cards.show_readiness(ready)
-    assert cards.cards["nuclei"].line.plain == "12 nuclei in 1 region; 50 are better."
+    assert cards.cards["centres"].line.plain == "12 nuclei in 1 region; 50 are better."
     assert cards.cards["divisions"].line.plain == "No division is annotated; mark one."
     assert cards.lack is None
     cards.choose("divisions")
@@ -50,9 +50,9 @@ def test_a_card_is_chosen_by_hand(cards, qtbot, by: str) -> None:
         qtbot.mouseClick(card, Qt.MouseButton.LeftButton)
     else:
         qtbot.keyClick(card, Qt.Key.Key_Space)
-    assert (cards.task, heard) == ("divisions", ["divisions"])
+    assert (cards.kind, heard) == ("divisions", ["divisions"])
     assert "chosen" in card.accessibleName()
-    assert "chosen" not in cards.cards["nuclei"].accessibleName()
+    assert "chosen" not in cards.cards["centres"].accessibleName()
 
 
 def test_the_lengths_follow_from_the_tasks_own(qtbot) -> None:

@@ -23,6 +23,8 @@ class CentresHead(Head):
     """One point for each nucleus."""
 
     name: ClassVar[str] = "centres"
+    kind: ClassVar[str] = "centres"
+    title: ClassVar[str] = "Centres"
     targets: ClassVar[frozenset[str]] = frozenset({"heat", "offset", "known"})
     paints_labels: ClassVar[bool] = False
     steps: ClassVar[int] = 400

@@ -24,6 +24,9 @@ class ClassesHead(Head):
     """The class of every voxel."""
 
     name: ClassVar[str] = "classes"
+    kind: ClassVar[str] = "classes"
+    title: ClassVar[str] = "Classes"
+    unused: ClassVar[frozenset[str]] = frozenset({"head", "sigma"})
     targets: ClassVar[frozenset[str]] = frozenset({"class", "painted"})
     main_metric: ClassVar[str] = "dice"
     finds_nuclei: ClassVar[bool] = False

@@ -34,6 +34,12 @@ class Head(ABC):
 
     name: ClassVar[str]
     """As the setting ``head`` has it."""
+    kind: ClassVar[str]
+    """What is trained with it, in a word."""
+    title: ClassVar[str]
+    """What people call that."""
+    unused: ClassVar[frozenset[str]] = frozenset({"head", "classes"})
+    """Parameters that it decides, or that mean nothing to it."""
     targets: ClassVar[frozenset[str]]
     """Names of the tensors that `target` makes; no two heads have the same."""
     main_metric: ClassVar[str] = "f1"
@@ -62,6 +68,11 @@ class Head(ABC):
 
     n_coarse: ClassVar[int] = N_CENTRE
     """Outputs for each cell."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """What a training of it has to set: nothing, where it is what is trained unless something is set."""
+        return () if NucleiConfig().head == self.name else (f"head={self.name}",)
 
     @abstractmethod
     def n_fine(self, plan: NucleiPlan) -> int:

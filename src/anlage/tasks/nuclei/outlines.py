@@ -36,6 +36,8 @@ class OutlinesHead(Head):
     """An outline for each nucleus."""
 
     name: ClassVar[str] = "instances"
+    kind: ClassVar[str] = "outlines"
+    title: ClassVar[str] = "Outlines"
     targets: ClassVar[frozenset[str]] = frozenset({"heat", "offset", "known", "inside", "painted", "vote", "voted"})
     cells: ClassVar[float] = 6.0
     patch_diameters: ClassVar[float] = 4.0

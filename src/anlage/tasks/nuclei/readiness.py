@@ -1,18 +1,22 @@
-"""How many nuclei there are to learn from, and how many are wanted."""
+"""How much there is to learn from, marked or painted, and how much is wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, inside_any
 from anlage.tasks.readiness import Readiness
 from anlage.wording import plural
 
-__all__ = ["readiness"]
+__all__ = ["READINESS", "classes_readiness", "outlines_readiness", "readiness"]
 
 ENOUGH = 50
 """With about so many nuclei in one cuboid, held-out embryos were found as well as in the benchmarks' single cuboids."""
+MOST_CLASSES = 32
+"""More values are objects."""
 
 
 def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
@@ -45,3 +49,55 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     if n == 0:
         return Readiness(has, lack="The regions hold no nucleus; move their walls on the Annotate tab.")
     return Readiness(has, wish="" if n >= ENOUGH else f"{ENOUGH} are better")
+
+
+def outlines_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+    """For networks that learn outlines: how many nuclei of the regions are painted."""
+    true = nuclei.select(nuclei.state != State.REJECTED) if len(nuclei) else nuclei
+    painted = true.label > 0
+    n_all, n = int(painted.sum()), int((painted & inside_any(boxes, true.positions)).sum())
+    if nuclei.labels is None or not n_all:
+        return Readiness(
+            "no mask yet",
+            lack="No nucleus is painted; paint some on the Annotate tab, or choose a layer of masks there.",
+        )
+    if not boxes:
+        masks = plural(n_all, "mask")
+        return Readiness(
+            f"{masks}, no region yet",
+            lack=f"{masks} painted, but not where annotation is complete; put a box around them on the Annotate tab.",
+        )
+    has = f"{plural(n, 'mask')} in {plural(len(boxes), 'region')}"
+    if not n:
+        return Readiness(has, lack="The regions hold no mask; move their walls on the Annotate tab.")
+    return Readiness(has, wish="" if n >= ENOUGH else f"{ENOUGH} are better")
+
+
+def classes_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+    """For networks that give every voxel a class: how many values were painted."""
+    values = np.unique(nuclei.label[nuclei.label > 0])
+    if nuclei.labels is None or not len(values):
+        return Readiness(
+            "no class yet",
+            lack="No class is painted; paint some voxels of each with a number of its own in a Labels layer, and choose that on the "
+            "Annotate tab.",
+        )
+    if len(values) > MOST_CLASSES:
+        return Readiness(
+            f"{len(values)} numbers are painted",
+            lack=f"{len(values)} numbers are painted, which are objects rather than classes; give every class one number, and at most "
+            f"{MOST_CLASSES} in all.",
+        )
+    has = plural(len(values), "painted class", "painted classes")
+    if not boxes:
+        return Readiness(
+            f"{has}, no region yet",
+            lack=f"{has}, but not where painting is complete; put a box around it on the Annotate tab.",
+        )
+    return Readiness(f"{has}; {plural(len(boxes), 'region')}")
+
+
+READINESS: dict[str, Callable[[Annotations, Sequence[Box]], Readiness]] = {
+    "centres": readiness, "outlines": outlines_readiness, "classes": classes_readiness,
+}  # fmt: skip
+"""By the kind of head; see `anlage.tasks.nuclei.head.Head.kind`."""

@@ -13,10 +13,10 @@ from anlage.tasks.nuclei.centres import CentresHead
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
 from anlage.tasks.nuclei.head import N_CENTRE
 from anlage.tasks.nuclei.heads import HEADS, head_with_targets
-from anlage.tasks.nuclei.readiness import readiness
+from anlage.tasks.nuclei.readiness import READINESS, readiness
 from anlage.tasks.readiness import Readiness
 from anlage.tasks.sources import Material, Stores
-from anlage.tasks.task import Evidence, Setting, Task, Validation
+from anlage.tasks.task import Evidence, Kind, Setting, Task, Validation
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +51,10 @@ class NucleiTask(Task):
     material: ClassVar[Material] = NucleiStores()
     interpolates: ClassVar[bool] = True
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(Kind(head.kind, head.title, self.name, head.settings, head.unused) for head in HEADS.values())
+
     def with_defaults(self, config: NucleiConfig) -> NucleiConfig:
         return HEADS[config.head].with_defaults(config)
 
@@ -67,6 +71,9 @@ class NucleiTask(Task):
 
     def readiness(self, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return readiness(nuclei, boxes)
+
+    def readiness_of(self, kind: str, nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
+        return READINESS[kind](nuclei, boxes)
 
     def prepare(self, stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> NucleiExamples:
         from anlage.tasks.nuclei.preparation import prepare
