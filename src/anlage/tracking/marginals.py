@@ -75,7 +75,7 @@ class _Graph:
 
     def __init__(self, problem: LinkingProblem, temperature: float) -> None:
         self.n = len(problem)
-        self.earlier, self.later = problem.pairs.T
+        self.earlier, self.later = np.ascontiguousarray(problem.pairs.T)
         self.edge = np.clip(-problem.edge / temperature, -_LARGEST, _LARGEST)
         self.edge[problem.clamp > 0] = 2 * _LARGEST
         self.edge[problem.clamp < 0] = -2 * _LARGEST
@@ -91,23 +91,24 @@ class _Graph:
         """The next message to each link from its earlier nucleus (`forward`) and from its later one (`backward`)."""
         came = np.exp(_limited(self.edge + forward))  # weight of a link as its later nucleus sees it
         went = np.exp(_limited(self.edge + backward))
-        others = np.maximum(self._into(came)[self.later] - came, 0.0)
-        comes, goes = self._comes(came), self._goes(went)
-        j = self.later
-        to_earlier = self.node[j] * goes[j] / (self.absent[j] + self.node[j] * (others + self.appear[j]) * goes[j])
-        i = self.earlier
-        sums, squares = self._onwards(went)[i], self._onwards(went**2)[i]
-        rest = np.maximum(sums - went, 0.0)
-        rest_pairs = np.maximum((rest**2 - np.maximum(squares - went**2, 0.0)) / 2, 0.0)
-        arrived = self.node[i] * comes[i]
-        with_it = arrived * (1 + self.division[i] * rest)
-        without = self.absent[i] + arrived * (self.end[i] + rest + self.division[i] * rest_pairs)
+        into, sums, squares = self._into(came), self._onwards(went), self._onwards(went**2)
+        comes = self.node * (self.appear + into)
+        goes = self.node * (self.end + sums + self.division * _pairs(sums, squares))
+        j, i = self.later, self.earlier
+        others = np.maximum(into[j] - came, 0.0)
+        to_earlier = goes[j] / (self.absent[j] + (others + self.appear[j]) * goes[j])
+        rest = np.maximum(sums[i] - went, 0.0)
+        rest_pairs = _pairs(rest, np.maximum(squares[i] - went**2, 0.0))
+        arrived, divides = comes[i], self.division[i]
+        with_it = arrived * (1 + divides * rest)
+        without = self.absent[i] + arrived * (self.end[i] + rest + divides * rest_pairs)
         return _log(with_it / without), _log(to_earlier)
 
     def beliefs(self, forward: Floats, backward: Floats) -> Marginals:
         came, went = np.exp(_limited(self.edge + forward)), np.exp(_limited(self.edge + backward))
-        comes, goes = self._comes(came), self._goes(went)
-        pairs = self._pairs(went)
+        sums = self._onwards(went)
+        pairs = _pairs(sums, self._onwards(went**2))
+        comes, goes = self.appear + self._into(came), self.end + sums + self.division * pairs
         total = self.absent + self.node * comes * goes
         there = self.node * comes * goes / total
         odds = np.clip(self.edge + forward + backward, -2 * _LARGEST, 2 * _LARGEST)
@@ -116,16 +117,6 @@ class _Graph:
             division=there * self.division * pairs / goes,
         )  # fmt: skip
 
-    def _comes(self, came: Floats) -> Floats:
-        return self.appear + self._into(came)
-
-    def _goes(self, went: Floats) -> Floats:
-        return self.end + self._onwards(went) + self.division * self._pairs(went)
-
-    def _pairs(self, went: Floats) -> Floats:
-        """Sum over the pairs of links out of each nucleus of the product of their weights."""
-        return np.maximum((self._onwards(went) ** 2 - self._onwards(went**2)) / 2, 0.0)
-
     def _into(self, weight: Floats) -> Floats:
         total: Floats = np.bincount(self.later, weight, minlength=self.n).astype(np.float64)
         return total
@@ -133,6 +124,11 @@ class _Graph:
     def _onwards(self, weight: Floats) -> Floats:
         total: Floats = np.bincount(self.earlier, weight, minlength=self.n).astype(np.float64)
         return total
+
+
+def _pairs(sums: Floats, squares: Floats) -> Floats:
+    """Sum over the pairs of some weights of their product, from the sums of the weights and of their squares."""
+    return np.maximum((sums**2 - squares) / 2, 0.0)
 
 
 def _limited(odds: Floats) -> Floats:

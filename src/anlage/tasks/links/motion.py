@@ -177,22 +177,14 @@ class CandidateGraph:
         from scipy.sparse import coo_array
 
         self.n, self.dimensions = len(frames), dimensions
-        self.earlier, self.later = candidates.pairs.T
-        squared = np.sum(missed**2, axis=1)
+        self.earlier, self.later = np.ascontiguousarray(candidates.pairs.T)
         over = candidates.steps == 2
         self.weight = np.where(over, _OVER_GAP, 1.0)
         self.widening = np.where(over, 2.0, 1.0)  # of the variance: two steps, each with its own chance
         present = np.unique(frames)
         self.has_before = np.isin(frames - 1, present)
         self.has_after = np.isin(frames + 1, present)
-        # daughters appear in the next frame: only candidates over one step are paired
-        order = np.lexsort((squared, over, self.earlier))
-        place = np.arange(len(order)) - np.searchsorted(self.earlier[order], self.earlier[order])
-        near = order[(place < _MOST_IN_PAIRS) & ~over[order]]
-        couples = [np.stack([near[:-k], near[k:]]) for k in range(1, min(_MOST_IN_PAIRS, len(near)))]
-        first, second = np.concatenate([np.zeros((2, 0), dtype=np.int64), *couples], axis=1)
-        same = self.earlier[first] == self.earlier[second]
-        self.first, self.second = first[same], second[same]
+        self.first, self.second = self._couples(np.flatnonzero(~over), _squared(missed))
         self.mother = self.earlier[self.first]
         both, ways = np.arange(len(self.mother)), (len(missed), len(missed))
         one, other = np.concatenate([self.first, self.second]), np.concatenate([self.second, self.first])
@@ -204,12 +196,26 @@ class CandidateGraph:
         self._said: Numbers | None = None
         self.place(missed)
 
+    def _couples(self, once: npt.NDArray[np.int64], squared: Numbers) -> tuple[npt.NDArray[np.int64], ...]:
+        """(K,) first and second of each two of a nucleus's nearest candidates, among those over one step: daughters appear there."""
+        # by the earlier nucleus, then by distance
+        order = once[np.argsort(self.earlier[once] + squared[once] / (1 + squared[once]), kind="stable")]
+        mother = self.earlier[order]
+        begins = np.flatnonzero(np.diff(mother, prepend=-1))
+        place = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
+        near, mother = order[place < _MOST_IN_PAIRS], mother[place < _MOST_IN_PAIRS]
+        found = [np.zeros((2, 0), dtype=np.int64)]
+        for k in range(1, min(_MOST_IN_PAIRS, len(near))):
+            row = np.flatnonzero(mother[:-k] == mother[k:])
+            found.append(np.stack([near[row], near[row + k]]))
+        return tuple(np.concatenate(found, axis=1))
+
     def place(self, missed: Numbers) -> None:
         """The same candidates, which miss where they are expected by other distances (E, 3) now; messages go on."""
-        self.squared = np.sum(missed**2, axis=1)
+        self.squared = _squared(missed)
         one, other = missed[self.first], missed[self.second]
-        self.middle = np.sum((one + other) ** 2, axis=1) / 4
-        self.half = np.sqrt(np.sum((one - other) ** 2, axis=1)) / 2
+        self.middle = _squared(one + other) / 4
+        self.half = np.sqrt(_squared(one - other)) / 2
 
     def marginals(self, rates: Rates, sweeps: int) -> tuple[Numbers, Numbers]:
         """(E,) probability of each candidate; (K,) of each pair to be a nucleus's daughters."""
@@ -303,3 +309,9 @@ class CandidateGraph:
     def _sum(self, at: npt.NDArray[np.int64], values: Numbers) -> Numbers:
         found: Numbers = np.bincount(at, values, self.n).astype(np.float64, copy=False)
         return found
+
+
+def _squared(vectors: Numbers) -> Numbers:
+    """(E,) squared lengths."""
+    found: Numbers = np.einsum("ij,ij->i", vectors, vectors)
+    return found
