@@ -90,6 +90,7 @@ def follow(frames: npt.ArrayLike, points_um: npt.ArrayLike, find: Callable[[Moti
             rates = graph.rates(chance, pairs, rates)
             chance, pairs = graph.marginals(rates, _SWEEPS)
         if turn < _MOTION_TURNS:
+            del graph  # the next one takes its place in memory
             ahead = common_motion(t, p, candidates, chance, scale, first)
             again = find(ahead, over)
             candidates = again if len(again) else candidates

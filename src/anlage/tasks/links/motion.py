@@ -213,9 +213,13 @@ class CandidateGraph:
     def place(self, missed: Numbers) -> None:
         """The same candidates, which miss where they are expected by other distances (E, 3) now; messages go on."""
         self.squared = _squared(missed)
-        one, other = missed[self.first], missed[self.second]
-        self.middle = _squared(one + other) / 4
-        self.half = np.sqrt(_squared(one - other)) / 2
+        self.middle, self.half = np.zeros(len(self.mother)), np.zeros(len(self.mother))
+        for along in missed.T:  # one axis at a time: there are many pairs
+            one, other = along[self.first], along[self.second]
+            self.middle += (one + other) ** 2
+            self.half += (one - other) ** 2
+        self.middle /= 4
+        self.half = np.sqrt(self.half) / 2
 
     def marginals(self, rates: Rates, sweeps: int) -> tuple[Numbers, Numbers]:
         """(E,) probability of each candidate; (K,) of each pair to be a nucleus's daughters."""
