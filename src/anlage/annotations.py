@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anlage.axes import Box, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, Range
+from anlage.issues import Issue
 from anlage.labels import check_painted, measure_labels, n_pieces, radius
 from anlage.timelapse import TimeLapse
 
@@ -70,6 +71,8 @@ class Annotations:
         Painted labels as a lazy image (t, 1, z, y, x), 0 = background; None where nothing was painted.
     notes
         Sentences: what was assumed, left out or contradicted when they were read.
+    left_out
+        What was left out when they were read, each with its place; `notes` sums it up.
     """
 
     ids: npt.NDArray[np.int64]
@@ -84,6 +87,7 @@ class Annotations:
     link_properties: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     labels: TimeLapse | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[Issue, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.ids)

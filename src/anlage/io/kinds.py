@@ -19,7 +19,17 @@ from anlage.io.atomic import root_attributes
 from anlage.io.seals import MARK
 from anlage.io.tiff_integrity import is_tiff
 
-__all__ = ["ANNOTATIONS", "IMAGES", "MODELS", "SIGNALS", "FileKind", "check_kind", "ctc_folder", "kind_of"]
+__all__ = [
+    "ANNOTATIONS",
+    "IMAGES",
+    "MODELS",
+    "SIGNALS",
+    "FileKind",
+    "check_kind",
+    "ctc_folder",
+    "has_places",
+    "kind_of",
+]
 
 
 class FileKind(Enum):
@@ -130,6 +140,13 @@ def check_kind(path: str | Path, wanted: Collection[FileKind], needed: str) -> F
         return kind
     helps = f" ({_HELP[kind]})" if kind in _HELP else ""
     raise AnlageError(f"'{path}' is {kind.value}, but {needed}{helps}.")
+
+
+def has_places(path: Path) -> bool:
+    """Whether a file is a table of tracks with POSITION_X and POSITION_Y, which is read as signals and as nuclei."""
+    if not path.is_file() or _file(path) is not FileKind.SIGNALS or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
+        return False
+    return {"position_x", "position_y", "frame"} <= set(_table(path)[0])
 
 
 def ctc_folder(path: Path) -> Path | None:
@@ -277,7 +294,7 @@ def _table_kind(names: list[str], rows: list[list[str]]) -> FileKind | None:
         return FileKind.WINDOW_SCORES
     if "file" in columns and columns & {"told", "score"} and "probability" in " ".join(names):
         return FileKind.HELD_OUT
-    if "id" in columns and {"y", "x"} <= columns:
+    if ("id" in columns and {"y", "x"} <= columns) or {"index", "axis-0", "axis-1"} <= columns:
         return FileKind.TABLE
     if {"t", "y", "x"} <= columns <= _PLACES:
         return FileKind.TABLE

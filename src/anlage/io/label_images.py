@@ -21,6 +21,7 @@ from anlage.io.mask_records import FILE, MaskRecord, mask_record, with_record
 from anlage.io.tiff import open_tiff
 from anlage.io.tiff_integrity import is_tiff
 from anlage.io.zarr_files.ome_zarr import is_zarr, is_zipped, label_groups, open_zarr
+from anlage.issues import Issue
 from anlage.timelapse import TimeLapse
 
 __all__ = [
@@ -154,7 +155,11 @@ def read_ctc(
             links.append((last[parent], first[track]))
     if notes:
         more = f", and {len(notes) - 1} more lines like it" if len(notes) > 1 else ""
-        nuclei = replace(nuclei, notes=(*nuclei.notes, f"Left out of '{table}': {notes[0]}{more}."))
+        nuclei = replace(
+            nuclei,
+            notes=(*nuclei.notes, f"Left out of '{table}': {notes[0]}{more}."),
+            left_out=tuple(Issue("link", f"In '{table.name}', {note}: it was left out.") for note in notes),
+        )
     nuclei = with_record(nuclei, mask_record(path))
     return replace(nuclei, links=np.concatenate([nuclei.links, np.array(links, dtype=np.int64).reshape(-1, 2)]))
 

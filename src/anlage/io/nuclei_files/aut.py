@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from anlage.io.atomic import replacing
 from anlage.io.nuclei_files.aut_layout import AutGraph, AutTracks, Named, Resolution, load_aut
 from anlage.io.seals import LIBRARY, MARK, Writer
 from anlage.io.units import seconds, um
+from anlage.issues import Issue
 from anlage.problems import check
 from anlage.wording import plural
 
@@ -46,9 +48,8 @@ class _Table:
         self.row: dict[Key, int] = {}
         self.about: list[dict[str, Any]] = []
         self.links: list[tuple[int, int, dict[str, Any]]] = []
-        self.lost = 0
-        """Links to where no position is."""
-        self.first_lost: Key | None = None
+        self.lost = list[Key]()
+        """Where links lead to although no position is there."""
 
     def add(self, t: int, xyz: Sequence[float]) -> int:
         """The row of a position; the same place in the same frame is the same position."""
@@ -64,19 +65,28 @@ class _Table:
         if missing is None:
             self.links.append((self.row[a], self.row[b], dict(about)))
         else:
-            self.lost += 1
-            self.first_lost = self.first_lost or missing
+            self.lost.append(missing)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        if self.first_lost is None:
+        if not self.lost:
             return ()
-        t, *xyz = self.first_lost
-        many = self.lost > 1
+        t, *xyz = self.lost[0]
+        many = len(self.lost) > 1
         return (
-            f"{plural(self.lost, 'link')} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
+            f"{plural(len(self.lost), 'link')} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
             f"{xyz} in time point {t}, where no position is.",
         )
+
+    @property
+    def left_out(self) -> tuple[Issue, ...]:
+        return tuple(
+            Issue(
+                "link", f"A link was left out: it leads to {[x, y, z]} in time point {t}, where no position is.",
+                (float(t), z, y, x),
+            )
+            for t, x, y, z in self.lost
+        )  # fmt: skip
 
 
 def read_aut(path: str | Path, *, n_frames: int | None = None) -> Annotations:
@@ -241,7 +251,7 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
         if name in of_links and of_links[name].dtype.kind in "if":
             of_links["probability"] = of_links[name].astype(np.float64)
             break
-    return Annotations.of(
+    found = Annotations.of(
         positions[real], ids=ids, links=of_row[links], radius_um=ours.get("radius_um", np.nan),
         label=np.nan_to_num(ours.get("label", np.zeros(len(about), dtype=np.int64))), probability=probability,
         state=np.where(np.isfinite(s := ours.get("state", np.full(len(about), np.nan))), s, state),
@@ -250,6 +260,7 @@ def _annotations(table: _Table, positions: npt.NDArray[np.float64]) -> Annotatio
         link_properties={n: c for n, c in of_links.items() if n not in ("link_probability", "marginal_probability")},
         notes=table.notes,
     )  # fmt: skip
+    return replace(found, left_out=table.left_out)
 
 
 def _names(table: _Table) -> list[str]:

@@ -5,17 +5,20 @@ One bad edge does not refuse a whole film: it is left out, and a note says which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.foreign import LARGEST_ID
+from anlage.issues import Issue, position_of
+from anlage.problems import problems
 from anlage.wording import plural
 
-__all__ = ["with_sound_links", "without_zero"]
+__all__ = ["of_solution", "with_sound_links", "without_bad_nuclei", "without_zero"]
 
 _MANY = 10
 """From so many links on, most of them bad, it is not single edges that are wrong."""
@@ -33,7 +36,7 @@ def without_zero(ids: Rows, links: Rows) -> tuple[Rows, Rows]:
 
 
 def with_sound_links(nuclei: Annotations, name: str) -> Annotations:
-    """The nuclei with the links that can be kept; a note counts the others by reason, with the first of each.
+    """The nuclei with the links that can be kept; a note counts the others by reason, `left_out` lists each with its place.
 
     Of several parents the nearest is kept, of several daughters the two nearest.
 
@@ -47,19 +50,93 @@ def with_sound_links(nuclei: Annotations, name: str) -> Annotations:
     if not len(nuclei.links) or len(np.unique(nuclei.ids)) < len(nuclei.ids):
         return nuclei  # ids that stand twice are refused with their rows
     kept = np.ones(len(nuclei.links), dtype=bool)
-    said = list[str]()
+    said, places = list[str](), list[Issue]()
     for bad, why in _faults(nuclei, kept):
         if bad.any():
             a, b = nuclei.links[int(np.flatnonzero(bad)[0])]
             more = ", among others" if bad.sum() > 1 else ""
             said.append(f"{int(bad.sum())} {why} ({a} → {b}{more})")
+            places += _issues(nuclei, bad, why)
             kept &= ~bad
     lost = int((~kept).sum())
     if not lost or (lost >= _MANY and 2 * lost > len(kept)):
         return nuclei  # a graph that is mostly wrong was misread, which the check of contradictions says
     note = f"{plural(lost, 'link')} of '{name}' {'were' if lost > 1 else 'was'} left out: {'; '.join(said)}."
     columns = {column: values[kept] for column, values in nuclei.link_properties.items()}
-    return replace(nuclei.linked(nuclei.links[kept], columns), notes=(*nuclei.notes, note))
+    return replace(
+        nuclei.linked(nuclei.links[kept], columns), notes=(*nuclei.notes, note), left_out=(*nuclei.left_out, *places)
+    )
+
+
+def without_bad_nuclei(nuclei: Annotations, shape_tzyx: Sequence[int] | None, name: str) -> Annotations:
+    """The nuclei that can be: those outside the image, in no frame, or with an id that stands before are left out, and listed.
+
+    Where they are most of them the file was misread, and nothing is left out.
+
+    Parameters
+    ----------
+    nuclei
+        As they were read, with sound links.
+    shape_tzyx
+        Of the image; None where it is unknown.
+    name
+        Of the file, for the note.
+    """
+    found = [issue for issue in problems(nuclei, shape_tzyx) if issue.ids]
+    repeated = np.isin(np.arange(len(nuclei)), np.unique(nuclei.ids, return_index=True)[1], invert=True)
+    bad = np.isin(nuclei.ids, [issue.ids[0] for issue in found]) | (nuclei.ids <= 0)
+    bad &= repeated | ~np.isin(nuclei.ids, nuclei.ids[repeated])  # of those with the same id the first stays
+    if not bad.any() or 2 * int(bad.sum()) > len(nuclei):
+        return nuclei
+    kept = nuclei.links[np.isin(nuclei.links, nuclei.ids[~bad]).all(axis=1)]
+    lost = len(nuclei.links) - len(kept)
+    with_links = f", with {plural(lost, 'link')}" if lost else ""
+    n = int(bad.sum())
+    note = f"{plural(n, 'nucleus', 'nuclei')} of '{name}' {'were' if n > 1 else 'was'} left out{with_links}: {found[0].text}"
+    return replace(nuclei.select(~bad), notes=(*nuclei.notes, note), left_out=(*nuclei.left_out, *found))
+
+
+def of_solution(nuclei: Annotations, name: str) -> Annotations:
+    """The nuclei and links that a tracker chose: candidates that it marked with ``solution = false`` are left out, and counted.
+
+    Parameters
+    ----------
+    nuclei
+        Perhaps with the column ``solution`` of nuclei, of links, or of both.
+    name
+        Of the file, for the note.
+    """
+    chosen = ~_says_no(nuclei.properties.get("solution"), len(nuclei))
+    kept = ~_says_no(nuclei.link_properties.get("solution"), len(nuclei.links))
+    if chosen.all() and kept.all():
+        return nuclei
+    kept &= ~np.isin(nuclei.links, nuclei.ids[~chosen]).any(axis=1)
+    columns = {column: values[kept] for column, values in nuclei.link_properties.items()}
+    lost = [
+        plural(int((~rows).sum()), *words)
+        for rows, words in ((chosen, ("nucleus", "nuclei")), (kept, ("link",)))
+        if not rows.all()
+    ]
+    note = f"Candidates in '{name}' that its tracker did not choose (solution = false) were left out: {' and '.join(lost)}."
+    found = nuclei.linked(nuclei.links[kept], columns).select(chosen)
+    return replace(found, notes=(*nuclei.notes, note))
+
+
+def _says_no(column: npt.NDArray[Any] | None, n: int) -> npt.NDArray[np.bool_]:
+    """(n,) where a column says false or 0; nowhere where there is none, or nothing is said."""
+    if column is None or column.dtype.kind not in "buif":
+        return np.zeros(n, dtype=bool)
+    says_no: npt.NDArray[np.bool_] = column == 0
+    return says_no
+
+
+def _issues(nuclei: Annotations, bad: npt.NDArray[np.bool_], why: str) -> Iterator[Issue]:
+    """Each of the links that are left out, at its later nucleus where that is there, else at the earlier."""
+    row = {number: i for i, number in enumerate(nuclei.ids.tolist())}
+    for a, b in nuclei.links[bad].tolist():
+        there = [number for number in (b, a) if number in row]
+        place = position_of(nuclei.positions[row[there[0]]]) if there else None
+        yield Issue("link", f"The link {a} → {b} was left out: {why}.", place, tuple(there))
 
 
 def _faults(nuclei: Annotations, kept: npt.NDArray[np.bool_]) -> Iterator[tuple[npt.NDArray[np.bool_], str]]:

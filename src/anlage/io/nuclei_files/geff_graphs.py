@@ -19,7 +19,7 @@ from anlage.annotations import HUMAN, Annotations, State
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, border, text_array, whole_number
-from anlage.io.nuclei_files.foreign_graphs import without_zero
+from anlage.io.nuclei_files.foreign_graphs import of_solution, without_zero
 from anlage.io.nuclei_files.geff_arrays import check_graph
 from anlage.io.seals import MARK
 from anlage.io.units import seconds, um
@@ -129,10 +129,11 @@ def read_graph(
     if not geff["metadata"].directed:
         links = _forward(links, ids, positions[:, 0])
     of_links = {name: _values(p) for name, p in geff["edge_props"].items()}
-    return Annotations.of(
+    found = Annotations.of(
         positions, ids=ids, links=links, properties={k: v for k, v in columns.items() if k not in _COLUMNS},
         link_properties={k: v for k, v in of_links.items() if v.shape == (len(links),)}, **_ours(columns, n),
     )  # fmt: skip
+    return of_solution(found, Path(group_path).name)
 
 
 def graph_scale(group_path: str | Path) -> tuple[Spacing | None, float | None]:

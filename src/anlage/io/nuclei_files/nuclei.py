@@ -14,12 +14,12 @@ from anlage.errors import AnlageError
 from anlage.foreign import naming
 from anlage.io.atomic import replacing
 from anlage.io.images import checked_axes, existing
-from anlage.io.kinds import ANNOTATIONS, FileKind, check_kind, ctc_folder, kind_of
+from anlage.io.kinds import ANNOTATIONS, FileKind, check_kind, ctc_folder, has_places, kind_of
 from anlage.io.label_images import labels_as_they_are, open_labels, read_ctc
 from anlage.io.mask_records import mask_record, with_record
 from anlage.io.nuclei_files.aut import aut_scale, read_aut, write_aut
 from anlage.io.nuclei_files.ctc import means_ctc, write_ctc
-from anlage.io.nuclei_files.foreign_graphs import with_sound_links
+from anlage.io.nuclei_files.foreign_graphs import with_sound_links, without_bad_nuclei
 from anlage.io.nuclei_files.geff_graphs import find_graph, graph_scale, read_graph, write_graph
 from anlage.io.nuclei_files.tables import read_table, write_table
 from anlage.io.nuclei_files.trackmate import read_trackmate, trackmate_scale, write_trackmate
@@ -47,6 +47,7 @@ def open_annotations(
     axes: str | None = None,
     spacing: Spacing | None = None,
     interval_s: float | None = None,
+    lenient: bool = False,
 ) -> Annotations:
     """Read nuclei and links: CSV, GEFF, TrackMate XML, OrganoidTracker's .aut, a CTC folder, or label images.
 
@@ -63,11 +64,14 @@ def open_annotations(
         Axes of label images; overrides image and file.
     spacing, interval_s
         Voxel size in µm and time step in s; override the image.
+    lenient
+        Leave out nuclei that cannot be (outside the image, in no frame, with an id that another has), unless they are most: `left_out` lists them.
 
     Raises
     ------
     AnlageError
-        One sentence naming file, row and value, for anything that contradicts itself or the image.
+        One sentence naming file, row and value, for anything that contradicts itself or the image. Single links that cannot be kept are left out
+        and listed instead.
     """
     place = existing(path)
     kind = _kind(place)
@@ -79,9 +83,13 @@ def open_annotations(
     rows = None
     with naming(place):
         if kind is FileKind.TABLE:
-            annotations, rows = read_table(place, n_planes=image.shape_tzyx[1] if image is not None else 1)
+            annotations, rows = read_table(place, shape_tzyx=shape, axes=letters)
         else:
-            annotations = with_sound_links(_read(place, kind, image, letters, spacing, interval_s), place.name)
+            annotations = _read(place, kind, image, letters, spacing, interval_s)
+        annotations = with_sound_links(annotations, place.name)
+        if lenient:
+            annotations = without_bad_nuclei(annotations, shape, place.name)
+            rows = None
     check(annotations, shape, rows=rows, source=str(place))
     notes = scale_notes(place, spacing, interval_s, image, axes=letters)
     return _on_voxels(replace(annotations, notes=(*annotations.notes, *notes)), shape)
@@ -173,6 +181,8 @@ def _kind(place: Path) -> FileKind | None:
     AnlageError
         If it is something that holds no nuclei.
     """
+    if has_places(place):
+        return FileKind.TABLE  # tracks with POSITION_X are signals, too
     kind = check_kind(place, ANNOTATIONS, NEEDED)
     return _NAMED.get(place.suffix.lower()) if kind is None and place.is_file() else kind
 

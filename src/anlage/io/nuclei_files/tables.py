@@ -14,6 +14,7 @@ from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, PROBABILITIES, RADII_UM, shown, text_array, whole_number
 from anlage.io.csv_columns import EXACT, TextColumns
 from anlage.io.csv_files import write_csv
+from anlage.io.nuclei_files.foreign_tables import translated
 from anlage.io.nuclei_files.named_tracks import links_of_tracks, unlinked_tracks
 from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
 from anlage.io.seals import LIBRARY, Writer
@@ -27,19 +28,24 @@ _OURS = (
 )  # fmt: skip
 
 
-def read_table(path: Path, *, n_planes: int) -> tuple[Annotations, npt.NDArray[np.int64]]:
+def read_table(
+    path: Path, *, shape_tzyx: tuple[int, int, int, int] | None = None, axes: str | None = None
+) -> tuple[Annotations, npt.NDArray[np.int64]]:
     """Read a CSV with the columns ``id,t,z,y,x``.
 
     Also read are ``parent_id``, ``link_probability`` (of the link to the parent), ``label``, ``radius_um``,
     ``probability``, ``state`` and ``origin``; further columns become properties. Rows with a probability and no state are proposals of a network.
-    Without ``parent_id``, successive rows of one ``track_id`` are linked, and a note says so.
+    Without ``parent_id``, successive rows of one ``track_id`` are linked, and a note says so. The points that napari saves and tables with
+    ``POSITION_X`` are read, too.
 
     Parameters
     ----------
     path
         The file; its columns may be separated by commas, semicolons or tabs.
-    n_planes
-        Z of the image: only where it is 1 may the column ``z`` be missing (all nuclei then lie in plane 0).
+    shape_tzyx
+        Of the image: only where Z is 1 may the column ``z`` be missing (all nuclei then lie in plane 0).
+    axes
+        What the axes of napari's points are; None: what the image, or their count, says.
 
     Returns
     -------
@@ -51,7 +57,8 @@ def read_table(path: Path, *, n_planes: int) -> tuple[Annotations, npt.NDArray[n
     AnlageError
         If a column is missing, or a value is no number: with the row and the value.
     """
-    table = _Table(path)
+    table = _Table(path, shape_tzyx, axes)
+    n_planes = 1 if shape_tzyx is None else shape_tzyx[1]
     frame = table.frame
     if "z" not in frame and n_planes > 1:
         raise AnlageError(
@@ -144,8 +151,10 @@ def _known(name: str) -> str:
 class _Table(TextColumns):
     """The columns of a table of nuclei, with what an absent one means."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shape_tzyx: tuple[int, int, int, int] | None, axes: str | None) -> None:
         super().__init__(path, "a table of nuclei needs the columns id,t,z,y,x", known=_known, may_be_empty=True)
+        self.frame, notes = translated(self.frame, path.name, shape_tzyx, axes)
+        self.notes += notes
         missing = [name for name in _NEEDED if name not in self.frame]
         if missing:
             raise AnlageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -21,6 +21,7 @@ from anlage.io.nuclei_files.foreign_graphs import without_zero
 from anlage.io.nuclei_files.trackmate_marks import ASSUMED, MARKS, RADIUS, marks_of, origin_lines, origins_of
 from anlage.io.seals import LIBRARY, Writer
 from anlage.io.units import seconds, um
+from anlage.issues import Issue
 from anlage.wording import plural
 
 __all__ = ["read_trackmate", "trackmate_scale", "write_trackmate"]
@@ -114,7 +115,7 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
     ids, links = without_zero(ids, _forward(links, ids, frame))  # TrackMate counts from 0
     probability = _numbers(spots, "probability", place, np.nan)
     state, known = _numbers(spots, "state", place, np.nan), np.isfinite(probability)
-    return Annotations.of(
+    found_nuclei = Annotations.of(
         np.column_stack([frame, z, y, x]),
         ids=ids,
         links=links,
@@ -127,6 +128,7 @@ def read_trackmate(path: str | Path, *, spacing: Spacing | None = None) -> Annot
         link_properties=_further(whole, {*_EDGE}),
         notes=(f"{plural(lost, 'edge')} without the ids of two spots left out of '{place.name}'.",) if lost else (),
     )
+    return replace(found_nuclei, left_out=(Issue("link", "An edge without the ids of two spots was left out."),) * lost)
 
 
 def _radii(spots: list[dict[str, str]], unit: float | None, place: Path) -> npt.NDArray[np.float64]:

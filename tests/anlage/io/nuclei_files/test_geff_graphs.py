@@ -193,3 +193,22 @@ def test_probabilities_of_links_come_back(tmp_path: Path) -> None:
     geff.validate_structure(tmp_path / "tracks.geff")
     read = open_annotations(tmp_path / "tracks.geff")
     np.testing.assert_array_equal(read.link_properties["probability"], probability)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_candidates_that_a_tracker_did_not_choose_are_left_out(tmp_path: Path, version: int) -> None:
+    axes = [Axis(name=n, type="time" if n == "t" else "space") for n in "tyx"]
+    props = {n: {"values": np.array([0.0, 1.0, 1.0, 2.0]), "missing": None} for n in "tyx"}
+    props["solution"] = {"values": np.array([True, True, False, True]), "missing": None}
+    edges = np.array([[1, 2], [1, 3], [2, 4], [1, 4]], np.uint64)
+    chosen = {"solution": {"values": np.array([True, True, True, False]), "missing": None}}
+    metadata = geff.GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={})
+    write_arrays(
+        str(tmp_path / "a.geff"), np.array([1, 2, 3, 4], np.uint64), props, edges, chosen, metadata, zarr_format=version
+    )
+    found = open_annotations(tmp_path / "a.geff")
+    assert found.ids.tolist() == [1, 2, 4]
+    assert found.links.tolist() == [[1, 2], [2, 4]]
+    assert found.notes == (
+        "Candidates in 'a.geff' that its tracker did not choose (solution = false) were left out: 1 nucleus and 2 links.",
+    )

@@ -76,13 +76,9 @@ def test_rows_with_a_probability_are_proposals(tmp_path: Path) -> None:
         (GOOD.replace("3,1,2", "2,1,2"), r"row 4 has the id 2, which row 3 has already; give each nucleus its own"),
         (GOOD.replace("3,1,2", "0,1,2"), r"row 4 has the id 0; ids must be whole numbers above 0"),
         (GOOD.replace("3,1,2", "3,1.5,2"), r"row 4 \(id 3\) has the time 1\.5, which is no whole frame number"),
-        (GOOD.replace("5.25,1", "5.25,9"), r"row 4 \(id 3\) is linked to the nucleus 9, which does not exist"),
-        (GOOD.replace("1,5,5,\n", "1,5,5,2\n"), r"row 2 \(id 1\) in frame 0 is linked back to its parent row 3 \(id 2\)"),
-        (GOOD.replace("2,1,1", "2,0,1"), r"row 3 \(id 2\) in frame 0 is linked back to its parent row 2 \(id 1\)"),
-        (GOOD + "4,1,0,1,1,1\n", r"row 2 \(id 1\) has 3 daughters, \[2, 3, 4\]; a nucleus divides into two"),
         (GOOD.replace("9,5.25", "9,25"), r"row 4 \(id 3\) lies at \(1, 2, 9, 25\) .* outside the image of shape \(3, 4, 20, 20\)"),
         (GOOD.replace("3,1,2", "3,7,2"), r"row 4 \(id 3\) lies at \(7, 2, 9, 5\.25\)"),
-        ("index,axis-0,axis-1\n0,1,2\n", r"lacks the columns id, t, y, x; it has index, axis-0, axis-1"),
+        ("number,axis-0,axis-1\n0,1,2\n", r"lacks the columns id, t, y, x; it has number, axis-0, axis-1"),
         ("id,t,x\n1,0,2\n", r"lacks the column y; it has id, t, x"),
         ("id,t,z,y,x,x\n1,0,2,2,2,2\n", r"two columns of the same name"),
         ("id,t,z,y,x,T\n1,0,2,2,2,2\n", r"two columns of the same name"),
@@ -97,6 +93,80 @@ def test_a_contradiction_is_one_sentence_naming_the_row(tmp_path: Path, text: st
         open_annotations(path, image=IMAGE)
     assert "marks.csv" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "links", "why", "place"),
+    [
+        (GOOD.replace("5.25,1", "5.25,9"), [[1, 2]], "1 to a nucleus that is not there (9 → 3)", (1, 2, 9, 5.25)),
+        (GOOD.replace("1,5,5,\n", "1,5,5,2\n"), [[1, 2], [1, 3]], "1 not forward in time (2 → 1)", (0, 1, 5, 5)),
+        (GOOD.replace("2,1,1", "2,0,1"), [[1, 3]], "1 not forward in time (1 → 2)", (0, 1, 5.5, 5)),
+        (GOOD + "4,1,0,1,1,1\n", [[1, 2], [1, 3]], "1 to a third daughter, of which the two nearest were kept (1 → 4)", (1, 0, 1, 1)),
+    ],
+)  # fmt: skip
+def test_a_bad_link_of_a_table_is_left_out_counted_and_has_a_place(
+    tmp_path: Path, text: str, links: list[list[int]], why: str, place: tuple[float, ...]
+) -> None:
+    found = open_annotations(save(tmp_path / "marks.csv", text), image=IMAGE)
+    assert found.links.tolist() == links
+    assert found.notes == (f"1 link of 'marks.csv' was left out: {why}.",)
+    assert [issue.position for issue in found.left_out] == [place]
+
+
+SMALL = TimeLapse.of(np.zeros((3, 1, 20, 20), np.uint8), "tzyx", spacing=Spacing(1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("image", "axes", "rows", "places", "how"),
+    [
+        (None, None, "0,1,2,3,4\n1,2,2,3,4\n", [[1, 2, 3, 4], [2, 2, 3, 4]], "t, z, y, x, by their count"),
+        (None, None, "0,2,3,4\n", [[0, 2, 3, 4]], "z, y, x, by their count; say --axes if that is wrong"),
+        (None, "tyx", "0,2,3,4\n", [[2, 0, 3, 4]], "t, y, x (given)"),
+        (None, None, "0,3,4\n", [[0, 0, 3, 4]], "y, x, by their count"),
+        (SMALL, None, "0,2,3,4\n", [[2, 0, 3, 4]], "t, y, x, as in the image"),
+        (IMAGE, None, "0,2,1,3,4\n", [[2, 1, 3, 4]], "t, z, y, x, as in the image"),
+    ],
+)
+def test_the_points_of_napari_are_read(
+    tmp_path: Path, image: TimeLapse | None, axes: str | None, rows: str, places: list[list[float]], how: str
+) -> None:
+    n = rows.splitlines()[0].count(",")
+    header = ",".join(["index", *(f"axis-{i}" for i in range(n))])
+    found = open_annotations(save(tmp_path / "p.csv", f"{header}\n{rows}"), image=image, axes=axes)
+    assert found.positions.tolist() == places
+    assert found.ids.tolist() == list(range(1, len(places) + 1))
+    assert found.notes == (f"The axes of the points in 'p.csv' were read as {how}.",)
+
+
+def test_points_of_another_image_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnlageError, match=r"points have 3 axes, but the image has 4 \(t, z, y, x\)"):
+        open_annotations(save(tmp_path / "p.csv", "index,axis-0,axis-1,axis-2\n0,1,2,3\n"), image=IMAGE)
+
+
+def test_the_tracks_of_celldetective_are_nuclei(tmp_path: Path) -> None:
+    text = "TRACK_ID,FRAME,POSITION_Y,POSITION_X,t,class_lysis,t_lysis,ID\n1.0,0.0,5.5,4,0,0,1.5,0\n1.0,1.0,6,4,1,0,1.5,1\n2.0,0.0,9,9,0,1,-1,0\n"
+    found = open_annotations(save(tmp_path / "trajectories_targets.csv", text))
+    assert found.positions.tolist() == [[0, 0, 5.5, 4], [1, 0, 6, 4], [0, 0, 9, 9]]
+    assert found.links.tolist() == [[1, 2]]
+    assert found.properties["t_lysis"].tolist() == [1.5, 1.5, -1]
+    assert any("were taken for pixels" in note for note in found.notes)
+
+
+def test_a_table_of_trackmate_is_in_its_own_unit(tmp_path: Path) -> None:
+    text = "TRACK_ID,FRAME,POSITION_Y,POSITION_X,QUALITY\n1,0,5.5,4,1\n1,1,5.5,4,1\n"
+    with pytest.raises(AnlageError, match="save the XML there"):
+        open_annotations(save(tmp_path / "spots.csv", text))
+
+
+@pytest.mark.parametrize("bad", ["4,1,0,99,1,\n", "4,7,0,1,1,\n", "2,1,0,1,1,\n", "0,1,0,1,1,\n", "4,1.5,0,1,1,\n"])
+def test_a_nucleus_that_cannot_be_is_left_out_where_that_is_asked(tmp_path: Path, bad: str) -> None:
+    path = save(tmp_path / "marks.csv", GOOD + bad)
+    with pytest.raises(AnlageError):
+        open_annotations(path, image=IMAGE)
+    found = open_annotations(path, image=IMAGE, lenient=True)
+    assert found.ids.tolist() == [1, 2, 3]
+    assert len(found.left_out) == 1
+    assert found.notes[0].startswith("1 nucleus of 'marks.csv' was left out: row 4")
 
 
 def test_blank_lines_do_not_shift_the_rows(tmp_path: Path) -> None:
@@ -234,7 +304,7 @@ def test_only_columns_with_something_in_them_are_written(tmp_path: Path) -> None
 def test_links_to_a_nucleus_that_is_not_there_fall_on_no_other(tmp_path: Path) -> None:
     nuclei = Annotations.of([(0, 1, 2, 3), (1, 1, 2, 3), (1, 1, 9, 9)], ids=[9, 4, 7], links=[(9, 5), (9, 4), (9, 99)])
     write_table(tmp_path / "a.csv", nuclei)
-    assert read_table(tmp_path / "a.csv", n_planes=1)[0].links.tolist() == [[9, 4]]
+    assert read_table(tmp_path / "a.csv")[0].links.tolist() == [[9, 4]]
 
 
 def test_two_planes_need_a_z(tmp_path: Path) -> None:
