@@ -138,7 +138,7 @@ class Annotations:
         if unknown:
             raise TypeError(f"no such column: {sorted(unknown)}")
         _check_whole(columns)
-        made = {
+        made: dict[str, Any] = {
             name: np.array(np.broadcast_to(np.asarray(columns.get(name, value), dtype=dtype), (n,)))
             for name, (value, dtype) in defaults.items()
         }
