@@ -1,7 +1,9 @@
 """Outlines in mouse embryos (BBBC050), leave one embryo out, beside a tuned classical pipeline: a table of benchmarks.md.
 
     python benchmarks/instances.py ../shared/data/bbbc050-mouse-embryo /tmp/outlines [--minutes 10 | --steps 800] [--embryos 01,04]
+        [--only starter --starter MODEL]
 
+With `--starter` a model that has seen none of the embryos outlines them as it is, beside the others.
 The classical pipeline finds seeds as blobs and floods from them; its two parameters are chosen on the training embryos alone.
 Scores are told as the mean of an embryo's stacks and pooled over them; with all labels, without the smallest, and without those
 that join several nuclei as well. Writes WORK/outlines-EMBRYO.json as it goes, so that folds may run at once; what is there already
@@ -57,7 +59,8 @@ def main() -> None:
         "--turns", type=int, default=1, help="copies over which a prediction is averaged: 1, 4, 8 or 16"
     )
     parser.add_argument("--embryos", default=",".join(EMBRYOS))
-    parser.add_argument("--only", choices=("classical", "network", "table"))
+    parser.add_argument("--only", choices=("classical", "network", "starter", "table"))
+    parser.add_argument("--starter", type=Path, help="a model that outlines, and has seen none of the embryos")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     length = f"{options.minutes:g} min" if options.steps is None else f"{options.steps} steps"
@@ -65,6 +68,8 @@ def main() -> None:
         "classical": (classical, ""),
         "network": (network, f", {length}" + (f", {options.turns} turns" if options.turns > 1 else "")),
     }
+    if options.starter is not None:
+        kinds["starter"] = (starter, f", {options.starter.stem}")
     for embryo in options.embryos.split(","):
         for kind, (run, detail) in kinds.items():
             name = kind + detail
@@ -149,17 +154,22 @@ def network(options: argparse.Namespace, embryo: str) -> dict:
     run = options.work / f"run-{embryo}-{length.replace('=', '-')}"
     if not list(run.glob("*.anlage")):
         anlage("train", "nuclei", *stores, "-o", run, "--set", *SETTINGS, length)
-    found = outlined(options, embryo, run)
+    found = outlined(options, embryo, run, f"{run.name}-turns-{options.turns}")
     finished = json.loads((run / "events.jsonl").read_text().splitlines()[-1])
     return {**found, "steps": finished["step"], "seconds": finished["seconds"]}
 
 
-def outlined(options: argparse.Namespace, embryo: str, run: Path) -> dict:
-    """Scores of the embryo as a run's model outlines it."""
-    out = options.work / f"{run.name}-turns-{options.turns}.zarr"
+def starter(options: argparse.Namespace, embryo: str) -> dict:
+    """Outlines without any annotation; the nucleus diameter is measured."""
+    return outlined(options, embryo, options.starter, f"{options.starter.stem}-{embryo}")
+
+
+def outlined(options: argparse.Namespace, embryo: str, model: Path, name: str) -> dict:
+    """Scores of the embryo as a model, or a run's, outlines it."""
+    out = options.work / f"{name}.zarr"
     if not out.exists():
         anlage(
-            "predict", run, images(options, embryo), "-o", out, "--spacing", "1.75,0.8,0.8", "--turns", options.turns
+            "predict", model, images(options, embryo), "-o", out, "--spacing", "1.75,0.8,0.8", "--turns", options.turns
         )
     import zarr
 

@@ -38,7 +38,7 @@ from anlage.cli.prediction_output import ProgressReporter, progress_reporter
 from anlage.cli.train import model_of
 from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
-from anlage.inference import CLASSICAL, FAINTEST, STARTER, predict, predict_classical
+from anlage.inference import CLASSICAL, FAINTEST, OUTLINER, STARTER, predict, predict_classical
 from anlage.inference.frame_store import PredictionJob, PredictionParts
 from anlage.io.atomic import check_apart
 from anlage.model import read_card
@@ -211,7 +211,7 @@ def run_predict(options: argparse.Namespace) -> int:
 
 def _scoring_model(options: argparse.Namespace) -> Model | None:
     """The model, if it is one of divisions, which are looked for among nuclei that somebody found; else None."""
-    if options.model not in (CLASSICAL, STARTER):
+    if options.model not in (CLASSICAL, STARTER, OUTLINER):
         path = model_of(options.model)
         if path.is_file() and read_card(path).task == "divisions":
             return open_for_use(path)

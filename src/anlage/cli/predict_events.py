@@ -45,11 +45,11 @@ def add_events(parser: Parser) -> None:
 
 def is_event_model(name: str) -> bool:
     """Whether what is to be predicted are events: the model is one of signals, or a file of miniML's weights."""
-    from anlage.inference import CLASSICAL, STARTER
+    from anlage.inference import CLASSICAL, STARTERS
     from anlage.inference.keras_model import is_keras
     from anlage.model import SUFFIX, read_card
 
-    if name in (CLASSICAL, STARTER):
+    if name in (CLASSICAL, *STARTERS):
         return False
     path = model_of(name)
     if is_keras(path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser, writer
 from anlage.cli.progress_bar import bar
-from anlage.cli.train import train_here
+from anlage.cli.train import model_of, train_here
 from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ FLAT_SETTINGS = ("width=16", "steps=900", "patience=none", "batch_size=8", "bala
 OUTLINES = (
     "head=instances",
     "width=16",
-    "steps=1500",
+    "steps=5000",
     "variation=1",
     "orientation=any",
     "patience=none",
-    "validate_every=400",
+    "validate_every=500",
     "balance=stores",
 )
 """Of outlines, in planes and volumes. Images of many kinds are to be outlined, so that examples vary as much as those of centres do."""
@@ -87,7 +87,7 @@ def configure_starter(parser: Parser) -> None:
     parser.add_argument(
         "--set", dest="settings", metavar="name=value", action="append", default=[],
         help=f"a setting of the training, as in `anlage train` (by default here {' '.join(SETTINGS)}; for planes "
-        f"{' '.join(FLAT_SETTINGS)})",
+        f"{' '.join(FLAT_SETTINGS)}; of outlines {' '.join(OUTLINES)})",
     )  # fmt: skip
 
 
@@ -122,11 +122,7 @@ def run_starter(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> Path | None:
     """The model to go on from, if one was asked for."""
-    from anlage.inference.starter import STARTER, starter_path
-
-    if options.start_from is None:
-        return None
-    return starter_path(flat=options.flat) if options.start_from == STARTER else Path(options.start_from)
+    return None if options.start_from is None else model_of(options.start_from, flat=options.flat)
 
 
 def _check_work(work: Path) -> None:

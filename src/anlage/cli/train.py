@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMED", "model_of", "train_here"]
 
-NAMED = ("starter", "starter-2d")
+NAMED = ("starter", "starter-2d", "starter-outlines", "starter-outlines-2d")
 """Networks that come with the program, as they are named in place of a file."""
 _STOPPED = 3
 """Exit code of a training that was stopped before there was a model."""
@@ -116,13 +116,13 @@ def _settings() -> str:
 
 def _start(options: argparse.Namespace) -> str | Path | None:
     """The model to start from, or what stands for it."""
-    from anlage.inference.starter import STARTER
+    from anlage.inference.starter import OUTLINER, STARTER
     from anlage.training.initial_model import USUAL
 
     if options.start_from in (USUAL, "none"):
         return None if options.start_from == "none" else USUAL
-    # only the starter comes in two dimensions; other training data than stores have none
-    flat = options.start_from == STARTER and _is_flat(options.stores[0])
+    # only the starters come in two dimensions; other training data than stores have none
+    flat = options.start_from in (STARTER, OUTLINER) and _is_flat(options.stores[0])
     return model_of(options.start_from, flat=flat)
 
 
@@ -313,11 +313,12 @@ def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
 
 def model_of(path: str | Path, *, flat: bool = False) -> Path:
     """A model given as its file, as the run folder that made it, or by the starter's name (for single planes: `flat`)."""
-    from anlage.inference.starter import STARTER, starter_path
+    from anlage.inference.starter import OUTLINER, STARTER, starter_path
     from anlage.io.kinds import MODELS, check_kind
 
     if str(path) in NAMED and not Path(path).exists():
-        return starter_path(flat=flat or str(path) != STARTER)
+        name = str(path)
+        return starter_path(flat=flat or name not in (STARTER, OUTLINER), outlines=name.startswith(OUTLINER))
     given = Path(path)
     check_kind(
         given, MODELS, "a model is needed here: give a model file, a run, `starter` or a Keras network of miniML"

@@ -10,6 +10,6 @@ from __future__ import annotations
 from anlage.inference.classical import CLASSICAL, predict_classical
 from anlage.inference.network import predict
 from anlage.inference.region import FAINTEST
-from anlage.inference.starter import STARTER, starter_path
+from anlage.inference.starter import OUTLINER, STARTER, STARTERS, starter_path
 
-__all__ = ["CLASSICAL", "FAINTEST", "STARTER", "predict", "predict_classical", "starter_path"]
+__all__ = ["CLASSICAL", "FAINTEST", "OUTLINER", "STARTER", "STARTERS", "predict", "predict_classical", "starter_path"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.errors import AnlageError
-from anlage.inference.starter import STARTER, starter_path
+from anlage.inference.starter import OUTLINER, STARTER, starter_path
 from anlage.model import read_card
 from anlage.tasks.nuclei.heads import paints_labels
 from anlage.wording import duration, for_the_dock, plural, short
@@ -16,7 +16,7 @@ from anlage.wording import duration, for_the_dock, plural, short
 if TYPE_CHECKING:
     from anlage.card import Card
 
-__all__ = ["CLASSICAL", "KINDS", "Choice", "classical", "models_of", "project_models", "starter"]
+__all__ = ["CLASSICAL", "KINDS", "Choice", "classical", "models_of", "project_models", "starter", "starters"]
 
 CLASSICAL = "classical"
 KINDS = {"good": "good", "unproven": "warning", "poor": "error"}
@@ -112,7 +112,7 @@ class Choice:
             said = (
                 said if self.paints == "instances" else said[:-1]
             )  # classes have no probabilities that were calibrated
-        return ["Comes with the program, for first proposals.", *said] if self.argument == STARTER else said
+        return ["Comes with the program, for first proposals.", *said] if self.argument in (STARTER, OUTLINER) else said
 
 
 def models_of(task: str, folder: Path, more: Iterable[Path] = ()) -> list[Choice]:
@@ -134,12 +134,18 @@ def classical() -> Choice:
 
 
 def starter(*, flat: bool) -> list[Choice]:
-    """The network that comes with the program, for single planes (`flat`) or volumes; empty where it is not there."""
-    path = starter_path(flat=flat)
-    if not path.is_file():
-        return []
-    found = Choice.of(path, name=STARTER)
-    return [replace(found, argument=STARTER)]
+    """The network that comes with the program and finds centres, for single planes (`flat`) or volumes; empty where it is not there."""
+    return [one for one in starters(flat=flat) if one.argument == STARTER]
+
+
+def starters(*, flat: bool) -> list[Choice]:
+    """The networks that come with the program, for single planes (`flat`) or volumes: one finds centres, one outlines."""
+    found = []
+    for name, outlines in ((STARTER, False), (OUTLINER, True)):
+        path = starter_path(flat=flat, outlines=outlines)
+        if path.is_file():
+            found.append(replace(Choice.of(path, name=name), argument=name))
+    return found
 
 
 def project_models(folder: Path, more: Iterable[Path] = ()) -> list[Path]:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVB
 from superqt import QCollapsible
 
 from anlage import AnlageError
-from anlage.project.models import Choice, classical, project_models, starter
+from anlage.project.models import Choice, classical, project_models, starters
 from anlage.wording import short
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, note
@@ -135,7 +135,7 @@ class ModelPanel(QWidget):
         flat = False
         with contextlib.suppress(AnlageError):  # no image yet: the starter for volumes is offered
             flat = session.image().is_flat
-        return [*found, *starter(flat=flat), classical()]
+        return [*found, *starters(flat=flat), classical()]
 
     def _read_once(self, path: Path, name: str = "", *, training: bool = False) -> Choice:
         changed = path.stat().st_mtime if path.exists() else 0.0

@@ -20,10 +20,9 @@ from anlage import (
     TrainingConfig,
     load_model,
     read_card,
-    starter_path,
     usual_steps,
 )
-from anlage.project.models import project_models
+from anlage.project.models import project_models, starters
 from anlage.project.training_data import OtherProject
 from anlage.wording import short
 from napari_anlage import preferences
@@ -228,9 +227,10 @@ class TrainTab(Tab):
 
     def _offer_models(self) -> None:
         paths = project_models(self._session.folder)
-        starter = starter_path(flat=self._is_flat())
-        models = [(short(path.stem), path) for path in paths if _is_of(path, KINDS[self.cards.kind].task)]
-        more = [] if self.learns_events or not starter.is_file() else [("starter (comes with anlage)", starter)]
+        task, flat = KINDS[self.cards.kind].task, self._is_flat()
+        models = [(short(path.stem), path) for path in paths if _is_of(path, task)]
+        ours = starters(flat=flat) if TASKS[task].material.has_starter else []
+        more = [(f"{one.name} (comes with anlage)", one.path) for one in ours if one.path is not None]
         self.begin_with.offer([*models, *more], usual=not self.learns_events)
         self._on_start()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import tifffile
 
 from anlage.axes import Box
 from anlage.dataset.build import build_store
@@ -52,6 +54,22 @@ def test_it_is_trained_by_one_command(tmp_path, command):
     assert "trained on synthetic embryos only" in card.limits
     assert card.plan["grid"]["flat"] is True
     assert [path.name for path in out.parent.iterdir()] == ["mine.anlage"], "nothing else is left"
+
+
+def test_one_that_outlines_is_trained_the_same_way(tmp_path, command):
+    out = tmp_path / "mine.anlage"
+    code, _, err = command("starter", "--outlines", "-o", out, "--embryos", 2, *TINY, "--flat")
+    assert code == 0, err
+    assert load_model(out).card.head == "instances"
+
+
+def test_the_outliner_paints_masks_before_anything_was_annotated(folder, command):
+    code, _, err = command(
+        "predict", "starter-outlines", "image.ome.zarr", "-o", "f.tif", "--frames", "0", "--diameter-um", "8"
+    )
+    assert code == 0, err
+    found = tifffile.imread("f.tif")
+    assert len(np.unique(found)) > 8
 
 
 def test_what_cannot_be_is_a_sentence(tmp_path, command):

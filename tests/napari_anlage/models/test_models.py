@@ -113,7 +113,7 @@ def test_the_projects_models_come_first_newest_first_and_each_once(session: Sess
     panel = ModelPanel(session)
     qtbot.addWidget(panel)
     panel.refresh()
-    assert names(panel) == ["new-2", "old-1", "starter", "classical detector"]
+    assert names(panel) == ["new-2", "old-1", "starter", "starter-outlines", "classical detector"]
     assert len(project_models(session.folder, [session.folder / "models" / "2026-11-22-new-2.anlage"])) == 2
     assert panel.card.isVisibleTo(panel)
     assert "What it should not be used for" in panel.text.toPlainText()
