@@ -163,6 +163,7 @@ _HOME = {
     "precision_recall": "evaluation.events",
     "roc": "evaluation.events",
     "windows_around": "signals.event_proposals",
+    "seen_window": "signals.windows",
     "with_event_at": "inference.trace_events",
     "survival": "evaluation.event_statistics",
     "propose_by_slope": "signals.event_proposals",
@@ -297,6 +298,7 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.signals.event_proposals import windows_around as windows_around
     from anlage.signals.events import Events as Events
     from anlage.signals.signals import Signals as Signals
+    from anlage.signals.windows import seen_window as seen_window
     from anlage.synthetic import Optics as Optics
     from anlage.synthetic import SyntheticMovie as SyntheticMovie
     from anlage.synthetic import embryo as embryo

@@ -231,6 +231,24 @@ def probability(text: str) -> float:
     return value
 
 
+def window_length(text: str) -> tuple[float, str]:
+    """A length of a window: ``600`` samples, or ``60ms``; the number and its unit."""
+    bare, unit = text.strip().lower(), "samples"
+    for ending in ("ms", "samples"):
+        if bare.endswith(ending):
+            bare, unit = bare.removesuffix(ending).strip(), ending
+    value = positive(bare)
+    if unit == "samples" and (value != int(value) or not _SHORTEST_WINDOW <= value <= _LONGEST_WINDOW):
+        raise AnlageError(
+            f"A window of '{text}' is no whole number of samples from {_SHORTEST_WINDOW} on; give samples, 600, or milliseconds, 60ms."
+        )
+    return value, unit
+
+
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 8, 10_000_000
+"""Samples."""
+
+
 def channel_list(text: str) -> tuple[int, ...]:
     """``0,2``: channel numbers, counted from 0."""
     try:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.cli.arguments import Parser, check_free, writer
+from anlage.cli.arguments import Parser, check_free, window_length, writer
 from anlage.cli.describe import open_for_use
 from anlage.cli.train import model_of
 from anlage.errors import AnlageError
+from anlage.signals.windows import samples_of, seen_window
 from anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from anlage.model import Model
     from anlage.signals.events import Events
     from anlage.signals.signals import Signals
+    from anlage.signals.windows import SeenWindow
 
 __all__ = ["add_events", "is_event_model", "predict_events"]
 
@@ -36,6 +38,13 @@ def add_events(parser: Parser) -> None:
         "--invert",
         action="store_true",
         help="turn the signals upside down: events here go the other way than those learnt from",
+    )
+    group.add_argument(
+        "--window",
+        type=window_length,
+        metavar="N|Nms",
+        help="samples, or milliseconds (60ms), that hold an event with its surroundings here, as the network's window did where it "
+        "learnt: the signals are resampled by the ratio of both (default: as the sampling intervals of both say)",
     )
     parser.add_output(
         "--average", group=group, kind="average", type=Path, metavar="OUT.csv|OUT.png",
@@ -60,7 +69,7 @@ def is_event_model(name: str) -> bool:
 def predict_events(options: argparse.Namespace) -> int:
     """Events of tracks, of windows, or all along traces, whichever the model and the file are for."""
     from anlage.inference.keras_model import is_keras, open_keras
-    from anlage.inference.signal_events import are_recordings, signals_for
+    from anlage.inference.signal_events import are_recordings, signals_for, window_for
     from anlage.io.atomic import check_apart
     from anlage.io.kinds import kind_of
     from anlage.io.signal_files.signals import open_signals
@@ -84,12 +93,42 @@ def predict_events(options: argparse.Namespace) -> int:
     print(f"Model {model.card.name}: finds {model.card.finds}.")
     signals = signals_for(model, signals, invert=options.invert)
     if model.card.plan["kind"] == "once":
+        if options.window is not None:
+            raise AnlageError(
+                f"The model '{model.card.name}' looks at whole tracks and has no window; leave --window out."
+            )
         return _tracks(model, signals, output, options)
-    if are_recordings(signals, int(model.card.plan["window"]), kind):
-        return _traces(model, signals, options)
+    window = window_for(model, signals, _asked(options, signals))
+    if are_recordings(signals, window.samples, kind):
+        _say(window.said)
+        return _traces(model, signals, window, options)
     from anlage.inference.signal_events import score_windows
 
-    return _windows(score_windows(model, signals, options.device), signals, options, model.card.evidence.threshold)
+    _say(_cut(window, signals))
+    probability = score_windows(model, signals, options.device, window=window)
+    return _windows(probability, signals, options, model.card.evidence.threshold)
+
+
+def _asked(options: argparse.Namespace, signals: Signals) -> int | None:
+    """Samples of these signals in the window that was asked for."""
+    asked: tuple[float, str] | None = options.window
+    if asked is None:
+        return None
+    length, unit = asked
+    return samples_of(length, signals.interval_s) if unit == "ms" else int(length)
+
+
+def _say(sentence: str) -> None:
+    if sentence:
+        print(sentence)
+
+
+def _cut(window: SeenWindow, signals: Signals) -> str:
+    """What is done to windows that are not of the network's length."""
+    if signals.n_frames == window.samples:
+        return window.said if window.ratio != 1 else ""
+    left = signals.n_frames - window.samples
+    return f"{window.said} The last {left} of the {signals.n_frames} samples of each window are not looked at.".strip()
 
 
 def _describe(signals: Signals) -> None:
@@ -115,13 +154,13 @@ def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Name
     return 0
 
 
-def _traces(model: Model, signals: Signals, options: argparse.Namespace) -> int:
+def _traces(model: Model, signals: Signals, window: SeenWindow, options: argparse.Namespace) -> int:
     from anlage.inference.trace_events import TraceSettings, trace_events
 
     own = model.card.evidence.threshold
     settings = TraceSettings(threshold=own if options.threshold is None else options.threshold)
-    events = trace_events(model, signals, settings, device=options.device)
-    return _write_occurrences(events, signals, int(model.card.plan["window"]), options, model.id)
+    events = trace_events(model, signals, settings, device=options.device, window=window)
+    return _write_occurrences(events, signals, window.samples, options, model.id)
 
 
 def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options: argparse.Namespace) -> int:
@@ -129,18 +168,29 @@ def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options
     from anlage.inference.signal_events import are_recordings
     from anlage.inference.trace_events import TraceSettings, keras_events
 
-    if not are_recordings(signals, network.window, kind):
+    asked = _asked(options, signals)
+    if not are_recordings(signals, asked or network.window, kind):
+        # without a word on the window, all of each one is what the network looks at
+        window = seen_window(network.window, None, signals, asked or signals.n_frames)
+        if signals.n_frames < window.samples:
+            raise AnlageError(
+                f"These windows have {signals.n_frames} samples, not {window.samples}; set a shorter --window."
+            )
+        _say(_cut(window, signals))
+        signals = dataclasses.replace(signals, values=signals.values[..., : window.samples])
         return _windows(network.score(signals, invert=options.invert), signals, options)
+    window = seen_window(network.window, None, signals, asked)
+    _say(window.said)
     settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
     print(
-        f"A recording: windows of {network.window} samples are looked at all along it; what the network says is not calibrated."
+        f"A recording: windows of {window.samples} samples are looked at all along it; what the network says is not calibrated."
     )
-    events = keras_events(network, signals, settings, invert=options.invert)
+    events = keras_events(network, signals, settings, invert=options.invert, window=window)
     if options.invert:
         signals = dataclasses.replace(signals, values=-signals.values)
     elif not len(events):
         print("No event was found; if events go downwards here, say --invert.")
-    return _write_occurrences(events, signals, network.window, options, network.path.stem)
+    return _write_occurrences(events, signals, window.samples, options, network.path.stem)
 
 
 def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace, origin: str) -> int:

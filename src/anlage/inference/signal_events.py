@@ -15,12 +15,21 @@ from anlage.io.kinds import FileKind
 from anlage.model import Model
 from anlage.signals.events import Events
 from anlage.signals.signals import Signals
+from anlage.signals.windows import SeenWindow, resampled, resampled_signals, seen_window
 from anlage.tasks.events.scale import lag_of
 
 if TYPE_CHECKING:
     from anlage.tasks.events.config import EventsPlan
 
-__all__ = ["are_recordings", "are_traces", "probability_along", "score_windows", "signals_for", "track_events"]
+__all__ = [
+    "are_recordings",
+    "are_traces",
+    "probability_along",
+    "score_windows",
+    "signals_for",
+    "track_events",
+    "window_for",
+]
 
 _OTHER = 2
 _LONG_WINDOW = 4
@@ -53,6 +62,12 @@ def signals_for(model: Model, signals: Signals, *, invert: bool = False) -> Sign
     alone = len(names) == len(signals.names) == 1
     chosen = signals if alone else signals.chosen(names)
     return dataclasses.replace(chosen, values=-chosen.values) if invert else chosen
+
+
+def window_for(model: Model, signals: Signals, asked: int | None = None) -> SeenWindow:
+    """How long the model's window is in these signals; see `anlage.signals.windows.seen_window`."""
+    plan = model.card.plan
+    return seen_window(int(plan["window"]), plan.get("interval_s"), signals, asked)
 
 
 def are_traces(model: Model, signals: Signals) -> bool:
@@ -119,7 +134,9 @@ def track_events(model: Model, signals: Signals, device: str = "cpu") -> Events:
     return events.placed(measured)
 
 
-def score_windows(model: Model, signals: Signals, device: str = "cpu") -> npt.NDArray[np.float64]:
+def score_windows(
+    model: Model, signals: Signals, device: str = "cpu", *, window: SeenWindow | None = None
+) -> npt.NDArray[np.float64]:
     """Calibrated probability of an event (score 1) for each window, in their order; NaN where a window is empty.
 
     Parameters
@@ -130,6 +147,8 @@ def score_windows(model: Model, signals: Signals, device: str = "cpu") -> npt.ND
         Windows at least as long as the model's; of longer ones the end is left out.
     device
         Where to compute.
+    window
+        How long the model's window is in them, as `window_for` gives it; None: by their sampling intervals.
 
     Raises
     ------
@@ -140,11 +159,14 @@ def score_windows(model: Model, signals: Signals, device: str = "cpu") -> npt.ND
     from anlage.tasks.events.validation import read_tracks
 
     network, plan, device = _opened(model, device, "repeated")
-    if signals.n_frames < plan.window:
+    window = window or window_for(model, signals)
+    if signals.n_frames < window.samples:
         raise AnlageError(
-            f"The model '{model.card.name}' looks at windows of {plan.window} samples, but these have {signals.n_frames}; "
-            "extract longer ones, or resample them."
+            f"The model '{model.card.name}' looks at windows of {plan.window} samples, which are {window.samples} here, but these have "
+            f"{signals.n_frames}; cut longer ones, or set the window to {signals.n_frames}."
         )
+    cut = dataclasses.replace(signals, values=signals.values[..., : window.samples])
+    signals = resampled_signals(cut, window.ratio)
     read = read_tracks(network, as_seen(signals, plan), device)
     probability = model.card.evidence.calibration.apply(read.logits[:, 0])
     probability[~signals.present.any(axis=1)] = np.nan
@@ -160,7 +182,7 @@ class Along:
     probability
         (P,) calibrated probability that the window around each position holds an event.
     stride
-        Samples between two positions; position p lies at sample p · stride.
+        Samples between two positions, not always a whole number; position p lies at sample p · stride.
     window
         Samples of a window.
     onset
@@ -168,7 +190,7 @@ class Along:
     """
 
     probability: npt.NDArray[np.float64]
-    stride: int
+    stride: float
     window: int
     onset: float
 
@@ -178,7 +200,9 @@ class Along:
         return (0.5 - self.onset) * self.window
 
 
-def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str = "cpu") -> Along:
+def probability_along(
+    model: Model, trace: npt.NDArray[np.float64], device: str = "cpu", window: SeenWindow | None = None
+) -> Along:
     """Look at a trace of any length: each sample is seen once by the network.
 
     Parameters
@@ -189,10 +213,14 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
         (C, T) the signals that it looks at; NaN where missing.
     device
         Where to compute.
+    window
+        How long the model's window is in the trace; None: as long as it is.
     """
     import torch
 
     network, plan, device = _opened(model, device, "repeated")
+    ratio = 1.0 if window is None else window.ratio
+    trace = resampled(-trace if plan.invert else trace, ratio)
     scaled = [s.apply_along(row, plan.window, lag_of(plan.window)) for s, row in zip(plan.scales, trace, strict=True)]
     values = np.stack(scaled).astype(np.float32)
     known = np.isfinite(values)
@@ -209,7 +237,7 @@ def probability_along(model: Model, trace: npt.NDArray[np.float64], device: str 
                 logits[first : first + -(-min(chunk, x.shape[2] - start) // plan.stride)].float().cpu().numpy()
             )
     probability = model.card.evidence.calibration.apply(np.concatenate(parts))
-    return Along(probability, plan.stride, plan.window, plan.onset)
+    return Along(probability, plan.stride / ratio, plan.window if window is None else window.samples, plan.onset)
 
 
 def _reach(plan: EventsPlan, config: dict[str, Any]) -> int:

@@ -13,10 +13,11 @@ from pydantic import Field
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
 from anlage.inference.keras_model import KerasModel
-from anlage.inference.signal_events import Along, probability_along
+from anlage.inference.signal_events import Along, probability_along, window_for
 from anlage.model import Model
 from anlage.signals.events import Events
 from anlage.signals.signals import Signals
+from anlage.signals.windows import SeenWindow, resampled, seen_window
 
 __all__ = ["TraceSettings", "find_events", "keras_events", "measure_events", "trace_events", "with_event_at"]
 
@@ -52,6 +53,7 @@ def trace_events(
     *,
     device: str = "cpu",
     direction: int | None = None,
+    window: SeenWindow | None = None,
 ) -> Events:
     """Every event of every trace, with its size and shape.
 
@@ -67,13 +69,23 @@ def trace_events(
         Where to compute.
     direction
         1 where events rise, -1 where they fall; None: as in the training data.
+    window
+        How long the model's window is here, as `anlage.inference.signal_events.window_for` gives it; None: by the sampling
+        intervals.
     """
-    way = direction or int(model.card.plan["direction"]) or 1
-    return _all_along(signals, lambda values: probability_along(model, values, device), settings, way)
+    plan = model.card.plan
+    way = direction or (int(plan["direction"]) or 1) * (-1 if plan.get("invert") else 1)
+    seen = window or window_for(model, signals)
+    return _all_along(signals, lambda values: probability_along(model, values, device, seen), settings, way)
 
 
 def keras_events(
-    network: KerasModel, signals: Signals, settings: TraceSettings | None = None, *, invert: bool = False
+    network: KerasModel,
+    signals: Signals,
+    settings: TraceSettings | None = None,
+    *,
+    invert: bool = False,
+    window: SeenWindow | None = None,
 ) -> Events:
     """The same by a network of miniML, which looks at window after window of a recording.
 
@@ -82,11 +94,13 @@ def keras_events(
     network
         Its answers are not calibrated.
     signals
-        Traces of one signal, sampled as what the network learnt from.
+        Traces of one signal.
     settings
         How events are found; None: with the defaults.
     invert
         Turn the traces upside down first.
+    window
+        How long the network's window is here; None: sample for sample as what it learnt from.
 
     Raises
     ------
@@ -94,27 +108,27 @@ def keras_events(
         If there are several signals, or a trace is shorter than a window.
     """
     turned = replace(signals, values=-signals.values) if invert else signals
-    if len(signals.names) != 1 or signals.n_frames < network.window:
+    here = window or seen_window(network.window, None, signals)
+    if len(signals.names) != 1 or signals.n_frames < here.samples:
         raise AnlageError(
-            f"'{network.path.name}' looks at windows of {network.window} samples of one signal, but these are "
+            f"'{network.path.name}' looks at windows of {here.samples} samples of one signal, but these are "
             f"{signals.n_frames} samples of {len(signals.names)}; choose one, or a longer recording."
         )
 
     stride, settings = max(1, network.window // _STRIDES), settings or TraceSettings()
-    seen = [network.slide(_filled(row[0]), stride) for row in turned.values]
-    way = _direction(turned, seen, settings.threshold, stride, network.window)
-    answers = iter(seen)
-    return _all_along(turned, lambda _: Along(next(answers), stride, network.window, _ONSET), settings, way)
+    seen = [network.slide(resampled(_filled(row[0]), here.ratio), stride) for row in turned.values]
+    along = [Along(likely, stride / here.ratio, here.samples, _ONSET) for likely in seen]
+    way = _direction(turned, along, settings.threshold)
+    answers = iter(along)
+    return _all_along(turned, lambda _: next(answers), settings, way)
 
 
-def _direction(
-    signals: Signals, seen: list[npt.NDArray[np.float64]], threshold: float, stride: int, window: int
-) -> int:
+def _direction(signals: Signals, seen: list[Along], threshold: float) -> int:
     """1 where events rise, -1 where they fall: in their windows most samples lie near the smallest, or near the largest."""
     rests = []
-    for values, likely in zip(signals.values[:, 0], seen, strict=True):
-        for at in np.flatnonzero(likely >= threshold) * stride:
-            part = values[max(0, at - window // 2) : at + window // 2]
+    for values, along in zip(signals.values[:, 0], seen, strict=True):
+        for at in np.rint(np.flatnonzero(along.probability >= threshold) * along.stride).astype(int):
+            part = values[max(0, at - along.window // 2) : at + along.window // 2]
             low, rest, high = np.nanmin(part), np.nanmedian(part), np.nanmax(part)
             rests.append((rest - low) / max(high - low, 1e-12))
     return -1 if rests and np.median(rests) > 0.5 else 1

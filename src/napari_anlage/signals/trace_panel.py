@@ -26,6 +26,7 @@ from anlage import (
     propose_by_template,
     read_card,
     read_events,
+    seen_window,
     windows_around,
     write_events,
 )
@@ -61,6 +62,8 @@ class TracePanel(ChildPanel):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._source: Path | None = None
+        self._plan: dict[str, Any] = {}
+        """Of the network that is chosen; empty where it has none."""
         self.marks: TraceMarks | None = None
         self.trace, self.plot = QComboBox(), TracePlot()
         self.add_event = small_button("Add here", "Adds an event at the steepest rise near the dashed line (A).")
@@ -139,7 +142,10 @@ class TracePanel(ChildPanel):
         self.column.setContentsMargins(0, 0, 0, 0)
         self.trace.setToolTip("Which of the traces is shown.")
         self.window.setRange(16, 10**9)
-        self.window.setToolTip("Samples of an event with the quiet before it and its decay.")
+        self.window.setToolTip(
+            "Samples of an event with the quiet before it and its decay. A network sees so many at once, resampled to as many as it "
+            "learnt from; cutting, averaging and measuring use it too."
+        )
         self.way.addItems([_FALLS, _RISES])
         self.way.setToolTip("Which way events go.")
         self.threshold.setRange(0.01, 0.99)
@@ -223,29 +229,43 @@ class TracePanel(ChildPanel):
         card = None if path is None else self.attempt(lambda: read_card(path))
         plan = {} if card is None else card.plan
         if plan.get("kind") == "repeated":
-            marks.window, marks.direction = int(plan["window"]), int(plan["direction"]) or -1
+            # as long here as what it learnt from, where both are known to be sampled how often
+            marks.window = seen_window(int(plan["window"]), plan.get("interval_s"), marks.signals).samples
+            turned = -1 if plan.get("invert") else 1
+            marks.direction = turned * (int(plan["direction"]) or -1)
+        self._plan = plan
         with silent(self.window, self.way):
             self.window.setValue(marks.window)
             self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
-        self._describe_network(plan)
+        self._describe_network()
         self.refresh()
 
     def _on_shape(self) -> None:
         marks = self.marks
         if marks is not None:
             marks.window, marks.direction = self.window.value(), 1 if self.way.currentText() == _RISES else -1
+            self._describe_network()
             self.refresh()
 
-    def _describe_network(self, plan: dict[str, Any]) -> None:
-        """How the network sees a trace."""
-        if plan.get("kind") != "repeated" or self.marks is None:
+    def _describe_network(self) -> None:
+        """How long the window is, and how the network sees the trace."""
+        marks, plan = self.marks, self._plan
+        if marks is None:
+            return
+        step = marks.signals.interval_s
+        self.window.setSuffix(" samples" if step is None else f" samples = {1000 * marks.window * step:.4g} ms")
+        if plan.get("kind") != "repeated":
             self.network_note.setText("")
             return
-        step, window, stride = self.marks.signals.interval_s, int(plan["window"]), int(plan["stride"])
-        long = "" if step is None else f" ({1000 * window * step:.4g} ms)"
+        window, stride, learnt = int(plan["window"]), int(plan["stride"]), plan.get("interval_s")
+        long = "" if learnt is None else f" ({1000 * window * learnt:.4g} ms)"
+        seen = self.attempt(lambda: seen_window(window, learnt, marks.signals, marks.window))
+        said = "" if seen is None or seen.ratio == 1 else f" {seen.said}"
+        if not said and (step is None or learnt is None):
+            said = " The sampling interval of both is not known, so a window is taken to be as long here: set it if it is not."
         self.network_note.setText(
             f"The network looks at windows of {window} samples{long}, once every {stride} samples: {-(-window // stride)} "
-            f"places across a window. It learnt events that {_RISES if plan['direction'] > 0 else _FALLS}."
+            f"places across a window. It learnt events that {_RISES if plan['direction'] > 0 else _FALLS}.{said}"
         )
 
     def _draw_average(self, marks: TraceMarks) -> None:
@@ -329,6 +349,8 @@ class TracePanel(ChildPanel):
         self._target = folder / f"found-{self._source.stem}.csv"
         self._job.begin("Finding events", self._stop)
         arguments = ["predict", choice.argument, str(self._source), "-o", str(self._target)]
+        if self.marks is not None:
+            arguments += ["--window", str(self.marks.window)]
         self._child.start([*arguments, "--threshold", f"{self.threshold.value():g}"], self._target.with_suffix(".log"))
         self.status.say("Finding events …", "info")
         self.refresh()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from anlage.errors import AnlageError
 from anlage.inference.keras_model import is_keras, open_keras
-from anlage.inference.signal_events import are_traces, probability_along, score_windows, track_events
+from anlage.inference.signal_events import are_traces, probability_along, score_windows, track_events, window_for
 from anlage.inference.trace_events import TraceSettings, measure_events, trace_events
 from anlage.io.signal_files.signals import open_signals, write_signals
 from anlage.model import load_model
@@ -53,6 +54,18 @@ def test_events_of_a_trace_are_found_and_measured(model):
     assert np.nanmedian(told.properties["half_decay_s"]) == pytest.approx(0.0016 * np.log(2), rel=0.5)
     nothing = trace_events(model, made.signals, TraceSettings(threshold=1.0))
     assert len(nothing) < len(told)
+
+
+def test_a_recording_of_another_sampling_rate_is_seen_at_the_networks_window(model):
+    made = trace_of_events(6, seed=11, rate_hz=4, signal_to_noise=8)
+    fast = replace(made.signals, values=np.repeat(made.signals.values, 5, axis=2), interval_s=4e-6)
+    own, told = trace_events(model, made.signals), trace_events(model, fast)
+    assert len(told) == pytest.approx(len(own), abs=1)
+    assert (np.abs(told.frames[:, None] / 5 - own.frames[None]).min(axis=0) < 20).mean() >= 0.95
+    # where no file says how often it was sampled, the window says it
+    unknown = replace(fast, interval_s=None)
+    asked = trace_events(model, unknown, window=window_for(model, unknown, 3000))
+    np.testing.assert_array_equal(asked.frames, told.frames)
 
 
 def test_long_traces_are_seen_in_pieces_that_fit_together(model, monkeypatch):

@@ -106,6 +106,24 @@ def test_a_network_finds_them_and_undo_brings_back_what_was_there(opened, qtbot,
     panel.undo.click()
     assert len(panel.marks.events) == 1
 
+    # the same recording sampled five times as often: the window follows, and the network is given it
+    np.save(tmp_path / "fast.npy", np.repeat(made.signals.values[0, 0], 5))
+    shown.open(tmp_path / "fast.npy")
+    qtbot.waitUntil(
+        lambda: shown.traces.marks is not None and shown.traces.marks.signals.n_frames > 500_000, timeout=30000
+    )
+    assert panel.window.value() == WINDOW  # nobody has said how often it was sampled
+    assert "set it if it is not" in panel.network_note.text()
+    panel.window.setValue(5 * WINDOW)
+    assert "A window is 3000 samples here (as asked) and 600 of the network's" in panel.network_note.text()
+    panel.status.say("", "info")
+    panel.find.button.click()
+    qtbot.waitUntil(lambda: panel.status.kind in ("good", "error"), timeout=120000)
+    assert panel.status.kind == "good", panel.status.plain
+    again = panel.marks.events
+    assert len(again) == pytest.approx(len(told), abs=1)
+    assert (np.abs(again.frames[:, None] / 5 - told.frames[None]).min(axis=0) < 20).mean() >= 0.95
+
 
 def test_adding_nothing_new_and_deleting_from_nothing_are_sentences(tmp_path) -> None:
     made = trace_of_events(1, seed=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from annotated_types import Ge, Le, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import AfterValidator, model_validator
 
 from anlage.frozen import Finite, IntervalS, Probability
@@ -53,7 +53,11 @@ class EventsConfig(Finite):
     clip_signals: bool = False
     """Cut off what lies outside the limits."""
     window: Annotated[int, Ge(8), Le(_MOST_SAMPLES)] | None = None
-    """Samples of a window; of longer ones the end is left out. None: as in the file."""
+    """Samples of a window here; of longer ones the end is left out, and said. Of a training that starts from a model: the samples that hold what its window held, and they are resampled by the ratio of both. None: as in the file, or as the sampling intervals of both say."""
+    window_ms: Annotated[float, Gt(0), Le(3_600_000)] | None = None
+    """The same in milliseconds, where the time between samples is known."""
+    invert: bool = False
+    """Turn the signals upside down: for events that go the other way than those the model to start from learnt. The model turns them at use as well."""
     resolution: Annotated[int, Ge(16), Le(1000)] = 75
     """Positions across a window at which the network is evaluated: more are finer and slower."""
     width: Annotated[int, Ge(4), Le(256)] = 32
@@ -85,6 +89,12 @@ class EventsConfig(Finite):
     flip_sign: bool = False
     """Show every second example upside down: for events of either direction (with augment)."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.window is not None and self.window_ms is not None:
+            raise ValueError("the window is given in samples and in milliseconds; give one of window and window_ms")
+        return self
+
 
 class EventsPlan(Finite):
     """What the training data decided."""
@@ -108,7 +118,9 @@ class EventsPlan(Finite):
     onset: Probability
     """Where in a window events begin, as a part of it: the median over those that were scored."""
     direction: Literal[-1, 0, 1]
-    """1 where events rise, -1 where they fall, 0 where it is not known."""
+    """1 where events rise, -1 where they fall, 0 where it is not known; after they were turned."""
+    invert: bool = False
+    """Whether the signals are turned upside down before they are looked at."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -16,14 +16,17 @@ from anlage.frozen import Frozen
 from anlage.io.kinds import SIGNALS, FileKind, check_kind
 from anlage.io.signal_files.signals import SUFFIXES, is_signals, open_signals, signal_files
 from anlage.signals.signals import Signals
+from anlage.signals.windows import resampled_signals
 from anlage.tasks.events.mix import KINDS, kinds_of, recording_of
 
-__all__ = ["SignalFile", "SignalFiles", "joined"]
+__all__ = ["SignalFile", "SignalFiles", "joined", "sampling_notes"]
 
 _GIVE = (
     f"give files that end in {', '.join(SUFFIXES)}, or a folder of them; `anlage signals` measures them along tracks"
 )
 _NEEDED = f"events are learnt from signals: {_GIVE}"
+_ALIKE = 0.005
+"""Sampling intervals that differ by less than this part are one."""
 _ENDINGS = ("event", "no event", "other")
 
 
@@ -138,13 +141,39 @@ class SignalFiles:
 
 def joined(sources: Sequence[SignalFile]) -> Signals:
     """The signals of all files as one table; what is of one recording has one group, in whichever file it lies."""
-    table = Signals.joined([source.signals for source in sources])
+    table = Signals.joined(_alike(sources)[0])
     shared: list[str] = []
     for i, source in enumerate(sources):
         own = recording_of(source.path)
         for before, after in zip(source.signals.group.tolist(), source.recordings.tolist(), strict=True):
             shared.append(after if own and after != before else f"{i}:{before}" if len(sources) > 1 else str(before))
     return replace(table, group=np.array(shared, dtype=np.str_))
+
+
+def sampling_notes(sources: Sequence[SignalFile]) -> list[str]:
+    """What was done to windows so that those of all files are sampled alike."""
+    return _alike(sources)[1]
+
+
+def _alike(sources: Sequence[SignalFile]) -> tuple[list[Signals], list[str]]:
+    """Windows of all files as often sampled as those of the first file that says how often; and what to say of it."""
+    first = next((source for source in sources if source.signals.interval_s is not None), None)
+    if first is None or sources[0].signals.kind != "repeated":
+        return [source.signals for source in sources], []
+    step, made, notes = float(first.signals.interval_s or 1.0), [], []
+    for source in sources:
+        own = source.signals.interval_s
+        ratio = 1.0 if own is None or abs(own / step - 1) < _ALIKE else own / step
+        made.append(replace(resampled_signals(source.signals, ratio), interval_s=step))
+        if own is None:
+            notes.append(
+                f"{source.path.name} does not say how often it was sampled: taken as every {step:g} s, as {first.path.name}."
+            )
+        elif ratio != 1:
+            notes.append(
+                f"{source.path.name} was sampled every {own:g} s: resampled to every {step:g} s, as {first.path.name}."
+            )
+    return made, notes
 
 
 def _noun(signals: Signals) -> str:

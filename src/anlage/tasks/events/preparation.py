@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.errors import AnlageError
 from anlage.signals.signals import Signals
+from anlage.signals.windows import SeenWindow, resampled_signals, samples_of, seen_window
 from anlage.tasks.events.config import MOST_DOUBLINGS, EventsConfig, EventsPlan
 from anlage.tasks.events.examples import EventsExamples, Provenance, SignalTracks
-from anlage.tasks.events.files import SignalFile, joined
+from anlage.tasks.events.files import SignalFile, joined, sampling_notes
 from anlage.tasks.events.mix import check_mix
 from anlage.tasks.events.scale import Normalise, SignalScale, lag_of, plan_scales
 from anlage.tasks.task import Setting
@@ -48,8 +50,11 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
     signals = signals.select(usable)
     _check_enough(signals)
     check_mix(kinds, config.mix, signals.kind)
-    notes = [note for source in sources for note in source.signals.notes]
+    notes = [note for source in sources for note in source.signals.notes] + sampling_notes(sources)
     earlier = setting.plan if isinstance(setting.plan, EventsPlan) else None
+    if signals.kind == "repeated":
+        signals, about = _at_window(signals, config, base or earlier)
+        notes += about
     folds, said = _folds(signals, config, setting.seed)
     notes += said
     plan = earlier or _plan(signals, config, base)
@@ -70,7 +75,7 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
 
 def as_seen(signals: Signals, plan: EventsPlan) -> SignalTracks:
     """Signals on the scale and grid of the network: every track from its first measured frame on."""
-    values, spans = signals.values, signals.spans
+    values, spans = -signals.values if plan.invert else signals.values, signals.spans
     if plan.window:
         values = values[:, :, : plan.window]
         spans = np.stack([np.zeros(len(signals), dtype=np.int64), np.full(len(signals), values.shape[2])], axis=1)
@@ -189,10 +194,16 @@ def _in_words(signals: Signals, folds: Rows) -> str:
 
 def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> EventsPlan:
     repeated = signals.kind == "repeated"
-    window = _window(signals, config, base) if repeated else 0
+    signals = replace(signals, values=-signals.values) if config.invert else signals
+    window = signals.n_frames if repeated else 0
     if base is not None:
         return base.model_copy(
-            update={"longest": signals.n_frames, "interval_s": signals.interval_s, "event": config.event}
+            update={
+                "longest": signals.n_frames,
+                "interval_s": signals.interval_s,
+                "event": config.event,
+                "invert": config.invert,
+            }
         )
     how: list[Normalise] = [("noise" if repeated else "percentile") if h == "auto" else h for h in config.normalise]
     scales = plan_scales(signals.values, signals.names, how, config.limits, clip=config.clip_signals)
@@ -210,17 +221,28 @@ def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> Ev
         interval_s=signals.interval_s,
         onset=onset,
         direction=direction,
+        invert=config.invert,
     )
 
 
-def _window(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> int:
-    shortest = int(signals.spans[:, 1].min())
-    wanted = config.window or (base.window if base is not None else shortest)
-    if wanted > shortest:
+def _at_window(signals: Signals, config: EventsConfig, given: EventsPlan | None) -> tuple[Signals, list[str]]:
+    """Windows as long as the network's, `given` or to be planned from them, and what was done to them."""
+    shortest, longest = int(signals.spans[:, 1].min()), signals.n_frames
+    asked = config.window if config.window_ms is None else samples_of(config.window_ms, signals.interval_s)
+    usual = asked or shortest
+    here = SeenWindow(usual, usual) if given is None else seen_window(given.window, given.interval_s, signals, asked)
+    if here.samples > shortest:
         raise AnlageError(
-            f"Windows of {wanted} samples are wanted, but the shortest has {shortest}; resample them, or leave the setting out."
+            f"Windows of {here.samples} samples are wanted, but the shortest has {shortest}; cut longer ones, or set the window to "
+            f"{shortest} or fewer."
         )
-    return wanted
+    notes = [here.said] if here.said and (here.ratio != 1 or longest != here.samples) else []
+    if longest > here.samples:
+        notes.append(
+            f"The windows have up to {longest} samples, of which the first {here.samples} are looked at; the rest is left out."
+        )
+    cut = replace(signals, values=signals.values[..., : here.samples])
+    return resampled_signals(cut, here.ratio), notes
 
 
 def _dilations(positions: int, config: EventsConfig) -> tuple[int, ...]:

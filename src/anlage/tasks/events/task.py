@@ -41,7 +41,7 @@ class EventsTask(Task):
     config: ClassVar[type[Frozen]] = EventsConfig
     plan: ClassVar[type[Frozen]] = EventsPlan
     inherited: ClassVar[tuple[str, ...]] = (
-        "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "members", "kernel",
+        "kind", "signals", "normalise", "limits", "clip_signals", "resolution", "width", "depth", "members", "kernel", "invert",
     )  # fmt: skip
     material: ClassVar[Material] = SignalFiles()
 

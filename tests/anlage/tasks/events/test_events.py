@@ -12,7 +12,7 @@ import torch
 from anlage.errors import AnlageError
 from anlage.evaluation.held_out import held_out_report, worst_held_out, worst_sentences
 from anlage.inference.loading import network_of
-from anlage.inference.signal_events import score_windows, track_events
+from anlage.inference.signal_events import score_windows, track_events, window_for
 from anlage.io.signal_files.held_out import HELD_OUT, read_held_out
 from anlage.io.signal_files.signals import write_signals
 from anlage.model import load_model
@@ -174,8 +174,48 @@ def test_windows_are_learnt_and_probabilities_mean_what_they_say(windows_model):
 
 
 def test_windows_that_are_too_short_are_refused(windows_model):
-    with pytest.raises(AnlageError, match=r"looks at windows of 120 samples, but these have 60; extract longer ones"):
+    with pytest.raises(
+        AnlageError, match=r"looks at windows of 120 samples, which are 120 here, but these have 60; cut longer ones"
+    ):
         score_windows(windows_model, bumps(4, 0, length=60))
+
+
+def test_windows_of_another_sampling_rate_are_resampled_to_the_networks(windows_model):
+    fine = bumps(100, 8)
+    fine = replace(fine, values=np.repeat(fine.values, 5, axis=2))
+    right = (score_windows(windows_model, fine, window=window_for(windows_model, fine, 600)) >= 0.5) == (
+        fine.scores == 1
+    )
+    assert right.mean() > 0.95
+
+
+def test_files_and_models_of_other_sampling_rates_are_brought_together_and_it_is_said(tmp_path):
+    slow = replace(bumps(40, 1), interval_s=1e-3)
+    fast = replace(bumps(40, 2, length=600), interval_s=2e-4)
+    for name, signals in (("slow", slow), ("fast", fast)):
+        write_signals(tmp_path / f"{name}.h5", signals)
+    settings = EventsConfig()
+    setting = Setting(cache=tmp_path, seed=0, device="cpu", batch_size=None, augment=True)
+    sources = [SignalFiles().open(tmp_path / f"{name}.h5", settings) for name in ("slow", "fast")]
+    examples = EVENTS.prepare(sources, settings, setting)
+    assert examples.plan.window == 120
+    assert examples.plan.interval_s == 1e-3
+    assert "fast.h5 was sampled every 0.0002 s: resampled to every 0.001 s, as slow.h5." in examples.notes
+
+    # from a model the window is its window, by the sampling intervals or as it is said
+    base = replace(setting, base=examples.plan)
+    again = EVENTS.prepare([sources[1]], settings, base)
+    assert again.plan.window == again.tracks.values.shape[2] == 120
+    assert any("600 samples here (120 ms, as it learnt) and 120" in note for note in again.notes)
+    half = EVENTS.prepare([sources[1]], EventsConfig(window_ms=60), base)
+    assert half.plan.window == half.tracks.values.shape[2] == 120
+    assert any("up to 600 samples, of which the first 300" in note for note in half.notes)
+
+
+def test_signals_are_turned_upside_down_where_that_is_asked(tmp_path):
+    as_is, turned = prepared(tmp_path, bumps(60, 3)), prepared(tmp_path, bumps(60, 3), invert=True)
+    assert (as_is.plan.direction, turned.plan.direction, turned.plan.invert) == (-1, 1, True)
+    np.testing.assert_allclose(turned.tracks.values, -as_is.tracks.values, atol=1e-5)
 
 
 @pytest.mark.long
