@@ -36,6 +36,10 @@ COMMANDS = {
     "measure": ("anlage.cli.measure", "measure every object of a label image in µm, with its brightness"),
     "mesh": ("anlage.cli.mesh", "write the surfaces of objects as PLY, OBJ or STL in µm, or as point clouds"),
     "convert": ("anlage.cli.convert", "tracks, nuclei and labels from one format to another"),
+    "import": (
+        "anlage.cli.imports.command",
+        "projects of what was annotated in OrganoidTracker, Celldetective, TrackMate, …",
+    ),
     "starter": ("anlage.cli.starter", "train the network that comes with the program, on synthetic embryos"),
     "info": ("anlage.cli.info", "say what a store, run, model, image or table of nuclei is"),
 }

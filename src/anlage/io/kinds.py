@@ -290,6 +290,8 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
 def _table_kind(names: list[str], rows: list[list[str]]) -> FileKind | None:
     names = [name for name in names if name != MARK]
     columns = set(names)
+    if {"track_id", "frame", "position_x", "position_y"} <= columns:
+        return FileKind.SIGNALS  # and nuclei: see `has_places`
     if {"window", "probability"} <= columns and "file" not in columns:
         return FileKind.WINDOW_SCORES
     if "file" in columns and columns & {"told", "score"} and "probability" in " ".join(names):

@@ -25,8 +25,8 @@ from anlage import (
     State,
     TimeLapse,
 )
+from anlage.project.adoption import adoption_edit
 from anlage.wording import plural
-from napari_anlage.editing.adopt_layer import adopt_layer_edit
 from napari_anlage.editing.editor import Editor
 from napari_anlage.editing.keys import Bound
 from napari_anlage.session.member import SessionMember
@@ -179,7 +179,7 @@ class Workbench(SessionMember):
     def adopt(self, layer: Any, found: Annotations) -> None:
         """Copy what a layer of the user's own holds into the document; the layer is hidden."""
         editor = self.need()
-        editor.document.apply(adopt_layer_edit(editor.document, found, str(layer.name)))
+        editor.document.apply(adoption_edit(editor.document, found, str(layer.name)))
         layer.visible = False
         self.session.choose_nuclei(editor.show_nuclei())
 

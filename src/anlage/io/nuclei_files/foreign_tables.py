@@ -17,6 +17,9 @@ _AXIS = "axis-"
 _BY_COUNT = {2: "yx", 3: "zyx", 4: "tzyx"}
 """What unnamed axes mean, as in images."""
 _FRAMES = ("frame", "position_t", "t")
+_MEANINGS = ("state", "label", "probability", "origin", "radius_um", "link_probability", "parent_id")
+"""Columns that mean something else here, so they are kept under another name."""
+_APART = "foreign_"
 _IN_UM = ("position_t", "quality", "spot_source_id")
 """Columns of TrackMate's own CSV, whose positions are in its unit and no pixels."""
 
@@ -104,6 +107,7 @@ def _placed(frame: pd.DataFrame, name: str, lower: dict[str, str]) -> tuple[pd.D
     moved = {lower[f"position_{axis}"]: axis for axis in "zyx" if f"position_{axis}" in lower}
     moved[next(lower[column] for column in _FRAMES if column in lower)] = "t"
     gone = [column for column in ("id", "t") if column in frame.columns and column not in moved]
+    moved |= {column: f"{_APART}{column}" for column in _MEANINGS if column in frame.columns and column not in moved}
     found = frame.drop(columns=gone).rename(columns=moved)
     found.insert(0, "id", [str(i) for i in range(1, len(found) + 1)])
     return found, (

@@ -1,19 +1,26 @@
-"""Adopt the nuclei or labels of a user's own layer into the document, as one edit. Knows no Qt and no napari."""
+"""Adopt the nuclei or labels of a layer or a file into a document, as one edit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anlage import AddNuclei, AnlageError, Annotations, Box, Document, Paint, Several
+from anlage.annotations import Annotations, State
+from anlage.axes import Box
+from anlage.document import AddNuclei, Document, Paint, Several
+from anlage.errors import AnlageError
 from anlage.wording import plural
 
-__all__ = ["adopt_layer_edit"]
+__all__ = ["adoption_edit", "as_proposals"]
+
+_UNKNOWN = 0.5
+"""Probability of a proposed link of which none is known: a link without one is a human's."""
 
 
-def adopt_layer_edit(document: Document, found: Annotations, source: str) -> Several:
+def adoption_edit(document: Document, found: Annotations, source: str) -> Several:
     """The edit that adds nuclei, links and painted labels to a document, whose own stay.
 
     Parameters
@@ -21,9 +28,9 @@ def adopt_layer_edit(document: Document, found: Annotations, source: str) -> Sev
     document
         Where they go.
     found
-        What a layer holds, in voxels of the document's image.
+        What a layer or a file holds, in voxels of the document's image.
     source
-        The layer's name.
+        Its name.
 
     Raises
     ------
@@ -31,7 +38,7 @@ def adopt_layer_edit(document: Document, found: Annotations, source: str) -> Sev
         If there is nothing to take over.
     """
     if not len(found):
-        raise AnlageError(f"The layer '{source}' holds no nucleus, so there is nothing to take over.")
+        raise AnlageError(f"'{source}' holds no nucleus, so there is nothing to take over.")
     new = document.new_ids(len(found))
     order = np.argsort(found.ids, kind="stable")
     links = new[order[np.searchsorted(found.ids, found.links, sorter=order)]].reshape(-1, 2)
@@ -64,3 +71,14 @@ def _paints(document: Document, found: Annotations, shift: int) -> Iterator[Pain
         before = np.zeros(piece.shape, np.uint32) if painted is None else painted.committed(box)[0]
         after = np.where((before == 0) & (piece > 0), piece + shift, before)
         yield Paint(t, box.start[1:], before, after)
+
+
+def as_proposals(nuclei: Annotations) -> Annotations:
+    """The same nuclei as proposals, each to be accepted or rejected by a human.
+
+    Probabilities that are known stay; links of which none is known get 0.5, so that they count as proposed.
+    """
+    known = nuclei.link_properties.get("probability", np.full(len(nuclei.links), np.nan))
+    likely = np.where(np.isfinite(np.asarray(known, dtype=np.float64)), known, _UNKNOWN)
+    state = np.where(nuclei.state == State.REJECTED, State.REJECTED, State.PROPOSED).astype(np.int8)
+    return replace(nuclei, state=state, link_properties={**nuclei.link_properties, "probability": likely})
