@@ -1,4 +1,4 @@
-"""Reader for project folders: the viewer's session opens the project, and the dock appears."""
+"""Readers for project folders, and for what was annotated elsewhere: the viewer's session opens or imports it, and the dock appears."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from anlage import AnlageError
 
-__all__ = ["project_reader"]
+__all__ = ["import_reader", "project_reader"]
 
 Layer = tuple[Any, ...]
 
@@ -19,8 +19,50 @@ def project_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | 
     if place is None:
         return None
     if place.is_dir():
-        return _read_project
+        return _read_project if place.suffix == ".anlage" or (place / "project.json").is_file() else None
     return _refuse_model if place.is_file() else None
+
+
+def import_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
+    """Reader of what was annotated elsewhere: the dock imports it over the chosen image; None for anything else."""
+    place = _single(path)
+    if place is None or not place.exists():
+        return None
+    # what recognises files is not loaded when napari starts
+    from anlage.io.kinds import FileKind, has_places, kind_of
+    from anlage.project.importing import foreign_movies
+
+    marked = (FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT, FileKind.CTC)
+    try:
+        takes = kind_of(place) in marked or has_places(place) or foreign_movies(place) is not None
+    except AnlageError:
+        takes = True  # importing it says what is wrong
+    return _import if takes else None
+
+
+def _import(path: str | Sequence[str]) -> list[Layer]:
+    import napari
+
+    place, viewer = _single(path), napari.current_viewer()
+    if place is None:
+        return []
+    if viewer is None:  # a script reads layers without a window
+        from anlage import open_annotations
+
+        nuclei = open_annotations(place, lenient=True)
+        return [
+            (
+                nuclei.positions,
+                {"name": place.stem, "axis_labels": tuple("tzyx"), "features": {"id": nuclei.ids}},
+                "points",
+            )
+        ]
+    from napari_anlage.commands import open_dock
+    from napari_anlage.session.session import Session
+
+    open_dock(viewer)
+    Session.of(viewer).import_wanted.emit(place)
+    return [(None,)]
 
 
 def _read_project(path: str | Sequence[str]) -> list[Layer]:

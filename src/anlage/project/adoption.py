@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from anlage.annotations import Annotations, State
+from anlage.annotations import Annotations
 from anlage.axes import Box
 from anlage.document import AddNuclei, Document, Paint, Several
 from anlage.errors import AnlageError
 from anlage.wording import plural
 
-__all__ = ["adoption_edit", "as_proposals"]
-
-_UNKNOWN = 0.5
-"""Probability of a proposed link of which none is known: a link without one is a human's."""
+__all__ = ["adoption_edit"]
 
 
 def adoption_edit(document: Document, found: Annotations, source: str) -> Several:
@@ -71,14 +67,3 @@ def _paints(document: Document, found: Annotations, shift: int) -> Iterator[Pain
         before = np.zeros(piece.shape, np.uint32) if painted is None else painted.committed(box)[0]
         after = np.where((before == 0) & (piece > 0), piece + shift, before)
         yield Paint(t, box.start[1:], before, after)
-
-
-def as_proposals(nuclei: Annotations) -> Annotations:
-    """The same nuclei as proposals, each to be accepted or rejected by a human.
-
-    Probabilities that are known stay; links of which none is known get 0.5, so that they count as proposed.
-    """
-    known = nuclei.link_properties.get("probability", np.full(len(nuclei.links), np.nan))
-    likely = np.where(np.isfinite(np.asarray(known, dtype=np.float64)), known, _UNKNOWN)
-    state = np.where(nuclei.state == State.REJECTED, State.REJECTED, State.PROPOSED).astype(np.int8)
-    return replace(nuclei, state=state, link_properties={**nuclei.link_properties, "probability": likely})

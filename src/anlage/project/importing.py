@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,22 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from anlage.annotations import Annotations
+from anlage.annotations import Annotations, State
 from anlage.axes import Box
 from anlage.errors import AnlageError
-from anlage.io import open_annotations, open_image, open_label_image, write_image
+from anlage.io import open_annotations, open_image, open_label_image, write_annotations, write_image
 from anlage.io.foreign_projects.celldetective import experiment_folder, read_experiment
 from anlage.io.foreign_projects.movie import ForeignMovie
 from anlage.io.foreign_projects.organoidtracker import INI, read_autlist, read_ini
 from anlage.io.foreign_projects.patterns import PatternFiles, files_of_pattern
 from anlage.issues import Issue
-from anlage.project.adoption import adoption_edit, as_proposals
+from anlage.project.adoption import adoption_edit
 from anlage.project.fingerprint import fingerprint_of
+from anlage.project.predictions import FOLDER, Record
 from anlage.project.project import Project
+from anlage.project.records import keep_record
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
 
-__all__ = ["ImportReport", "counts_in_words", "foreign_movies", "import_movie"]
+__all__ = ["ImportReport", "counts_in_words", "foreign_movies", "import_movie", "keep_proposals"]
 
 _LABEL = "class_id"
 """Column of Celldetective's tables: the value of a cell in the label images."""
@@ -126,21 +130,62 @@ def import_movie(movie: ForeignMovie, folder: Path, *, proposals: bool = False) 
         fingerprint=fingerprint_of(image), channels=channels, combine=movie.combine, channel_names=names,
     ) as project:  # fmt: skip
         project.document.place(shape_tzyx=image.shape_tzyx, spacing=image.spacing)
-        if len(nuclei):
+        if proposals:
+            notes += keep_proposals(folder, nuclei, movie.name, image)
+        elif len(nuclei):
             project.document.apply(
                 adoption_edit(
                     project.document,
-                    as_proposals(nuclei) if proposals else nuclei,
+                    nuclei,
                     movie.tracks.name if movie.tracks else movie.name,
                 )
             )
-    if proposals and len(nuclei):
-        notes.append("The nuclei are proposals: accept or reject them on the Predict tab.")
     if image.spacing is None:
         lost.append("The voxel size is unknown; type it on the Data tab.")
     return ImportReport(
         folder, len(nuclei), counts_in_words(nuclei), (*movie.notes, *notes, *nuclei.notes), nuclei.left_out, tuple(lost)
     )  # fmt: skip
+
+
+def keep_proposals(folder: Path, nuclei: Annotations, name: str, image: TimeLapse) -> list[str]:
+    """Keep nuclei among the predictions of a project, where they are accepted or rejected; gives sentences for the user.
+
+    Those without a probability get 1: somebody was sure of them.
+
+    Parameters
+    ----------
+    folder
+        Of the project.
+    nuclei
+        In voxels of its image.
+    name
+        What they are called in the list of predictions.
+    image
+        The project's image.
+    """
+    if not len(nuclei):
+        return []
+    known = np.isfinite(nuclei.probability)
+    origin = f"import {name}"
+    chosen = replace(
+        nuclei.linked(np.zeros((0, 2), dtype=np.int64)), probability=np.where(known, nuclei.probability, 1.0), labels=None,
+        state=np.full(len(nuclei), State.PROPOSED, dtype=np.int8), origin=np.full(len(nuclei), origin),
+    )  # fmt: skip
+    now = datetime.datetime.now().astimezone()
+    place = folder / FOLDER / f"{now:%Y-%m-%d}-import-{secrets.token_hex(2)}.geff"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    record = Record(
+        created=now.isoformat(timespec="seconds"), model=f"{name} (imported)", model_id=origin, threshold=0.5,
+        frames=(0, image.n_frames), arguments=("predict",),
+    )  # fmt: skip
+    keep_record(record, place)
+    write_annotations(place, chosen, spacing=image.spacing, interval_s=image.interval_s)
+    links = (
+        f" Their {plural(len(nuclei.links), 'link')} were left out: proposals are nuclei." if len(nuclei.links) else ""
+    )
+    return [
+        f"{plural(len(nuclei), 'nucleus', 'nuclei')} are proposals: show them with Whole movie on the Predict tab, and accept or reject them.{links}"
+    ]
 
 
 def _image(movie: ForeignMovie, folder: Path) -> tuple[TimeLapse | None, Path | None, int | None, list[str]]:

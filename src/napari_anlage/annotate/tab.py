@@ -15,6 +15,7 @@ from napari_anlage.annotate.label_check import LabelCheck
 from napari_anlage.annotate.problem_list import ProblemList
 from napari_anlage.annotate.region_panel import RegionPanel, frames_in_words
 from napari_anlage.editing.keys import KEYS
+from napari_anlage.imports.panel import ImportPanel
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
@@ -52,6 +53,7 @@ class AnnotateTab(Tab):
         self.redo = _HistoryButton("↷", "redo", "Ctrl+Shift+Z")
         self.problems = ProblemList(session)
         self.labels = LabelCheck(session)
+        self.imports = ImportPanel(session)
         self.regions = RegionPanel(session)
         self.find = self.regions.find
         self._source = QWidget()
@@ -77,7 +79,7 @@ class AnnotateTab(Tab):
         source.addWidget(Label("From"))
         source.addWidget(self.nuclei, 1)
         source.addWidget(self.take)
-        self.add(self._source, self.status, self.bars)
+        self.add(self._source, self.imports, self.status, self.bars)
         self.swatch.setFixedSize(14, 14)
         self.track.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.new_track.setToolTip("The next nucleus begins a track (N).")
@@ -109,6 +111,7 @@ class AnnotateTab(Tab):
         self.redo.clicked.connect(lambda: self._do("redo"))
         self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
+        self.imports.failed.connect(self.report)
         connect(session.layers_changed, self.refresh_layers)
         connect(session.image_changed, self._on_image)
         connect(session.project_changed, self._on_image)
@@ -121,6 +124,7 @@ class AnnotateTab(Tab):
     def retire(self) -> None:
         """Listen to the viewer no more."""
         self.regions.retire()
+        self.imports.retire()
         self.problems.retire()
         self.labels.retire()
         session = self._session

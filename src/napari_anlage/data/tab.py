@@ -11,6 +11,7 @@ from napari_anlage.data.axis_chips import AxisChips, ScaleChips
 from napari_anlage.data.channel_list import ChannelList
 from napari_anlage.data.diameter import DiameterField
 from napari_anlage.data.project_row import ProjectRow
+from napari_anlage.imports.panel import ImportPanel
 from napari_anlage.session.channels import Role, roles
 from napari_anlage.session.image_choice import path_of
 from napari_anlage.session.session import Session
@@ -38,21 +39,27 @@ class DataTab(Tab):
         self.channels = ChannelList(session)
         self.diameter = DiameterField(session)
         self.project = ProjectRow(session)
+        self.imports = ImportPanel(session, takes_drops=True)
         self.next = ActionButton("Next: annotate nuclei", primary=True, tooltip="Goes to the next step.")
         self._of_image = (heading("Channels"), self.channels, heading("Nucleus diameter"), self.diameter)
         self.add(heading("Image"), self.image, self.axes, self.scale, *self._of_image)
-        self.add(heading("Project"), self.project, self.status, self.next)
+        self.add(heading("Project"), self.project, self.imports, self.status, self.next)
         self.image.chosen.connect(session.choose_image)
         self.axes.chosen.connect(self._on_axes)
         self.scale.edited.connect(lambda spacing, seconds: self.attempt(lambda: session.set_scale(spacing, seconds)))
         self.channels.failed.connect(self.report)
         self.project.failed.connect(self.report)
+        self.imports.failed.connect(self.report)
         self.next.clicked.connect(self.proceed)
         connect(session.layers_changed, self.refresh_layers)
         connect(session.exchanged, self.scale.forget)
         for signal in (session.image_changed, session.project_changed, session.question_changed):
             connect(signal, self.refresh)
         self.refresh_layers()
+
+    def retire(self) -> None:
+        """Listen to the session no more."""
+        self.imports.retire()
 
     def refresh_layers(self) -> None:
         """Offer the image layers that there are; a first one is chosen by itself."""

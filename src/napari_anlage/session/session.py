@@ -56,6 +56,10 @@ class Session(AnnotationChoice):
     """A sentence for the user, and its kind: info, good or warning."""
     colouring_changed = Signal()
     """The colours of nuclei and links say something else."""
+    import_wanted = Signal(object)
+    """A file or folder of another program was dropped: its path."""
+    imported = Signal(object)
+    """Something was imported: an `Imported` of the import panel, for every tab that shows one."""
     run_changed = Signal()
     """Another run, or its state changed."""
 

@@ -178,9 +178,13 @@ class Workbench(SessionMember):
 
     def adopt(self, layer: Any, found: Annotations) -> None:
         """Copy what a layer of the user's own holds into the document; the layer is hidden."""
-        editor = self.need()
-        editor.document.apply(adoption_edit(editor.document, found, str(layer.name)))
+        self.take_over(found, str(layer.name))
         layer.visible = False
+
+    def take_over(self, found: Annotations, source: str) -> None:
+        """Copy nuclei, links and painted labels into the document, and show them."""
+        editor = self.need()
+        editor.document.apply(adoption_edit(editor.document, found, source))
         self.session.choose_nuclei(editor.show_nuclei())
 
     def _on_change(self, change: Change) -> None:

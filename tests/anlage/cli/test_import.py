@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from anlage import Annotations, Project, Spacing, State, write_annotations
+from anlage import Annotations, Project, Spacing, State, open_image, write_annotations
 from anlage.cli import main
+from anlage.project.predictions import load, results
 
 Say = Callable[..., tuple[int, str, str]]
 
@@ -156,19 +157,29 @@ def test_an_experiment_of_celldetective_keeps_tracks_outlines_and_events(tmp_pat
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.geff", "a.xml", "a.aut", "a.ctc", "a.tif"])
-def test_every_format_beside_its_image_is_a_project_or_proposals(tmp_path: Path, say: Say, name: str) -> None:
+def test_every_format_beside_its_image_is_a_project(tmp_path: Path, say: Say, name: str) -> None:
     tifffile.imwrite(tmp_path / "i.tif", np.zeros((2, 4, 30, 30), np.uint8), imagej=True, metadata={"axes": "TZYX"})
     nuclei = Annotations.of([(0, 1, 9, 9), (1, 1, 9, 10), (0, 2, 20, 20)], links=[(1, 2)], radius_um=3)
     write_annotations("n.csv" if name == "a.tif" else name, nuclei, spacing=Spacing(1, 1, 1), shape_tzyx=(2, 4, 30, 30))
     if name == "a.tif":
         assert main(["convert", "n.csv", "a.tif", "--spacing", "1,1,1", "--image", "i.tif"]) == 0
-    for words, state in (((), State.ACCEPTED), (("--proposals",), State.PROPOSED)):
-        code, _, err = say(name, "--image", "i.tif", "--spacing", "1,1,1", "-o", f"{state.name}.anlage", *words)
-        assert (code, err) == (0, "")
-        _, found = content(f"{state.name}.anlage")
-        assert (len(found), len(found.links)) == (3, 1)
-        assert (found.state == state).all()
-        assert found.sure_links.all() == (state == State.ACCEPTED)
+    assert say(name, "--image", "i.tif", "--spacing", "1,1,1", "-o", "one.anlage")[::2] == (0, "")
+    _, found = content("one.anlage")
+    assert (len(found), len(found.links)) == (3, 1)
+    assert (found.state == State.ACCEPTED).all()
+
+
+def test_nuclei_become_proposals_where_that_is_asked(tmp_path: Path, say: Say) -> None:
+    tifffile.imwrite(tmp_path / "i.tif", np.zeros((2, 4, 30, 30), np.uint8), imagej=True, metadata={"axes": "TZYX"})
+    nuclei = Annotations.of([(0, 1, 9, 9), (1, 1, 9, 10)], links=[(1, 2)], radius_um=3, probability=[np.nan, 0.25])
+    write_annotations("a.csv", nuclei)
+    code, out, _ = say("a.csv", "--image", "i.tif", "--spacing", "1,1,1", "-o", "p.anlage", "--proposals")
+    assert (code, len(content("p.anlage")[1])) == (0, 0)
+    assert "2 nuclei are proposals" in out
+    (result,) = results(Path("p.anlage"))
+    candidates = load(result, open_image("i.tif", spacing=Spacing(1, 1, 1)))
+    assert candidates.nuclei.probability.tolist() == [1, 0.25]
+    assert candidates.frames == (0, 1)
 
 
 def test_settings_of_a_network_of_events_are_a_command(tmp_path: Path, say: Say) -> None:

@@ -1,0 +1,1 @@
+"""Import what was annotated elsewhere, in the dock."""
