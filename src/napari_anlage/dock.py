@@ -80,6 +80,7 @@ class Dock(Host):
 
         tab = self._placed("predict", PredictTab(self.session))
         tab.train_again.connect(self.train_from)
+        tab.models.train_from.connect(self.train_from)
         return tab
 
     @cached_property

@@ -41,6 +41,7 @@ COMMANDS = {
         "projects of what was annotated in OrganoidTracker, Celldetective, TrackMate, …",
     ),
     "starter": ("anlage.cli.starter", "train the network that comes with the program, on synthetic embryos"),
+    "models": ("anlage.cli.info", "list the models that come with the program, and your own"),
     "info": ("anlage.cli.info", "say what a store, run, model, image or table of nuclei is"),
 }
 """Name → module that holds ``configure_NAME(parser)`` and ``run_NAME(options)``, and what it does."""

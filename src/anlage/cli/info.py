@@ -1,10 +1,12 @@
-"""``anlage info``: describe a store, run, model, project, image, table or label image."""
+"""``anlage info``: describe a store, run, model, project, image, table or label image; ``anlage models``: list models."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +27,9 @@ from anlage.labels import is_painted_plane
 from anlage.objects.label_faults import find_faults
 from anlage.shell import command
 from anlage.timelapse import TimeLapse
+
+if TYPE_CHECKING:
+    from anlage.project.models import Choice
 
 __all__ = []
 
@@ -54,6 +59,61 @@ def configure_info(parser: Parser) -> None:
         "--of", metavar="IMAGE", help="PATH holds the labels of this image: also look whether the two fit together"
     )
     add_reading(parser)
+
+
+def configure_models(parser: Parser) -> None:
+    parser.explain(
+        "Lists models: those that come with the program, those in your own model folder (~/anlage/models, or where ANLAGE_MODELS says), "
+        "and\nthose in the places that are named. The napari plugin offers your model folder's in every project: copy there what you want to "
+        "have\nat hand. `anlage info MODEL` prints a model's card.",
+        "anlage models",
+        "anlage models /lab/models lab.txt",
+    )
+    parser.add_argument(
+        "places", metavar="PLACE", nargs="*",
+        help="more models: a folder of them, a model file, or a text file (.txt) with one of these in each line",
+    )  # fmt: skip
+
+
+def run_models(options: argparse.Namespace) -> int:
+    from anlage.project.catalogue import listed_models, model_folder, models_in
+    from anlage.project.models import Choice, starters
+
+    print("With the program")
+    for one in (*starters(flat=False), *(replace(flat, name=f"{flat.name}-2d") for flat in starters(flat=True))):
+        _list_model(one, one.name)
+    shelf = model_folder()
+    found = models_in(shelf)
+    print(f"\nYour model folder, {shelf}{'' if found else ': empty'}")
+    for path in found:
+        _list_model(Choice.of(path, name=path.stem), str(path))
+    named = listed_models(map(Path, options.places))
+    if options.places:
+        print(f"\nIn {', '.join(options.places)}{'' if named else ': none'}")
+    for path in named:
+        _list_model(Choice.of(path, name=path.stem), str(path))
+    return 0
+
+
+def _list_model(one: Choice, argument: str) -> None:
+    """What it does and how good it is, and how it is used."""
+    from anlage.tasks import KINDS, TASKS
+
+    if one.card is None:
+        print(f"  {one.name}: {one.problem}")
+        return
+    card = one.card
+    kinds = [kind for kind in KINDS.values() if kind.task == card.task]
+    kind = next((kind for kind in kinds if f"head={card.head}" in kind.settings), kinds[0])
+    print(f"  {one.name} ({kind.title.lower()}; {', '.join(card.channels)})")
+    if card.verdict.score:
+        print(f"    {card.verdict.score}, on {card.evidence.held_out}")
+    if not card.verdict.is_good:
+        print(f"    {card.verdict.headline}")
+    use = TASKS[card.task].use.format(model=argument)
+    print(f"    Use: {use.replace('found.csv', 'labels.tif') if one.paints else use}")
+    print(f"    Train from: {command('train', card.task, 'STORE', '-o', 'RUN', '--from', argument)}")
+    print(f"    Card: {command('info', argument)}")
 
 
 def run_info(options: argparse.Namespace) -> int:

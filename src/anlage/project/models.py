@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anlage.errors import AnlageError
 from anlage.inference.starter import OUTLINER, STARTER, starter_path
 from anlage.model import read_card
+from anlage.project.catalogue import model_folder, models_in
 from anlage.tasks.nuclei.heads import paints_labels
 from anlage.wording import duration, for_the_dock, plural, short
 
@@ -149,10 +150,10 @@ def starters(*, flat: bool) -> list[Choice]:
 
 
 def project_models(folder: Path, more: Iterable[Path] = ()) -> list[Path]:
-    """Model files of a project folder, newest first, and `more` that lie elsewhere; each once."""
+    """Model files of a project folder, newest first, `more` that lie elsewhere, and those of the user's own model folder; each once."""
     found = [*folder.glob("runs/*/*.anlage"), *folder.glob("models/*.anlage")]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    return list(dict.fromkeys(path.resolve() for path in (*found, *more)))
+    return list(dict.fromkeys(path.resolve() for path in (*found, *more, *models_in(model_folder()))))
 
 
 def _learnt(card: Card, training: bool) -> str:  # noqa: FBT001 - a fact, not an option

@@ -13,10 +13,11 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QVB
 from superqt import QCollapsible
 
 from anlage import AnlageError
+from anlage.project.catalogue import keep_model, model_folder
 from anlage.project.models import Choice, classical, project_models, starters
 from anlage.wording import short
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.basic import StatusLine, note
+from napari_anlage.widgets.basic import StatusLine, note, small_button
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.plain_text import CardBrowser
@@ -33,6 +34,8 @@ class ModelPanel(QWidget):
 
     changed = Signal()
     """Another model, or another state of the chosen one."""
+    train_from = Signal(object)
+    """The user wants to train from the chosen model; carries its file."""
     failed = Signal(object)
     """A file cannot be used; carries the AnlageError."""
 
@@ -50,6 +53,8 @@ class ModelPanel(QWidget):
         self.open.setToolTip(
             "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
         )
+        self.start = small_button("Train from it", "Go to the Train tab, to begin with this model's weights.")
+        self.keep = small_button("Keep", "")
         self.about = note("")
         self.doubt = StatusLine()
         self.card = QCollapsible("Card", expandedIcon="▾", collapsedIcon="▸")
@@ -61,6 +66,8 @@ class ModelPanel(QWidget):
         self._build()
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)
+        self.start.clicked.connect(lambda: self.train_from.emit(self.choice.path))
+        self.keep.clicked.connect(self._on_keep)
         for signal in (session.run_changed, session.project_changed, session.image_changed):
             connect(signal, self.refresh)
         connect(session.exchanged, self._on_exchanged)
@@ -75,6 +82,11 @@ class ModelPanel(QWidget):
         column.addLayout(row)
         column.addWidget(self.about)
         column.addWidget(self.doubt)
+        actions = QHBoxLayout()
+        actions.addWidget(self.start)
+        actions.addWidget(self.keep)
+        actions.addStretch()
+        column.addLayout(actions)
         self.card.layout().setContentsMargins(0, 0, 0, 0)
         self.card.content().layout().setContentsMargins(0, 0, 0, 0)
         self.card.addWidget(self.text)
@@ -154,10 +166,29 @@ class ModelPanel(QWidget):
         self.about.setText("\n".join(choice.lines()))
         self.doubt.say(*choice.doubt)
         self.card.setVisible(choice.card is not None)
+        shelf = model_folder().resolve()
+        mine = choice.path is not None and choice.path.resolve().parent == shelf
+        self.start.setVisible(choice.card is not None and not choice.training)
+        self.keep.setVisible(choice.card is not None and not choice.training and choice.argument == str(choice.path))
+        self.keep.setEnabled(not mine)
+        self.keep.setText("Kept" if mine else "Keep")
+        self.keep.setToolTip(
+            plain(f"Copies it to your model folder, {shelf}, whose models are offered in every project.")
+        )
         if choice.card is not None:
             # headings as large as suits so narrow a page
             self.text.show_markdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
         self.changed.emit()
+
+    def _on_keep(self) -> None:
+        path = self.choice.path
+        try:
+            if path is not None:
+                self._seen.add(str(keep_model(path).resolve()))  # no news, which would be chosen
+        except AnlageError as error:
+            self.failed.emit(error)
+            return
+        self.refresh()
 
     def _on_open(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Open a model", str(self._session.folder), "Models (*.anlage)")

@@ -66,8 +66,7 @@ WRITES: dict[str, list[tuple[list[str], str]]] = {
     "demo": [(["demo", "--no-viewer", "-o", "mine"], "mine/image.ome.zarr")],
     "train": [(["train", "nuclei", "image.ome.zarr", "-o", "mine"], "mine")],
 }
-
-READS = {"doctor", "resume", "report", "stop", "watch", "info"}
+READS = {"doctor", "resume", "report", "stop", "watch", "info", "models"}
 """Commands that write no file that a user names."""
 FOLDERS = (".geff", ".zarr", ".ctc", "")
 CASES = [(words, place) for cases in WRITES.values() for words, place in cases]

@@ -161,3 +161,31 @@ def test_a_model_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     card = Choice.of(starter_path()).card.model_copy(update={"task": "divisions", "head": ""})
     monkeypatch.setattr(models, "read_card", lambda _: card)
     assert "is for divisions" in Choice.of(Path("d.anlage")).problem
+
+
+def test_a_model_is_kept_for_other_projects_and_trained_from(
+    session: Session, qtbot, tmp_path: Path, monkeypatch
+) -> None:
+    shelf = tmp_path / "shelf"
+    monkeypatch.setenv("ANLAGE_MODELS", str(shelf))
+    (session.folder / "models").mkdir(parents=True, exist_ok=True)
+    shutil.copy(starter_path(), session.folder / "models" / "mine.anlage")
+    panel = ModelPanel(session)
+    qtbot.addWidget(panel)
+    asked: list[Path] = []
+    panel.train_from.connect(asked.append)
+    panel.start.click()
+    assert asked == [session.folder / "models" / "mine.anlage"]
+    panel.keep.click()
+    assert (shelf / "mine.anlage").is_file()
+    told: list[Exception] = []
+    panel.failed.connect(told.append)
+    panel.keep.click()
+    assert "lies in" in str(told[0]), "nothing is replaced"
+    panel.combo.setCurrentIndex(1)
+    assert (panel.choice.path, panel.keep.text()) == (shelf / "mine.anlage", "Kept")
+    panel.combo.setCurrentIndex(panel.combo.findText("starter"))
+    assert not panel.keep.isVisibleTo(panel), "it is there anyway"
+    assert panel.start.isVisibleTo(panel)
+    panel.combo.setCurrentIndex(panel.combo.findText("classical detector"))
+    assert not panel.start.isVisibleTo(panel)
