@@ -36,6 +36,7 @@ CENTRES, OUTLINES, CLASSES = "centres", "outlines", "classes"
 OWN = Path()
 """Stands for the movie that is chosen, among folders of projects."""
 _FEW = 3
+_LIKE_NUCLEI = "they look like nuclei, each with a number of its own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,8 @@ class ReadyMovies:
         has = f"{plural(len(taken), 'movie')}: {' + '.join(of[folder].has for folder in taken[:_FEW])}"
         has += " + …" if len(taken) > _FEW else ""
         n = len(of) - len(taken)
-        return Readiness(has, f"{plural(n, 'movie')} left out: orange in the list" if n else "")
+        alike = _LIKE_NUCLEI if all(of[folder].wish == _LIKE_NUCLEI for folder in taken) else ""
+        return Readiness(has, f"{plural(n, 'movie')} left out: orange in the list" if n else alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,7 @@ def look(session: Session, others: Sequence[OtherProject] = (), *, own: bool = T
     except AnlageError as error:
         return ReadyMovies({OWN: _nothing(str(error)), **movies})
     regions = session.regions
-    ready = _of_movie(nuclei, nuclei if classes is None else classes, regions)
-    if classes is None and ready[CLASSES].can_train:
-        ready[CLASSES] = replace(ready[CLASSES], wish="they look like nuclei, each with a number of its own")
+    ready = _of_movie(nuclei, classes, regions)
     painted = _true(nuclei).label > 0
     suggested = CLASSES if classes is not None else OUTLINES if 2 * painted.sum() > len(painted) else CENTRES
     return ReadyMovies({OWN: ready, **movies}, suggested, (len(painted), int(painted.sum()), len(regions)))
@@ -171,22 +171,23 @@ def carry_out(order: TrainingRequest, paths: tuple[Path, Path], report: Callable
 def _of_other(other: OtherProject) -> dict[str, Readiness]:
     if other.problem:
         return _nothing(other.problem)
-    return _of_movie(other.nuclei, other.nuclei, other.regions)
+    return _of_movie(other.nuclei, None, other.regions)
 
 
-def _of_movie(nuclei: Annotations, classes: Annotations, regions: Sequence[Region]) -> dict[str, Readiness]:
-    """What each kind has, of these nuclei and of these painted classes."""
+def _of_movie(nuclei: Annotations, classes: Annotations | None, regions: Sequence[Region]) -> dict[str, Readiness]:
+    """What each kind has, of these nuclei; None for classes: what is painted has the numbers of nuclei."""
     learnt = [region.core for region in regions if region.use != Use.VALIDATION]
     if regions and not learnt:
         lack = "Every region is for validation, so there is nothing to learn from; mark one for training on the Annotate tab."
         return dict.fromkeys(KINDS, Readiness(plural(len(regions), "region"), lack=lack))
     held = [region.core for region in regions if region.use == Use.VALIDATION]
-    return {
-        name: _with_held_out(
-            TASKS[kind.task].readiness_of(name, classes if name == CLASSES else nuclei, learnt), nuclei, held
-        )
-        for name, kind in KINDS.items()
-    }
+    ready = {}
+    for name, kind in KINDS.items():
+        known = classes if name == CLASSES and classes is not None else nuclei
+        ready[name] = _with_held_out(TASKS[kind.task].readiness_of(name, known, learnt), nuclei, held)
+    if classes is None and ready[CLASSES].can_train:
+        ready[CLASSES] = replace(ready[CLASSES], wish=_LIKE_NUCLEI)
+    return ready
 
 
 def _nothing(lack: str) -> dict[str, Readiness]:
