@@ -164,6 +164,9 @@ _HOME = {
     "roc": "evaluation.events",
     "windows_around": "signals.event_proposals",
     "seen_window": "signals.windows",
+    "filter_samples": "signals.traces",
+    "hann_filtered": "signals.traces",
+    "looks_upside_down": "signals.traces",
     "with_event_at": "inference.trace_events",
     "survival": "evaluation.event_statistics",
     "propose_by_slope": "signals.event_proposals",
@@ -298,6 +301,9 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.signals.event_proposals import windows_around as windows_around
     from anlage.signals.events import Events as Events
     from anlage.signals.signals import Signals as Signals
+    from anlage.signals.traces import filter_samples as filter_samples
+    from anlage.signals.traces import hann_filtered as hann_filtered
+    from anlage.signals.traces import looks_upside_down as looks_upside_down
     from anlage.signals.windows import seen_window as seen_window
     from anlage.synthetic import Optics as Optics
     from anlage.synthetic import SyntheticMovie as SyntheticMovie

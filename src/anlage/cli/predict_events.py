@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.cli.arguments import Parser, check_free, window_length, writer
+from anlage.cli.arguments import Parser, check_free, positive, window_length, writer
 from anlage.cli.describe import open_for_use
 from anlage.cli.train import model_of
 from anlage.errors import AnlageError
+from anlage.signals.traces import looks_upside_down
 from anlage.signals.windows import samples_of, seen_window
 from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.inference.keras_model import KerasModel
+    from anlage.inference.trace_events import TraceSettings
     from anlage.io.kinds import FileKind
     from anlage.model import Model
     from anlage.signals.events import Events
@@ -45,6 +47,13 @@ def add_events(parser: Parser) -> None:
         metavar="N|Nms",
         help="samples, or milliseconds (60ms), that hold an event with its surroundings here, as the network's window did where it "
         "learnt: the signals are resampled by the ratio of both (default: as the sampling intervals of both say)",
+    )
+    group.add_argument(
+        "--filter-ms",
+        type=positive,
+        metavar="MS",
+        help="smooth traces by a Hann window of so many milliseconds before events are located and measured; the network sees them "
+        "as they are (default: not at all)",
     )
     parser.add_output(
         "--average", group=group, kind="average", type=Path, metavar="OUT.csv|OUT.png",
@@ -155,18 +164,24 @@ def _tracks(model: Model, signals: Signals, output: Path, options: argparse.Name
 
 
 def _traces(model: Model, signals: Signals, window: SeenWindow, options: argparse.Namespace) -> int:
-    from anlage.inference.trace_events import TraceSettings, trace_events
+    from anlage.inference.trace_events import trace_events
 
-    own = model.card.evidence.threshold
-    settings = TraceSettings(threshold=own if options.threshold is None else options.threshold)
+    way = int(model.card.plan["direction"]) * (-1 if model.card.plan.get("invert") else 1)
+    if any(looks_upside_down(row, way, window.samples) for row in signals.values[:, 0]):
+        undo = "without --invert" if options.invert else "with --invert"
+        print(
+            f"What stands out here goes the other way than the events that {model.card.name} learnt; look again {undo}."
+        )
+    settings = _settings(options, model.card.evidence.threshold)
     events = trace_events(model, signals, settings, device=options.device, window=window)
+    signals, events = _turned_back(signals, events, options)
     return _write_occurrences(events, signals, window.samples, options, model.id)
 
 
 def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options: argparse.Namespace) -> int:
     """A network of miniML: windows one by one, a recording all along."""
     from anlage.inference.signal_events import are_recordings
-    from anlage.inference.trace_events import TraceSettings, keras_events
+    from anlage.inference.trace_events import keras_events
 
     asked = _asked(options, signals)
     if not are_recordings(signals, asked or network.window, kind):
@@ -181,16 +196,34 @@ def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options
         return _windows(network.score(signals, invert=options.invert), signals, options)
     window = seen_window(network.window, None, signals, asked)
     _say(window.said)
-    settings = TraceSettings() if options.threshold is None else TraceSettings(threshold=options.threshold)
+    settings = _settings(options, None)
     print(
         f"A recording: windows of {window.samples} samples are looked at all along it; what the network says is not calibrated."
     )
     events = keras_events(network, signals, settings, invert=options.invert, window=window)
     if options.invert:
-        signals = dataclasses.replace(signals, values=-signals.values)
+        _, events = _turned_back(signals, events, options)
     elif not len(events):
         print("No event was found; if events go downwards here, say --invert.")
     return _write_occurrences(events, signals, window.samples, options, network.path.stem)
+
+
+def _settings(options: argparse.Namespace, own: float | None) -> TraceSettings:
+    """How events are reported: from the threshold that was asked for, else the network's own, else the usual one."""
+    from anlage.inference.trace_events import TraceSettings
+
+    given = own if options.threshold is None else options.threshold
+    chosen = {} if given is None else {"threshold": given}
+    return TraceSettings(filter_ms=options.filter_ms, **chosen)
+
+
+def _turned_back(signals: Signals, events: Events, options: argparse.Namespace) -> tuple[Signals, Events]:
+    """Signals as they were read, and the sizes of events as they are there, where both were turned upside down."""
+    if not options.invert:
+        return signals, events
+    sizes = {name: -values if name in ("amplitude", "area") else values for name, values in events.properties.items()}
+    turned = dataclasses.replace(signals, values=-signals.values)
+    return turned, dataclasses.replace(events, properties=sizes)
 
 
 def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace, origin: str) -> int:
@@ -222,12 +255,12 @@ def _average(signals: Signals, events: Events, window: int, options: argparse.Na
 
 
 def _windows(
-    probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace, own: float = 0.5
+    probability: npt.NDArray[np.float64], signals: Signals, options: argparse.Namespace, own: float | None = None
 ) -> int:
-    """The table of windows: an event from the probability on that was asked for, else from the network's own."""
+    """The table of windows, with an event from the threshold on."""
     from anlage.io.csv_files import write_csv
 
-    predicted = probability >= (own if options.threshold is None else options.threshold)
+    predicted = probability >= _settings(options, own).threshold
     table: dict[str, Any] = {"window": np.arange(len(signals))}
     if (signals.group != "").any():
         table["recording"] = signals.group

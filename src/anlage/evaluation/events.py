@@ -129,8 +129,12 @@ def evaluate_events(predicted: Events, truth: Events, *, tolerance_frames: float
     return _once(predicted, truth) if truth.kind == "once" else _repeated(predicted, truth, tolerance_frames)
 
 
-def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[np.int64]) -> EventReport:
+def evaluate_windows(
+    probability: npt.NDArray[np.float64], scores: npt.NDArray[np.int64], threshold: float = 0.5
+) -> EventReport:
     """Compare probabilities of windows, in their order, with their scores; unclear and unscored windows count for nothing.
+
+    From `threshold` on a window is said to hold an event.
 
     Raises
     ------
@@ -145,7 +149,7 @@ def evaluate_windows(probability: npt.NDArray[np.float64], scores: npt.NDArray[n
     if not clear.any():
         raise AnlageError("None of the windows is scored 0 or 1, so there is nothing to compare with.")
     p, truth = probability[clear], scores[clear] == 1
-    predicted = p >= 0.5
+    predicted = p >= threshold
     confusion = [
         [int((~predicted & ~truth).sum()), int((predicted & ~truth).sum())],
         [int((~predicted & truth).sum()), int((predicted & truth).sum())],

@@ -18,7 +18,7 @@ _LATE = 1.0
 def held_out_report(held: HeldOut) -> EventReport:
     """How well they were predicted."""
     if held.is_windows:
-        return evaluate_windows(held.chances[:, 0], held.scores)
+        return evaluate_windows(held.chances[:, 0], held.scores, held.threshold)
     none = np.full(len(held), np.nan)
     human = Events(np.arange(len(held)), "once", held.scores, held.times, none, held.interval_s)
     return evaluate_events(held.events(), human)

@@ -17,6 +17,7 @@ from anlage.inference.signal_events import Along, probability_along, window_for
 from anlage.model import Model
 from anlage.signals.events import Events
 from anlage.signals.signals import Signals
+from anlage.signals.traces import filter_samples, hann_filtered
 from anlage.signals.windows import SeenWindow, resampled, seen_window
 
 __all__ = ["TraceSettings", "find_events", "keras_events", "measure_events", "trace_events", "with_event_at"]
@@ -36,6 +37,8 @@ class TraceSettings(Frozen):
 
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Calibrated probability from which a place is looked at."""
+    filter_ms: Annotated[float, Field(gt=0, le=10_000)] | None = None
+    """Width in milliseconds of the Hann window by which a trace is smoothed before its events are located and measured; the network sees the trace as it is. None: not at all."""
     smoothing: Annotated[float, Field(gt=0, le=0.2)] = 0.015
     """Width (standard deviation) of the smoothing before the steepest rise is sought, in windows."""
     steepness: Annotated[float, Field(ge=0)] = 4.0
@@ -141,11 +144,12 @@ def _all_along(
     way: int,
 ) -> Events:
     """Events of every trace, in which a network `scan`s at (C, T) values."""
-    parts = []
+    parts, settings = [], settings or TraceSettings()
+    width = 1 if settings.filter_ms is None else filter_samples(settings.filter_ms, signals.interval_s)
     for i in range(len(signals)):
         along = scan(signals.values[i])
-        trace = way * _filled(signals.values[i, 0])
-        onsets, probability = find_events(trace, along, settings or TraceSettings())
+        trace = way * hann_filtered(_filled(signals.values[i, 0]), width)
+        onsets, probability = find_events(trace, along, settings)
         parts.append(measure_events(trace, onsets, probability, signals, i, along.window, way))
     return _joined(parts, signals)
 

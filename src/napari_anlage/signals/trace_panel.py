@@ -11,6 +11,7 @@ import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -23,6 +24,9 @@ from anlage import (
     Signals,
     average_event,
     event_rate,
+    filter_samples,
+    hann_filtered,
+    looks_upside_down,
     propose_by_template,
     read_card,
     read_events,
@@ -71,6 +75,8 @@ class TracePanel(ChildPanel):
         self.undo = small_button("Undo", "Takes the last change back (Ctrl+Z while this tab has the keyboard).")
         self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
         self.window, self.way, self.threshold = CountField(), QComboBox(), NumberField()
+        self.filter, self.invert = NumberField(), QCheckBox("Upside down")
+        self.warning = note("")
         self.model = ModelCombo(
             session, "events", "", "Networks for events that repeat: those of this project, and files."
         )
@@ -140,18 +146,7 @@ class TracePanel(ChildPanel):
 
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
-        self.trace.setToolTip("Which of the traces is shown.")
-        self.window.setRange(16, 10**9)
-        self.window.setToolTip(
-            "Samples of an event with the quiet before it and its decay. A network sees so many at once, resampled to as many as it "
-            "learnt from; cutting, averaging and measuring use it too."
-        )
-        self.way.addItems([_FALLS, _RISES])
-        self.way.setToolTip("Which way events go.")
-        self.threshold.setRange(0.01, 0.99)
-        self.threshold.setSingleStep(0.05)
-        self.threshold.setValue(0.5)
-        self.threshold.setToolTip("Probability from which on a place is an event.")
+        self._set_fields()
         ways, edits = QWidget(), QWidget()
         row = QHBoxLayout(edits)
         row.setContentsMargins(0, 0, 0, 0)
@@ -165,7 +160,9 @@ class TracePanel(ChildPanel):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Network", self.model)
         form.addRow("Events", self.way)
+        form.addRow("", self.invert)
         form.addRow("Window", self.window)
+        form.addRow("Filter", self.filter)
         form.addRow("Threshold", self.threshold)
         proposing = QWidget()
         line = QHBoxLayout(proposing)
@@ -178,10 +175,38 @@ class TracePanel(ChildPanel):
             line.addWidget(box)
         line.addWidget(self.cutting, 1)
         self.add(
-            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.network_note, self.find, self.status, self.summary,
+            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.network_note, self.warning, self.find, self.status, self.summary,
             self.table, heading("Average event"), self.average, self.average_words, self.export,
         )  # fmt: skip
         self.status.hide()
+
+    def _set_fields(self) -> None:
+        """Ranges, units and what they are for."""
+        self.trace.setToolTip("Which of the traces is shown.")
+        self.window.setRange(16, 10**9)
+        self.window.setToolTip(
+            "Samples of an event with the quiet before it and its decay. A network sees so many at once, resampled to as many as it "
+            "learnt from; cutting, averaging and measuring use it too."
+        )
+        self.way.addItems([_FALLS, _RISES])
+        self.way.setToolTip("Which way events go.")
+        self.threshold.setRange(0.01, 0.99)
+        self.threshold.setSingleStep(0.05)
+        self.threshold.setValue(0.5)
+        self.threshold.setToolTip(
+            "Probability from which on a place is an event; the network's own unless you move it."
+        )
+        self.filter.setRange(0.0, 1000.0)
+        self.filter.setSingleStep(0.5)
+        self.filter.setValue(0.0)
+        self.filter.setSuffix(" ms")
+        self.filter.setToolTip(
+            "Width of a Hann window that smooths the trace before events are located and measured; 0 smooths nothing. The plot shows "
+            "the trace before, faintly, and after. The network sees it as it is."
+        )
+        self.invert.setToolTip(
+            "Shows the network the trace upside down: events go the other way here than those it learnt from."
+        )
 
     def _connect(self) -> None:
         self.trace.currentIndexChanged.connect(lambda _: self._show_trace())
@@ -200,6 +225,8 @@ class TracePanel(ChildPanel):
         self.model.changed.connect(self._on_model)
         self.window.valueChanged.connect(lambda _: self._on_shape())
         self.way.currentIndexChanged.connect(lambda _: self._on_shape())
+        self.filter.valueChanged.connect(lambda _: self._show_filter())
+        self.invert.toggled.connect(lambda _: self._on_invert())
         self.cutting.clicked.connect(lambda: self.attempt(self._cut))
         self.find.clicked.connect(lambda: self.attempt(self._find))
         self.table.picked.connect(self._go)
@@ -218,7 +245,42 @@ class TracePanel(ChildPanel):
         self.plot.show_trace(
             signals.values[marks.row, 0], signals.interval_s, title_of_signal(signals.names[0], signals.units[0])
         )
+        known = signals.interval_s is not None
+        self.filter.setEnabled(known)
+        with silent(self.filter):
+            self.filter.setValue(self.filter.value() if known else 0.0)
+        self._show_filter()
+        self._warn()
         self.refresh()
+
+    def _show_filter(self) -> None:
+        """The trace before and after the filter."""
+        marks = self.marks
+        if marks is None:
+            return
+        values, step = marks.signals.values[marks.row, 0], marks.signals.interval_s
+        width = filter_samples(self.filter.value(), step) if self.filter.value() and step is not None else 1
+        self.plot.show_filtered(values, hann_filtered(np.nan_to_num(values), width) if width > 1 else None)
+
+    def _on_invert(self) -> None:
+        """Events go the other way at once."""
+        self.way.setCurrentText(_FALLS if self.way.currentText() == _RISES else _RISES)
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say so where the trace looks upside down for its network."""
+        marks, plan = self.marks, self._plan
+        direction = (
+            int(plan.get("direction", 0)) * (-1 if plan.get("invert") else 1) * (-1 if self.invert.isChecked() else 1)
+        )
+        wrong = marks is not None and looks_upside_down(marks.signals.values[marks.row, 0], direction, marks.window)
+        self.warning.setVisible(wrong)
+        if wrong:
+            way = _RISES if direction < 0 else _FALLS
+            tick = "untick" if self.invert.isChecked() else "tick"
+            self.warning.setText(
+                f"What stands out of this trace seems to {way}, unlike the events that the network is to look for; {tick} <i>Upside down</i> if so."
+            )
 
     def _on_model(self) -> None:
         """The window and the direction are those that the network learnt from."""
@@ -232,12 +294,14 @@ class TracePanel(ChildPanel):
             # as long here as what it learnt from, where both are known to be sampled how often
             marks.window = seen_window(int(plan["window"]), plan.get("interval_s"), marks.signals).samples
             turned = -1 if plan.get("invert") else 1
-            marks.direction = turned * (int(plan["direction"]) or -1)
+            marks.direction = turned * (int(plan["direction"]) or -1) * (-1 if self.invert.isChecked() else 1)
+            self.threshold.setValue(card.evidence.threshold if card is not None else self.threshold.value())
         self._plan = plan
         with silent(self.window, self.way):
             self.window.setValue(marks.window)
             self.way.setCurrentText(_RISES if marks.direction > 0 else _FALLS)
         self._describe_network()
+        self._warn()
         self.refresh()
 
     def _on_shape(self) -> None:
@@ -351,6 +415,10 @@ class TracePanel(ChildPanel):
         arguments = ["predict", choice.argument, str(self._source), "-o", str(self._target)]
         if self.marks is not None:
             arguments += ["--window", str(self.marks.window)]
+        if self.invert.isChecked():
+            arguments.append("--invert")
+        if self.filter.value():
+            arguments += ["--filter-ms", f"{self.filter.value():g}"]
         self._child.start([*arguments, "--threshold", f"{self.threshold.value():g}"], self._target.with_suffix(".log"))
         self.status.say("Finding events …", "info")
         self.refresh()

@@ -41,6 +41,7 @@ class TracePlot(pg.GraphicsLayoutWidget):
         self.plot.setAutoVisible(y=True)
         self.plot.setDownsampling(auto=True, mode="peak")
         self.plot.setClipToView(True)
+        self._raw: Any = self.plot.plot()
         self._curve: Any = self.plot.plot()
         self._events: Any = self.plot.plot(pen=None, symbol="t", symbolSize=10, symbolPen=None)
         self._cursor: Any = pg.InfiniteLine(angle=90, movable=False)
@@ -48,10 +49,22 @@ class TracePlot(pg.GraphicsLayoutWidget):
         self._recolour()
         self.scene().sigMouseClicked.connect(self._on_click)
 
+    def show_filtered(self, values: npt.NDArray[np.float64], filtered: npt.NDArray[np.float64] | None) -> None:
+        """Draw (T,) samples, faintly beneath what a filter makes of them; None: there is no filter."""
+        times = np.arange(len(values)) * self._scale
+        self._raw.setData(times, values) if filtered is not None else self._raw.clear()
+        self._curve.setData(times, values if filtered is None else filtered)
+
+    @property
+    def drawn(self) -> npt.NDArray[np.float64]:
+        """The values of the strong line."""
+        found: npt.NDArray[np.float64] = self._curve.yData
+        return found
+
     def show_trace(self, values: npt.NDArray[np.float64], interval_s: float | None, name: str) -> None:
-        """Draw (T,) samples."""
+        """Draw (T,) samples, all of them."""
         self._scale = 1.0 if interval_s is None else interval_s
-        self._curve.setData(np.arange(len(values)) * self._scale, values)
+        self.show_filtered(values, None)
         self.plot.setLabel("bottom", "sample" if interval_s is None else "time (s)")
         self.plot.setLabel("left", name)
         self.plot.getAxis("left").setWidth(56)
@@ -86,6 +99,7 @@ class TracePlot(pg.GraphicsLayoutWidget):
             self.plot.getAxis(side).setPen(colour)
             self.plot.getAxis(side).setTextPen(colour)
         self._curve.setPen(pg.mkPen(plot_colours.train, width=1))
+        self._raw.setPen(pg.mkPen(colour.red(), colour.green(), colour.blue(), 90))
         self._events.setSymbolBrush(plot_colours.score)
         self._cursor.setPen(pg.mkPen(colour, width=1, style=Qt.PenStyle.DashLine))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from anlage import Events, Signals, open_signals, read_events, write_signals
+from anlage import Events, Signals, open_signals, read_card, read_events, write_signals
 from anlage.signals.event_proposals import propose_by_template, windows_around
 from anlage.synthetic.signals import trace_of_events
 from anlage.training.process import train
@@ -105,6 +107,32 @@ def test_a_network_finds_them_and_undo_brings_back_what_was_there(opened, qtbot,
     assert np.isfinite(told.probability).all()
     panel.undo.click()
     assert len(panel.marks.events) == 1
+
+    # the network's threshold is the default; a trace the other way up is told, and found once that is ticked
+    assert panel.threshold.value() == pytest.approx(read_card(run.target_path).evidence.threshold)
+    upside = replace(made.signals, values=-made.signals.values)
+    write_signals(tmp_path / "upside.h5", upside)
+    shown.open(tmp_path / "upside.h5")
+    qtbot.waitUntil(
+        lambda: shown.traces.marks is not None and shown.traces.marks.path.stem.startswith("upside"), timeout=30000
+    )
+    assert panel.warning.isVisibleTo(panel)
+    assert "seems to rise" in panel.warning.text()
+    panel.invert.click()
+    assert not panel.warning.isVisibleTo(panel)
+    assert panel.way.currentText() == "rise"
+    panel.filter.setValue(1.0)
+    raw = panel.marks.signals.values[0, 0]
+    assert np.abs(np.diff(panel.plot.drawn)).mean() < 0.2 * np.abs(np.diff(raw)).mean()
+    assert len(panel.plot.drawn) == len(raw)
+    panel.status.say("", "info")
+    panel.find.button.click()
+    qtbot.waitUntil(lambda: panel.status.kind in ("good", "error"), timeout=120000)
+    assert panel.status.kind == "good", panel.status.plain
+    assert len(panel.marks.events) == pytest.approx(len(told), abs=1)
+    assert np.median(panel.marks.events.properties["amplitude"]) > 0
+    panel.invert.click()
+    panel.filter.setValue(0.0)
 
     # the same recording sampled five times as often: the window follows, and the network is given it
     np.save(tmp_path / "fast.npy", np.repeat(made.signals.values[0, 0], 5))

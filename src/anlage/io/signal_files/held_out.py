@@ -42,6 +42,8 @@ class HeldOut:
         (N,) frame of the event as the network has it; NaN of windows.
     interval_s
         Time between two frames in seconds; None where unknown.
+    threshold
+        Probability from which a window is reported as an event.
     """
 
     files: npt.NDArray[np.str_]
@@ -52,6 +54,7 @@ class HeldOut:
     chances: npt.NDArray[np.float64]
     predicted_times: npt.NDArray[np.float64]
     interval_s: float | None = None
+    threshold: float = 0.5
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -65,7 +68,7 @@ class HeldOut:
     def predicted(self) -> npt.NDArray[np.int64]:
         """(N,) class that is the likeliest; of windows the score."""
         if self.is_windows:
-            score: npt.NDArray[np.int64] = (self.chances[:, 0] >= 0.5).astype(np.int64)
+            score: npt.NDArray[np.int64] = (self.chances[:, 0] >= self.threshold).astype(np.int64)
             return score
         likeliest: npt.NDArray[np.int64] = self.chances.argmax(axis=1).astype(np.int64)
         return likeliest
@@ -102,6 +105,7 @@ def write_held_out(path: Path, held: HeldOut) -> None:
     if held.is_windows:
         table |= {"recording": held.groups, "window": held.numbers, "score": held.scores}
         table["probability"] = held.chances[:, 0].round(6)
+        table["threshold"] = held.threshold
     else:
         table |= {"movie": held.groups, "track_id": held.numbers, "class": held.scores, "t_event": held.times}
         table |= {"told": held.predicted, "t_told": held.predicted_times.round(4)}
@@ -135,6 +139,7 @@ def read_held_out(path: Path) -> HeldOut:
     n = len(table.frame)
     unknown = np.full(n, np.nan)
     interval = table.numbers("interval_s") if "interval_s" in names and n else None
+    reported = table.numbers("threshold", known=PROBABILITIES) if windows and n and "threshold" in names else [0.5]
     return HeldOut(
         files=table.frame["file"].to_numpy(dtype=np.str_),
         groups=table.frame[groups].to_numpy(dtype=np.str_) if groups in names else np.full(n, ""),
@@ -146,4 +151,5 @@ def read_held_out(path: Path) -> HeldOut:
         ),
         predicted_times=unknown if windows else table.numbers("t_told"),
         interval_s=None if interval is None else float(interval[0]),
+        threshold=float(reported[0]),
     )

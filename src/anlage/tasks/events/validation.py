@@ -18,7 +18,16 @@ from anlage.tasks.events.loss import event_times
 from anlage.tasks.events.mix import KINDS, event_share
 from anlage.tasks.task import Evidence, Validation
 
-__all__ = ["Read", "area_under_roc", "class_probabilities", "finish", "held_out", "read_tracks", "validate"]
+__all__ = [
+    "Read",
+    "area_under_roc",
+    "best_threshold",
+    "class_probabilities",
+    "finish",
+    "held_out",
+    "read_tracks",
+    "validate",
+]
 
 _AT_ONCE = 256
 _EVENT = 0
@@ -125,7 +134,7 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
         truth = tracks.scores == 1
         calibration = fit_platt(read.logits[:, 0], truth)
         probability = calibration.apply(read.logits[:, 0])
-        threshold = _threshold(truth, examples)
+        threshold = _threshold(probability, truth, examples)
         metrics = {**_counts(probability >= threshold, truth), "auc": area_under_roc(probability, truth)}
         wanted, answers = (probability, truth), Answers.of(probability, truth)
         baseline = share_baseline("chance", "AUC", 0.5, metrics["auc"], _rarer(truth))
@@ -151,14 +160,32 @@ def finish(network: TemporalEnsemble, examples: EventsExamples) -> Evidence:
     )
 
 
-def _threshold(truth: npt.NDArray[np.bool_], examples: EventsExamples) -> float:
-    """Probability from which an event is likelier than not where events are as common as the mix says, not as in the held-out examples."""
+def _threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], examples: EventsExamples) -> float:
+    """The best of the held-out ROC; with a mix, from which an event is likelier than not where events are as common as the mix says."""
     counts = np.bincount(examples.kinds, minlength=len(KINDS["repeated"])).tolist()
     share, common = float(truth.mean()) if len(truth) else 0.5, event_share(counts, examples.config.mix, "repeated")
     if examples.config.mix is None or not (0 < share < 1 and 0 < common < 1):
-        return _THRESHOLD
+        return best_threshold(probability, truth)
     odds = share / (1 - share) * (1 - common) / common
     return float(np.clip(odds / (1 + odds), _LEAST_THRESHOLD, 1 - _LEAST_THRESHOLD))
+
+
+def best_threshold(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> float:
+    """Where hits and false alarms of the held-out ROC are furthest apart (Youden's J); 0.5 where examples are few.
+
+    Of those that are as good but for one example, the one nearest to 0.5: a calibrated probability means what it says, and only
+    more than luck moves it.
+    """
+    n, m = int(truth.sum()), int((~truth).sum())
+    if min(n, m) < _ENOUGH:
+        return _THRESHOLD
+    places = np.unique(np.concatenate([probability, [_THRESHOLD]]))
+    at = np.concatenate([(places[1:] + places[:-1]) / 2, [_THRESHOLD]])
+    hits = 1 - np.searchsorted(np.sort(probability[truth]), at) / n
+    alarms = 1 - np.searchsorted(np.sort(probability[~truth]), at) / m
+    good = at[hits - alarms >= (hits - alarms).max() - 1 / min(n, m) - 1e-9]
+    nearest = float(good[np.abs(good - _THRESHOLD).argmin()])
+    return float(np.clip(nearest, _LEAST_THRESHOLD, 1 - _LEAST_THRESHOLD))
 
 
 def _rarer(truth: npt.NDArray[np.bool_]) -> int:
@@ -186,6 +213,7 @@ def held_out(network: TemporalEnsemble, examples: EventsExamples, evidence: Evid
         chances=chances,
         predicted_times=read.times + starts,
         interval_s=examples.plan.interval_s,
+        threshold=evidence.threshold,
     )
 
 

@@ -21,7 +21,7 @@ from anlage.synthetic.signals import stepped_tracks
 from anlage.tasks import TASKS
 from anlage.tasks.events.config import EventsConfig
 from anlage.tasks.events.files import SignalFiles
-from anlage.tasks.events.validation import read_tracks
+from anlage.tasks.events.validation import best_threshold, read_tracks
 from anlage.tasks.task import Setting
 from anlage.training.checkpoint import load_checkpoint
 from anlage.training.context import TrainingContext
@@ -210,6 +210,16 @@ def test_files_and_models_of_other_sampling_rates_are_brought_together_and_it_is
     half = EVENTS.prepare([sources[1]], EventsConfig(window_ms=60), base)
     assert half.plan.window == half.tracks.values.shape[2] == 120
     assert any("up to 600 samples, of which the first 300" in note for note in half.notes)
+
+
+def test_the_best_threshold_of_the_roc_moves_only_by_more_than_luck():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([True, False], 100)
+    assert best_threshold(np.where(truth, 0.8, 0.1), truth) == 0.5
+    # as many false positives at 0.6 as make a higher threshold better
+    shifted = np.where(truth, rng.uniform(0.7, 1, 200), rng.uniform(0.0, 0.65, 200))
+    assert 0.63 < best_threshold(shifted, truth) < 0.72
+    assert best_threshold(shifted[90:110], truth[90:110]) == 0.5  # too few to say
 
 
 def test_signals_are_turned_upside_down_where_that_is_asked(tmp_path):
