@@ -27,6 +27,7 @@ class CentresHead(Head):
     title: ClassVar[str] = "Centres"
     targets: ClassVar[frozenset[str]] = frozenset({"heat", "offset", "known"})
     paints_labels: ClassVar[bool] = False
+    few_photons_from_model: ClassVar[float] = 0.5
     steps: ClassVar[int] = 400
     steps_from_model: ClassVar[int] = 250
     least_steps_from_model: ClassVar[int] = 60

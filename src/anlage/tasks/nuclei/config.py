@@ -46,6 +46,8 @@ class NucleiConfig(Finite):
     """Levels of the network."""
     variation: Annotated[float, Ge(0), Le(2)] | None = None
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
+    few_photons: Annotated[float, Ge(0), Le(1)] | None = None
+    """Share of the training examples (0 to 1) that are shown as if bleached: with 2 to 100 photons in a voxel of a bright nucleus, and black and white measured anew. By default 0.5 where a training of centres starts from a model's weights, else 0."""
     balance: Literal["nuclei", "stores"] = "nuclei"
     """What examples are drawn from equally often: 'nuclei', every nucleus; 'stores', every store, however many nuclei it holds: where a long movie would outweigh short ones."""
     orientation: Orientation | None = None
@@ -77,6 +79,8 @@ class NucleiPlan(Finite):
     """Label values of the classes, in the order of the network's outputs."""
     orientation: Orientation = "any"
     """Which ways up examples were shown."""
+    few_photons: Annotated[float, Ge(0), Le(1)] = 0.0
+    """Share of the examples that were shown as if bleached."""
     leading_channel: Annotated[int, Ge(0), Le(1023)] = 0
     """The channel in which nuclei stand out most: that of a model of one channel, where the training starts from one."""
 

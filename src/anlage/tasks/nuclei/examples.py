@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 
 from anlage.dataset.augment import Augmentation, Warp, draw, shade, warp, warp_image
+from anlage.dataset.photons import Exposure
 from anlage.tasks.grid import Zyx
 from anlage.tasks.nuclei.config import NucleiPlan
 from anlage.tasks.nuclei.head import Head
@@ -64,9 +65,9 @@ class NucleiExamples:
         """Nuclei to learn from: so many examples are an epoch."""
         return len(self._nuclei)
 
-    def bleached(self, photons: float) -> NucleiExamples:
-        """The same with held-out frames of so few photons in each voxel of the image."""
-        return replace(self, validation=tuple(replace(frames, photons=photons) for frames in self.validation))
+    def bleached(self, exposure: Exposure) -> NucleiExamples:
+        """The same with held-out frames that are exposed no more than this."""
+        return replace(self, validation=tuple(replace(frames, exposure=exposure) for frames in self.validation))
 
     def batch(self, step: int, batch_size: int) -> dict[str, torch.Tensor]:
         rng = np.random.default_rng([self.setting.seed, step])
@@ -82,12 +83,27 @@ class NucleiExamples:
         by = draw(generator, batch_size, self.augmentation, spacing_yx=(voxel[1], voxel[2]))
         shape_yx = plan.patch_zyx[1:]
         warped, points = warp(pixels, points, owner, by, shape_yx)
+        warped = self._with_few_photons(warped, drawn, rng)
         image = shade(warped, generator, self.augmentation).contiguous(memory_format=torch.channels_last_3d)
         known = warp_image(known, by, shape_yx, outside="zeros")
         patches = Patches(plan, [points[owner == b] for b in range(batch_size)], known)
         if drawn[0].values is not None:
             patches = self._with_paint(patches, drawn, by)
         return {"image": image, **self.head.target(patches)}
+
+    def _with_few_photons(
+        self, images: torch.Tensor, drawn: Sequence[_Patch], rng: np.random.Generator
+    ) -> torch.Tensor:
+        """A share of these images (B, C, Z, Y, X) as if bleached: after they were turned, which would smooth their noise away."""
+        share = self.plan.few_photons
+        if share == 0:
+            return images
+        images = images.clone()
+        for image, patch in zip(images, drawn, strict=True):
+            if rng.random() < share:
+                seen = patch.frames.bleached(image.cpu().numpy(), patch.t, self.plan.frames, Exposure.drawn(rng), rng)
+                image.copy_(torch.from_numpy(seen))
+        return images
 
     def _with_paint(self, patches: Patches, drawn: Sequence[_Patch], by: Warp) -> Patches:
         """Patches with what was painted in them, warped like their images."""
@@ -129,7 +145,7 @@ class NucleiExamples:
         start = np.clip(start + border, 0, room) - border
         image = _crop(frames.stack(t, self.plan.frames), start, shape, fill="edge")
         known = _crop(frames.known[t][None], start, shape, fill="constant")[0]
-        patch = _Patch(image, known, frames.centres[t] - start)
+        patch = _Patch(frames, t, image, known, frames.centres[t] - start)
         if frames.paint is None:
             return patch
         paint = frames.paint
@@ -147,8 +163,10 @@ class NucleiExamples:
 
 @dataclass(frozen=True, slots=True)
 class _Patch:
-    """What was cut out for one example; centres in voxels of the patch."""
+    """What was cut out of a frame for one example; centres in voxels of the patch."""
 
+    frames: WorkingFrames
+    t: int
     image: npt.NDArray[np.float16]
     known: npt.NDArray[np.uint8]
     centres: npt.NDArray[np.float64]

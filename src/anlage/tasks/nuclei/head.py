@@ -55,6 +55,8 @@ class Head(ABC):
     """Edge of a training patch in nucleus diameters: a nucleus with its neighbours on all sides, several times over."""
     variation: ClassVar[float] = 1.0
     """How far training examples are varied in brightness and size."""
+    few_photons_from_model: ClassVar[float] = 0.0
+    """Share of the examples that are shown as if bleached, where a training starts from a model's weights."""
     steps: ClassVar[int]
     """Steps of a training from fresh weights, where the user sets nothing."""
     steps_from_model: ClassVar[int]
@@ -96,6 +98,12 @@ class Head(ABC):
     def variation_of(self, config: NucleiConfig) -> float:
         """How far examples are varied: as set, or as the head needs it."""
         return self.variation if config.variation is None else config.variation
+
+    def few_photons_of(self, config: NucleiConfig, *, from_model: bool) -> float:
+        """Share of the examples that are shown as if bleached: as set, or as the head needs it."""
+        if config.few_photons is not None:
+            return config.few_photons
+        return self.few_photons_from_model if from_model and self.variation_of(config) > 0 else 0.0
 
     def orientation_of(self, config: NucleiConfig, n_nuclei: int) -> Orientation:
         """Which ways up examples are shown: as set, or as the head and so many nuclei to learn from need it."""

@@ -98,6 +98,7 @@ def prepare(stores: Sequence[Store], config: NucleiConfig, setting: Setting) -> 
         head=config.head,
         classes=classes,
         orientation=head.orientation_of(config, n_nuclei) if setting.augment else "fixed",
+        few_photons=head.few_photons_of(config, from_model=setting.base is not None) if setting.augment else 0.0,
         leading_channel=leading,
     )
     return NucleiExamples(

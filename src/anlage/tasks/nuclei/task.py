@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from anlage.annotations import Annotations
 from anlage.axes import Box
+from anlage.dataset.photons import Exposure
 from anlage.frozen import Frozen
 from anlage.tasks.nuclei.centres import CentresHead
 from anlage.tasks.nuclei.config import NucleiConfig, NucleiPlan
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NucleiTask"]
 
-PHOTONS = 4.0
-"""Photons in each voxel of bright nuclei that a network has to do with: the last frames of a film are often that dim."""
+BLEACHED = Exposure(photons=4.0, ground=0.15, read_noise=0.5)
+"""What a network has to do with: the last frames of a film are often that dim."""
 
 
 class NucleiStores(Stores):
@@ -126,7 +127,7 @@ class NucleiTask(Task):
 
     def views(self, examples: NucleiExamples) -> Sequence[NucleiExamples]:
         """The held-out frames as they are, and as if they were bleached."""
-        return (examples, examples.bleached(PHOTONS))
+        return (examples, examples.bleached(BLEACHED))
 
     def finish(self, network: torch.nn.Module, examples: NucleiExamples) -> Evidence:
         return examples.head.finish(network, examples)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Box
+from anlage.dataset.photons import Exposure, bleached
 from anlage.dataset.store import Store
 from anlage.tasks.grid import Placement, Zyx
 from anlage.tasks.nuclei.config import NucleiPlan
@@ -21,8 +22,8 @@ __all__ = ["MOST_VOXELS", "UNSURE", "PaintedTargets", "Patches", "WorkingFrames"
 
 UNSURE = -1
 """Stands for an object whose centre is unknown."""
-GROUND = 0.15
-"""Brightness of the background, as a part of that of bright nuclei, in images of few photons."""
+SAMPLED = 8000
+"""Values of a frame in which black and white of a bleached frame are measured."""
 MOST_VOXELS = 4_000_000
 """Working voxels of one validation; of more, evenly spaced frames are taken."""
 
@@ -81,8 +82,8 @@ class WorkingFrames:
     """What is painted; None where the network does not learn it."""
     rejected: tuple[npt.NDArray[np.float64], ...] = ()
     """For each frame (N, 3): proposals (z, y, x) in working voxels that somebody rejected; empty where there are none at all."""
-    photons: float | None = None
-    """Show the frames as if the bright nuclei gave so many photons in each voxel of the image; None as they are."""
+    exposure: Exposure | None = None
+    """Show the frames as if a camera saw no more light than this; None as they are."""
 
     @property
     def shape_zyx(self) -> Zyx:
@@ -102,17 +103,32 @@ class WorkingFrames:
 
     def stack(self, t: int, offsets: Sequence[int]) -> npt.NDArray[np.float16]:
         """The frame with its temporal context as channels: (len(offsets)·C, Z, Y, X); a missing frame is the last one there."""
-        at = [min(max(t + offset, 0), len(self.image) - 1) for offset in offsets]
-        stacked = np.concatenate([self.image[i] for i in at])
-        return stacked if self.photons is None else self._bleached(stacked, t)
+        stacked = np.concatenate([self.image[i] for i in self._with_context(t, offsets)])
+        if self.exposure is None:
+            return stacked
+        rng = np.random.default_rng(t)  # always the same noise for a frame
+        return self.bleached(stacked.astype(np.float32), t, offsets, self.exposure, rng).astype(np.float16)
 
-    def _bleached(self, image: npt.NDArray[np.float16], t: int) -> npt.NDArray[np.float16]:
-        """The image with the noise of few photons, always the same for a frame."""
+    def bleached(
+        self,
+        image: npt.NDArray[np.float32],
+        t: int,
+        offsets: Sequence[int],
+        exposure: Exposure,
+        rng: np.random.Generator,
+    ) -> npt.NDArray[np.float32]:
+        """A stack of frame `t`, or a piece of it however turned, (len(offsets)·C, Z, Y, X), as if so exposed."""
         # a working voxel is the mean of several voxels of the image, whose noise averages out
         averaged = float(np.prod(np.maximum(self.placement.step_zyx, 1)))
-        signal = np.maximum(image.astype(np.float32), 0) + GROUND
-        noise = np.random.default_rng(t).standard_normal(image.shape, dtype=np.float32)
-        return (image + noise * np.sqrt(signal / ((self.photons or 1) * averaged))).astype(np.float16)
+        at = rng.integers(np.prod(self.shape_zyx), size=SAMPLED)
+        frames = [self.image[i].reshape(self.image.shape[1], -1) for i in self._with_context(t, offsets)]
+        samples = np.concatenate([values[:, at] for values in frames]).astype(np.float32)
+        return np.stack(
+            [bleached(one, sample, exposure, averaged, rng) for one, sample in zip(image, samples, strict=True)]
+        )
+
+    def _with_context(self, t: int, offsets: Sequence[int]) -> list[int]:
+        return [min(max(t + offset, 0), len(self.image) - 1) for offset in offsets]
 
 
 @dataclass(frozen=True, slots=True)

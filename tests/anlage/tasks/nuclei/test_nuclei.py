@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
 from anlage.dataset.build import build_store
+from anlage.dataset.photons import Exposure
 from anlage.errors import AnlageError
 from anlage.tasks import TASKS, task_named
 from anlage.tasks.nuclei.config import NucleiConfig
@@ -173,13 +176,41 @@ def test_a_model_of_one_frame_begins_with_the_frame_that_is_answered_for(example
 def test_a_bleached_frame_is_noisier_the_fewer_photons_it_has_and_always_the_same(examples):
     frames = examples.validation[0]
     t = frames.frames[0]
-    plain = frames.stack(t, (0,)).astype(np.float32)
-    few, many = (examples.bleached(photons).validation[0].stack(t, (0,)).astype(np.float32) for photons in (2, 50))
+
+    def shown(photons):
+        exposure = Exposure(photons, ground=0.15, read_noise=0.5)
+        return examples.bleached(exposure).validation[0].stack(t, (0,)).astype(np.float32)
+
+    plain, few, many = frames.stack(t, (0,)).astype(np.float32), shown(2.0), shown(50.0)
     assert np.std(few - plain) > 3 * np.std(many - plain) > 0
-    assert np.array_equal(few, examples.bleached(2).validation[0].stack(t, (0,)))
+    assert np.median(few) > np.median(many) + 0.05  # noise moves what counts as black
+    assert np.array_equal(few, shown(2.0))
     network = TASK.network(examples.plan, NucleiConfig()).eval()
     plain, bleached = (TASK.validate(network, view).loss for view in TASK.views(examples))
     assert 0 < plain != bleached
+
+
+def test_after_a_start_from_a_model_half_of_the_examples_are_shown_as_if_bleached(examples, tmp_path):
+    stores = [frames.store for frames in (*examples.train, *examples.validation)]
+    assert examples.plan.few_photons == 0
+    started = TASK.prepare(stores, NucleiConfig(), setting(tmp_path, base=examples.plan))
+    assert started.plan.few_photons == 0.5
+    plain = replace(started, plan=started.plan.model_copy(update={"few_photons": 0.0}))
+    changed, same = [], []
+    for step in range(20):
+        with_noise, without = (one.batch(step, 2)["image"] for one in (started, plain))
+        changed += (with_noise != without).flatten(1).any(1).tolist()
+        same.append(torch.equal(with_noise, started.batch(step, 2)["image"]))
+    assert all(same)  # so that a resumed training sees what an undisturbed one sees
+    assert 10 <= sum(changed) <= 30
+
+    def share(config, **about):
+        return TASK.prepare(stores, config, setting(tmp_path, base=examples.plan, **about)).plan.few_photons
+
+    assert share(NucleiConfig(few_photons=0.2)) == 0.2
+    assert share(NucleiConfig(variation=0)) == share(NucleiConfig(), augment=False) == 0
+    # a resumed training knows no model to start from, and goes on as its plan says
+    assert TASK.prepare(stores, NucleiConfig(), setting(tmp_path, plan=started.plan)).plan.few_photons == 0.5
 
 
 def test_every_store_can_count_as_much_as_another_however_many_nuclei_it_has(tmp_path):
