@@ -229,6 +229,8 @@ class Task(ABC):
     """Highest learning rate of a training from a model's weights, where the user sets none; None: half of the usual one."""
     interpolates: ClassVar[bool] = False
     """Whether a training from a model may end part of the way back to the model's weights, where these predict held-out examples no worse."""
+    way_tie: ClassVar[float] = 0.0
+    """How much worse, as a part of the loss, weights nearer to that model may predict held-out examples and still be taken."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

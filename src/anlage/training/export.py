@@ -27,7 +27,7 @@ from anlage.training.preparation import TrainingData
 from anlage.training.progress import Finished
 from anlage.training.stopping import StopRequestedError
 
-__all__ = ["Exporter", "evidence_of"]
+__all__ = ["Exporter", "evidence_of", "nearest_to_start"]
 
 _SHARES = (0.5, 0.75, 1.0)
 """Parts of the way from the model that a training started from to what was learnt, among which the weights are chosen."""
@@ -119,7 +119,7 @@ class Exporter:
         return context.report_stopped(state.step)
 
     def _choose_weights(self, learner: Learner) -> None:
-        """Take the best weights; after a start from a model part of the way back to it, if those predict held-out examples no worse."""
+        """Take the best weights; after a start from a model part of the way back to it, if those predict held-out examples hardly worse."""
         learner.use_best()
         if not learner.start:
             return
@@ -129,12 +129,12 @@ class Exporter:
             losses = {
                 share: sum(task.validate(network, view).loss for view in views) for share, network in networks.items()
             }
-        share = min(losses, key=lambda one: losses[one])
+        share = nearest_to_start(losses, task.way_tie)
         if share < 1:
             learner.average.load_state_dict(networks[share].state_dict())
             self._context.note(
                 f"Weights: {share:.0%} of the way from the model that the training started from to what was learnt, where held-out "
-                "examples are predicted best."
+                f"examples are predicted best{f' or at most {task.way_tie:.0%} worse' if task.way_tie else ''}."
             )
 
     def _calibrate(self, network: torch.nn.Module, *, tracks: bool = True) -> Evidence:
@@ -190,6 +190,12 @@ def evidence_of(task: Task, network: torch.nn.Module, examples: Examples, *, tra
         return evidence
     films = task.held_out_films(network, examples, evidence)
     return evidence.model_copy(update={"tracking": fit_temperature_scaling(films)}) if films else evidence
+
+
+def nearest_to_start(losses: Mapping[float, float], tie: float) -> float:
+    """The least part of the way whose loss is above the least of all by no more than `tie`, as a part of it."""
+    most = (1 + tie) * min(losses.values())
+    return min((share for share, loss in losses.items() if loss <= most), default=1.0)
 
 
 def _uncalibrated(metrics: Mapping[str, float], n: int, when: str) -> Evidence:

@@ -51,6 +51,7 @@ class NucleiTask(Task):
     adapted: ClassVar[tuple[str, ...]] = ("head", "frames")
     material: ClassVar[Material] = NucleiStores()
     interpolates: ClassVar[bool] = True
+    way_tie: ClassVar[float] = 0.02
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
