@@ -101,7 +101,7 @@ def test_the_manifest_is_valid_and_says_what_is_tested_here() -> None:
     assert MANIFEST.name == "anlage"
     assert [widget.display_name for widget in contributions.widgets] == list(WIDGETS)
     assert [sample.key for sample in contributions.sample_data] == list(SAMPLES)
-    assert [reader.command for reader in contributions.readers] == ["anlage.read_project"]
+    assert [reader.command for reader in contributions.readers] == ["anlage.read_project", "anlage.import"]
     assert set(contributions.menus) == set(MENUS)
     assert {key: set(page.properties) for key, page in contributions.configurations.items()} == PREFERENCES
 

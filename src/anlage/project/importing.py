@@ -243,7 +243,19 @@ def _nuclei(movie: ForeignMovie, image: TimeLapse, first: int | None) -> Annotat
         notes += (
             f"{plural(int((~inside).sum()), 'nucleus', 'nuclei')} outside the time points {low} to {high} were left out.",
         )
-    return replace(known.select(inside), notes=notes).shifted((-(first or 0), 0, 0, 0))
+    return replace(known.select(inside), notes=notes, left_out=_later(known.left_out, -(first or 0))).shifted(
+        (-(first or 0), 0, 0, 0)
+    )
+
+
+def _later(issues: tuple[Issue, ...], frames: int) -> tuple[Issue, ...]:
+    """The same issues so many frames later."""
+    return tuple(
+        replace(issue, position=(issue.position[0] + frames, *issue.position[1:]))
+        if issue.position is not None
+        else issue
+        for issue in issues
+    )
 
 
 def _with_outlines(nuclei: Annotations, movie: ForeignMovie, image: TimeLapse) -> Annotations:

@@ -71,7 +71,7 @@ def test_a_list_of_organoidtracker_is_a_project_with_scale_frames_and_offsets(tm
     assert settings.image.endswith("imgs")  # the folder as it is: nothing is copied
     assert nuclei.positions.tolist() == [[0, 2, 20, 11], [1, 2, 20, 12], [2, 2, 20, 12], [3, 2, 20, 14]]
     assert "4 nuclei in 4 frames, 3 links, 0 divisions; 1 contradiction left out" in out
-    assert "At (t, z, y, x) 5, 3, 2, 1." in out
+    assert "At (t, z, y, x) 4, 3, 2, 1." in out
     assert "image offsets of 1 time point were taken off" in out
 
 

@@ -71,7 +71,7 @@ class _Table:
     def notes(self) -> tuple[str, ...]:
         if not self.lost:
             return ()
-        t, *xyz = self.lost[0]
+        t, *xyz = (round(v, 2) for v in self.lost[0])
         many = len(self.lost) > 1
         return (
             f"{plural(len(self.lost), 'link')} of '{self.path.name}' {'were' if many else 'was'} left out: {'the first' if many else 'it'} leads to "
@@ -82,7 +82,7 @@ class _Table:
     def left_out(self) -> tuple[Issue, ...]:
         return tuple(
             Issue(
-                "link", f"A link was left out: it leads to {[x, y, z]} in time point {t}, where no position is.",
+                "link", f"A link was left out: it leads to {[round(v, 2) for v in (x, y, z)]} in time point {t}, where no position is.",
                 (float(t), z, y, x),
             )
             for t, x, y, z in self.lost
