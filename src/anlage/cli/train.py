@@ -127,6 +127,17 @@ def _start(options: argparse.Namespace) -> str | Path | None:
 
 
 def run_train(options: argparse.Namespace) -> int:
+    from anlage.training.distributed import World
+    from anlage.training.run import Run
+
+    world = World.from_environment()
+    with world.connected():
+        world.first_begins(lambda: _begin(options))
+        return train_here(Run.open(options.output))
+
+
+def _begin(options: argparse.Namespace) -> None:
+    """Make the run, and say so."""
     from anlage.training.config import assign
     from anlage.training.run import Run
 
@@ -145,7 +156,6 @@ def run_train(options: argparse.Namespace) -> int:
     print(f"Training {options.task} on {stores}; everything about it goes to {run.path}.")
     _print_folders(options)
     print(f"Follow it elsewhere with `{command('watch', Path(options.output))}`; stop it with Ctrl-C.")
-    return train_here(run)
 
 
 def _print_folders(options: argparse.Namespace) -> None:
@@ -179,6 +189,7 @@ def configure_resume(parser: Parser) -> None:
 
 
 def run_resume(options: argparse.Namespace) -> int:
+    from anlage.training.distributed import World
     from anlage.training.run import Run
 
     run = Run.open(options.run)
@@ -187,7 +198,8 @@ def run_resume(options: argparse.Namespace) -> int:
         if run.model_path is not None:
             print(verdict_lines(run.model_path))
         return 0
-    return train_here(run)
+    with World.from_environment().connected():
+        return train_here(run)
 
 
 def configure_stop(parser: Parser) -> None:
@@ -250,11 +262,16 @@ def run_watch(options: argparse.Namespace) -> int:
 
 
 def train_here(run: Run) -> int:
-    """Train in this process, showing progress, and say what came of it."""
+    """Train in this process, showing progress, and say what came of it; of several processes the first one does that for all."""
     from anlage.cli.training_output import Follower
     from anlage.tasks import task_named
+    from anlage.training.distributed import World
     from anlage.training.process import train
 
+    if not World.from_environment().is_first:
+        with _stopping_on_interrupt(run) as caught:
+            train(run)
+        return 128 + caught[0] if caught else 0
     try:
         with _stopping_on_interrupt(run) as caught, Follower(run) as follower:
             model = train(run, on_event=follower.show)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
+
+from anlage.errors import AnlageError
 
 if TYPE_CHECKING:
     import torch
@@ -51,27 +53,75 @@ class World:
         return f"cuda:{self.local_rank}" if name.startswith("cuda") and not self.is_alone else name
 
     @contextlib.contextmanager
-    def process_group(self, device: str) -> Iterator[None]:
-        """Connect with the other processes."""
-        if self.is_alone:
+    def connected(self) -> Iterator[None]:
+        """Connect with the other processes, unless they are connected already."""
+        if self.is_alone or self._is_connected():
             yield
             return
         import torch
 
-        if device.startswith("cuda"):
-            torch.cuda.set_device(device)
-        torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         try:
             yield
         finally:
             torch.distributed.destroy_process_group()
 
+    def _is_connected(self) -> bool:
+        import torch
+
+        return torch.distributed.is_initialized()
+
+    @contextlib.contextmanager
+    def process_group(self, device: str) -> Iterator[None]:
+        """Connect with the other processes to compute on this device."""
+        if device.startswith("cuda") and not self.is_alone:
+            import torch
+
+            torch.cuda.set_device(device)
+        with self.connected():
+            yield
+
+    def first_begins(self, begin: Callable[[], object]) -> None:
+        """Let the first process do this, and the others wait until it is done.
+
+        Raises
+        ------
+        AnlageError
+            What the first one raised, in all of them.
+        """
+        if self.is_alone:
+            begin()
+            return
+        problem = b""
+        if self.is_first:
+            try:
+                begin()
+            except AnlageError as error:
+                problem = str(error).encode()
+        problem = self._from_first(problem)
+        if problem:
+            raise AnlageError(problem.decode())
+
+    def _from_first(self, text: bytes) -> bytes:
+        """The text of the first process, in all of them."""
+        import torch
+
+        (length,) = self.broadcast_first(len(text), device="cpu")
+        shared = torch.tensor(list(text) if self.is_first else [0] * length, dtype=torch.uint8)
+        if length:
+            torch.distributed.broadcast(shared, src=0)
+        return bytes(shared.tolist())
+
     def data_parallel(self, network: torch.nn.Module, device: str) -> torch.nn.Module:
         """The network whose gradients are averaged over all processes."""
         if self.is_alone:
             return network
+        import warnings
+
         from torch.nn.parallel import DistributedDataParallel
 
+        # of kernels of 1 × 1 × 1, whose layout has two names: nobody can act on it
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(network, device_ids=[device] if device.startswith("cuda") else None)
 
     def broadcast_first(self, *values: int, device: str) -> tuple[int, ...]:
