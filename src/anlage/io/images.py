@@ -6,6 +6,7 @@ from pathlib import Path
 
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
+from anlage.io.bdv import is_bdv, open_bdv
 from anlage.io.folders import open_folder
 from anlage.io.kinds import IMAGES, check_kind
 from anlage.io.tiff import TIFF_SUFFIXES, open_tiff
@@ -49,6 +50,8 @@ def open_image(
         raise AnlageError(f"'{place}' is an empty file; copy it again.")
     elif is_tiff(place):
         timelapse = open_tiff(place, letters)
+    elif is_bdv(place):
+        timelapse = open_bdv(place)
     elif is_zipped(place):
         raise AnlageError(f"'{place}' is a zipped zarr; unpack it into a folder, and open that.")
     elif place.suffix.lower() in TIFF_SUFFIXES:

@@ -251,7 +251,7 @@ def _text(path: Path, head: bytes) -> FileKind | None:
     """XML, JSON or a table."""
     text = head.decode("utf-8-sig", "replace").lstrip()
     if text.startswith("<"):
-        return FileKind.TRACKMATE if "<TrackMate" in text else None
+        return FileKind.TRACKMATE if "<TrackMate" in text else FileKind.IMAGE if "<SpimData" in text else None
     if text.startswith("{"):
         return FileKind.AUT if _is_aut(path, text) else None
     if "\x00" in text or "\ufffd" in text[: _HEAD // 2]:
