@@ -28,15 +28,9 @@ def import_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | N
     place = _single(path)
     if place is None or not place.exists():
         return None
-    # what recognises files is not loaded when napari starts
-    from anlage.io.kinds import FileKind, has_places, kind_of
-    from anlage.project.importing import foreign_movies
+    from anlage.project.importing import is_importable  # not loaded when napari starts
 
-    marked = (FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT, FileKind.CTC)
-    try:
-        takes = kind_of(place) in marked or has_places(place) or foreign_movies(place) is not None
-    except AnlageError:
-        takes = True  # importing it says what is wrong
+    takes = is_importable(place)
     return _import if takes else None
 
 

@@ -19,6 +19,7 @@ from anlage.io.foreign_projects.celldetective import experiment_folder, read_exp
 from anlage.io.foreign_projects.movie import ForeignMovie
 from anlage.io.foreign_projects.organoidtracker import INI, read_autlist, read_ini
 from anlage.io.foreign_projects.patterns import PatternFiles, files_of_pattern
+from anlage.io.kinds import FileKind, has_places, kind_of
 from anlage.issues import Issue
 from anlage.project.adoption import adoption_edit
 from anlage.project.fingerprint import fingerprint_of
@@ -28,8 +29,17 @@ from anlage.project.records import keep_record
 from anlage.timelapse import TimeLapse
 from anlage.wording import plural
 
-__all__ = ["ImportReport", "counts_in_words", "foreign_movies", "import_movie", "keep_proposals"]
+__all__ = [
+    "ForeignMovie",
+    "ImportReport",
+    "counts_in_words",
+    "foreign_movies",
+    "import_movie",
+    "is_importable",
+    "keep_proposals",
+]
 
+_MARKED = (FileKind.TABLE, FileKind.GRAPH, FileKind.TRACKMATE, FileKind.AUT, FileKind.CTC)
 _LABEL = "class_id"
 """Column of Celldetective's tables: the value of a cell in the label images."""
 
@@ -83,6 +93,16 @@ def foreign_movies(path: Path) -> tuple[ForeignMovie, ...] | None:
     ):
         return read_experiment(path)
     return None
+
+
+def is_importable(path: Path) -> bool:
+    """Whether something holds nuclei, tracks or a project of another program; of images and labels napari knows more."""
+    if kind_of(path) in _MARKED or has_places(path):
+        return True
+    try:
+        return foreign_movies(path) is not None
+    except AnlageError:
+        return True  # importing it says what is wrong
 
 
 def counts_in_words(nuclei: Annotations) -> str:

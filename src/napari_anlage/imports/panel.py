@@ -13,8 +13,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from anlage import AnlageError, Annotations, Issue, TimeLapse, open_annotations
-from anlage.io.foreign_projects.movie import ForeignMovie
-from anlage.project.importing import ImportReport, counts_in_words, foreign_movies, import_movie, keep_proposals
+from anlage.project.importing import (
+    ForeignMovie,
+    ImportReport,
+    counts_in_words,
+    foreign_movies,
+    import_movie,
+    keep_proposals,
+)
 from anlage.wording import plural
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
