@@ -2,7 +2,7 @@
 
 ::
 
-    python benchmarks/events.py windows few once trace transfer --data ../shared/data --out /tmp/events-bench [--steps 600]
+    python benchmarks/events.py windows few once trace transfer keras --data ../shared/data --out /tmp/events-bench [--steps 600]
 
 Each part prints what it measured. Recordings, movies and traces that are scored are never learnt from, nor is anything
 chosen on them.
@@ -204,7 +204,88 @@ def transfer(data: Path, out: Path, settings: list[str], only: list[int] | None 
     _tell_transfer(np.array(rows))
 
 
-_SOME = ("windows", "transfer")
+def keras(data: Path, out: Path, settings: list[str], only: list[int] | None = None) -> None:
+    """50 windows of a new recording, from miniML's network of granule cells: miniML's own recipe, and ours."""
+    from anlage.inference.keras_model import open_keras
+    from anlage.signals.signals import Signals
+
+    start = data / "miniml" / "models" / "GC_lstm_model.h5"
+    network, rows = open_keras(start), []
+    x, y, r = human(data)
+    enough = [
+        int(k) for k in np.unique(r) if (r == k).sum() >= 70 and 10 <= (y[r == k] == 1).sum() <= (r == k).sum() - 10
+    ]
+    for target in only or enough:
+        own_out = out / f"keras{target}"
+        own_out.mkdir(exist_ok=True)
+        mine = np.random.default_rng(target).permutation(np.flatnonzero(r == target))
+        own = write_windows(own_out / "own.h5", x[mine[:50]], y[mine[:50]], r[mine[:50]])
+        test = write_windows(own_out / "test.h5", x[mine[50:]], y[mine[50:]], r[mine[50:]])
+        truth, seen = y[mine[50:]], x[mine[50:]]
+        told = [
+            network.score(Signals.of(seen, kind="repeated")),
+            miniml_recipe(start, x[mine[:50]], y[mine[:50]], seen),
+        ]
+        for name, more in (("free", []), ("frozen", ["freeze_encoder=true"])):
+            chosen = ["batch_size=32", *settings[1:], *more]
+            model, took = train(own_out, name, [own], "--from", str(start), "--set", *chosen)
+            told.append(scored(own_out, model, test))
+        reports = [evaluate_windows(one, truth) for one in told]
+        rows.append([(s.f1, s.auc or np.nan) for s in reports])
+        words = ", ".join(f"{n} F1 {s.f1:.3f} AUC {s.auc:.3f}" for n, s in zip(_STARTS, reports, strict=True))
+        print(f"  recording {target}, {len(truth)} windows to test: {words}; {took[1]:.0f} s CPU", flush=True)
+    for i, way in enumerate(_STARTS):
+        f1, auc = np.array(rows)[:, i].mean(axis=0)
+        print(f"keras, {way}: F1 {f1:.3f}, AUC {auc:.3f} over {len(rows)} recordings")
+
+
+def miniml_recipe(start: Path, x: np.ndarray, y: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """What miniML's transfer learning says of windows: convolutions held, LSTM and dense layers learnt, dropout 0.5, batch 64,
+    at most 100 epochs, the weights of the least loss on a quarter held out, with patience 12; at 1e-3, the rate of its transfer
+    that was measured best (the 2e-8 that it prints learns nothing)."""
+    import torch
+    from scipy.signal import resample
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    from anlage.inference.keras_start import model_to_start_from
+    from anlage.networks.recurrent import RecurrentNetwork
+
+    torch.manual_seed(0)
+    model = model_to_start_from(start)
+    plan = model.card.typed_plan
+    shape = plan.recurrent
+    net = RecurrentNetwork(plan.window, plan.stride, shape.convolutions, shape.units, shape.hidden, slope=shape.slope, dropout=0.5)  # fmt: skip
+    weights = {k.removeprefix("members.0."): torch.from_numpy(v) for k, v in model.weights().items() if k.startswith("members.0.")}  # fmt: skip
+    net.load_state_dict(weights)
+    net.encoder.requires_grad_(requires_grad=False)
+    seen, unseen = (torch.from_numpy(resample(w, plan.window, axis=1).astype(np.float32))[:, None] for w in (x, test))
+    truth = torch.from_numpy(y.astype(np.float32))
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))
+    held, learnt = order[: len(x) // 4], order[len(x) // 4 :]
+    optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=1e-3, amsgrad=True)
+    best, kept, waited = np.inf, net.state_dict(), 0
+    for _ in range(100):
+        net.train()
+        for rows in learnt[torch.randperm(len(learnt))].split(64):
+            optimiser.zero_grad()
+            logits = net(seen[rows], torch.ones_like(seen[rows])).track[:, 0]
+            binary_cross_entropy_with_logits(logits, truth[rows]).backward()
+            optimiser.step()
+        net.eval()
+        with torch.inference_mode():
+            loss = float(binary_cross_entropy_with_logits(net(seen[held], torch.ones_like(seen[held])).track[:, 0], truth[held]))  # fmt: skip
+        waited = 0 if loss < best else waited + 1
+        if loss < best:
+            best, kept = loss, {name: tensor.clone() for name, tensor in net.state_dict().items()}
+        if waited >= 12:
+            break
+    net.load_state_dict(kept)
+    with torch.inference_mode():
+        return torch.sigmoid(net(unseen, torch.ones_like(unseen)).track[:, 0]).numpy().astype(np.float64)
+
+
+_STARTS = ("as it is", "miniML's recipe", "from it", "from it, convolutions held")
+_SOME = ("windows", "transfer", "keras")
 """Parts of which some folds or recordings can be run alone."""
 _WAYS = ("as it is", "from it", "scratch")
 
@@ -222,7 +303,7 @@ def _tell_transfer(rows: np.ndarray) -> None:
         )
 
 
-PARTS = {"windows": windows, "few": few, "once": once, "trace": trace, "transfer": transfer}
+PARTS = {"windows": windows, "few": few, "once": once, "trace": trace, "transfer": transfer, "keras": keras}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -242,5 +323,9 @@ if __name__ == "__main__":
     settings = [*([] if options.steps is None else [f"steps={options.steps}"]), *options.set]
     chosen = ["--set", *settings] if settings else []
     for part in options.parts:
-        more = {"only": {"transfer": options.recordings, "windows": options.folds}[part]} if part in _SOME else {}
+        more = (
+            {"only": {"transfer": options.recordings, "keras": options.recordings, "windows": options.folds}[part]}
+            if part in _SOME
+            else {}
+        )
         PARTS[part](options.data, options.out, chosen, **more)

@@ -35,7 +35,10 @@ from anlage.signals.signals import Signals
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["KerasModel", "is_keras", "open_keras"]
+__all__ = ["ONSET", "KerasModel", "is_keras", "keras_content", "open_keras"]
+
+ONSET = 0.4
+"""Where the windows that a network of miniML says yes to hold the beginning of the event, as a part of the window: the middle of them."""
 
 _MOST_AT_ONCE = 256
 _MOST_SAMPLES_AT_ONCE = 256 * 1000
@@ -137,7 +140,7 @@ def open_keras(path: str | Path) -> KerasModel:
         raise AnlageError(f"'{path}' is no Keras network in HDF5; miniML's models are files like GC_lstm_model.h5.")
     what = f"The network '{path}'"
     with border(what):
-        text, weights = _content(path, what)
+        text, weights = keras_content(path, what)
     window, layers = described_layers(text, what)
     with border(what):
         made = [
@@ -153,7 +156,7 @@ def open_keras(path: str | Path) -> KerasModel:
 Weights = Mapping[str, npt.NDArray[np.float32]]
 
 
-def _content(path: Path, what: str) -> tuple[bytes, dict[str, dict[str, npt.NDArray[np.float32]]]]:
+def keras_content(path: Path, what: str) -> tuple[bytes, dict[str, dict[str, npt.NDArray[np.float32]]]]:
     """The description of the layers, and the weights of each layer by their full and their last names."""
     import h5py
 

@@ -67,7 +67,9 @@ def signals_for(model: Model, signals: Signals, *, invert: bool = False) -> Sign
 def window_for(model: Model, signals: Signals, asked: int | None = None) -> SeenWindow:
     """How long the model's window is in these signals; see `anlage.signals.windows.seen_window`."""
     plan = model.card.plan
-    return seen_window(int(plan["window"]), plan.get("interval_s"), signals, asked)
+    return seen_window(
+        int(plan["window"]), plan.get("interval_s"), signals, asked, usual=int(plan.get("window_here", 0))
+    )
 
 
 def are_traces(model: Model, signals: Signals) -> bool:

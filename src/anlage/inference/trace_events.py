@@ -12,7 +12,7 @@ from pydantic import Field
 
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.inference.keras_model import KerasModel
+from anlage.inference.keras_model import ONSET, KerasModel
 from anlage.inference.signal_events import Along, probability_along, window_for
 from anlage.model import Model
 from anlage.signals.events import Events
@@ -24,8 +24,6 @@ __all__ = ["TraceSettings", "find_events", "keras_events", "measure_events", "tr
 
 _STRIDES = 30
 """Windows of a network of miniML that begin within the length of one."""
-_ONSET = 0.4
-"""Where the windows that a network of miniML says yes to hold the beginning of the event, as a part of the window: the middle of them."""
 _SHORTEST = 3
 """Positions of the network's grid that a place must span."""
 _AROUND = 5
@@ -120,7 +118,7 @@ def keras_events(
 
     stride, settings = max(1, network.window // _STRIDES), settings or TraceSettings()
     seen = [network.slide(resampled(_filled(row[0]), here.ratio), stride) for row in turned.values]
-    along = [Along(likely, stride / here.ratio, here.samples, _ONSET) for likely in seen]
+    along = [Along(likely, stride / here.ratio, here.samples, ONSET) for likely in seen]
     way = _direction(turned, along, settings.threshold)
     answers = iter(along)
     return _all_along(turned, lambda _: next(answers), settings, way)

@@ -158,7 +158,7 @@ class TemporalEnsemble(nn.Module):
         The networks.
     """
 
-    def __init__(self, members: Sequence[TemporalNetwork]) -> None:
+    def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 

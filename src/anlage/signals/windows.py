@@ -43,7 +43,9 @@ class SeenWindow:
         return self.wanted / self.samples
 
 
-def seen_window(wanted: int, learnt_s: float | None, signals: Signals, asked: int | None = None) -> SeenWindow:
+def seen_window(
+    wanted: int, learnt_s: float | None, signals: Signals, asked: int | None = None, *, usual: int = 0
+) -> SeenWindow:
     """The length of a network's window in a recording.
 
     What was asked for holds; else it follows from the times between samples of both; else it is sample for sample.
@@ -58,6 +60,8 @@ def seen_window(wanted: int, learnt_s: float | None, signals: Signals, asked: in
         The recording, or windows of one.
     asked
         Samples of the recording that hold what the network's window held; None: nobody has said.
+    usual
+        That number in what it learnt from, for where the intervals are unknown; 0: as many as wanted.
 
     Raises
     ------
@@ -69,6 +73,8 @@ def seen_window(wanted: int, learnt_s: float | None, signals: Signals, asked: in
         samples, why = asked, "as asked"
     elif learnt_s is not None and here is not None:
         samples, why = round(wanted * learnt_s / here), f"{1000 * wanted * learnt_s:.4g} ms, as it learnt"
+    elif usual and usual != wanted:
+        samples, why = usual, "as in what it learnt from"
     else:
         lacks = "this file" if here is None else "what it learnt from"
         return SeenWindow(

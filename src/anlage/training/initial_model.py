@@ -14,7 +14,7 @@ from anlage.card import Card
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
-from anlage.model import load_model, read_card
+from anlage.model import read_card
 from anlage.tasks import task_named
 from anlage.tasks.sources import fits_inputs
 from anlage.training.config import assign
@@ -35,7 +35,10 @@ def card_of(model: str | Path, task: str, plan: type[Frozen]) -> Card:
     """
     if not Path(model).is_file():
         raise AnlageError(f"There is no model at {model} to start from; check the path.")
-    card = load_model(model, task=task).card
+    # imported here: with the package around it scipy is loaded, which takes a second
+    from anlage.inference.keras_start import model_to_start_from
+
+    card = model_to_start_from(model, task).card
     try:
         plan.model_validate(card.plan)
     except ValidationError as error:
@@ -108,7 +111,10 @@ def usual_steps(
         If a setting is not possible, or the model to start from cannot be read or contradicts it.
     """
     model = _fitting_starter(task, assignments, n_inputs, flat=flat) if start_from == USUAL else start_from
-    training, config = assign(task, assignments, base=None if model is None else read_card(Path(model)).config)
+    # imported here: with the package around it scipy is loaded, which takes a second
+    from anlage.inference.keras_start import card_to_start_from
+
+    training, config = assign(task, assignments, base=None if model is None else card_to_start_from(model).config)
     about, from_model = task_named(task), model is not None and not training.fresh_weights
     usual = about.steps_for(config, from_model=from_model)
     return usual, about.least_steps_for(config, from_model=from_model)

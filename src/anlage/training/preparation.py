@@ -11,7 +11,8 @@ from pydantic import Field, JsonValue, ValidationError
 
 from anlage.errors import AnlageError
 from anlage.frozen import Finite, Frozen, first_problem
-from anlage.model import Model, load_model
+from anlage.inference.keras_start import model_to_start_from
+from anlage.model import Model
 from anlage.tasks.task import Examples, Setting
 from anlage.training.config import MOST_AT_ONCE, MOST_THREADS, StoreRef
 from anlage.training.context import TrainingContext
@@ -186,7 +187,7 @@ def _unreadable(run: Run, error: ValidationError) -> AnlageError:
 
 def _start_model(context: TrainingContext) -> Model | None:
     path = context.run.config.start_from
-    return None if path is None else load_model(path, task=context.task.name)
+    return None if path is None else model_to_start_from(path, context.task.name)
 
 
 def _plan_of(model: Model, kind: type[Frozen]) -> Frozen:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, model_validator
 from anlage.frozen import Finite, IntervalS, Probability
 from anlage.tasks.events.scale import Normalise, SignalScale
 
-__all__ = ["MOST_DOUBLINGS", "EventsConfig", "EventsPlan"]
+__all__ = ["MOST_DOUBLINGS", "EventsConfig", "EventsPlan", "Recurrent"]
 
 MOST_DOUBLINGS = 14
 """Of the reach of one convolution over another: 16,384 positions."""
@@ -96,6 +96,22 @@ class EventsConfig(Finite):
         return self
 
 
+class Recurrent(Finite):
+    """The shape of a network of miniML that is trained further."""
+
+    convolutions: Annotated[
+        tuple[tuple[Annotated[int, Ge(1), Le(4096)], Annotated[int, Ge(1), Le(1001)], Annotated[int, Ge(1), Le(1000)]], ...],
+        MinLen(1), MaxLen(20),
+    ]  # fmt: skip
+    """Channels, kernel and pooling of each."""
+    units: Annotated[int, Ge(1), Le(4096)]
+    """Of the LSTM."""
+    hidden: Annotated[int, Ge(1), Le(4096)]
+    """Of the dense layer."""
+    slope: Annotated[float, Ge(-10), Le(10)]
+    """Of the leaky activations."""
+
+
 class EventsPlan(Finite):
     """What the training data decided."""
 
@@ -121,6 +137,10 @@ class EventsPlan(Finite):
     """1 where events rise, -1 where they fall, 0 where it is not known; after they were turned."""
     invert: bool = False
     """Whether the signals are turned upside down before they are looked at."""
+    window_here: Annotated[int, Ge(0), Le(_MOST_SAMPLES)] = 0
+    """Samples in the files that it learnt from which became a window; 0: as many."""
+    recurrent: Recurrent | None = None
+    """The shape of a network of miniML that was the start; None: the usual network."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

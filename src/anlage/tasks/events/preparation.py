@@ -52,12 +52,13 @@ def prepare(sources: Sequence[SignalFile], config: EventsConfig, setting: Settin
     check_mix(kinds, config.mix, signals.kind)
     notes = [note for source in sources for note in source.signals.notes] + sampling_notes(sources)
     earlier = setting.plan if isinstance(setting.plan, EventsPlan) else None
+    here = 0
     if signals.kind == "repeated":
-        signals, about = _at_window(signals, config, base or earlier)
+        signals, here, about = _at_window(signals, config, base or earlier)
         notes += about
     folds, said = _folds(signals, config, setting.seed)
     notes += said
-    plan = earlier or _plan(signals, config, base)
+    plan = earlier or _plan(signals, config, base, here)
     return EventsExamples(
         plan=plan,
         batch_size=setting.batch_size or _BATCH,
@@ -192,7 +193,7 @@ def _in_words(signals: Signals, folds: Rows) -> str:
     return f"{int(held.sum())} {noun} of {n} of {of} {where}{by}"
 
 
-def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> EventsPlan:
+def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None, here: int) -> EventsPlan:
     repeated = signals.kind == "repeated"
     signals = replace(signals, values=-signals.values) if config.invert else signals
     window = signals.n_frames if repeated else 0
@@ -203,6 +204,8 @@ def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> Ev
                 "interval_s": signals.interval_s,
                 "event": config.event,
                 "invert": config.invert,
+                "window_here": here,
+                **(_shown_by(signals, base) if not base.direction and repeated else {}),
             }
         )
     how: list[Normalise] = [("noise" if repeated else "percentile") if h == "auto" else h for h in config.normalise]
@@ -222,15 +225,27 @@ def _plan(signals: Signals, config: EventsConfig, base: EventsPlan | None) -> Ev
         onset=onset,
         direction=direction,
         invert=config.invert,
+        window_here=here,
     )
 
 
-def _at_window(signals: Signals, config: EventsConfig, given: EventsPlan | None) -> tuple[Signals, list[str]]:
-    """Windows as long as the network's, `given` or to be planned from them, and what was done to them."""
+def _shown_by(signals: Signals, base: EventsPlan) -> dict[str, float]:
+    """Where events begin in a window and which way they go, where the network to start from does not say."""
+    onset, direction = _shape_of(signals, base.scales, base.window)
+    return {"onset": onset, "direction": direction}
+
+
+def _at_window(signals: Signals, config: EventsConfig, given: EventsPlan | None) -> tuple[Signals, int, list[str]]:
+    """Windows as long as the network's, `given` or to be planned from them; how many samples of the files they are, and what was done."""
     shortest, longest = int(signals.spans[:, 1].min()), signals.n_frames
     asked = config.window if config.window_ms is None else samples_of(config.window_ms, signals.interval_s)
     usual = asked or shortest
-    here = SeenWindow(usual, usual) if given is None else seen_window(given.window, given.interval_s, signals, asked)
+    if given is None:
+        here = SeenWindow(usual, usual)
+    else:
+        # all of a window is what miniML's networks look at, however many samples it has
+        whole = shortest if given.recurrent is not None and not given.window_here else given.window_here
+        here = seen_window(given.window, given.interval_s, signals, asked, usual=whole)
     if here.samples > shortest:
         raise AnlageError(
             f"Windows of {here.samples} samples are wanted, but the shortest has {shortest}; cut longer ones, or set the window to "
@@ -242,7 +257,7 @@ def _at_window(signals: Signals, config: EventsConfig, given: EventsPlan | None)
             f"The windows have up to {longest} samples, of which the first {here.samples} are looked at; the rest is left out."
         )
     cut = replace(signals, values=signals.values[..., : here.samples])
-    return resampled_signals(cut, here.ratio), notes
+    return resampled_signals(cut, here.ratio), here.samples, notes
 
 
 def _dilations(positions: int, config: EventsConfig) -> tuple[int, ...]:

@@ -57,8 +57,19 @@ class EventsTask(Task):
         return prepare(stores, config, setting)
 
     def network(self, plan: EventsPlan, config: EventsConfig) -> torch.nn.Module:
+        from anlage.networks.recurrent import RecurrentNetwork
         from anlage.networks.temporal import TemporalEnsemble, TemporalNetwork
 
+        shape = plan.recurrent
+        if shape is not None:
+            return TemporalEnsemble(
+                [
+                    RecurrentNetwork(
+                        plan.window, plan.stride, shape.convolutions, shape.units, shape.hidden, slope=shape.slope
+                    )
+                    for _ in range(config.members)
+                ]
+            )
         return TemporalEnsemble(
             [
                 TemporalNetwork(
