@@ -79,9 +79,10 @@ class NextPlaces:
 def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> NextPlaces | None:
     """The places that teach a network most, as far as can be told without annotating them.
 
-    These are the places where model and blob detector contradict each other, which led to as good a network with fewer nuclei
-    than places by chance or where the network is least sure (docs/benchmarks.md, "Where to annotate next"). Where the blob
-    detector mostly sees something else, or is itself the model, they are those where the model is least sure.
+    These are the places where model and blob detector contradict each other: one of them is wrong there. Among cells of several
+    kinds that led to as good a network with a third fewer nuclei as places by chance, elsewhere to one as good; places where the model
+    is least sure were no better than chance (docs/benchmarks.md, "Where to annotate next"). Where the blob detector mostly sees
+    something else, or is itself the model, they are those where the model is least sure.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The panel "Annotate here next": the places that teach the network most."""
+"""The panel "Annotate here next": places where the network is probably wrong."""
 
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
