@@ -263,7 +263,6 @@ class TracePanel(ChildPanel):
         self.plot.show_filtered(values, hann_filtered(np.nan_to_num(values), width) if width > 1 else None)
 
     def _on_invert(self) -> None:
-        """Events go the other way at once."""
         self.way.setCurrentText(_FALLS if self.way.currentText() == _RISES else _RISES)
         self._warn()
 
@@ -276,8 +275,7 @@ class TracePanel(ChildPanel):
         wrong = marks is not None and looks_upside_down(marks.signals.values[marks.row, 0], direction, marks.window)
         self.warning.setVisible(wrong)
         if wrong:
-            way = _RISES if direction < 0 else _FALLS
-            tick = "untick" if self.invert.isChecked() else "tick"
+            way, tick = _RISES if direction < 0 else _FALLS, "untick" if self.invert.isChecked() else "tick"
             self.warning.setText(
                 f"What stands out of this trace seems to {way}, unlike the events that the network is to look for; {tick} <i>Upside down</i> if so."
             )
