@@ -29,7 +29,7 @@ from anlage.inference.keras_config import (
 from anlage.inference.keras_model import ONSET, is_keras, keras_content, open_keras
 from anlage.installed import versions
 from anlage.model import Model, load_model, read_card
-from anlage.tasks.events.config import EventsConfig, EventsPlan, Recurrent
+from anlage.tasks.events.config import EventsConfig, EventsPlan, RecurrentShape
 from anlage.tasks.events.scale import SignalScale
 from anlage.tasks.task import Evidence
 
@@ -86,7 +86,7 @@ def _read(path: Path) -> Model:
     plan = EventsPlan(
         kind="repeated", event="", scales=(SignalScale(name="signal", how="none"),), window=window,
         stride=max(1, window // _STRIDES), dilations=(1,), longest=window, interval_s=None, onset=ONSET, direction=0,
-        recurrent=Recurrent(
+        recurrent=RecurrentShape(
             convolutions=shape, units=member["lstm.weight_hh_l0"].shape[1], hidden=len(member["hidden.bias"]), slope=_slope(known, what)
         ),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, model_validator
 from anlage.frozen import Finite, IntervalS, Probability
 from anlage.tasks.events.scale import Normalise, SignalScale
 
-__all__ = ["MOST_DOUBLINGS", "EventsConfig", "EventsPlan", "Recurrent"]
+__all__ = ["MOST_DOUBLINGS", "EventsConfig", "EventsPlan", "RecurrentShape"]
 
 MOST_DOUBLINGS = 14
 """Of the reach of one convolution over another: 16,384 positions."""
@@ -96,7 +96,7 @@ class EventsConfig(Finite):
         return self
 
 
-class Recurrent(Finite):
+class RecurrentShape(Finite):
     """The shape of a network of miniML that is trained further."""
 
     convolutions: Annotated[
@@ -139,7 +139,7 @@ class EventsPlan(Finite):
     """Whether the signals are turned upside down before they are looked at."""
     window_here: Annotated[int, Ge(0), Le(_MOST_SAMPLES)] = 0
     """Samples in the files that it learnt from which became a window; 0: as many."""
-    recurrent: Recurrent | None = None
+    recurrent: RecurrentShape | None = None
     """The shape of a network of miniML that was the start; None: the usual network."""
 
     @model_validator(mode="after")
