@@ -18,6 +18,7 @@ from anlage.cli.describe import verdict_lines
 from anlage.cli.report import write_report
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
+from anlage.training.distributed import World
 from anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -127,7 +128,6 @@ def _start(options: argparse.Namespace) -> str | Path | None:
 
 
 def run_train(options: argparse.Namespace) -> int:
-    from anlage.training.distributed import World
     from anlage.training.run import Run
 
     world = World.from_environment()
@@ -189,7 +189,6 @@ def configure_resume(parser: Parser) -> None:
 
 
 def run_resume(options: argparse.Namespace) -> int:
-    from anlage.training.distributed import World
     from anlage.training.run import Run
 
     run = Run.open(options.run)
@@ -265,7 +264,6 @@ def train_here(run: Run) -> int:
     """Train in this process, showing progress, and say what came of it; of several processes the first one does that for all."""
     from anlage.cli.training_output import Follower
     from anlage.tasks import task_named
-    from anlage.training.distributed import World
     from anlage.training.process import train
 
     if not World.from_environment().is_first:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -116,8 +117,6 @@ class World:
         """The network whose gradients are averaged over all processes."""
         if self.is_alone:
             return network
-        import warnings
-
         from torch.nn.parallel import DistributedDataParallel
 
         # of kernels of 1 × 1 × 1, whose layout has two names: nobody can act on it
