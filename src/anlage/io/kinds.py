@@ -105,7 +105,7 @@ _MARKED = {
 }
 _MAGIC = {
     b"\x89PNG": FileKind.PICTURE, b"\xff\xd8\xff": FileKind.PICTURE, b"%PDF": FileKind.PICTURE,
-    b"ply\n": FileKind.MESH, b"ply\r": FileKind.MESH,
+    b"ply\n": FileKind.MESH, b"ply\r": FileKind.MESH, b"ABF ": FileKind.TRACE, b"ABF2": FileKind.TRACE,
 }  # fmt: skip
 _MESHES = (".obj", ".stl", ".ply")
 

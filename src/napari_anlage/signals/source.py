@@ -27,7 +27,7 @@ _EVENT = "event"
 """Name of an event that nobody has named, or whose name cannot be that of a file."""
 _LONGEST = 50
 """Letters of an event's name: that of the file of signals stands before it."""
-_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5)"
+_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5 *.abf)"
 
 
 class SignalSource(ChildPanel):

@@ -29,7 +29,7 @@ from napari_anlage.widgets.silent import silent
 
 __all__ = ["EventSets"]
 
-_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5)"
+_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5 *.abf)"
 _HEADS = {"repeated": ("clear", "less", "false", "noise"), "once": ("event", "none", "other")}
 _MOST = 4
 _ROWS, _ROW_HEIGHT = 7, 21

@@ -1,4 +1,4 @@
-"""Open signals of any format: CSV, Celldetective's ``.npy``, miniML's HDF5, and plain traces."""
+"""Open signals of any format: CSV, Celldetective's ``.npy``, miniML's HDF5, pCLAMP's ``.abf``, and plain traces."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from anlage.foreign import INTERVALS_S, LARGEST_ID, check_size, naming, printabl
 from anlage.io.atomic import replacing
 from anlage.io.kinds import SIGNALS, check_kind, kind_of
 from anlage.io.seals import LIBRARY, Writer
+from anlage.io.signal_files.axon import read_abf
 from anlage.io.signal_files.hdf5 import read_hdf5
 from anlage.io.signal_files.npy import read_npy
 from anlage.io.signal_files.tables import read_signal_table, write_signal_table
@@ -23,9 +24,9 @@ from anlage.signals.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
 __all__ = ["NEEDED", "SUFFIXES", "event_names", "is_signals", "open_signals", "signal_files", "write_signals"]
 
-SUFFIXES = (".csv", ".tsv", ".npy", ".h5", ".hdf5")
+SUFFIXES = (".csv", ".tsv", ".npy", ".h5", ".hdf5", ".abf")
 NEEDED = (
-    "signals are needed here: give a table (track_id, t and a column for each signal), windows or a recording as .h5, or .npy; "
+    "signals are needed here: give a table (track_id, t and a column for each signal), windows or a recording as .h5, a recording as .abf, or .npy; "
     "`anlage signals` measures them along tracks"
 )
 """What is said where something else is given for signals."""
@@ -79,7 +80,7 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
     path
         ``.csv`` (one row a track and frame, one row a track, or one row a sample of a trace), ``.npy`` (numbers, or the list
         of tracks that Celldetective writes; nothing in it is run), or ``.h5`` with ``events`` (N, T), ``scores`` (N,) and
-        perhaps ``recording`` (N,), or with a single trace.
+        perhaps ``recording`` (N,), or with a single trace; or ``.abf``, a recording of pCLAMP (needs pyabf).
     interval_s
         Time between two frames in seconds, where the file does not say it or says it wrongly.
     event
@@ -104,6 +105,8 @@ def open_signals(path: str | Path, *, interval_s: float | None = None, event: st
             return _from_npy(path, interval_s, event)
         if suffix in _HDF5:
             return _from_hdf5(path, interval_s)
+        if suffix == ".abf":
+            return read_abf(path, interval_s)
     raise AnlageError(f"'{path.name}' is no file of signals: its name must end in {', '.join(SUFFIXES)}.")
 
 
