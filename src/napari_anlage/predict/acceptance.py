@@ -144,8 +144,13 @@ class Acceptance(SessionMember):
         if self.candidates is None:
             return np.zeros(0, dtype=bool)
         likely: Mask = self.candidates.nuclei.probability >= self.threshold
-        is_open: Mask = self._proposal_states == ProposalState.OPEN
-        return likely & self._is_unique & is_open
+        return likely & self.unjudged
+
+    @property
+    def unjudged(self) -> Mask:
+        """(N,) which candidates, faint ones too, nobody has judged and no likelier one covers."""
+        free: Mask = self._is_unique & (self._proposal_states == ProposalState.OPEN)
+        return free
 
     def inside(self, boxes: Iterable[Box] | None = None) -> Rows:
         """Rows of the proposals in these boxes; of all of them by default."""

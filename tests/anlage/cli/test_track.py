@@ -118,7 +118,6 @@ def bad(text: str) -> str:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("1,0,0,5,5,2\n2,0,0,5,5,1", "id 1"),
         ("1,0,0,5,5,0\n2,0,0,9,9,0\n3,1,0,5,5,1\n3,1,0,5,5,2", "has the id 3, which row 4 has already"),
         ("1,0,0,5,,0", "row 2 has '' for x"),
         ("1,0,0,5,5,0\n2,1.5,0,5,5,1", "id 2"),
@@ -131,6 +130,14 @@ def test_bad_tracks_are_a_sentence_with_the_ids(folder: Path, command: Command, 
     assert said in err
     assert err.count("\n") == 1
     assert not Path("o.csv").exists()
+
+
+def test_links_that_lead_nowhere_are_left_out_and_counted(folder: Path, command: Command) -> None:
+    rows = "1,0,0,5,5,2\n2,0,0,5,5,1"
+    code, out, err = command("track", "-", "-o", "o.csv", "--nuclei", bad(rows), "--spacing", "1,1,1", "--keep-links")
+    assert code == 0
+    assert "2 links of 'bad.csv' were left out: 2 not forward in time (2 → 1, among others)." in out + err
+    assert Path("o.csv").exists()
 
 
 def test_what_is_missing_is_said(folder: Path, command: Command) -> None:
