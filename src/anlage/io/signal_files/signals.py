@@ -19,7 +19,7 @@ from anlage.io.seals import LIBRARY, Writer
 from anlage.io.signal_files.axon import read_abf
 from anlage.io.signal_files.hdf5 import read_hdf5
 from anlage.io.signal_files.npy import read_npy
-from anlage.io.signal_files.tables import read_signal_table, write_signal_table
+from anlage.io.signal_files.tables import class_columns, read_signal_table, write_signal_table
 from anlage.signals.signals import MOST_SAMPLES, UNSCORED, Signals, check_dense
 
 __all__ = ["NEEDED", "SUFFIXES", "event_names", "is_signals", "open_signals", "signal_files", "write_signals"]
@@ -69,7 +69,7 @@ def event_names(path: str | Path) -> list[str]:
         content = read_npy(path)
         first = content[0] if isinstance(content, list) and content else None
         names = [str(name) for name in first] if isinstance(first, dict) else []
-    return [name.removeprefix("class_") for name in names if name.startswith("class_")]
+    return [name.removeprefix("class_") for name in class_columns(names)]
 
 
 def open_signals(path: str | Path, *, interval_s: float | None = None, event: str = "") -> Signals:

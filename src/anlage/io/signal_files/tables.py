@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from anlage.io.scale_columns import SCALE_COLUMNS, scale_columns
 from anlage.io.seals import LIBRARY, Writer
 from anlage.signals.signals import MOST_SAMPLES, UNSCORED, Kind, Signals, check_dense, unit_of
 
-__all__ = ["read_signal_table", "write_signal_table"]
+__all__ = ["class_columns", "read_signal_table", "write_signal_table"]
 
 _TRACK = ("track_id", "track", "trackid", "cell_id", "cell")
 _FRAME = ("frame", "t", "timepoint", "time_point")
@@ -30,9 +30,16 @@ _NUCLEUS = ("nucleus_id", "id")
 _SCORE = ("score", "scores")
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$")
 _WIDE = re.compile(r"^(?:(?P<name>.+)@)?(?P<frame>\d+)$")
+_BOOKKEEPING = ("class_id", "class_color")
+"""Columns of Celldetective's tables that are named like the classes of an event, and are none."""
 _TOP_SCORE = 2
 _REGULAR = 0.05
 """Part of an interval by which sampling times may stray."""
+
+
+def class_columns(names: Iterable[str]) -> list[str]:
+    """Of the names of columns, in lower case, those that hold the classes of an event: ``class_NAME``."""
+    return [name for name in names if name.startswith("class_") and name not in _BOOKKEEPING]
 
 
 def read_signal_table(path: Path, *, interval_s: float | None = None, event: str = "") -> Signals:
@@ -105,7 +112,7 @@ class _Table(TextColumns):
         self.signals = [] if self.wide else self._numbers(rest)
 
     def _event_columns(self, event: str) -> None:
-        classes = [str(n).strip().lower() for n in self.frame.columns if str(n).strip().lower().startswith("class_")]
+        classes = class_columns(str(n).strip().lower() for n in self.frame.columns)
         if event:
             wanted = f"class_{event}".lower()
             if wanted not in self.lower and f"score_{event}".lower() not in self.lower:

@@ -13,7 +13,7 @@ import pytest
 from anlage.errors import AnlageError
 from anlage.io.signal_files import npy
 from anlage.io.signal_files.npy import read_npy
-from anlage.io.signal_files.signals import open_signals, write_signals
+from anlage.io.signal_files.signals import event_names, open_signals, write_signals
 from anlage.signals.signals import Signals
 
 
@@ -526,3 +526,10 @@ def test_lists_where_numbers_belong_are_left_out(tmp_path, columns):
 def test_frames_that_are_none_are_refused(tmp_path, frames):
     with pytest.raises(AnlageError, match=r"whole numbers|at most"):
         open_signals(spoilt(tmp_path / "t.npy", FRAME=frames))
+
+
+def test_celldetectives_bookkeeping_is_no_event(tmp_path):
+    path = tmp_path / "tracks.csv"
+    path.write_text("TRACK_ID,FRAME,area,class_id,class_color,class_death,t_death\n1,0,5,7,red,0,1\n1,1,6,7,red,0,1\n")
+    assert event_names(path) == ["death"]
+    assert open_signals(path).scores.tolist() == [0]  # not refused for holding several events
