@@ -31,6 +31,7 @@ from anlage.annotations import State
 from anlage.cuboid import Cuboid
 from anlage.dataset.build import build_store
 from anlage.inference import FAINTEST, predict
+from anlage.inference.annotate_next import SIZE_DIAMETERS
 from anlage.io import write_annotations
 from anlage.model import load_model
 from anlage.prediction import Prediction
@@ -38,8 +39,6 @@ from anlage.project.next_places import PlaceRequest, find_places
 from anlage.project.proposals import ProposedNuclei
 from anlage.timelapse import TimeLapse
 
-EDGES = (4.0, 6.0, 6.0)
-"""Of a cuboid (z, y, x), in nucleus diameters, as the dock proposes them."""
 ENOUGH = 0.95
 WAYS = ("suggested", "disagreement", "chance")
 
@@ -62,7 +61,7 @@ class Pool:
         """The cuboid around a nucleus, inside the image."""
         shape = np.array(self.shape[1:])
         edges = np.minimum(
-            np.maximum(1, np.rint(np.array(EDGES) * self.kind.diameter_um / self.movie.spacing.um)), shape
+            np.maximum(1, np.rint(np.array(SIZE_DIAMETERS) * self.kind.diameter_um / self.movie.spacing.um)), shape
         )
         low = np.clip(np.rint(at_tzyx[1:] - (edges - 1) / 2), 0, shape - edges)
         return Box.of([at_tzyx[0], *low], [at_tzyx[0] + 1, *(low + edges)])
@@ -110,7 +109,7 @@ class Pool:
         predictions = list(predict(model, image, threshold=FAINTEST, device="cpu"))
         card, nuclei = model.card, together(predictions)
         if not against_blobs:
-            size = [edge * self.kind.diameter_um for edge in EDGES]
+            size = [edge * self.kind.diameter_um for edge in SIZE_DIAMETERS]
             places = least_sure(
                 nuclei, self.shape, self.movie.spacing, card.evidence.threshold, n=1, size_um=size, exclude=annotated
             )

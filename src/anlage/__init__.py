@@ -112,6 +112,7 @@ _HOME = {
     "find_devices": "devices",
     "find_warnings": "tracking.warnings",
     "labels_of": "inference.maps",
+    "kind_of_model": "tasks",
     "least_sure": "inference.annotate_next",
     "load_model": "model",
     "mesh_objects": "objects.meshes",
@@ -310,6 +311,7 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.synthetic import embryo as embryo
     from anlage.tasks import KINDS as KINDS
     from anlage.tasks import TASKS as TASKS
+    from anlage.tasks import kind_of_model as kind_of_model
     from anlage.tasks.readiness import Readiness as Readiness
     from anlage.tasks.task import Kind as Kind
     from anlage.timelapse import TimeLapse as TimeLapse

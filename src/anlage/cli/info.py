@@ -16,7 +16,7 @@ from anlage.cli.describe import other_voxels, print_annotations, verdict_lines
 from anlage.cli.info_signals import print_events, print_held_out, print_held_out_file, print_signal_sets, print_signals
 from anlage.cli.progress_bar import counting
 from anlage.cli.scale import open_scaled
-from anlage.cli.train import NAMED, model_of
+from anlage.cli.train import model_of
 from anlage.errors import AnlageError
 from anlage.io import open_image
 from anlage.io.kinds import IMAGES, FileKind, kind_of
@@ -97,14 +97,13 @@ def run_models(options: argparse.Namespace) -> int:
 
 def _list_model(one: Choice, argument: str) -> None:
     """What it does and how good it is, and how it is used."""
-    from anlage.tasks import KINDS, TASKS
+    from anlage.tasks import TASKS, kind_of_model
 
     if one.card is None:
         print(f"  {one.name}: {one.problem}")
         return
     card = one.card
-    kinds = [kind for kind in KINDS.values() if kind.task == card.task]
-    kind = next((kind for kind in kinds if f"head={card.head}" in kind.settings), kinds[0])
+    kind = kind_of_model(card.task, card.head)
     print(f"  {one.name} ({kind.title.lower()}; {', '.join(card.channels)})")
     if card.verdict.score:
         print(f"    {card.verdict.score}, on {card.evidence.held_out}")
@@ -134,14 +133,14 @@ def run_info(options: argparse.Namespace) -> int:
 
 def _named(name: str) -> bool:
     """What comes with the program and is named like a file: says what it is, if it is one of these."""
-    from anlage.inference import CLASSICAL
+    from anlage.inference import CLASSICAL, STARTERS
     from anlage.model import read_card
 
     if name == CLASSICAL:
         print("The classical detector: bright blobs of one size, without a network and without training.")
-    elif name in NAMED:
+    elif name in STARTERS:
         print(read_card(model_of(name)).to_markdown())
-    return name in (CLASSICAL, *NAMED)
+    return name in (CLASSICAL, *STARTERS)
 
 
 def _model(path: Path, options: argparse.Namespace) -> None:

@@ -174,7 +174,8 @@ def _traces(model: Model, signals: Signals, window: SeenWindow, options: argpars
         )
     settings = _settings(options, model.card.evidence.threshold)
     events = trace_events(model, signals, settings, device=options.device, window=window)
-    signals, events = _turned_back(signals, events, options)
+    if options.invert:
+        signals, events = dataclasses.replace(signals, values=-signals.values), _turned_back(events)
     return _write_occurrences(events, signals, window.samples, options, model.id)
 
 
@@ -202,7 +203,7 @@ def _keras(network: KerasModel, signals: Signals, kind: FileKind | None, options
     )
     events = keras_events(network, signals, settings, invert=options.invert, window=window)
     if options.invert:
-        _, events = _turned_back(signals, events, options)
+        events = _turned_back(events)
     elif not len(events):
         print("No event was found; if events go downwards here, say --invert.")
     return _write_occurrences(events, signals, window.samples, options, network.path.stem)
@@ -217,13 +218,10 @@ def _settings(options: argparse.Namespace, own: float | None) -> TraceSettings:
     return TraceSettings(filter_ms=options.filter_ms, **chosen)
 
 
-def _turned_back(signals: Signals, events: Events, options: argparse.Namespace) -> tuple[Signals, Events]:
-    """Signals as they were read, and the sizes of events as they are there, where both were turned upside down."""
-    if not options.invert:
-        return signals, events
+def _turned_back(events: Events) -> Events:
+    """Events of signals that were turned upside down, with the sizes that they have in the signals as they were read."""
     sizes = {name: -values if name in ("amplitude", "area") else values for name, values in events.properties.items()}
-    turned = dataclasses.replace(signals, values=-signals.values)
-    return turned, dataclasses.replace(events, properties=sizes)
+    return dataclasses.replace(events, properties=sizes)
 
 
 def _write_occurrences(events: Events, signals: Signals, window: int, options: argparse.Namespace, origin: str) -> int:

@@ -16,9 +16,9 @@ from anlage.cli.describe import open_for_use
 from anlage.cli.interruption import until_halted
 from anlage.cli.prediction_output import ProgressReporter, progress_reporter
 from anlage.cli.scale import SPACING_SOURCES, open_scaled
-from anlage.cli.train import NAMED, model_of
+from anlage.cli.train import model_of
 from anlage.errors import AnlageError
-from anlage.inference import CLASSICAL, FAINTEST, predict, predict_classical
+from anlage.inference import CLASSICAL, FAINTEST, STARTERS, predict, predict_classical
 from anlage.inference.frame_store import PredictionParts
 from anlage.io import write_annotations
 from anlage.io.atomic import check_apart, replacing
@@ -213,7 +213,7 @@ def _frame_counter(reporter: ProgressReporter, nuclei: Annotations) -> Any:
 
 def _is_model(text: str) -> bool:
     if not Path(text).exists():
-        return text in (CLASSICAL, *NAMED) or text.lower().endswith(".anlage")
+        return text in (CLASSICAL, *STARTERS) or text.lower().endswith(".anlage")
     return kind_of(text) in (FileKind.MODEL, FileKind.RUN)
 
 

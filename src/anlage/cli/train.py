@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from anlage.frozen import Frozen
     from anlage.training.run import Run
 
-__all__ = ["NAMED", "model_of", "train_here"]
+__all__ = ["model_of", "train_here"]
 
-NAMED = ("starter", "starter-2d", "starter-outlines", "starter-outlines-2d")
-"""Networks that come with the program, as they are named in place of a file."""
 _STOPPED = 3
 """Exit code of a training that was stopped before there was a model."""
 _POLL_S = 0.25
@@ -328,10 +326,10 @@ def _stopping_on_interrupt(run: Run) -> Iterator[list[int]]:
 
 def model_of(path: str | Path, *, flat: bool = False) -> Path:
     """A model given as its file, as the run folder that made it, or by the starter's name (for single planes: `flat`)."""
-    from anlage.inference.starter import OUTLINER, STARTER, starter_path
+    from anlage.inference.starter import OUTLINER, STARTER, STARTERS, starter_path
     from anlage.io.kinds import MODELS, check_kind
 
-    if str(path) in NAMED and not Path(path).exists():
+    if str(path) in STARTERS and not Path(path).exists():
         name = str(path)
         return starter_path(flat=flat or name not in (STARTER, OUTLINER), outlines=name.startswith(OUTLINER))
     given = Path(path)

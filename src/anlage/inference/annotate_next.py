@@ -15,11 +15,11 @@ from anlage.calibration import logit
 from anlage.matching import MATCH_DIAMETERS, match
 from anlage.neighbours import rows_by_frame
 
-__all__ = ["Contradictions", "Proposal", "contradicted", "contradictions", "least_sure"]
+__all__ = ["SIZE_DIAMETERS", "Contradictions", "Proposal", "contradicted", "contradictions", "least_sure"]
 
 _UNSURE = 1.25
 """Distance from the threshold, in logits, within which a candidate is unsure: 0.22 to 0.78 around 0.5."""
-_SIZE_DIAMETERS = (4.0, 6.0, 6.0)
+SIZE_DIAMETERS = (4.0, 6.0, 6.0)
 """Edges (z, y, x) of a cuboid: some dozens of nuclei where they are crowded, a few minutes' work."""
 _NEIGHBOURS = 2
 """Frames before and after a proposal in which the same place is not proposed again: the same nuclei are there."""
@@ -294,7 +294,7 @@ def _edges(
         known = candidates.radius_um[np.isfinite(candidates.radius_um)]
         # without a radius, an eighth of the image is a guess as good as any
         diameter = 2 * float(np.median(known)) if len(known) else float((shape * spacing.um)[1:].min()) / 12
-        size_um = [d * diameter for d in _SIZE_DIAMETERS]
+        size_um = [d * diameter for d in SIZE_DIAMETERS]
     return _size(size_um, shape_tzyx, spacing)
 
 

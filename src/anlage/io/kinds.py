@@ -16,6 +16,7 @@ from pathlib import Path
 from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.io.atomic import root_attributes
+from anlage.io.nuclei_files.foreign_tables import are_places, is_points_table
 from anlage.io.seals import MARK
 from anlage.io.tiff_integrity import is_tiff
 
@@ -146,7 +147,7 @@ def has_places(path: Path) -> bool:
     """Whether a file is a table of tracks with POSITION_X and POSITION_Y, which is read as signals and as nuclei."""
     if not path.is_file() or _file(path) is not FileKind.SIGNALS or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
         return False
-    return {"position_x", "position_y", "frame"} <= set(_table(path)[0])
+    return are_places(_table(path)[0])
 
 
 def ctc_folder(path: Path) -> Path | None:
@@ -290,13 +291,13 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
 def _table_kind(names: list[str], rows: list[list[str]]) -> FileKind | None:
     names = [name for name in names if name != MARK]
     columns = set(names)
-    if {"track_id", "frame", "position_x", "position_y"} <= columns:
+    if "track_id" in columns and are_places(columns):
         return FileKind.SIGNALS  # and nuclei: see `has_places`
     if {"window", "probability"} <= columns and "file" not in columns:
         return FileKind.WINDOW_SCORES
     if "file" in columns and columns & {"told", "score"} and "probability" in " ".join(names):
         return FileKind.HELD_OUT
-    if ("id" in columns and {"y", "x"} <= columns) or {"index", "axis-0", "axis-1"} <= columns:
+    if ("id" in columns and {"y", "x"} <= columns) or is_points_table(columns):
         return FileKind.TABLE
     if {"t", "y", "x"} <= columns <= _PLACES:
         return FileKind.TABLE

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from anlage.errors import AnlageError
-from anlage.io.signal_files.signals import event_names
+from anlage.io.signal_files.signals import SUFFIXES, event_names
 from anlage.tasks.events.config import EventsConfig
 from anlage.tasks.events.files import SignalFiles
 from anlage.tasks.events.mix import KINDS, event_share, mix_sentence
@@ -17,6 +17,7 @@ from anlage.wording import plural
 
 __all__ = [
     "KINDS",
+    "SIGNAL_FILES",
     "EventSet",
     "common_signals",
     "counts_of",
@@ -25,6 +26,9 @@ __all__ = [
     "sets_readiness",
     "usable",
 ]
+
+SIGNAL_FILES = f"Signals ({' '.join(f'*{suffix}' for suffix in SUFFIXES)})"
+"""What a file dialogue offers."""
 
 Kind = Literal["once", "repeated"]
 _FEWEST = 4

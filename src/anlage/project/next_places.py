@@ -10,7 +10,14 @@ import numpy as np
 from anlage.annotations import Annotations
 from anlage.axes import Box, inside_any
 from anlage.inference import CLASSICAL, predict_classical
-from anlage.inference.annotate_next import Contradictions, Proposal, contradicted, contradictions, least_sure
+from anlage.inference.annotate_next import (
+    SIZE_DIAMETERS,
+    Contradictions,
+    Proposal,
+    contradicted,
+    contradictions,
+    least_sure,
+)
 from anlage.project.proposals import (
     SAME_DIAMETERS,
     ProposalState,
@@ -23,8 +30,6 @@ from anlage.timelapse import TimeLapse
 
 __all__ = ["FRAMES", "NextPlaces", "PlaceRequest", "find_places", "spread"]
 
-_DIAMETERS = (4.0, 6.0, 6.0)
-"""Edges (z, y, x) of a place."""
 FRAMES = 5
 """So many frames, all over the movie, are looked at."""
 
@@ -96,7 +101,7 @@ def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> 
     places
         None if the search was given up.
     """
-    found, size_um = request.found, [edge * request.diameter_um for edge in _DIAMETERS]
+    found, size_um = request.found, [edge * request.diameter_um for edge in SIZE_DIAMETERS]
     apart_um = SAME_DIAMETERS * request.diameter_um
     unique = without_duplicates(found, apart_um)
     image, spacing = request.image, found.spacing

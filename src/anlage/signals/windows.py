@@ -10,9 +10,9 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.signals.signals import Signals
 
-__all__ = ["SeenWindow", "resampled", "resampled_signals", "samples_of", "seen_window"]
+__all__ = ["ALIKE", "SeenWindow", "resampled", "resampled_signals", "samples_of", "seen_window"]
 
-_ALIKE = 0.005
+ALIKE = 0.005
 """Two lengths that differ by less than this part are one: sampling intervals are rounded where they are written."""
 _SHORTEST = 8
 _MOST_TIMES = 1000
@@ -82,7 +82,7 @@ def seen_window(
             f"The network looks at {wanted} samples at once; the sampling interval of {lacks} is unknown, so they are taken as they "
             "are. If an event and its surroundings are longer or shorter here, set the window.",
         )  # fmt: skip
-    if abs(samples / wanted - 1) < _ALIKE:
+    if abs(samples / wanted - 1) < ALIKE:
         return SeenWindow(wanted, wanted)
     if not max(_SHORTEST, wanted / _MOST_TIMES) <= samples <= wanted * _MOST_TIMES:
         raise AnlageError(

@@ -11,13 +11,19 @@ from anlage.tasks.links.task import LinksTask
 from anlage.tasks.nuclei.task import NucleiTask
 from anlage.tasks.task import Kind, Task
 
-__all__ = ["KINDS", "TASKS", "task_named"]
+__all__ = ["KINDS", "TASKS", "kind_of_model", "task_named"]
 
 TASKS: dict[str, Task] = {task.name: task for task in (NucleiTask(), DivisionsTask(), LinksTask(), EventsTask())}
 """By name. Loads no torch."""
 
 KINDS: dict[str, Kind] = {kind.name: kind for task in TASKS.values() for kind in task.kinds}
 """All that can be trained, by name, in the order of `TASKS`."""
+
+
+def kind_of_model(task: str, head: str) -> Kind:
+    """What a model was trained for, by the task and the head that its card names."""
+    kinds = TASKS[task].kinds
+    return next((kind for kind in kinds if f"head={head}" in kind.settings), kinds[0])
 
 
 def task_named(name: str, tasks: Mapping[str, Task] | None = None) -> Task:

@@ -14,6 +14,7 @@ from anlage.card import Card
 from anlage.dataset.store import Store
 from anlage.errors import AnlageError
 from anlage.frozen import Frozen
+from anlage.io.kinds import FileKind, kind_of
 from anlage.model import read_card
 from anlage.tasks import task_named
 from anlage.tasks.sources import fits_inputs
@@ -75,6 +76,16 @@ def usual_start(task: str, stores: Sequence[str | Path], assignments: Sequence[s
     return _fitting_starter(task, assignments, first.shape[1], flat=first.shape_tzyx[1] == 1)
 
 
+def _card(model: Path) -> Card:
+    """The card of a model to start from, or of what a network of miniML is as one."""
+    if kind_of(model) is FileKind.MODEL:
+        return read_card(model)
+    # imported here: with the package around it scipy is loaded, which a window need not wait for
+    from anlage.inference.keras_start import card_to_start_from
+
+    return card_to_start_from(model)
+
+
 def usual_steps(
     task: str,
     assignments: Sequence[str] = (),
@@ -111,10 +122,7 @@ def usual_steps(
         If a setting is not possible, or the model to start from cannot be read or contradicts it.
     """
     model = _fitting_starter(task, assignments, n_inputs, flat=flat) if start_from == USUAL else start_from
-    # imported here: with the package around it scipy is loaded, which takes a second
-    from anlage.inference.keras_start import card_to_start_from
-
-    training, config = assign(task, assignments, base=None if model is None else card_to_start_from(model).config)
+    training, config = assign(task, assignments, base=None if model is None else _card(Path(model)).config)
     about, from_model = task_named(task), model is not None and not training.fresh_weights
     usual = about.steps_for(config, from_model=from_model)
     return usual, about.least_steps_for(config, from_model=from_model)

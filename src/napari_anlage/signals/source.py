@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QWidget
 
 from anlage import AnlageError, printable, write_annotations
+from anlage.project.event_sets import SIGNAL_FILES
 from anlage.project.image_copy import ChildImage, movie_for_child
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
@@ -27,7 +28,6 @@ _EVENT = "event"
 """Name of an event that nobody has named, or whose name cannot be that of a file."""
 _LONGEST = 50
 """Letters of an event's name: that of the file of signals stands before it."""
-_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5 *.abf)"
 
 
 class SignalSource(ChildPanel):
@@ -156,7 +156,7 @@ class SignalSource(ChildPanel):
             self.opened.emit(self._target)
 
     def _on_open(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), _FILES)
+        name, _ = QFileDialog.getOpenFileName(self, "Open signals", str(self._session.folder), SIGNAL_FILES)
         if name:
             self.opened.emit(Path(name))
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from anlage.project.event_sets import KINDS, EventSet, read_event_sets
+from anlage.project.event_sets import KINDS, SIGNAL_FILES, EventSet, read_event_sets
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import COLOURS, small_button
@@ -29,7 +29,6 @@ from napari_anlage.widgets.silent import silent
 
 __all__ = ["EventSets"]
 
-_FILES = "Signals (*.csv *.tsv *.npy *.h5 *.hdf5 *.abf)"
 _HEADS = {"repeated": ("clear", "less", "false", "noise"), "once": ("event", "none", "other")}
 _MOST = 4
 _ROWS, _ROW_HEIGHT = 7, 21
@@ -212,7 +211,7 @@ class EventSets(QWidget):
     # ---- buttons ----
 
     def _on_files(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, "Add scored signals", str(self._session.folder), _FILES)
+        names, _ = QFileDialog.getOpenFileNames(self, "Add scored signals", str(self._session.folder), SIGNAL_FILES)
         if names:
             self.add([Path(name) for name in names])
 

@@ -15,9 +15,9 @@ from anlage import (
     TASKS,
     USUAL,
     AnlageError,
-    Card,
     Run,
     TrainingConfig,
+    kind_of_model,
     load_model,
     read_card,
     usual_steps,
@@ -247,9 +247,9 @@ class TrainTab(Tab):
 
     def start_from(self, model: Path) -> None:
         """Get ready to train what this model is, from its weights."""
-        kind = self.attempt(lambda: _kind_of(read_card(model)))
-        if kind is not None:
-            self.cards.choose(kind)
+        card = self.attempt(lambda: read_card(model))
+        if card is not None:
+            self.cards.choose(kind_of_model(card.task, card.head).name)
             self.begin_with.add(model)
 
     def _on_events(self) -> None:
@@ -390,12 +390,6 @@ class TrainTab(Tab):
 
 def _look(session: Session, others: tuple[OtherProject, ...], own: bool) -> ReadyMovies:  # noqa: FBT001 - a thread passes no names
     return look(session, others, own=own)
-
-
-def _kind_of(card: Card) -> str:
-    """The name of the kind that a model is of."""
-    kinds = [kind for kind in KINDS.values() if kind.task == card.task]
-    return next((kind.name for kind in kinds if f"head={card.head}" in kind.settings), kinds[0].name)
 
 
 def _is_of(path: Path, task: str) -> bool:

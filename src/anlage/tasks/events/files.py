@@ -16,7 +16,7 @@ from anlage.frozen import Frozen
 from anlage.io.kinds import SIGNALS, FileKind, check_kind
 from anlage.io.signal_files.signals import SUFFIXES, is_signals, open_signals, signal_files
 from anlage.signals.signals import Signals
-from anlage.signals.windows import resampled_signals
+from anlage.signals.windows import ALIKE, resampled_signals
 from anlage.tasks.events.mix import KINDS, kinds_of, recording_of
 
 __all__ = ["SignalFile", "SignalFiles", "joined", "sampling_notes"]
@@ -25,8 +25,6 @@ _GIVE = (
     f"give files that end in {', '.join(SUFFIXES)}, or a folder of them; `anlage signals` measures them along tracks"
 )
 _NEEDED = f"events are learnt from signals: {_GIVE}"
-_ALIKE = 0.005
-"""Sampling intervals that differ by less than this part are one."""
 _ENDINGS = ("event", "no event", "other")
 
 
@@ -141,7 +139,7 @@ class SignalFiles:
 
 def joined(sources: Sequence[SignalFile]) -> Signals:
     """The signals of all files as one table; what is of one recording has one group, in whichever file it lies."""
-    table = Signals.joined(_alike(sources)[0])
+    table = Signals.joined(_sampled_alike(sources))
     shared: list[str] = []
     for i, source in enumerate(sources):
         own = recording_of(source.path)
@@ -151,29 +149,48 @@ def joined(sources: Sequence[SignalFile]) -> Signals:
 
 
 def sampling_notes(sources: Sequence[SignalFile]) -> list[str]:
-    """What was done to windows so that those of all files are sampled alike."""
-    return _alike(sources)[1]
-
-
-def _alike(sources: Sequence[SignalFile]) -> tuple[list[Signals], list[str]]:
-    """Windows of all files as often sampled as those of the first file that says how often; and what to say of it."""
-    first = next((source for source in sources if source.signals.interval_s is not None), None)
-    if first is None or sources[0].signals.kind != "repeated":
-        return [source.signals for source in sources], []
-    step, made, notes = float(first.signals.interval_s or 1.0), [], []
+    """What is done to windows so that those of all files are sampled alike."""
+    first = _pace(sources)
+    if first is None:
+        return []
+    step, notes = first.signals.interval_s, []
     for source in sources:
         own = source.signals.interval_s
-        ratio = 1.0 if own is None or abs(own / step - 1) < _ALIKE else own / step
-        made.append(replace(resampled_signals(source.signals, ratio), interval_s=step))
         if own is None:
             notes.append(
                 f"{source.path.name} does not say how often it was sampled: taken as every {step:g} s, as {first.path.name}."
             )
-        elif ratio != 1:
+        elif _ratio(source, first) != 1:
             notes.append(
                 f"{source.path.name} was sampled every {own:g} s: resampled to every {step:g} s, as {first.path.name}."
             )
-    return made, notes
+    return notes
+
+
+def _sampled_alike(sources: Sequence[SignalFile]) -> list[Signals]:
+    """Windows of all files as often sampled as those that set the pace."""
+    first = _pace(sources)
+    if first is None:
+        return [source.signals for source in sources]
+    return [
+        replace(resampled_signals(source.signals, _ratio(source, first)), interval_s=first.signals.interval_s)
+        for source in sources
+    ]
+
+
+def _pace(sources: Sequence[SignalFile]) -> SignalFile | None:
+    """Of windows the first file that says how often it was sampled; None where none does, and of tracks."""
+    if sources[0].signals.kind != "repeated":
+        return None
+    return next((source for source in sources if source.signals.interval_s is not None), None)
+
+
+def _ratio(source: SignalFile, first: SignalFile) -> float:
+    """Samples for each of a file's own, at the pace of another; 1 where they are alike, or the file does not say."""
+    own, step = source.signals.interval_s, first.signals.interval_s
+    if own is None or step is None or abs(own / step - 1) < ALIKE:
+        return 1.0
+    return own / step
 
 
 def _noun(signals: Signals) -> str:
