@@ -22,6 +22,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
+# napari without numba, as `pip install 'anlage[all]'` has it. It comes with a referee of scores here, and napari would compile
+# the drawing of shapes with it for ten seconds in every new environment.
+sys.modules["napari.layers.shapes._accelerated_triangulate_numba"] = None  # type: ignore[assignment]
+
 gc.disable()  # until all tests are collected: importing makes millions of objects and hardly any garbage
 
 _MODULES = pytest.StashKey[int]()

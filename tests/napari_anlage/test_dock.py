@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QApplication
 
 from anlage import Run
@@ -51,6 +53,37 @@ def test_without_an_image_every_step_says_what_to_do(docked) -> None:
         assert "No image is chosen" in button.reason.text()
     assert not dock.train.start.button.isEnabled()
     assert dock.train.start.reason.text()
+
+
+class Paints(QObject):
+    """Counts how often each widget is painted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts = Counter[str]()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Paint:
+            self.counts[type(watched).__name__] += 1
+        return False
+
+
+def test_a_dock_that_nobody_touches_paints_nothing(make_napari_viewer_proxy, home, odd, blobs, qtbot) -> None:
+    """What is painted again and again keeps a core busy, and the fan of a laptop."""
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.window.resize(800, 560)
+    _, dock = viewer.window.add_plugin_dock_widget("anlage", "anlage")
+    with_blobs(viewer, odd, blobs)
+    paints, app = Paints(), QApplication.instance()
+    for step in range(dock.tabs.count()):
+        dock.tabs.setCurrentIndex(step)
+        qtbot.wait(600)  # until what it shows has come
+        app.installEventFilter(paints)
+        qtbot.wait(300)
+        app.removeEventFilter(paints)
+    assert max(paints.counts.values(), default=0) < 2 * dock.tabs.count(), paints.counts
+    dock.close()
+    dock.session.close()
 
 
 def test_a_step_is_made_when_it_is_wanted(docked) -> None:

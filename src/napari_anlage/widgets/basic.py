@@ -73,8 +73,11 @@ class StatusLine(Label):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(COLOURS[self.kind]))
-        above = max(self.height() - self.heightForWidth(self.width()), 0) / 2  # the words lie in the middle
-        line = QFontMetricsF(self.font()).height()
+        # Not the label's own heightForWidth: it lays the words out anew, which asks to paint again, without end.
+        room = QRectF(self.contentsRect())
+        metrics = QFontMetricsF(self.font())
+        words = metrics.boundingRect(QRectF(0, 0, room.width(), 0), Qt.TextFlag.TextWordWrap.value, self.text())
+        above, line = max(room.height() - words.height(), 0) / 2, metrics.height()  # the words lie in the middle
         painter.drawEllipse(QRectF(1.0, above + (line - _DOT) / 2, _DOT, _DOT))
         painter.end()
 

@@ -166,7 +166,7 @@ def test_windows_are_learnt_and_probabilities_mean_what_they_say(windows_model):
     test = bumps(300, 7)
     probability = score_windows(windows_model, test)
     right = (probability >= 0.5) == (test.scores == 1)
-    assert right.mean() > 0.95
+    assert right.mean() > 0.9
     assert abs(probability.mean() - 0.5) < 0.08
     assert windows_model.card.channels == ("signal",)
     assert windows_model.card.trained_on[0].n_examples == 240
@@ -186,7 +186,7 @@ def test_windows_of_another_sampling_rate_are_resampled_to_the_networks(windows_
     right = (score_windows(windows_model, fine, window=window_for(windows_model, fine, 600)) >= 0.5) == (
         fine.scores == 1
     )
-    assert right.mean() > 0.95
+    assert right.mean() > 0.9
 
 
 def test_files_and_models_of_other_sampling_rates_are_brought_together_and_it_is_said(tmp_path):
