@@ -164,6 +164,7 @@ WRITTEN_OTHERWISE = {
     "anlage/io/nuclei_files/ctc.py": "a file in a folder that is put in place as a whole",
     "anlage/model.py": "given a temporary name by its caller",
     "anlage/project/lock.py": "a lock holds who has it, for a message",
+    "anlage/sharing/claims.py": "has no content before it has its name; what is written first gets its name at the end",
     "anlage/training/progress.py": "appended to, line by line",
     "anlage/training/run.py": "a log",
     "napari_anlage/jobs/child.py": "a log",

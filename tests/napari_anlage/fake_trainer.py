@@ -83,7 +83,7 @@ def predict(arguments: list[str]) -> None:
     from anlage import DenseMap, Prediction, PredictionParts  # as below: loaded by those alone who need it
 
     parts = PredictionParts.beside(options["-o"])
-    with parts.locked():
+    with parts.alone():
         parts.stop_path.unlink(missing_ok=True)
         for t in range(low, high):
             if t in parts.done:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import anlage
@@ -28,35 +27,40 @@ from anlage.cli.arguments import (
 )
 from anlage.cli.build import require_spacing
 from anlage.cli.describe import open_for_use
-from anlage.cli.interruption import until_halted
 from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, count_sentence, write_heatmap, write_table
 from anlage.cli.predict_divisions import predict_divisions
 from anlage.cli.predict_events import add_events, is_event_model, predict_events
 from anlage.cli.predict_labels import check_model, is_labels, predict_labels
 from anlage.cli.predict_maps import predict_maps
 from anlage.cli.prediction_output import ProgressReporter, progress_reporter
+from anlage.cli.shared_prediction import add_sharing, predict_shared
 from anlage.cli.train import model_of
 from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
-from anlage.inference import CLASSICAL, FAINTEST, OUTLINER, STARTER, predict, predict_classical
-from anlage.inference.frame_store import PredictionJob, PredictionParts
+from anlage.inference import CLASSICAL, FAINTEST, OUTLINER, STARTER
+from anlage.inference.classical import prepare_classical
+from anlage.inference.frame_store import PredictionParts
+from anlage.inference.network import prepare_network
+from anlage.inference.prediction_job import AgreedScale, PredictionJob
+from anlage.inference.sharing import Finder, FrameUnits, Units, agreed
 from anlage.io.atomic import check_apart
 from anlage.model import read_card
 
 if TYPE_CHECKING:
     from anlage.model import Model
-    from anlage.prediction import Prediction
     from anlage.timelapse import TimeLapse
 
 __all__: list[str] = []
 
-Predictor = Callable[[Sequence[int], float | None], Iterator["Prediction"]]
-"""Predicts some frames, with nuclei of a diameter in µm (None: measured)."""
+FinderFor = Callable[[float | None], tuple[Finder, AgreedScale]]
+"""Makes ready to find nuclei of a diameter in µm (None: measured)."""
 
 _CODES = """\
 A prediction keeps each finished frame in OUT.parts until the output is there. Broken off, in whatever way, the same
-command goes on where it was; with other options it begins anew. The file OUT.parts/stop, SIGTERM and Ctrl-C end it within
-3 s. With --progress json stdout holds one JSON object a line: kind (started, note, frame, writing, finished or stopped),
+command goes on where it was; with other options it begins anew. Run at the same time in several terminals, or on several
+computers that see the same folder, it is shared: each process takes frames that no other has, those of a process that died
+too; who finds nothing free waits, and the one that is done last writes the output. With other options it is refused while
+others are at work. The file OUT.parts/stop ends all of them, SIGTERM and Ctrl-C the one that gets them, within 3 s. With --progress json stdout holds one JSON object a line: kind (started, note, frame, writing, finished or stopped),
 text, done, total, and where it applies frame, nuclei, seconds_left.
 
 exit codes:
@@ -138,6 +142,7 @@ def configure_predict(parser: Parser) -> None:
     _configure_labels(parser)
     device_option(parser)
     add_reading(parser)
+    add_sharing(parser)
     add_events(parser)
 
 
@@ -186,27 +191,31 @@ def run_predict(options: argparse.Namespace) -> int:
             model = _model(image, options)
             write = predict_maps if options.maps else predict_labels
             return write(options, model, _with_spacing(image, model), frames, region, reporter)
-        image, name, predictor = _predictor(image, region, options)
-        parts = PredictionParts.beside(options.output)
-        with parts.locked():
-            job = _job(image, name, frames, options)
-            reporter.start(len(frames), len(parts.begin(job, insist=options.resume)))
+        return _predict_nuclei(options, image, frames, region, reporter)
 
-            def say_where() -> None:
-                kept = f"{len(parts.done)} of {len(frames)} frames are kept in {parts.folder}"
-                reporter.end("stopped", f"Stopped; {kept}. {options.written.sentence()} {GOES_ON}")
 
-            def work() -> None:
-                _predict(parts, frames, predictor, reporter)
-                if options.parts_only:
-                    reporter.end("finished", f"Left in {parts.folder}.")
-                else:
-                    _write(options, parts, image, reporter)
+def _predict_nuclei(
+    options: argparse.Namespace, image: TimeLapse, frames: range, region: Box | None, reporter: ProgressReporter
+) -> int:
+    image, name, finder_for = _finder(image, frames, region, options)
+    parts = PredictionParts.beside(options.output)
+    units = FrameUnits(parts, frames)
 
-            code = until_halted(parts.stop_path, say_where, work)
-        if code == 0 and not options.parts_only:
-            parts.discard()
-    return code
+    def prepare() -> Units:
+        if options.collect or not units.missing():
+            scale = parts.scale
+        else:
+            units.finder, scale = agreed(parts, options.diameter_um, finder_for)
+        units.notes = () if scale is None else scale.notes
+        for note in units.notes:
+            reporter.note(note)
+        return units
+
+    def write() -> None:
+        _write(options, parts, image, reporter)
+
+    job = _job(image, name, frames, options)
+    return predict_shared(options, parts, job, reporter, prepare=prepare, write=write)
 
 
 def _scoring_model(options: argparse.Namespace) -> Model | None:
@@ -253,23 +262,29 @@ def _part(image: TimeLapse, options: argparse.Namespace) -> tuple[range, Box | N
     return frames, box
 
 
-def _predictor(image: TimeLapse, region: Box | None, options: argparse.Namespace) -> tuple[TimeLapse, str, Predictor]:
-    """The image with a voxel size, the name of who predicts, and how it does."""
+def _finder(
+    image: TimeLapse, frames: range, region: Box | None, options: argparse.Namespace
+) -> tuple[TimeLapse, str, FinderFor]:
+    """The image with a voxel size, the name of who predicts, and what makes it ready for a nucleus diameter."""
     common = {
-        "region": region, "channels": options.channels, "threshold": _threshold(options),
+        "frames": frames, "region": region, "channels": options.channels, "threshold": _threshold(options),
         "heatmap": options.heatmap is not None,
     }  # fmt: skip
     if options.model == CLASSICAL:
         require_spacing(image, options.image)
         print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
-        return image, CLASSICAL, lambda frames, um: predict_classical(image, frames=frames, diameter_um=um, **common)
+        return image, CLASSICAL, lambda um: _with_scale(prepare_classical(image, diameter_um=um, **common))
     model = _model(image, options)
     image = _with_spacing(image, model)
     return (
         image,
         model.id,
-        lambda frames, um: predict(model, image, frames=frames, diameter_um=um, device=options.device, **common),
+        lambda um: _with_scale(prepare_network(model, image, diameter_um=um, device=options.device, **common)),
     )
+
+
+def _with_scale(finder: Finder) -> tuple[Finder, AgreedScale]:
+    return finder, finder.scale
 
 
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:
@@ -314,27 +329,6 @@ def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespac
         threshold=_threshold(options),
         heatmap=options.heatmap is not None,
     )
-
-
-def _predict(parts: PredictionParts, frames: range, predictor: Predictor, reporter: ProgressReporter) -> None:
-    """Predict the frames that are not finished yet, as the finished ones were."""
-    done = parts.done
-    job = parts.job
-    diameter_um = None if job is None else job.diameter_um
-    if done:
-        earlier = parts.read(done[0])
-        diameter_um = earlier.diameter_um
-        for note in earlier.notes:
-            reporter.note(note)
-    todo = [t for t in frames if t not in done]
-    if not todo:
-        return
-    with contextlib.closing(predictor(todo, diameter_um)) as predictions:  # type: ignore[type-var]
-        for prediction in predictions:
-            for note in prediction.notes if not done else ():
-                reporter.note(note)
-            parts.keep(prediction)
-            reporter.frame(prediction.frame, len(prediction.nuclei))
 
 
 def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse, reporter: ProgressReporter) -> None:

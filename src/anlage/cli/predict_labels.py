@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anlage
 from anlage.cli.arguments import writer
-from anlage.cli.interruption import until_halted
-from anlage.cli.nuclei_output import GOES_ON
+from anlage.cli.shared_prediction import predict_shared
 from anlage.errors import AnlageError
 from anlage.wording import plural
 
@@ -20,8 +18,9 @@ if TYPE_CHECKING:
 
     from anlage.axes import Box
     from anlage.cli.prediction_output import ProgressReporter
-    from anlage.inference.frame_store import PredictionJob
     from anlage.inference.label_image import Labeller
+    from anlage.inference.prediction_job import PredictionJob
+    from anlage.inference.sharing import Units
     from anlage.inference.stitching import Numbering, Pieces
     from anlage.model import Model
     from anlage.timelapse import TimeLapse
@@ -48,37 +47,35 @@ def predict_labels(
     """Label an image, and write the result; returns the exit code."""
     from anlage.inference.frame_store import PredictionParts
     from anlage.inference.label_image import prepare_labeller
+    from anlage.inference.prediction_job import AgreedScale
+    from anlage.inference.sharing import TileUnits, agreed
     from anlage.inference.stitching import Pieces
 
-    labeller = prepare_labeller(
-        model, image, frames=frames, region=region, device=options.device, settings=_settings(options)
-    )
     parts = PredictionParts.beside(options.output)
-    with parts.locked():
-        parts.begin(_job(labeller, frames, options), insist=options.resume)
-        pieces = Pieces(parts.folder)
-        todo = [(t, i) for t in frames for i in range(len(labeller.tiles))]
-        done = sum(pieces.has(t, i) for t, i in todo)
-        for note in (*labeller.loaded.notes, *_unfamiliar_copies(labeller)):
+    pieces = Pieces(parts.folder)
+    ready: list[Labeller] = []
+
+    def labeller_for(um: float | None) -> tuple[Labeller, AgreedScale]:
+        one = prepare_labeller(
+            model, image, frames=frames, region=region, device=options.device, settings=_settings(options, um)
+        )
+        return one, AgreedScale(diameter_um=one.loaded.diameter_um, notes=one.loaded.notes)
+
+    def prepare() -> Units:
+        labeller, scale = agreed(parts, options.diameter_um, labeller_for)
+        ready[:] = [labeller]
+        for note in (*scale.notes, *_unfamiliar_copies(labeller)):
             reporter.note(note)
         reporter.note(_announcement(labeller))
-        reporter.start(len(todo), done, "tiles")
+        return TileUnits(pieces, labeller, frames)
 
-        def say_where() -> None:
-            kept = sum(pieces.has(t, i) for t, i in todo)
-            said = f"{kept} of {len(todo)} tiles are kept in {parts.folder}"
-            reporter.end("stopped", f"Stopped; {said}. {options.written.sentence()} {GOES_ON}")
+    def write() -> None:
+        reporter.end("writing", f"Writing {options.output}.")
+        said, n = _write(options, ready[0], pieces, frames)
+        reporter.end("finished", said, n)
 
-        def work() -> None:
-            _label(labeller, pieces, todo, reporter)
-            reporter.end("writing", f"Writing {options.output}.")
-            said, n = _write(options, labeller, pieces, frames)
-            reporter.end("finished", said, n)
-
-        code = until_halted(parts.stop_path, say_where, work)
-    if code == 0:
-        parts.discard()
-    return code
+    job = _job(model, image, frames, options)
+    return predict_shared(options, parts, job, reporter, prepare=prepare, write=write)
 
 
 def _unfamiliar_copies(labeller: Labeller) -> list[str]:
@@ -92,12 +89,12 @@ def _unfamiliar_copies(labeller: Labeller) -> list[str]:
     ]
 
 
-def _settings(options: argparse.Namespace) -> Any:
+def _settings(options: argparse.Namespace, diameter_um: float | None) -> Any:
     from anlage.inference.label_image import MEMORY_GB, Settings
 
     return Settings(
         threshold=options.threshold, inside=options.inside, turns=options.turns,
-        memory_gb=options.memory_gb or MEMORY_GB, diameter_um=options.diameter_um, channels=options.channels,
+        memory_gb=options.memory_gb or MEMORY_GB, diameter_um=diameter_um, channels=options.channels,
     )  # fmt: skip
 
 
@@ -107,41 +104,34 @@ def _announcement(labeller: Labeller) -> str:
     return f"{plural(n, 'tile')} a frame{copies}; at most about {labeller.memory_gb:.1f} GB of memory."
 
 
-def _job(labeller: Labeller, frames: range, options: argparse.Namespace) -> PredictionJob:
+def _job(model: Model, image: TimeLapse, frames: range, options: argparse.Namespace) -> PredictionJob:
     from anlage.dataset.fingerprint import hash_movie
-    from anlage.inference.frame_store import PredictionJob
+    from anlage.inference.label_image import MEMORY_GB
+    from anlage.inference.prediction_job import PredictionJob
 
-    spacing = labeller.image.spacing
+    spacing = image.spacing
     return PredictionJob(
-        version=anlage.__version__, model=labeller.model.id, movie=hash_movie(labeller.image), image=str(options.image),
+        version=anlage.__version__, model=model.id, movie=hash_movie(image), image=str(options.image),
         spacing_um_zyx=None if spacing is None else spacing.zyx, frames=(frames.start, frames.stop),
         region=None if options.region is None else ",".join(f"{low}:{high}" for low, high in options.region),
-        channels=options.channels, diameter_um=labeller.loaded.diameter_um, threshold=options.threshold, labels=True,
-        inside=options.inside, turns=options.turns, tiles=len(labeller.tiles),
+        channels=options.channels, diameter_um=options.diameter_um, threshold=options.threshold, labels=True,
+        inside=options.inside, turns=options.turns, memory_gb=options.memory_gb or MEMORY_GB,
     )  # fmt: skip
-
-
-def _label(labeller: Labeller, pieces: Pieces, todo: Sequence[tuple[int, int]], reporter: ProgressReporter) -> None:
-    for t, i in todo:
-        if pieces.has(t, i):
-            continue
-        piece = labeller.piece(t, labeller.tiles[i])
-        pieces.keep(t, i, piece)
-        reporter.frame(t, int(piece.owned.sum()))
 
 
 def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, frames: range) -> tuple[str, int]:
     """Number the objects, and write the image; a sentence about it, and how many there are."""
     import numpy as np
 
-    numberings = [_numbered(options, labeller, pieces, t) for t in frames]
-    most = max((len(one) for one in numberings), default=0)
+    # twice frame by frame, so that the tables of all frames are never together in memory
+    counts = [len(_numbered(options, labeller, pieces, t)) for t in frames]
+    most = max(counts, default=0)
     if labeller.is_classes:
         dtype: np.dtype[Any] = np.min_scalar_type(max(labeller.loaded.plan.classes))
     else:
         dtype = np.dtype(np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32)
-    _write_image(options, labeller, pieces, (frames, numberings), dtype)
-    n = sum(len(one) for one in numberings)
+    _write_image(options, labeller, pieces, frames, dtype)
+    n = sum(counts)
     shown = plural(len(frames), "frame")
     if labeller.is_classes:
         listed = ", ".join(map(str, labeller.loaded.plan.classes))
@@ -163,7 +153,7 @@ def _write_image(
     options: argparse.Namespace,
     labeller: Labeller,
     pieces: Pieces,
-    found: tuple[range, list[Numbering]],
+    frames: range,
     dtype: np.dtype[Any],
 ) -> None:
     """Write piece by piece; of frames that were not asked for all is 0."""
@@ -171,7 +161,6 @@ def _write_image(
     from anlage.io.mask_records import MaskRecord
 
     image = labeller.image
-    frames, numberings = found
     axes = "".join(
         axis
         for axis, needed in zip(
@@ -181,7 +170,8 @@ def _write_image(
     )
     who = MaskRecord(origins=(labeller.model.id,), diameter_um=labeller.loaded.diameter_um)
     with LabelWriter(options.output, image, axes, dtype, scratch=pieces.folder, record=who, by=writer(options)) as out:
-        for t, numbering in zip(frames, numberings, strict=True):
+        for t in frames:
+            numbering = _numbered(options, labeller, pieces, t)
             for i in range(len(labeller.tiles)):
                 piece = pieces.read(t, i)
                 labels: npt.NDArray[Any] = piece.labels if labeller.is_classes else numbering.of(piece)

@@ -21,7 +21,7 @@ class ProgressReporter:
     def __init__(self) -> None:
         self._bar: Any = None
         self._said: set[str] = set()
-        self._total = self._done = self._here = 0
+        self._total = self._done = self._before = self._here = 0
         self._began = time.monotonic()
 
     def note(self, text: str) -> None:
@@ -32,15 +32,24 @@ class ProgressReporter:
 
     def start(self, total: int, done: int, pieces: str = "frames") -> None:
         """So many frames, or tiles of them, of which some were finished before."""
-        self._total, self._done, self._began = total, done, time.monotonic()
+        self._total, self._done, self._before, self._began = total, done, done, time.monotonic()
         kept = f"{done} of {total} {pieces} were finished before; going on with the others." if done else ""
         self._report(PredictEvent(kind="started", text=kept, done=done, total=total))
 
+    @property
+    def here(self) -> int:
+        """How many frames, or tiles, this process has finished."""
+        return self._here
+
+    def others(self, done: int) -> None:
+        """So many are finished in all, those of other processes with them."""
+        self._done = max(self._done, done)
+
     def frame(self, frame: int, nuclei: int) -> None:
         """One more frame is finished."""
-        self._done += 1
+        self._done = min(self._done + 1, self._total)
         self._here += 1
-        left = (time.monotonic() - self._began) / self._here * (self._total - self._done)
+        left = (time.monotonic() - self._began) / max(1, self._done - self._before) * (self._total - self._done)
         self._report(
             PredictEvent(
                 kind="frame",
@@ -60,7 +69,7 @@ class ProgressReporter:
         if event.kind == "started":
             self._bar = bar(event.total, "predicting", initial=event.done)
         elif event.kind == "frame" and self._bar is not None:
-            self._bar.update()
+            self._bar.update(event.done - self._bar.n)
         elif self._bar is not None and event.kind != "note":
             self._bar.close()
         if event.text and event.kind != "writing":

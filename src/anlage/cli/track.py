@@ -109,7 +109,7 @@ def run_track(options: argparse.Namespace) -> int:
         output = Path(options.output)
         _check_place(output, options)
         parts = PredictionParts.beside(output)
-        with parts.locked():
+        with parts.alone():
 
             def say_where() -> None:
                 reporter.end("stopped", f"Stopped. {options.written.sentence()}")

@@ -1,11 +1,12 @@
-"""Finished frames of an unfinished prediction, kept in ``OUT.parts/`` so that it can be continued.
+"""Finished frames of an unfinished prediction, kept in ``OUT.parts/`` so that it can be continued, and shared.
 
 ::
 
-    OUT.parts/job.json           what is predicted, with what and how
+    OUT.parts/job.json           what is predicted, with what and how; written once, by the first process
+              scale.json         the nucleus diameter that it measured, for all
               frame-000012.npz   a finished frame: nuclei, map, what was assumed
-              lock, pid          held by the one process that predicts
-              stop               whoever makes this file stops the prediction within 3 s
+              worker-*, claim-*  who is at work, and on which frame: `anlage.sharing.claims`
+              stop               whoever makes this file stops all processes within 3 s
 
 A frame appears whole or not at all, so a prediction that was broken off, in whatever way, goes on with the next frame.
 The folder is gone once the output is there. Nothing here imports torch: the napari plugin uses it.
@@ -16,73 +17,33 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
+import uuid
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, TypeVar
 
 import numpy as np
-from annotated_types import Ge, Le
 from pydantic import ValidationError
 
 from anlage.annotations import Annotations, State
 from anlage.errors import AnlageError
 from anlage.frozen import Finite
+from anlage.inference.prediction_job import AgreedScale, PredictionJob
 from anlage.io.atomic import own, replacing
-from anlage.io.locking import LOCK_FILES, FolderLock, TakenError
 from anlage.prediction import DenseMap, Prediction
+from anlage.sharing.claims import CLAIM, WORKER, Crew, Worker, WorkerNote, write_first
 
-__all__ = ["PredictionJob", "PredictionParts"]
+__all__ = ["PredictionParts"]
 
-_SCHEMA = 1
-_JOB, _STOP = "job.json", "stop"
+_JOB, _SCALE, _STOP = "job.json", "scale.json", "stop"
+_BEGIN, _ALONE = "begin", "alone"
+"""Claimed by the process that makes room for a new job, and by one that shares with nobody."""
+_AGAIN_S = 0.1
 _BROKEN = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError, TypeError, RecursionError)
 """What reading a damaged frame raises."""
-
-
-class PredictionJob(Finite):
-    """What is predicted, with what and how: finished frames of another job are never mixed in."""
-
-    schema_version: Annotated[int, Ge(1), Le(_SCHEMA)] = _SCHEMA
-    version: str
-    """Version of anlage."""
-    model: str
-    """Model by name and the beginning of its weights' hash."""
-    movie: str
-    """Hash of the image's shape and some of its planes."""
-    image: str
-    """Where the image was read from."""
-    spacing_um_zyx: tuple[float, float, float] | None
-    """Voxel size in µm."""
-    frames: tuple[int, int]
-    """First frame, and the one after the last."""
-    region: str | None = None
-    """Part of each frame in voxels; None: all."""
-    channels: tuple[int, ...] | None = None
-    """Channels of the image that were chosen; None: those of the model."""
-    diameter_um: float | None = None
-    """Nucleus diameter in µm that was given; None: measured."""
-    threshold: float | None = None
-    """Lowest probability that is reported; None: the model's own."""
-    heatmap: bool = False
-    """Whether maps are kept."""
-    labels: bool = False
-    """Whether label images are made, of tiles."""
-    inside: float | None = None
-    """Probability from which a voxel belongs to an object; None: the model's own."""
-    turns: int = 1
-    """Mirrored and turned copies that are averaged."""
-    tiles: int | None = None
-    """Tiles of a frame."""
-
-    def differs(self, earlier: PredictionJob) -> str | None:
-        """What is not the same in another job, in words; None if nothing that matters is."""
-        for name in type(self).model_fields:
-            now, then = getattr(self, name), getattr(earlier, name)
-            if name != "image" and now != then:
-                return f"{name.removesuffix('_zyx').replace('_', ' ')} {_shown(then)} instead of {_shown(now)}"
-        return None
 
 
 class PredictionParts:
@@ -108,12 +69,23 @@ class PredictionParts:
         return self.folder / _STOP
 
     @property
+    def job_path(self) -> Path:
+        return self.folder / _JOB
+
+    @property
     def job(self) -> PredictionJob | None:
         """What is predicted; None where there is nothing, or nothing that this version can go on with."""
-        try:
-            return PredictionJob.model_validate_json((self.folder / _JOB).read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return _read(self.job_path, PredictionJob)
+
+    @property
+    def scale(self) -> AgreedScale | None:
+        """What the first process measured; None before that."""
+        return _read(self.folder / _SCALE, AgreedScale)
+
+    def agree(self, scale: AgreedScale) -> AgreedScale:
+        """Tell the others what this process measured; gives what was told first."""
+        write_first(self.folder / _SCALE, scale.model_dump_json(indent=2))
+        return self.scale or scale
 
     @property
     def done(self) -> tuple[int, ...]:
@@ -134,10 +106,10 @@ class PredictionParts:
     @property
     def is_running(self) -> bool:
         """Whether a process predicts now."""
-        return FolderLock(self.folder).is_held
+        return bool(Crew(self.folder).at_work())
 
     def request_stop(self) -> None:
-        """Ask for an end; it comes within 3 s, and finished frames are kept."""
+        """Ask all processes for an end; it comes within 3 s, and finished frames are kept."""
         with contextlib.suppress(FileNotFoundError):  # it has ended by itself
             self.stop_path.touch()
 
@@ -152,39 +124,25 @@ class PredictionParts:
         if not self.folder.exists():
             return
         self._check_ours()
-        if self.is_running:
-            raise AnlageError(self._busy())
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if at_work := Crew(self.folder).at_work():
+            raise AnlageError(self._busy(at_work))
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folder, in one step for all who look: its output is there."""
+        aside = self.folder.with_name(f".part-{uuid.uuid4().hex[:8]}-{self.folder.name}")
+        try:
+            self.folder.rename(aside)
+        except OSError:  # a drive on which files are open
+            aside = self.folder
+        shutil.rmtree(aside, ignore_errors=True)
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Be the only process that predicts into this folder; left empty, the folder is removed.
+    def joined(self, job: PredictionJob, *, insist: bool = False) -> Iterator[Worker]:
+        """Be one of the processes that predict into this folder; left empty by the last one, the folder is removed.
 
-        Raises
-        ------
-        AnlageError
-            If another process does, the folder is something else's, or it cannot be made.
-        """
-        self._check_ours()
-        with contextlib.ExitStack() as stack:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(FolderLock(self.folder).held())
-            except TakenError:
-                raise AnlageError(self._busy()) from None
-            except OSError as error:
-                raise AnlageError(
-                    f"'{self.folder}' cannot be written ({error.strerror}); choose another place for the output."
-                ) from error
-            try:
-                yield
-            finally:
-                stack.close()
-                if not any(self.folder.glob("frame-*.npz")):
-                    shutil.rmtree(self.folder, ignore_errors=True)
-
-    def begin(self, job: PredictionJob, *, insist: bool = False) -> tuple[int, ...]:
-        """Take over what an earlier process finished of the same job; of another job, remove it.
+        Of the same job, what others finished is taken over; what there is of another job is removed, if nobody is at work on
+        it.
 
         Parameters
         ----------
@@ -193,34 +151,92 @@ class PredictionParts:
         insist
             Refuse where something else was begun, or nothing.
 
-        Returns
-        -------
-        done
-            The frames that are finished.
+        Raises
+        ------
+        AnlageError
+            If others are at work on another job, the earlier job was another one and `insist`, the folder is something
+            else's, or it cannot be made.
+        """
+        with self._entered(job.digest) as worker:
+            self._begin(worker, job, insist=insist)
+            yield worker
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only process that works into this folder; left empty, the folder is removed.
 
         Raises
         ------
         AnlageError
-            If the earlier job was another one, and `insist`.
+            If another process does, the folder is something else's, or it cannot be made.
         """
-        self.stop_path.unlink(missing_ok=True)
-        earlier = self.job
-        other = "nothing that this version can read" if earlier is None else job.differs(earlier)
-        if insist and other is not None:
-            found = f"it was begun with {other}" if earlier is not None else f"it holds {other}"
+        with self._entered(_ALONE) as worker:
+            if worker.others() or not worker.claim(_ALONE):
+                raise AnlageError(self._busy(worker.others()))
+            yield
+
+    @contextlib.contextmanager
+    def _entered(self, about: str) -> Iterator[Worker]:
+        """Be at work in the folder."""
+        self._check_ours()
+        worker = Worker(self.folder, about)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            worker.__enter__()
+        except OSError as error:
             raise AnlageError(
-                f"There is no prediction in '{self.folder}' to go on with: {found}; repeat the command as it was, or leave "
-                "out --resume to begin anew."
+                f"'{self.folder}' cannot be written ({error.strerror}); choose another place for the output."
+            ) from error
+        try:
+            yield worker
+        finally:
+            worker.leave()
+            if not any(self.folder.glob("frame-*.npz")) and not Crew(self.folder).at_work():
+                self.remove()
+
+    def _begin(self, worker: Worker, job: PredictionJob, *, insist: bool) -> None:
+        if not worker.others():
+            self.stop_path.unlink(missing_ok=True)
+        while True:
+            earlier = self.job
+            other = "nothing that this version can read" if earlier is None else job.differs(earlier)
+            if other is None:
+                break
+            self._check_alone(worker, job, earlier)
+            if insist:
+                found = f"it was begun with {other}" if earlier is not None else f"it holds {other}"
+                raise AnlageError(
+                    f"There is no prediction in '{self.folder}' to go on with: {found}; repeat the command as it was, or "
+                    "leave out --resume to begin anew."
+                )
+            if not worker.claim(_BEGIN):  # another process of the same job does what follows
+                time.sleep(_AGAIN_S)
+                continue
+            if self.job == earlier:
+                self._clear(is_other=True)
+                self.job_path.unlink(missing_ok=True)
+                write_first(self.job_path, job.model_dump_json(indent=2))
+            worker.release(_BEGIN)
+        if not worker.others():
+            self._clear(is_other=False)
+        self._check_alone(worker, job, self.job)
+
+    def _check_alone(self, worker: Worker, job: PredictionJob, earlier: PredictionJob | None) -> None:
+        """Refuse if others are at work on another job."""
+        rivals = [note for note in worker.others() if note.about != job.digest]
+        if rivals:
+            why = None if earlier is None else job.differs(earlier)
+            raise AnlageError(
+                f"{rivals[0].words.capitalize()} predicts into '{self.folder}' now, with {why or 'other settings'}; give the "
+                f"same options to share its work, wait, stop it by making the file '{self.stop_path}', or choose another name."
             )
+
+    def _clear(self, *, is_other: bool) -> None:
+        """Remove what processes left that died, damaged frames, and of another job all."""
         for path in self.folder.iterdir():
-            if path.name.startswith(".part-") or (
-                path.suffix == ".npz" and (other is not None or not zipfile.is_zipfile(path))
-            ):
-                path.unlink()
-        if other is not None:
-            with replacing(self.folder / _JOB, own) as temporary:
-                temporary.write_text(job.model_dump_json(indent=2), encoding="utf-8")
-        return self.done
+            broken = path.suffix == ".npz" and (is_other or not zipfile.is_zipfile(path))
+            if broken or path.name.startswith(".part-") or (is_other and path.name == _SCALE):
+                path.unlink(missing_ok=True)
 
     def keep(self, prediction: Prediction) -> None:
         """Write a finished frame."""
@@ -233,7 +249,7 @@ class PredictionParts:
         if dense is not None:
             # 0 … 1 in half precision: finer than anybody can see, and half the size
             columns |= {"heat": dense.data.astype(np.float16), "place": np.array([dense.step_zyx, dense.origin_zyx])}
-        with replacing(self._path(prediction.frame), own) as temporary:
+        with replacing(self.path(prediction.frame), own) as temporary:
             np.savez_compressed(temporary, **columns)
 
     def read(self, frame: int) -> Prediction:
@@ -244,7 +260,7 @@ class PredictionParts:
         AnlageError
             If it is damaged; it is removed then, and will be predicted again.
         """
-        path = self._path(frame)
+        path = self.path(frame)
         try:
             with np.load(path, allow_pickle=False) as file:
                 columns = {name: file[name] for name in file.files}
@@ -265,14 +281,15 @@ class PredictionParts:
                 "again, and it is predicted anew."
             ) from problem
 
-    def _path(self, frame: int) -> Path:
+    def path(self, frame: int) -> Path:
+        """Where a finished frame is kept."""
         return self.folder / f"frame-{frame:06d}.npz"
 
     def _check_ours(self) -> None:
         if not self.folder.exists():
             return
         is_ours = self.folder.is_dir() and all(
-            path.name in (_JOB, _STOP, *LOCK_FILES) or path.name.startswith(("frame-", ".part-"))
+            path.name in (_JOB, _SCALE, _STOP) or path.name.startswith(("frame-", ".part-", WORKER, CLAIM))
             for path in self.folder.iterdir()
         )
         if not is_ours:
@@ -281,21 +298,17 @@ class PredictionParts:
                 "choose another name for the output."
             )
 
-    def _busy(self) -> str:
-        return (
-            f"Another process predicts into '{self.folder}' now; wait for it, or stop it by making the file "
-            f"'{self.stop_path}'."
-        )
+    def _busy(self, others: Sequence[WorkerNote]) -> str:
+        who = others[0].words if others else "another process"
+        return f"Into '{self.folder}' {who} writes now; wait for it, or stop it by making the file '{self.stop_path}'."
 
 
-def _shown(value: Any) -> str:
-    """A value of a job, in a sentence."""
-    if value is None:
-        return "not given"
-    return (
-        str(value)[:40]
-        if isinstance(value, str)
-        else ",".join(map(str, value))
-        if isinstance(value, tuple)
-        else f"{value}"
-    )
+Record = TypeVar("Record", bound=Finite)
+
+
+def _read(path: Path, kind: type[Record]) -> Record | None:
+    """A record, if it is there and in order."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from anlage.axes import Box
 from anlage.calibration import Calibration
 from anlage.inference.loaded import Loaded
 from anlage.inference.loading import load_for
+from anlage.inference.prediction_job import AgreedScale
 from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, chosen_frames
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from anlage.tasks.grid import Placement
 
-__all__ = ["lowest_probability", "predict"]
+__all__ = ["NetworkFinder", "lowest_probability", "predict", "prepare_network"]
 
 
 def predict(  # noqa: PLR0913 - the command line's options
@@ -80,24 +81,20 @@ def predict(  # noqa: PLR0913 - the command line's options
     AnlageError
         If the image lacks a channel that the model needs, holds NaN, or the device cannot be used.
     """
-    runner = _prepare(model, image, frames, region, channels, diameter_um, device)
-    probable = model.card.evidence.threshold if threshold is None else threshold
     todo = chosen_frames(image, frames)
-    # the next frame is read and resampled while the network works on this one
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        coming = reader.submit(runner.read, todo[0])
-        for i, t in enumerate(todo):
-            pixels = coming.result()
-            if i + 1 < len(todo):
-                coming = reader.submit(runner.read, todo[i + 1])
-            yield runner.predict(t, pixels, probable, heatmap=heatmap)
-            if progress is not None:
-                progress(i + 1, len(todo))
+    finder = prepare_network(
+        model, image, frames=frames, region=region, channels=channels, diameter_um=diameter_um, threshold=threshold,
+        device=device, heatmap=heatmap,
+    )  # fmt: skip
+    for i, prediction in enumerate(finder.predictions(todo)):
+        yield prediction
+        if progress is not None:
+            progress(i + 1, len(todo))
 
 
 @dataclass(frozen=True)
-class _Runner:
-    """A network with everything it needs to look at one image."""
+class NetworkFinder:
+    """A network with everything it needs to find nuclei in one image."""
 
     model: Model
     loaded: Loaded
@@ -105,9 +102,31 @@ class _Runner:
     placement: Placement
     part: Part
     context: Box
+    threshold: float
+    """Calibrated probability from which a nucleus is reported."""
+    heatmap: bool
     _frames_read: dict[int, Any]
     _lock: threading.Lock
     _tiles: Tiles
+
+    @property
+    def scale(self) -> AgreedScale:
+        """By what the image is scaled."""
+        return AgreedScale(diameter_um=self.loaded.diameter_um, notes=self.loaded.notes)
+
+    def predictions(self, frames: Iterable[int]) -> Iterator[Prediction]:
+        """Predict frames, in the order in which they come; each is asked for while the one before is computed."""
+        coming = iter(frames)
+        # the next frame is read and resampled while the network works on this one
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            t = next(coming, None)
+            pixels = None if t is None else reader.submit(self.read, t)
+            while t is not None and pixels is not None:
+                ready = pixels.result()
+                following = next(coming, None)
+                pixels = None if following is None else reader.submit(self.read, following)
+                yield self.predict(t, ready)
+                t = following
 
     def read(self, t: int) -> torch.Tensor:
         """A frame with its temporal context on the working grid, (C, Z, Y, X)."""
@@ -120,23 +139,24 @@ class _Runner:
                 if i not in self._frames_read:
                     pixels = torch.from_numpy(self.loaded.intensity.frame(self.image, i, self.context))
                     self._frames_read[i] = self.placement.resample(pixels)
-            for i in [i for i in self._frames_read if i < min(wanted)]:
+            for i in [i for i in self._frames_read if i not in wanted]:
                 del self._frames_read[i]
             return torch.cat([self._frames_read[i] for i in wanted])
 
-    def predict(self, t: int, pixels: torch.Tensor, threshold: float, *, heatmap: bool) -> Prediction:
+    def predict(self, t: int, pixels: torch.Tensor) -> Prediction:
+        """Find the nuclei of a frame that was read."""
         calibration = self.model.card.evidence.calibration
         grid = self.loaded.plan.grid
         output = self._tiles.output(self.loaded.network, pixels, grid, self.loaded.device)
         found = decode_centres(
-            output[0], output[1:4], grid.cell_diameters, lowest=lowest_probability(calibration, threshold)
+            output[0], output[1:4], grid.cell_diameters, lowest=lowest_probability(calibration, self.threshold)
         )
         working = (found.cells + 0.5) * grid.stem - 0.5
         positions = self.placement.to_image(working) + self.context.start[1:]
         probability = calibration.apply(found.logits)
-        kept = probability >= threshold
+        kept = probability >= self.threshold
         nuclei = self.part.nuclei(t, positions[kept], probability[kept], self.model.id, self.loaded.diameter_um)
-        dense = self._map(calibration.apply(output[0])) if heatmap else None
+        dense = self._map(calibration.apply(output[0])) if self.heatmap else None
         return Prediction(t, nuclei, self.model.id, dense, self.loaded.notes, self.loaded.diameter_um)
 
     def _map(self, probability: npt.NDArray[np.float64]) -> DenseMap:
@@ -145,20 +165,27 @@ class _Runner:
         return DenseMap(dense.data, dense.step_zyx, (z, y, x))
 
 
-def _prepare(
+def prepare_network(  # noqa: PLR0913 - the command line's options
     model: Model,
     image: TimeLapse,
-    frames: Sequence[int] | None,
-    region: Box | None,
-    channels: Sequence[int] | None,
-    diameter_um: float | None,
-    device: str,
-) -> _Runner:
+    *,
+    frames: Sequence[int] | None = None,
+    region: Box | None = None,
+    channels: Sequence[int] | None = None,
+    diameter_um: float | None = None,
+    threshold: float | None = None,
+    device: str = "auto",
+    heatmap: bool = False,
+) -> NetworkFinder:
+    """Make ready to find nuclei; parameters are those of `predict`, and the nuclei are measured in all of `frames`."""
     loaded = load_for(model, image, frames, channels=channels, diameter_um=diameter_um, device=device)
     part = Part(image, region)
     context = part.grown(CONTEXT_DIAMETERS * loaded.diameter_um, loaded.spacing) if region else part.box
     placement = loaded.plan.grid.place(loaded.spacing, loaded.diameter_um, context.shape[1:])
-    return _Runner(model, loaded, image, placement, part, context, {}, threading.Lock(), Tiles())
+    probable = model.card.evidence.threshold if threshold is None else threshold
+    return NetworkFinder(
+        model, loaded, image, placement, part, context, probable, heatmap, {}, threading.Lock(), Tiles()
+    )
 
 
 def lowest_probability(calibration: Calibration, threshold: float) -> float:

@@ -53,7 +53,7 @@ class Pieces:
 
     def has(self, t: int, tile: int) -> bool:
         """Whether a piece is finished; a damaged one is not."""
-        return zipfile.is_zipfile(self._path(t, tile))
+        return zipfile.is_zipfile(self.path(t, tile))
 
     def keep(self, t: int, tile: int, piece: Piece) -> None:
         """Write a piece; it is there whole or not at all."""
@@ -61,12 +61,12 @@ class Pieces:
             "box": np.array(piece.box.ranges), "names": piece.names, "owned": piece.owned, "sizes": piece.sizes,
             "centres": piece.centres, "probability": piece.probability, "labels": _small(piece.labels),
         }  # fmt: skip
-        with replacing(self._path(t, tile), own) as temporary:
+        with replacing(self.path(t, tile), own) as temporary:
             np.savez_compressed(temporary, **columns)
 
     def read(self, t: int, tile: int, *, labels: bool = True) -> Piece:
         """A finished piece; without its labels only the table is read."""
-        with np.load(self._path(t, tile), allow_pickle=False) as file:
+        with np.load(self.path(t, tile), allow_pickle=False) as file:
             (low, high), z, y, x = (tuple(pair) for pair in file["box"].tolist())
             painted = file["labels"].astype(np.int32) if labels else np.zeros((0, 0, 0), dtype=np.int32)
             return Piece(
@@ -74,7 +74,8 @@ class Pieces:
                 file["probability"],
             )  # fmt: skip
 
-    def _path(self, t: int, tile: int) -> Path:
+    def path(self, t: int, tile: int) -> Path:
+        """Where a finished piece is kept."""
         return self.folder / f"frame-{t:06d}-tile-{tile:06d}.npz"
 
 

@@ -16,11 +16,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import platform
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from anlage.sharing.processes import ProcessState, process_state, this_process
 
 if TYPE_CHECKING:
     import filelock
@@ -34,12 +35,11 @@ _PATIENCE_S, _AGAIN_S = 1.0, 0.05
 """How long a taker waits for someone who looks, and how often it tries."""
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
 """What a drive answers that has no locks: many network drives, and some of FUSE."""
-_SAME_S = 2.0
-"""Seconds by which two readings of a process's start time may differ."""
 _LIST = Path("/proc/locks")
 """Linux's list of all locks."""
 
 LockState = Literal["held", "free", "unknown"]
+_STATES: dict[ProcessState, LockState] = {"alive": "held", "gone": "free", "unknown": "unknown"}
 
 
 class TakenError(Exception):
@@ -77,7 +77,7 @@ class FolderLock:
         except filelock.Timeout:
             raise TakenError from None
         try:
-            self._holder.write_text(f"{os.getpid()} {_began(os.getpid())} {_computer()}", encoding="utf-8")
+            self._holder.write_text(this_process(), encoding="utf-8")
             yield
         finally:
             with contextlib.suppress(OSError):  # a full disk; that the process is gone says the same later
@@ -105,22 +105,10 @@ class FolderLock:
     def _holder_state(self) -> LockState:
         """What the note of the holder says."""
         try:
-            words = self._holder.read_text(encoding="utf-8").split(maxsplit=2)
+            words = self._holder.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return "unknown"
-        if not words:
-            return "free"
-        if len(words) < 3 or words[2] != _computer():
-            return "unknown"
-        try:
-            number, began = int(words[0]), float(words[1])
-        except ValueError:
-            return "unknown"
-        now = _began(number)
-        if now is None:
-            return "free"
-        # another one that was given the number of a dead one, or a clock that was set
-        return "held" if abs(now - began) <= _SAME_S else "unknown"
+        return _STATES[process_state(words)] if words.strip() else "free"
 
 
 def acquire(folder: Path, patience_s: float) -> filelock.BaseFileLock:
@@ -158,28 +146,6 @@ def acquire(folder: Path, patience_s: float) -> filelock.BaseFileLock:
         lock = filelock.SoftFileLock(folder / MARKER, is_singleton=False)
         lock.acquire(timeout=patience_s, poll_interval=_AGAIN_S)
     return lock
-
-
-def _began(number: int) -> float | None:
-    """When a process began, in seconds since 1970; None of one that is no more."""
-    import psutil
-
-    try:
-        process = psutil.Process(number)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except (psutil.NoSuchProcess, OverflowError, ValueError):
-        return None
-    except psutil.AccessDenied:
-        return -1.0
-
-
-def _computer() -> str:
-    """Name of this computer, and of the container in which process numbers count."""
-    try:
-        container = os.stat("/proc/self/ns/pid").st_ino  # noqa: PTH116 (a link that leads to no path)
-    except OSError:
-        container = 0
-    return f"{platform.node()} {container}"
 
 
 def _listed(path: Path) -> bool:

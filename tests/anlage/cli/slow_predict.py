@@ -11,14 +11,14 @@ import signal
 import sys
 import time
 
-import anlage.inference as inference
 from anlage.cli import main
+from anlage.inference.classical import ClassicalFinder
 
-_real = inference.predict_classical
+_real = ClassicalFinder.predictions
 
 
-def _slow(*arguments, **options):
-    for prediction in _real(*arguments, **options):
+def _slow(self, frames):
+    for prediction in _real(self, frames):
         if os.environ["SLOW"] == "sleep":
             time.sleep(0.4)
         elif prediction.frame > 0:
@@ -28,5 +28,5 @@ def _slow(*arguments, **options):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and hand that down
-    inference.predict_classical = _slow
+    ClassicalFinder.predictions = _slow
     sys.exit(main(sys.argv[1:]))

@@ -202,3 +202,24 @@ def test_a_killed_prediction_goes_on_with_the_next_tile(outlined, scene, tmp_pat
     assert (start["done"], start["total"]) == (len(kept), 6)
     assert np.array_equal(found, undisturbed)
     assert not parts.exists()
+
+
+def test_two_processes_share_the_tiles(scene, command, tmp_path, outlined, monkeypatch):
+    """Objects that reach from a tile of one to a tile of the other are one object."""
+    monkeypatch.setattr(label_image, "_CORES", (24,))
+    alone, _ = outlined(name="alone.tif")
+    words = [*WORDS, "-o", str(tmp_path / "found.tif"), "--progress", "json"]
+    both = [
+        subprocess.Popen([sys.executable, str(SLOW), *words], cwd=scene[0], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=100)[0] for process in both]
+    finally:
+        for process in both:
+            process.kill()
+    assert [process.returncode for process in both] == [0, 0]
+    tiles = [sum(json.loads(line)["kind"] == "frame" for line in out.splitlines()) for out in said]
+    assert min(tiles) >= 1
+    assert sum(tiles) == json.loads(said[0].splitlines()[-1])["total"]
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "found.tif"), alone)

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from anlage.inference.classical import ClassicalFinder
 from anlage.inference.events import PredictEvent
 from anlage.inference.frame_store import PredictionParts
+from anlage.inference.network import NetworkFinder
 
 SLOW = Path(__file__).with_name("slow_predict.py")
 WORDS = ("predict", "classical", "image.ome.zarr", "-o", "found.csv", "--progress", "json")
@@ -120,18 +122,16 @@ def test_signals_end_it_and_keep_what_is_finished(folder, command, undisturbed, 
 @pytest.fixture
 def half(folder, command, monkeypatch):
     """A prediction with its heat-map that broke off after frame 1."""
-    import anlage.inference as inference
+    real = ClassicalFinder.predictions
 
-    real = inference.predict_classical
-
-    def breaking(*arguments, **options):
-        for prediction in real(*arguments, **options):
+    def breaking(self, frames):
+        for prediction in real(self, frames):
             if prediction.frame == 2:
                 raise OSError(5, "Input/output error", "image.ome.zarr")
             yield prediction
 
     with monkeypatch.context() as patch:
-        patch.setattr("anlage.cli.predict.predict_classical", breaking)
+        patch.setattr(ClassicalFinder, "predictions", breaking)
         code, _, err = command(*WORDS, "--heatmap", "heat.zarr")
     assert code == 2
     assert "Input/output error" in err
@@ -183,14 +183,6 @@ def test_nothing_to_go_on_with_is_a_sentence_and_leaves_nothing(folder, command)
     assert code == 2
     assert "There is no prediction in 'found.csv.parts' to go on with" in err
     assert not (folder / "found.csv.parts").exists()
-
-
-def test_two_at_once_are_refused(folder, command):
-    parts = PredictionParts.beside(folder / "found.csv")
-    with parts.locked():
-        code, _, err = command(*WORDS)
-    assert code == 2
-    assert "Another process predicts into" in err
 
 
 def test_a_folder_of_somebody_else_is_left_alone(folder, command):
@@ -250,20 +242,18 @@ def test_a_plane_is_predicted_and_kept_like_a_volume(tmp_path, command, monkeypa
 
 def test_a_network_goes_on_as_if_nothing_had_happened(folder, command, monkeypatch):
     """The diameter is measured over all frames: what is left of them would give another."""
-    import anlage.inference as inference
-
     words = ("predict", "starter", "image.ome.zarr", "--frames", "0:3", "--device", "cpu", "-o")
     assert command(*words, "whole.csv")[0] == 0
-    real = inference.predict
+    real = NetworkFinder.predictions
 
-    def breaking(*arguments, **options):
-        for prediction in real(*arguments, **options):
+    def breaking(self, frames):
+        for prediction in real(self, frames):
             if prediction.frame == 1:
                 raise OSError(5, "Input/output error", "image.ome.zarr")
             yield prediction
 
     with monkeypatch.context() as patch:
-        patch.setattr("anlage.cli.predict.predict", breaking)
+        patch.setattr(NetworkFinder, "predictions", breaking)
         assert command(*words, "found.csv")[0] == 2
     code, out, err = command(*words, "found.csv", "--resume")
     assert code == 0, err

@@ -100,7 +100,7 @@ def test_results_are_listed_as_far_as_they_are_and_can_be_read_at_any_time(tmp_p
     _, result = ordered(tmp_path)
     (tmp_path / "predictions" / "broken.json").write_text("{")
     parts = PredictionParts.beside(result.path)
-    with parts.locked():
+    with parts.alone():
         assert results(tmp_path)[0].state == "running"
         for t in (1, 3):
             parts.keep(Prediction(t, found(t), "m-1", None, (), 6.0))

@@ -1,0 +1,1 @@
+"""Several processes, on one computer or many, that work in one folder."""
