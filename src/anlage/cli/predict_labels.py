@@ -6,22 +6,27 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 import anlage
 from anlage.cli.arguments import writer
 from anlage.cli.shared_prediction import predict_shared
+from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
+from anlage.inference.frame_store import PredictionParts
+from anlage.inference.label_image import MEMORY_GB, Labeller, Settings, prepare_labeller
+from anlage.inference.prediction_job import AgreedScale, PredictionJob
+from anlage.inference.sharing import TileUnits, Units, agreed
+from anlage.inference.stitching import Numbering, Pieces, least_voxels, number_objects, usual_smallest
+from anlage.io.label_writing import LabelWriter
+from anlage.io.mask_records import MaskRecord
+from anlage.tasks.nuclei.heads import finds_classes, paints_labels
 from anlage.wording import plural
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from anlage.axes import Box
     from anlage.cli.prediction_output import ProgressReporter
-    from anlage.inference.label_image import Labeller
-    from anlage.inference.prediction_job import PredictionJob
-    from anlage.inference.sharing import Units
-    from anlage.inference.stitching import Numbering, Pieces
     from anlage.model import Model
     from anlage.timelapse import TimeLapse
 
@@ -45,12 +50,6 @@ def predict_labels(
     reporter: ProgressReporter,
 ) -> int:
     """Label an image, and write the result; returns the exit code."""
-    from anlage.inference.frame_store import PredictionParts
-    from anlage.inference.label_image import prepare_labeller
-    from anlage.inference.prediction_job import AgreedScale
-    from anlage.inference.sharing import TileUnits, agreed
-    from anlage.inference.stitching import Pieces
-
     parts = PredictionParts.beside(options.output)
     pieces = Pieces(parts.folder)
     ready: list[Labeller] = []
@@ -89,9 +88,7 @@ def _unfamiliar_copies(labeller: Labeller) -> list[str]:
     ]
 
 
-def _settings(options: argparse.Namespace, diameter_um: float | None) -> Any:
-    from anlage.inference.label_image import MEMORY_GB, Settings
-
+def _settings(options: argparse.Namespace, diameter_um: float | None) -> Settings:
     return Settings(
         threshold=options.threshold, inside=options.inside, turns=options.turns,
         memory_gb=options.memory_gb or MEMORY_GB, diameter_um=diameter_um, channels=options.channels,
@@ -105,9 +102,6 @@ def _announcement(labeller: Labeller) -> str:
 
 
 def _job(model: Model, image: TimeLapse, frames: range, options: argparse.Namespace) -> PredictionJob:
-    from anlage.dataset.fingerprint import hash_movie
-    from anlage.inference.label_image import MEMORY_GB
-    from anlage.inference.prediction_job import PredictionJob
 
     spacing = image.spacing
     return PredictionJob(
@@ -121,8 +115,6 @@ def _job(model: Model, image: TimeLapse, frames: range, options: argparse.Namesp
 
 def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, frames: range) -> tuple[str, int]:
     """Number the objects, and write the image; a sentence about it, and how many there are."""
-    import numpy as np
-
     # twice frame by frame, so that the tables of all frames are never together in memory
     counts = [len(_numbered(options, labeller, pieces, t)) for t in frames]
     most = max(counts, default=0)
@@ -140,7 +132,6 @@ def _write(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, fram
 
 
 def _numbered(options: argparse.Namespace, labeller: Labeller, pieces: Pieces, t: int) -> Numbering:
-    from anlage.inference.stitching import least_voxels, number_objects, usual_smallest
 
     tables = [pieces.read(t, i, labels=False) for i in range(len(labeller.tiles))]
     diameter, flat = labeller.loaded.diameter_um, labeller.image.is_flat
@@ -157,9 +148,6 @@ def _write_image(
     dtype: np.dtype[Any],
 ) -> None:
     """Write piece by piece; of frames that were not asked for all is 0."""
-    from anlage.io.label_writing import LabelWriter
-    from anlage.io.mask_records import MaskRecord
-
     image = labeller.image
     axes = "".join(
         axis
@@ -186,8 +174,6 @@ def check_model(model: Model, output: Path) -> None:
     AnlageError
         If a table is wanted of classes, or labels of centres.
     """
-    from anlage.tasks.nuclei.heads import finds_classes, paints_labels
-
     card = model.card
     if is_labels(output) and not paints_labels(card.head):
         raise AnlageError(
