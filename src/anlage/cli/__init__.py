@@ -18,7 +18,7 @@ from anlage.cli.terminal import guarded_terminal
 from anlage.errors import AnlageError
 from anlage.full_disk import full_disk_sentence, is_full
 
-__all__ = ["main", "run_command"]
+__all__ = ["main", "run_command", "set_up_process"]
 
 COMMANDS = {
     "demo": ("anlage.cli.demo", "the whole job on a synthetic embryo, in under 3 minutes"),
@@ -63,14 +63,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success; 2 where the user can fix the problem, which is said on stderr; 130 after Ctrl-C.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    set_up_process()
+    with guarded_terminal():
+        return _run_and_explain(arguments)
+
+
+def set_up_process() -> None:
+    """What a process needs before it loads torch: how its threads wait, how cards are counted, and what freed memory is for."""
     # Threads that wait for each other must sleep, not spin: beside a busy viewer, spinning makes a training step four
     # times slower. OpenMP looks at this once, when torch is loaded, which no command has done yet.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # cuda:1 is what nvidia-smi calls 1, for whoever chose it by name and free memory
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     _keep_freed_memory()
-    with guarded_terminal():
-        return _run_and_explain(arguments)
 
 
 def _keep_freed_memory() -> None:
@@ -132,6 +137,7 @@ def run_command(arguments: Sequence[str]) -> int:
     run: Callable[..., int] = getattr(module, f"run_{name}")
     try:
         options = parser.parse_intermixed_args(spread_settings(rest))
+        options.words = tuple(arguments)
     except SystemExit as leaving:  # argparse leaves like this after --help and after its own complaints
         return int(leaving.code or 0)
     parser.check_outputs(options)

@@ -33,7 +33,7 @@ from anlage.cli.predict_events import add_events, is_event_model, predict_events
 from anlage.cli.predict_labels import check_model, is_labels, predict_labels
 from anlage.cli.predict_maps import predict_maps
 from anlage.cli.prediction_output import ProgressReporter, progress_reporter
-from anlage.cli.shared_prediction import add_sharing, predict_shared
+from anlage.cli.sharing.shared_prediction import add_sharing, predict_shared
 from anlage.cli.train import model_of
 from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-FinderFor = Callable[[float | None], tuple[Finder, AgreedScale]]
+FinderFor = Callable[[float | None], Finder]
 """Makes ready to find nuclei of a diameter in µm (None: measured)."""
 
 _CODES = """\
@@ -79,6 +79,7 @@ def configure_predict(parser: Parser) -> None:
         "anlage predict starter movie.ome.zarr -o found.csv",
         "anlage predict divisions/divisions.anlage movie.ome.zarr --nuclei found.csv -o scored.csv",
         "anlage predict classical movie.tif -o found.csv --spacing 2,0.5,0.5 --diameter-um 8",
+        "anlage predict run/run.anlage movie.ome.zarr -o found.csv --on slurm --workers 8 --gpus 1 --hours 4",
     )
     parser.epilog = f"{parser.epilog}\n\n{_CODES}"
     parser.again = GOES_ON
@@ -201,11 +202,14 @@ def _predict_nuclei(
     parts = PredictionParts.beside(options.output)
     units = FrameUnits(parts, frames)
 
+    def described(finder: Finder) -> AgreedScale:
+        return AgreedScale(diameter_um=finder.diameter_um, n_units=len(frames), notes=finder.notes)
+
     def prepare() -> Units:
-        if options.collect or not units.missing():
-            scale = parts.scale
-        else:
-            units.finder, scale = agreed(parts, options.diameter_um, finder_for)
+        scale = parts.scale
+        if not options.collect and units.missing():
+            finder, scale = agreed(parts, options.diameter_um, finder_for, described)
+            units.finder = finder
         units.notes = () if scale is None else scale.notes
         for note in units.notes:
             reporter.note(note)
@@ -273,18 +277,14 @@ def _finder(
     if options.model == CLASSICAL:
         require_spacing(image, options.image)
         print("Classical detector: bright blobs of one size; a trained model is better, this one is at once.")
-        return image, CLASSICAL, lambda um: _with_scale(prepare_classical(image, diameter_um=um, **common))
+        return image, CLASSICAL, lambda um: prepare_classical(image, diameter_um=um, **common)
     model = _model(image, options)
     image = _with_spacing(image, model)
     return (
         image,
         model.id,
-        lambda um: _with_scale(prepare_network(model, image, diameter_um=um, device=options.device, **common)),
+        lambda um: prepare_network(model, image, diameter_um=um, device=options.device, **common),
     )
-
-
-def _with_scale(finder: Finder) -> tuple[Finder, AgreedScale]:
-    return finder, finder.scale
 
 
 def _model(image: TimeLapse, options: argparse.Namespace) -> Model:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import anlage
 from anlage.cli.arguments import writer
-from anlage.cli.shared_prediction import predict_shared
+from anlage.cli.sharing.shared_prediction import predict_shared
 from anlage.dataset.fingerprint import hash_movie
 from anlage.errors import AnlageError
 from anlage.inference.frame_store import PredictionParts
@@ -54,14 +54,17 @@ def predict_labels(
     pieces = Pieces(parts.folder)
     ready: list[Labeller] = []
 
-    def labeller_for(um: float | None) -> tuple[Labeller, AgreedScale]:
-        one = prepare_labeller(
+    def labeller_for(um: float | None) -> Labeller:
+        return prepare_labeller(
             model, image, frames=frames, region=region, device=options.device, settings=_settings(options, um)
         )
-        return one, AgreedScale(diameter_um=one.loaded.diameter_um, notes=one.loaded.notes)
+
+    def described(labeller: Labeller) -> AgreedScale:
+        n, loaded = len(frames) * len(labeller.tiles), labeller.loaded
+        return AgreedScale(diameter_um=loaded.diameter_um, n_units=n, notes=loaded.notes)
 
     def prepare() -> Units:
-        labeller, scale = agreed(parts, options.diameter_um, labeller_for)
+        labeller, scale = agreed(parts, options.diameter_um, labeller_for, described)
         ready[:] = [labeller]
         for note in (*scale.notes, *_unfamiliar_copies(labeller)):
             reporter.note(note)

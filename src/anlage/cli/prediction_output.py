@@ -45,6 +45,11 @@ class ProgressReporter:
         """So many are finished in all, those of other processes with them."""
         self._done = max(self._done, done)
 
+    def all_done(self, done: int) -> None:
+        """So many are finished in all, by other processes."""
+        self._done = done
+        self._report(PredictEvent(kind="frame", done=done, total=self._total))
+
     def frame(self, frame: int, nuclei: int) -> None:
         """One more frame is finished."""
         self._done = min(self._done + 1, self._total)

@@ -200,13 +200,20 @@ def run_resume(options: argparse.Namespace) -> int:
 
 
 def configure_stop(parser: Parser) -> None:
-    parser.explain("The training stops within 3 s and can be resumed.", "anlage stop run")
-    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+    parser.explain(
+        "The training, or the prediction, stops within 3 s and can be resumed; jobs that wait in SLURM are cancelled.",
+        "anlage stop run",
+        "anlage stop found.csv",
+    )
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`, or the output of a prediction")
 
 
 def run_stop(options: argparse.Namespace) -> int:
+    from anlage.cli.sharing.looking import is_prediction, stop_prediction
     from anlage.training.run import Run
 
+    if is_prediction(options.run):
+        return stop_prediction(Path(options.run))
     run = Run.open(options.run)
     state = run.state
     if state != "running":
@@ -229,15 +236,20 @@ def run_stop(options: argparse.Namespace) -> int:
 
 def configure_watch(parser: Parser) -> None:
     parser.explain(
-        "Shows what a training does, live, until it ends. Ctrl-C ends only the watching.", "anlage watch run"
+        "Shows what a training, or a prediction, does, live, until it ends. Ctrl-C ends only the watching.",
+        "anlage watch run",
+        "anlage watch found.csv",
     )
-    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+    parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`, or the output of a prediction")
 
 
 def run_watch(options: argparse.Namespace) -> int:
+    from anlage.cli.sharing.looking import is_prediction, watch_prediction
     from anlage.cli.training_output import Follower
     from anlage.training.run import Run
 
+    if is_prediction(options.run):
+        return watch_prediction(Path(options.run))
     run = Run.open(options.run)
     with Follower(run) as follower:
         patience = time.monotonic() + _BIRTH_S

@@ -12,7 +12,6 @@ from anlage.axes import Box, Spacing
 from anlage.blobs import FRACTION, blob_response, detect, doubt_diameter
 from anlage.dataset.intensity import Intensity, measure_intensity
 from anlage.errors import AnlageError
-from anlage.inference.prediction_job import AgreedScale
 from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, apparent_diameter, chosen_frames
 from anlage.io.image_doubts import doubt_spacing
 from anlage.prediction import DenseMap, Prediction
@@ -63,18 +62,21 @@ class ClassicalFinder:
     threshold: float
     """Lowest contrast that is reported, 0 to 1."""
     heatmap: bool
-    scale: AgreedScale
+    diameter_um: float
+    """Nucleus diameter in µm."""
+    notes: tuple[str, ...]
+    """What was assumed, as sentences."""
 
     def predictions(self, frames: Iterable[int]) -> Iterator[Prediction]:
         """Predict frames, in the order in which they come."""
-        um, floor = self.scale.diameter_um, self.threshold
+        um, floor = self.diameter_um, self.threshold
         for t in frames:
             pixels = self.intensity.frame(self.image, t, self.context)[0]
             positions, scores = detect(pixels, self.spacing, um, fraction=min(FRACTION, _contrast(floor)))
             nuclei = self.part.nuclei(t, positions + self.context.start[1:], _rank(scores), CLASSICAL, um)
             dense = _blob_map(pixels, self.spacing, um, self.context) if self.heatmap else None
             found = nuclei.select(nuclei.probability >= floor)
-            yield Prediction(t, found, CLASSICAL, dense, self.scale.notes, um)
+            yield Prediction(t, found, CLASSICAL, dense, self.notes, um)
 
 
 def prepare_classical(
@@ -104,9 +106,8 @@ def prepare_classical(
     doubt = None if doubt_spacing(spacing, flat=image.is_flat) else doubt_diameter(diameter_um)
     notes += () if doubt is None else (doubt,)
     context = part.grown(CONTEXT_DIAMETERS * diameter_um, spacing)
-    scale = AgreedScale(diameter_um=diameter_um, notes=notes)
     floor = 0.5 if threshold is None else threshold
-    return ClassicalFinder(image, intensity, spacing, part, context, floor, heatmap, scale)
+    return ClassicalFinder(image, intensity, spacing, part, context, floor, heatmap, diameter_um, notes)
 
 
 def _rank(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

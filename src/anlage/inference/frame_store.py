@@ -104,6 +104,11 @@ class PredictionParts:
         return 0 if (job := self.job) is None else job.frames[1] - job.frames[0]
 
     @property
+    def n_units(self) -> int:
+        """Frames, or tiles of them, in all; 0 where that is not known yet."""
+        return 0 if (scale := self.scale) is None else scale.n_units
+
+    @property
     def is_running(self) -> bool:
         """Whether a process predicts now."""
         return bool(Crew(self.folder).at_work())

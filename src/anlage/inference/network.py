@@ -15,7 +15,6 @@ from anlage.axes import Box
 from anlage.calibration import Calibration
 from anlage.inference.loaded import Loaded
 from anlage.inference.loading import load_for
-from anlage.inference.prediction_job import AgreedScale
 from anlage.inference.region import CONTEXT_DIAMETERS, Part, Progress, chosen_frames
 from anlage.inference.tiles import Tiles
 from anlage.model import Model
@@ -110,9 +109,14 @@ class NetworkFinder:
     _tiles: Tiles
 
     @property
-    def scale(self) -> AgreedScale:
-        """By what the image is scaled."""
-        return AgreedScale(diameter_um=self.loaded.diameter_um, notes=self.loaded.notes)
+    def diameter_um(self) -> float:
+        """Nucleus diameter in µm by which the image is scaled."""
+        return self.loaded.diameter_um
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, as sentences."""
+        return self.loaded.notes
 
     def predictions(self, frames: Iterable[int]) -> Iterator[Prediction]:
         """Predict frames, in the order in which they come; each is asked for while the one before is computed."""

@@ -70,6 +70,8 @@ class AgreedScale(Finite):
     schema_version: Annotated[int, Ge(1), Le(_SCHEMA)] = _SCHEMA
     diameter_um: Annotated[float, Gt(0)]
     """Nucleus diameter in µm by which the image is scaled."""
+    n_units: Annotated[int, Ge(1)]
+    """Frames, or tiles of frames, into which the prediction is cut."""
     notes: tuple[str, ...] = ()
     """What was assumed, as sentences."""
 

@@ -106,8 +106,12 @@ class Finder(Protocol):
     """Finds nuclei in frames."""
 
     @property
-    def scale(self) -> AgreedScale:
-        """By what the image is scaled."""
+    def diameter_um(self) -> float:
+        """Nucleus diameter in µm by which the image is scaled."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, as sentences."""
 
     def predictions(self, frames: Iterable[int]) -> Iterator[Prediction]:
         """Predict frames, in the order in which they come."""
@@ -185,9 +189,12 @@ T = TypeVar("T")
 
 
 def agreed(
-    parts: PredictionParts, given_um: float | None, prepare: Callable[[float | None], tuple[T, AgreedScale]]
+    parts: PredictionParts,
+    given_um: float | None,
+    prepare: Callable[[float | None], T],
+    describe: Callable[[T], AgreedScale],
 ) -> tuple[T, AgreedScale]:
-    """Prepare a predictor that scales the image as those of all other processes do.
+    """Prepare a predictor that scales the image, and cuts it, as those of all other processes do.
 
     Parameters
     ----------
@@ -196,15 +203,33 @@ def agreed(
     given_um
         Nucleus diameter in µm that the user gave; None: measured.
     prepare
-        Prepares for a diameter, or measures it; gives the predictor and what it assumed.
+        Prepares for a diameter, or measures it.
+    describe
+        What a predictor assumed.
+
+    Raises
+    ------
+    AnlageError
+        If frames are cut into other tiles here.
     """
     scale = parts.scale
     if scale is None:
-        one, own = prepare(given_um)
+        one = prepare(given_um)
+        own = describe(one)
         scale = parts.agree(own)
         if scale.diameter_um == own.diameter_um:
-            return one, scale
-    return prepare(scale.diameter_um)[0], scale
+            return _cut_alike(one, own, scale)
+    one = prepare(scale.diameter_um)
+    return _cut_alike(one, describe(one), scale)
+
+
+def _cut_alike(one: T, own: AgreedScale, scale: AgreedScale) -> tuple[T, AgreedScale]:
+    if own.n_units != scale.n_units:
+        raise AnlageError(
+            f"The other processes cut the prediction into {scale.n_units} pieces, and this one would into {own.n_units}: use the same "
+            "version of anlage and of its packages everywhere."
+        )
+    return one, scale
 
 
 def work_through(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anlage.cli.arguments import Parser
-from anlage.cli.interruption import until_halted
+from anlage.cli.interruption import HALTED, HaltError, until_halted
 from anlage.cli.nuclei_output import GOES_ON
+from anlage.cli.sharing.elsewhere import add_places, check_places, run_elsewhere
+from anlage.cli.sharing.taking_part import is_written_since
 from anlage.errors import AnlageError
-from anlage.inference.sharing import COLLECT, Share, Units, work_through
+from anlage.inference.sharing import COLLECT, Share, UnitDone, Units, work_through
 from anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ def add_sharing(parser: Parser) -> None:
         "--collect", action="store_true",
         help="only make the output of the finished parts; what is missing is said (default: the process that is done last makes it)",
     )  # fmt: skip
+    add_places(parser)
 
 
 def predict_shared(
@@ -68,7 +72,13 @@ def predict_shared(
     write
         Makes the output.
     """
+    check_places(options)
+    if options.on is not None:
+        return run_elsewhere(options, parts, reporter)
     with parts.joined(job, insist=options.resume or options.collect) as worker:
+        if is_written_since(options.output, options.submitted):
+            reporter.end("finished", f"{options.output} is written already.")
+            return 0
         units = prepare()
         reporter.start(units.n, units.n - len(units.missing()), units.kind)
 
@@ -95,9 +105,13 @@ class _TakingPart:
         """Predict what is free; then write the output, or leave that to others."""
         share = self.options.part
         complete = self.options.collect or work_through(
-            self.units, self.worker, share=share, on_done=lambda done: self.reporter.frame(done.frame, done.nuclei),
-            on_others=self.reporter.others, is_over=self._is_over,
-        )  # fmt: skip
+            self.units,
+            self.worker,
+            share=share,
+            on_done=self._on_done,
+            on_others=self._on_others,
+            is_over=self._is_over,
+        )
         if complete and self.options.parts_only:
             self.reporter.end("finished", f"Left in {self.parts.folder}.")
         elif complete and self._is_collector():
@@ -107,6 +121,19 @@ class _TakingPart:
             self.parts.remove()
         else:
             self._leave_to_others()
+
+    def _on_done(self, done: UnitDone) -> None:
+        self.reporter.frame(done.frame, done.nuclei)
+        self._look_for_stop()
+
+    def _on_others(self, n_done: int) -> None:
+        self.reporter.others(n_done)
+        self._look_for_stop()
+
+    def _look_for_stop(self) -> None:
+        """In a thread of a scheduler's worker, where nothing else looks."""
+        if threading.current_thread() is not threading.main_thread() and self.parts.stop_path.exists():
+            raise HaltError(HALTED)
 
     def _is_over(self) -> bool:
         """Whether another process has made the output."""
