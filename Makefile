@@ -1,13 +1,14 @@
-# Two commands matter: `make demo` and `make test`. Each makes everything it needs by itself, once.
+# Two commands matter: `make demo` and `make test`. Each makes everything it needs by itself, once; the demo needs less.
 # Options, for example `make test PYTHON=python3.12 TORCH=cpu`, are explained in .ci/setup.
 
 BIN := .venv/bin
 export PYTHON TORCH SYSTEM
 
-.PHONY: help setup demo test tests lint docs clean
+.PHONY: help setup setup-demo demo demo-real test tests lint docs clean
 
 help:
-	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (3 minutes)"
+	@echo "make demo    annotate, train, predict and score a synthetic embryo, then look at it in napari (4 minutes at first)"
+	@echo "make demo-real   the same on a real mouse embryo"
 	@echo "make test    everything that has to hold: style, types, layers, tests"
 	@echo "make lint    style, types and layers alone"
 	@echo "make docs    write the tables of docs/ anew from the code, and build the site in out/site"
@@ -16,8 +17,15 @@ help:
 setup:
 	@.ci/setup
 
-demo: setup
-	$(BIN)/anlage demo -o out/demo
+setup-demo:
+	@SETUP=demo .ci/setup
+
+# What one process of a demo has compiled, the next need not.
+demo: setup-demo
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/anlage demo -o out/demo
+
+demo-real: setup-demo
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/anlage demo --real -o out/demo-real
 
 lint: setup
 	$(BIN)/ruff check

@@ -60,6 +60,8 @@ _HOME = {
     "fingerprint_of": "project",
     "free_project_folder": "project",
     "match_project": "project",
+    "mouse_embryo": "samples",
+    "SampleMovie": "samples",
     "note_recent": "project",
     "project_of_image": "project",
     "project_settings": "project",
@@ -119,7 +121,6 @@ _HOME = {
     "object_points": "objects.meshes",
     "open_annotations": "io",
     "measure_objects": "objects.measure",
-    "image_paths": "io",
     "open_image": "io",
     "open_label_image": "io",
     "open_maps": "inference.maps",
@@ -249,7 +250,6 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.inference.starter import STARTER as STARTER
     from anlage.inference.starter import starter_path as starter_path
     from anlage.inference.trace_events import with_event_at as with_event_at
-    from anlage.io import image_paths as image_paths
     from anlage.io import open_annotations as open_annotations
     from anlage.io import open_image as open_image
     from anlage.io import open_label_image as open_label_image
@@ -294,6 +294,8 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.project import project_of_image as project_of_image
     from anlage.project import project_settings as project_settings
     from anlage.project import recent_projects as recent_projects
+    from anlage.samples import SampleMovie as SampleMovie
+    from anlage.samples import mouse_embryo as mouse_embryo
     from anlage.scores import Score as Score
     from anlage.scores import headline_score as headline_score
     from anlage.shell import command as command

@@ -21,7 +21,7 @@ from anlage.full_disk import full_disk_sentence, is_full
 __all__ = ["main", "run_command", "set_up_process"]
 
 COMMANDS = {
-    "demo": ("anlage.cli.demo", "the whole job on a synthetic embryo, in under 3 minutes"),
+    "demo": ("anlage.cli.demo", "the whole job on an embryo, in under 3 minutes"),
     "doctor": ("anlage.cli.doctor", "what this computer offers, what is missing and the command that fixes it"),
     "build": ("anlage.cli.build", "make a store of training data from an image and its annotations"),
     "train": ("anlage.cli.train", "train a network on one or more stores"),

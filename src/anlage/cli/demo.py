@@ -1,4 +1,4 @@
-"""``anlage demo``: annotate, train and predict on a synthetic embryo whose truth is known."""
+"""``anlage demo``: annotate, train and predict on an embryo whose truth is known, synthetic or real."""
 
 from __future__ import annotations
 
@@ -11,54 +11,38 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 import anlage
 from anlage.cli import run_command
 from anlage.cli.arguments import Parser, positive
+from anlage.cli.demo_movie import BY, DIAMETER_UM, SEED, DemoMovie, real_movie, synthetic_movie, write_movie
 from anlage.cli.doctor import FOR_THE_VIEWER, NEEDED, QT, display
 from anlage.cli.train import model_of
 from anlage.cli.written import Written
 from anlage.dataset.store import ATTRIBUTE
 from anlage.errors import AnlageError
 from anlage.installed import install, versions
-from anlage.io import open_annotations, open_image, write_annotations, write_image
+from anlage.io import open_annotations, open_image
 from anlage.io.atomic import replacing, root_attributes
-from anlage.io.seals import Writer, holds_nothing, is_written_by
+from anlage.io.seals import holds_nothing, is_written_by
 from anlage.scores import Score
 from anlage.shell import command
-from anlage.synthetic import Optics, embryo, pair
+from anlage.synthetic import pair
 
 if TYPE_CHECKING:
     from anlage.evaluation import DetectionScore
-    from anlage.synthetic import SyntheticMovie
 
-__all__ = ["Stopwatch", "write_movie"]
+__all__ = ["Stopwatch"]
 
-SEED = 0
-N_FRAMES = 12
-ANNOTATED = range(5)
-UNSEEN = range(8, 12)
-"""Scored frames; those between are left out, because a nucleus looks alike from one frame to the next."""
-ANNOTATED_SHARE = 0.65
-"""Part of the image, along x, in which the annotated frames are annotated."""
-DIAMETER_UM = 8.0
-N_FRAGMENTS = 10
-"""Bright things in every frame that are no nuclei: what a network learns to leave out."""
-RADIUS_UM = DIAMETER_UM / 2
-"""A found centre must lie inside its nucleus."""
 PAIR_DIAMETERS = 0.8
 TRAINING_MINUTES = 1.75
 TRAINING_STEPS = 80
 SETTINGS: tuple[str, ...] = ()
 """As every training begins: from the starter, so that few steps are enough."""
-PROMISED_F1 = 0.95
-"""On frames that the network never saw; the demo fails with less."""
 _LATEST_S = 130.0
 """Training ends so many seconds after the start, so that the whole stays under 3 minutes."""
-BY = Writer("demo")
 _MARK = ".anlage-demo"
 _REPORT = "report.json"
 _MADE = (
@@ -69,15 +53,21 @@ _MADE = (
 
 def configure_demo(parser: Parser) -> None:
     parser.explain(
-        "Renders an embryo, annotates a part of it, trains a network, finds the nuclei in frames that the network never\n"
+        "Takes an embryo, annotates a part of it, trains a network, finds the nuclei in frames that the network never\n"
         "saw and compares with the truth. Writes every file of that way, pictures and report.json, and opens napari.",
         "anlage demo -o demo",
+        "anlage demo --real -o demo-real",
         "anlage demo -o demo --no-viewer",
     )
     parser.add_argument(
         "-o", "--output", metavar="DIR", default="anlage-demo", help="folder for everything (default: anlage-demo)"
     )
     parser.add_overwrite()
+    parser.add_argument(
+        "--real",
+        action="store_true",
+        help="a real mouse embryo, which comes with the program (default: a synthetic one)",
+    )
     parser.add_argument("--no-viewer", action="store_true", help="do not open the result in napari")
     # for the tests, and for machines that share their cores
     parser.add_argument("--minutes", type=positive, default=TRAINING_MINUTES, help=argparse.SUPPRESS)
@@ -89,12 +79,11 @@ def run_demo(options: argparse.Namespace) -> int:
     folder = Path(options.output)
     options.written = Written(folders=[folder])
     _make_room(folder, overwrite=options.overwrite)
-    with watch(
-        "render",
-        "A synthetic embryo: crowded, blurred, noisy, moving and dividing nuclei among fragments of dead cells",
-    ):
-        movie = write_movie(folder)
-    with watch("build", f"Cut out what was annotated: frames 0 to {ANNOTATED[-1]}, a part of the image"):
+    with watch("render", "Get the movie"):
+        movie = real_movie() if options.real else synthetic_movie()
+        print(f"{movie.sentence}.")
+        write_movie(folder, movie)
+    with watch("build", f"Cut out what was annotated: frames 0 to {movie.annotated[-1]}, a part of the image"):
         _command("build", folder / "image.ome.zarr", folder / "annotations.csv", "-o", folder / "training.zarr")
     minutes = max(0.1, min(options.minutes, (_LATEST_S - watch.total) / 60))
     length = (
@@ -112,24 +101,24 @@ def run_demo(options: argparse.Namespace) -> int:
             f"seed={SEED}",
             *SETTINGS,
         )
-    unseen = f"{UNSEEN.start}:{UNSEEN.stop}"
-    with watch("predict", f"Find the nuclei in frames {UNSEEN[0]} to {UNSEEN[-1]}, which the network never saw"):
+    with watch("predict", f"Find the nuclei in {movie.unseen_name}, which the network never saw"):
         _command(
-            "predict", folder / "run", folder / "image.ome.zarr", "-o", folder / "found.csv", "--frames", unseen,
+            "predict", folder / "run", folder / "image.ome.zarr", "-o", folder / "found.csv", *movie.asked,
             "--heatmap", folder / "heatmap.zarr",
         )  # fmt: skip
     with watch("classical", "The same without training, for comparison"):
-        _command("predict", "classical", folder / "image.ome.zarr", "-o", folder / "classical.csv", "--frames", unseen)
-    with watch("evaluate", f"Compare both with the truth; a centre counts within {RADIUS_UM:g} µm"):
+        _command("predict", "classical", folder / "image.ome.zarr", "-o", folder / "classical.csv", *movie.asked)
+    with watch("evaluate", f"Compare both with the truth; a centre counts within {movie.radius_um:g} µm"):
         score, classical = (_score(folder, name, movie) for name in ("found.csv", "classical.csv"))
-        pairs = _touching_pairs(folder)
+        pairs = _touching_pairs(folder) if movie.promised_f1 else []
     with watch("pictures", "Draw pictures"):
         _draw(folder, movie)
-    _write_report(folder, watch, score, classical, pairs)
-    _conclude(folder, score, classical, pairs, watch)
-    problem = _shortfall(folder, score, classical)
+    _write_report(folder, watch, movie, (score, classical), pairs)
+    _conclude(movie, score, classical, pairs, watch)
+    problem = _shortfall(folder, score, classical, movie.promised_f1)
     if problem is not None:
         print(problem, file=sys.stderr, flush=True)
+    _show_the_way(folder, real=options.real)
     if not options.no_viewer:
         _open_viewer(folder)
     return 0 if problem is None else 1
@@ -183,22 +172,6 @@ def _is_ours(path: Path) -> bool:
     return is_store_or_run or holds_nothing(path) or is_written_by(path)
 
 
-def write_movie(folder: Path) -> SyntheticMovie:
-    """Write the image, its truth, the truth of the unseen frames and what is annotated; gives the movie."""
-    movie = embryo(SEED, N_FRAMES, diameter_um=DIAMETER_UM, optics=Optics(n_fragments=N_FRAGMENTS))
-    scale: dict[str, Any] = {"spacing": movie.spacing, "interval_s": movie.image.interval_s, "by": BY}
-    write_image(folder / "image.ome.zarr", movie.image.read(), channels=movie.image.channels, **scale)
-    truth = movie.truth
-    annotated = np.isin(truth.frames, ANNOTATED) & (truth.positions[:, 3] < ANNOTATED_SHARE * movie.image.shape[4])
-    write_annotations(folder / "truth.csv", truth, **scale)
-    write_annotations(folder / "truth_unseen.csv", truth.select(np.isin(truth.frames, UNSEEN)), **scale)
-    write_annotations(folder / "annotations.csv", truth.select(annotated), **scale)
-    shape = " × ".join(map(str, movie.image.shape_tzyx))
-    print(f"{shape} voxels (t, z, y, x) of {movie.spacing}; {len(truth)} nuclei, {len(truth.divisions)} divisions.")
-    print(f"Annotated: {annotated.sum()} nuclei.")
-    return movie
-
-
 def _command(*words: str | Path) -> None:
     """Run one of the other commands, as a user would."""
     arguments = [str(word) for word in words]
@@ -210,10 +183,10 @@ def _command(*words: str | Path) -> None:
         raise AnlageError(f"The demo ended early: its step '{arguments[0]}' was stopped (exit code {code}).")
 
 
-def _score(folder: Path, name: str, movie: SyntheticMovie) -> DetectionScore:
+def _score(folder: Path, name: str, movie: DemoMovie) -> DetectionScore:
     from anlage.evaluation import evaluate
 
-    report = evaluate(folder / name, folder / "truth_unseen.csv", spacing=movie.spacing, radius_um=RADIUS_UM)
+    report = evaluate(folder / name, folder / "truth_unseen.csv", spacing=movie.spacing, radius_um=movie.radius_um)
     print(f"{report.to_text()}\n")
     if report.detection is None:  # points against points always have one
         raise AnlageError(f"'{name}' holds no points to score; run the demo again.")
@@ -231,7 +204,7 @@ def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
     for axis in "zyx":
         scene = pair(PAIR_DIAMETERS, axis=axis, diameter_um=DIAMETER_UM)
         nuclei = next(iter(predict(model, scene.image, diameter_um=DIAMETER_UM))).nuclei
-        score = score_detection(nuclei, scene.truth, scene.spacing, RADIUS_UM * PAIR_DIAMETERS)
+        score = score_detection(nuclei, scene.truth, scene.spacing, DIAMETER_UM / 2 * PAIR_DIAMETERS)
         found.append(
             {
                 "axis": axis, "distance_diameters": PAIR_DIAMETERS, "separated": score.tp == 2 and score.fp == 0,
@@ -241,11 +214,11 @@ def _touching_pairs(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _draw(folder: Path, movie: SyntheticMovie) -> None:
+def _draw(folder: Path, movie: DemoMovie) -> None:
     from anlage.pictures.results import Scene, draw_result, draw_slices, draw_training
     from anlage.training.run import Run
 
-    frame = UNSEEN[-1]
+    frame = movie.unseen[-1]
     found = open_annotations(folder / "found.csv")
     scene = Scene(
         image=movie.image.frame(frame)[0],
@@ -254,20 +227,27 @@ def _draw(folder: Path, movie: SyntheticMovie) -> None:
         found=found.positions[found.frames == frame, 1:],
         spacing=movie.spacing,
     )
-    draw_result(folder / "result.png", scene, f"frame {frame}, which the network never saw", BY)
+    title = [f"frame {frame}; the network never saw {movie.unseen_name}", *wrap(movie.attribution, 96)]
+    draw_result(folder / "result.png", scene, "\n".join(title), BY)
     draw_slices(folder / "slices.png", scene, BY)
     draw_training(folder / "training.png", Run.open(folder / "run").events()[0], BY)
 
 
 def _write_report(
-    folder: Path, watch: Stopwatch, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]]
+    folder: Path,
+    watch: Stopwatch,
+    movie: DemoMovie,
+    scores: tuple[DetectionScore, DetectionScore],
+    pairs: list[dict[str, Any]],
 ) -> None:
+    score, classical = scores
     report = {
         "seed": SEED,
-        "frames": {"annotated": list(ANNOTATED), "scored": list(UNSEEN)},
+        "attribution": movie.attribution,
+        "frames": {"annotated": list(movie.annotated), "scored": list(movie.unseen)},
         "detection": score.model_dump(mode="json"),
         "classical": classical.model_dump(mode="json"),
-        "promised_f1": PROMISED_F1,
+        "promised_f1": movie.promised_f1,
         "touching_pairs": pairs,
         "seconds": {**watch.seconds, "total": round(watch.total, 2)},
         "versions": {"anlage": anlage.__version__, "python": sys.version.split()[0], **versions(NEEDED)},
@@ -279,25 +259,38 @@ def _write_report(
 
 
 def _conclude(
-    folder: Path, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]], watch: Stopwatch
+    movie: DemoMovie, score: DetectionScore, classical: DetectionScore, pairs: list[dict[str, Any]], watch: Stopwatch
 ) -> None:
     apart = [pair["axis"] for pair in pairs if pair["separated"]]
     print(
-        f"\nDone in {watch.total:.0f} s. On frames it never saw the network finds {score.tp} of {score.n_truth} nuclei with "
-        f"{score.fp} wrong: {_score_text(score)}; without training {_score_text(classical)}.\n"
-        f"Touching pairs told apart along: {', '.join(apart) or 'none of z, y, x'}.\n"
-        f"Pictures and report.json are in {folder}; the model is {folder / 'run' / 'run.anlage'}."
+        f"\nDone in {watch.total:.0f} s. In {movie.unseen_name}, which it never saw, the network finds {score.tp} of {score.n_truth} nuclei with "
+        f"{score.fp} wrong: {_score_text(score)}; without training {_score_text(classical)}."
+    )
+    if pairs:
+        print(f"Touching pairs told apart along: {', '.join(apart) or 'none of z, y, x'}.")
+
+
+def _show_the_way(folder: Path, *, real: bool) -> None:
+    """Where the picture is, and what to try next."""
+    other = command("demo", "-o", "demo") if real else command("demo", "--real", "-o", "demo-real")
+    print(
+        f"\nThe picture is {folder / 'result.png'}; everything else is beside it in {folder}.\n"
+        "Try next:\n"
+        f"  1. {'a synthetic embryo, whose truth is known exactly' if real else 'the same on a real mouse embryo'}:  {other}\n"
+        f"  2. the network on a movie of yours:  {command('predict', folder / 'run', 'MOVIE.tif', '-o', 'nuclei.csv')}\n"
+        "  3. mark and train by hand: in napari, Plugins ▸ anlage, then File ▸ Open Sample ▸ anlage",
+        flush=True,
     )
 
 
-def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore) -> str | None:
+def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore, promised: float | None) -> str | None:
     """What is wrong with the result, as a sentence; None where it is as promised."""
     from anlage.model import read_card
 
     f1, without = score.f1 or 0.0, classical.f1 or 0.0
-    if f1 >= max(PROMISED_F1, without):
+    if promised is None or f1 >= max(promised, without):
         return None
-    least = f"the {PROMISED_F1} that it should reach" if f1 < PROMISED_F1 else f"without training ({without:.3f})"
+    least = f"the {promised} that it should reach" if f1 < promised else f"without training ({without:.3f})"
     card = read_card(model_of(folder / "run"))
     return (
         f"The demo did not come to what it should: its network finds less than {least}, {_score_text(score)}, after {card.steps_done} steps; "

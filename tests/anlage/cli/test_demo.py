@@ -10,10 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from anlage import Annotations, Writer, write_annotations
+from anlage import Annotations, Writer, open_annotations, open_image, write_annotations
 from anlage.cli import main
-from anlage.cli.demo import _MADE, BY, _make_room, _open_viewer, _shortfall
+from anlage.cli.demo import _MADE, _make_room, _open_viewer, _shortfall
+from anlage.cli.demo_movie import BY, real_movie, write_movie
 from anlage.errors import AnlageError
+from anlage.samples import HOME
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +27,9 @@ def demo(tmp_path_factory):
         redirect_stderr(StringIO()) as told,
     ):
         patch.chdir(folder)
-        patch.setattr("anlage.cli.demo.N_FRAMES", 4)
-        patch.setattr("anlage.cli.demo.ANNOTATED", range(2))
-        patch.setattr("anlage.cli.demo.UNSEEN", range(3, 4))
+        patch.setattr("anlage.cli.demo_movie.N_FRAMES", 4)
+        patch.setattr("anlage.cli.demo_movie.ANNOTATED", range(2))
+        patch.setattr("anlage.cli.demo_movie.UNSEEN", range(3, 4))
         patch.setattr("anlage.cli.demo.SETTINGS", ("width=8", "levels=1", "patch_um=20"))
         code = main(["demo", "-o", "out/demo", "--no-viewer", "--steps", "3"])
     out, err = said.getvalue(), told.getvalue()
@@ -52,7 +54,9 @@ def test_demo_does_the_whole_job_and_reports(demo):
     for name in ("result.png", "slices.png", "training.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert "$ anlage build out/demo/image.ome.zarr" in out
-    assert "Pictures and report.json are in out/demo" in out
+    assert "The picture is out/demo/result.png" in out
+    assert [line.strip()[:2] for line in out.split("Try next:")[1].splitlines()[1:4]] == ["1.", "2.", "3."]
+    assert "anlage demo --real" in out
 
 
 def test_the_demo_fails_when_its_network_is_worse_than_none(demo):
@@ -62,12 +66,39 @@ def test_the_demo_fails_when_its_network_is_worse_than_none(demo):
         return SimpleNamespace(tp=tp, fp=fp, fn=fn, f1=2 * tp / (2 * tp + fp + fn))
 
     fine, better, poor = score(98, 2, 2), score(99, 1, 1), score(90, 10, 10)
-    assert _shortfall(folder, fine, poor) is None
-    assert _shortfall(folder, fine, fine) is None
-    worse = _shortfall(folder, fine, better)
+    assert _shortfall(folder, fine, poor, 0.95) is None
+    assert _shortfall(folder, fine, fine, 0.95) is None
+    worse = _shortfall(folder, fine, better, 0.95)
     assert worse is not None
     assert "finds less than without training (0.990), F1 0.98, 100 nuclei, 0.95 to 0.99" in worse
-    assert "the 0.95 that it should reach" in (_shortfall(folder, poor, score(50, 50, 50)) or "")
+    assert "the 0.95 that it should reach" in (_shortfall(folder, poor, score(50, 50, 50), 0.95) or "")
+
+
+def test_a_real_embryo_promises_nothing(demo):
+    poor, better = SimpleNamespace(f1=0.5), SimpleNamespace(f1=0.9)
+    assert _shortfall(demo[0], poor, better, None) is None
+
+
+def test_the_real_embryo_comes_with_its_source_and_licence(tmp_path, capsys):
+    movie = real_movie()
+    assert movie.image.shape_tzyx == (3, 51, 124, 127)
+    assert movie.spacing.zyx == (1.75, 0.8, 0.8)
+    assert [int((movie.truth.frames == t).sum()) for t in range(3)] == [25, 34, 50]
+    write_movie(tmp_path, movie)
+    assert open_image(tmp_path / "image.ome.zarr").spacing == movie.spacing
+    annotated, unseen = (open_annotations(tmp_path / f"{name}.csv") for name in ("annotations", "truth_unseen"))
+    assert (len(annotated), len(unseen)) == (76, 33)
+    assert annotated.positions[:, 3].max() < 69.5 < unseen.positions[:, 3].min()
+    assert movie.asked == ["--frames", "0:3", "--region", "0:51,0:124,70:127"]
+    assert "BBBC050" in capsys.readouterr().out
+    card = (HOME / "CARD.md").read_text("utf-8")
+    assert "CC BY 3.0" in card
+    assert "CC BY 3.0" in movie.attribution
+    assert sum(file.stat().st_size for file in HOME.iterdir() if file.is_file()) < 2e6  # it is part of the wheel
+    # centres lie on bright voxels
+    at = np.round(movie.truth.positions).astype(int)
+    bright = movie.image.read()[at[:, 0], 0, at[:, 1], at[:, 2], at[:, 3]]
+    assert np.median(bright) > 5 * np.median(movie.image.read())
 
 
 def test_room_is_made_where_a_demo_was_and_nowhere_else(tmp_path):

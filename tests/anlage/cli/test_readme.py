@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from anlage.cli import main
-from anlage.cli.demo import write_movie
+from anlage.cli.demo_movie import synthetic_movie, write_movie
 from anlage.io.nuclei_files.nuclei import own_scale
 
 README = Path(__file__).parents[3] / "README.md"
@@ -40,7 +40,7 @@ def test_the_readme_goes_from_annotations_to_events() -> None:
 def test_every_line_of_the_readme_works_on_the_files_of_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_movie(tmp_path)
+    write_movie(tmp_path, synthetic_movie())
     monkeypatch.chdir(tmp_path)
     for command in chain():
         short = SHORT[command[1]] if command[0] == "train" else []

@@ -1,1 +1,0 @@
-"""Formats of microscopes and of programs beside them, whose files hold a whole movie."""
