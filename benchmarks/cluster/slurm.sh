@@ -95,3 +95,11 @@ until compgen -G "stopped.csv.parts/frame-*" > /dev/null; do sleep 0.5; done
 say anlage stop stopped.csv
 finished
 say squeue
+
+echo; echo "# a training as a job of two processes"
+export PYTHONPATH=${PYTHONPATH#*:}
+anlage convert alone.csv nuclei.csv --overwrite > /dev/null 2>&1 || cp alone.csv nuclei.csv
+anlage build movie.ome.zarr nuclei.csv -o nuclei.zarr --cuboid 0:4,0:24,0:160,0:160 > /dev/null
+say anlage train nuclei nuclei.zarr -o run --device cpu --set steps=3 processes=2 width=8 --from none --on slurm --cpus 2 --hours 0.1
+finished
+say anlage info run | head -3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,54 +19,79 @@ if TYPE_CHECKING:
 
 from anlage.wording import plural
 
-__all__ = ["GOES_ON", "HEATMAP", "collect", "count_sentence", "on_image_grid", "write_heatmap", "write_table"]
+__all__ = ["GOES_ON", "HEATMAP", "count_sentence", "on_image_grid", "write_heatmap", "write_table"]
 
 HEATMAP = "heat-map"
 """Kind and channel name of the image that holds the map."""
 GOES_ON = "The same command goes on with what is finished."
+_COLUMNS = ("positions", "radius_um", "label", "probability", "state", "origin")
+_BLOCK = 1 << 18
+"""Nuclei that are together in memory while a table is written: some 100 MB."""
 
 
-def collect(parts: PredictionParts) -> Annotations:
-    """The nuclei of all finished frames as one table, numbered from 1."""
-    import numpy as np
+def write_table(path: Path, parts: PredictionParts, image: TimeLapse, by: Writer) -> dict[int, int]:
+    """Write the nuclei of all finished frames, numbered from 1; gives how many there are in each frame.
 
-    from anlage.annotations import Annotations
-
-    found = [parts.read(t).nuclei for t in parts.done] or [Annotations.of([])]
-    names = ("positions", "radius_um", "label", "probability", "state", "origin")
-    columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in found]) for name in names}
-    return Annotations.of(columns.pop("positions"), **columns)
-
-
-def count_sentence(nuclei: Annotations, frames: Sequence[int], output: Path) -> str:
-    """How many nuclei there are in these frames, as a sentence."""
-    import numpy as np
-
-    counts = np.bincount(nuclei.frames, minlength=max(frames) + 1)[list(frames)]
-    middle = sorted(counts.tolist())[len(counts) // 2]
-    shown = plural(len(frames), "frame")
-    return f"{len(nuclei)} nuclei in {shown} (typically {middle} a frame), written to {output}."
-
-
-def write_table(path: Path, nuclei: Annotations, image: TimeLapse, by: Writer) -> None:
-    """Write a GEFF with all that is known; a CSV with id, t, z, y, x, probability, radius, origin, voxel size and time step.
-
-    A radius in µm means something only where the image has a voxel size of its own: an assumed one is not passed on.
+    A GEFF holds all that is known, a CSV id, t, z, y, x, probability, radius, origin, voxel size and time step. A radius in µm
+    means something only where the image has a voxel size of its own: an assumed one is not passed on.
     """
     import numpy as np
 
-    from anlage.annotations import Annotations
-    from anlage.io import write_annotations
+    from anlage.io.nuclei_files.blocks import write_nuclei_blocks
 
-    if path.suffix.lower() == ".csv":
-        nuclei = Annotations.of(
-            nuclei.positions, ids=nuclei.ids, probability=nuclei.probability, state=nuclei.state, origin=nuclei.origin,
-            radius_um=nuclei.radius_um,
-        )  # fmt: skip
-    spacing = image.known_spacing
-    if spacing is None:
-        nuclei = dataclasses.replace(nuclei, radius_um=np.full(len(nuclei), np.nan))
-    write_annotations(path, nuclei, spacing=spacing, interval_s=image.interval_s, by=by)
+    spacing, counts = image.known_spacing, dict.fromkeys(parts.done, 0)
+
+    def blocks() -> Iterator[Annotations]:
+        n = 0
+        for found in _blocks(parts):
+            for t, count in zip(*np.unique(found.frames, return_counts=True), strict=True):
+                counts[int(t)] += int(count)
+            radius_um = found.radius_um if spacing is not None else np.full(len(found), np.nan)
+            yield dataclasses.replace(found, ids=np.arange(n + 1, n + len(found) + 1), radius_um=radius_um)
+            n += len(found)
+
+    write_nuclei_blocks(path, blocks(), spacing=spacing, interval_s=image.interval_s, by=by)
+    return counts
+
+
+def _blocks(parts: PredictionParts) -> Iterator[Annotations]:
+    """The nuclei of all finished frames in order, so many at a time; a single empty block where there is none."""
+    waiting: list[Annotations] = []
+    n, any_came = 0, False
+    for t in parts.done:
+        waiting.append(parts.read(t).nuclei)
+        n += len(waiting[-1])
+        if n >= _BLOCK:
+            every = _together(waiting)
+            for first in range(0, n - n % _BLOCK, _BLOCK):
+                yield _rows(every, first, first + _BLOCK)
+            waiting, n, any_came = [_rows(every, n - n % _BLOCK, n)], n % _BLOCK, True
+    if n or not any_came:
+        yield _together(waiting)
+
+
+def _together(found: Sequence[Annotations]) -> Annotations:
+    import numpy as np
+
+    from anlage.annotations import Annotations
+
+    every = found or [Annotations.of([])]
+    columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in every]) for name in _COLUMNS}
+    return Annotations.of(columns.pop("positions"), **columns)
+
+
+def _rows(nuclei: Annotations, first: int, last: int) -> Annotations:
+    from anlage.annotations import Annotations
+
+    columns: dict[str, Any] = {name: getattr(nuclei, name)[first:last] for name in _COLUMNS}
+    return Annotations.of(columns.pop("positions"), **columns)
+
+
+def count_sentence(counts: Mapping[int, int], output: Path) -> str:
+    """How many nuclei there are in these frames, as a sentence."""
+    middle = sorted(counts.values())[len(counts) // 2]
+    shown = plural(len(counts), "frame")
+    return f"{sum(counts.values())} nuclei in {shown} (typically {middle} a frame), written to {output}."
 
 
 def write_heatmap(path: Path, parts: PredictionParts, image: TimeLapse, by: Writer, *, fades: bool) -> None:

@@ -27,7 +27,7 @@ from anlage.cli.arguments import (
 )
 from anlage.cli.build import require_spacing
 from anlage.cli.describe import open_for_use
-from anlage.cli.nuclei_output import GOES_ON, HEATMAP, collect, count_sentence, write_heatmap, write_table
+from anlage.cli.nuclei_output import GOES_ON, HEATMAP, count_sentence, write_heatmap, write_table
 from anlage.cli.predict_divisions import predict_divisions
 from anlage.cli.predict_events import add_events, is_event_model, predict_events
 from anlage.cli.predict_labels import check_model, is_labels, predict_labels
@@ -334,16 +334,15 @@ def _job(image: TimeLapse, model: str, frames: range, options: argparse.Namespac
 def _write(options: argparse.Namespace, parts: PredictionParts, image: TimeLapse, reporter: ProgressReporter) -> None:
     """Make the outputs of the finished frames. The table, which is what matters, comes even where the map fails."""
     reporter.end("writing", f"Writing {options.output}.")
-    nuclei = collect(parts)
     problem = None
     try:
         if options.heatmap is not None:
             write_heatmap(options.heatmap, parts, image, writer(options), fades=options.region is not None)
     except (AnlageError, OSError, MemoryError) as error:
         problem = error
-    write_table(options.output, nuclei, image, writer(options))
-    said = count_sentence(nuclei, parts.done, options.output)
+    counts = write_table(options.output, parts, image, writer(options))
+    said = count_sentence(counts, options.output)
     if problem is not None:
         reporter.note(said)
         raise problem
-    reporter.end("finished", said, len(nuclei))
+    reporter.end("finished", said, sum(counts.values()))

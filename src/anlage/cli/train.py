@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import signal
+import subprocess
 import sys
 import textwrap
 import time
@@ -16,6 +18,9 @@ from typing import TYPE_CHECKING
 from anlage.cli.arguments import Parser, device_option
 from anlage.cli.describe import verdict_lines
 from anlage.cli.report import write_report
+from anlage.cli.sharing.places import add_slurm, check_places
+from anlage.cli.sharing.slurm_jobs import cancel, jobs_folder
+from anlage.cli.sharing.training_jobs import submit_training
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
 from anlage.training.distributed import World
@@ -71,6 +76,7 @@ def configure_train(parser: Parser) -> None:
         "over. `none`: fresh weights. By default the starter, where it fits the data and the settings",
     )  # fmt: skip
     device_option(parser)
+    add_slurm(parser, ("slurm",))
     parser.epilog = f"{parser.epilog}\n\n{_CODES}\n\n{_settings()}"
 
 
@@ -128,10 +134,11 @@ def _start(options: argparse.Namespace) -> str | Path | None:
 def run_train(options: argparse.Namespace) -> int:
     from anlage.training.run import Run
 
+    check_places(options)
     world = World.from_environment()
     with world.connected():
         world.first_begins(lambda: _begin(options))
-        return train_here(Run.open(options.output))
+        return _train_where(Run.open(options.output), options)
 
 
 def _begin(options: argparse.Namespace) -> None:
@@ -184,11 +191,13 @@ def configure_resume(parser: Parser) -> None:
         "anlage resume run",
     )
     parser.add_argument("run", metavar="RUN", help="folder made by `anlage train`")
+    add_slurm(parser, ("slurm",))
 
 
 def run_resume(options: argparse.Namespace) -> int:
     from anlage.training.run import Run
 
+    check_places(options)
     run = Run.open(options.run)
     if run.state == "finished":
         print(f"This training is finished: its model is {run.model_path}.")
@@ -196,7 +205,30 @@ def run_resume(options: argparse.Namespace) -> int:
             print(verdict_lines(run.model_path))
         return 0
     with World.from_environment().connected():
-        return train_here(run)
+        return _train_where(run, options)
+
+
+def _train_where(run: Run, options: argparse.Namespace) -> int:
+    """Train here, in several processes, or in a job of SLURM."""
+    if options.on is not None:
+        return submit_training(run, options)
+    if run.config.training.processes > 1 and World.from_environment().is_alone:
+        return _train_together(run)
+    return train_here(run)
+
+
+def _train_together(run: Run) -> int:
+    """Train in several processes, which are stopped as one: by the run's stop file."""
+    from anlage.training.distributed import program
+
+    words = [*program(run.config.training.processes), "resume", str(run.path)]
+    # in a group of their own: Ctrl-C comes here, and would end them without a last word
+    with (
+        subprocess.Popen(words, start_new_session=os.name == "posix") as launcher,
+        _stopping_on_interrupt(run) as caught,
+    ):
+        code = launcher.wait()
+    return 128 + caught[0] if caught else code
 
 
 def configure_stop(parser: Parser) -> None:
@@ -217,7 +249,9 @@ def run_stop(options: argparse.Namespace) -> int:
     run = Run.open(options.run)
     state = run.state
     if state != "running":
-        print(f"Nothing trains in {options.run} now (it is {state}).")
+        cancelled = cancel(jobs_folder(Path(options.run)))
+        waiting = f" {plural(cancelled, 'job')} of SLURM cancelled." if cancelled else ""
+        print(f"Nothing trains in {options.run} now (it is {state}).{waiting}")
         return 0
     run.request_stop()
     deadline = time.monotonic() + 15

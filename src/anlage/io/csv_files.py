@@ -12,7 +12,7 @@ program could then read the table without an option for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from anlage.io.seals import MARK, Writer
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["without_mark", "write_csv"]
+__all__ = ["without_mark", "write_csv", "write_csv_blocks"]
 
 
 def write_csv(path: str | Path, columns: Mapping[str, Any], by: Writer, **how: Any) -> None:
@@ -44,15 +44,21 @@ def write_csv(path: str | Path, columns: Mapping[str, Any], by: Writer, **how: A
     AnlageError
         If another file is there that may not be replaced, or the disk is full.
     """
+    write_csv_blocks(path, [columns], by, **how)
+
+
+def write_csv_blocks(path: str | Path, blocks: Iterable[Mapping[str, Any]], by: Writer, **how: Any) -> None:
+    """The same, of a table that comes block by block of rows, all of which have the same columns."""
     import pandas as pd
 
-    table = pd.DataFrame({name: values for name, values in columns.items() if name != MARK})
-    cells = [""] * len(table)
-    if cells:
-        cells[0] = by.mark
-    table[MARK] = cells
-    with replacing(path, by) as temporary:
-        table.to_csv(temporary, index=False, **how)
+    with replacing(path, by) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        for i, columns in enumerate(blocks):
+            table = pd.DataFrame({name: values for name, values in columns.items() if name != MARK})
+            cells = [""] * len(table)
+            if cells and not i:
+                cells[0] = by.mark
+            table[MARK] = cells
+            table.to_csv(file, index=False, header=not i, **how)
 
 
 def without_mark(frame: pd.DataFrame) -> pd.DataFrame:

@@ -81,6 +81,8 @@ class TrainingConfig(Finite):
     """Also write the curves for TensorBoard, into the run's folder `tensorboard` (needs the package tensorboard)."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda:0, mps."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes of this computer that train one network together, each with a batch of its own and, where `device` is a graphics card, on a card of its own."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number type of the matrix work. auto: bfloat16 where the hardware does it natively."""
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] | None = None

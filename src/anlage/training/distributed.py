@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,13 @@ from anlage.errors import AnlageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["World"]
+__all__ = ["World", "program"]
+
+
+def program(processes: int) -> list[str]:
+    """How this program is begun in so many processes that train together; words of a command follow."""
+    together = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+    return [sys.executable, "-u", "-m", *(together if processes > 1 else []), "anlage"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class Numerics:
     @classmethod
     def choose(cls, config: TrainingConfig, world: World, threads: int | None) -> Self:
         """As the user set it, else by what the computer has; `threads` of a resumed run are those that it began with."""
-        device = world.device(choose_device(config.device))
+        # twice: the memory limit has to hold on the card of this very process
+        device = choose_device(world.device(choose_device(config.device)))
         number_types = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         number_type = precision(device) if config.precision == "auto" else number_types[config.precision]
         return cls(device, number_type, threads or config.threads or torch.get_num_threads())

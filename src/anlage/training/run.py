@@ -42,6 +42,7 @@ from anlage.tasks import task_named
 from anlage.tasks.sources import Source
 from anlage.tasks.task import Task
 from anlage.training.config import RunConfig, StoreRef, assign, read_config
+from anlage.training.distributed import program
 from anlage.training.failure import Failure, explain
 from anlage.training.files import write_whole
 from anlage.training.initial_model import USUAL, card_of, usual_start
@@ -291,7 +292,7 @@ class Run:
             self.stop_path.unlink(missing_ok=True)
             with self.log_path.open("ab") as log:
                 self._child = subprocess.Popen(
-                    [sys.executable, "-u", "-m", "anlage", "resume", str(self.path)],
+                    [*program(self.config.training.processes), "resume", str(self.path)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,

@@ -19,6 +19,8 @@ from napari_anlage.widgets.plain_text import Label
 __all__ = ["DeviceChoice", "device_line"]
 
 AUTO = "auto"
+_TOGETHER = " × "
+"""Between a card and how many of them train together."""
 
 
 class DeviceChoice(QWidget):
@@ -69,6 +71,14 @@ class DeviceChoice(QWidget):
         """Name of the device as the command line takes it."""
         return str(self.combo.currentData())
 
+    @property
+    def settings(self) -> list[str]:
+        """What a training is told of it, each as ``name=value``."""
+        if self.value == AUTO:
+            return []
+        name, together, n = self.value.partition(_TOGETHER)
+        return [f"device={name}", *([f"processes={n}"] if together else [])]
+
     def choose(self, name: str) -> None:
         """Compute there, whether it is listed (yet) or not."""
         place = self.combo.findData(name)
@@ -91,6 +101,11 @@ class DeviceChoice(QWidget):
         for device in devices:
             self.combo.addItem(device_line(device), device.name)
             self.combo.setItemData(self.combo.count() - 1, plain(device_line(device)), Qt.ItemDataRole.ToolTipRole)
+        cards = sorted(device.name for device in devices if device.name.startswith("cuda:"))
+        if len(cards) > 1:
+            self.combo.addItem(
+                f"{len(cards)} GPUs – together, as {len(cards)} processes", f"{cards[0]}{_TOGETHER}{len(cards)}"
+            )
         self.choose(chosen)
         self._advise(advice)
 

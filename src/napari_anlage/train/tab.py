@@ -29,7 +29,7 @@ from napari_anlage import preferences
 from napari_anlage.jobs.thread import ErrorReport, Thread
 from napari_anlage.session.session import Session
 from napari_anlage.train.data import OWN, ReadyMovies, TrainingRequest, carry_out, chosen_movie, look
-from napari_anlage.train.device_choice import AUTO, DeviceChoice
+from napari_anlage.train.device_choice import DeviceChoice
 from napari_anlage.train.event_screen import EVENTS, EventScreen, begin
 from napari_anlage.train.movies import MovieList
 from napari_anlage.train.run_view import RunView
@@ -68,7 +68,7 @@ class TrainTab(Tab):
         self.device = DeviceChoice()
         self.begin_with = StartChoice()
         self.events = EventScreen(session)
-        self.general: Form = form_for(TrainingConfig(), skip=("minutes", "device"))
+        self.general: Form = form_for(TrainingConfig(), skip=("minutes", "device", "processes"))
         self.forms: dict[str, Form] = {
             name: self.events.special if name == EVENTS else form_for(TASKS[kind.task].config(), skip=kind.unused)
             for name, kind in KINDS.items()
@@ -329,8 +329,7 @@ class TrainTab(Tab):
         general = self.events.settings() if self.learns_events else self.general.assignments()
         is_set = any(one.partition("=")[0] in ("steps", "epochs", "minutes") for one in general)
         length = [] if steps is None or is_set else [f"steps={steps}"]
-        device = [] if self.device.value == AUTO else [f"device={self.device.value}"]
-        return [*length, *device, *general, *([] if self.learns_events else self._special())]
+        return [*length, *self.device.settings, *general, *([] if self.learns_events else self._special())]
 
     def train(self) -> None:
         """Write the store in a thread, then start the child."""

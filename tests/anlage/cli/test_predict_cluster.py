@@ -106,21 +106,10 @@ def test_a_job_that_begins_when_all_is_done_does_nothing(folder, long_movie, com
 
 def test_what_is_handed_on_is_the_command_without_where(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = (
-        "predict",
-        "m.anlage",
-        "--on",
-        "slurm",
-        "--workers=4",
-        "i.zarr",
-        "--slurm",
-        "qos=long",
-        "-o",
-        "f.csv",
-        "--progress",
-        "json",
-    )
-    assert Order.of(words, Path("submitted")).arguments == ("predict", "m.anlage", "i.zarr", "-o", "f.csv")
+    where = ("--on", "slurm", "--workers=4", "--slurm", "qos=long", "--progress", "json")
+    order = Order.shared(("predict", "m.anlage", *where[:3], "i.zarr", *where[3:], "-o", "f.csv"), Path("submitted"))
+    assert order.arguments[:5] == ("predict", "m.anlage", "i.zarr", "-o", "f.csv")
+    assert order.arguments[5:] == ("--submitted", str(tmp_path / "submitted"), "--progress", "json")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from anlage.inference.events import PredictEvent
 from anlage.inference.frame_store import PredictionParts
-from anlage.io import write_image
+from anlage.io import open_annotations, write_image
 
 SLOW = Path(__file__).with_name("slow_predict.py")
 N = 12
@@ -127,3 +127,18 @@ def test_parts_that_are_none_are_refused(folder, command, part):
     code, _, err = command(*WORDS, "--part", part)
     assert code == 2
     assert f"The part '{part}' is not of the form K/N" in err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".geff"])
+def test_a_table_of_many_blocks_is_the_same(folder, long_movie, command, monkeypatch, suffix):
+    words = ("predict", "classical", "long.ome.zarr", "-o")
+    assert command(*words, f"once{suffix}")[0] == 0
+    monkeypatch.setattr("anlage.cli.nuclei_output._BLOCK", 25)
+    code, out, err = command(*words, f"blocks{suffix}")
+    assert code == 0, err
+    once, blocks = open_annotations(f"once{suffix}"), open_annotations(f"blocks{suffix}")
+    assert len(blocks) > 100
+    assert f"{len(blocks)} nuclei in 12 frames" in out
+    np.testing.assert_array_equal(once.ids, blocks.ids)
+    np.testing.assert_array_equal(once.positions, blocks.positions)
+    np.testing.assert_array_equal(once.origin, blocks.origin)

@@ -45,6 +45,14 @@ def test_two_processes_make_the_run_of_one_with_the_whole_batch(store: Path, com
     assert [event.step for event in events if event.event == "validated"] == [2]
     code, _, error = command(*train(store, Path("one"), "steps=2", "batch_size=1", "accumulate=2"))
     assert code == 0, error
+    asked = subprocess.run(
+        [sys.executable, "-m", "anlage", *map(str, train(store, Path("asked"), "steps=2", "batch_size=1", "processes=2"))],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    assert asked.stdout.count("Finished. The model is") == 1
+    same = [load_file(Path(name, "checkpoint.safetensors")) for name in ("both", "asked")]
+    assert all(torch.equal(same[0][name], same[1][name]) for name in same[0])
     both, one = (load_file(Path(name, "checkpoint.safetensors")) for name in ("both", "one"))
     weights = [name for name in one if name.startswith("network.")]
     assert weights

@@ -121,6 +121,17 @@ def test_devices_are_listed_with_their_free_memory(qtbot) -> None:
     assert not choice.advice.isVisibleTo(choice)
 
 
+def test_several_cards_can_train_together(qtbot) -> None:
+    choice = DeviceChoice()
+    qtbot.addWidget(choice)
+    choice.show_devices((GPU, Device("cuda:1", "NVIDIA RTX 4090", 24.0, 23.0), CPU), None)
+    assert choice.settings == []
+    choice.combo.setCurrentIndex(choice.combo.findText("2 GPUs – together, as 2 processes"))
+    assert choice.settings == ["device=cuda:0", "processes=2"]
+    choice.choose("cuda:1")
+    assert choice.settings == ["device=cuda:1"]
+
+
 def test_a_card_that_torch_cannot_use_is_named_with_the_command(qtbot) -> None:
     choice = DeviceChoice()
     qtbot.addWidget(choice)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from anlage.cli.arguments import Parser
 from anlage.cli.interruption import HALTED, HaltError, until_halted
 from anlage.cli.nuclei_output import GOES_ON
-from anlage.cli.sharing.elsewhere import add_places, check_places, run_elsewhere
+from anlage.cli.sharing.elsewhere import run_elsewhere
+from anlage.cli.sharing.places import add_places, check_places
 from anlage.cli.sharing.taking_part import is_written_since
 from anlage.errors import AnlageError
 from anlage.inference.sharing import COLLECT, Share, UnitDone, Units, work_through

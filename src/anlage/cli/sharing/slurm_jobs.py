@@ -83,6 +83,11 @@ class Submission:
     ids: tuple[str, ...]
     script: str
 
+    @property
+    def settings(self) -> list[str]:
+        """What the scheduler was asked for, line by line."""
+        return [line for line in self.script.splitlines() if line.startswith("#SBATCH")]
+
 
 def jobs_folder(output: Path) -> Path:
     """Where the logs of an output's jobs are."""

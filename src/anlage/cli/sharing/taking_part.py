@@ -19,7 +19,7 @@ _VALUES = frozenset(("--on", "--workers", "--scheduler", "--partition", "--hours
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A command that many processes run.
+    """A command that other processes run.
 
     Parameters
     ----------
@@ -27,17 +27,22 @@ class Order:
         As typed, without where to compute.
     folder
         In which it was typed: paths may be relative to it.
-    submitted
-        A file that was made when it was submitted. An output that is newer is the one that was asked for.
     """
 
     arguments: tuple[str, ...]
     folder: str
-    submitted: str
 
     @classmethod
-    def of(cls, words: Sequence[str], submitted: Path) -> Self:
-        """From the words that were typed."""
+    def shared(cls, words: Sequence[str], submitted: Path) -> Self:
+        """A command that many processes run together, from the words that were typed.
+
+        Parameters
+        ----------
+        words
+            Command and options.
+        submitted
+            A file that was made when it was submitted. An output that is newer is the one that was asked for.
+        """
         handed_on: list[str] = []
         rest = iter(words)
         for word in rest:
@@ -46,23 +51,22 @@ class Order:
                     next(rest, None)
                 continue
             handed_on.append(word)
-        return cls(tuple(handed_on), str(Path.cwd()), str(submitted.resolve()))
+        return cls((*handed_on, "--submitted", str(submitted.resolve()), "--progress", "json"), str(Path.cwd()))
 
 
 def take_part(order: Order) -> int:
-    """Run the command, until all is predicted or a stop is asked for; gives how many frames or tiles were predicted here.
+    """Run the command in this process, until it ends or a stop is asked for; gives its exit code.
 
     Raises
     ------
     AnlageError
-        What would be said in a terminal, and if the process was not stopped but ended otherwise than it should.
+        What would be said in a terminal, and if the command ended otherwise than it should.
     """
-    from anlage.cli import run_command, set_up_process  # this module is imported by a command of the command line
+    from anlage.cli import run_command, set_up_process  # this module is imported by commands of the command line
 
     set_up_process()
-    words = [*order.arguments, "--submitted", order.submitted, "--progress", "json"]
     with contextlib.chdir(order.folder):
-        code = run_command(words)
+        code = run_command(order.arguments)
     if code not in (0, HALTED):
         raise AnlageError(f"`anlage {' '.join(order.arguments)}` ended with {code}.")
     return code

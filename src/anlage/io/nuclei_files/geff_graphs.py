@@ -6,7 +6,7 @@ Positions are written in voxels; the axes carry the voxel size in µm and the ti
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from anlage.io.seals import MARK
 from anlage.io.units import seconds, um
 from anlage.io.zarr_files.nodes import is_zarr, members, read_node
 
-__all__ = ["find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
+__all__ = ["append_nodes", "find_graph", "graph_scale", "read_graph", "time_reading", "write_graph"]
 
 _EXACT = 2**53
 """Up to here a float holds whole numbers exactly."""
@@ -70,11 +70,7 @@ def write_graph(
     from geff.core_io import write_arrays
     from geff_spec import Axis  # type: ignore[import-untyped, unused-ignore]
 
-    properties: dict[str, Any] = {
-        axis: _column(annotations.positions[:, i] if i else annotations.frames) for i, axis in enumerate("tzyx")
-    }
-    properties |= {name: _column(values) for name, values in annotations.properties.items() if values.ndim == 1}
-    properties |= {name: _column(getattr(annotations, name)) for name in _COLUMNS}
+    properties = _node_columns(annotations)
     steps = spacing.zyx if spacing else (None, None, None)
     axes = [
         Axis(name="t", type="time", unit="frame", scale=interval_s, scaled_unit="second" if interval_s else None),
@@ -92,6 +88,32 @@ def write_graph(
         )  # fmt: skip
     if mark:
         zarr.open_group(group_path, mode="r+").attrs[MARK] = {"written_by": mark}
+
+
+def append_nodes(group_path: str | Path, blocks: Iterable[Annotations]) -> None:
+    """Add nuclei without links, block by block, to a GEFF that `write_graph` wrote of the first block.
+
+    Parameters
+    ----------
+    group_path
+        The folder.
+    blocks
+        With the same columns as the first one.
+    """
+    import zarr
+
+    with _quiet():
+        root = zarr.open_group(group_path, mode="r+")
+        nodes, about = root["nodes"], dict(root.attrs["geff"])
+        for block in blocks:
+            nodes["ids"].append(block.ids.astype(np.uint64))
+            for name, column in _node_columns(block).items():
+                for part, values in column.items():
+                    if values is not None:
+                        nodes[f"props/{name}/{part}"].append(values)
+            for axis, values in zip(about["axes"], block.positions.T, strict=True):
+                axis |= {"min": min(axis["min"], float(values.min())), "max": max(axis["max"], float(values.max()))}
+        root.attrs["geff"] = about
 
 
 def read_graph(
@@ -173,6 +195,15 @@ def find_graph(path: Path) -> Path | None:
         return path
     below = [path / name for name in members(path) if "geff" in read_node(path / name).attributes]
     return below[0] if len(below) == 1 else None
+
+
+def _node_columns(annotations: Annotations) -> dict[str, Any]:
+    """All properties of the nuclei."""
+    properties: dict[str, Any] = {
+        axis: _column(annotations.positions[:, i] if i else annotations.frames) for i, axis in enumerate("tzyx")
+    }
+    properties |= {name: _column(values) for name, values in annotations.properties.items() if values.ndim == 1}
+    return properties | {name: _column(getattr(annotations, name)) for name in _COLUMNS}
 
 
 def _column(values: npt.NDArray[Any]) -> dict[str, Any]:

@@ -94,7 +94,14 @@ def write_table(
     *,
     by: Writer = LIBRARY,
 ) -> None:
-    """Write a CSV with ``id,t,z,y,x`` and the columns that hold anything, ``parent_id`` where there are links.
+    """Write a CSV; see `table_columns`."""
+    write_csv(path, table_columns(annotations, spacing, interval_s), by.of("nuclei"))
+
+
+def table_columns(
+    annotations: Annotations, spacing: Spacing | None = None, interval_s: float | None = None
+) -> dict[str, Any]:
+    """The columns ``id,t,z,y,x`` and those that hold anything, ``parent_id`` where there are links.
 
     Of the links' columns, their probability is written, as ``link_probability``. Positions are in voxels to four decimals. States and origins are written only where they differ from what reading
     the other columns would give. Voxel size (µm) and time step (s), where they are known, are columns of one value: `scale_columns`.
@@ -112,7 +119,7 @@ def write_table(
     columns |= _proposal_states(annotations)
     columns |= {name: values for name, values in annotations.properties.items() if values.ndim == 1}
     columns |= scale_columns(len(annotations), spacing, interval_s)
-    write_csv(path, columns, by.of("nuclei"))
+    return columns
 
 
 def _links(annotations: Annotations) -> dict[str, Any]:
