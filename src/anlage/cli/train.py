@@ -19,11 +19,9 @@ from anlage.cli.arguments import Parser, device_option
 from anlage.cli.describe import verdict_lines
 from anlage.cli.report import write_report
 from anlage.cli.sharing.places import add_slurm, check_places
-from anlage.cli.sharing.slurm_jobs import cancel, jobs_folder
-from anlage.cli.sharing.training_jobs import submit_training
 from anlage.errors import AnlageError
 from anlage.shell import command, shell_line
-from anlage.training.distributed import World
+from anlage.training.distributed import World, program
 from anlage.wording import plural
 
 if TYPE_CHECKING:
@@ -211,6 +209,8 @@ def run_resume(options: argparse.Namespace) -> int:
 def _train_where(run: Run, options: argparse.Namespace) -> int:
     """Train here, in several processes, or in a job of SLURM."""
     if options.on is not None:
+        from anlage.cli.sharing.training_jobs import submit_training
+
         return submit_training(run, options)
     if run.config.training.processes > 1 and World.from_environment().is_alone:
         return _train_together(run)
@@ -219,8 +219,6 @@ def _train_where(run: Run, options: argparse.Namespace) -> int:
 
 def _train_together(run: Run) -> int:
     """Train in several processes, which are stopped as one: by the run's stop file."""
-    from anlage.training.distributed import program
-
     words = [*program(run.config.training.processes), "resume", str(run.path)]
     # in a group of their own: Ctrl-C comes here, and would end them without a last word
     with (
@@ -242,6 +240,7 @@ def configure_stop(parser: Parser) -> None:
 
 def run_stop(options: argparse.Namespace) -> int:
     from anlage.cli.sharing.looking import is_prediction, stop_prediction
+    from anlage.cli.sharing.slurm_jobs import cancel, jobs_folder
     from anlage.training.run import Run
 
     if is_prediction(options.run):

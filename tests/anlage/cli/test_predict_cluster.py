@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anlage.cli.sharing import slurm_jobs
+from anlage.cli.sharing.places import JobSettings
 from anlage.cli.sharing.taking_part import Order
 from anlage.inference.frame_store import PredictionParts
 from anlage.io import write_image
@@ -35,7 +35,7 @@ ClassicalFinder.predictions = _slow
 _LOCAL = """
 import sys
 from anlage.cli import main
-from anlage.cli.sharing import slurm_jobs
+from anlage.cli.sharing.places import JobSettings
 slurm_jobs.CLUSTER = "local"
 sys.exit(main(sys.argv[1:]))
 """
@@ -130,9 +130,7 @@ def test_options_without_a_meaning_are_refused(folder, command, more, said):
 
 
 def test_slurm_gets_what_was_asked_for():
-    settings = slurm_jobs.JobSettings(
-        n=4, partition="gpu", hours=1.5, gpus=1, cpus=8, memory_gb=32, more=(("account", "lab"),)
-    )
+    settings = JobSettings(n=4, partition="gpu", hours=1.5, gpus=1, cpus=8, memory_gb=32, more=(("account", "lab"),))
     assert settings.parameters() == {
         "name": "anlage", "timeout_min": 90, "cpus_per_task": 8, "gpus_per_node": 1, "mem_gb": 32, "slurm_partition": "gpu",
         "slurm_signal_delay_s": 30,

@@ -4,15 +4,64 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from anlage.cli.arguments import Parser, positive
-from anlage.cli.sharing.slurm_jobs import JobSettings
 from anlage.errors import AnlageError
 
-__all__ = ["add_places", "add_slurm", "check_places", "job_settings"]
+__all__ = ["JobSettings", "add_places", "add_slurm", "check_places", "job_settings"]
 
 _SLURM_ONLY = ("partition", "hours", "gpus", "cpus", "job_memory_gb", "slurm")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSettings:
+    """What each job of an array gets.
+
+    Parameters
+    ----------
+    n
+        Jobs in the array.
+    partition
+        Partition; None: the cluster's own choice.
+    hours
+        Time limit.
+    gpus, cpus
+        Of each job.
+    memory_gb
+        Of each job, in GB; None: what the cluster gives.
+    more
+        Other settings of sbatch, by name.
+    """
+
+    n: int = 2
+    partition: str | None = None
+    hours: float = 1.0
+    gpus: int = 0
+    cpus: int = 2
+    memory_gb: float | None = None
+    more: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def minutes(self) -> int:
+        return max(1, round(self.hours * 60))
+
+    def parameters(self) -> dict[str, Any]:
+        """As submitit takes them."""
+        shared: dict[str, Any] = {"name": "anlage", "timeout_min": self.minutes, "cpus_per_task": self.cpus}
+        # a unit that is broken off is made anew, so there is little to be done before the end
+        shared["slurm_signal_delay_s"] = 30
+        if self.gpus:
+            shared["gpus_per_node"] = self.gpus
+        if self.memory_gb is not None:
+            shared["mem_gb"] = self.memory_gb
+        if self.partition is not None:
+            shared["slurm_partition"] = self.partition
+        if self.more:
+            shared["slurm_additional_parameters"] = dict(self.more)
+        return shared
 
 
 def add_places(parser: Parser) -> None:

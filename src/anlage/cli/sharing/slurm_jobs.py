@@ -7,65 +7,17 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from anlage.cli.sharing.places import JobSettings
 from anlage.cli.sharing.taking_part import Order, take_part
 from anlage.errors import AnlageError
 from anlage.io.atomic import own, replacing
 
-__all__ = ["JobSettings", "Submission", "cancel", "jobs_folder", "submit"]
+__all__ = ["Submission", "cancel", "jobs_folder", "submit"]
 
 CLUSTER = "slurm"
 """The executor of submitit that is used; ``local`` runs the same jobs as processes of this computer."""
 _IDS = "jobs.json"
-
-
-@dataclass(frozen=True, slots=True)
-class JobSettings:
-    """What each job of an array gets.
-
-    Parameters
-    ----------
-    n
-        Jobs in the array.
-    partition
-        Partition; None: the cluster's own choice.
-    hours
-        Time limit.
-    gpus, cpus
-        Of each job.
-    memory_gb
-        Of each job, in GB; None: what the cluster gives.
-    more
-        Other settings of sbatch, by name.
-    """
-
-    n: int = 2
-    partition: str | None = None
-    hours: float = 1.0
-    gpus: int = 0
-    cpus: int = 2
-    memory_gb: float | None = None
-    more: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def minutes(self) -> int:
-        return max(1, round(self.hours * 60))
-
-    def parameters(self) -> dict[str, Any]:
-        """As submitit takes them."""
-        shared: dict[str, Any] = {"name": "anlage", "timeout_min": self.minutes, "cpus_per_task": self.cpus}
-        # a unit that is broken off is made anew, so there is little to be done before the end
-        shared["slurm_signal_delay_s"] = 30
-        if self.gpus:
-            shared["gpus_per_node"] = self.gpus
-        if self.memory_gb is not None:
-            shared["mem_gb"] = self.memory_gb
-        if self.partition is not None:
-            shared["slurm_partition"] = self.partition
-        if self.more:
-            shared["slurm_additional_parameters"] = dict(self.more)
-        return shared
 
 
 @dataclass(frozen=True, slots=True)
