@@ -121,6 +121,7 @@ _HOME = {
     "object_points": "objects.meshes",
     "open_annotations": "io",
     "measure_objects": "objects.measure",
+    "image_paths": "io",
     "open_image": "io",
     "open_label_image": "io",
     "open_maps": "inference.maps",
@@ -250,6 +251,7 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.inference.starter import STARTER as STARTER
     from anlage.inference.starter import starter_path as starter_path
     from anlage.inference.trace_events import with_event_at as with_event_at
+    from anlage.io import image_paths as image_paths
     from anlage.io import open_annotations as open_annotations
     from anlage.io import open_image as open_image
     from anlage.io import open_label_image as open_label_image

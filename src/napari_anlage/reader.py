@@ -1,4 +1,4 @@
-"""Readers for project folders, and for what was annotated elsewhere: the viewer's session opens or imports it, and the dock appears."""
+"""Readers: project folders and what was annotated elsewhere, which the session opens or imports; images that napari does not read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from anlage import AnlageError
 
-__all__ = ["import_reader", "project_reader"]
+__all__ = ["image_reader", "import_reader", "project_reader"]
 
 Layer = tuple[Any, ...]
 
@@ -32,6 +32,27 @@ def import_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | N
 
     takes = is_importable(place)
     return _import if takes else None
+
+
+def image_reader(path: str | Sequence[str]) -> Callable[[Any], list[Layer]] | None:
+    """Reader of movies that napari does not read by itself, each channel a layer; None for anything else."""
+    place = _single(path)
+    if place is None or not place.is_file():
+        return None
+    if place.suffix.lower() == ".xml":
+        with place.open("rb") as file:
+            if b"<SpimData" not in file.read(1 << 14):
+                return None  # tracks of TrackMate, say
+    return _read_images
+
+
+def _read_images(path: str | Sequence[str]) -> list[Layer]:
+    from anlage import image_paths, open_image
+    from napari_anlage.viewer.open_movie import layers_of
+
+    file = _single(path)
+    images = () if file is None else image_paths(file)
+    return [(*layer, "image") for image in images for layer in layers_of(open_image(image), image)]
 
 
 def _import(path: str | Sequence[str]) -> list[Layer]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import npe2
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ from napari_anlage.panels import (
     TrackNuclei,
     TrainNetworks,
 )
-from napari_anlage.reader import project_reader
+from napari_anlage.reader import image_reader, project_reader
+from napari_anlage.session.image_choice import path_of
 from napari_anlage.session.session import Session
 from napari_anlage.shell.host import Host
 
@@ -102,7 +104,11 @@ def test_the_manifest_is_valid_and_says_what_is_tested_here() -> None:
     assert MANIFEST.name == "anlage"
     assert [widget.display_name for widget in contributions.widgets] == list(WIDGETS)
     assert [sample.key for sample in contributions.sample_data] == list(SAMPLES)
-    assert [reader.command for reader in contributions.readers] == ["anlage.read_project", "anlage.import"]
+    assert [reader.command for reader in contributions.readers] == [
+        "anlage.read_project",
+        "anlage.import",
+        "anlage.read_image",
+    ]
     assert set(contributions.menus) == set(MENUS)
     assert {key: set(page.properties) for key, page in contributions.configurations.items()} == PREFERENCES
 
@@ -315,6 +321,30 @@ def test_a_folder_that_is_no_project_is_one_sentence(viewer, tmp_path) -> None:
     with pytest.raises(AnlageError, match=r"'.*empty\.anlage' is no project: it has no project\.json"):
         viewer.open(str(tmp_path / "empty.anlage"), plugin="anlage")
     assert not viewer.layers
+
+
+@pytest.mark.viewer
+def test_a_movie_that_napari_does_not_read_opens_with_its_scale_and_can_be_chosen(viewer, tmp_path) -> None:
+    (tmp_path / "m.xml").write_text(
+        '<SpimData><SequenceDescription><ImageLoader format="bdv.hdf5"><hdf5 type="relative">m.h5</hdf5></ImageLoader>'
+        "<ViewSetups><ViewSetup><id>0</id><name>h2b</name><voxelSize><unit>micron</unit><size>0.5 0.5 2</size></voxelSize>"
+        "</ViewSetup><ViewSetup><id>1</id><name>mem</name></ViewSetup></ViewSetups></SequenceDescription></SpimData>"
+    )
+    pixels = np.arange(2 * 2 * 3 * 8 * 9, dtype=np.int16).reshape(2, 2, 3, 8, 9)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for t, setup in np.ndindex(2, 2):
+            file[f"t{t:05}/s{setup:02}/0/cells"] = pixels[t, setup]
+    layers = viewer.open(str(tmp_path / "m.xml"), plugin="anlage")
+    assert [layer.name for layer in layers] == ["m h2b", "m mem"]
+    assert layers[1].scale.tolist() == [1, 2, 0.5, 0.5]
+    assert (np.asarray(layers[1].data[1]) == pixels[1, 1]).all()
+    session = Session.of(viewer)
+    session.choose_image(layers[0])
+    assert path_of(layers[0]) == tmp_path / "m.xml"
+    assert image_reader(str(tmp_path / "m.xml")) is not None
+    (tmp_path / "tracks.xml").write_text("<TrackMate></TrackMate>")
+    assert image_reader(str(tmp_path / "tracks.xml")) is None
+    session.close()
 
 
 # ---- preferences ----

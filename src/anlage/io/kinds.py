@@ -16,6 +16,8 @@ from pathlib import Path
 from anlage.errors import AnlageError
 from anlage.foreign import border
 from anlage.io.atomic import root_attributes
+from anlage.io.microscope_files.imaris import is_imaris
+from anlage.io.microscope_files.vendor import is_vendor
 from anlage.io.nuclei_files.foreign_tables import are_places, is_points_table
 from anlage.io.seals import MARK
 from anlage.io.tiff_integrity import is_tiff
@@ -201,6 +203,8 @@ def _zarr(path: Path) -> FileKind:
 
 
 def _file(path: Path) -> FileKind | None:
+    if is_vendor(path) or is_imaris(path):
+        return FileKind.IMAGE
     with path.open("rb") as file:
         head = file.read(_HEAD)
     for magic, kind in _MAGIC.items():

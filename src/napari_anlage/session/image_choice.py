@@ -218,10 +218,9 @@ def default_folder(layer: Any) -> Path:
 
 def path_of(layer: Any) -> Path | None:
     """The file or folder that a layer was opened from, where that is one and still there."""
-    source = getattr(getattr(layer, "source", None), "path", None)
-    if layer is not None and not source:
-        ours = layer.metadata.get("anlage")
-        source = ours.get("path") if isinstance(ours, dict) else None
+    ours = None if layer is None else layer.metadata.get("anlage")
+    source = ours.get("path") if isinstance(ours, dict) else None  # one of several images in a file, perhaps
+    source = source or getattr(getattr(layer, "source", None), "path", None)
     return Path(source) if source and "://" not in str(source) and Path(source).exists() else None
 
 
