@@ -1,4 +1,4 @@
-"""Beyond nuclei: chloroplasts in 3D, outlined, and a plate with holes in 2D, by classes: tables of benchmarks.md.
+"""Beyond nuclei: chloroplasts in 3D, outlined, and a plate with holes in 2D, by classes: tables of docs/lab-book/outlines.md.
 
     python benchmarks/anatomics.py ../shared/data/anatomics WORK [--steps 150] [--only chloroplasts|plate]
 

@@ -1,4 +1,4 @@
-"""Centres in mouse embryos (BBBC050), leave one embryo out: the tables of benchmarks.md, from the command line only.
+"""Centres in mouse embryos (BBBC050), leave one embryo out: the tables of docs/lab-book/centres.md, from the command line only.
 
     python benchmarks/bbbc050.py ../shared/data/bbbc050-mouse-embryo /tmp/bbbc050 [--minutes 5 | --steps 500] [--only loo|one|starter|classical]
 

@@ -1,10 +1,10 @@
-"""Divisions of HeLa cells over several seeds, and from one film to another: the table of benchmarks.md.
+"""Divisions of HeLa cells over several seeds, and from one film to another: the table of docs/lab-book/divisions.md.
 
     python benchmarks/divisions.py ../shared/data WORK [--seeds 0 1 2] [--set steps=300 …]
 
 Each half of ctc-hela02 (of its frames, of its field) is scored by a network that learnt from the other half alone, by default
 settings unless set otherwise; then mitocheck-movie-2dt by networks that learnt from all of ctc-hela02. Divisions may be a frame
-early or late. Five divisions that the list lacks, found by eye among what an earlier network reported (see benchmarks.md), count
+early or late. Five divisions that the list lacks, found by eye among what an earlier network reported (see docs/lab-book/divisions.md), count
 as wrong, and in a second F1 as neither wanted nor wrong. Trainings that are there already are not run again.
 """
 

@@ -1,4 +1,4 @@
-"""Events on signals: the figures of docs/benchmarks.md.
+"""Events on signals: the figures of docs/lab-book/events.md.
 
 ::
 

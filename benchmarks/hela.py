@@ -1,4 +1,4 @@
-"""Divisions and tracks of HeLa cells (ctc-hela02): the tables of benchmarks.md.
+"""Divisions and tracks of HeLa cells (ctc-hela02): the tables of docs/lab-book/divisions.md.
 
     python benchmarks/hela.py ../shared/data/ctc-hela02 /tmp/hela [--steps 300] [--only divisions|tracks]
 

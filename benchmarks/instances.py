@@ -1,4 +1,4 @@
-"""Outlines in mouse embryos (BBBC050), leave one embryo out, beside a tuned classical pipeline: a table of benchmarks.md.
+"""Outlines in mouse embryos (BBBC050), leave one embryo out, beside a tuned classical pipeline: a table of docs/lab-book/outlines.md.
 
     python benchmarks/instances.py ../shared/data/bbbc050-mouse-embryo /tmp/outlines [--minutes 10 | --steps 800] [--embryos 01,04]
         [--only starter --starter MODEL]

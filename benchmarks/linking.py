@@ -1,4 +1,4 @@
-"""Links: the tables of benchmarks.md. Trained on the first half of a film, scored on the second; and how fast pairs are scored.
+"""Links: the tables of docs/lab-book/links.md. Trained on the first half of a film, scored on the second; and how fast pairs are scored.
 
     python benchmarks/linking.py WORK --data ../shared/data/ce-lineage-only [--only baseline|untrained|trained|speed]
         [--steps 300]

@@ -1,4 +1,4 @@
-"""A volume of 1 Gvoxel outlined on a small machine: memory, time, and whether all is found: a table of benchmarks.md.
+"""A volume of 1 Gvoxel outlined on a small machine: memory, time, and whether all is found: a table of docs/lab-book/outlines.md.
 
     python benchmarks/volume.py WORK [--planes 64 --edge 4096] [--steps 120] [--memory-gb 1.6] [--kill]
     python benchmarks/volume.py WORK --edge 1024 --one-piece

@@ -1,4 +1,4 @@
-"""The same image at 1.75 × 0.8 × 0.8 µm and resampled to 0.9 × 0.4 × 0.4 µm: the same objects, the same volumes? For benchmarks.md.
+"""The same image at 1.75 × 0.8 × 0.8 µm and resampled to 0.9 × 0.4 × 0.4 µm: the same objects, the same volumes? For docs/lab-book/outlines.md.
 
     python benchmarks/voxel_size.py WORK [--steps 100]
     python benchmarks/voxel_size.py WORK --model RUN --data ../shared/data/bbbc050-mouse-embryo --embryos 01

@@ -86,7 +86,7 @@ def find_places(request: PlaceRequest, progress: Callable[[int, int], bool]) -> 
 
     These are the places where model and blob detector contradict each other: one of them is wrong there. Among cells of several
     kinds that led to as good a network with a third fewer nuclei as places by chance, elsewhere to one as good; places where the model
-    is least sure were no better than chance (docs/benchmarks.md, "Where to annotate next"). Where the blob detector mostly sees
+    is least sure were no better than chance (docs/lab-book/suite.md, "Where to annotate next"). Where the blob detector mostly sees
     something else, or is itself the model, they are those where the model is least sure.
 
     Parameters
