@@ -36,6 +36,19 @@ def test_the_readme_goes_from_annotations_to_events() -> None:
     assert all(word in rest for word in wanted), words
 
 
+def test_every_score_of_the_readme_stands_in_the_benchmarks() -> None:
+    """A row of the README is a row of a table in the pages: the same images, and figures that are there."""
+    table = README.read_text("utf-8").split("**Few annotations", 1)[1].split("\n\n")[1]
+    rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    measured = [
+        line for page in (README.parent / "docs").rglob("*.md") for line in page.read_text("utf-8").splitlines()
+    ]
+    assert len(rows) >= 5
+    for images, *figures in rows:
+        beside = " ".join(line for line in measured if line.startswith(f"| {images} |"))
+        assert all(figure in beside for figure in figures if figure != "–"), images
+
+
 @pytest.mark.long
 def test_every_line_of_the_readme_works_on_the_files_of_the_demo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
