@@ -136,7 +136,8 @@ def _events(options: argparse.Namespace) -> int:
     from anlage.signals.events import Events
 
     if is_window_table(options.result):
-        report = evaluate_windows(read_window_table(options.result), open_signals(options.truth).scores)
+        table = read_window_table(options.result)
+        report = evaluate_windows(table.probability, open_signals(options.truth).scores, holds=table.holds)
         print(report.model_dump_json(indent=2) if options.json else report.to_text())
         return 0
     predicted = read_events(options.result)

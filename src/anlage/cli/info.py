@@ -27,6 +27,7 @@ from anlage.labels import is_painted_plane
 from anlage.objects.label_faults import find_faults
 from anlage.shell import command
 from anlage.timelapse import TimeLapse
+from anlage.wording import plural
 
 if TYPE_CHECKING:
     from anlage.project.models import Choice
@@ -189,7 +190,7 @@ def _events(path: Path, options: argparse.Namespace) -> None:
 
 def _window_scores(path: Path, options: argparse.Namespace) -> None:
     table = read_window_table(path)
-    print(f"Probabilities of {len(table)} windows: {int((np.nan_to_num(table) >= 0.5).sum())} hold an event.")
+    print(f"Probabilities of {plural(len(table.holds), 'window')}: {int(table.holds.sum())} hold an event.")
 
 
 def _held_out(path: Path, options: argparse.Namespace) -> None:

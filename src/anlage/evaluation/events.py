@@ -130,11 +130,15 @@ def evaluate_events(predicted: Events, truth: Events, *, tolerance_frames: float
 
 
 def evaluate_windows(
-    probability: npt.NDArray[np.float64], scores: npt.NDArray[np.int64], threshold: float = 0.5
+    probability: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.int64],
+    threshold: float = 0.5,
+    *,
+    holds: npt.NDArray[np.bool_] | None = None,
 ) -> EventReport:
     """Compare probabilities of windows, in their order, with their scores; unclear and unscored windows count for nothing.
 
-    From `threshold` on a window is said to hold an event.
+    A window is said to hold an event where `holds` says so; without it, from `threshold` on.
 
     Raises
     ------
@@ -149,7 +153,7 @@ def evaluate_windows(
     if not clear.any():
         raise AnlageError("None of the windows is scored 0 or 1, so there is nothing to compare with.")
     p, truth = probability[clear], scores[clear] == 1
-    predicted = p >= threshold
+    predicted = p >= threshold if holds is None else holds[clear]
     confusion = [
         [int((~predicted & ~truth).sum()), int((predicted & ~truth).sum())],
         [int((~predicted & truth).sum()), int((predicted & truth).sum())],

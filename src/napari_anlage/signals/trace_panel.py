@@ -44,7 +44,6 @@ from napari_anlage.signals.table import EventView
 from napari_anlage.signals.trace_marks import TraceMarks
 from napari_anlage.signals.trace_plot import TracePlot
 from napari_anlage.widgets.basic import ActionButton, heading, note, small_button
-from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.picture import Picture
 from napari_anlage.widgets.save_dialog import ask_where
@@ -167,16 +166,18 @@ class TracePanel(ChildPanel):
         proposing = QWidget()
         line = QHBoxLayout(proposing)
         line.setContentsMargins(0, 0, 0, 0)
-        for box, value, name in zip(self.thresholds, _THRESHOLDS, ("event", "unclear", "none"), strict=True):
+        for box, value, name in zip(self.thresholds, _THRESHOLDS, ("event ≥ ", "unclear ≥ ", "none < "), strict=True):
             box.setRange(0.1, 99.0)
             box.setSingleStep(0.5)
             box.setValue(value)
-            box.setToolTip(plain(f"Threshold for: {name}. Size of the fitted template over its standard error."))
+            box.setPrefix(name)
+            box.setToolTip("Size of the fitted template over its standard error.")
             line.addWidget(box)
-        line.addWidget(self.cutting, 1)
+        fit = note("Windows to score, by how clear a template is: its size over its standard error")
         self.add(
-            heading("Events in a trace"), self.trace, self.plot, edits, ways, proposing, self.network_note, self.warning, self.find, self.status, self.summary,
+            heading("Events in a trace"), self.trace, self.plot, edits, ways, self.network_note, self.warning, self.find, self.status, self.summary,
             self.table, heading("Average event"), self.average, self.average_words, self.export,
+            fit, proposing, self.cutting,
         )  # fmt: skip
         self.status.hide()
 

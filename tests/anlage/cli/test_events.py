@@ -64,8 +64,10 @@ def test_windows_give_a_row_each_in_their_order(
     assert report["auc"] > 0.98
 
 
-def test_an_event_is_reported_from_the_networks_own_threshold_on(windows: Path, run: Path, tmp_path: Path) -> None:
-    """A mix moves it."""
+def test_an_event_is_reported_from_the_networks_own_threshold_on(
+    windows: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mix moves it; what reads the table goes by it, too."""
     assert anlage("predict", run / "run.anlage", windows, "-o", tmp_path / "usual.csv") == 0
     likely = pd.read_csv(tmp_path / "usual.csv")["probability"]
     strict = float(likely[likely > 0.5].median())
@@ -78,6 +80,12 @@ def test_an_event_is_reported_from_the_networks_own_threshold_on(windows: Path, 
         assert int(told["score"].sum()) == pytest.approx(
             int((likely >= threshold).sum()), abs=2
         )  # rounded in the table
+        capsys.readouterr()
+        assert anlage("evaluate", tmp_path / place, windows, "--json") == 0
+        confusion = np.array(json.loads(capsys.readouterr().out)["confusion"])
+        assert confusion[:, 1].sum() == told["score"].sum()
+        assert anlage("info", tmp_path / place) == 0
+        assert f"{told['score'].sum()} hold an event" in capsys.readouterr().out
 
 
 def test_info_says_how_the_held_out_windows_were_told(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

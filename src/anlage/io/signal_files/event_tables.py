@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,19 @@ from anlage.io.seals import LIBRARY, Writer
 from anlage.signals.events import Events
 from anlage.signals.signals import MOST_SAMPLES
 
-__all__ = ["is_event_table", "is_window_table", "read_events", "read_window_table", "traced", "write_events"]
+__all__ = [
+    "WindowTable",
+    "is_event_table",
+    "is_window_table",
+    "read_events",
+    "read_window_table",
+    "traced",
+    "write_events",
+]
 
 _OURS = ("track_id", "class", "frame", "time_s", "probability")
 _NEEDED = ("track_id", "frame")
+_EVEN = 0.5
 
 
 def is_event_table(path: str | Path) -> bool:
@@ -35,10 +44,36 @@ def is_window_table(path: str | Path) -> bool:
     return kind_of(path) is FileKind.WINDOW_SCORES
 
 
-def read_window_table(path: str | Path) -> npt.NDArray[np.float64]:
-    """Probability of each window, in order; NaN where it has none."""
-    needs = "a table of windows needs window and probability"
-    return TextColumns(Path(path), needs).numbers("probability", known=PROBABILITIES)
+@dataclass(frozen=True, slots=True)
+class WindowTable:
+    """What a network said of windows, in their order.
+
+    Parameters
+    ----------
+    probability
+        Shape (N,), that the window holds an event; NaN where it has none.
+    holds
+        Shape (N,), whether the network says so: by the threshold that it was used with, which the column `score` keeps; from 0.5 on in
+        tables without it.
+    """
+
+    probability: npt.NDArray[np.float64]
+    holds: npt.NDArray[np.bool_]
+
+
+def read_window_table(path: str | Path) -> WindowTable:
+    """Read what `anlage predict` writes of windows.
+
+    Raises
+    ------
+    AnlageError
+        If a column is missing or a value cannot be: with the row and the value.
+    """
+    table = TextColumns(Path(path), "a table of windows needs window and probability")
+    probability = table.numbers("probability", known=PROBABILITIES)
+    if "score" not in table.frame.columns:
+        return WindowTable(probability, np.nan_to_num(probability) >= _EVEN)
+    return WindowTable(probability, table.whole("score", empty=0) == 1)
 
 
 def read_events(path: str | Path) -> Events:
