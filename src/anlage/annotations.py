@@ -17,7 +17,7 @@ from anlage.issues import Issue
 from anlage.labels import check_painted, measure_labels, n_pieces, radius
 from anlage.timelapse import TimeLapse
 
-__all__ = ["HUMAN", "Annotations", "State"]
+__all__ = ["HUMAN", "Annotations", "State", "track_numbers"]
 
 HUMAN = "human"
 """Origin of what a person marked; anything else is a model's id."""
@@ -308,3 +308,25 @@ def _same_value(
         linked &= frames[later] - frames[earlier] == 1
     links: npt.NDArray[np.int64] = np.column_stack([earlier[linked], later[linked]]) + 1
     return links[np.argsort(links[:, 1], kind="stable")]
+
+
+def track_numbers(n: int, links: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(N,) numbers of tracks, which end at divisions, and of lineages, which do not, counted from 0.
+
+    Parameters
+    ----------
+    n
+        Nuclei.
+    links
+        (M, 2) rows: earlier, later.
+    """
+    from scipy.sparse import coo_matrix  # not loaded with every annotation
+    from scipy.sparse.csgraph import connected_components
+
+    def components(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+        numbers: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1].astype(np.int64)
+        return numbers
+
+    onwards = np.bincount(links[:, 0], minlength=n)
+    return components(links[onwards[links[:, 0]] == 1]), components(links)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from anlage.annotations import track_numbers
 from anlage.calibration import Calibration, ReliabilityBin, expected_calibration_error, fit_platt, logit, reliability
 from anlage.tracking.marginals import Marginals, marginals
 from anlage.tracking.problem import Floats, LinkingProblem, Rows
@@ -19,7 +20,6 @@ __all__ = [
     "link_reliability",
     "recalibrated",
     "track_errors",
-    "track_numbers",
 ]
 
 _TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(6.0), 26))
@@ -120,28 +120,6 @@ def fit_temperature(problem: LinkingProblem, right: npt.ArrayLike, known: npt.Ar
         return float(-np.where(wanted[rows], np.log(p), np.log1p(-p)).mean())
 
     return float(_TEMPERATURES[int(np.argmin([entropy(t) for t in _TEMPERATURES]))])
-
-
-def track_numbers(n: int, links: Rows) -> tuple[Rows, Rows]:
-    """(N,) numbers of tracks, which end at divisions, and of lineages, which do not, counted from 0.
-
-    Parameters
-    ----------
-    n
-        Nuclei.
-    links
-        (M, 2) rows: earlier, later.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    def components(pairs: Rows) -> Rows:
-        graph = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-        numbers: Rows = connected_components(graph, directed=False)[1].astype(np.int64)
-        return numbers
-
-    onwards = np.bincount(links[:, 0], minlength=n)
-    return components(links[onwards[links[:, 0]] == 1]), components(links)
 
 
 def track_errors(

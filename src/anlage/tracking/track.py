@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import Annotations, State
+from anlage.annotations import Annotations, State, track_numbers
 from anlage.axes import Spacing
 from anlage.calibration import TemperatureScaling
 from anlage.candidates import Candidates, find_candidates
 from anlage.errors import AnlageError
 from anlage.problems import check
 from anlage.timelapse import TimeLapse
-from anlage.tracking.confidence import confidence, track_errors, track_numbers
+from anlage.tracking.confidence import confidence, track_errors
 from anlage.tracking.costs import problem_of
 from anlage.tracking.division_opinions import joined, note_of, trust_in
 from anlage.tracking.greedy import greedy

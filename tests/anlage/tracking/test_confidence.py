@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from anlage.annotations import Annotations
+from anlage.annotations import Annotations, track_numbers
 from anlage.calibration import Calibration
 from anlage.calibration import logit as log_odds
 from anlage.errors import AnlageError
@@ -17,7 +17,6 @@ from anlage.tracking.confidence import (
     link_reliability,
     recalibrated,
     track_errors,
-    track_numbers,
 )  # fmt: skip
 from anlage.tracking.marginals import Marginals, marginals
 from anlage.tracking.problem import LinkingProblem, solution_of

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anlage.annotations import HUMAN, Annotations, State
+from anlage.annotations import HUMAN, Annotations, State, track_numbers
 from anlage.axes import Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import LARGEST_ID, border, text_array, whole_number
@@ -31,6 +31,8 @@ _EXACT = 2**53
 """Up to here a float holds whole numbers exactly."""
 _TOLERATED = 0.1
 """Part of a time step by which times may be off it."""
+_TRACKS = {"tracklet": "tracklet_id", "lineage": "lineage_id"}
+"""Names of the columns with the numbers of tracks and lineages, by what GEFF calls these. They follow from the links."""
 _COLUMNS = ("radius_um", "label", "probability", "state", "origin")
 
 
@@ -54,6 +56,9 @@ def write_graph(
 ) -> None:
     """Write nuclei and links as a GEFF (zarr v3) at a path where there is nothing yet.
 
+    A file of its own also says what other programs ask for: the numbers of tracks, which end at divisions, and of lineages;
+    radii as spheres; which axis a viewer shows where.
+
     Parameters
     ----------
     group_path
@@ -68,7 +73,7 @@ def write_graph(
     import zarr
     from geff import GeffMetadata
     from geff.core_io import write_arrays
-    from geff_spec import Axis  # type: ignore[import-untyped, unused-ignore]
+    from geff_spec import Axis, DisplayHint  # type: ignore[import-untyped, unused-ignore]
 
     properties = _node_columns(annotations)
     steps = spacing.zyx if spacing else (None, None, None)
@@ -80,6 +85,15 @@ def write_graph(
         ),
     ]
     metadata = GeffMetadata(directed=True, axes=axes, node_props_metadata={}, edge_props_metadata={})
+    if mark:
+        metadata.display_hints = DisplayHint(
+            display_horizontal="x", display_vertical="y", display_depth="z", display_time="t"
+        )
+        if spacing is not None and np.isfinite(annotations.radius_um).any():
+            metadata.sphere = "radius_um"  # in the axes' scaled unit
+        if len(annotations.links):
+            properties |= _track_columns(annotations)
+            metadata.track_node_props = dict(_TRACKS)
     with _quiet():
         write_arrays(
             str(group_path), annotations.ids.astype(np.uint64), properties, annotations.links.astype(np.uint64),
@@ -146,7 +160,10 @@ def read_graph(
             positions[:, i] = _in_voxels(geff, axes[letter], letter, _step(letter, spacing, interval_s), group_path)
     used = {axis.name for axis in axes.values()}
     columns = {name: _values(p) for name, p in geff["node_props"].items() if name not in used}
-    columns = {name: values for name, values in columns.items() if values.shape == (n,)}
+    tracks = geff["metadata"].track_node_props or {}
+    if MARK in read_node(Path(group_path)).attributes:
+        used |= {name for kind, name in _TRACKS.items() if tracks.get(kind) == name}  # links say it, also after an edit
+    columns = {name: values for name, values in columns.items() if values.shape == (n,) and name not in used}
     ids, links = _ids(geff, group_path)
     if not geff["metadata"].directed:
         links = _forward(links, ids, positions[:, 0])
@@ -204,6 +221,14 @@ def _node_columns(annotations: Annotations) -> dict[str, Any]:
     }
     properties |= {name: _column(values) for name, values in annotations.properties.items() if values.ndim == 1}
     return properties | {name: _column(getattr(annotations, name)) for name in _COLUMNS}
+
+
+def _track_columns(annotations: Annotations) -> dict[str, Any]:
+    """Numbers of tracks and lineages, which take the place of properties of these names."""
+    order = np.argsort(annotations.ids, kind="stable")
+    rows = order[np.searchsorted(annotations.ids[order], annotations.links)]
+    found = track_numbers(len(annotations), rows)
+    return {name: _column(numbers) for name, numbers in zip(_TRACKS.values(), found, strict=True)}
 
 
 def _column(values: npt.NDArray[Any]) -> dict[str, Any]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import geff
 import numpy as np
 import pytest
+import traccuracy
 import zarr
 from geff.core_io import write_arrays
+from geff.validate.data import ValidationConfig
 from geff_spec import Axis
 
 from anlage import AnlageError, Annotations, Spacing, State, TimeLapse
@@ -212,3 +215,52 @@ def test_candidates_that_a_tracker_did_not_choose_are_left_out(tmp_path: Path, v
     assert found.notes == (
         "Candidates in 'a.geff' that its tracker did not choose (solution = false) were left out: 1 nucleus and 2 links.",
     )
+
+
+FAMILY = Annotations.of(
+    [[0, 1, 5, 5], [1, 1, 6, 6], [2, 1, 4, 6], [2, 1, 8, 6], [3, 1, 8, 7], [0, 3, 1, 1]],
+    ids=[5, 9, 2, 7, 30, 4], links=[[5, 9], [9, 2], [9, 7], [7, 30]], radius_um=4.0,
+)  # fmt: skip
+
+
+def test_tracks_lineages_spheres_and_axes_are_said_as_other_programs_read_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.geff"
+    write_annotations(path, FAMILY, spacing=Spacing(2, 0.5, 0.25), interval_s=30)
+    everything = ValidationConfig(graph=True, sphere=True, lineage=True, tracklet=True)
+    read = geff.core_io.read_to_memory(str(path), data_validation=everything)  # geff's own checks, of each number
+    about = read["metadata"]
+    assert about.track_node_props == {"tracklet": "tracklet_id", "lineage": "lineage_id"}
+    assert (about.sphere, about.display_hints.display_horizontal, about.display_hints.display_time) == (
+        "radius_um",
+        "x",
+        "t",
+    )
+    assert [(axis.scale, axis.scaled_unit) for axis in about.axes] == [
+        (30, "second"),
+        *[(s, "micrometer") for s in (2, 0.5, 0.25)],
+    ]
+    tracks, lineages = (read["node_props"][name]["values"].tolist() for name in ("tracklet_id", "lineage_id"))
+    assert [len(set(numbers)) for numbers in (tracks, lineages)] == [4, 2]
+    assert tracks[0] == tracks[1] != tracks[3] == tracks[4]
+    # a graph of networkx, as motile takes it, in a program that scores tracks
+    graph, _ = geff.read(str(path), backend="networkx")
+    foreign_graph = traccuracy.TrackingGraph(graph, frame_key="t", location_keys=("z", "y", "x"))
+    assert foreign_graph.get_divisions() == [9]
+    assert sorted(foreign_graph.edges) == sorted(map(tuple, FAMILY.links.tolist()))
+    assert not open_annotations(path).properties  # links say it
+
+
+def test_numbers_of_tracks_follow_the_links_after_an_edit(tmp_path: Path) -> None:
+    write_annotations(tmp_path / "a.geff", FAMILY, spacing=Spacing(2, 0.5, 0.25))
+    cut = replace(open_annotations(tmp_path / "a.geff"), links=FAMILY.links[:1], link_properties={})
+    write_annotations(tmp_path / "b.geff", cut)
+    read = geff.core_io.read_to_memory(str(tmp_path / "b.geff"))
+    assert len(set(read["node_props"]["lineage_id"]["values"].tolist())) == 5
+    assert read["metadata"].sphere is None  # µm mean nothing where no voxel size is known
+
+
+def test_numbers_of_tracks_of_another_program_are_kept(tmp_path: Path) -> None:
+    write_annotations(tmp_path / "a.geff", FAMILY)
+    group = zarr.open_group(tmp_path / "a.geff", mode="r+")
+    del group.attrs["anlage"]
+    assert set(open_annotations(tmp_path / "a.geff").properties) == {"tracklet_id", "lineage_id"}
