@@ -107,6 +107,7 @@ _HOME = {
     "decide_around": "tracking.redecide",
     "detect_cuboid": "cuboid",
     "device_advice": "devices",
+    "estimate_diameter": "blobs",
     "embryo": "synthetic",
     "error_interval": "tracking.spot_check",
     "examine_cuboid": "cuboid",
@@ -186,6 +187,7 @@ if TYPE_CHECKING:  # written by `make docs`
     from anlage.annotations import State as State
     from anlage.axes import Box as Box
     from anlage.axes import Spacing as Spacing
+    from anlage.blobs import estimate_diameter as estimate_diameter
     from anlage.card import Card as Card
     from anlage.cuboid import Cuboid as Cuboid
     from anlage.cuboid import detect_cuboid as detect_cuboid

@@ -13,9 +13,12 @@ from qtpy.QtWidgets import QScrollArea, QTabWidget
 from napari_anlage.shell.host import Host, scrolling
 from napari_anlage.shell.step_bar import StepBar
 from napari_anlage.widgets.basic import Tab
+from napari_anlage.widgets.help import open_page
+from napari_anlage.widgets.naming import name_controls
 
 if TYPE_CHECKING:
     from anlage import Run
+    from anlage.project.predictions import Result
     from napari_anlage.annotate.tab import AnnotateTab
     from napari_anlage.data.tab import DataTab
     from napari_anlage.predict.tab import PredictTab
@@ -26,7 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Dock"]
 
-_STEPS = ("data", "annotate", "train", "predict", "track", "review", "signals")
+_ABOUT = {
+    "data": "The image, how it is read, and its project.",
+    "annotate": "Mark or paint nuclei, and say where that is complete.",
+    "train": "Teach a network what you marked, and watch it learn.",
+    "predict": "Let a network find the nuclei, and judge what it found.",
+    "track": "Follow the nuclei over time, with their divisions.",
+    "review": "Go through what is probably wrong, the worst first.",
+    "signals": "Measure along tracks, and find when something happens.",
+}
+_STEPS = tuple(_ABOUT)
 AnyTab = TypeVar("AnyTab", bound=Tab)
 
 
@@ -41,7 +53,8 @@ class Dock(Host):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.tabBar().hide()
-        self.steps = StepBar([name.capitalize() for name in _STEPS])
+        self.steps = StepBar({name.capitalize(): about for name, about in _ABOUT.items()})
+        self.steps.help.clicked.connect(self._help)
         self._areas: dict[str, QScrollArea] = {}
         self._made: list[Tab] = []
         for name in _STEPS:
@@ -72,7 +85,11 @@ class Dock(Host):
     def train(self) -> TrainTab:
         from napari_anlage.train.tab import TrainTab
 
-        return self._placed("train", TrainTab(self.session))
+        tab = self._placed("train", TrainTab(self.session))
+        tab.view.leads_on = True
+        tab.view.use_wanted.connect(self.use)
+        tab.view.refresh()
+        return tab
 
     @cached_property
     def predict(self) -> PredictTab:
@@ -81,6 +98,9 @@ class Dock(Host):
         tab = self._placed("predict", PredictTab(self.session))
         tab.train_again.connect(self.train_from)
         tab.models.train_from.connect(self.train_from)
+        tab.whole.leads_on = True
+        tab.whole.track_wanted.connect(self.track_prediction)
+        tab.whole.refresh_buttons()
         return tab
 
     @cached_property
@@ -105,6 +125,10 @@ class Dock(Host):
         tab.train_wanted.connect(self.learn_from)
         return tab
 
+    def _help(self) -> None:
+        step = _STEPS[self.tabs.currentIndex()]
+        open_page("tutorial" if step == "data" else step)
+
     def go_to(self, step: str) -> None:
         """Show a step: data, annotate, train, predict, track, review or signals."""
         self.tabs.setCurrentIndex(_STEPS.index(step))
@@ -118,6 +142,25 @@ class Dock(Host):
         """Watch a run, wherever it lies."""
         self.train.watch(run)
         self.train.refresh_runs()
+
+    def use(self, run: Run) -> None:
+        """Go where a trained network is used, and choose it there; one that finds nuclei shows what it finds in view."""
+        if run.config.task == "events":
+            self.go_to("signals")
+        elif run.config.task != "nuclei" or run.model_path is None:
+            self.track.refresh()
+            if run.model_path is not None:
+                (self.track.links if run.config.task == "links" else self.track.divisions).choose(run.model_path)
+            self.go_to("track")
+        else:
+            self.predict.models.choose(run.model_path)
+            self.go_to("predict")
+            self.predict.preview_here()
+
+    def track_prediction(self, result: Result) -> None:
+        """Go to the Track tab, to link the nuclei of a prediction."""
+        self.track.source.choose_prediction(result)
+        self.go_to("track")
 
     def train_from(self, model: Path | None) -> None:
         """Go to the Train tab, to start from this model's weights; None leaves the choice as it is."""
@@ -139,6 +182,7 @@ class Dock(Host):
     def _placed(self, step: str, tab: AnyTab) -> AnyTab:
         place = _STEPS.index(step)
         self._areas[step].setWidget(tab)
+        name_controls(tab)
         self._made.append(tab)
         tab.status.changed.connect(lambda kind: self.steps.show_kind(place, kind))
         self.steps.show_kind(place, tab.status.kind)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSizePolicy, QWidget
 from superqt import QCollapsible
 
-from anlage import AnlageError, State
+from anlage import AnlageError, State, TimeLapse, estimate_diameter
 from anlage.wording import plural
 from napari_anlage.annotate.label_check import LabelCheck
 from napari_anlage.annotate.problem_list import ProblemList
@@ -17,6 +18,7 @@ from napari_anlage.annotate.region_panel import RegionPanel, frames_in_words
 from napari_anlage.editing.keys import KEYS
 from napari_anlage.imports.panel import ImportPanel
 from napari_anlage.jobs.thread import ErrorReport, Thread
+from napari_anlage.session.channels import nuclei_image
 from napari_anlage.session.session import Session
 from napari_anlage.viewer import camera, layer_roles
 from napari_anlage.viewer.read import layer_kind
@@ -38,7 +40,7 @@ class AnnotateTab(Tab):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._thread = Thread(self)
+        self._thread, self._measuring = Thread(self), Thread(self)
         self._editor: Any = None
         self._track: int | None = 0  # nobody's: the first look shows that none is followed
         self.mark = QPushButton("Mark nuclei")
@@ -111,6 +113,8 @@ class AnnotateTab(Tab):
         self.redo.clicked.connect(lambda: self._do("redo"))
         self._thread.done.connect(self._on_read)
         self._thread.failed.connect(self._on_failed)
+        self._measuring.done.connect(self._on_measured)
+        self._measuring.failed.connect(self.report)
         self.imports.failed.connect(self.report)
         connect(session.layers_changed, self.refresh_layers)
         connect(session.image_changed, self._on_image)
@@ -184,6 +188,24 @@ class AnnotateTab(Tab):
         session.viewer.layers.selection.active = layer
         layer.mode = "add"
         self.refresh_layers()
+        self._measure_nuclei()
+
+    def _measure_nuclei(self) -> None:
+        """So that the first rings fit: how large nuclei are in the frame that is shown, where nobody has said it."""
+        session = self._session
+        known = session.document is not None and bool(np.isfinite(session.document.nuclei.radius_um).any())
+        if session.diameter_um is not None or known or self._measuring.busy:
+            return
+        image = nuclei_image(session)
+        frame = camera.current_frame(session.viewer, session.grid(), image.n_frames)
+        self._measuring.run(_typical_diameter_um, image, frame)
+
+    def _on_measured(self, diameter_um: float | None) -> None:
+        session = self._session
+        if diameter_um is None or session.diameter_um is not None or session.editor is None:
+            return
+        session.editor.take_radius(diameter_um / 2)
+        session.say(f"Nuclei are about {diameter_um:.1f} µm across, as measured; Q and W change the next ring.", "info")
 
     def _paint(self) -> None:
         session = self._session
@@ -266,6 +288,7 @@ class AnnotateTab(Tab):
     def _on_exchanged(self) -> None:
         """What was being read of a layer belongs to the image before."""
         self._thread.forget()
+        self._measuring.forget()
         self.take.setEnabled(True)
 
     def _on_said(self, text: str, kind: str) -> None:
@@ -283,6 +306,15 @@ class AnnotateTab(Tab):
             grid, viewer = session.grid(), session.viewer
             world = (grid.offset[axis] + grid.scale[axis] * frame) / camera.world_unit(viewer, grid, axis)
             viewer.dims.set_point(viewer.dims.ndim - len(grid.axes) + axis, world)
+
+
+def _typical_diameter_um(image: TimeLapse, frame: int) -> float | None:
+    """The diameter of a typical nucleus of one frame, in the brightest of the channels that show nuclei."""
+    spacing = image.spacing
+    if spacing is None:
+        return None
+    channels = image.frame(frame)
+    return estimate_diameter(channels[int(np.argmax([channel.std() for channel in channels]))], spacing)
 
 
 class _HistoryButton(QPushButton):

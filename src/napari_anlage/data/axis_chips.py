@@ -153,21 +153,23 @@ class ScaleChips(QWidget):
         spacing, seconds, has_time = image.spacing, image.interval_s, image.n_frames > 1
         typed = None if spacing == grid.spacing else spacing, None if seconds == grid.interval_s else seconds
         self._typed = typed
-        self.voxel.say("voxel size ?" if spacing is None else _voxel(spacing), missing=spacing is None)
+        size = "voxel size ?" if spacing is None else _voxel(spacing, flat=image.is_flat)
+        self.voxel.say("pixel size ?" if spacing is None and image.is_flat else size, missing=spacing is None)
         shown = _set_scale(grid) if spacing is None else spacing.zyx
         self.voxel_fields.show_values(shown, typed=typed[0] is not None)
+        self.voxel_fields.leave_out_first(flat=image.is_flat)
         if spacing is None:
             self.voxel.setChecked(True)
-            self._say_missing(shown)
+            self._say_missing(shown, flat=image.is_flat)
         self.hint.setVisible(spacing is None)
         self.interval.setVisible(has_time)
         self.interval.setChecked(self.interval.isChecked() and has_time)
         self.interval.say("time step ?" if seconds is None else f"every {_time(seconds)}")
         self.interval_fields.show_values(None if seconds is None else (seconds,), typed=typed[1] is not None)
 
-    def _say_missing(self, shown: tuple[float, ...] | None) -> None:
+    def _say_missing(self, shown: tuple[float, ...] | None, *, flat: bool) -> None:
         self.hint.setText(
-            "The layer's unit is pixels: type z, y and x, then press Set."
+            f"The layer's unit is pixels: type {'' if flat else 'z, '}y and x, then press Set."
             if shown is None
             else "The layer's unit is pixels, but it has a scale: if that is in µm, press Set."
         )
@@ -192,6 +194,7 @@ class _Fields(QWidget):
         self._units = units
         self._shown: tuple[float, ...] | None = None
         self._as_shown: tuple[Any, ...] = ()
+        self._flat = False
         self.spins = [_Number(name, 10.0**-decimals, tooltip.format(name)) for name in names]
         self.unit = QComboBox()
         self.unit.addItems(list(units))
@@ -229,6 +232,11 @@ class _Fields(QWidget):
             spin.setValue(value / factor)
         self._as_shown = self._typed()
 
+    def leave_out_first(self, *, flat: bool) -> None:
+        """Of a single plane nobody is asked how thick it is: it counts as thick as its pixels are high."""
+        self._flat = flat
+        self.spins[0].setVisible(not flat)
+
     def forget(self) -> None:
         """Show the next values, whatever was typed."""
         self._shown, self._as_shown = (), ()
@@ -241,6 +249,8 @@ class _Fields(QWidget):
         for spin in self.spins:
             spin.interpretText()
         refused = next(filter(None, [spin.take_refusal() for spin in self.spins]), "")
+        if self._flat:
+            self.spins[0].setValue(self.spins[1].value())
         unit, *numbers = self._typed()
         reason = refused or ("" if min(numbers) > 0 else "Every number has to be above zero.")
         self._reason.setText(reason)
@@ -279,7 +289,9 @@ def _set_scale(grid: LayerGrid) -> tuple[float, ...] | None:
     return sizes if any(size != 1 for size in sizes) else None
 
 
-def _voxel(spacing: Spacing) -> str:
+def _voxel(spacing: Spacing, *, flat: bool) -> str:
+    if flat:
+        return f"{spacing.y:.4g} × {spacing.x:.4g} µm"
     return f"{spacing.z:.4g} × {spacing.y:.4g} × {spacing.x:.4g} µm"
 
 

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
 from anlage import AnlageError, TimeLapse, doubt_reading
 from anlage.wording import plural
 from napari_anlage.data.axis_chips import AxisChips, ScaleChips
+from napari_anlage.data.beginning import Beginning
 from napari_anlage.data.channel_list import ChannelList
 from napari_anlage.data.diameter import DiameterField
 from napari_anlage.data.project_row import ProjectRow
@@ -15,8 +17,10 @@ from napari_anlage.imports.panel import ImportPanel
 from napari_anlage.session.channels import Role, roles
 from napari_anlage.session.image_choice import path_of
 from napari_anlage.session.session import Session
-from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, heading
+from napari_anlage.viewer.read import may_be_time
+from napari_anlage.widgets.basic import ActionButton, LayerChoice, Tab, heading, small_button
 from napari_anlage.widgets.connect import connect
+from napari_anlage.widgets.plain_text import Label
 
 __all__ = ["DataTab"]
 
@@ -34,7 +38,9 @@ class DataTab(Tab):
         self._doubted: tuple[object, tuple[str, ...]] | None = None
         self.image = LayerChoice("open an image in napari first")
         self.image.setToolTip("The image layer that nuclei are found in.")
+        self.beginning = Beginning(session)
         self.axes = AxisChips()
+        self.is_time = _TimeQuestion()
         self.scale = ScaleChips()
         self.channels = ChannelList(session)
         self.diameter = DiameterField(session)
@@ -42,10 +48,12 @@ class DataTab(Tab):
         self.imports = ImportPanel(session, takes_drops=True)
         self.next = ActionButton("Next: annotate nuclei", primary=True, tooltip="Goes to the next step.")
         self._of_image = (heading("Channels"), self.channels, heading("Nucleus diameter"), self.diameter)
-        self.add(heading("Image"), self.image, self.axes, self.scale, *self._of_image)
+        self.add(heading("Image"), self.image, self.beginning, self.axes, self.is_time, self.scale, *self._of_image)
         self.add(heading("Project"), self.project, self.imports, self.status, self.next)
         self.image.chosen.connect(session.choose_image)
         self.axes.chosen.connect(self._on_axes)
+        self.is_time.answered.connect(self._on_axes)
+        self.beginning.failed.connect(self.report)
         self.scale.edited.connect(lambda spacing, seconds: self.attempt(lambda: session.set_scale(spacing, seconds)))
         self.channels.failed.connect(self.report)
         self.project.failed.connect(self.report)
@@ -74,6 +82,8 @@ class DataTab(Tab):
         self.image.offer(session.image_layers(), layer)
         for widget in self._of_image:
             widget.setVisible(layer is not None)
+        self.beginning.setVisible(layer is None)
+        self.is_time.setVisible(layer is not None and session.axes is None and may_be_time(layer))
         self.channels.refresh()
         try:
             grid = session.grid()
@@ -120,6 +130,27 @@ class DataTab(Tab):
 
     def _on_axes(self, axes: str | None) -> None:
         self.attempt(lambda: self._session.set_axes(axes))
+
+
+class _TimeQuestion(QWidget):
+    """Asks whether the planes of a stack that names no axes are frames of a 2D movie."""
+
+    answered = Signal(str)
+    """The axes, as text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time, self.planes = small_button("Time"), small_button("Planes (z)")
+        self.time.setToolTip("The first axis is time: a movie of single planes.")
+        self.planes.setToolTip("The first axis is depth: one stack, without time.")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(Label("The first axis is"))
+        row.addWidget(self.time)
+        row.addWidget(self.planes)
+        row.addStretch(1)
+        self.time.clicked.connect(lambda: self.answered.emit("tyx"))
+        self.planes.clicked.connect(lambda: self.answered.emit("zyx"))
 
 
 def _shape(layer: object) -> tuple[int, ...]:

@@ -47,6 +47,7 @@ class ModelPanel(QWidget):
         self._seen: set[str] = set()
         self._anew = False
         self.combo = QComboBox()
+        self.combo.setToolTip("The network, or the blob detector, that finds the nuclei.")
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.combo.setMinimumContentsLength(12)
         self.open = QPushButton("Open …")
@@ -125,6 +126,15 @@ class ModelPanel(QWidget):
                 arguments.index(wanted.argument) if wanted and wanted.argument in arguments else 0
             )
         self._on_chosen()
+
+    def choose(self, path: Path) -> None:
+        """Choose a model that is offered; nothing where it is not."""
+        self.refresh()
+        for i in range(self.combo.count()):
+            one: Choice = self.combo.itemData(i)
+            if one.path is not None and one.path.resolve() == path.resolve():
+                self.combo.setCurrentIndex(i)
+                return
 
     def add(self, path: Path) -> None:
         """Offer a model file and choose it."""

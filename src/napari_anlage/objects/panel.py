@@ -61,6 +61,7 @@ class ObjectsPanel(Tab):
         self._source: LabelLayer | None = None
         self._followed: Any = None
         self.layers = LayerChoice("no labels in the viewer")
+        self.layers.setToolTip("The layer whose objects are measured.")
         self.measure = ActionButton(
             "Measure objects", primary=True,
             tooltip="Volume, surface, axes, sphericity, place and brightness of every object, in µm.",

@@ -50,6 +50,8 @@ class RunAll(Tab):
         missing.
     """
 
+    track_wanted = Signal(object)
+    """The nuclei of this `Result` are to be tracked."""
     loaded = Signal(object)
     """Candidates of a result to be shown."""
     painted = Signal(object, object)
@@ -79,6 +81,11 @@ class RunAll(Tab):
             "Show", tooltip="Shows the chosen prediction as proposals, to be tuned and judged."
         )
         self.resume = ActionButton("Resume", tooltip="Goes on with the chosen prediction where it was broken off.")
+        self.track = ActionButton(
+            "Track this prediction", primary=True, tooltip="Goes to the Track tab, with the nuclei of this prediction."
+        )
+        self.leads_on = False
+        """Whether somebody goes there."""
         self._build()
         self._connect()
         self.refresh()
@@ -105,6 +112,7 @@ class RunAll(Tab):
         below.addWidget(self.show_button)
         below.addWidget(self.resume)
         self.column.addLayout(below)
+        self.add(self.track)
         self.progress.hide()
         self.stop.hide()
 
@@ -115,6 +123,7 @@ class RunAll(Tab):
         self.stop.clicked.connect(self.request_stop)
         self.show_button.clicked.connect(lambda: self._load(self.chosen))
         self.resume.clicked.connect(lambda: self.attempt(self._resume))
+        self.track.clicked.connect(lambda: self.track_wanted.emit(self.chosen))
         self.list.itemDoubleClicked.connect(lambda _: self._load(self.chosen))
         self.list.currentRowChanged.connect(lambda _: self.refresh_buttons())
         self.first.valueChanged.connect(lambda first: self.last.setValue(max(self.last.value(), int(first))))
@@ -169,6 +178,8 @@ class RunAll(Tab):
         self.progress.setVisible(busy)
         result = self.chosen
         state = "new" if result is None else result.state
+        finished = result is not None and result.state == "finished" and not result.record.paints
+        self.track.setVisible(self.leads_on and finished)
         self.show_button.allow(_not_yet(result), show=False)
         why = {"finished": "It is finished.", "running": "It is being predicted.", "new": "None is chosen."}.get(state)
         self.resume.allow("A movie is being predicted." if busy else why, show=False)

@@ -25,6 +25,7 @@ from napari_anlage.review.inspection import Inspection
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import ActionButton, StatusLine, Tab, heading, note, small_button
 from napari_anlage.widgets.connect import connect, disconnect
+from napari_anlage.widgets.escaping import plain
 from napari_anlage.widgets.number_fields import CountField, NumberField
 from napari_anlage.widgets.plain_text import Label
 
@@ -44,6 +45,7 @@ class SamplePanel(Tab):
         self.count = note("")
         self.accept = ActionButton("Accept them", tooltip="One step; Ctrl+Z takes it back.")
         self.size = CountField()
+        self.size.setToolTip(plain("How many links are drawn by chance, to be looked at."))
         self.draw = ActionButton(
             "Draw a sample",
             tooltip="Goes through so many links, drawn at random from those above. Y: it is right, B: it is wrong and is broken.",

@@ -15,6 +15,7 @@ from napari_anlage import preferences
 from napari_anlage.jobs.run_watcher import RunWatcher
 from napari_anlage.jobs.thread import Thread
 from napari_anlage.session.session import Session
+from napari_anlage.shell.activity import Activity
 from napari_anlage.widgets.basic import COLOURS, small_button
 from napari_anlage.widgets.connect import connect
 from napari_anlage.widgets.escaping import plain
@@ -79,6 +80,8 @@ class Footer(QWidget):
         self._thread = Thread(self)
         self.devices: tuple[Device, ...] = ()
         self._stopping: Run | None = None
+        self._under_way: tuple[str, float | None] | None = None
+        """The training that is watched, for napari's activity dock."""
         self.project = _eliding(Qt.TextElideMode.ElideMiddle)
         self.device = _eliding(Qt.TextElideMode.ElideRight)
         self.device.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -122,6 +125,7 @@ class Footer(QWidget):
     def close_down(self) -> None:
         """Look no more; the dock is closed."""
         self._timer.stop()
+        Activity.of(self._session).close()
         if "watcher" in self.__dict__:
             self.watcher.stop()
 
@@ -178,14 +182,16 @@ class Footer(QWidget):
         running = run is not None and self.watcher.state == "running"
         self.training.setVisible(running)
         if run is None or not running:
-            self._stopping = None
+            self._stopping = self._under_way = None
+            self._show_activity()
             return
         stopping = self._stopping is run
         fraction = None if last is None or not last.steps else last.step / last.steps
         doing = "stopping" if stopping else "preparing" if last is None else remaining(last.eta_s)
-        self.training.show_progress(
-            f"Training {short(run.name)} · {doing}", fraction, stop="It is being stopped." if stopping else None
-        )
+        text = f"Training {short(run.name)} · {doing}"
+        self.training.show_progress(text, fraction, stop="It is being stopped." if stopping else None)
+        self._under_way = f"Training {short(run.name)}", fraction
+        self._show_activity()
 
     def _stop_training(self) -> None:
         run = self.watcher.run
@@ -212,6 +218,15 @@ class Footer(QWidget):
             why = None if job.can_stop else "It is being stopped." if job.stopping else "It cannot be stopped."
             text = job.title if not (job.text or job.stopping) else f"{job.title} · {job.text or 'stopping'}"
             bar.show_progress(text, job.fraction, stop=why)
+        self._show_activity()
+
+    def _show_activity(self) -> None:
+        under_way: dict[object, tuple[str, float | None]] = {
+            job: (job.title, job.fraction) for job in self._session.jobs.running
+        }
+        if self._under_way is not None:
+            under_way["training"] = self._under_way
+        Activity.of(self._session).show(under_way)
 
     def _stop_job(self, place: int) -> None:
         self._session.jobs.running[place].stop()

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFrame, QMainWindow, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_anlage.preferences import limit_memory, prefer_reader
 from napari_anlage.session.session import Session
@@ -18,12 +18,15 @@ from napari_anlage.shell.footer import Footer
 from napari_anlage.shell.question_bar import QuestionBar
 from napari_anlage.viewer import layer_roles
 from napari_anlage.widgets.connect import connect
+from napari_anlage.widgets.naming import name_controls
 
 __all__ = ["MAX_WIDTH", "MIN_WIDTH", "Host", "scrolling"]
 
 MIN_WIDTH, WIDTH, MAX_WIDTH = 320, 350, 380
 """Pixels: as narrow as its parts allow, so that the image keeps a small screen."""
 _HEIGHT = 560
+_LEAST_HEIGHT = 200
+"""Docks below each other do not crush one another further than this; ours become tabs instead."""
 
 
 class Host(QWidget):
@@ -46,6 +49,7 @@ class Host(QWidget):
         self.column.setContentsMargins(4, 4, 4, 2)
         self.column.setSpacing(2)
         self.setMinimumWidth(MIN_WIDTH)
+        self.setMinimumHeight(_LEAST_HEIGHT)
         self.setMaximumWidth(MAX_WIDTH)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
 
@@ -72,6 +76,22 @@ class Host(QWidget):
         prefer_reader()
         self.autosave.start()
         self.footer.wake()
+        self._join_the_others()
+        name_controls(self)
+
+    def _join_the_others(self) -> None:
+        """Become a tab beside the other widgets of the plugin, instead of taking half of their height."""
+        window, own = self.window(), self.parentWidget()
+        if not (isinstance(window, QMainWindow) and isinstance(own, QDockWidget)) or own.isFloating():
+            return
+        others = [dock for dock in window.findChildren(QDockWidget) if dock is not own and dock.isVisible()]
+        for dock in others:
+            beside = window.dockWidgetArea(dock) == window.dockWidgetArea(own)
+            if isinstance(dock.widget(), Host) and beside and dock not in window.tabifiedDockWidgets(own):
+                window.tabifyDockWidget(dock, own)
+                own.show()
+                own.raise_()
+                return
 
     def closeEvent(self, event: Any) -> None:
         """End what belongs to the window; a training goes on."""

@@ -3,13 +3,14 @@
 # mypy: disallow-subclassing-any=False
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPainter, QPixmap
+from qtpy.QtCore import QRectF, QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QPainter, QPixmap
 from qtpy.QtWidgets import QButtonGroup, QGridLayout, QPushButton, QSizePolicy, QWidget
 
-from napari_anlage.widgets.basic import COLOURS
+from napari_anlage.widgets.basic import draw_mark
+from napari_anlage.widgets.escaping import plain
 
 __all__ = ["StepBar"]
 
@@ -23,19 +24,26 @@ _STYLE = (
 
 
 class StepBar(QWidget):
-    """One button for each step, with a dot that says how it stands."""
+    """One button for each step, with a mark that says how it stands, and one for help.
+
+    Parameters
+    ----------
+    steps
+        The name of each step, and a sentence on what is done there.
+    """
 
     chosen = Signal(int)
     """The user wants this step."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, steps: Mapping[str, str]) -> None:
         super().__init__()
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 2)
         layout.setSpacing(2)
-        self.buttons = [QPushButton(name) for name in names]
+        self.buttons = [QPushButton(name) for name in steps]
         self._group = QButtonGroup(self)
-        for i, button in enumerate(self.buttons):
+        for i, (button, tip) in enumerate(zip(self.buttons, steps.values(), strict=True)):
+            button.setToolTip(plain(tip))
             button.setCheckable(True)
             button.setStyleSheet(_STYLE)
             button.setIconSize(QSize(_DOT, _DOT))
@@ -44,6 +52,11 @@ class StepBar(QWidget):
             layout.addWidget(button, i // _IN_A_ROW, i % _IN_A_ROW)
             self.show_kind(i, "idle")
         self._group.idClicked.connect(self.chosen)
+        self.help = QPushButton("Help")
+        self.help.setToolTip(plain("Opens the page about this step."))
+        self.help.setStyleSheet(_STYLE)
+        self.help.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        layout.addWidget(self.help, len(steps) // _IN_A_ROW, len(steps) % _IN_A_ROW)
 
     def show_current(self, step: int) -> None:
         """Mark the step that is shown."""
@@ -55,13 +68,11 @@ class StepBar(QWidget):
 
 
 def _dot(kind: str) -> QIcon:
-    """A dot in the colour of a kind of sentence."""
+    """The mark of a kind of sentence."""
     picture = QPixmap(_DOT, _DOT)
     picture.fill(Qt.GlobalColor.transparent)
     painter = QPainter(picture)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setBrush(QColor(COLOURS[kind]))
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.drawEllipse(1, 1, _DOT - 2, _DOT - 2)
+    draw_mark(painter, QRectF(1, 1, _DOT - 2, _DOT - 2), kind)
     painter.end()
     return QIcon(picture)

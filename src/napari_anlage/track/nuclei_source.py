@@ -86,6 +86,11 @@ class NucleiSource(QWidget):
             self.combo.setCurrentIndex(titles.index(self._picked) if self._picked in titles else 0)
         self._on_chosen()
 
+    def choose_prediction(self, result: Result) -> None:
+        """Link the nuclei of this prediction."""
+        self._picked = _title(result)
+        self.refresh()
+
     def _on_exchanged(self) -> None:
         """What was picked was of the image before."""
         self._picked = ""
@@ -119,7 +124,7 @@ class NucleiSource(QWidget):
         ]
         return [
             NucleiChoice(
-                f"Prediction {result.title}", f"Its nuclei from a probability of {result.record.threshold:.2f} on.",
+                _title(result), f"Its nuclei from a probability of {result.record.threshold:.2f} on.",
                 _reader(result, self._session),
             )
             for result in found
@@ -141,6 +146,10 @@ class NucleiSource(QWidget):
             )
             for one in (*choices, *starter(flat=flat), classical())
         ]
+
+
+def _title(result: Result) -> str:
+    return f"Prediction {result.title}"
 
 
 def _reader(result: Result, session: Session) -> Callable[[], Annotations]:

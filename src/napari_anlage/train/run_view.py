@@ -40,6 +40,8 @@ from napari_anlage.widgets.silent import silent
 
 __all__ = ["RunView", "how_good"]
 
+_USES = {"nuclei": "Preview this model", "events": "Find events with this model"}
+"""What a finished training is good for, by its kind."""
 _MANY_CORES = 4
 """With fewer the preview while it trains is off at first: it would take a core that the training needs."""
 
@@ -49,6 +51,8 @@ class RunView(QWidget):
 
     failed = Signal(object)
     """A problem to report to the user."""
+    use_wanted = Signal(object)
+    """Use the model of this run: the tab for it is wanted."""
     moved = Signal()
     """Another run is watched, or its state is another one."""
 
@@ -59,6 +63,9 @@ class RunView(QWidget):
         self.live = LearningPreview(session, self)
         self.stop = ActionButton("Stop", tooltip="Stops within 3 s and keeps the best weights.")
         self.resume = ActionButton("Resume", tooltip="Goes on exactly where the run stopped.")
+        self.use = ActionButton("", primary=True, tooltip="Goes to the tab where the network is used, with it chosen.")
+        self.leads_on = False
+        """Whether somebody goes there; else a sentence names the tab."""
         self.progress = QProgressBar()
         self.details = Details()
         self.choice = QComboBox()
@@ -112,6 +119,7 @@ class RunView(QWidget):
         column.addWidget(self.preview)
         column.addWidget(self.preview_line)
         column.addWidget(self.status)
+        column.addWidget(self.use)
         column.addWidget(self.progress)
         column.addWidget(self.details)
         column.addWidget(self.panel)
@@ -126,6 +134,7 @@ class RunView(QWidget):
     def _connect(self) -> None:
         self.stop.clicked.connect(self._on_stop)
         self.resume.clicked.connect(self._on_resume)
+        self.use.clicked.connect(lambda: self.use_wanted.emit(self.watcher.run))
         self.log.toggled.connect(lambda on: self.plot.set_log(on=on))
         self.choice.activated.connect(self._on_chosen)
         self.compare.clicked.connect(self.open_comparison)
@@ -291,6 +300,11 @@ class RunView(QWidget):
         if reason is None and others:
             reason = f"{short(others[0].name)} is being trained; stop it first."
         self.resume.allow(reason, show=False)
+        run = self.watcher.run
+        usable = run is not None and self.state in ("finished", "stopped") and run.model_path is not None
+        self.use.setVisible(self.leads_on and usable)
+        if run is not None and usable:
+            self.use.button.setText(_USES.get(run.config.task, "Track with this model"))
         self.report.setEnabled(self.watcher.run is not None and bool(report_pictures(self.watcher.run)))
 
     def _attempt(self, action: Any) -> None:
@@ -377,9 +391,15 @@ class RunView(QWidget):
 
     def _say_end(self, run: Run, state: str) -> None:
         if state == "finished":
-            where = "See it on the Signals tab" if run.config.task == "events" else "Preview it on the Predict tab"
+            where = (
+                ""
+                if self.leads_on
+                else "See it on the Signals tab"
+                if run.config.task == "events"
+                else "Preview it on the Predict tab"
+            )
             said, kind = how_good(run)
-            self.status.say(f"Finished{said} {where}.", kind)
+            self.status.say(f"Finished{said} {where}." if where else f"Finished{said}", kind)
         elif state == "stopped":
             kept = " The best weights so far are a model." if run.model_path is not None else ""
             self.status.say(f"Stopped.{kept} Resume goes on exactly here.", "warning")

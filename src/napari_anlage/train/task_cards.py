@@ -147,6 +147,12 @@ class TaskCards(QWidget):
         return (ready.lack or None) if ready is not None else None
 
 
+_LENGTHS_TIP = (
+    "How many steps to train; how long these take on this computer is told while it trains.\n"
+    "It may end earlier, when nothing improves. Steps or epochs that are set under Advanced come first."
+)
+
+
 class Lengths(QWidget):
     """How long to train, in steps: a quick look, the task's own length, or long."""
 
@@ -162,13 +168,10 @@ class Lengths(QWidget):
             button.setCheckable(True)
             button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
             button.setStyleSheet("QPushButton{padding:4px 2px}QPushButton:checked{background:#2f7d5b;color:white}")
+            button.setToolTip(plain(_LENGTHS_TIP))
             self.group.addButton(button, i)
             row.addWidget(button, 1)
         self.group.button(_STANDARD).setChecked(True)
-        self.setToolTip(
-            "How many steps to train; how long these take on this computer is told while it trains.\n"
-            "It may end earlier, when nothing improves. Steps or epochs that are set under Advanced come first."
-        )
 
     def show_steps(self, usual: int, least: int) -> None:
         """Lengths of a training that has so many steps as a rule, and learns nothing of use in fewer than `least`."""

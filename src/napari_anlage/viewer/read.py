@@ -30,6 +30,11 @@ def axes_of(layer: Any) -> str:
     return axes_named(layer) or default_axes(int(layer.ndim))
 
 
+def may_be_time(layer: Any) -> bool:
+    """Whether a stack is read as planes only because its three axes have no names: they may as well be frames."""
+    return int(layer.ndim) == 3 and axes_named(layer) is None and not getattr(layer, "rgb", False)
+
+
 def image_of(
     layers: Sequence[Any],
     *,

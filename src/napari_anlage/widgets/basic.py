@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, QRectF, Qt, Signal
-from qtpy.QtGui import QColor, QFontMetricsF, QPainter
+from qtpy.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from qtpy.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 from qtpy.QtWidgets import QComboBox, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from anlage import AnlageError
@@ -23,6 +23,7 @@ __all__ = [
     "LayerChoice",
     "StatusLine",
     "Tab",
+    "draw_mark",
     "heading",
     "note",
     "notify",
@@ -38,6 +39,25 @@ _PRIMARY = (
 )
 
 T = TypeVar("T")
+
+
+def draw_mark(painter: QPainter, place: QRectF, kind: str) -> None:
+    """Draw what stands before a sentence of this kind: its shape says what its colour says."""
+    colour = QColor(COLOURS[kind])
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(colour)
+    if kind == "warning":
+        painter.drawPolygon(
+            QPolygonF([QPointF(place.center().x(), place.top()), place.bottomRight(), place.bottomLeft()])
+        )
+    elif kind == "error":
+        painter.drawRect(place)
+    elif kind == "good":
+        painter.drawEllipse(place)
+    else:  # a ring: nothing to be done
+        painter.setPen(QPen(colour, 1.6))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawEllipse(place.adjusted(0.8, 0.8, -0.8, -0.8))
 
 
 class StatusLine(Label):
@@ -71,14 +91,12 @@ class StatusLine(Label):
         super().paintEvent(event)
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(COLOURS[self.kind]))
         # Not the label's own heightForWidth: it lays the words out anew, which asks to paint again, without end.
         room = QRectF(self.contentsRect())
         metrics = QFontMetricsF(self.font())
         words = metrics.boundingRect(QRectF(0, 0, room.width(), 0), Qt.TextFlag.TextWordWrap.value, self.text())
         above, line = max(room.height() - words.height(), 0) / 2, metrics.height()  # the words lie in the middle
-        painter.drawEllipse(QRectF(1.0, above + (line - _DOT) / 2, _DOT, _DOT))
+        draw_mark(painter, QRectF(1.0, above + (line - _DOT) / 2, _DOT, _DOT), self.kind)
         painter.end()
 
 
