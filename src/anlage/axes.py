@@ -18,7 +18,7 @@ import numpy.typing as npt
 from anlage.errors import AnlageError
 from anlage.foreign import VOXEL_EDGES_UM
 
-__all__ = ["Box", "Spacing", "inside_any"]
+__all__ = ["Box", "PlaneSpacing", "Spacing", "inside_any"]
 
 _AXES = "tzyx"
 
@@ -37,16 +37,20 @@ class Spacing:
                 f"The voxel size {self.zyx} µm (z, y, x) must be three positive numbers; each {VOXEL_EDGES_UM}"
             )
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``Z,Y,X`` in µm, for example ``1.75,0.8,0.8``."""
+    @staticmethod
+    def parse(text: str) -> Spacing:
+        """Read ``Z,Y,X`` in µm, for example ``1.75,0.8,0.8``; of single planes ``Y,X`` or one number, as `PlaneSpacing`."""
         try:
-            z, y, x = (float(part) for part in text.split(","))
+            sizes = [float(part) for part in text.split(",")]
         except ValueError:
-            raise AnlageError(
-                f"The voxel size '{text}' is not of the form Z,Y,X in µm, for example 2,0.5,0.5."
-            ) from None
-        return cls(z, y, x)
+            sizes = []
+        if len(sizes) == 3:
+            return Spacing(*sizes)
+        if len(sizes) in (1, 2):
+            return PlaneSpacing(sizes[0], sizes[0], sizes[-1])
+        raise AnlageError(
+            f"The voxel size '{text}' is not of the form Z,Y,X in µm, for example 2,0.5,0.5 (in 2D Y,X or one number)."
+        )
 
     @property
     def zyx(self) -> tuple[float, float, float]:
@@ -63,6 +67,26 @@ class Spacing:
 
     def __str__(self) -> str:
         return f"{self.z:g} × {self.y:g} × {self.x:g} µm (z, y, x)"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneSpacing(Spacing):
+    """A voxel size that was given without z: it holds for single planes, which count as thick as their pixels are high."""
+
+    def of_planes(self, n_planes: int, source: str) -> Spacing:
+        """The voxel size of an image of so many planes.
+
+        Raises
+        ------
+        AnlageError
+            If there is more than one.
+        """
+        if n_planes > 1:
+            raise AnlageError(
+                f"The voxel size {self.y:g},{self.x:g} says nothing of z, but '{source}' has {n_planes} planes: give Z,Y,X in µm; "
+                "if its planes are frames of a 2D movie, say --axes tyx."
+            )
+        return Spacing(*self.zyx)
 
 
 @dataclass(frozen=True, slots=True)

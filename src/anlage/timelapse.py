@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from anlage.axes import Box, Spacing
+from anlage.axes import Box, PlaneSpacing, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import INTERVALS_S, MOST_FRAMES, check_size
 
@@ -93,6 +93,8 @@ class TimeLapse:
         check_size(t, MOST_FRAMES, f"The number of frames of the image '{self.source}'")
         check_size(c, MOST_CHANNELS, f"The number of channels of the image '{self.source}'")
         object.__setattr__(self, "_shape", (t, c, z, y, x))
+        if isinstance(self.spacing, PlaneSpacing):
+            object.__setattr__(self, "spacing", self.spacing.of_planes(z, self.source))
         if not self.channels:
             object.__setattr__(self, "channels", tuple(f"channel {i}" for i in range(c)))
         if self.interval_s is not None:

@@ -11,6 +11,7 @@ __all__ = [
     "open_dock",
     "open_lineages",
     "open_objects",
+    "open_predict",
     "open_review",
     "open_signals",
     "open_track",
@@ -41,6 +42,11 @@ def open_channels(viewer: napari.Viewer) -> None:
 def open_train(viewer: napari.Viewer) -> None:
     """Open the training alone."""
     _open(viewer, "Train networks")
+
+
+def open_predict(viewer: napari.Viewer) -> None:
+    """Open the prediction alone."""
+    _open(viewer, "Predict nuclei")
 
 
 def open_objects(viewer: napari.Viewer) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "FindCuboid",
     "MeasureObjects",
     "Panel",
+    "PredictNuclei",
     "ReviewTracks",
     "SignalsAndEvents",
     "TrackNuclei",
@@ -79,6 +80,25 @@ class TrainNetworks(Panel):
         from napari_anlage.train.tab import TrainTab
 
         return TrainTab(self.session)
+
+
+class PredictNuclei(Panel):
+    """Let a network, or the blob detector, find the nuclei, and judge what it found."""
+
+    def make(self) -> Tab:
+        # a panel loads no step but its own
+        from napari_anlage.predict.tab import PredictTab
+
+        tab = PredictTab(self.session)
+        tab.train_again.connect(self._train)
+        tab.models.train_from.connect(self._train)
+        return tab
+
+    def _train(self, model: Path | None) -> None:
+        """Start from this model in the widget for trainings, which is opened where it is not yet."""
+        _, panel = self._viewer.window.add_plugin_dock_widget("anlage", "Train networks")
+        if model is not None:
+            panel.tab.start_from(model)
 
 
 class MeasureObjects(Panel):

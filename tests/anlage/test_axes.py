@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anlage import AnlageError, Box, Spacing
+from anlage import AnlageError, Box, Spacing, open_annotations, open_image
+from anlage.io import reading
 
 ranges = st.tuples(st.integers(-20, 20), st.integers(1, 20)).map(lambda r: (r[0], r[0] + r[1]))
 boxes = st.builds(Box, ranges, ranges, ranges, ranges)
@@ -19,7 +23,7 @@ def test_spacing_is_parsed_and_printed() -> None:
     assert str(spacing) == "1.75 × 0.8 × 0.8 µm (z, y, x)"
 
 
-@pytest.mark.parametrize("text", ["1,2", "a,b,c", "1;2;3", ""])
+@pytest.mark.parametrize("text", ["1,2,3,4", "a,b,c", "1;2;3", ""])
 def test_a_spacing_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(AnlageError, match="is not of the form Z,Y,X in µm"):
         Spacing.parse(text)
@@ -81,3 +85,26 @@ def test_a_voxel_size_that_cannot_be_is_refused_however_it_comes(value: str) -> 
             Spacing.parse(sizes)
     with pytest.raises(AnlageError, match="three positive numbers"):
         Spacing(1, float(value), 1)
+
+
+@pytest.mark.parametrize("text", ["0.5", "0.5,0.5"])
+def test_a_voxel_size_without_z_holds_for_planes_alone(tmp_path: Path, text: str) -> None:
+    size = Spacing.parse(text)
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((4, 8, 8), dtype=np.uint8), photometric="minisblack")
+    flat = open_image(tmp_path / "stack.tif", axes="tyx", spacing=size)
+    assert flat.spacing == Spacing(0.5, 0.5, 0.5)
+    with pytest.raises(
+        AnlageError, match=r"says nothing of z, but .* has 4 planes: give Z,Y,X in µm; .* say --axes tyx"
+    ):
+        open_image(tmp_path / "stack.tif", spacing=size)
+    (tmp_path / "flat.csv").write_text("id,t,y,x\n1,0,1,2\n2,0,3,4\n")
+    (tmp_path / "deep.csv").write_text("id,t,z,y,x\n1,0,0,1,2\n2,0,5,3,4\n")
+    assert len(open_annotations(tmp_path / "flat.csv", spacing=size)) == 2
+    with pytest.raises(AnlageError, match="says nothing of z"):
+        open_annotations(tmp_path / "deep.csv", spacing=size)
+
+
+def test_a_stack_that_names_no_axes_says_how_it_is_read_as_a_movie(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((4, 8, 8), dtype=np.uint8), photometric="minisblack")
+    assert "say --axes tyx" in reading(open_image(tmp_path / "stack.tif"))
+    assert "say --axes" not in reading(open_image(tmp_path / "stack.tif", axes="tyx"))

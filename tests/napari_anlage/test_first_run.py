@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -97,6 +100,31 @@ def test_an_own_file_is_previewed_within_four_clicks_and_no_number(
     qtbot.waitUntil(lambda: editor.radius_um is not None, timeout=20_000)
     assert 0.7 * 8 <= 2 * editor.default_radius_um() <= 1.4 * 8  # nuclei of this embryo are 8 µm across
     assert "µm across, as measured" in dock.annotate.status.plain
+
+
+def test_after_a_training_one_click_shows_what_its_model_finds(
+    docked: tuple[Any, Dock], movie: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    _, dock = docked
+    dock.data.beginning.open_path(movie)
+    dock.session.need_editor()  # there is a project
+    kept = dock.session.folder / "models" / "mine.anlage"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(files("anlage") / "models" / "starter.anlage", kept)
+    asked: list[Path | None] = []
+    monkeypatch.setattr(dock.predict, "preview_here", lambda: asked.append(dock.predict.models.choice.path))
+    view = dock.train.view
+    run = SimpleNamespace(config=SimpleNamespace(task="nuclei"), model_path=kept, path=kept)
+    monkeypatch.setattr(view, "watcher", SimpleNamespace(run=run, state="finished"))
+    monkeypatch.setattr("napari_anlage.train.run_view.report_pictures", lambda _: ())
+    monkeypatch.setattr(view, "running", list)
+    dock.go_to("train")
+    view.refresh()
+    assert view.use.button.text() == "Preview this model"
+    User().click(view.use.button)
+    assert asked == [kept]
+    assert dock.tabs.currentIndex() == STEPS.index("predict")
+    monkeypatch.undo()  # the dock is closed with its own watcher
 
 
 def test_a_stack_without_names_is_asked_about_time_and_a_plane_never_about_z(docked: tuple[Any, Dock]) -> None:

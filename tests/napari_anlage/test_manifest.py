@@ -27,6 +27,7 @@ from napari_anlage.panels import (
     ChooseChannels,
     FindCuboid,
     MeasureObjects,
+    PredictNuclei,
     ReviewTracks,
     SignalsAndEvents,
     TrackNuclei,
@@ -45,6 +46,7 @@ WIDGETS = {
     "Find annotated cuboid": FindCuboid,
     "Choose channels": ChooseChannels,
     "Train networks": TrainNetworks,
+    "Predict nuclei": PredictNuclei,
     "Measure objects": MeasureObjects,
     "Track nuclei": TrackNuclei,
     "Review tracks": ReviewTracks,
@@ -57,10 +59,11 @@ SAMPLES = {
     "embryo_bare": ["embryo 2 nuclei", "embryo 2 marker"],
     "flat": ["culture", "culture nuclei"],
 }
-_STEPS = (Dock, AnnotateNuclei, FindCuboid, ChooseChannels, TrainNetworks, MeasureObjects)
+_STEPS = (Dock, AnnotateNuclei, FindCuboid, ChooseChannels, TrainNetworks, PredictNuclei, MeasureObjects)
 MENUS = {
     "napari/layers/annotate": _STEPS,
     "napari/layers/segment": _STEPS,
+    "napari/layers/measure": (MeasureObjects,),
     "napari/layers/track": (Dock, TrackNuclei, ReviewTracks, LineagePanel, SignalsAndEvents),
     "napari/layers/classify": (Dock, SignalsAndEvents),
 }

@@ -136,7 +136,12 @@ def _apart(arguments: Sequence[str]) -> Iterator[str]:
 def add_reading(parser: Parser, what: str = "the image") -> None:
     """Options that override what an image file says of itself."""
     group = parser.add_argument_group(f"how {what} is read (only where the file does not say it, or says it wrongly)")
-    group.add_argument("--spacing", type=spacing, metavar="Z,Y,X", help="voxel size in µm, for example 2,0.5,0.5")
+    group.add_argument(
+        "--spacing",
+        type=spacing,
+        metavar="Z,Y,X",
+        help="voxel size in µm, for example 2,0.5,0.5; in 2D Y,X or one number",
+    )
     group.add_argument("--interval", type=seconds, metavar="S", help="time between frames in seconds")
     group.add_argument("--axes", metavar="tzyx", help="axes of the file in order, letters of tczyx")
 
@@ -163,7 +168,7 @@ def device_option(parser: Parser) -> None:
 
 
 def spacing(text: str) -> Spacing:
-    """``Z,Y,X`` in µm."""
+    """``Z,Y,X`` in µm, in 2D ``Y,X`` or one number."""
     from anlage.axes import Spacing
 
     return Spacing.parse(text)

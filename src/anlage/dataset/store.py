@@ -323,7 +323,10 @@ class Store:
         if self.has_image:
             pixels = f"{_count(c, 'channel')} ({', '.join(meta.channels)}), {z} × {y} × {x} voxels (z, y, x)"
             known = f"; known: {100 * meta.known:.0f} % of the voxels"
-            kind = "Only some nuclei marked (sparse)" if meta.sparse else "Complete inside the cuboid"
+            doubted = any("inside the cuboid" in note and "not annotated" in note for note in meta.notes)
+            taken = "Taken for complete inside the cuboid, though bright blobs in it are not annotated"
+            kind = taken if doubted else "Complete inside the cuboid"
+            kind = "Only some nuclei marked (sparse)" if meta.sparse else kind
         else:
             pixels, known = "points alone, without an image", ""
             kind = "Only some nuclei marked (sparse)" if meta.sparse else "All nuclei marked"

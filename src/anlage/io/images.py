@@ -97,6 +97,8 @@ def reading(timelapse: TimeLapse) -> str:
     shape = " × ".join(f"{lengths[axis]} {axis}" for axis in AXES if axis in timelapse.axes)
     axes = f" (axes from {timelapse.axes_from})" if timelapse.axes_from else ""
     parts = [f"'{timelapse.source}' is read as {shape}, {timelapse.dtype}{axes}"]
+    if timelapse.axes == "zyx" and timelapse.axes_from == "their count":
+        parts.append("if its planes are frames of a 2D movie, say --axes tyx")
     if timelapse.n_channels > 1:
         parts.append(f"channels {', '.join(timelapse.channels)}")
     if timelapse.spacing is None:

@@ -255,7 +255,8 @@ class RegionPanel(Tab):
             self.list.clear()
             for region, cuboid in zip(regions, cuboids, strict=True):
                 use = {"auto": "", "train": " · training", "validation": " · validation"}[str(region.use)]
-                text = f"{region.name} – {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')}{'' if region.complete else ' · sparse'}{use}"
+                kind = (" · perhaps incomplete" if cuboid.doubts else "") if region.complete else " · sparse"
+                text = f"{region.name} – {plural(cuboid.n_nuclei, 'nucleus', 'nuclei')}{kind}{use}"
                 self.list.addItem(QListWidgetItem(text))
             place = next((i for i, region in enumerate(regions) if region.id == selected), 0)
             self.list.setCurrentRow(place)

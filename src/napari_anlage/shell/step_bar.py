@@ -19,7 +19,7 @@ _IN_A_ROW = 4
 _STYLE = (
     "QPushButton{padding:4px 2px;border-radius:3px;background:rgba(128,128,128,30)}"
     "QPushButton:hover{background:rgba(128,128,128,70)}"
-    "QPushButton:checked{background:#4361c9;color:white;font-weight:600}"
+    "QPushButton:checked{background:#4361c9;color:white}"
 )
 
 

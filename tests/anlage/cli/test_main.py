@@ -63,7 +63,7 @@ def test_train_help_lists_the_settings_of_the_configs(capsys):
         (["predict", "m", "i", "-o", "x.csv", "--frames", "5:2"], "The frames '5:2' are not of the form a:b"),
         (["predict", "m", "i", "-o", "x.csv", "--region", "5:2"], "not of the form z0:z1,y0:y1,x0:x1"),
         (["predict", "m", "i", "-o", "x.csv", "--diameter-um", "-3"], "'-3' is not a positive number"),
-        (["build", "i", "a", "-o", "s", "--spacing", "1,2"], "The voxel size '1,2' is not of the form Z,Y,X in µm"),
+        (["build", "i", "a", "-o", "s", "--spacing", "1,2,3,4"], "The voxel size '1,2,3,4' is not of the form Z,Y,X in µm"),
         (["build", "i", "a", "-o", "s", "--channels", "a"], "The channels 'a' are not numbers like 0,2"),
         (["build", "i", "a", "-o", "s", "--channels", "0", "--sum-channels", "1"], "not allowed with argument"),
         (["build", "i", "a", "-o", "s", "--cuboid", "1:2"], "The cuboid '1:2' is not of the form t0:t1,z0:z1"),

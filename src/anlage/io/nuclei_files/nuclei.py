@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from anlage.annotations import Annotations
-from anlage.axes import Spacing
+from anlage.axes import PlaneSpacing, Spacing
 from anlage.errors import AnlageError
 from anlage.foreign import naming
 from anlage.io.atomic import replacing
@@ -80,7 +80,9 @@ def open_annotations(
     if image is not None:
         spacing = spacing or image.spacing
         interval_s = interval_s or image.interval_s
-    rows = None
+    plane, rows = spacing if isinstance(spacing, PlaneSpacing) else None, None
+    if plane is not None:
+        spacing = plane.of_planes(1, place.name)
     with naming(place):
         if kind is FileKind.TABLE:
             annotations, rows = read_table(place, shape_tzyx=shape, axes=letters)
@@ -91,6 +93,8 @@ def open_annotations(
             annotations = without_bad_nuclei(annotations, shape, place.name)
             rows = None
     check(annotations, shape, rows=rows, source=str(place))
+    if plane is not None:
+        plane.of_planes(len(np.unique(np.rint(annotations.positions[:, 1]))), place.name)
     notes = scale_notes(place, spacing, interval_s, image, axes=letters)
     return _on_voxels(replace(annotations, notes=(*annotations.notes, *notes)), shape)
 
