@@ -115,7 +115,7 @@ def test_after_a_training_one_click_shows_what_its_model_finds(
     monkeypatch.setattr(dock.predict, "preview_here", lambda: asked.append(dock.predict.models.choice.path))
     view = dock.train.view
     run = SimpleNamespace(config=SimpleNamespace(task="nuclei"), model_path=kept, path=kept)
-    monkeypatch.setattr(view, "watcher", SimpleNamespace(run=run, state="finished"))
+    monkeypatch.setattr(view, "watcher", SimpleNamespace(run=run, state="finished", curve=view.watcher.curve))
     monkeypatch.setattr("napari_anlage.train.run_view.report_pictures", lambda _: ())
     monkeypatch.setattr(view, "running", list)
     dock.go_to("train")

@@ -272,15 +272,24 @@ def _conclude(
 
 def _show_the_way(folder: Path, *, real: bool) -> None:
     """Where the picture is, and what to try next."""
-    other = command("demo", "-o", "demo") if real else command("demo", "--real", "-o", "demo-real")
+    there = _program("anlage").removesuffix("anlage")
+    other = there + (command("demo", "-o", "demo") if real else command("demo", "--real", "-o", "demo-real"))
     print(
         f"\nThe picture is {folder / 'result.png'}; everything else is beside it in {folder}.\n"
         "Try next:\n"
         f"  1. {'a synthetic embryo, whose truth is known exactly' if real else 'the same on a real mouse embryo'}:  {other}\n"
-        f"  2. the network on a movie of yours:  {command('predict', folder / 'run', 'MOVIE.tif', '-o', 'nuclei.csv')}\n"
-        "  3. mark and train by hand: in napari, Plugins ▸ anlage, then File ▸ Open Sample ▸ anlage",
+        f"  2. the network on a movie of yours:  {there}{command('predict', folder / 'run', 'MOVIE.tif', '-o', 'nuclei.csv')}\n"
+        f"  3. mark and train by hand: in {_program('napari')}, Plugins ▸ anlage, then File ▸ Open Sample ▸ anlage",
         flush=True,
     )
+
+
+def _program(name: str) -> str:
+    """How a program of this environment is called: by its name where the shell finds it, else by its path."""
+    if shutil.which(name) is not None:
+        return name
+    place = Path(sys.executable).with_name(name)
+    return str(place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place)
 
 
 def _shortfall(folder: Path, score: DetectionScore, classical: DetectionScore, promised: float | None) -> str | None:
