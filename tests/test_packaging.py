@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = ROOT / "src" / "napari_anlage" / "napari.yaml"
@@ -62,6 +66,22 @@ def test_the_source_distribution_can_be_built_and_tested_again(built: Path) -> N
         assert link_text.read().decode() == MANIFEST.read_text("utf-8")
     wanted = {"pyproject.toml", "napari.yaml", "Makefile", "LICENSE", "README.md", ".ci/setup", "tests/constraints.txt"}
     assert wanted <= names
+
+
+def test_what_cites_and_packages_the_project_says_the_same_as_pyproject() -> None:
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert (citation["version"], citation["license"]) == (about["version"], about["license"])
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in about["authors"]]
+    recipe = yaml.safe_load((ROOT / "conda-recipe" / "recipe.yaml").read_text("utf-8"))
+    assert (recipe["context"]["version"], recipe["about"]["summary"]) == (about["version"], about["description"])
+    elsewhere = {"torch": "pytorch", "matplotlib": "matplotlib-base"}  # names of conda-forge
+    wanted = [Requirement(one) for one in (*about["dependencies"], *about["optional-dependencies"]["napari"])]
+    assert {(elsewhere.get(one.name, one.name), one.specifier) for one in wanted} == {
+        (name, SpecifierSet(limits)) for name, limits in (line.split(" ") for line in recipe["requirements"]["run"][1:])
+    }
+    for form in (ROOT / ".github").rglob("*.yml"):
+        assert yaml.safe_load(form.read_text("utf-8")), form
 
 
 def test_napari_accepts_the_manifest() -> None:
