@@ -19,11 +19,17 @@ class Readiness:
         What would be better: "50 are better"; empty if there is enough.
     lack
         Why it cannot train and what to do, a sentence; empty if it can.
+    n
+        Examples, where those of several movies can be added up.
+    noun
+        What one and several of them are called.
     """
 
     has: str
     wish: str = ""
     lack: str = ""
+    n: int = 0
+    noun: tuple[str, str] = ("", "")
 
     @property
     def can_train(self) -> bool:

@@ -201,9 +201,13 @@ class PredictTab(Tab):
 
     def preview_frames(self, frames: Sequence[int]) -> None:
         """Predict some whole frames."""
-        _, *shape = self._session.image().shape_tzyx
-        boxes = [Box.of((t, 0, 0, 0), (t + 1, *shape)) for t in frames]
-        self.attempt(lambda: self._begin([self._request(box, heatmap=False) for box in boxes]))
+
+        def begin() -> None:
+            _, *shape = self._session.image().shape_tzyx
+            boxes = [Box.of((t, 0, 0, 0), (t + 1, *shape)) for t in frames]
+            self._begin([self._request(box, heatmap=False) for box in boxes])
+
+        self.attempt(begin)
 
     def stop(self) -> None:
         """Give up the preview that is under way."""

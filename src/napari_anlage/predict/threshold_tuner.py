@@ -244,7 +244,10 @@ class LabelTuner(Tab):
     def _fits(self) -> bool:
         if self._maps is None:
             return False
-        box, shape = self._maps.box, self._session.image().shape_tzyx
+        try:
+            box, shape = self._maps.box, self._session.image().shape_tzyx
+        except AnlageError:
+            return False  # no channel is ticked, say: the Data tab tells what is in the way
         return all(stop <= n for stop, n in zip(box.stop, shape, strict=True))
 
     def retire(self) -> None:

@@ -226,7 +226,8 @@ class SignalsTab(Tab):
         return float(frame), float(z), float(y), float(x)
 
     def _on_point(self, event: Any = None) -> None:
-        if self.scoring is None or self._session.image_layer is None:
+        # the layer of the only ticked channel may have been removed while those of others are still there
+        if self.scoring is None or self._session.image_layer is None or not self._session.picked:
             return
         grid = self._session.grid()
         frame = camera.current_frame(self._session.viewer, grid, self._session.image().n_frames)

@@ -74,8 +74,12 @@ class ReadyMovies:
             return next(
                 iter(of.values()), Readiness("no movie is ticked", lack="Tick at least one movie to learn from.")
             )
-        has = f"{plural(len(taken), 'movie')}: {' + '.join(of[folder].has for folder in taken[:_FEW])}"
-        has += " + …" if len(taken) > _FEW else ""
+        in_all = sum(of[folder].n for folder in taken)
+        if in_all:
+            has = f"{plural(in_all, *of[taken[0]].noun)} in {plural(len(taken), 'movie')}"
+        else:  # what is in them cannot be added up
+            each = list(dict.fromkeys(of[folder].has for folder in taken))
+            has = f"{plural(len(taken), 'movie')}: {' | '.join(each[:_FEW])}{' | …' if len(each) > _FEW else ''}"
         n = len(of) - len(taken)
         alike = _LIKE_NUCLEI if all(of[folder].wish == _LIKE_NUCLEI for folder in taken) else ""
         return Readiness(has, f"{plural(n, 'movie')} left out: orange in the list" if n else alike)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.signal import resample
 
+from anlage.cli import main
 from anlage.errors import AnlageError
 from anlage.inference.keras_model import open_keras
 from anlage.inference.keras_start import model_to_start_from
@@ -59,3 +63,32 @@ def test_a_training_starts_from_it_and_its_model_sees_windows_as_it_learnt(share
     assert len(score_windows(model, windows(4))) == 4
     with pytest.raises(AnlageError, match="which finds events"):
         model_to_start_from(path, "nuclei")
+
+
+@pytest.mark.long
+@pytest.mark.data
+def test_a_recording_that_was_sampled_five_times_as_often_is_searched_at_a_window_five_times_as_long(
+    shared_data, tmp_path
+):
+    """Measured events of granule cells whose troughs lie 8 standard deviations deep, planted in measured noise, 250 kHz for 50."""
+    folder, rng, faster = shared_data("miniml"), np.random.default_rng(0), 5
+    with h5py.File(folder / "gc_example" / "B_2020-06-09_002_example_training_data.h5") as file:
+        cut, scores = file["events"][:], file["scores"][:]
+    cut -= cut[:, :60].mean(axis=1, keepdims=True)
+    deep = -cut.min(axis=1) > 8 * np.median(cut[:, :60].std(axis=1))
+    planted, quiet = cut[(scores == 1) & deep], cut[scores == 0]
+    fade = np.interp(np.arange(600), [0, 30, 570, 599], [0, 1, 1, 0])
+    n = len(planted)
+    trace = np.concatenate([quiet[i] * fade for i in rng.integers(0, len(quiet), 4 * (n + 1))])
+    begins = 2400 * np.arange(n) + rng.integers(600, 1800, n)
+    for begin, event in zip(begins, planted, strict=True):
+        trace[begin : begin + 600] += event * fade
+    fast = resample(trace, faster * len(trace))
+    write_signals(tmp_path / "fast.h5", Signals.of(fast[None], kind="repeated", interval_s=2e-5 / faster))
+    network, out = folder / "models" / "GC_lstm_model.h5", tmp_path / "events.csv"
+    assert main(["predict", str(network), str(tmp_path / "fast.h5"), "-o", str(out), "--window", "3000"]) == 0
+    away = np.abs(pd.read_csv(out)["frame"].to_numpy()[:, None] / faster - (begins + planted.argmin(axis=1)))
+    found, others = (away.min(axis=0) < 100).sum(), (away.min(axis=1) >= 100).sum()
+    assert n == 44
+    assert found >= 0.95 * n, f"{found} of {n}, {others} others"
+    assert others <= 0.1 * n

@@ -135,6 +135,15 @@ def test_dragging_makes_labels_only_as_often_as_they_are_ready_and_the_last_valu
     assert np.array_equal(np.asarray(layer.data)[0], expected)
 
 
+def test_an_image_that_is_removed_takes_the_tuning_along_without_a_word(docked, odd, qtbot) -> None:
+    """As when the viewer is closed while a preview is shown."""
+    viewer, dock = docked
+    layer = previewed(viewer, dock, odd, qtbot)
+    viewer.layers.remove("movie")
+    assert layer not in viewer.layers
+    assert not dock.predict.labels.isVisibleTo(dock.predict)
+
+
 def test_what_was_chosen_is_kept_in_the_project_and_used_for_the_whole_movie(docked, odd, qtbot) -> None:
     viewer, dock = docked
     tab, session = dock.predict, dock.session

@@ -82,7 +82,7 @@ def test_three_movies_are_one_training(train, days, add, qtbot) -> None:
         add(folder)
     assert rows(train) == [["this movie", "54", "0", "1"], ["day1", "54", "0", "1"], ["day2", "54", "0", "1"]]
     said = train.cards.cards["centres"].line.plain
-    assert said.startswith("3 movies: 54 nuclei in 1 region + 54 nuclei in 1 region")
+    assert said == "162 nuclei in 3 movies."
     train.start.button.click()
     qtbot.waitUntil(lambda: train.watcher.run is not None, timeout=60000)
     run = train.watcher.run

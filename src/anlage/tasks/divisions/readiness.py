@@ -44,4 +44,5 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         return Readiness(
             has, lack="No nucleus is annotated that goes on without dividing; link some to themselves a frame later."
         )
-    return Readiness(has, wish="" if n >= ENOUGH else f"{ENOUGH} divisions are better")
+    wish = "" if n >= ENOUGH else f"{ENOUGH} divisions are better"
+    return Readiness(has, wish, n=n, noun=("division", "divisions"))

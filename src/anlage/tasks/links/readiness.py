@@ -42,4 +42,4 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     has = f"{plural(kept, 'link')} in {plural(len(boxes), 'region')}"
     if not kept:
         return Readiness(has, lack="The regions hold no link; move their walls, or link nuclei inside them.")
-    return Readiness(has, wish="" if kept >= ENOUGH else f"{ENOUGH} are better")
+    return Readiness(has, "" if kept >= ENOUGH else f"{ENOUGH} are better", n=kept, noun=("link", "links"))

@@ -48,7 +48,7 @@ def readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
         )
     if n == 0:
         return Readiness(has, lack="The regions hold no nucleus; move their walls on the Annotate tab.")
-    return Readiness(has, wish="" if n >= ENOUGH else f"{ENOUGH} are better")
+    return Readiness(has, "" if n >= ENOUGH else f"{ENOUGH} are better", n=n, noun=("nucleus", "nuclei"))
 
 
 def outlines_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
@@ -70,7 +70,7 @@ def outlines_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
     has = f"{plural(n, 'mask')} in {plural(len(boxes), 'region')}"
     if not n:
         return Readiness(has, lack="The regions hold no mask; move their walls on the Annotate tab.")
-    return Readiness(has, wish="" if n >= ENOUGH else f"{ENOUGH} are better")
+    return Readiness(has, "" if n >= ENOUGH else f"{ENOUGH} are better", n=n, noun=("mask", "masks"))
 
 
 def classes_readiness(nuclei: Annotations, boxes: Sequence[Box]) -> Readiness:
