@@ -54,13 +54,13 @@ class TrainingConfig(Finite):
     weight_decay: Annotated[float, Field(ge=0, le=1e3)] = 1e-3
     """Weight decay of AdamW on convolution and matrix weights."""
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    """Share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, and divisions over 45, but no more than a quarter of all."""
+    """A gentle beginning, so that what a model knows already is not shaken off: share of the steps over which the learning rate rises; where outlines are learnt over 20 steps at least, and divisions over 45, but no more than a quarter of all."""
     clip: Annotated[float, Field(gt=0)] = 1.0
-    """Highest norm of the gradient; a longer one is shortened to it."""
+    """A guard against leaps that a single odd example would cause: highest norm of the gradient; a longer one is shortened to it."""
     batch_size: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] | None = None
     """Examples in each step. None: chosen from the data and the free memory."""
     accumulate: Annotated[int, Field(ge=1, le=1024)] = 1
-    """Batches whose gradients are averaged to one step: as good as a larger batch, in the memory of a small one."""
+    """For little memory: batches whose gradients are averaged to one step, which is as good as a larger batch. 1 is right where the memory suffices."""
     validate_every: Count | None = None
     """Steps between two validations on held-out data. None: about twenty in all (of events eight); where `minutes` alone decide, fewer if one takes long."""
     patience: Count | None = 10

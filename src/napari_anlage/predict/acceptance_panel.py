@@ -66,7 +66,7 @@ class AcceptancePanel(Tab):
     def _build(self) -> None:
         self.column.setContentsMargins(0, 0, 0, 0)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.add(heading("Review"), self.counts)
+        self.add(heading("Proposals"), self.counts)
         row = QHBoxLayout()
         row.addWidget(self.scope, 2)
         row.addWidget(self.accept, 1)

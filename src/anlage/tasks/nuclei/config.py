@@ -35,15 +35,15 @@ class NucleiConfig(Finite):
     cells: Annotated[float, Ge(3), Le(12)] | None = None
     """Cells of the network's grid across a nucleus: more are finer and slower; by default 4.5, and 6 where outlines are learnt."""
     sigma: Annotated[float, Ge(0.05), Le(0.5)] = 0.16
-    """Width (standard deviation) of the heat-map's spots, in nucleus diameters."""
+    """How wide a spot the network is taught to paint on each nucleus (standard deviation, in nucleus diameters): narrower keeps touching nuclei apart, wider forgives marks beside the centre."""
     patch_um: Annotated[float, Gt(0), Le(1e6)] | None = None
-    """Edge length of a training patch in µm; by default 5 nucleus diameters, 4 where outlines are learnt, or the whole image where it is smaller."""
+    """How much of the image the network is shown at once while it learns: edge length of a piece (patch) in µm; by default 5 nucleus diameters, 4 where outlines are learnt, or the whole image where it is smaller."""
     patch_voxels: CropZyx | None = None
     """The same in voxels of the training image, z,y,x; rounded up to what the network's pooling needs."""
     width: Annotated[int, Ge(8), Le(256)] = 32
-    """Channels of the network's finest level; each coarser level has twice as many."""
+    """How many patterns the network can tell apart at its finest level (channels); each coarser level has twice as many. More learn slower and want more nuclei."""
     levels: Annotated[int, Ge(1), Le(5)] = 3
-    """Levels of the network."""
+    """How far the network looks around: each level more doubles its view, and its time to learn."""
     variation: Annotated[float, Ge(0), Le(2)] | None = None
     """How far training examples are varied in brightness and size: 1 is right for images of many kinds; with less a network learns sooner what looks the same everywhere, as in movies of one microscope; 0 leaves both, and the noise, as they are. By default 1, and 0.5 where outlines are learnt."""
     few_photons: Annotated[float, Ge(0), Le(1)] | None = None
