@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from anlage.axes import Spacing
-from anlage.blobs import detect, doubt_diameter, estimate_diameter, find_peaks, match_diameter, suppress
+from anlage.blobs import detect, doubt_diameter, estimate_diameter, find_peaks, liveliest, match_diameter, suppress
 from anlage.blobs.voxel_grid import noise_where_bright
 from anlage.errors import AnlageError
 
@@ -157,6 +158,15 @@ def test_a_diameter_that_the_distance_to_the_neighbours_contradicts_is_doubted(
 ) -> None:
     said = doubt_diameter(diameter, gap)
     assert said is None if words is None else said is not None and words in said
+
+
+def test_around_known_centres_the_smallest_part_that_holds_a_dozen_is_measured() -> None:
+    image = np.zeros((40, 200, 200), np.float32)
+    many = np.random.default_rng(0).random((200, 3)) * image.shape
+    assert math.prod(liveliest(image, 3_000_000, many, enough=500_000).shape) <= 500_000
+    few = many[:20]  # half of them would be too few to trust
+    assert math.prod(liveliest(image, 3_000_000, few, enough=500_000).shape) > 500_000
+    assert math.prod(liveliest(image, 1_000_000, few, enough=500_000).shape) <= 1_000_000
 
 
 def test_of_a_large_image_the_part_with_nuclei_is_measured() -> None:

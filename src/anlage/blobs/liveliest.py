@@ -18,7 +18,11 @@ SAMPLE = 100_000
 """About how many voxels the contrast of a part is measured from."""
 
 
-def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -> Box:
+FEWEST = 12
+"""Centres that a part keeps if it is made smaller than it must be."""
+
+
+def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None, *, enough: int | None = None) -> Box:
     """The half, quarter, … of an image (Z, Y, X) that holds most contrast, or most centres where these are given.
 
     Parameters
@@ -29,6 +33,8 @@ def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -
         Voxels that the part may have.
     centres_zyx
         (N, 3) in voxels.
+    enough
+        Around given centres the part is made as small as this, as long as a dozen of them stay in it; None: as `most`.
 
     Returns
     -------
@@ -36,7 +42,7 @@ def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -
         As of a movie of this one frame.
     """
     part, centres = Box.whole((1, *image_zyx.shape)), centres_zyx
-    while math.prod(part.shape) > most:
+    while math.prod(part.shape) > (most if centres is None or enough is None else min(most, enough)):
         axis = int(np.argmax(part.shape[1:]))
         middle = part.start[1 + axis] + part.shape[1 + axis] // 2
         halves = _halves(part, 1 + axis, middle)
@@ -46,6 +52,8 @@ def liveliest(image_zyx: Floats, most: int, centres_zyx: Floats | None = None) -
         else:
             beyond = centres[:, axis] >= middle
             is_second = bool(beyond.mean() > 0.5)
+            if math.prod(part.shape) <= most and int((beyond == is_second).sum()) < FEWEST:
+                break
             part, centres = halves[is_second], centres[beyond == is_second]
     return part
 

@@ -40,6 +40,8 @@ class Cuboid:
         Walls of the image that cut a nucleus: ``"z0"`` is the first plane, ``"x1"`` the last column.
     doubts
         What speaks against complete annotation.
+    measured_um
+        Typical diameter of all annotated nuclei in µm, if it had to be measured in the image (in all its channels).
     """
 
     box: Box
@@ -48,6 +50,7 @@ class Cuboid:
     frames: tuple[int, ...]
     cut_walls: tuple[str, ...] = ()
     doubts: tuple[Issue, ...] = ()
+    measured_um: float | None = None
 
 
 def detect_cuboid(
@@ -57,6 +60,7 @@ def detect_cuboid(
     spacing: Spacing | None = None,
     shape_tzyx: Sequence[int] | None = None,
     margin_um: float | None = None,
+    measured_um: float | None = None,
 ) -> tuple[Cuboid, ...]:
     """Find where annotation is complete, over z, y, x and time.
 
@@ -76,6 +80,8 @@ def detect_cuboid(
         Shape of the movie where no image is given.
     margin_um
         Width of the margin in µm; by default the typical radius of a nucleus.
+    measured_um
+        Typical diameter in µm, if it was measured in the image before.
 
     Returns
     -------
@@ -94,7 +100,7 @@ def detect_cuboid(
         raise AnlageError(f"The margin of {margin_um} µm around the cuboid must not be negative.")
     shape = _shape(annotations, image, shape_tzyx)
     nuclei, n_lost = _inside(annotations, shape)
-    extents = measure_extents(nuclei, image, spacing, shape)
+    extents = measure_extents(nuclei, image, spacing, shape, measured_um)
     regions = _disjoint(find_regions(nuclei.positions, spacing, extents.diameter_um), nuclei, extents)
     rejected = annotations.positions[annotations.state == State.REJECTED]
     cuboids: list[Cuboid] = []
@@ -104,7 +110,7 @@ def detect_cuboid(
         doubts = find_doubts(nuclei.select(rows), rejected, box, core, image, extents)
         frames = tuple(int(t) for t in np.unique(nuclei.frames[rows]))
         first = (*doubt_lost(n_lost), *doubt_few(nuclei)) if not cuboids else ()
-        cuboids.append(Cuboid(box, core, len(rows), frames, cut, (*first, *doubts)))
+        cuboids.append(Cuboid(box, core, len(rows), frames, cut, (*first, *doubts), extents.measured_um))
     return tuple(cuboids)
 
 

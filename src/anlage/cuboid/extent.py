@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.annotations import Annotations
 from anlage.axes import Box, Spacing
-from anlage.blobs import estimate_diameter
+from anlage.blobs import diameter_at_nuclei
 from anlage.neighbours import typical_gap_um
 from anlage.timelapse import TimeLapse
 
 __all__ = ["Extents", "measure_extents"]
 
-AROUND = 3.0
-"""The image is read so many nearest-neighbour distances around the centres to measure their size ..."""
-AROUND_VOXELS = 64
-"""... but at least so many voxels in the plane."""
 FALLBACK_VOXELS = 4.0
 """Radius, in voxels in the plane, of a single nucleus of unknown size."""
 
@@ -38,6 +35,8 @@ class Extents:
         (N, 3) in voxels.
     diameter_um
         Typical diameter of a nucleus in µm.
+    measured_um
+        The same, if it was measured in the image; None where something else was known.
     spacing
         Voxel size in µm.
     shape
@@ -49,6 +48,7 @@ class Extents:
     painted: npt.NDArray[np.bool_]
     centres: npt.NDArray[np.float64]
     diameter_um: float
+    measured_um: float | None
     spacing: Spacing
     shape: tuple[int, int, int, int] | None
 
@@ -86,9 +86,13 @@ class Extents:
 
 
 def measure_extents(
-    nuclei: Annotations, image: TimeLapse | None, spacing: Spacing, shape: tuple[int, int, int, int] | None
+    nuclei: Annotations,
+    image: TimeLapse | None,
+    spacing: Spacing,
+    shape: tuple[int, int, int, int] | None,
+    measured_um: float | None = None,
 ) -> Extents:
-    """Measure labels, and the typical diameter from radii, labels, image or distances, in this order."""
+    """Measure labels, and the typical diameter from radii, labels, image (unless that was done) or distances, in this order."""
     centres = nuclei.positions[:, 1:]
     low = np.maximum(np.rint(centres).astype(np.int64), 0)
     if shape is not None:
@@ -98,8 +102,13 @@ def measure_extents(
     volume = np.full(len(nuclei), np.nan)
     if nuclei.labels is not None:
         _measure_labels(nuclei, low, high, painted, volume)
-    diameter = _diameter(nuclei, volume, image, spacing)
-    return Extents(low, high, painted, centres, diameter, spacing, shape)
+    known = _known_diameter(nuclei, volume, spacing)
+    if known is not None:
+        return Extents(low, high, painted, centres, known, None, spacing, shape)
+    if measured_um is None and image is not None:
+        measured_um = diameter_at_nuclei(nuclei, image.shape_tzyx, spacing, partial(_read, image))
+    diameter = _guessed_diameter(nuclei, spacing) if measured_um is None else measured_um
+    return Extents(low, high, painted, centres, diameter, measured_um, spacing, shape)
 
 
 def _measure_labels(
@@ -147,8 +156,8 @@ def _objects(
     return values, first, last, count.astype(np.int64)
 
 
-def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeLapse | None, spacing: Spacing) -> float:
-    """Typical diameter of the nuclei in µm."""
+def _known_diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], spacing: Spacing) -> float | None:
+    """Typical diameter of the nuclei in µm by their radii or labels."""
     known = nuclei.radius_um[np.isfinite(nuclei.radius_um)]
     if len(known):
         return 2 * float(np.median(known))
@@ -157,24 +166,14 @@ def _diameter(nuclei: Annotations, volume: npt.NDArray[np.float64], image: TimeL
         if nuclei.labels is not None and nuclei.labels.is_flat:
             return 2 * math.sqrt(size * spacing.y * spacing.x / math.pi)
         return 2 * math.cbrt(size * math.prod(spacing.zyx) * 3 / (4 * math.pi))
+    return None
+
+
+def _guessed_diameter(nuclei: Annotations, spacing: Spacing) -> float:
     gap = typical_gap_um(nuclei.frames, nuclei.positions[:, 1:] * spacing.um)
-    measured = _diameter_in_image(nuclei, image, spacing, gap) if image is not None else None
-    if measured is not None:
-        return measured
     return gap if gap is not None else 2 * FALLBACK_VOXELS * min(spacing.y, spacing.x)
 
 
-def _diameter_in_image(nuclei: Annotations, image: TimeLapse, spacing: Spacing, gap: float | None) -> float | None:
-    """Measure the frame with most nuclei, around them, in the channel that shows them best."""
-    frames, counts = np.unique(nuclei.frames, return_counts=True)
-    t = int(frames[counts.argmax()])
-    centres = nuclei.positions[nuclei.frames == t]
-    width_um = max(AROUND * (gap or 0), AROUND_VOXELS * min(spacing.y, spacing.x))
-    around = np.ceil(width_um / spacing.um).astype(int)
-    at = np.rint(centres).astype(int)
-    box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(around.tolist()).clipped(image.shape_tzyx)
-    pixels = image.read(box)[0].astype(np.float32)
-    local = centres[:, 1:] - box.start[1:]
-    found = [estimate_diameter(channel, spacing, centres_zyx=local) for channel in pixels]
-    sizes = [d for d in found if d is not None]
-    return float(np.median(sizes)) if sizes else None
+def _read(image: TimeLapse, t: int, box: Box) -> npt.NDArray[np.float32]:
+    pixels: npt.NDArray[np.float32] = image.read(Box((t, t + 1), *box.ranges[1:]))[0].astype(np.float32)
+    return pixels

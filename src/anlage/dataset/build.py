@@ -108,9 +108,16 @@ def build_store(  # noqa: PLR0913  each is a choice of the user's
     spacing = _check_input(image, annotations, cuboid, annotations_source)
     intensity = measure_intensity(image, channels, combine)
     accepted = annotations.select(annotations.state != State.REJECTED)
-    diameter, diameter_from, note = find_diameter(accepted, image, intensity, spacing, diameter_um)
+    whole = combine == "separate" and list(intensity.indices) == list(range(image.n_channels))
+    seen_um = None if isinstance(cuboid, (str, Box)) or not whole else next((c.measured_um for c in cuboid), None)
+    diameter, diameter_from, note = find_diameter(accepted, image, intensity, spacing, diameter_um, seen_um)
     regions, notes = regions_to_store(
-        annotations, image, cuboid, spacing=spacing, sparse_um=diameter if sparse else None
+        annotations,
+        image,
+        cuboid,
+        spacing=spacing,
+        sparse_um=diameter if sparse else None,
+        measured_um=diameter if diameter_from == "image" else None,
     )
     plan = _plan(image, annotations, regions, context_frames, spacing, diameter)
     gap_um = typical_gap_um(accepted.frames, accepted.positions[:, 1:] * spacing.um)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from anlage.annotations import HUMAN, Annotations
-from anlage.axes import Box, Spacing
-from anlage.blobs import estimate_diameter
+from anlage.axes import Spacing
+from anlage.blobs import diameter_at_nuclei, fullest_frames
 from anlage.dataset.intensity import Intensity
-from anlage.dataset.weight import brightest_channel
 from anlage.foreign import check_diameter
 from anlage.labels import measure_labels, radius
 from anlage.neighbours import typical_gap_um
@@ -25,9 +24,6 @@ ASSUMED_UM = 10.0
 """A typical nucleus of an animal cell; only where nothing at all could be measured."""
 NEIGHBOURS = 0.8
 """Diameter as a part of the distance to the next nucleus, in tissue where nuclei almost touch."""
-MEASURED_FRAMES = 3
-SURROUNDINGS = (32, 128, 128)
-"""Voxels around the nuclei (z, y, x) that are read to measure them."""
 
 
 def find_diameter(
@@ -36,6 +32,7 @@ def find_diameter(
     intensity: Intensity | None,
     spacing: Spacing,
     given_um: float | None,
+    measured_um: float | None = None,
 ) -> tuple[float, Origin, str | None]:
     """Typical diameter in µm, how it is known, and a sentence where it was assumed.
 
@@ -51,6 +48,8 @@ def find_diameter(
         Voxel size in µm.
     given_um
         What the user said, if anything.
+    measured_um
+        What was measured in the image already, around the same nuclei in the same channels; None: nothing.
     """
     if given_um is not None:
         return check_diameter(float(given_um)), "given", None
@@ -58,17 +57,13 @@ def find_diameter(
     radii = nuclei.radius_um[np.isfinite(nuclei.radius_um) & (nuclei.origin == HUMAN)]
     if len(radii):
         return 2 * float(np.median(radii)), "radii", None
-    frames, counts = np.unique(nuclei.frames, return_counts=True)
-    fullest = [int(t) for t in frames[np.argsort(-counts, kind="stable")][:MEASURED_FRAMES]]
-    from_labels = _from_labels(nuclei, spacing, fullest)
+    from_labels = _from_labels(nuclei, spacing, fullest_frames(nuclei))
     if from_labels is not None:
         return from_labels, "labels", None
-    found = []
-    if image is not None and intensity is not None:
-        measured = [_from_image(nuclei, image, intensity, spacing, t) for t in fullest]
-        found = [one for one in measured if one is not None]
-    if found:
-        return float(np.median(found)), "image", None
+    if measured_um is None and image is not None and intensity is not None:
+        measured_um = diameter_at_nuclei(nuclei, image.shape_tzyx, spacing, partial(intensity.frame, image))
+    if measured_um is not None:
+        return measured_um, "image", None
     assumed = _from_neighbours(nuclei, spacing)
     return assumed, "assumed", (
         f"The size of the nuclei could not be measured; a diameter of {assumed:.1f} µm was assumed, "
@@ -88,30 +83,6 @@ def _from_labels(nuclei: Annotations, spacing: Spacing, frames: list[int]) -> fl
     if not sizes:
         return None
     return float(2 * np.median(radius(np.array(sizes), spacing, is_flat=nuclei.labels.is_flat)))
-
-
-def _from_image(nuclei: Annotations, image: TimeLapse, intensity: Intensity, spacing: Spacing, t: int) -> float | None:
-    centres = _largest_group(nuclei.positions[nuclei.frames == t])
-    at = np.rint(centres).astype(int)
-    box = Box.of(at.min(axis=0), at.max(axis=0) + 1).grown(SURROUNDINGS).clipped(image.shape_tzyx)
-    pixels = intensity.frame(image, t, box)
-    local = centres[:, 1:] - box.start[1:]
-    return estimate_diameter(pixels[brightest_channel(pixels, local)], spacing, centres_zyx=local)
-
-
-def _largest_group(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Of positions (N, 4) those that are neighbours of neighbours, the most there are: what lies far off is not read."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    cells, cell_of = np.unique(np.floor(positions[:, 1:] / (2 * np.array(SURROUNDINGS))), axis=0, return_inverse=True)
-    near = cKDTree(cells).query_pairs(1, p=np.inf, output_type="ndarray")
-    graph = coo_array((np.ones(len(near), dtype=np.int8), near.T), shape=(len(cells), len(cells)))
-    _, group = connected_components(graph, directed=False)
-    of_each = group[cell_of.reshape(-1)]
-    largest: npt.NDArray[np.float64] = positions[of_each == np.argmax(np.bincount(of_each))]
-    return largest
 
 
 def _from_neighbours(nuclei: Annotations, spacing: Spacing) -> float:

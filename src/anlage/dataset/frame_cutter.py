@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 from anlage.annotations import Annotations, State
 from anlage.axes import Box, Spacing
+from anlage.blobs import brightest_channel
 from anlage.dataset.intensity import Intensity, check_finite
 from anlage.dataset.region import StoreRegion
 from anlage.dataset.weight import (
     Dark,
     Marked,
     Nuclei,
-    brightest_channel,
     complete_weight,
     measure_dark,
     smooth,

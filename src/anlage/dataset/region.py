@@ -52,6 +52,7 @@ def regions_to_store(
     *,
     spacing: Spacing,
     sparse_um: float | None,
+    measured_um: float | None = None,
 ) -> tuple[tuple[StoreRegion, ...], list[str]]:
     """The regions to keep, and notes for the user about them.
 
@@ -67,12 +68,14 @@ def regions_to_store(
         Voxel size in µm.
     sparse_um
         Nucleus diameter in µm where the annotation is sparse; None where it is complete.
+    measured_um
+        Nucleus diameter in µm, if it was measured in the image before.
     """
     if isinstance(cuboid, Box):
         return _given(annotations, image, cuboid)
     if isinstance(cuboid, str) and sparse_um is not None:
         return _around(annotations, image, spacing, sparse_um), []
-    found = _detected(annotations, image, spacing) if isinstance(cuboid, str) else cuboid
+    found = _detected(annotations, image, spacing, measured_um) if isinstance(cuboid, str) else cuboid
     if not found:
         raise AnlageError("No cuboid was given: give at least one, or let it be found.")
     doubts = [f"Doubtful: {doubt.text}" for one in found for doubt in one.doubts]
@@ -103,8 +106,10 @@ def _given(annotations: Annotations, image: TimeLapse, box: Box) -> tuple[tuple[
     return (StoreRegion(clipped, clipped, frames),), notes
 
 
-def _detected(annotations: Annotations, image: TimeLapse, spacing: Spacing) -> Sequence[Cuboid]:
-    return detect_cuboid(annotations, image, spacing=spacing)
+def _detected(
+    annotations: Annotations, image: TimeLapse, spacing: Spacing, measured_um: float | None
+) -> Sequence[Cuboid]:
+    return detect_cuboid(annotations, image, spacing=spacing, measured_um=measured_um)
 
 
 def _of(cuboids: Sequence[Cuboid], image: TimeLapse) -> tuple[StoreRegion, ...]:

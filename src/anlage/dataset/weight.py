@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anlage.axes import Spacing
+from anlage.blobs import values_at
 
 __all__ = [
     "Dark",
     "Marked",
     "Nuclei",
-    "brightest_channel",
     "clear_balls",
     "complete_weight",
     "measure_dark",
@@ -170,16 +169,6 @@ def smooth(image_zyx: npt.NDArray[np.float32], spacing: Spacing, diameter_um: fl
     return blurred
 
 
-def brightest_channel(image_CZYX: npt.NDArray[np.float32], centres_zyx: npt.NDArray[np.float64]) -> int:
-    """The channel in which the voxels at the centres stand out most from the others."""
-    spread = np.maximum(image_CZYX.std(axis=(1, 2, 3)), 1e-6)
-    contrast = [
-        (np.median(values_at(channel, centres_zyx)) - np.median(channel)) / one
-        for channel, one in zip(image_CZYX, spread, strict=True)
-    ]
-    return int(np.argmax(contrast))
-
-
 def measure_dark(frames: Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]], channel: int) -> Dark:
     """How bright background and marked nuclei are.
 
@@ -195,13 +184,6 @@ def measure_dark(frames: Iterable[tuple[npt.NDArray[np.float32], npt.NDArray[np.
         backgrounds.append(np.percentile(image, 5))
         levels.append(values_at(image, centres))
     return Dark(channel, float(np.median(backgrounds)), float(np.percentile(np.concatenate(levels), 10)))
-
-
-def values_at(image_zyx: npt.NDArray[Any], centres_zyx: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    """Values of the voxels that the centres (N, 3) fall on."""
-    at = np.clip(np.rint(centres_zyx).astype(int), 0, np.array(image_zyx.shape) - 1)
-    values: npt.NDArray[Any] = image_zyx[at[:, 0], at[:, 1], at[:, 2]]
-    return values
 
 
 def clear_balls(mask: npt.NDArray[np.bool_], nuclei: Marked, spacing: Spacing) -> None:

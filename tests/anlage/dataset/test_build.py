@@ -30,6 +30,7 @@ class Cuboid:
     core: Box
     frames: tuple[int, ...]
     doubts: Sequence[Any] = ()
+    measured_um: float | None = None
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,9 @@ import pytest
 
 from anlage.annotations import Annotations
 from anlage.axes import Spacing
+from anlage.blobs import at_nuclei, estimate_diameter
+from anlage.cuboid import detect_cuboid
+from anlage.dataset.build import build_store
 from anlage.dataset.diameter import find_diameter
 from anlage.dataset.intensity import measure_intensity
 from anlage.timelapse import TimeLapse
@@ -64,3 +69,22 @@ def test_where_nothing_can_be_measured_a_guess_is_said(movie: Make) -> None:
     assert note is not None
     assert "6.4 µm was assumed" in note
     assert find(Annotations.of([[0, 8, 30, 30.0]]), image)[0] == 10.0
+
+
+@pytest.mark.parametrize("looked_at_first", [True, False])
+def test_a_build_measures_once(
+    looked_at_first: bool, movie: Make, positions_in: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float | None] = []
+
+    def counted(*args: Any, **kwargs: Any) -> float | None:
+        seen.append(estimate_diameter(*args, **kwargs))
+        return seen[-1]
+
+    monkeypatch.setattr(at_nuclei, "estimate_diameter", counted)
+    positions = positions_in(8, 1, SHAPE[1:])
+    nuclei, image = Annotations.of(positions), replace(movie(positions, (1, *SHAPE[1:])), spacing=SPACING)
+    cuboid = detect_cuboid(nuclei, image) if looked_at_first else "auto"
+    store = build_store(tmp_path / "store.zarr", image, nuclei, cuboid=cuboid)
+    assert seen == [store.meta.diameter_um]
+    assert store.meta.diameter_from == "image"

@@ -7,17 +7,16 @@ import numpy.typing as npt
 import pytest
 
 from anlage.axes import Spacing
+from anlage.blobs import brightest_channel, values_at
 from anlage.dataset.weight import (
     Dark,
     Marked,
     Nuclei,
-    brightest_channel,
     clear_balls,
     complete_weight,
     measure_dark,
     smooth,
     sparse_weight,
-    values_at,
 )
 
 SPACING = Spacing(2.0, 1.0, 0.5)

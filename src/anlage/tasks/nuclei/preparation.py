@@ -13,10 +13,10 @@ import torch
 
 from anlage.annotations import State
 from anlage.axes import Box
+from anlage.blobs import brightest_channel
 from anlage.dataset.augment import Augmentation
 from anlage.dataset.split import Split, SplitPart, split_stores
 from anlage.dataset.store import Store
-from anlage.dataset.weight import brightest_channel
 from anlage.errors import AnlageError
 from anlage.matching import match_radius_um
 from anlage.networks.device import free_gb
