@@ -199,7 +199,7 @@ def test_opening_what_the_manifest_has_loads_no_torch() -> None:
         "viewer.add_image(np.zeros((2, 4, 8, 8)), units=('s', 'µm', 'µm', 'µm'))\n"
         "for name in ('anlage', 'Annotate nuclei', 'Find annotated cuboid', 'Choose channels', 'Train networks'):\n"
         "    _, widget = viewer.window.add_plugin_dock_widget('anlage', name)\n"
-        "    for _ in range(30):\n"
+        "    for _ in range(10):\n"
         "        QApplication.processEvents(); time.sleep(0.01)\n"
         "    for step in ('data', 'annotate', 'train', 'predict'):\n"
         "        getattr(widget, step, None)\n"

@@ -21,7 +21,7 @@ def reviewed(make_napari_viewer_proxy, monkeypatch, tmp_path, qtbot):
     """The dock at its Review tab, over tracks with 20 planted errors."""
     monkeypatch.setenv("HOME", str(tmp_path))
     viewer = make_napari_viewer_proxy(show=True)
-    viewer.window.resize(1180, 768)
+    viewer.window.resize(800, 560)  # a software renderer takes long for a large one
     z, y, x = SPACING.zyx
     pixels = np.broadcast_to(np.zeros((1, 1, 1, 1), np.uint8), SHAPE)
     viewer.add_image(

@@ -299,7 +299,7 @@ def test_from_a_model_it_ends_halfway_unless_that_is_worse(windows_model, tmp_pa
     # events that go the other way: what the model knew is wrong here
     turned = bumps(120, 5)
     write_signals(tmp_path / "t.h5", replace(turned, scores=1 - turned.scores))
-    _, notes = trained("turned", "t.h5", "steps=60", "learning_rate=0.004", "batch_size=32")
+    _, notes = trained("turned", "t.h5", "steps=40", "learning_rate=0.004", "batch_size=32")
     assert said not in notes
 
 
@@ -329,7 +329,7 @@ def test_held_out_tracks_are_kept_with_their_numbers_and_times(tmp_path):
     signals = stepped_tracks(90, seed=2, n_movies=6)
     signals = replace(signals, ids=signals.ids * 7)  # numbers of the file, not of the rows
     write_signals(tmp_path / "t.csv", signals)
-    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=40", "members=2", "width=16"])
+    run = Run.create(tmp_path / "run", "events", [tmp_path / "t.csv"], ["steps=12", "members=2", "width=16"])
     train(run)
     held = read_held_out(run.path / HELD_OUT)
     row_of = {int(number): row for row, number in enumerate(signals.ids)}
