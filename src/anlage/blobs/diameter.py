@@ -31,7 +31,7 @@ CLEAR = 1.5
 MOST_VOXELS = 3_000_000
 """Of a larger image only a part is measured."""
 ENOUGH_VOXELS = 500_000
-"""Where the centres are known, so many voxels around a dozen of them show the same diameter within 8 %; without them half a
+"""Where the centres are known, so many voxels around a dozen of them show the same diameter within 9 %; without them half a
 megavoxel can hold too little of the tissue to tell nuclei from what is in them."""
 CROWDING = 1.05
 """Touching neighbours and a blurred rim make a nucleus look up to 20 % smaller, alone and sharp it looks up to 7 %
