@@ -18,6 +18,7 @@ from napari_anlage.widgets.naming import name_controls
 
 if TYPE_CHECKING:
     from anlage import Run
+    from anlage.project.models import Choice
     from anlage.project.predictions import Result
     from napari_anlage.annotate.tab import AnnotateTab
     from napari_anlage.data.tab import DataTab
@@ -101,6 +102,7 @@ class Dock(Host):
         tab.whole.leads_on = True
         tab.whole.track_wanted.connect(self.track_prediction)
         tab.whole.refresh_buttons()
+        tab.models.elsewhere.connect(self.use_elsewhere)
         return tab
 
     @cached_property
@@ -161,6 +163,18 @@ class Dock(Host):
         """Go to the Track tab, to link the nuclei of a prediction."""
         self.track.source.choose_prediction(result)
         self.go_to("track")
+
+    def use_elsewhere(self, choice: Choice) -> None:
+        """Choose a network of divisions, links or events on the tab that uses it, and go there."""
+        task = "" if choice.card is None else choice.card.task
+        if choice.path is None or task not in ("divisions", "links", "events"):
+            return
+        if task == "events":
+            self.signals.finder.model.add(choice.path)
+            self.signals.traces.model.add(choice.path)
+        else:
+            (self.track.divisions if task == "divisions" else self.track.links).add(choice.path)
+        self.go_to("signals" if task == "events" else "track")
 
     def train_from(self, model: Path | None) -> None:
         """Go to the Train tab, to start from this model's weights; None leaves the choice as it is."""

@@ -16,6 +16,7 @@ from anlage import AnlageError
 from anlage.project.catalogue import keep_model, model_folder
 from anlage.project.models import Choice, classical, project_models, starters
 from anlage.wording import short
+from napari_anlage.models.catalogue import ModelCatalogue
 from napari_anlage.session.session import Session
 from napari_anlage.widgets.basic import StatusLine, note, small_button
 from napari_anlage.widgets.connect import connect
@@ -36,6 +37,8 @@ class ModelPanel(QWidget):
     """Another model, or another state of the chosen one."""
     train_from = Signal(object)
     """The user wants to train from the chosen model; carries its file."""
+    elsewhere = Signal(object)
+    """A model of another kind is to be used on the tab where it belongs; carries its `Choice`."""
     failed = Signal(object)
     """A file cannot be used; carries the AnlageError."""
 
@@ -46,6 +49,8 @@ class ModelPanel(QWidget):
         self._read: dict[str, tuple[float, Choice]] = {}
         self._seen: set[str] = set()
         self._anew = False
+        self._places: list[Path] = []
+        self.catalogue: ModelCatalogue | None = None
         self.combo = QComboBox()
         self.combo.setToolTip("The network, or the blob detector, that finds the nuclei.")
         self.combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -53,6 +58,10 @@ class ModelPanel(QWidget):
         self.open = QPushButton("Open …")
         self.open.setToolTip(
             "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
+        )
+        self.browse = QPushButton("Browse …")
+        self.browse.setToolTip(
+            "Look through all models: those of the program, your own, and those of other folders and lists, with their cards."
         )
         self.start = small_button("Train from it", "Go to the Train tab, to begin with this model's weights.")
         self.keep = small_button("Keep", "")
@@ -67,6 +76,7 @@ class ModelPanel(QWidget):
         self._build()
         self.combo.currentIndexChanged.connect(self._on_chosen)
         self.open.clicked.connect(self._on_open)
+        self.browse.clicked.connect(self._on_browse)
         self.start.clicked.connect(lambda: self.train_from.emit(self.choice.path))
         self.keep.clicked.connect(self._on_keep)
         for signal in (session.run_changed, session.project_changed, session.image_changed):
@@ -80,6 +90,7 @@ class ModelPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.combo, 1)
         row.addWidget(self.open)
+        row.addWidget(self.browse)
         column.addLayout(row)
         column.addWidget(self.about)
         column.addWidget(self.doubt)
@@ -189,6 +200,26 @@ class ModelPanel(QWidget):
             # headings as large as suits so narrow a page
             self.text.show_markdown(re.sub(r"^(#+) ", r"##\1 ", choice.card.to_markdown(), flags=re.MULTILINE))
         self.changed.emit()
+
+    def use(self, choice: Choice) -> None:
+        """Choose a model that finds or outlines nuclei; one of another kind goes where it belongs."""
+        if choice.card is not None and choice.card.task != "nuclei":
+            self.elsewhere.emit(choice)
+            return
+        for i in range(self.combo.count()):
+            offered = self.combo.itemData(i).path
+            if offered is not None and choice.path is not None and offered.resolve() == choice.path.resolve():
+                self.combo.setCurrentIndex(i)
+                return
+        if choice.path is not None:
+            self.add(choice.path)
+
+    def _on_browse(self) -> None:
+        self.catalogue = ModelCatalogue(self._places, self)
+        self.catalogue.used.connect(self.use)
+        self.catalogue.train_from.connect(self.train_from)
+        self.catalogue.finished.connect(self.catalogue.deleteLater)
+        self.catalogue.open()
 
     def _on_keep(self) -> None:
         path = self.choice.path

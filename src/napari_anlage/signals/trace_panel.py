@@ -69,7 +69,7 @@ class TracePanel(ChildPanel):
         """Of the network that is chosen; empty where it has none."""
         self.marks: TraceMarks | None = None
         self.trace, self.plot = QComboBox(), TracePlot()
-        self.add_event = small_button("Add here", "Adds an event at the steepest rise near the dashed line (A).")
+        self.add_event = small_button("Add", "Adds an event at the steepest rise near the dashed line (A).")
         self.delete = small_button("Delete", "Takes away the event nearest to the dashed line (Delete).")
         self.undo = small_button("Undo", "Takes the last change back (Ctrl+Z while this tab has the keyboard).")
         self.redo = small_button("Redo", "Does again what was taken back (Ctrl+Shift+Z).")
@@ -164,20 +164,19 @@ class TracePanel(ChildPanel):
         form.addRow("Filter", self.filter)
         form.addRow("Threshold", self.threshold)
         proposing = QWidget()
-        line = QHBoxLayout(proposing)
+        line = QFormLayout(proposing)
         line.setContentsMargins(0, 0, 0, 0)
-        for box, value, name in zip(self.thresholds, _THRESHOLDS, ("event ≥ ", "unclear ≥ ", "none < "), strict=True):
+        names = ("Event from", "Unclear from", "None below")
+        for box, value, name in zip(self.thresholds, _THRESHOLDS, names, strict=True):
             box.setRange(0.1, 99.0)
             box.setSingleStep(0.5)
             box.setValue(value)
-            box.setPrefix(name)
-            box.setToolTip("Size of the fitted template over its standard error.")
-            line.addWidget(box)
-        fit = note("Windows to score, by how clear a template is: its size over its standard error")
+            box.setSuffix(" SE")
+            box.setToolTip("Size of the fitted template over its standard error (SE).")
+            line.addRow(name, box)
         self.add(
             heading("Events in a trace"), self.trace, self.plot, edits, ways, self.network_note, self.warning, self.find, self.status, self.summary,
-            self.table, heading("Average event"), self.average, self.average_words, self.export,
-            fit, proposing, self.cutting,
+            heading("Windows to score"), proposing, self.cutting, heading("Found"), self.table, heading("Average event"), self.average, self.average_words, self.export,
         )  # fmt: skip
         self.status.hide()
 
@@ -337,11 +336,12 @@ class TracePanel(ChildPanel):
             mean = average_event(marks.signals, marks.events, before=before, after=marks.window - before)
         except AnlageError as error:
             self.average_words.setText(str(error))
-            self.average.show_drawing(None)
+            self.average.hide()
             return
         name = title_of_signal(marks.signals.names[0], marks.signals.units[0])
         self.average.show_drawing(drawings.average(mean, name))
         self.average_words.setText(mean.sentence)
+        self.average.show()
 
     # ---- what the user does ----
 
@@ -440,7 +440,7 @@ class TracePanel(ChildPanel):
 def _summary(marks: TraceMarks) -> str:
     events, n = marks.events, len(marks.events)
     if not n:
-        return "No events yet: find them with a network, or click in the trace and press Add here."
+        return "No events yet: find them with a network, or click in the trace and press Add."
     by_hand = int((~np.isfinite(events.probability)).sum())
     rate, (low, high) = event_rate(events, marks.signals)
     step = marks.signals.interval_s

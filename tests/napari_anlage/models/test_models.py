@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from anlage import Run, Spacing, TimeLapse, starter_path
 from anlage.project.models import Choice, classical, project_models, starter
@@ -189,3 +191,69 @@ def test_a_model_is_kept_for_other_projects_and_trained_from(
     assert panel.start.isVisibleTo(panel)
     panel.combo.setCurrentIndex(panel.combo.findText("classical detector"))
     assert not panel.start.isVisibleTo(panel)
+
+
+def in_catalogue(catalogue, name: str):
+    """Click a model's line."""
+    (item,) = catalogue.tree.findItems(name, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)
+    catalogue.tree.setCurrentItem(item)
+
+
+def test_all_models_are_browsed_used_trained_from_and_shown(qtbot, session, tmp_path, monkeypatch) -> None:
+    """Those of the program, of the user's own folder, and of a lab's folder and list that are added."""
+    shelf, lab = tmp_path / "shelf", tmp_path / "lab"
+    for folder, name in ((shelf, "mine"), (lab, "theirs")):
+        folder.mkdir()
+        shutil.copy(starter_path(), folder / f"{name}.anlage")
+    (lab / "broken.anlage").write_text("no model")
+    (tmp_path / "lab.txt").write_text("lab/theirs.anlage # the best\n")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("ANLAGE_MODELS", str(shelf))
+    panel = ModelPanel(session)
+    qtbot.addWidget(panel)
+    panel.show()
+    qtbot.mouseClick(panel.browse, Qt.MouseButton.LeftButton)
+    catalogue = panel.catalogue
+    places = [catalogue.tree.topLevelItem(i).text(0) for i in range(catalogue.tree.topLevelItemCount())]
+    assert places == ["With the program", "Your model folder"]
+    assert not catalogue.use.isEnabled()  # a place is no model
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "empty"))
+    qtbot.mouseClick(catalogue.folder, Qt.MouseButton.LeftButton)
+    assert "There is no model" in catalogue.status.plain
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(lab))
+    qtbot.mouseClick(catalogue.folder, Qt.MouseButton.LeftButton)
+    in_catalogue(catalogue, "broken")
+    assert not catalogue.use.isEnabled()
+    in_catalogue(catalogue, "theirs")
+    item = catalogue.tree.currentItem()
+    assert item.text(1) == "Centres"
+    assert item.text(2).startswith("F1 0.")
+    qtbot.mouseClick(catalogue.show_card, Qt.MouseButton.LeftButton)
+    assert catalogue.text.isVisible()
+    assert "What it looks at" in catalogue.text.toPlainText()
+    qtbot.mouseClick(catalogue.use, Qt.MouseButton.LeftButton)
+    assert panel.choice.path == (lab / "theirs.anlage").resolve()
+
+    # it knows the folder still; a list may be added, and what it names be trained from
+    qtbot.mouseClick(panel.browse, Qt.MouseButton.LeftButton)
+    catalogue = panel.catalogue
+    in_catalogue(catalogue, "theirs")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "lab.txt"), ""))
+    qtbot.mouseClick(catalogue.list, Qt.MouseButton.LeftButton)
+    assert catalogue.tree.topLevelItem(3).text(0) == "lab.txt"
+    catalogue.tree.setCurrentItem(catalogue.tree.topLevelItem(3).child(0))
+    with qtbot.waitSignal(panel.train_from) as wanted:
+        qtbot.mouseClick(catalogue.start, Qt.MouseButton.LeftButton)
+    assert wanted.args == [(lab / "theirs.anlage").resolve()]
+
+
+def test_a_model_of_another_kind_goes_where_it_is_used(qtbot, session, tmp_path) -> None:
+    panel = ModelPanel(session)
+    qtbot.addWidget(panel)
+    one = starter(flat=False)[0]
+    links = replace(one, card=one.card.model_copy(update={"task": "links"}))
+    with qtbot.waitSignal(panel.elsewhere) as wanted:
+        panel.use(links)
+    assert wanted.args == [links]
+    panel.use(one)
+    assert panel.choice.argument == "starter"
