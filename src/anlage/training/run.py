@@ -45,7 +45,7 @@ from anlage.training.config import RunConfig, StoreRef, assign, read_config
 from anlage.training.distributed import program
 from anlage.training.failure import Failure, explain
 from anlage.training.files import write_whole
-from anlage.training.initial_model import USUAL, card_of, usual_start
+from anlage.training.initial_model import USUAL, card_of, settings_of_start, usual_start
 from anlage.training.progress import Event, Finished, Stopped, read_run_events, saved_step
 from anlage.training.summary import RunSummary, summarise
 
@@ -118,6 +118,7 @@ class Run:
         if start_from == USUAL:
             start_from = usual_start(task, given, assignments)
         card = None if start_from is None else card_of(start_from, task, about.plan)
+        assignments = settings_of_start(start_from, assignments)
         training, settings = assign(task, assignments, tasks, None if card is None else card.config)
         if training.freeze_encoder and start_from is None:
             raise AnlageError(

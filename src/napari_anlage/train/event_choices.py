@@ -181,10 +181,12 @@ class TakeFrom(_Choice):
         self.what = _narrow(QComboBox())
         self.what.addItem("its weights", [])
         self.what.addItem("its weights, first layers held", ["freeze_encoder=true"])
+        self.what.addItem("its weights, all learnt", ["freeze_encoder=false"])
         self.what.addItem("its architecture alone", ["fresh_weights=true"])
         self.what.setAccessibleName("What is taken from the model")
         self.what.setToolTip(
-            "Weights: what the model knows is the beginning. Held: only the last layers learn, for very few examples.\n"
+            "Weights: what the model knows is the beginning; the first layers of a network of miniML are held, others learn too.\n"
+            "Held: only the last layers learn, for very few examples.\n"
             "Architecture: its signals, their scales and its layers, with fresh weights."
         )
         self.row.addWidget(self.what, 1)

@@ -49,8 +49,13 @@ def test_the_architecture_that_is_trained_says_what_minimls_network_says(shared_
 def test_a_training_starts_from_it_and_its_model_sees_windows_as_it_learnt(shared_data, tmp_path):
     path = shared_data("miniml") / "models" / "GC_lstm_model.h5"
     write_signals(tmp_path / "w.h5", windows(20))
-    settings = ["steps=2", "batch_size=8", "freeze_encoder=true"]
+    settings = ["steps=2", "batch_size=8"]
     run = Run.create(tmp_path / "run", "events", [tmp_path / "w.h5"], settings, start_from=path)
+    assert run.config.training.freeze_encoder  # usual for such a start
+    learns = Run.create(
+        tmp_path / "all", "events", [tmp_path / "w.h5"], [*settings, "freeze_encoder=false"], start_from=path
+    )
+    assert not learns.config.training.freeze_encoder
     train(run)
     model = load_model(run.target_path)
     start, end = model_to_start_from(path).weights(), model.weights()
