@@ -73,7 +73,7 @@ class ModelCatalogue(QDialog):
 
     def _button(self, text: str, tooltip: str) -> QPushButton:
         button = QPushButton(text)
-        button.setToolTip(tooltip)
+        button.setToolTip(plain(tooltip))
         button.setAutoDefault(False)
         return button
 

@@ -59,9 +59,9 @@ class ModelPanel(QWidget):
         self.open.setToolTip(
             "Choose a model file (.anlage) from anywhere. It holds no code, so a stranger's is safe to open."
         )
-        self.browse = QPushButton("Browse …")
-        self.browse.setToolTip(
-            "Look through all models: those of the program, your own, and those of other folders and lists, with their cards."
+        self.browse = small_button(
+            "Browse …",
+            "Look through all models: those of the program, your own, and those of other folders and lists, with their cards.",
         )
         self.start = small_button("Train from it", "Go to the Train tab, to begin with this model's weights.")
         self.keep = small_button("Keep", "")
@@ -90,13 +90,13 @@ class ModelPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.combo, 1)
         row.addWidget(self.open)
-        row.addWidget(self.browse)
         column.addLayout(row)
         column.addWidget(self.about)
         column.addWidget(self.doubt)
         actions = QHBoxLayout()
         actions.addWidget(self.start)
         actions.addWidget(self.keep)
+        actions.addWidget(self.browse)
         actions.addStretch()
         column.addLayout(actions)
         self.card.layout().setContentsMargins(0, 0, 0, 0)

@@ -35,7 +35,7 @@ ClassicalFinder.predictions = _slow
 _LOCAL = """
 import sys
 from anlage.cli import main
-from anlage.cli.sharing.places import JobSettings
+from anlage.cli.sharing import slurm_jobs
 slurm_jobs.CLUSTER = "local"
 sys.exit(main(sys.argv[1:]))
 """

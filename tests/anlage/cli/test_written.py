@@ -50,7 +50,7 @@ def test_files_of_a_folder_are_counted(tmp_path: Path) -> None:
             "anlage.cli.track._write_report", "t.csv is complete; r.json was not written.",
         ),
         (
-            ["predict", "classical", "image.ome.zarr", "-o", "f.csv"], "anlage.cli.nuclei_output.collect",
+            ["predict", "classical", "image.ome.zarr", "-o", "f.csv"], "anlage.cli.predict._write",
             "f.csv was not written. The same command goes on with what is finished.",
         ),
     ],
@@ -59,9 +59,7 @@ def test_files_of_a_folder_are_counted(tmp_path: Path) -> None:
 def test_the_end_is_told_as_it_is(
     words: list[str], broken: str, said: str, folder: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        broken if broken != "anlage.cli.nuclei_output.collect" else "anlage.cli.predict.collect", interrupted
-    )
+    monkeypatch.setattr(broken, interrupted)
     code, _, err = command(*words)
     assert code == 130
     assert said in err.splitlines()[-1]
@@ -70,7 +68,7 @@ def test_the_end_is_told_as_it_is(
 def test_frames_that_are_finished_are_told_with_the_way_to_go_on(
     folder: Path, command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anlage.cli.predict.collect", interrupted)
+    monkeypatch.setattr("anlage.cli.predict._write", interrupted)
     code, out, _ = command("predict", "classical", "image.ome.zarr", "-o", "f.csv", "--frames", "0:2")
     assert code == 130
     assert "2 of 2 frames are kept in f.csv.parts. f.csv was not written. The same command goes on" in out

@@ -256,7 +256,7 @@ def test_damaged_pixels_are_one_sentence_when_read(tmp_path: Path) -> None:
     [
         ("a.tif", b"", "is an empty file"),
         ("a.tif", b"hello, this is no TIFF", "is no TIFF although its name says so"),
-        ("a.czi", b"ZISRAWFILE", r"cannot be read \('.czi'\); save it as OME-Zarr or TIFF"),
+        ("a.oib", b"\xd0\xcf\x11\xe0", r"cannot be read \('.oib'\); save it as OME-Zarr or TIFF"),
     ],
 )
 def test_what_is_no_image_is_refused(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
